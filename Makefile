@@ -1,0 +1,70 @@
+# Recollect's commands; `make` alone lists them. Each one makes the environment it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+# Taken as typed, so that quotes and dollar signs in a question reach the program unchanged.
+override export VIDEO := $(value VIDEO)
+override export ASK := $(value ASK)
+override export OUT := $(value OUT)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format bench constraints clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  make demo VIDEO=my.mp4 ASK="When does somebody come in?"   your own video and question'
+	@echo '  PYTHON=python3.12 and VENV=some/folder choose another Python and another environment'
+
+demo: $(READY)  ## watch a video and answer questions about it
+	@$(BIN)/recollect demo $${VIDEO:+"--video=$$VIDEO"} $${ASK:+"--ask=$$ASK"} $${OUT:+"--out=$$OUT"}
+
+test: $(READY)  ## run the quick tests
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)  ## run every test
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## check format, style and types; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	MYPYPATH=$(VENV)/typing $(BIN)/mypy
+
+format: $(READY)  ## put the code in the project's format
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## run the benchmarks
+	@for script in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+constraints:  ## pin the newest versions that fit together in constraints.txt
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	echo "resolving anew, a minute or two" && \
+	$(PYTHON) -m venv "$$fresh" && "$$fresh/bin/pip" install -q --disable-pip-version-check -e ".[dev]" && \
+	"$$fresh/bin/pip" freeze --exclude-editable --exclude pip --exclude setuptools > "$$fresh/pins" && \
+	{ head -n 1 constraints.txt && cat "$$fresh/pins"; } > "$$fresh/constraints" && \
+	cp "$$fresh/constraints" constraints.txt
+
+clean:  ## remove what these commands made: .venv, demo, builds and caches
+	rm -rf .venv build dist demo recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Type checkers do not follow an editable install of a package that lives in the repository's
+# own folder; a link named as the package is imported shows them the way.
+$(READY): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || \
+		{ echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Recollect needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || echo "making $(VENV), a minute or two the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@mkdir -p $(VENV)/typing && ln -sfn "$(CURDIR)" $(VENV)/typing/recollect
+	@touch $@

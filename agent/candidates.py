@@ -1,0 +1,228 @@
+"""Turns remembered moments into candidates: stretches of time that may answer the question.
+
+Two ways lead to one: words that were read or heard (``by_words``), and kinds of finding in time
+order (``by_kinds``). Each gives candidates with a score from 0 to 1 that can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..memory.values import Finding, Moment, Span
+from .lexicon import words_of
+from .matching import TextFit, fit_lines, fits_verbatim, terms_of
+from .reading import Reading
+
+RELIABILITY = {
+    "cut": 0.9, "dissolve": 0.8, "fade": 0.8, "brightness": 0.85, "flash": 0.8, "qr": 0.95, "barcode": 0.95,
+    "camera_zoom_in": 0.75, "camera_zoom_out": 0.75, "camera_pan": 0.7, "camera_shake": 0.65, "typed": 0.85,
+    "visit": 0.75, "enters": 0.75, "leaves": 0.75, "removed": 0.75, "placed": 0.75, "empty": 0.8, "moves": 0.65,
+    "moving": 0.7, "face": 0.7, "blurred": 0.6, "stays": 0.65,
+}  # fmt: skip
+"""How far a finding of a kind can be trusted, measured on real clips; anything else counts 0.6."""
+
+JOIN_GAP_S = 1.0
+"""Stretches nearer than this are one when they say the same."""
+SAME_RANK = 0.7
+"""Candidates within this share of the best are equals when one is picked by its order in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A stretch of one stream that may answer the question."""
+
+    moment_id: str
+    stream: str
+    span: Span
+    score: float
+    text: str
+    findings: tuple[Finding, ...] = ()
+    """What speaks for it, best first."""
+    missing: tuple[str, ...] = ()
+    """Words of the question that nothing here holds."""
+    coverage: float = 0.0
+    """The part of the question's words that it holds, 0 to 1."""
+    verbatim: bool = True
+    """Whether it holds everything the question quotes."""
+
+
+def by_words(reading: Reading, moments: Sequence[Moment], ends: dict[str, float]) -> list[Candidate]:
+    """Candidates whose text holds the question's words, best first. ``ends``: each stream's last time."""
+    if not reading.words and not reading.quoted:
+        return []
+    lines = {moment.id: _lines(moment, reading.wants_text) for moment in moments}
+    documents = (" ".join(line.text for line in found) for found in lines.values() if found)
+    terms = terms_of(reading.words, documents, reading.names)
+    candidates = []
+    for moment in moments:
+        candidate = _fit_moment(reading, moment, fit_lines(terms, lines[moment.id]), lines[moment.id])
+        if candidate is not None:
+            factor = _place_in_stream(reading, candidate.span, ends.get(moment.stream, moment.span.end_s))
+            candidates.append(replace(candidate, score=candidate.score * factor))
+    return pick(reading, join(candidates))
+
+
+def by_kinds(
+    reading: Reading, kinds: Sequence[str], moments: Sequence[Moment], ends: dict[str, float]
+) -> list[Candidate]:
+    """Candidates that are findings of the asked kinds, the best of each stream first."""
+    found: dict[str, list[Candidate]] = {}
+    seen: set[tuple[str, str, Span, str]] = set()
+    for moment in sorted(moments, key=lambda moment: (moment.stream, moment.span)):
+        for finding in moment.findings:
+            key = (moment.stream, finding.kind, finding.span, finding.text)
+            if finding.kind not in kinds or key in seen:
+                continue
+            seen.add(key)
+            score = RELIABILITY.get(finding.kind, 0.6) * _constraints(reading, finding)
+            score *= _place_in_stream(reading, finding.span, ends.get(moment.stream, moment.span.end_s))
+            found.setdefault(moment.stream, []).append(
+                Candidate(moment.id, moment.stream, finding.span, min(1.0, score), finding.text, (finding,))
+            )
+    # Of a stream in which such things happen often, the question is more likely to speak.
+    ranked = [
+        (-candidates[0].score * (0.85 + 0.15 * len(found[stream]) / (len(found[stream]) + 2)), stream, candidates)
+        for stream, candidates in ((stream, pick(reading, join(found[stream]))) for stream in found)
+    ]
+    return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
+
+
+def interleave(ranked: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """The first of each list, then the second of each, and so on."""
+    longest = max(map(len, ranked), default=0)
+    return [candidates[index] for index in range(longest) for candidates in ranked if index < len(candidates)]
+
+
+def join(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Join stretches that follow each other and say the same, in time order."""
+    joined: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda c: (c.stream, c.span)):
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and last.stream == candidate.stream
+            and candidate.span.start_s - last.span.end_s <= JOIN_GAP_S
+            and _says(last) == _says(candidate)
+        ):
+            better = last if last.score >= candidate.score else candidate
+            joined[-1] = replace(better, span=last.span.hull(candidate.span))
+        else:
+            joined.append(candidate)
+    return joined
+
+
+def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Leave out what repeats a better candidate's stretch of the same stream."""
+    kept: list[Candidate] = []
+    for candidate in candidates:
+        if not any(_repeats(candidate, other) for other in kept):
+            kept.append(candidate)
+    return kept
+
+
+def _repeats(candidate: Candidate, other: Candidate) -> bool:
+    common = candidate.span.clipped_to(other.span) if candidate.stream == other.stream else None
+    return common is not None and common.duration_s >= 0.7 * candidate.span.duration_s
+
+
+def pick(reading: Reading, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Put first what the question's "first", "last", "longest", "brightest" asks for."""
+    best_first = sorted(candidates, key=lambda c: (-round(c.score, 4), c.span))
+    if not best_first or reading.pick == "all":
+        return best_first
+    equals = [c for c in best_first if c.score >= SAME_RANK * best_first[0].score]
+    if reading.pick in ("longest", "shortest", "highest", "lowest"):
+        sign = -1 if reading.pick in ("longest", "highest") else 1
+        long = reading.pick in ("longest", "shortest")
+        equals.sort(key=lambda c: (sign * (_length_s(c) if long else _value(c)), c.span))
+    else:
+        equals.sort(key=lambda c: c.span, reverse=reading.pick in ("last", "newest"))
+        if reading.pick == "nth" and 1 < reading.nth <= len(equals):
+            equals.insert(0, equals.pop(reading.nth - 1))
+    rest = [c for c in best_first if c not in equals]
+    # The order in time outweighs small differences of score; keep scores falling so that lists can be merged.
+    top = best_first[0].score
+    equals = [replace(c, score=top * (1 - 0.02 * rank)) for rank, c in enumerate(equals)]
+    return [*equals, *rest]
+
+
+def _length_s(candidate: Candidate) -> float:
+    return candidate.span.duration_s
+
+
+def _value(candidate: Candidate) -> float:
+    value = candidate.findings[0].detail.get("value") if candidate.findings else None
+    return float(value) if isinstance(value, int | float) else candidate.score
+
+
+def _says(candidate: Candidate) -> tuple[str, ...]:
+    """What a candidate says, so that two can be compared: its best line, or its kind and text."""
+    if not candidate.findings:
+        return (candidate.text,)
+    best = candidate.findings[0]
+    if best.kind == "empty":
+        return (best.kind,)
+    return (best.kind, *sorted(words_of(best.text)), "" if best.field in ("visible_text", "speech") else str(best.span))
+
+
+def _lines(moment: Moment, wants_text: bool) -> list[Finding]:
+    """What of a moment can be matched with words."""
+    return [
+        finding
+        for finding in moment.findings
+        if finding.field in ("visible_text", "speech")
+        or finding.kind == "typed"
+        or (not wants_text and finding.field != "attribute")
+    ]
+
+
+def _fit_moment(reading: Reading, moment: Moment, fit: TextFit, lines: Sequence[Finding]) -> Candidate | None:
+    quoting = [line for phrase in reading.quoted for line in lines if fits_verbatim(phrase, line.text)]
+    verbatim = all(any(fits_verbatim(phrase, line.text) for line in lines) for phrase in reading.quoted)
+    if not fit.lines and not quoting:
+        return None
+    findings = tuple(dict.fromkeys([*quoting, *fit.lines]).keys()) if quoting else fit.lines
+    span = fit.span or findings[0].span
+    if quoting and not span.overlaps(quoting[0].span):
+        span = quoting[0].span
+    # What has just appeared answers better than what has stood there for long.
+    first_s = findings[0].detail.get("first_s", findings[0].span.start_s)
+    fresh = isinstance(first_s, int | float) and first_s >= moment.span.start_s - 0.5
+    score = fit.coverage * (0.7 + 0.3 * fit.focus) * (1.0 if fresh else 0.88)
+    if reading.quoted:
+        score = 0.4 + 0.6 * score if verbatim else 0.4 * score
+    return Candidate(
+        moment.id,
+        moment.stream,
+        span.clipped_to(moment.span) or moment.span,
+        min(1.0, score),
+        " / ".join(dict.fromkeys(finding.text for finding in findings[:4])),
+        findings,
+        fit.missing,
+        fit.coverage,
+        verbatim,
+    )
+
+
+def _place_in_stream(reading: Reading, span: Span, end_s: float) -> float:
+    """What "at the end" and "at the beginning" make of a stretch."""
+    if not (reading.at_end or reading.at_start) or end_s <= 0:
+        return 1.0
+    where = span.end_s / end_s if reading.at_end else 1 - span.start_s / end_s
+    return 1.0 if where >= 0.85 else 0.75 if where >= 0.6 else 0.5
+
+
+def _constraints(reading: Reading, finding: Finding) -> float:
+    """How far a finding has the colours, the side and the shape the question names."""
+    factor = 1.0
+    facts = " ".join(str(value) for value in finding.detail.values()).lower() + " " + finding.text.lower()
+    if reading.colours:
+        factor *= 1.0 if any(colour in facts for colour in reading.colours) else 0.7
+    sides = [{"centre": "middle", "center": "middle"}.get(side, side) for side in reading.sides]
+    if sides:
+        factor *= 1.0 if any(side in facts for side in sides) else 0.6
+    if reading.people and finding.kind in ("visit", "enters", "leaves", "moves", "stays"):
+        # People are taller than wide; the observers say no more than that.
+        factor *= 1.0 if finding.detail.get("shape") == "tall" else 0.75
+    return factor

@@ -1,0 +1,258 @@
+"""The reasoner that needs no model: it answers with what was observed, or abstains.
+
+It reads the question by rule, weighs remembered text and findings against it, counts and orders
+where the observations allow it, and cites the stretches it rests on. What only a video model could
+tell, it says it cannot tell, and offers the nearest moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..memory.values import Finding, Moment, Span
+from . import wording
+from .answer import Question, WhyAbstained
+from .candidates import Candidate, by_kinds, by_words, distinct
+from .lexicon import RELATED_TEXT, STOP_WORDS, stem
+from .matching import choose_option
+from .reading import Reading, read_question
+from .reasoner import Cited, Draft, Judgement, Plan
+
+ANSWERS_FROM = 0.5
+"""From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
+MAX_CITED = 8
+LOOKS_WANTED = 2
+NOW_MOMENTS = 2
+
+
+class ExtractiveReasoner:
+    """Answers from observations alone. Deterministic: the same memory and question give the same answer."""
+
+    written_by = "extractive/1"
+
+    def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
+        """Turn the question's words into queries, and its verbs into kinds of finding to list."""
+        reading = read_question(question.text)
+        kinds = _kinds(reading)
+        query = _query(reading, question.options)
+        counting = reading.asks in ("how_many", "how_long") or reading.pick in (
+            "longest", "shortest", "highest", "lowest",
+        )  # fmt: skip
+        return Plan(
+            queries=(query,) if query else (),
+            kinds=kinds,
+            newest_first=reading.pick in ("last", "newest") or reading.at_end,
+            each=max(8, min(50, reading.nth + 4)) if kinds else 8,
+            tallies=bool(kinds) and (counting or reading.pick in ("last", "nth")),
+            from_s=reading.span.start_s if reading.span else None,
+            to_s=reading.span.end_s if reading.span and reading.span.end_s != float("inf") else None,
+            last_s=reading.last_s,
+            looks=reading.wants_text,
+        )
+
+    def judge(
+        self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Judgement:
+        """Rank what was found, and grade whether the best of it settles the question."""
+        reading = read_question(question.text)
+        ranked, sufficiency = self._weigh(reading, plan, overview, moments)
+        look_at: tuple[str, ...] = ()
+        if plan.looks and sufficiency < ANSWERS_FROM:
+            look_at = tuple(dict.fromkeys(candidate.moment_id for candidate in ranked))[:LOOKS_WANTED]
+        missing = ", ".join(ranked[0].missing) if ranked else ", ".join(reading.words)
+        wider = tuple(word for word in reading.unknown if len(word) > 2) if sufficiency < ANSWERS_FROM else ()
+        return Judgement(
+            sufficiency=sufficiency,
+            cited=tuple(_cite(candidate) for candidate in ranked[:MAX_CITED]),
+            look_at=look_at,
+            queries=wider,
+            missing=missing,
+        )
+
+    def answer(
+        self, question: Question, plan: Plan, judgement: Judgement, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Draft:
+        """Say what was seen and when; or that it was not, why not, and what is nearest."""
+        reading = read_question(question.text)
+        if not overview:
+            return Draft(text=wording.nothing_watched(question), confidence=0.0, why="not_watched")
+        ranked, sufficiency = self._weigh(reading, plan, overview, moments)
+        tiles = {tile.id for tile in overview} | {moment.id for moment in moments}
+        cited = tuple(_cite(candidate) for candidate in ranked[:MAX_CITED] if candidate.moment_id in tiles)
+        if question.options:
+            return self._choose(question, reading, ranked, sufficiency, cited)
+        if sufficiency >= ANSWERS_FROM:
+            text = wording.answer(reading, plan, ranked, overview)
+            return Draft(text=text, confidence=min(0.95, sufficiency), cited=cited)
+        why = _why(reading, plan, ranked)
+        return Draft(
+            text=wording.abstention(why, reading, ranked), confidence=min(0.3, sufficiency), why=why, cited=cited
+        )
+
+    def _weigh(
+        self, reading: Reading, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> tuple[list[Candidate], float]:
+        """All candidates, best first, and how sufficient the best is."""
+        ends: dict[str, float] = {}
+        for moment in (*overview, *moments):
+            ends[moment.stream] = max(ends.get(moment.stream, 0.0), moment.span.end_s)
+        leaves = [moment for moment in moments if moment.rung == "moment"]
+        window = Span(plan.from_s or 0.0, float("inf") if plan.to_s is None else plan.to_s)
+        leaves = [moment for moment in leaves if moment.span.overlaps(window)]
+        if reading.asks == "describe" or not (reading.words or plan.kinds or reading.quoted):
+            return _described(reading, leaves, overview, window)
+        worded = by_words(reading, leaves, ends)
+        if reading.asks == "how_many" and plan.kinds:
+            counted = _counted(reading, plan.kinds, overview)
+            if counted:
+                return counted, _known(reading, counted[0])
+        kinded = by_kinds(reading, plan.kinds, leaves, ends) if plan.kinds else []
+        kinded = _with_words(kinded, worded)
+        text_score = _text_sufficiency(reading, worded[0]) if worded else 0.0
+        kind_score = _known(reading, kinded[0]) if kinded else 0.0
+        if reading.existence and plan.kinds:
+            kind_score = min(kind_score, 0.3)
+            if worded and text_score >= 0.3:
+                return distinct([*worded, *kinded]), text_score
+        if kinded and (not worded or kind_score >= text_score or not reading.wants_text):
+            return distinct([*kinded, *worded]), kind_score
+        return distinct([*worded, *kinded]), text_score
+
+    def _choose(
+        self,
+        question: Question,
+        reading: Reading,
+        ranked: Sequence[Candidate],
+        sufficiency: float,
+        cited: tuple[Cited, ...],
+    ) -> Draft:
+        weights: dict[str, float] = {}
+        for rank, candidate in enumerate(ranked[:MAX_CITED]):
+            weights[candidate.text] = max(weights.get(candidate.text, 0.0), candidate.score * 0.9**rank)
+        chosen = choose_option(question.options, weights)
+        if chosen is None:
+            why: WhyAbstained = _why(reading, Plan(), ranked) if sufficiency < ANSWERS_FROM else "unclear"
+            return Draft(
+                text=wording.no_option(why, reading, ranked), confidence=min(0.3, sufficiency), why=why, cited=cited
+            )
+        index, lead = chosen
+        return Draft(
+            text=wording.option(question.options[index], ranked),
+            choice=index,
+            confidence=min(0.9, 0.3 + 0.4 * lead + 0.2 * sufficiency),
+            cited=cited,
+        )
+
+
+def _kinds(reading: Reading) -> tuple[str, ...]:
+    if reading.kinds:
+        return reading.kinds
+    if reading.people and not reading.existence and reading.asks in ("when", "who", "how_many", "how_long"):
+        return ("visit",)
+    # Whatever it is that appears: things that came into the picture are the nearest there is.
+    return ("visit", "enters") if reading.existence and reading.unknown and reading.asks != "what" else ()
+
+
+def _query(reading: Reading, options: Sequence[str]) -> str:
+    """The words to search for: the question's own, what pictures write instead, and what is quoted."""
+    words = list(reading.words)
+    for first, second in zip(reading.words, reading.words[1:], strict=False):
+        words.append(first + second)
+    for word in reading.words:
+        words += RELATED_TEXT.get(word, RELATED_TEXT.get(stem(word), ()))
+        if len(word) >= 8:
+            # Commands and labels shorten long words: "init", "config", "admin".
+            words += [word[:4], word[:5], word[:6]]
+    words += [word for phrase in reading.quoted for word in phrase.split()]
+    words += [word for option in options for word in option.lower().split() if word not in STOP_WORDS]
+    return " ".join(dict.fromkeys(words))
+
+
+def _with_words(kinded: Sequence[Candidate], worded: Sequence[Candidate]) -> list[Candidate]:
+    """Let what was read in the same stretch speak for a finding too."""
+    result = []
+    for candidate in kinded:
+        near = [w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)]
+        result.append(replace(candidate, score=candidate.score * (0.9 + 0.1 * max(near, default=0.0))))
+    return result
+
+
+def _known(reading: Reading, best: Candidate) -> float:
+    """How sufficient a finding is: less so for each word of the question that no observer could see."""
+    unseen = min(2, len(reading.unknown))
+    if reading.asks in ("who", "why") or (reading.asks in ("what", "where") and reading.unknown):
+        return min(0.45, best.score)
+    return best.score * 0.85**unseen
+
+
+def _text_sufficiency(reading: Reading, best: Candidate) -> float:
+    if reading.quoted:
+        return best.score if best.verbatim else 0.3 * best.score
+    if not reading.wants_text and reading.unknown and best.coverage < 0.75:
+        return min(0.4, best.score)
+    return best.score
+
+
+def _why(reading: Reading, plan: Plan, ranked: Sequence[Candidate]) -> WhyAbstained:
+    if reading.quoted or (reading.wants_text and not reading.people):
+        return "not_seen"
+    if plan.kinds and not ranked and not reading.unknown:
+        return "not_seen"
+    return "needs_model" if reading.unknown or reading.people or reading.asks in ("who", "why") else "unclear"
+
+
+def _cite(candidate: Candidate) -> Cited:
+    return Cited(
+        moment_id=candidate.moment_id,
+        start_s=candidate.span.start_s,
+        end_s=candidate.span.end_s,
+        score=min(1.0, candidate.score),
+        text=candidate.text,
+    )
+
+
+def _described(
+    reading: Reading, leaves: Sequence[Moment], overview: Sequence[Moment], window: Span
+) -> tuple[list[Candidate], float]:
+    """The overview itself, or the moments of the asked stretch, as candidates."""
+    narrow = window.end_s != float("inf") or reading.pick in ("newest", "last") or reading.last_s is not None
+    if reading.pick == "newest":
+        # What is to be seen now is told by the last few moments and nothing else.
+        leaves = sorted(leaves, key=lambda moment: -moment.span.end_s)[:NOW_MOMENTS]
+    tiles = list(leaves) if narrow or not overview else [tile for tile in overview if tile.span.overlaps(window)]
+    if reading.pick in ("newest", "last"):
+        tiles.sort(key=lambda tile: (-tile.span.end_s, tile.stream))
+    candidates = [
+        Candidate(tile.id, tile.stream, tile.span, 0.8, tile.caption, tuple(tile.findings[:4])) for tile in tiles
+    ]
+    seen_by_eye = reading.asks in ("who", "where", "why") or bool(reading.unknown)
+    return candidates, 0.0 if not candidates else 0.4 if seen_by_eye else 0.8
+
+
+def _counted(reading: Reading, kinds: Sequence[str], overview: Sequence[Moment]) -> list[Candidate]:
+    """One candidate a stream: how often it happened, over the stretch in which it did."""
+    candidates = []
+    for stream in dict.fromkeys(tile.stream for tile in overview):
+        tiles = [tile for tile in overview if tile.stream == stream]
+        totals = {kind: wording.tally(kind, tiles) for kind in kinds}
+        kind = max(totals, key=lambda name: totals[name])
+        if not totals[kind]:
+            continue
+        holding = [(tile, finding) for tile in tiles for finding in tile.findings if finding.kind == kind]
+        span = Span(
+            min(finding.span.start_s for _, finding in holding), max(finding.span.end_s for _, finding in holding)
+        )
+        if kind in ("cut", "dissolve"):
+            span = Span(tiles[0].span.start_s, tiles[-1].span.end_s)
+        score = RELIABILITY_OF_COUNTS * totals[kind] / (totals[kind] + 0.1)
+        first: tuple[Moment, Finding] = holding[0]
+        candidates.append(
+            Candidate(
+                first[0].id, stream, span, score, wording.count_of(kind, totals[kind], reading), (first[1],)
+            )
+        )
+    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.stream))
+
+
+RELIABILITY_OF_COUNTS = 0.75

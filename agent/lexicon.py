@@ -1,0 +1,130 @@
+"""What words in a question mean in terms of what observers can see.
+
+The embedded observers see shapes that move, text, colours, light, cuts and camera movement.
+This module ties everyday words to those kinds of finding, and says which words ask for
+something no embedded observer can tell (every other noun). It knows nothing of memories.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import Any
+
+KIND_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"\bhow long\b.*\bstays?\b|\bvisit(s|ed|or|ors|ing)?\b|\bstay(s|ed|ing)?\b|\bat the \w+ (long|short)est\b", ("visit",)),
+    (r"\b(enter(s|ed|ing)?|arriv(e|es|ed|al|als|ing)|com(e|es|ing) (in|to|into|up|back)|came (in|to|into|up)|"
+     r"walk(s|ed|ing)? (up|in|into|to)|approach(es|ed|ing)?|show(s|ed)? up|turn(s|ed)? up)\b", ("enters",)),
+    (r"\b(leav(e|es|ing)|exit(s|ed|ing)?|depart(s|ed|ure|ures)?|go(es)? away|walk(s|ed|ing)? (away|out|off))\b",
+     ("leaves",)),
+    (r"\b(pass(es|ed|ing)?( by)?|cross(es|ed|ing)?|drive(s|n)?|driving|walk(s|ed|ing)? (past|by|along|across|through))\b",
+     ("visit", "moves")),
+    (r"\b(tak(e|es|en|ing)|took|remov(e|es|ed|ing|al)|pick(s|ed|ing)? up|grab(s|bed)?|steal(s|ing)?|stolen)\b",
+     ("removed",)),
+    (r"\b(put(s|ting)?( it| them)? (back|down|on)|plac(e|es|ed|ing) (on|back|down|at)|return(s|ed|ing)?|"
+     r"set(s)? down|br(ing|ings|ought) back|deliver(s|ed)?|left behind|drop(s|ped)? off|is placed|are placed)\b",
+     ("placed",)),
+    (r"\b(nobody|no[- ]one|empty|nothing (is |was )?(there|mov\w+|happen\w*)|no (people|person|visitors?|movement))\b",
+     ("empty",)),
+    (r"\bzoom(s|ed|ing)?( in)?\b", ("camera_zoom_in",)),
+    (r"\bzoom(s|ed|ing)? out\b", ("camera_zoom_out",)),
+    (r"\bpan(s|ned|ning)?\b|\bcamera (move|turn|swing)\w*", ("camera_pan",)),
+    (r"\bshak(e|es|y|ing)\b", ("camera_shake",)),
+    (r"\b(cuts?|scene changes?|shots?|scenes?)\b", ("cut",)),
+    (r"\b(dissolv\w*|cross[- ]?fad\w*)\b", ("dissolve",)),
+    (r"\bfad(e|es|ed|ing)\b", ("fade", "dissolve")),
+    (r"\b(brightest|darkest|bright(er|ness)?|dark(er|ness)?|dim(mer)?|light(est)?|night)\b", ("brightness",)),
+    (r"\bflash(es|ed|ing)?\b", ("flash",)),
+    (r"\b(typ(e|es|ed|ing))\b", ("typed",)),
+    (r"\bfaces?\b", ("face",)),
+    (r"\bqr[- ]?codes?\b", ("qr",)),
+    (r"\bbar[- ]?codes?\b", ("barcode",)),
+    (r"\b(mov(e|es|ed|ing|ement)|motion)\b", ("moves", "moving")),
+    (r"\b(blurred|blurry|out of focus)\b", ("blurred",)),
+)
+"""What a phrase asks for, as kinds of finding. All that match apply."""
+
+EXISTENCE = re.compile(
+    r"\b(appear(s|ed|ing)?|visible|shown?|seen|see|there (is|are|was|were)|is there|are there|present|in (the )?(picture|view|frame))\b"
+)
+"""Words that only say that a thing is there: what the thing is carries all the meaning."""
+
+PEOPLE = frozenset(
+    "person people man men woman women visitor visitors someone somebody anyone anybody customer customers "
+    "pedestrian pedestrians worker workers child children boy girl guy lady figure figures he she they who".split()
+)
+"""Words for people. The embedded observers see tall moving shapes, and say no more than that."""
+
+THINGS = frozenset("thing things object objects something anything item items shape shapes it one ones".split())
+
+COLOURS = frozenset(
+    "red orange yellow green blue purple pink brown black white grey gray teal cyan beige golden silver dark light".split()
+)
+
+SIDES = frozenset("left right top bottom middle centre center above below upper lower".split())
+
+TEXT_CUES = re.compile(
+    r"\b(texts?|reads?|says?|said|sign(s|ed)?|sign[- ]?in|titles?|captions?|words?|written|writes?|wrote|typ(e|ed|es|ing)|notes?|"
+    r"labels?|pages?|messages?|commands?|files?|screens?|display(s|ed)?|names?|named|number ?plates?|url|errors?|buttons?|tabs?|"
+    r"menus?|prompts?|outputs?|reply|replies|lists?|terminal|headline|boards?|notices?|letters?|subtitles?|called|"
+    r"mention(s|ed)?|spoken|speaks?|narrator|narration|tells?|told|code|version|windows?|launcher)\b"
+)
+"""Words that ask for something to be read or heard."""
+
+RELATED_TEXT: dict[str, tuple[str, ...]] = {
+    "error": ("error", "forbidden", "failed", "failure", "denied", "exceeded", "exception", "invalid", "warning", "404", "403", "500"),
+    "login": ("login", "sign", "username", "password"),
+    "sign-in": ("login", "signin", "username", "password"),
+    "price": ("price", "eur", "usd", "total"),
+    "closed": ("closed", "shut"),
+    "finish": ("finished", "done", "complete", "completed"),
+    "start": ("start", "starting", "started", "launch"),
+    "reply": ("success", "ok", "done"),
+}
+"""Words that pictures show where a question uses the word on the left."""
+
+STOP_WORDS = frozenset(
+    """a an the this that these those is are was were be been being am do does did done doing have has had having
+    i you we he she it they me him her us them my your his its our their what when where which who whom whose why how
+    and or but if then than so of in on at by for with about into from to up down out off over under again as not no
+    can could will would shall should may might must there here at any some all both each few more most other such only
+    own same too very just also during while between through until much many long often ever once one ones video clip
+    recording stream footage picture frame scene moment time times part whole entire give tell show shows shown see seen
+    visible appear appears happen happens happened get gets got go goes going make makes made use used second seconds minute
+    say says said saying mean means minutes after before away close front view back past hour hours s sec min please""".split()
+)
+"""Words that carry no content of their own in a question about video."""
+
+GENERIC_WORDS = frozenset(
+    """text word words page screen sign note name title command file symbol message user author document line reply
+    list shown display displayed say says said read reads written write writes typed type mean means kind sort
+    first last different number allowed place person people man woman somebody someone camera
+    colour color run runs look looks doing wearing called named""".split()
+)
+"""Words that describe the question more than the picture: they count for little in matching."""
+
+NUMBER_WORDS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
+    "ninth": 9, "tenth": 10,
+}  # fmt: skip
+
+_WORD = re.compile(r"[^\W_]+(?:['’][a-z]+)?", re.UNICODE)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in lower case and in order; ``cost_models.go`` gives three."""
+    return [match.group(0) for match in _WORD.finditer(text.lower())]
+
+
+@cache
+def _stemmer() -> Any:
+    import snowballstemmer  # noqa: PLC0415 - only questions need it
+
+    return snowballstemmer.stemmer("english")
+
+
+@lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """The stem that full-text search would match: ``walked`` and ``walks`` give ``walk``."""
+    return str(_stemmer().stemWord(word))

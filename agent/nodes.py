@@ -1,0 +1,300 @@
+"""The steps of the agent. Each is a plain function from state to what it changes.
+
+    read -> overview -> recall -> inspect -> judge -> (recall | answer)
+
+``read`` and ``overview`` run once; the rest is a round. Every step checks the budget through
+``spent``, so an answer comes even when time runs out in the middle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from langgraph.runtime import Runtime
+
+from ..memory.values import Moment, Observation
+from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs
+from .answer import Answer, Evidence, GapSeen, Question, StopReason, StreamCoverage, Usage
+from .reasoner import Cited, Judgement, Plan
+from .state import AgentState, Deps
+
+ENOUGH = 0.7
+"""From this sufficiency on the agent stops looking."""
+SEARCH_LIMIT = 40
+EVIDENCE_LIMIT = 8
+MAX_GAPS = 20
+"""Gaps named per stream in an answer; a longer list helps nobody."""
+
+
+def survey(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+    """Take in the whole scope first: the highest rungs that tile it.
+
+    Reads ``question``; writes ``overview``.
+    """
+    tools = runtime.context.tools
+    question = Question.model_validate(state["question"])
+    tiles: list[str] = []
+    for stream in tools.streams():
+        args = OverviewArgs(stream=stream, from_s=question.from_s, to_s=question.to_s)
+        tiles += [moment.id for moment in tools.overview(args)]
+    return {"overview": tiles, "round": 0}
+
+
+def read(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+    """Work out what to look for.
+
+    Reads ``question``, ``overview``; writes ``plan``.
+    """
+    deps = runtime.context
+    question = Question.model_validate(state["question"])
+    plan = deps.reasoner.read(question, _moments(deps, state["overview"]))
+    return {"plan": plan.model_dump()}
+
+
+def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+    """Find what is remembered: words over all rungs at once, kinds along the timeline.
+
+    A later round looks for what the judge missed, and wider: the neighbours of what fits best, one
+    stride further each round. Reads ``plan``, ``judgement``; writes ``found``, ``asked``, ``new``.
+    """
+    deps, tools = runtime.context, runtime.context.tools
+    plan = Plan.model_validate(state["plan"])
+    round_number = state.get("round", 0) + 1
+    asked: list[str] = []
+    found: list[str] = []
+
+    def once(key: str) -> bool:
+        """Whether this has not been asked before; notes that it now is."""
+        if key in state.get("asked", []) or key in asked:
+            return False
+        asked.append(key)
+        return True
+
+    windows = _windows(deps, plan)
+    queries = plan.queries if round_number == 1 else Judgement.model_validate(state["judgement"]).queries
+    for query in queries:
+        for stream, (from_s, to_s) in windows.items() if plan.last_s is not None else [("", (plan.from_s, plan.to_s))]:
+            if once(f"search:{stream}:{query}"):
+                args = SearchArgs(
+                    query=query,
+                    streams=(stream,) if stream else (),
+                    from_s=from_s,
+                    to_s=to_s,
+                    limit=SEARCH_LIMIT,
+                )
+                found += _leaves(deps, [hit.moment for hit in tools.search(args)])
+    if round_number == 1 and (plan.kinds or not plan.queries):
+        for stream, (from_s, to_s) in windows.items():
+            # Kinds are listed one by one: a common one must not crowd out a rare one.
+            for kind in plan.kinds or ("",):
+                if once(f"timeline:{stream}:{kind}"):
+                    moments = tools.timeline(
+                        TimelineArgs(
+                            stream=stream,
+                            from_s=from_s,
+                            to_s=to_s,
+                            kinds=(kind,) if kind else (),
+                            newest_first=plan.newest_first,
+                            limit=plan.each,
+                        )
+                    )
+                    found += [moment.id for moment in moments]
+        if plan.tallies:
+            found += _extremes(deps, plan, _moments(deps, state["overview"]))
+    if round_number > 1:
+        for cited in Judgement.model_validate(state["judgement"]).cited[:2]:
+            stride = 2 ** (round_number - 2)
+            if once(f"near:{cited.moment_id}:{stride}"):
+                near = tools.neighbours(NeighboursArgs(moment_id=cited.moment_id, before=stride, after=stride))
+                found += [moment.id for moment in near]
+    new = len(set(found) - set(state.get("found", [])))
+    return {"found": found, "asked": asked, "new": new, "round": round_number}
+
+
+def inspect(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+    """Look again at the pixels of what fits best, where the judge asked for it; write down what was seen.
+
+    Reads ``judgement``; writes ``visited``, ``new``.
+    """
+    deps = runtime.context
+    if "judgement" not in state:
+        return {}
+    visited: list[str] = []
+    seen = 0
+    for moment_id in Judgement.model_validate(state["judgement"]).look_at:
+        done = len(state.get("visited", [])) + len(visited)
+        if done >= deps.budget.looks or spent(deps):
+            break
+        if moment_id in state.get("visited", []):
+            continue
+        visited.append(moment_id)
+        observation = deps.tools.inspect(InspectArgs(moment_id=moment_id))
+        if observation is not None and observation.findings:
+            moment = deps.tools.get([moment_id])[moment_id]
+            deps.store.write_back(moment, observation)
+            deps.looked[moment_id] = observation
+            seen += 1
+    return {"visited": visited, "new": state.get("new", 0) + seen}
+
+
+def judge(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+    """Grade what was found, and decide whether to go on.
+
+    Reads ``plan``, ``overview``, ``found``; writes ``judgement``, ``best``, ``stop_reason``.
+    """
+    deps = runtime.context
+    question, plan = Question.model_validate(state["question"]), Plan.model_validate(state["plan"])
+    overview, moments = _moments(deps, state["overview"]), _moments(deps, state.get("found", []))
+    judgement = deps.reasoner.judge(question, plan, overview, moments)
+    best = Judgement.model_validate(state["best"]) if "best" in state else None
+    if best is None or judgement.sufficiency >= best.sufficiency:
+        best = judgement
+    to_look = [key for key in judgement.look_at if key not in state.get("visited", [])]
+    may_look = bool(to_look) and len(state.get("visited", [])) < deps.budget.looks
+    stop: StopReason | Literal[""] = ""
+    if not moments and not overview:
+        stop = "nothing_remembered"
+    elif best.sufficiency >= ENOUGH:
+        stop = "sufficient"
+    elif spent(deps):
+        stop = "budget"
+    elif state["round"] >= deps.budget.rounds:
+        stop = "rounds"
+    elif not may_look and state["round"] > 1 and not state.get("new"):
+        stop = "nothing_new"
+    elif not may_look and not judgement.queries and not judgement.cited:
+        stop = "nothing_new"
+    return {"judgement": judgement.model_dump(), "best": best.model_dump(), "stop_reason": stop}
+
+
+def enough(state: AgentState) -> Literal["answer", "recall"]:
+    """Answer once there is a reason to stop; else another round."""
+    return "answer" if state["stop_reason"] else "recall"
+
+
+def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+    """Answer or abstain, with evidence, coverage and cost.
+
+    Reads everything; writes ``answer``.
+    """
+    deps = runtime.context
+    question, plan = Question.model_validate(state["question"]), Plan.model_validate(state["plan"])
+    best = Judgement.model_validate(state["best"])
+    overview, moments = _moments(deps, state["overview"]), _moments(deps, state.get("found", []))
+    draft = deps.reasoner.answer(question, plan, best, overview, moments)
+    known = {moment.id: moment for moment in (*overview, *moments)}
+    result = Answer(
+        text=draft.text,
+        choice=None if draft.choice is None else chr(ord("A") + draft.choice),
+        confidence=round(draft.confidence, 3),
+        abstained=draft.why is not None,
+        why=draft.why,
+        evidence=[_evidence(cited, known[cited.moment_id]) for cited in draft.cited[:EVIDENCE_LIMIT]],
+        coverage=_coverage(deps, question),
+        as_of=deps.as_of,
+        usage=Usage(
+            lmm_calls=draft.lmm_calls,
+            tokens=draft.tokens,
+            seconds=round(time.monotonic() - deps.started_s, 3),
+            rounds=state["round"],
+        ),
+        stop_reason=state["stop_reason"],  # type: ignore[arg-type]
+        trace_id=deps.trace_id,
+        reasoner=deps.reasoner.written_by,
+    )
+    return {"answer": result.model_dump()}
+
+
+def spent(deps: Deps) -> bool:
+    """Whether the question's time is used up."""
+    return time.monotonic() - deps.started_s >= deps.budget.seconds
+
+
+def _moments(deps: Deps, ids: Sequence[str]) -> list[Moment]:
+    """Moments by id in the given order, with what this run's second looks saw in them."""
+    found = deps.tools.get(ids)
+    moments = []
+    for key in dict.fromkeys(ids):
+        if key not in found:
+            continue
+        moment = found[key]
+        look: Observation | None = deps.looked.get(key)
+        moments.append(moment if look is None else replace(moment, observations=(*moment.observations, look)))
+    return moments
+
+
+def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | None]]:
+    """The stretch of each stream in scope that the plan asks about."""
+    windows: dict[str, tuple[float | None, float | None]] = {}
+    for stream in deps.tools.streams():
+        from_s, to_s = plan.from_s, plan.to_s
+        if plan.last_s is not None:
+            newest = deps.snapshot.latest(stream, 1)
+            end_s = newest[0].span.end_s if newest else 0.0
+            from_s, to_s = max(0.0, end_s - plan.last_s), None
+        windows[stream] = (from_s, to_s)
+    return windows
+
+
+def _leaves(deps: Deps, hits: Sequence[Moment]) -> list[str]:
+    """The ids of the moments among the hits; a rung above is followed down where it is the only hit there."""
+    moments = [hit for hit in hits if hit.rung == "moment"]
+    ids = [moment.id for moment in moments]
+    for parent in (hit for hit in hits if hit.rung == "event"):
+        inside = any(m.stream == parent.stream and m.span.overlaps(parent.span) for m in moments)
+        if not inside:
+            ids += parent.child_ids
+    return ids
+
+
+def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:
+    """The ids of the moments where the overview's tallies have their first, last, longest and extreme values."""
+    ids: list[str] = []
+    for tile in overview:
+        if tile.rung == "moment":
+            if not plan.kinds or any(finding.kind in plan.kinds for finding in tile.findings):
+                ids.append(tile.id)
+            continue
+        for finding in tile.findings:
+            if finding.kind not in plan.kinds:
+                continue
+            for name in ("first_s", "last_s", "longest_at_s", "max_s", "min_s"):
+                at_s = finding.detail.get(name)
+                if isinstance(at_s, int | float):
+                    args = TimelineArgs(stream=tile.stream, from_s=float(at_s), to_s=float(at_s) + 0.001, limit=1)
+                    ids += [moment.id for moment in deps.tools.timeline(args)]
+    return ids
+
+
+def _evidence(cited: Cited, moment: Moment) -> Evidence:
+    return Evidence(
+        stream=moment.stream,
+        start_s=round(cited.start_s, 3),
+        end_s=round(cited.end_s, 3),
+        text=cited.text,
+        frame_ids=moment.frame_ids,
+        memory_id=moment.id,
+        score=round(cited.score, 3),
+    )
+
+
+def _coverage(deps: Deps, question: Question) -> list[StreamCoverage]:
+    coverage = []
+    for stream in deps.tools.streams():
+        seen = deps.snapshot.coverage(stream, question.span)
+        coverage.append(
+            StreamCoverage(
+                stream=stream,
+                start_s=round(seen.span.start_s, 3),
+                end_s=round(seen.span.end_s, 3),
+                watched_s=round(seen.watched_s, 3),
+                gaps=tuple(
+                    GapSeen(start_s=round(gap.span.start_s, 3), end_s=round(gap.span.end_s, 3), cause=gap.cause)
+                    for gap in seen.gaps[-MAX_GAPS:]
+                ),
+            )
+        )
+    return coverage

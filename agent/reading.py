@@ -1,0 +1,232 @@
+"""Reads a question without a model: what it asks for, of when, and in which order.
+
+    reading = read_question("When was the second box put down after 1:20?")
+    reading.asks, reading.kinds, reading.nth, reading.span    # "when", ("placed",), 2, from 80 s on
+
+Rules for English. What the rules do not understand stays in ``reading.words`` and is searched for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from ..memory.values import Span
+from .lexicon import (
+    COLOURS,
+    EXISTENCE,
+    GENERIC_WORDS,
+    KIND_PATTERNS,
+    NUMBER_WORDS,
+    PEOPLE,
+    SIDES,
+    STOP_WORDS,
+    TEXT_CUES,
+    THINGS,
+    words_of,
+)
+
+Asks = Literal["when", "how_many", "how_long", "what", "who", "where", "why", "yes_no", "describe"]
+Pick = Literal["all", "nth", "last", "longest", "shortest", "highest", "lowest", "newest"]
+
+_TIME = r"(?:(?P<{0}h>\d+):)?(?P<{0}m>\d{{1,3}}):(?P<{0}s>\d{{2}}(?:\.\d+)?)|(?P<{0}n>\d+(?:\.\d+)?)\s*(?P<{0}u>seconds?|secs?|s|minutes?|mins?|m|hours?|h)\b"
+_AT = re.compile(r"\b(?:at|around|about)\s+(?:" + _TIME.format("a") + ")", re.I)
+_BETWEEN = re.compile(
+    r"\b(?:between|from)\s+(?:" + _TIME.format("a") + r"|(?P<bare>\d+(?:\.\d+)?))\s*(?:and|to|until|-|–)\s*(?:"
+    + _TIME.format("b") + ")", re.I,
+)  # fmt: skip
+_AFTER = re.compile(r"\b(?:after|since|from)\s+(?:" + _TIME.format("a") + ")", re.I)
+_BEFORE = re.compile(r"\b(?:before|until|by)\s+(?:" + _TIME.format("a") + ")", re.I)
+_FIRST_STRETCH = re.compile(r"\bin the first\s+(?:" + _TIME.format("a") + ")", re.I)
+_LAST_STRETCH = re.compile(r"\b(?:in|within|over|during) the (?:last|past)\s+(?:" + _TIME.format("a") + ")", re.I)
+_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,200})[\"“”«»]|(?<!\w)['‘]([^'’]{1,200})['’](?!\w)|\(([^\w\s]{1,3})\)")
+_ORDINAL = re.compile(
+    r"\b(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth)\b(?!\s+(?:of|half)\b)"
+    r"|\b(?P<digits>\d+)(?:st|nd|rd|th)\b", re.I,
+)  # fmt: skip
+_LAST = re.compile(r"\b(last|final|latest|most recent)\b", re.I)
+_NOW = re.compile(r"\b(now|right now|currently|at the moment|just happened)\b", re.I)
+_TITLE = re.compile(r"(?<=[a-z,] )((?:[A-Z][\w-]*)(?: (?:[A-Z][\w-]*|of|the))*(?<! of)(?<! the))")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_ORDER_WORDS = frozenset(
+    "last final latest longest shortest brightest darkest end beginning start now currently recent".split()
+)
+"""Words that say which of several is meant, not what."""
+AT_MARGIN_S = 2.0
+"""How far around "at 1:20" is meant, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a question asks for, as far as rules can tell."""
+
+    asks: Asks
+    kinds: tuple[str, ...]
+    """Kinds of finding it speaks of."""
+    pick: Pick
+    """Which of several to take."""
+    nth: int
+    """Which in order, from 1, where ``pick`` is ``nth``."""
+    span: Span | None
+    """The stream time it names."""
+    last_s: float | None
+    """It asks about this many seconds before the end."""
+    at_end: bool
+    """It asks about the end ("at the end")."""
+    at_start: bool
+    quoted: tuple[str, ...]
+    """What must be found letter by letter."""
+    words: tuple[str, ...]
+    """Its content words, in order, lower case, each once."""
+    names: tuple[str, ...]
+    """Those of them that it writes as a name or in capitals."""
+    colours: tuple[str, ...]
+    sides: tuple[str, ...]
+    people: bool
+    """It speaks of people."""
+    wants_text: bool
+    """It asks for something to be read or heard."""
+    unknown: tuple[str, ...]
+    """Content words that no embedded observer can see; only text in the picture could hold them."""
+    existence: bool
+    """All it asks is whether, or when, something is there."""
+    relation: Literal["after", "before"] | None
+    """How the asked thing lies to ``anchor`` in time."""
+    anchor: tuple[str, ...]
+    """The content words of what it is related to."""
+
+
+def _seconds(match: re.Match[str], prefix: str) -> float | None:
+    """The time a ``_TIME`` group holds, in seconds."""
+    groups = match.groupdict()
+    if groups.get(prefix + "s"):
+        return (
+            float(groups[prefix + "h"] or 0) * 3600 + float(groups[prefix + "m"]) * 60 + float(groups[prefix + "s"])
+        )
+    if groups.get(prefix + "n"):
+        return float(groups[prefix + "n"]) * _UNITS[groups[prefix + "u"][0].lower()]
+    return None
+
+
+def _read_times(text: str) -> tuple[Span | None, float | None, str]:
+    """The span a question names, the seconds before the end it names, and the question without them."""
+    if match := _BETWEEN.search(text):
+        end_s = _seconds(match, "b")
+        start_s = _seconds(match, "a")
+        if start_s is None and match["bare"] and end_s is not None:
+            # "between 1.5 and 3.6 seconds": the unit stands behind the second number only.
+            unit = (match["bu"] or "s")[0].lower()
+            start_s = float(match["bare"]) * _UNITS[unit]
+        if start_s is not None and end_s is not None and start_s < end_s:
+            return Span(start_s, end_s), None, text.replace(match[0], " ")
+    for pattern, make in (
+        (_FIRST_STRETCH, lambda t: Span(0.0, t)),
+        (_AT, lambda t: Span(max(0.0, t - AT_MARGIN_S), t + AT_MARGIN_S)),
+        (_AFTER, lambda t: Span(t, float("inf"))),
+        (_BEFORE, lambda t: Span(0.0, t)),
+    ):
+        match = pattern.search(text)
+        if match and (time_s := _seconds(match, "a")) is not None:
+            return make(time_s), None, text.replace(match[0], " ")
+    match = _LAST_STRETCH.search(text)
+    if match and (time_s := _seconds(match, "a")) is not None:
+        return None, time_s, text.replace(match[0], " ")
+    return None, None, text
+
+
+def _asks(text: str) -> Asks:
+    lower = text.lower()
+    if re.search(r"\bhow (many|often)\b|\bhow much (times|often)\b|\bcount\b|\bnumber of\b", lower):
+        return "how_many"
+    if re.search(r"\bhow long\b|\bwhat duration\b", lower):
+        return "how_long"
+    if re.search(r"\bwhen\b|\b(at )?what time\b", lower):
+        return "when"
+    if re.search(r"\bdescribe\b|\bsummar\w+\b|\bwhat (happens|happened|is happening|is going on|goes on|went on)\b", lower):
+        return "describe"
+    for word, asks in (("who", "who"), ("where", "where"), ("why", "why")):
+        if re.search(rf"\b{word}\b", lower):
+            return asks  # type: ignore[return-value]
+    if re.match(r"(is|are|was|were|does|do|did|has|have|can|could)\b", lower):
+        return "yes_no"
+    return "what"
+
+
+def _pick(text: str) -> tuple[Pick, int]:
+    lower = text.lower()
+    if re.search(r"\b(longest|most time)\b", lower):
+        return "longest", 1
+    if re.search(r"\b(shortest|least time|briefest)\b", lower):
+        return "shortest", 1
+    if re.search(r"\b(brightest|lightest|most (movement|motion)|busiest)\b", lower):
+        return "highest", 1
+    if re.search(r"\b(darkest|dimmest|least (movement|motion)|quietest)\b", lower):
+        return "lowest", 1
+    if _NOW.search(lower):
+        return "newest", 1
+    if _LAST.search(lower):
+        return "last", 1
+    match = _ORDINAL.search(lower)
+    if match:
+        return "nth", int(match["digits"]) if match["digits"] else NUMBER_WORDS[match["word"]]
+    return "all", 1
+
+
+def read_question(text: str) -> Reading:
+    """Read a question by rule. Never raises: what is not understood is left as words to search for."""
+    quoted = [next(group for group in match.groups() if group).strip() for match in _QUOTED.finditer(text)]
+    titles = [match[0] for match in _TITLE.finditer(text) if re.search(r"[A-Za-z]{2}", match[0]) and not re.search(r"\b[A-Z]-", match[0])]
+    span, last_s, rest = _read_times(text)
+    lower = rest.lower()
+    kinds = tuple(dict.fromkeys(kind for pattern, found in KIND_PATTERNS if re.search(pattern, lower) for kind in found))
+    if "camera_zoom_out" in kinds:
+        kinds = tuple(kind for kind in kinds if kind != "camera_zoom_in")
+    if "fade" in kinds or "dissolve" in kinds:
+        # "dissolve from the wide shot to the close-up" speaks of one change, not of every cut.
+        kinds = tuple(kind for kind in kinds if kind != "cut")
+    pick, nth = _pick(rest)
+    relation: Literal["after", "before"] | None = None
+    anchor: tuple[str, ...] = ()
+    related = re.search(r"\b(after|before|once|when|while)\b\s+(.+)$", lower)
+    if related and related.start() > 0 and related[1] in ("after", "before"):
+        relation = "after" if related[1] == "after" else "before"
+        anchor = tuple(word for word in words_of(related[2]) if word not in STOP_WORDS)
+
+    kind_words = {
+        word
+        for pattern, _ in KIND_PATTERNS
+        for match in re.finditer(pattern, lower)
+        for word in words_of(match[0])
+    }
+    title_words = {word for title in (*titles, *quoted) for word in words_of(title)}
+    words: list[str] = []
+    for word in words_of(rest):
+        ordinal = word in NUMBER_WORDS and word not in title_words
+        if word in words or ordinal or (word in STOP_WORDS and word not in title_words):
+            continue
+        if word in _ORDER_WORDS and word not in title_words:
+            continue
+        words.append(word)
+    known = {*kind_words, *COLOURS, *SIDES, *PEOPLE, *THINGS, *GENERIC_WORDS}
+    return Reading(
+        asks=_asks(rest),
+        kinds=kinds,
+        pick=pick,
+        nth=nth,
+        span=span,
+        last_s=last_s,
+        at_end=bool(re.search(r"\bat the (very )?end\b|\bends with\b", lower)),
+        at_start=bool(re.search(r"\b(at|in) the (very )?(beginning|start)\b|\bstarts with\b|\bbegins with\b", lower)),
+        quoted=tuple(dict.fromkeys(quoted)),
+        words=tuple(words),
+        names=tuple(word for word in words if word in title_words),
+        colours=tuple(word for word in words if word in COLOURS),
+        sides=tuple(word for word in words if word in SIDES),
+        people=any(word in PEOPLE for word in words_of(rest)),
+        wants_text=bool(TEXT_CUES.search(lower)) or bool(quoted) or bool(titles),
+        unknown=tuple(word for word in words if word not in known),
+        existence=bool(EXISTENCE.search(lower)) and not kinds,
+        relation=relation,
+        anchor=anchor,
+    )

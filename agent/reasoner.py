@@ -1,0 +1,136 @@
+"""The seam where thinking happens.
+
+The graph decides when; a reasoner decides what:
+
+    plan = reasoner.read(question, overview)               # what to look for
+    judgement = reasoner.judge(question, plan, moments)    # is it enough, what fits best, where to look closer
+    draft = reasoner.answer(question, plan, judgement, moments)
+
+Moments are handed over as values, fresh from the memory; what goes back holds ids and spans only,
+so the graph's state stays small. A reasoner never touches the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pydantic import BaseModel, Field
+
+from ..memory.values import Moment
+from .answer import Question, WhyAbstained
+
+
+class Plan(BaseModel, frozen=True):
+    """What to look for, as the tools understand it."""
+
+    queries: tuple[str, ...] = ()
+    """Words to search for."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of finding to list."""
+    newest_first: bool = False
+    """List from the end: the last of something is asked for."""
+    each: int = 6
+    """How many of a kind to list in each stream."""
+    tallies: bool = False
+    """The whole scope counts (how many, the longest): the overview's tallies are needed."""
+    from_s: float | None = None
+    to_s: float | None = None
+    last_s: float | None = None
+    """Only this many seconds before each stream's end."""
+    looks: bool = False
+    """A second look at the pixels could help."""
+
+
+class Cited(BaseModel, frozen=True):
+    """A stretch of a moment that speaks for an answer."""
+
+    moment_id: str
+    start_s: float
+    end_s: float
+    score: float
+    text: str
+
+
+class Judgement(BaseModel, frozen=True):
+    """Whether what was found is enough."""
+
+    sufficiency: float
+    """0 (nothing) to 1 (it settles the question)."""
+    cited: tuple[Cited, ...] = ()
+    """What fits, best first."""
+    look_at: tuple[str, ...] = ()
+    """Ids of moments at whose pixels a second look is worth its cost, best first."""
+    queries: tuple[str, ...] = ()
+    """What to search for next, if there is a next round."""
+    missing: str = ""
+    """What is missing, in words."""
+
+
+class Draft(BaseModel, frozen=True):
+    """An answer before the graph adds coverage, cost and trace."""
+
+    text: str
+    confidence: float
+    choice: int | None = None
+    """Index of the chosen option."""
+    why: WhyAbstained | None = None
+    """Set where it abstains."""
+    cited: tuple[Cited, ...] = ()
+    lmm_calls: int = 0
+    tokens: int = 0
+
+
+class Overview(BaseModel, frozen=True):
+    """The fewest memories that tile the scope, stream by stream: ids, in time order."""
+
+    tiles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Reasoner(Protocol):
+    """Reads a question, judges what was found, and answers or abstains."""
+
+    written_by: str
+    """Its name and revision, such as ``extractive/1``."""
+
+    def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
+        """Say what to look for. ``overview`` tiles the scope with the highest rungs."""
+
+    def judge(
+        self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Judgement:
+        """Grade what was found so far; ``moments`` are all found, in the order they were found."""
+
+    def answer(
+        self, question: Question, plan: Plan, judgement: Judgement, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Draft:
+        """Answer from what is cited, or abstain and say what was missing."""
+
+
+class ScriptedReasoner:
+    """Says its lines in order. For tests, and for dry runs of the graph."""
+
+    written_by = "scripted/1"
+
+    def __init__(
+        self, *, plan: Plan | None = None, judgements: Sequence[Judgement] = (), draft: Draft | None = None
+    ) -> None:
+        self._plan = plan or Plan()
+        self._judgements = iter(judgements)
+        self._draft = draft or Draft(text="", confidence=0.0, why="unclear")
+
+    def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
+        """The plan it was given."""
+        return self._plan
+
+    def judge(
+        self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Judgement:
+        """The next judgement it was given; once they are used up, that nothing is enough."""
+        return next(self._judgements, Judgement(sufficiency=0.0))
+
+    def answer(
+        self, question: Question, plan: Plan, judgement: Judgement, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Draft:
+        """The draft it was given."""
+        return self._draft

@@ -1,0 +1,134 @@
+"""How answers are put into words. Plain and hedged: what was observed, never more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..memory.values import Moment
+from .answer import Question, WhyAbstained
+from .candidates import Candidate
+from .reading import Reading
+from .reasoner import Plan
+
+COUNT_NAMES = {
+    "visit": ("visit", "visits"),
+    "enters": ("arrival", "arrivals"),
+    "leaves": ("departure", "departures"),
+    "removed": ("thing taken away", "things taken away"),
+    "placed": ("thing put down", "things put down"),
+    "cut": ("cut", "cuts"),
+    "dissolve": ("dissolve", "dissolves"),
+    "empty": ("empty stretch", "empty stretches"),
+    "typed": ("line typed", "lines typed"),
+    "flash": ("flash", "flashes"),
+    "face": ("sighting of a face", "sightings of a face"),
+}
+MAX_QUOTED = 3
+
+
+def clock(time_s: float) -> str:
+    """A stream time for people: ``75.2`` is ``1:15.2``, with hours where there are any."""
+    tenths = round(time_s * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{tenths / 10:04.1f}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def stretch(candidate: Candidate) -> str:
+    """Where a candidate lies: ``0:06.0–0:20.1 in lobby``."""
+    span = candidate.span
+    times = clock(span.start_s) if span.duration_s < 0.3 else f"{clock(span.start_s)}–{clock(span.end_s)}"
+    return f"{times} in {candidate.stream}"
+
+
+def answer(reading: Reading, plan: Plan, ranked: Sequence[Candidate], overview: Sequence[Moment]) -> str:
+    """The answer the best candidates give."""
+    best = ranked[0]
+    if reading.asks == "describe":
+        return " ".join(f"{stretch(candidate)}: {_sentence(candidate.text)}" for candidate in ranked[:6])
+    if reading.asks == "how_many" and plan.kinds and best.text[:1].isdigit():
+        return " ".join(f"{_sentence(f'{candidate.text}, {stretch(candidate)}')}" for candidate in ranked[:3])
+    if reading.asks == "how_long" and plan.kinds:
+        length = f"About {best.span.duration_s:.1f} s: {_told(best)}, {stretch(best)}."
+        return length + _caveat(reading)
+    if reading.asks == "yes_no":
+        return f"Yes: {_told(best)}, {stretch(best)}.{_caveat(reading)}"
+    text = f"At {stretch(best)}: {_told(best)}."
+    other = next((candidate for candidate in ranked[1:] if candidate.stream != best.stream), None)
+    if other is not None and other.score >= 0.9 * best.score:
+        text += f" Or {stretch(other)}: {_told(other)}."
+    return text + _caveat(reading)
+
+
+def abstention(why: WhyAbstained, reading: Reading, ranked: Sequence[Candidate]) -> str:
+    """Why there is no answer, and what is nearest."""
+    if why == "not_seen":
+        wanted = " and ".join(f"“{phrase}”" for phrase in reading.quoted) or "what is asked for"
+        reason = f"I looked for {wanted} in what was read, heard and observed, and did not find it."
+    elif why == "needs_model":
+        named = ", ".join(f"“{word}”" for word in reading.unknown[:4]) or "who or what is seen"
+        reason = f"I cannot tell: no observer here recognises {named}; that needs a video model."
+    else:
+        reason = "What was observed does not settle it."
+    if not ranked:
+        return reason
+    return f"{reason} Nearest: " + "; ".join(f"{stretch(c)} ({_told(c)})" for c in ranked[:2]) + "."
+
+
+def no_option(why: WhyAbstained, reading: Reading, ranked: Sequence[Candidate]) -> str:
+    """Why none of the options is chosen."""
+    return "Nothing observed speaks for one option over the others. " + abstention(why, reading, ranked)
+
+
+def option(text: str, ranked: Sequence[Candidate]) -> str:
+    """The chosen option with what speaks for it."""
+    return f"{text} — {stretch(ranked[0])}: {_told(ranked[0])}."
+
+
+def nothing_watched(question: Question) -> str:
+    """Said where the scope holds nothing at all."""
+    where = "in the time asked about" if question.span else "yet"
+    return f"Nothing was watched {where}, so there is nothing to answer from."
+
+
+def count_of(kind: str, count: int, reading: Reading) -> str:
+    """A count in words; shots are one more than the cuts between them."""
+    if kind == "cut" and any(word.startswith(("shot", "scene")) for word in reading.words):
+        return f"{count + 1} shots"
+    one, many = COUNT_NAMES.get(kind, (f"“{kind}”", f"“{kind}”"))
+    return f"{count} {one if count == 1 else many}"
+
+
+def tally(kind: str, tiles: Sequence[Moment]) -> int:
+    """How often a kind was found in memories of any rung that do not overlap."""
+    total = 0
+    for tile in tiles:
+        for finding in tile.findings:
+            if finding.kind == kind:
+                count = finding.detail.get("count", 1) if tile.rung != "moment" else 1
+                total += int(count)
+    return total
+
+
+def _told(candidate: Candidate) -> str:
+    """What was seen, quoting what was read or heard."""
+    texts = [f for f in candidate.findings if f.field in ("visible_text", "speech")]
+    if not texts:
+        return candidate.text.rstrip(".")
+    heard = all(f.field == "speech" for f in texts)
+    quoted = " / ".join(dict.fromkeys(f"“{f.text}”" for f in texts[:MAX_QUOTED]))
+    return f"{'the words' if heard else 'the text'} {quoted}"
+
+
+def _caveat(reading: Reading) -> str:
+    """What the answer cannot vouch for."""
+    if not reading.unknown or reading.wants_text:
+        return ""
+    named = " or ".join(f"“{word}”" for word in reading.unknown[:3])
+    return f" (That it is {named}, I cannot tell without a video model.)"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", "”")) else text + "."

@@ -1,0 +1,474 @@
+"""The ``recollect`` command. Prints for people, or with ``--json`` for programs.
+
+Bad input gives one clear line on standard error and exit code 2; whatever else goes wrong, 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import RecollectError
+from .times import parse_as_of, parse_time_s
+
+if TYPE_CHECKING:
+    from .agent.answer import Answer
+    from .perception.worker import WatchReport
+    from .sdk import Recollect
+
+DEFAULT_MEMORY = "recollect.lance"
+DEFAULT_FPS = 4.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except RecollectError as error:
+        print(f"recollect: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("recollect: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        sys.stderr.close()
+        return 1
+
+
+def _time(text: str) -> float:
+    try:
+        return parse_time_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _as_of(text: str) -> float:
+    try:
+        return parse_as_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _fps(text: str) -> float:
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 0.1 <= fps <= 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate between 0.1 and 60 frames a second")
+    return fps
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="recollect",
+        description="Watch video, remember it, and answer questions about it with evidence.",
+        epilog="Start with: recollect demo",
+    )
+    parser.add_argument("--version", action="version", version="recollect 0.1.0")
+    # Accepted before and after the sub-command; the later one wins.
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--memory",
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help=f"the memory's folder (default: ./{DEFAULT_MEMORY})",
+    )
+    parser.add_argument("--memory", metavar="DIR", default=DEFAULT_MEMORY, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=[shared])
+        sub.set_defaults(run=run)
+        return sub
+
+    watch = command("watch", _watch, "Watch files to their end, or a live URL until stopped.")
+    watch.add_argument("source", nargs="+", help="a file, or a URL (rtsp, rtsps, http, https)")
+    watch.add_argument("--stream", metavar="NAME", help="the name to know it by (one source only)")
+    watch.add_argument("--fps", type=_fps, default=DEFAULT_FPS, help="frames a second looked at (default: 4)")
+    watch.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
+    watch.add_argument("--max-outage", type=_time, metavar="T", help="give up on a live source after this long without it")
+    watch.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    ask = command("ask", _ask, "Ask a question; the answer comes with its evidence.")
+    ask.add_argument("question")
+    ask.add_argument("--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it")
+    _scope(ask)
+    ask.add_argument("--as-of", type=_as_of, metavar="TIME", help="use only what had been written by then (ISO 8601)")
+    ask.add_argument("--json", action="store_true", help="print one JSON object")
+    ask.add_argument("--show", metavar="PNG", help="draw the evidence into this picture")
+
+    search = command("search", _search, "Find moments by words.")
+    search.add_argument("words")
+    _scope(search)
+    search.add_argument("--limit", type=int, default=10, choices=range(1, 101), metavar="N", help="how many (default: 10)")
+    search.add_argument("--json", action="store_true", help="print one JSON object")
+
+    timeline = command("timeline", _timeline, "Print what is remembered, in time order.")
+    _scope(timeline)
+    timeline.add_argument(
+        "--rung", choices=("moment", "event", "hour", "day"), default="moment", help="how coarse (default: moment)"
+    )
+    timeline.add_argument("--limit", type=int, default=1000, metavar="N", help="at most so many (default: 1000)")
+    timeline.add_argument("--json", action="store_true", help="print one JSON object")
+
+    status = command("status", _status, "Print what is in the memory, and how completely it was watched.")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+
+    command("doctor", _doctor, "Check what is installed, what works, and what to do.")
+
+    demo = command("demo", _demo, "Render a short video (or take yours), watch it, and ask about it.")
+    demo.add_argument("--video", metavar="PATH", help="watch this instead of the rendered one")
+    demo.add_argument("--ask", metavar="QUESTION", help="ask this instead of the prepared questions")
+    demo.add_argument("--out", metavar="DIR", default="demo", help="where everything is put (default: ./demo)")
+    return parser
+
+
+def _scope(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stream", metavar="NAME", help="only this stream")
+    parser.add_argument("--from", dest="from_s", type=_time, metavar="T", help="from this stream time on, such as 1:20")
+    parser.add_argument("--to", dest="to_s", type=_time, metavar="T", help="up to this stream time")
+
+
+def _memory(arguments: argparse.Namespace) -> Recollect:
+    from .sdk import Recollect  # noqa: PLC0415
+
+    return Recollect(arguments.memory)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+# -- watch --------------------------------------------------------------------------------------------
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    if arguments.stream and len(arguments.source) > 1:
+        print("recollect: --stream names one source, and several were given.", file=sys.stderr)
+        return 2
+    failed = 0
+    with _memory(arguments) as memory:
+        for source in arguments.source:
+            try:
+                report = watch_with_progress(
+                    memory,
+                    source,
+                    stream=arguments.stream,
+                    fps=arguments.fps,
+                    ocr=not arguments.no_ocr,
+                    quiet=arguments.quiet,
+                    max_outage_s=arguments.max_outage,
+                )
+            except RecollectError as error:
+                if len(arguments.source) == 1:
+                    raise
+                print(f"recollect: {error}", file=sys.stderr)
+                failed += 1
+                continue
+            print(_told(report))
+            if report.state == "stopped" and "://" not in source:
+                return 130
+    return 2 if failed else 0
+
+
+def watch_with_progress(
+    memory: Recollect,
+    source: str,
+    *,
+    stream: str | None = None,
+    fps: float = DEFAULT_FPS,
+    ocr: bool = True,
+    quiet: bool = False,
+    max_outage_s: float | None = None,
+) -> WatchReport:
+    """Watch with a progress bar on standard error; Ctrl-C and SIGTERM stop cleanly and keep everything."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    from .agent.wording import clock  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[at]}  {task.fields[speed]}  {task.fields[moments]} moments"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+    shown = source.rpartition("/")[2].rpartition("@")[2] or source
+    task = bar.add_task(shown, total=None, at="", speed="", moments=0)
+
+    def on_progress(progress: Any) -> None:
+        at = clock(progress.time_s) + (f" of {clock(progress.duration_s)}" if progress.duration_s else "")
+        speed = f"{progress.speed:.1f}× real time"
+        bar.update(
+            task, completed=progress.time_s, total=progress.duration_s, at=at, speed=speed, moments=progress.moments
+        )
+
+    def on_state(state: str, detail: str) -> None:
+        if not quiet:
+            bar.console.print(f"{shown}: {state}{f' ({detail})' if detail else ''}", highlight=False, markup=False)
+
+    def interrupted(number: int, frame: object) -> None:
+        memory.stop()
+
+    handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with bar:
+            return memory.watch(
+                source,
+                stream=stream,
+                fps=fps,
+                ocr=ocr,
+                on_progress=on_progress,
+                on_state=on_state,
+                max_outage_s=max_outage_s,
+            )
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _told(report: WatchReport) -> str:
+    from .agent.wording import clock  # noqa: PLC0415
+
+    if report.already_done:
+        return f"{report.stream}: already watched to its end ({clock(report.until_s)}); nothing to do."
+    begun = "" if report.resumed_at_s is None else f", going on from {clock(report.resumed_at_s)}"
+    speed = report.until_s - (report.resumed_at_s or 0.0)
+    dropped = sum(report.counts.dropped.values())
+    parts = [
+        f"{report.stream}: watched to {clock(report.until_s)}{begun}",
+        f"{report.moments} moments",
+        f"{report.counts.captured} frames ({report.counts.stored} kept, {report.counts.merged} merged,"
+        f" {report.counts.sampled_out} between samples, {dropped} lost)",
+        f"{report.gaps} gap{'' if report.gaps == 1 else 's'}",
+        f"{report.seconds:.1f} s ({speed / max(report.seconds, 1e-6):.1f}× real time)",
+    ]
+    text = "; ".join(parts) + "."
+    return text + " Stopped; watch it again to go on." if report.state == "stopped" else text
+
+
+# -- ask ----------------------------------------------------------------------------------------------
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    with _memory(arguments) as memory:
+        answer = memory.ask(
+            arguments.question,
+            options=arguments.option,
+            stream=arguments.stream,
+            from_s=arguments.from_s,
+            to_s=arguments.to_s,
+            as_of=arguments.as_of,
+        )
+        if arguments.show:
+            _show(memory, arguments.question, answer, Path(arguments.show))
+    if arguments.json:
+        _print_json(answer.model_dump())
+    else:
+        print_answer(answer)
+    return 0
+
+
+def _show(memory: Recollect, question: str, answer: Answer, path: Path) -> None:
+    from .contact_sheet import write_contact_sheet  # noqa: PLC0415
+
+    try:
+        write_contact_sheet(path, [(question, answer)], memory.frames)
+    except (OSError, ValueError) as error:
+        raise RecollectError(f"the evidence could not be drawn into {str(path)!r}: {error}.") from error
+
+
+def print_answer(answer: Answer) -> None:
+    """Print an answer for people: what, how sure, and the evidence to check it by."""
+    from .agent.wording import clock  # noqa: PLC0415
+
+    if answer.choice:
+        print(f"({answer.choice}) {answer.text}")
+    else:
+        print(answer.text)
+    told = f"abstained: {answer.why}" if answer.abstained else f"confidence {answer.confidence:.2f}"
+    print(
+        f"  [{told}; {answer.stop_reason} after {answer.usage.rounds} round{'' if answer.usage.rounds == 1 else 's'},"
+        f" {answer.usage.seconds:.2f} s; trace {answer.trace_id[:8]}]"
+    )
+    for evidence in answer.evidence[:5]:
+        print(
+            f"  {clock(evidence.start_s)}–{clock(evidence.end_s)}  {evidence.stream}  "
+            f"{_shortened(evidence.text)}  ({len(evidence.frame_ids)} pictures)"
+        )
+    for coverage in answer.coverage:
+        for gap in coverage.gaps[:3]:
+            print(f"  not seen: {clock(gap.start_s)}–{clock(gap.end_s)} of {coverage.stream} ({gap.cause})")
+
+
+def _shortened(text: str, limit: int = 90) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+# -- search, timeline, status -------------------------------------------------------------------------
+
+
+def _moment_dict(moment: Any) -> dict[str, Any]:
+    return {
+        "id": moment.id,
+        "stream": moment.stream,
+        "rung": moment.rung,
+        "epoch": moment.epoch,
+        "shot": moment.shot,
+        "start_s": round(moment.span.start_s, 3),
+        "end_s": round(moment.span.end_s, 3),
+        "wall_start_s": moment.wall_start_s,
+        "caption": moment.caption,
+        "findings": [
+            {
+                "field": finding.field,
+                "kind": finding.kind,
+                "text": finding.text,
+                "start_s": round(finding.span.start_s, 3),
+                "end_s": round(finding.span.end_s, 3),
+                "written_by": finding.written_by,
+                "confidence": finding.confidence,
+            }
+            for finding in moment.findings
+        ],
+        "frame_ids": list(moment.frame_ids),
+    }
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    with _memory(arguments) as memory:
+        hits = memory.search(
+            arguments.words,
+            stream=arguments.stream,
+            from_s=arguments.from_s,
+            to_s=arguments.to_s,
+            limit=arguments.limit,
+        )
+    if arguments.json:
+        _print_json({"hits": [{"score": round(hit.score, 4), **_moment_dict(hit.moment)} for hit in hits]})
+        return 0
+    if not hits:
+        print("Nothing found.")
+    for hit in hits:
+        print(_line(hit.moment))
+    return 0
+
+
+def _timeline(arguments: argparse.Namespace) -> int:
+    with _memory(arguments) as memory:
+        moments = memory.timeline(
+            arguments.stream,
+            rung=arguments.rung,
+            from_s=arguments.from_s,
+            to_s=arguments.to_s,
+            limit=arguments.limit,
+        )
+        names = [arguments.stream] if arguments.stream else sorted({status.stream.name for status in memory.status()})
+        gaps = {name: memory.gaps(name) for name in names}
+    if arguments.json:
+        _print_json(
+            {
+                "moments": [_moment_dict(moment) for moment in moments],
+                "gaps": [
+                    {
+                        "stream": name,
+                        "start_s": round(gap.span.start_s, 3),
+                        "end_s": round(gap.span.end_s, 3),
+                        "cause": gap.cause,
+                    }
+                    for name, found in gaps.items()
+                    for gap in found
+                ],
+            }
+        )
+        return 0
+    from .agent.wording import clock  # noqa: PLC0415
+
+    for name in names:
+        lines = [(moment.span.start_s, _line(moment)) for moment in moments if moment.stream == name]
+        lines += [
+            (gap.span.start_s, f"{clock(gap.span.start_s)}–{clock(gap.span.end_s)}  {name}  — not seen: {gap.cause} —")
+            for gap in gaps[name]
+        ]
+        for _, line in sorted(lines):
+            print(line)
+    return 0
+
+
+def _line(moment: Any) -> str:
+    from .agent.wording import clock  # noqa: PLC0415
+
+    return f"{clock(moment.span.start_s)}–{clock(moment.span.end_s)}  {moment.stream}  {_shortened(moment.caption, 160)}"
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    with _memory(arguments) as memory:
+        statuses = memory.status()
+        size_bytes = sum(file.stat().st_size for file in memory.path.rglob("*") if file.is_file())
+    if arguments.json:
+        _print_json(
+            {
+                "memory": str(arguments.memory),
+                "bytes": size_bytes,
+                "streams": [status.to_dict() for status in statuses],
+            }
+        )
+        return 0
+    from .agent.wording import clock  # noqa: PLC0415
+
+    print(f"{arguments.memory}: {len(statuses)} stream{'' if len(statuses) == 1 else 's'}, {size_bytes / 1e6:.1f} MB")
+    for status in statuses:
+        counts, span = status.counts, status.coverage.span
+        of = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
+        print(
+            f"  {status.stream.name} ({status.stream.kind}, {status.stream.state}): "
+            f"{clock(span.start_s)}–{clock(span.end_s)}{of}, watched {status.coverage.watched_s:.1f} s"
+        )
+        dropped = ", ".join(f"{count} {cause}" for cause, count in counts.dropped.items()) or "0"
+        print(
+            f"    frames: {counts.captured} captured = {counts.stored} stored + {counts.sampled_out} sampled out "
+            f"+ {counts.merged} merged + {dropped} dropped"
+        )
+        for gap in status.gaps[-10:]:
+            print(f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip())
+    return 0
+
+
+# -- doctor and demo ----------------------------------------------------------------------------------
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import examine  # noqa: PLC0415
+
+    healthy = True
+    for check in examine(Path(arguments.memory)):
+        mark = {"ok": "ok  ", "absent": "–   ", "broken": "FAIL"}[check.state]
+        print(f"{mark} {check.name}: {check.detail}")
+        if check.advice:
+            print(f"     {check.advice}")
+        healthy &= check.state != "broken"
+    return 0 if healthy else 1
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .demo import run_demo  # noqa: PLC0415
+
+    return run_demo(Path(arguments.out), video=arguments.video, question=arguments.ask)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The demonstration: a video is rendered (or yours taken), watched, and asked about.
+
+Everything it makes lies in one folder, ``./demo`` by default: the video, the memory, and
+``evidence.png``, a contact sheet of what the answers rest on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .cli import print_answer, watch_with_progress
+from .contact_sheet import write_contact_sheet
+from .evals.world import render_demo, render_demo_subtitles
+from .sdk import Recollect
+
+QUESTIONS = (
+    "When does the sign say CLOSED?",
+    "Which command is typed in the terminal?",
+    "How many visits are there?",
+    "When is the yellow box taken away?",
+    "When is the second cut?",
+    "What does the QR code say?",
+    "When is it darkest?",
+    "What does the narrator say about the stock?",
+    "When does a dog appear?",
+)
+"""Asked of the rendered video: text, order, counts, movement, light, speech, and one without an answer."""
+OWN_QUESTIONS = ("What happens?", "How many cuts are there?", "What text is to be read?")
+"""Asked of the user's own video where no question is given."""
+
+
+def run_demo(folder: Path, *, video: str | None = None, question: str | None = None) -> int:
+    """Render or take a video, watch it, ask about it, and draw the evidence; returns the exit code."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if video is None:
+        path = folder / "demo.mp4"
+        if not path.exists():
+            print(f"Rendering {path} …", flush=True)
+            unfinished = path.with_suffix(".part.mp4")
+            render_demo(unfinished)
+            render_demo_subtitles(path.with_suffix(".srt"))
+            unfinished.rename(path)
+        source, prepared = str(path), QUESTIONS
+    else:
+        source, prepared = video, OWN_QUESTIONS
+    with Recollect(folder / "recollect.lance") as memory:
+        print(f"Watching {source} …", flush=True)
+        report = watch_with_progress(memory, source)
+        again = " (it was already remembered)" if report.already_done else ""
+        print(f"Remembered as {report.stream!r}: {report.until_s:.0f} s of video{again}.\n")
+        asked = []
+        for text in (question,) if question else prepared:
+            print(f"? {text}")
+            answer = memory.ask(text, stream=report.stream)
+            print_answer(answer)
+            print()
+            asked.append((text, answer))
+        sheet = folder / "evidence.png"
+        write_contact_sheet(sheet, asked, memory.frames)
+    print(f"The evidence as pictures: {sheet}")
+    print(f"Ask more: recollect ask \"…\" --memory {folder / 'recollect.lance'}")
+    return 0

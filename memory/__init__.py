@@ -1,0 +1,76 @@
+"""What was watched, kept: values, the store on disk, and snapshots of it to ask."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .values import (
+    RUNGS,
+    Box,
+    Coverage,
+    Field,
+    Finding,
+    FrameCounts,
+    Gap,
+    KeyFrame,
+    Moment,
+    Observation,
+    Rung,
+    Span,
+    Stream,
+    StreamState,
+    make_id,
+    moment_id,
+    total_counts,
+)
+
+if TYPE_CHECKING:
+    from .encoder import Encoder, HashingEncoder
+    from .ladder import Ladder
+    from .snapshot import Hit, Snapshot
+    from .store import MemoryStore, ResumePoint
+
+# These load LanceDB or numpy, which takes seconds, so they are imported when first asked for.
+_LATER = {
+    "Encoder": "encoder",
+    "HashingEncoder": "encoder",
+    "Hit": "snapshot",
+    "Ladder": "ladder",
+    "MemoryStore": "store",
+    "ResumePoint": "store",
+    "Snapshot": "snapshot",
+}
+
+__all__ = [
+    "RUNGS",
+    "Box",
+    "Coverage",
+    "Encoder",
+    "Field",
+    "Finding",
+    "FrameCounts",
+    "Gap",
+    "HashingEncoder",
+    "Hit",
+    "KeyFrame",
+    "Ladder",
+    "MemoryStore",
+    "Moment",
+    "Observation",
+    "ResumePoint",
+    "Rung",
+    "Snapshot",
+    "Span",
+    "Stream",
+    "StreamState",
+    "make_id",
+    "moment_id",
+    "total_counts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -1,0 +1,100 @@
+"""What a memory's folder says about itself before any of its tables is opened.
+
+    manifest = read_manifest(Path("kitchen"))   # raises NotAMemory, NewerMemory
+    manifest.encoder                            # "trigrams/256", or None
+
+Every version of Recollect can read this one small file, so a memory that a newer one wrote is
+refused instead of misread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import EncoderMismatch, NewerMemory, NotAMemory
+from .encoder import Encoder
+from .lock import LOCK_NAME
+from .schema import SCHEMA_VERSION
+
+MANIFEST_NAME = "memory.json"
+FORMAT_NAME = "recollect-memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The facts of ``memory.json``."""
+
+    schema: int
+    created_at_s: float
+    """Unix seconds."""
+    encoder: str | None = None
+    """Name of the encoder whose vectors it holds; None where it holds none."""
+    dim: int | None = None
+
+    def check_encoder(self, folder: Path, encoder: Encoder | None, *, required: bool) -> None:
+        """Raise ``EncoderMismatch`` unless ``encoder`` made these vectors.
+
+        ``required`` where rows will be written: a memory with vectors must not get rows without.
+        """
+        if encoder is None and not required:
+            return
+        given = None if encoder is None else encoder.name
+        if given != self.encoder or (encoder is not None and encoder.dim != self.dim):
+            dim = None if encoder is None else encoder.dim
+            raise EncoderMismatch(folder, _named(self.encoder, self.dim), _named(given, dim))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What the memory in ``folder`` says of itself.
+
+    Raises ``NotAMemory`` where there is none (yet) and ``NewerMemory`` where it cannot be read safely.
+    """
+    if not folder.exists() or is_vacant(folder):
+        raise NotAMemory(folder, "nothing has been watched there yet")
+    if not folder.is_dir():
+        raise NotAMemory(folder, "it is a file")
+    try:
+        facts = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT_NAME:
+            raise NotAMemory(folder, f"its {MANIFEST_NAME} belongs to something else")
+        found = int(facts["schema"])
+    except FileNotFoundError:
+        raise NotAMemory(folder, f"the folder holds other files and no {MANIFEST_NAME}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAMemory(folder, f"its {MANIFEST_NAME} cannot be read ({error})") from None
+    if found > SCHEMA_VERSION:
+        raise NewerMemory(folder, found, SCHEMA_VERSION)
+    return Manifest(found, float(facts["created_at_s"]), facts.get("encoder"), facts.get("dim"))
+
+
+def create_manifest(folder: Path, encoder: Encoder | None) -> Manifest:
+    """Make ``folder`` a memory: the file appears whole or not at all."""
+    manifest = Manifest(
+        SCHEMA_VERSION, time.time(), encoder.name if encoder else None, encoder.dim if encoder else None
+    )
+    draft = folder / f"{MANIFEST_NAME}.{os.getpid()}.new"
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump({"format": FORMAT_NAME, **asdict(manifest)}, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / MANIFEST_NAME)
+    return manifest
+
+
+def is_vacant(folder: Path) -> bool:
+    """Whether it is a folder that nobody put anything into: a memory may be made there."""
+    if not folder.is_dir():
+        return False
+    # A writer killed while it made the memory leaves its lock and perhaps a draft.
+    return all(
+        entry.name == LOCK_NAME or (entry.name.startswith(MANIFEST_NAME) and entry.name.endswith(".new"))
+        for entry in folder.iterdir()
+    )
+
+
+def _named(name: str | None, dim: int | None) -> str:
+    return "no encoder" if name is None else f"{name} ({dim} numbers)"

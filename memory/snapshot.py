@@ -1,0 +1,345 @@
+"""One unchanging view of a memory: what a question reads from its first step to its last.
+
+    snapshot = store.snapshot(as_of_s=asked_at_s)
+    snapshot.cover("kitchen")                       # the whole stream in a few dozen memories
+    for hit in snapshot.search("a red car", limit=5):
+        print(hit.moment.span, hit.moment.caption)
+
+Every table is held at one version, and with ``as_of_s`` nothing written later is seen. All of it is
+read-only. A moment is returned whole, with what every writer observed in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from . import schema, tables
+from .encoder import Encoder
+from .tables import Tables, all_of, one_of, quoted, select
+from .values import (
+    Coverage,
+    FrameCounts,
+    Gap,
+    KeyFrame,
+    Moment,
+    Rung,
+    Span,
+    Stream,
+    total_counts,
+)
+
+_RRF_K = 60
+"""Of reciprocal-rank fusion: how little the first ranks stand out from the next."""
+_ROWS_PER_MOMENT = 4
+"""How many rows a search reads for each moment wanted: several observations may tell of the same one."""
+_IDS_A_QUERY = 500
+_COUNTED = ("id", *schema.COUNT_COLUMNS)
+_COVER_RUNGS: tuple[Rung, ...] = ("day", "hour", "event", "moment")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A moment that a search found."""
+
+    moment: Moment
+    score: float
+    """Higher is better; comparable within one search only."""
+
+
+class Snapshot:
+    """A memory as it was when the snapshot was taken. Made by ``MemoryStore.snapshot``."""
+
+    def __init__(self, pinned: Tables, *, encoder: Encoder | None, as_of_s: float | None) -> None:
+        self._tables = pinned
+        self._encoder = encoder
+        self.as_of_s = as_of_s
+        """Unix seconds; nothing written later is seen. None: all that was there."""
+
+    def streams(self) -> list[Stream]:
+        """Every stream, by name; as of a time, those of which something had been written by then."""
+        rows = select(self._tables.streams)
+        streams = sorted((schema.stream_from(row) for row in rows), key=lambda stream: stream.name)
+        return streams if self.as_of_s is None else [s for s in streams if self._knows(s.name)]
+
+    def search(
+        self,
+        text: str,
+        *,
+        streams: Sequence[str] | None = None,
+        span: Span | None = None,
+        rungs: Sequence[Rung] | None = None,
+        written_by: Sequence[str] | None = None,
+        kinds: Sequence[str] | None = None,
+        limit: int = 20,
+    ) -> list[Hit]:
+        """The moments that say most of ``text``, best first.
+
+        ``text`` is plain words: nothing in it is an operator. Words match by their stem, and where
+        the memory has an encoder, meaning counts too. Each filter narrows what is searched:
+        moments of ``streams``, overlapping ``span``, of ``rungs``, described by one of
+        ``written_by``, with a finding of one of ``kinds``.
+        """
+        if not text.strip() or limit < 1:
+            return []
+        where = all_of(
+            self._of_streams(streams),
+            _overlapping(span),
+            one_of("rung", rungs) if rungs is not None else None,
+            one_of("written_by", written_by) if written_by is not None else None,
+            _with_kinds(kinds),
+            self._written(),
+        )
+        scores = self._scores(text, where, limit)
+        moments = self.get(scores)
+        return [Hit(moments[found], score) for found, score in scores.items() if found in moments]
+
+    def get(self, ids: Iterable[str]) -> dict[str, Moment]:
+        """The moments of these ids that are in the memory, in the order asked."""
+        wanted = list(dict.fromkeys(ids))
+        found: dict[str, Moment] = {}
+        for at in range(0, len(wanted), _IDS_A_QUERY):
+            for moment in self._moments(one_of("moment_id", wanted[at : at + _IDS_A_QUERY])):
+                found[moment.id] = moment
+        return {moment_id: found[moment_id] for moment_id in wanted if moment_id in found}
+
+    def timeline(
+        self,
+        stream: str,
+        span: Span | None = None,
+        rung: Rung = "moment",
+        kinds: Sequence[str] | None = None,
+        *,
+        limit: int = 200,
+        newest_first: bool = False,
+    ) -> list[Moment]:
+        """The first ``limit`` moments that overlap ``span``, oldest first.
+
+        With ``newest_first``, the last ``limit`` of them, newest first. ``kinds`` keeps those with a
+        finding of one of these kinds.
+        """
+        where = all_of(
+            self._of_streams([stream]),
+            f"rung = {quoted(rung)}",
+            _overlapping(span),
+            _with_kinds(kinds) or "base",
+        )
+        ids = self._first_ids(where, limit, newest_first=newest_first)
+        return sorted(self.get(ids).values(), key=lambda m: (m.span, m.id), reverse=newest_first)
+
+    def neighbours(self, moment: Moment, before: int = 1, after: int = 1) -> list[Moment]:
+        """The moments of its rung just before and just after it, in time order, without itself."""
+        same = all_of(self._of_streams([moment.stream]), f"rung = {quoted(moment.rung)}", "base")
+        here = f"moment_id != {quoted(moment.id)}"
+        start_s = moment.span.start_s
+        ids = [
+            *self._first_ids(all_of(same, here, f"start_s < {start_s!r}"), before, newest_first=True),
+            *self._first_ids(all_of(same, here, f"start_s >= {start_s!r}"), after),
+        ]
+        return _in_time_order(self.get(ids).values())
+
+    def children(self, moment: Moment) -> list[Moment]:
+        """What a memory above the first rung was made of, in time order."""
+        return _in_time_order(self.get(moment.child_ids).values())
+
+    def latest(self, stream: str, limit: int = 1) -> list[Moment]:
+        """The last ``limit`` moments of a stream, in time order."""
+        return self.timeline(stream, limit=limit, newest_first=True)[::-1]
+
+    def frames(self, ids: Iterable[str]) -> list[KeyFrame]:
+        """The pictures of these ids that are in the memory, in the order asked."""
+        wanted = list(dict.fromkeys(ids))
+        found: dict[str, KeyFrame] = {}
+        for at in range(0, len(wanted), _IDS_A_QUERY):
+            where = all_of(one_of("id", wanted[at : at + _IDS_A_QUERY]), self._written())
+            for row in select(self._tables.frames, where=where):
+                found[row["id"]] = schema.frame_from(row)
+        return [found[frame_id] for frame_id in wanted if frame_id in found]
+
+    def gaps(self, stream: str, span: Span | None = None) -> list[Gap]:
+        """The gaps of a stream that overlap ``span``, in time order."""
+        rows = select(self._tables.gaps, where=all_of(self._of_streams([stream]), self._written()))
+        return [gap for gap in schema.gaps_from(rows) if span is None or gap.span.overlaps(span)]
+
+    def cover(self, stream: str, span: Span | None = None) -> list[Moment]:
+        """The fewest memories that tell all of ``span`` without telling anything twice, in time order.
+
+        Days that lie wholly inside, then hours outside those days, then events, and moments for what
+        is left at the edges and at the end that is still open. A few dozen, however long the span.
+        """
+        whole = span if span is not None else Span(-math.inf, math.inf)
+        rows: list[schema.Row] = []
+        open_spans = [whole]
+        for rung in _COVER_RUNGS:
+            where = all_of(
+                self._of_streams([stream]),
+                f"rung = {quoted(rung)}",
+                self._written(),
+                " OR ".join(
+                    f"({_overlapping(part) if rung == 'moment' else _inside(part)})" for part in open_spans
+                ),
+            )
+            taken = select(self._tables.observations, where=where, columns=schema.MOMENT_COLUMNS)
+            rows += taken
+            open_spans = _without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
+            if not open_spans:
+                break
+        return schema.moments_from(rows)
+
+    def coverage(self, stream: str, span: Span | None = None) -> Coverage:
+        """What of ``span`` was seen; of all that is remembered of the stream where it is None.
+
+        A frame counts where the moment or gap it belongs to starts.
+        """
+        memories, gaps = self.cover(stream, span), self.gaps(stream, span)
+        if span is None:
+            spans = [memory.span for memory in memories] + [gap.span for gap in gaps]
+            span = (
+                Span(min(0.0, *(s.start_s for s in spans)), max(s.end_s for s in spans))
+                if spans
+                else Span(0, 0)
+            )
+        return Coverage(
+            stream=stream,
+            span=span,
+            watched_s=_union_s(memory.span.clipped_to(span) for memory in memories),
+            gaps=tuple(gaps),
+            counts=self._counts(stream, span),
+        )
+
+    def counts(self, stream: str) -> FrameCounts:
+        """What became of every frame of a stream, those lost in its gaps included."""
+        return self._counts(stream, None)
+
+    def _counts(self, stream: str, span: Span | None) -> FrameCounts:
+        where = all_of(
+            self._of_streams([stream]),
+            "base AND rung = 'moment'",
+            f"start_s >= {span.start_s!r} AND start_s < {span.end_s!r}" if span is not None else None,
+            self._written(),
+        )
+        kept = tables.select_arrow(self._tables.observations, where=where, columns=_COUNTED)
+        gaps = (gap for gap in self.gaps(stream) if span is None or span.contains(gap.span.start_s))
+        return total_counts([schema.summed_counts(kept), *(gap.counts for gap in gaps)])
+
+    def _scores(self, text: str, where: str | None, limit: int) -> dict[str, float]:
+        """The ids of the ``limit`` best moments, best first, found by words and, if it can be, by meaning."""
+        table, columns = self._tables.observations, ["moment_id", "stream", "start_s"]
+        enough = limit * _ROWS_PER_MOMENT
+        by_words = tables.match_text(table, text, where=where, columns=columns, limit=enough)
+        places = {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in by_words}
+        scores: dict[str, float] = {}
+        for row in by_words:
+            scores[row["moment_id"]] = max(row["_score"], scores.get(row["moment_id"], 0.0))
+        if self._encoder is not None:
+            vector = self._encoder.encode_texts([text])[0]
+            near = tables.match_vector(table, vector, where=where, columns=columns, limit=enough)
+            places |= {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in near}
+            by_meaning: dict[str, float] = {}
+            for row in near:
+                by_meaning.setdefault(row["moment_id"], -row["_distance"])
+            fused: dict[str, float] = {}
+            for ranked in (scores, by_meaning):
+                for rank, found in enumerate(_best_first(ranked, places), start=1):
+                    fused[found] = fused.get(found, 0.0) + 1 / (_RRF_K + rank)
+            scores = fused
+        return {found: scores[found] for found in _best_first(scores, places)[:limit]}
+
+    def _first_ids(self, where: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
+        """The ids of the first ``limit`` moments by time; reads two narrow columns, not the memories."""
+        if limit < 1:
+            return []
+        rows_wanted = limit
+        while True:
+            rows = select(
+                self._tables.observations,
+                where=all_of(where, self._written()),
+                columns=["moment_id", "start_s"],
+                order_by="start_s",
+                descending=newest_first,
+                limit=rows_wanted,
+            )
+            ids = list(dict.fromkeys(row["moment_id"] for row in rows))
+            if len(ids) >= limit or len(rows) < rows_wanted:
+                return ids[:limit]
+            # Several rows told of the same moment.
+            rows_wanted *= 2
+
+    def _moments(self, where: str) -> list[Moment]:
+        rows = select(
+            self._tables.observations, where=all_of(where, self._written()), columns=schema.MOMENT_COLUMNS
+        )
+        return schema.moments_from(rows)
+
+    def _knows(self, stream: str) -> bool:
+        where = all_of(self._of_streams([stream]), self._written())
+        return any(
+            select(table, where=where, columns=["id"], limit=1)
+            for table in (self._tables.observations, self._tables.gaps)
+        )
+
+    def _written(self) -> str | None:
+        return None if self.as_of_s is None else f"written_at_s <= {float(self.as_of_s)!r}"
+
+    @staticmethod
+    def _of_streams(streams: Sequence[str] | None) -> str | None:
+        return None if streams is None else one_of("stream", streams)
+
+
+def _best_first(scores: dict[str, float], places: dict[str, tuple[str, float, str]]) -> list[str]:
+    """Ids by falling score; of equals, the earlier in its stream comes first."""
+    return sorted(scores, key=lambda found: (-scores[found], places[found]))
+
+
+def _with_kinds(kinds: Sequence[str] | None) -> str | None:
+    if kinds is None:
+        return None
+    listed = ", ".join(quoted(kind) for kind in kinds)
+    return f"array_has_any(kinds, make_array({listed}))" if listed else "false"
+
+
+def _overlapping(span: Span | None) -> str | None:
+    """Rows that share time with ``span``."""
+    if span is None:
+        return None
+    return _bounded("start_s <", span.end_s, "end_s >", span.start_s)
+
+
+def _inside(span: Span) -> str | None:
+    """Rows that lie wholly in ``span``."""
+    return _bounded("end_s <=", span.end_s, "start_s >=", span.start_s)
+
+
+def _bounded(below: str, end_s: float, above: str, start_s: float) -> str:
+    sides = [f"{above} {start_s!r}"] if math.isfinite(start_s) else []
+    sides += [f"{below} {end_s!r}"] if math.isfinite(end_s) else []
+    return " AND ".join(sides) or "true"
+
+
+def _without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
+    """What is left of ``spans`` after ``taken``."""
+    left = list(spans)
+    for gone in taken:
+        left = [
+            part
+            for span in left
+            for part in (
+                [Span(span.start_s, min(span.end_s, gone.start_s))] if span.start_s < gone.start_s else []
+            )
+            + ([Span(max(span.start_s, gone.end_s), span.end_s)] if gone.end_s < span.end_s else [])
+        ]
+    return left
+
+
+def _in_time_order(moments: Iterable[Moment]) -> list[Moment]:
+    return sorted(moments, key=lambda moment: (moment.span, moment.id))
+
+
+def _union_s(spans: Iterable[Span | None]) -> float:
+    """How many seconds belong to at least one span."""
+    total_s, reached_s = 0.0, -math.inf
+    for span in sorted(span for span in spans if span is not None):
+        total_s += max(0.0, span.end_s - max(span.start_s, reached_s))
+        reached_s = max(reached_s, span.end_s)
+    return total_s

@@ -1,0 +1,268 @@
+"""A memory on disk, and the right to add to it.
+
+    with MemoryStore.open("kitchen", write=True) as store:
+        store.put_stream(stream)
+        store.append(moments, frames)
+    with MemoryStore.open("kitchen") as store:
+        store.snapshot().search("a red car")
+
+Moments are appended in stream order and never edited; a second look adds an observation beside
+the first. One process appends, any number read meanwhile, each through a ``Snapshot``. What
+``append`` returned from is safe from then on, also from ``kill -9``. The store knows nothing of
+video, models or questions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from . import schema, tables
+from .encoder import Encoder
+from .lock import WriterLock
+from .manifest import create_manifest, is_vacant, read_manifest
+from .snapshot import Snapshot
+from .tables import Tables, one_of, quoted, room_to_write, select
+from .values import Gap, KeyFrame, Moment, Observation, Stream
+
+log = logging.getLogger(__name__)
+
+MIN_FREE_BYTES = 64 << 20
+_TIDY_COMMITS = 32
+_TIDY_ROWS = 1024
+_TIDY_FRAME_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """Where the memory of a stream ends."""
+
+    end_s: float
+    """End of its last moment or gap, whichever is later, in stream time."""
+    epoch: int
+    """The last moment's epoch."""
+    shot: int
+    """The last moment's shot."""
+    moments: int
+    """How many moments it holds."""
+
+
+class MemoryStore:
+    """One memory. Open it with ``MemoryStore.open``; close it, or use it as a context."""
+
+    def __init__(
+        self,
+        folder: Path,
+        opened: Tables,
+        *,
+        encoder: Encoder | None,
+        lock: WriterLock | None,
+        min_free_bytes: int,
+    ) -> None:
+        self.path = folder
+        self._tables = opened
+        self._encoder = encoder
+        self._lock = lock
+        self._min_free_bytes = min_free_bytes
+        self._settled: set[str] = set()
+        self._commits = self._rows = self._frame_rows = 0
+        if lock is not None:
+            self._commits, self._rows = tables.waiting(opened.observations)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        write: bool = False,
+        encoder: Encoder | None = None,
+        min_free_bytes: int = MIN_FREE_BYTES,
+        what: str = "a writer",
+    ) -> MemoryStore:
+        """Open the memory in the folder ``path``.
+
+        With ``write`` it is made where there is none, and nobody else can write until it is closed;
+        ``what`` tells others why. Without, it must exist. ``encoder`` must be the one that made the
+        memory; a reader may leave it out and search by words alone.
+
+        Raises ``NotAMemory``, ``NewerMemory``, ``EncoderMismatch``, ``MemoryInUse`` or ``DiskFull``.
+        """
+        folder = Path(path).expanduser()
+        if not write:
+            manifest = read_manifest(folder)
+            manifest.check_encoder(folder, encoder, required=False)
+            opened = Tables.open(folder, dim=manifest.dim)
+            return cls(folder, opened, encoder=encoder, lock=None, min_free_bytes=min_free_bytes)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+        elif not is_vacant(folder):
+            # Refused before anything is put into a folder that is not ours.
+            read_manifest(folder)
+        lock = WriterLock(folder, what)
+        lock.acquire()
+        try:
+            with room_to_write(folder, min_free_bytes):
+                manifest = create_manifest(folder, encoder) if is_vacant(folder) else read_manifest(folder)
+                manifest.check_encoder(folder, encoder, required=True)
+                opened = Tables.open(folder, dim=manifest.dim, create=True)
+            return cls(folder, opened, encoder=encoder, lock=lock, min_free_bytes=min_free_bytes)
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Let the next writer in; what was appended is already safe."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> MemoryStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, moments: Sequence[Moment], frames: Sequence[KeyFrame] = ()) -> None:
+        """Remember moments of any rung, with the pictures they name; all of them or none.
+
+        The moments become visible, and safe, in one step at the end. Called again with the same
+        moments after an error or a crash, it adds only what is missing.
+        Raises ``DiskFull``; what was remembered before stays.
+        """
+        rows = [row for moment in moments for row in schema.observation_rows(moment)]
+        written_at_s = {
+            frame_id: moment.observations[0].written_at_s
+            for moment in moments
+            for frame_id in moment.frame_ids
+        }
+        latest_s = max((row["written_at_s"] for row in rows), default=time.time())
+        pictures = [schema.frame_row(frame, written_at_s.get(frame.id, latest_s)) for frame in frames]
+        streams = {row["stream"] for row in (*rows, *pictures)}
+        # An upsert costs three appends: it is kept for the batch of which a crash or an error
+        # may have left a part.
+        settled = streams <= self._settled
+        self._settled -= streams
+        self._encode(rows)
+        with room_to_write(self.path, self._min_free_bytes):
+            for table, added in ((self._tables.frames, pictures), (self._tables.observations, rows)):
+                if added and settled:
+                    tables.append(table, added)
+                elif added:
+                    tables.upsert(table, "id", added)
+        self._settled |= streams
+        self._count(len(rows), len(pictures))
+
+    def write_back(self, moment: Moment, observation: Observation) -> None:
+        """Add what a second look saw to a moment in the memory; the same look twice is kept once.
+
+        Needs no writer's lock: a question may do it while a stream is being watched.
+        """
+        row = schema.second_look_row(moment, observation)
+        self._encode([row])
+        with room_to_write(self.path, self._min_free_bytes):
+            tables.upsert(self._tables.observations, "id", [row])
+        if self._lock is not None:
+            self._count(1, 0)
+
+    def put_stream(self, stream: Stream) -> None:
+        """Add a stream, or overwrite the one of that name."""
+        with room_to_write(self.path, self._min_free_bytes):
+            tables.upsert(self._tables.streams, "name", [schema.stream_row(stream)], replace=True)
+
+    def put_gap(self, gap: Gap, *, written_at_s: float | None = None) -> None:
+        """Add a gap, or what became of it since; ``written_at_s`` (Unix seconds) is now by default."""
+        row = schema.gap_row(gap, time.time() if written_at_s is None else written_at_s)
+        with room_to_write(self.path, self._min_free_bytes):
+            tables.upsert(self._tables.gaps, "revision_id", [row], replace=True)
+
+    def streams(self) -> list[Stream]:
+        """Every stream, by name."""
+        rows = select(self._tables.streams)
+        return sorted((schema.stream_from(row) for row in rows), key=lambda stream: stream.name)
+
+    def stream(self, name: str) -> Stream | None:
+        """The stream of that name, or None."""
+        rows = select(self._tables.streams, where=f"name = {quoted(name)}")
+        return schema.stream_from(rows[0]) if rows else None
+
+    def stream_with_content(self, content_id: str) -> Stream | None:
+        """The stream made of this very file or address, or None."""
+        return next((stream for stream in self.streams() if stream.content_id == content_id), None)
+
+    def resume(self, stream_name: str) -> ResumePoint | None:
+        """Where to go on watching a stream; None where nothing of it was remembered.
+
+        Pictures whose moment was never committed (the writer died between the two) are deleted,
+        so that watching on neither loses nor doubles any.
+        """
+        of_stream = f"stream = {quoted(stream_name)}"
+        moments = f"{of_stream} AND base AND rung = 'moment'"
+        last = select(
+            self._tables.observations,
+            where=moments,
+            columns=["moment_id", "start_s", "end_s", "epoch", "shot", "frame_ids"],
+            order_by="start_s",
+            descending=True,
+            limit=1,
+        )
+        gaps = schema.gaps_from(select(self._tables.gaps, where=of_stream))
+        end_s = last[0]["end_s"] if last else None
+        orphans = of_stream if end_s is None else f"{of_stream} AND time_s >= {end_s!r}"
+        if last and last[0]["frame_ids"]:
+            orphans = f"{orphans} AND NOT ({one_of('id', last[0]['frame_ids'])})"
+        if self._tables.frames.count_rows(orphans):
+            self._tables.frames.delete(orphans)
+        self._settled.discard(stream_name)
+        if end_s is None and not gaps:
+            return None
+        ends = [gap.span.end_s for gap in gaps] + ([] if end_s is None else [end_s])
+        return ResumePoint(
+            end_s=max(ends),
+            epoch=last[0]["epoch"] if last else gaps[-1].epoch,
+            shot=last[0]["shot"] if last else 0,
+            moments=self._tables.observations.count_rows(moments),
+        )
+
+    def snapshot(self, as_of_s: float | None = None) -> Snapshot:
+        """The memory as it is now, and stays for who holds it, whatever is appended meanwhile.
+
+        With ``as_of_s`` (Unix seconds), only what had been written by then.
+        """
+        return Snapshot(self._tables.pinned(self.path), encoder=self._encoder, as_of_s=as_of_s)
+
+    def maintain(self, *, thorough: bool = True) -> None:
+        """Fold what was appended into fragments and indexes, and delete versions nobody reads.
+
+        ``append`` does it now and then, not thoroughly; worth calling when a file has been watched to
+        its end: questions are quickest afterwards. It needs no lock and never changes what is
+        remembered. A failure is logged and tried again later.
+        """
+        for table in self._tables.all():
+            try:
+                with room_to_write(self.path, self._min_free_bytes):
+                    tables.tidy(table, thorough=thorough)
+            except Exception:
+                # It only makes questions slower: nothing that was or will be appended depends on it.
+                log.warning("could not tidy %s in %s", table.name, self.path, exc_info=True)
+        self._commits = self._rows = self._frame_rows = 0
+
+    def _encode(self, rows: list[schema.Row]) -> None:
+        if self._encoder is not None and rows:
+            for row, vector in zip(
+                rows, self._encoder.encode_texts([row["text"] for row in rows]), strict=True
+            ):
+                row["vector"] = vector
+
+    def _count(self, rows: int, frame_rows: int) -> None:
+        self._commits += 1
+        self._rows += rows
+        self._frame_rows += frame_rows
+        if self._commits >= _TIDY_COMMITS or self._rows >= _TIDY_ROWS or self._frame_rows >= _TIDY_FRAME_ROWS:
+            self.maintain(thorough=False)

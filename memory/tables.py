@@ -1,0 +1,256 @@
+"""The tables of a memory in LanceDB: opening them, asking them, keeping them quick.
+
+    tables = Tables.open(Path("kitchen"), dim=None, create=True)
+    select(tables.observations, where=f"stream = {quoted('kitchen')}", columns=["id"])
+    for table in tables.all():
+        tidy(table)
+
+All that depends on how LanceDB works is here; what the rows mean is in ``schema``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+# Lance warns on standard error of what is usual here (an index over an empty table).
+os.environ.setdefault("LANCE_LOG", "error")
+
+import lancedb
+import pyarrow as pa
+from lancedb.index import FTS, Bitmap, BTree, IvfRq, LabelList
+from lancedb.query import ColumnOrdering, MatchQuery
+
+from ..errors import DiskFull, NotAMemory
+from . import schema
+
+Rows = list[dict[str, Any]]
+Table = Any
+"""A LanceDB table; the library's own type is abstract about most of what is used here."""
+
+_INDEXES: dict[str, dict[str, Any]] = {
+    "observations": {
+        "text": FTS(with_position=False, stem=True, remove_stop_words=False, ascii_folding=True),
+        "start_s": BTree(),
+        "end_s": BTree(),
+        "moment_id": BTree(),
+        "rung": Bitmap(),
+        "stream": Bitmap(),
+        "written_by": Bitmap(),
+        "kinds": LabelList(),
+    },
+    "frames": {"id": BTree()},
+}
+
+_FRAGMENT_ROWS = {"observations": 8192, "frames": 512}
+"""Up to which size fragments are merged. A picture is ten times a memory, so its bound is lower."""
+_MOST_DELTAS = 16
+"""How many parts an index may have before they are merged into one."""
+_KEEP_VERSIONS = timedelta(minutes=10)
+"""Old versions stay this long: longer than any question takes, as its snapshot is one of them."""
+VECTOR_INDEX_ROWS = 20_000
+"""Below this a scan of all vectors is exact and as quick."""
+
+
+_CACHES = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=128 << 20)
+"""Shared by every handle, so that a new snapshot finds the indexes warm; bounds what they keep in RAM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The four tables of a memory."""
+
+    observations: Table
+    frames: Table
+    gaps: Table
+    streams: Table
+
+    @classmethod
+    def open(cls, folder: Path, *, dim: int | None, create: bool = False) -> Tables:
+        """Handles that see every commit at once; with ``create``, missing tables and indexes are made."""
+        # A handle with the default consistency never sees what others append.
+        database = lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_CACHES)
+        layout = {
+            "observations": schema.observations_schema(dim),
+            "frames": schema.FRAMES,
+            "gaps": schema.GAPS,
+            "streams": schema.STREAMS,
+        }
+        tables = {}
+        for name, columns in layout.items():
+            there = (folder / f"{name}.lance").is_dir()
+            if not there and not create:
+                raise NotAMemory(folder, "nothing has been watched there yet")
+            table = database.open_table(name) if there else database.create_table(name, schema=columns)
+            if create:
+                indexed = {column for index in table.list_indices() for column in index.columns}
+                for column, config in _INDEXES.get(name, {}).items():
+                    if column not in indexed:
+                        table.create_index(column, config=config)
+            tables[name] = table
+        return cls(**tables)
+
+    def all(self) -> tuple[Table, ...]:
+        """Every table."""
+        return (self.observations, self.frames, self.gaps, self.streams)
+
+    def pinned(self, folder: Path) -> Tables:
+        """The same tables on private handles, each held at the version it has now."""
+        database = lancedb.connect(folder, session=_CACHES)
+        # Pictures are written before the moments that name them, so the moments are pinned first.
+        pinned = {}
+        for name in ("observations", "gaps", "streams", "frames"):
+            table = database.open_table(name)
+            table.checkout(table.version)
+            pinned[name] = table
+        return Tables(**pinned)
+
+
+def quoted(text: str) -> str:
+    """``text`` as a string literal of a filter, whatever it holds."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    """A filter that keeps the rows whose ``column`` is one of ``values``; none of them keeps nothing."""
+    listed = ", ".join(quoted(value) for value in sorted(set(values)))
+    return f"{column} IN ({listed})" if listed else "false"
+
+
+def all_of(*conditions: str | None) -> str | None:
+    """The filters that are not None, joined by AND; None where all are."""
+    given = [f"({condition})" for condition in conditions if condition]
+    return " AND ".join(given) if given else None
+
+
+def select(
+    table: Table,
+    *,
+    where: str | None = None,
+    columns: Sequence[str] | None = None,
+    order_by: str | None = None,
+    descending: bool = False,
+    limit: int | None = None,
+) -> Rows:
+    """The rows that ``where`` keeps, ``columns`` of them."""
+    rows: Rows = select_arrow(
+        table, where=where, columns=columns, order_by=order_by, descending=descending, limit=limit
+    ).to_pylist()
+    return rows
+
+
+def select_arrow(
+    table: Table,
+    *,
+    where: str | None = None,
+    columns: Sequence[str] | None = None,
+    order_by: str | None = None,
+    descending: bool = False,
+    limit: int | None = None,
+) -> pa.Table:
+    """The same as an Arrow table: for many rows of which little is wanted."""
+    query = table.search()
+    if where:
+        query = query.where(where)
+    if columns is not None:
+        query = query.select(list(columns))
+    if order_by is not None:
+        query = query.order_by([ColumnOrdering(column_name=order_by, ascending=not descending)])
+    if limit is not None:
+        query = query.limit(limit)
+    return query.to_arrow()
+
+
+def match_text(table: Table, text: str, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
+    """The rows whose ``text`` holds any of the words of ``text``, best first, with ``_score``."""
+    # A MatchQuery is words only: nothing in it is an operator. Its defaults are unknown to mypy.
+    words = MatchQuery(text, "text")  # type: ignore[call-arg]
+    query = table.search(words).select([*columns, "_score"]).limit(limit)
+    rows: Rows = (query.where(where, prefilter=True) if where else query).to_list()
+    return rows
+
+
+def match_vector(table: Table, vector: Any, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
+    """The rows whose vector is nearest to ``vector``, best first, with ``_distance``."""
+    # The defaults of a quantised index lose a third of the neighbours; these find them all.
+    query = (
+        table.search(vector, vector_column_name="vector")
+        .select([*columns, "_distance"])
+        .minimum_nprobes(20)
+        .maximum_nprobes(0)
+        .refine_factor(10)
+        .limit(limit)
+    )
+    rows: Rows = (query.where(where, prefilter=True) if where else query).to_list()
+    return rows
+
+
+def upsert(table: Table, on: str, rows: Rows, *, replace: bool = False) -> None:
+    """Add the rows whose key is new; with ``replace``, overwrite the others."""
+    merge = table.merge_insert(on).when_not_matched_insert_all()
+    if replace:
+        merge = merge.when_matched_update_all()
+    merge.execute(pa.Table.from_pylist(rows, schema=table.schema))
+
+
+def append(table: Table, rows: Rows) -> None:
+    """Add rows as one commit."""
+    table.add(pa.Table.from_pylist(rows, schema=table.schema))
+
+
+def tidy(table: Table, *, thorough: bool = False) -> None:
+    """Merge small fragments, take new rows into the indexes, forget old versions.
+
+    Log-structured: each call adds one small part to every index, and only when there are many, or
+    the call is ``thorough``, are they merged, so what is written stays a small multiple of what was
+    appended. A call that merges nothing costs tens of milliseconds.
+    """
+    dataset = table.to_lance()
+    rows_per_fragment = _FRAGMENT_ROWS.get(table.name, 8192)
+    indexes = list(table.list_indices())
+    dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
+    if indexes:
+        dataset.optimize.optimize_indices(num_indices_to_merge=0)
+        parts = max(index.num_segments or 1 for index in indexes) + 1
+        if parts > (2 if thorough else _MOST_DELTAS):
+            dataset.optimize.optimize_indices(num_indices_to_merge=parts)
+            # Fragments are merged only where the same indexes cover them: now they do.
+            dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
+    dataset.cleanup_old_versions(_KEEP_VERSIONS)
+    table.checkout_latest()
+    scanned = "vector" in table.schema.names and not any("vector" in index.columns for index in indexes)
+    if scanned and table.count_rows("vector IS NOT NULL") >= VECTOR_INDEX_ROWS:
+        table.create_index("vector", config=IvfRq())
+
+
+def waiting(table: Table) -> tuple[int, int]:
+    """How many small fragments and how many unindexed rows slow the table's questions down."""
+    rows = max((index.num_unindexed_rows or 0 for index in table.list_indices()), default=0)
+    return int(table.stats()["fragment_stats"]["num_small_fragments"]), rows
+
+
+@contextmanager
+def room_to_write(folder: Path, min_free_bytes: int) -> Iterator[None]:
+    """Refuse to write into the last ``min_free_bytes`` of the disk, and say plainly when it is full.
+
+    Raises ``DiskFull``.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < min_free_bytes:
+        raise DiskFull(folder, f"{free:,} bytes are free, and {min_free_bytes:,} are kept free")
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # Lance passes the system's error on as text.
+        said = str(error)
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if full or "No space left" in said or "os error 28" in said or "Disk quota" in said:
+            raise DiskFull(folder, "the disk is full") from error
+        raise

@@ -1,0 +1,262 @@
+"""The words of the memory, as values.
+
+    moment = Moment(id="…", stream="kitchen", epoch=0, span=Span(4.0, 9.0), observations=(seen,))
+    moment.text_of("visible_text")   # ["EXIT", …]
+
+Values are frozen and know nothing of video, models or the store that keeps them.
+Times are seconds of presentation time of a stream (what a player shows); wall-clock
+times are Unix seconds, UTC, and say so in their name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+Rung = Literal["moment", "event", "hour", "day"]
+"""A step of the memory's ladder, finest first."""
+
+RUNGS: tuple[Rung, ...] = get_args(Rung)
+
+Field = Literal["actor", "action", "object", "place", "visible_text", "speech", "attribute"]
+"""What of an observation a finding fills. Text that was read or heard never mixes with the rest."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, as fractions of the picture's width and height."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open stretch of stream time, ``[start_s, end_s)``.
+
+    Seconds of presentation time of the stream; never wall-clock time, never frame numbers.
+    """
+
+    start_s: float
+    end_s: float
+
+    def __post_init__(self) -> None:
+        if not self.start_s <= self.end_s:
+            raise ValueError(f"a span cannot end ({self.end_s}) before it starts ({self.start_s})")
+
+    @property
+    def duration_s(self) -> float:
+        """How long it is, in seconds."""
+        return self.end_s - self.start_s
+
+    @property
+    def middle_s(self) -> float:
+        """The time halfway through."""
+        return (self.start_s + self.end_s) / 2
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether any time belongs to both."""
+        return self.start_s < other.end_s and other.start_s < self.end_s
+
+    def contains(self, time_s: float) -> bool:
+        """Whether ``time_s`` belongs to it."""
+        return self.start_s <= time_s < self.end_s
+
+    def clipped_to(self, other: Span) -> Span | None:
+        """The part inside ``other``, or None where there is none."""
+        start_s, end_s = max(self.start_s, other.start_s), min(self.end_s, other.end_s)
+        return Span(start_s, end_s) if start_s < end_s else None
+
+    def hull(self, other: Span) -> Span:
+        """The shortest span that holds both."""
+        return Span(min(self.start_s, other.start_s), max(self.end_s, other.end_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing one observer saw, and when.
+
+    ``text`` reads as words ("a tall grey shape enters from the left"); ``kind`` is the
+    same for a program ("enters"). For ``visible_text`` and ``speech``, ``text`` is verbatim.
+    """
+
+    field: Field
+    kind: str
+    text: str
+    span: Span
+    written_by: str
+    """Observer and revision, such as ``motion/1``."""
+    confidence: float = 1.0
+    """How sure the observer is, 0 to 1."""
+    box: Box | None = None
+    detail: Mapping[str, str | float] = field(default_factory=dict)
+    """Facts for a program, such as ``{"from": "left", "colour": "grey", "track": 3}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one writer (observers, a model, a second look) saw in a moment."""
+
+    caption: str
+    """What is visible, in one or two plain present-tense sentences."""
+    findings: tuple[Finding, ...]
+    written_by: str
+    """Who composed it, with revision: ``observers/1``, ``inspect/1``, later a model and prompt."""
+    written_at_s: float
+    """Unix seconds when it was written; what "as of" compares with."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCounts:
+    """What became of the frames of a span: nothing is lost in silence.
+
+    ``captured`` is always ``stored + sampled_out + merged + sum(dropped.values())``.
+    """
+
+    captured: int = 0
+    """Frames the source delivered."""
+    stored: int = 0
+    """Kept as key frames."""
+    sampled_out: int = 0
+    """Between two sampling times, so not looked at by the observers."""
+    merged: int = 0
+    """Looked at, and remembered only by what was observed in them."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Lost, by cause: ``damaged``, ``overload``, …"""
+
+    def __add__(self, other: FrameCounts) -> FrameCounts:
+        causes = {*self.dropped, *other.dropped}
+        return FrameCounts(
+            captured=self.captured + other.captured,
+            stored=self.stored + other.stored,
+            sampled_out=self.sampled_out + other.sampled_out,
+            merged=self.merged + other.merged,
+            dropped={cause: self.dropped.get(cause, 0) + other.dropped.get(cause, 0) for cause in sorted(causes)},
+        )
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every captured frame is accounted for."""
+        return self.captured == self.stored + self.sampled_out + self.merged + sum(self.dropped.values())
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrame:
+    """A picture kept from a moment."""
+
+    id: str
+    stream: str
+    time_s: float
+    pts: int
+    """Presentation timestamp, in ``time_base`` units of its epoch's own clock."""
+    time_base: str
+    """Seconds per pts unit as a fraction, such as ``1/15360``."""
+    width: int
+    height: int
+    jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One remembered stretch of a stream: the base memory, or a rung above it."""
+
+    id: str
+    stream: str
+    epoch: int
+    """Which unbroken run of the stream's clock it belongs to, from 0."""
+    span: Span
+    observations: tuple[Observation, ...]
+    """Oldest first. Several writers may have described the same moment."""
+    rung: Rung = "moment"
+    shot: int = 0
+    """Which shot of its epoch, from 0."""
+    child_ids: tuple[str, ...] = ()
+    """The moments (or lower rungs) it was made of; empty for a moment."""
+    frame_ids: tuple[str, ...] = ()
+    wall_start_s: float | None = None
+    """Unix seconds at ``span.start_s``; None where the source has no wall clock."""
+    counts: FrameCounts = field(default_factory=FrameCounts)
+
+    @property
+    def caption(self) -> str:
+        """The newest caption."""
+        return self.observations[-1].caption if self.observations else ""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything every writer found, oldest writer first."""
+        return tuple(finding for observation in self.observations for finding in observation.findings)
+
+    def of(self, name: Field) -> list[Finding]:
+        """The findings of one field, in time order."""
+        return sorted((f for f in self.findings if f.field == name), key=lambda f: f.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A span of which nothing was seen, with its cause."""
+
+    id: str
+    stream: str
+    epoch: int
+    """The epoch that ended where the gap begins."""
+    span: Span
+    cause: str
+    """``stalled``, ``dropped``, ``refused``, ``damaged``, ``restart``, …"""
+    detail: str = ""
+    attempts: int = 0
+    """How often it was tried to reopen the source."""
+    wall_start_s: float | None = None
+    counts: FrameCounts = field(default_factory=FrameCounts)
+
+
+StreamState = Literal["watching", "stopped", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One source under the name the user knows it by."""
+
+    name: str
+    kind: Literal["file", "live"]
+    source: str
+    """Where it was read from, without credentials."""
+    content_id: str
+    """A file's identity, made from its bytes; a live source's, from its address."""
+    state: StreamState
+    fps: float
+    """Frames a second that observers are shown."""
+    duration_s: float | None = None
+    """How long the file says it is; None for a live source."""
+    origin_wall_s: float | None = None
+    """Unix seconds at stream time 0, for a live source."""
+    error: str = ""
+    """Why it failed, where ``state`` is ``failed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What of a span was seen, and at which rate."""
+
+    stream: str
+    span: Span
+    watched_s: float
+    gaps: tuple[Gap, ...]
+    counts: FrameCounts
+
+    @property
+    def fraction(self) -> float:
+        """The part of the span that was watched, 0 to 1."""
+        return min(1.0, self.watched_s / self.span.duration_s) if self.span.duration_s > 0 else 0.0
+
+
+def make_id(*parts: str | int | float) -> str:
+    """The id of whatever ``parts`` identify: the same parts always give the same 20 hex digits."""
+    return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).hexdigest()
+
+
+def moment_id(stream: str, epoch: int, rung: Rung, start_s: float) -> str:
+    """The id of the moment of ``rung`` that starts at ``start_s``; made twice, it is the same."""
+    return make_id(stream, epoch, rung, round(start_s * 1000))
+
+
+def total_counts(parts: Iterable[FrameCounts]) -> FrameCounts:
+    """The sum of many frame counts."""
+    return sum(parts, FrameCounts())

@@ -1,0 +1,77 @@
+"""Looks again, and closer, at the pixels of a moment.
+
+    observation = look_again(stream, moment, kept_frames)
+
+Where the file is still there and still the same, frames are decoded anew, denser than the first time,
+and read at full resolution; else the key frames that were kept must do. What is seen comes back as an
+observation of its own writer, to be stored beside the first and never over it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import SourceError
+from ..memory.values import KeyFrame, Moment, Observation, Stream
+from .caption import compose_caption
+from .file import FileSource, content_id_of
+from .frame import Frame, Picture
+from .observers.text import look_closely
+
+WRITTEN_BY = "inspect/1"
+LOOK_FPS = 4.0
+MAX_PICTURES = 6
+"""Pictures read in one look; a longer moment is thinned evenly."""
+
+
+def look_again(stream: Stream, moment: Moment, kept: Sequence[KeyFrame]) -> Observation | None:
+    """See what a closer look at a moment shows; None where no pixels of it are left."""
+    pictures = _decoded(stream, moment) or [(frame.time_s, _picture_of(frame)) for frame in kept]
+    if not pictures:
+        return None
+    findings = look_closely(pictures, moment.span)
+    return Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, time.time())
+
+
+def _decoded(stream: Stream, moment: Moment) -> list[tuple[float, Picture]]:
+    """Frames of the moment from the file itself, spread evenly; none where it is gone or has changed."""
+    path = Path(stream.source)
+    if stream.kind != "file" or not path.is_file():
+        return []
+    stat = path.stat()
+    if _content_id(path, stat.st_size, stat.st_mtime_ns) != stream.content_id:
+        return []
+    fps = min(LOOK_FPS, MAX_PICTURES / max(0.1, moment.span.duration_s))
+    pictures: list[tuple[float, Picture]] = []
+    try:
+        with closing(FileSource(path, fps)) as source, closing(source.frames(moment.span.start_s)) as frames:
+            for event in frames:
+                if not isinstance(event, Frame):
+                    continue
+                if event.time_s >= moment.span.end_s or len(pictures) > MAX_PICTURES:
+                    break
+                if event.sampled:
+                    pictures.append((event.time_s, event.picture()))
+    except SourceError:
+        return []
+    return pictures
+
+
+@lru_cache(maxsize=64)
+def _content_id(path: Path, size: int, changed_ns: int) -> str:
+    """The file's identity; its size and time of change are part of the key, so a new file is read anew."""
+    return content_id_of(path)
+
+
+def _picture_of(frame: KeyFrame) -> Picture:
+    decoded = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ValueError(f"key frame {frame.id} holds no readable picture")
+    return np.asarray(decoded, np.uint8)

@@ -1,0 +1,90 @@
+"""Chooses the pictures that are kept of a moment, and makes JPEGs of them.
+
+The first settled picture of a moment is kept, and any later one that differs clearly from those kept:
+a quiet moment keeps one picture, an eventful one up to ``MAX_FRAMES``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import cv2
+import numpy as np
+
+from ..memory.values import KeyFrame, Span, make_id
+from .frame import Frame, Picture, Thumb
+
+MAX_FRAMES = 3
+MAX_SIDE = 1280
+"""The longer side of a kept picture, in pixels; text must stay readable."""
+JPEG_QUALITY = 80
+STEP_LEVELS = 25
+NEW_CELLS = 0.02
+"""A picture is new when this share of thumbnail cells differs by ``STEP_LEVELS`` from those kept."""
+MAX_CANDIDATES = 6
+"""Pictures encoded at most while a moment is open; the kept ones are picked evenly from them."""
+SPACING_S = 0.5
+"""Pictures nearer in time than this are not both kept."""
+
+
+def encode_jpeg(picture: Picture) -> tuple[bytes, int, int]:
+    """A JPEG of the picture, at most ``MAX_SIDE`` long, with its width and height."""
+    height, width = picture.shape[:2]
+    scale = MAX_SIDE / max(height, width)
+    if scale < 1:
+        picture = cv2.resize(  # type: ignore[assignment]
+            picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA
+        )
+        height, width = picture.shape[:2]
+    encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not encoded:
+        raise ValueError(f"a picture of {width}×{height} could not be encoded")
+    return data.tobytes(), width, height
+
+
+class KeyFrameChooser:
+    """Keeps candidate pictures while a moment is open; gives them out when it is final."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._kept: deque[tuple[KeyFrame, Thumb]] = deque()
+
+    def push(self, frame: Frame, moment_from_s: float) -> None:
+        """Take one sampled frame of the moment that began at ``moment_from_s``."""
+        recent = [(kept, thumb) for kept, thumb in self._kept if kept.time_s >= moment_from_s]
+        if recent:
+            if frame.time_s - recent[-1][0].time_s < SPACING_S:
+                return
+            if not all(_differs(frame.thumb, thumb) for _, thumb in recent[-MAX_FRAMES:]):
+                return
+            if len(recent) >= MAX_CANDIDATES:
+                return
+        jpeg, width, height = encode_jpeg(frame.picture())
+        self._kept.append(
+            (
+                KeyFrame(
+                    id=make_id(self._stream, frame.epoch, "frame", frame.pts, str(frame.time_base)),
+                    stream=self._stream,
+                    time_s=frame.time_s,
+                    pts=frame.pts,
+                    time_base=str(frame.time_base),
+                    width=width,
+                    height=height,
+                    jpeg=jpeg,
+                ),
+                frame.thumb,
+            )
+        )
+
+    def take(self, span: Span) -> list[KeyFrame]:
+        """The pictures of a moment that is now final, in time order; earlier ones are forgotten."""
+        inside = [kept for kept, _ in self._kept if span.contains(kept.time_s)]
+        while self._kept and self._kept[0][0].time_s < span.end_s:
+            self._kept.popleft()
+        if len(inside) <= MAX_FRAMES:
+            return inside
+        return [inside[round(index * (len(inside) - 1) / (MAX_FRAMES - 1))] for index in range(MAX_FRAMES)]
+
+
+def _differs(thumb: Thumb, other: Thumb) -> bool:
+    return bool((np.abs(thumb.astype(np.int16) - other) > STEP_LEVELS).mean() > NEW_CELLS)

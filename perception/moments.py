@@ -1,0 +1,114 @@
+"""Cuts a stream into moments of 2 to 10 seconds that never cross a cut.
+
+    cutter = MomentCutter()
+    cutter.push(frame.time_s, frame.thumb)   # spans that are now final, usually none
+    cutter.cut(12.48)                        # a shot ended there: what stood open is final
+
+Within a shot a moment ends where the picture goes from quiet to active or back, or when it is long
+enough. What it decides depends only on frames since the last final moment ended, so watching that is
+resumed there gives the same moments as watching that was never broken.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..memory.values import Span
+from .frame import Thumb
+
+MIN_S = 2.0
+MAX_S = 10.0
+ACTIVE_S = 5.0
+"""The length aimed at while things move; a quiet moment may last ``MAX_S``."""
+SETTLE_S = 0.75
+"""A change between quiet and active counts once it has lasted this long."""
+STEP_LEVELS = 12
+"""From this difference in luma (of 255) on, a cell of the thumbnail has changed."""
+ACTIVE_CELLS = 0.01
+"""The share of changed cells from which on a picture is active."""
+
+
+class MomentCutter:
+    """Decides where moments end. Feed it sampled frames in order; it keeps no clock of its own.
+
+    ``max_s`` is the longest a quiet moment may be: a live stream, of which one asks what was seen
+    seconds ago, wants it shorter than ``MAX_S``.
+    """
+
+    def __init__(self, max_s: float = MAX_S) -> None:
+        self._max_s = max_s
+        self._start_s: float | None = None
+        self._held: Span | None = None
+        self._last: tuple[float, Thumb] | None = None
+        self._state: bool | None = None
+        self._candidate_s: float | None = None
+
+    @property
+    def current_from_s(self) -> float | None:
+        """Where the moment that is being filled begins."""
+        return self._start_s
+
+    def begin(self, time_s: float) -> None:
+        """A moment begins here, whatever the next frame's time."""
+        self._start_s = time_s
+
+    def push(self, time_s: float, thumb: Thumb) -> list[Span]:
+        """Take one sampled frame; return the moments it made final."""
+        if self._start_s is None:
+            self._start_s = time_s
+        final: list[Span] = []
+        if self._held is not None and time_s - self._start_s >= MIN_S:
+            # What follows is long enough to stand alone, so the held moment keeps its end.
+            final.append(self._held)
+            self._held = None
+        active = self._active(thumb)
+        self._last = (time_s, thumb)
+        length_s = time_s - self._start_s
+        if self._state is None:
+            if length_s >= SETTLE_S:
+                self._state = active
+        elif active != self._state:
+            if self._candidate_s is None:
+                self._candidate_s = time_s
+            if time_s - self._candidate_s >= SETTLE_S:
+                self._candidate_s = None
+                if length_s >= MIN_S:
+                    return final + self._hold(time_s)
+                self._state = active
+        else:
+            self._candidate_s = None
+        if length_s >= (ACTIVE_S if self._state else self._max_s):
+            final += self._hold(time_s)
+        return final
+
+    def cut(self, time_s: float) -> list[Span]:
+        """The shot, epoch or stream ends at ``time_s``; return every moment still open."""
+        final: list[Span] = []
+        start_s, held = self._start_s, self._held
+        self._start_s, self._held, self._last = None, None, None
+        self._state, self._candidate_s = None, None
+        if start_s is None or time_s <= (held.start_s if held else start_s):
+            return final
+        if held is None:
+            return [Span(start_s, time_s)]
+        tail_s = time_s - start_s
+        if tail_s >= MIN_S:
+            return [held, Span(start_s, time_s)]
+        whole = Span(held.start_s, time_s)
+        if whole.duration_s <= MAX_S:
+            return [whole]
+        return [Span(whole.start_s, whole.middle_s), Span(whole.middle_s, whole.end_s)]
+
+    def _hold(self, end_s: float) -> list[Span]:
+        """End the open moment, but keep it until it is known that what follows is not too short."""
+        assert self._start_s is not None
+        final = [self._held] if self._held is not None else []
+        self._held = Span(self._start_s, end_s)
+        self._start_s, self._state, self._candidate_s = end_s, None, None
+        return final
+
+    def _active(self, thumb: Thumb) -> bool:
+        if self._last is None:
+            return False
+        steps = np.abs(thumb.astype(np.int16) - self._last[1])
+        return bool((steps > STEP_LEVELS).mean() > ACTIVE_CELLS)

@@ -1,0 +1,286 @@
+"""The empty scene behind whatever moves, learned from a camera that stands still.
+
+    background = Background()
+    view = background.push(frame.small, frame.time_s)
+    view.foreground            # where the picture differs from the empty scene
+    view.steady                # False while the camera moves or the scene is still being learned
+    background.absorb(mask)    # what is under the mask belongs to the scene from now on
+
+Light that changes everywhere at once (clouds, exposure) is followed by a gain; light that
+changes slowly in one place is learned. Nothing is learned under the foreground, so who stands
+still for minutes stays visible. It knows nothing of things, tracks or moments: only of pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..frame import Picture
+
+Mask = NDArray[np.uint8]
+"""Height × width, 255 where something holds and 0 elsewhere."""
+
+WORK_SIDE = 160
+"""The longer side of the pictures worked on, in pixels."""
+
+_LEARN_S = 6.0  # time constant of learning, where nothing is in front
+_LEARN_FIRST_S = 0.7  # the same while a new scene is being learned
+_SETTLE_S = 0.9  # how long the camera must stand still before the scene is trusted
+_CHANGED = 15.0  # difference to the scene, of 255, that counts where the picture is quiet
+_CHANGED_NOISE = 3.0  # ... plus this many times what the place usually differs by
+_LIT = (0.78, 1.28)  # a place may get so much darker or brighter by shadow and glare alone
+_LIT_EVENLY = 0.075  # ... if the ratio is as even as this in all three channels
+_ONE = 120.0  # a ratio of 1, where ratios are kept in bytes
+_MOVED = 14  # difference to the frame before, of 255, that counts as movement
+_SPREAD = 0.72  # part of the textured cells that moves or is new together: the camera or scene
+_SPREAD_ALL = 0.3  # ... and the part of all cells, for where only one thing has any texture
+_SPREAD_WORTH = 0.06  # below this part of the picture the cells are not even looked at
+_SHIFT_WORTH = 0.02  # ... and below this one no slow pan is looked for
+_SHIFT_EVERY_S = 0.4  # how often it is looked for: it costs as much as all the rest
+_SHIFT_PX = 0.7  # the shortest step of a slow pan, in pixels of the working size
+_SHIFT_SURE = 0.3  # the least response of the phase correlation
+_SHIFT_BETTER = 0.6  # part of the textured cells that a shift must explain better than standing still
+_CELLS = (16, 9)
+_SAMPLES = (36, 20)  # so many pixels, evenly spread, are enough to judge a gain by
+
+_OPEN = np.ones((3, 3), np.uint8)
+_CLOSE = np.ones((5, 5), np.uint8)
+
+
+@dataclass(slots=True)
+class View:
+    """One frame as it looks against the learned scene."""
+
+    picture: Picture
+    """The frame at working size."""
+    foreground: Mask
+    """Where it differs from the scene; empty while not ``steady``."""
+    moving: Mask
+    """Where it differs from the frame before."""
+    moving_share: float
+    """Which part of the picture moves, 0 to 1."""
+    steady: bool
+    """Whether the camera stands still and the scene is known."""
+    camera_moves: bool
+    """Whether the whole picture moves together."""
+
+
+class Background:
+    """Learns the scene of a fixed camera. Feed it sampled frames in order."""
+
+    def __init__(self) -> None:
+        self._scene: NDArray[np.float32] | None = None
+        self._scene_small = np.zeros((0, 0, 3), np.uint8)
+        self._noise = np.zeros((0, 0), np.float32)
+        self._last = np.zeros((0, 0, 3), np.uint8)
+        self._last_s = 0.0
+        self._settled_s = math.inf
+        self._shift_due_s = -math.inf
+        self.moved_at = np.zeros((0, 0))
+        """When each pixel last moved, in stream seconds."""
+        self.changed_at = np.zeros((0, 0))
+        """Since when each foreground pixel has been foreground; infinity elsewhere."""
+
+    @property
+    def scene(self) -> Picture:
+        """The empty scene as it is known now, at working size and in the current light."""
+        return self._scene_small
+
+    def forget(self) -> None:
+        """Start anew with the next frame."""
+        self._scene = None
+
+    def push(self, small: Picture, time_s: float) -> View:
+        """Take the next frame; times never go back until ``forget``."""
+        picture = _at_working_size(small)
+        if self._scene is None or self._last.shape != picture.shape:
+            self._begin(picture, time_s)
+            return self._blank(picture, moving_share=0.0, camera_moves=False)
+        passed_s = max(0.0, time_s - self._last_s)
+        self._follow_light(picture)
+
+        moving = cv2.morphologyEx(_above(_difference(picture, self._last), _MOVED), cv2.MORPH_OPEN, _OPEN)
+        moving_share = cv2.countNonZero(moving) / moving.size
+        camera_moves = self._everywhere(moving, moving_share)
+        if not camera_moves and moving_share > _SHIFT_WORTH and time_s >= self._shift_due_s:
+            camera_moves = _shifted(self._last, picture)
+            self._shift_due_s = time_s + _SHIFT_EVERY_S
+        self._last, self._last_s = picture, time_s
+        if moving_share:
+            np.copyto(self.moved_at, time_s, where=moving.view(np.bool_))
+
+        if camera_moves:
+            self._begin(picture, time_s)
+            return self._blank(picture, moving_share=moving_share, camera_moves=True, moving=moving)
+        if time_s < self._settled_s:
+            self._learn(picture, cv2.bitwise_not(moving), passed_s, _LEARN_FIRST_S)
+            return self._blank(picture, moving_share=moving_share, camera_moves=False, moving=moving)
+
+        difference = _difference(picture, self._scene_small)
+        limit = cv2.convertScaleAbs(self._noise, alpha=_CHANGED_NOISE, beta=_CHANGED)
+        raw = cv2.compare(difference, limit, cv2.CMP_GT)
+        if cv2.countNonZero(raw):
+            _leave_out_light(raw, picture, self._scene_small)
+        foreground = cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN)
+        share = cv2.countNonZero(foreground) / foreground.size
+        if share:
+            foreground = cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, _CLOSE)
+        if self._everywhere(foreground, share):
+            self._begin(picture, time_s)
+            return self._blank(picture, moving_share=moving_share, camera_moves=False, moving=moving)
+
+        quiet = cv2.bitwise_not(cv2.dilate(foreground, _OPEN))
+        self._learn(picture, quiet, passed_s, _LEARN_S)
+        cv2.accumulateWeighted(difference, self._noise, _weight(passed_s, _LEARN_S), quiet)
+        if share:
+            # The time of the first frame in a row, infinity where there is none.
+            np.minimum(self.changed_at, time_s, out=self.changed_at)
+            np.copyto(self.changed_at, math.inf, where=foreground == 0)
+        else:
+            self.changed_at.fill(math.inf)
+        return View(picture, foreground, moving, moving_share, steady=True, camera_moves=False)
+
+    def absorb(self, mask: Mask) -> None:
+        """What the last frame shows under ``mask`` belongs to the scene from now on."""
+        if self._scene is not None:
+            where = cv2.dilate(mask, _CLOSE).view(np.bool_)
+            self._scene[where] = self._last[where]
+            self._scene_small[where] = self._last[where]
+            self._noise[where] = 0
+            self.changed_at[where] = math.inf
+
+    def _begin(self, picture: Picture, time_s: float) -> None:
+        shape = picture.shape[:2]
+        self._scene = picture.astype(np.float32)
+        self._scene_small = picture.copy()
+        self._noise = np.zeros(shape, np.float32)
+        self._last, self._last_s = picture, time_s
+        self._settled_s = time_s + _SETTLE_S
+        self._shift_due_s = time_s
+        self.moved_at = np.full(shape, time_s)
+        self.changed_at = np.full(shape, math.inf)
+
+    def _blank(
+        self, picture: Picture, *, moving_share: float, camera_moves: bool, moving: Mask | None = None
+    ) -> View:
+        nothing = np.zeros(picture.shape[:2], np.uint8)
+        return View(
+            picture, nothing, nothing if moving is None else moving, moving_share, False, camera_moves
+        )
+
+    def _learn(self, picture: Picture, where: Mask, passed_s: float, constant_s: float) -> None:
+        assert self._scene is not None
+        cv2.accumulateWeighted(picture, self._scene, _weight(passed_s, constant_s), where)
+        self._scene_small = cv2.convertScaleAbs(self._scene)
+
+    def _follow_light(self, picture: Picture) -> None:
+        """Bring the scene and the last frame to the exposure of ``picture``."""
+        assert self._scene is not None
+        now, then = (
+            cv2.resize(p, _SAMPLES, interpolation=cv2.INTER_NEAREST).reshape(-1, 3)
+            for p in (picture, self._scene_small)
+        )
+        # Black pixels say nothing of a gain, and burnt-out ones lie about it.
+        usable = np.flatnonzero((then[:, 1] > 20) & (then[:, 1] < 245) & (now[:, 1] < 250))
+        if usable.size < 40:
+            return
+        ratio = now[usable] / np.maximum(then[usable], 1).astype(np.float32)
+        gain = [float(g) for g in np.partition(ratio, usable.size // 2, axis=0)[usable.size // 2]]
+        if max(abs(g - 1) for g in gain) < 0.015:
+            return
+        scale = (*gain, 1.0)
+        self._scene = np.minimum(cv2.multiply(self._scene, scale), 255)
+        self._scene_small = cv2.convertScaleAbs(self._scene)
+        self._last = cv2.multiply(self._last, scale)
+
+    def _everywhere(self, mask: Mask, share: float) -> bool:
+        """Whether ``mask``, which fills ``share`` of the picture, lies all over it."""
+        if share < _SPREAD_WORTH:
+            return False
+        textured = _textured(cv2.cvtColor(self._scene_small, cv2.COLOR_BGR2GRAY))
+        touched = cv2.resize(mask, _CELLS, interpolation=cv2.INTER_AREA) > 8
+        everywhere = np.count_nonzero(touched) / touched.size
+        cells = np.count_nonzero(textured)
+        if cells < 12:  # too plain a picture: only all of it can tell
+            return everywhere > _SPREAD
+        return everywhere > _SPREAD_ALL and np.count_nonzero(textured & touched) / cells > _SPREAD
+
+
+def _at_working_size(small: Picture) -> Picture:
+    height, width = small.shape[:2]
+    scale = WORK_SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.blur(cv2.resize(small, size, interpolation=cv2.INTER_AREA), (3, 3)).astype(np.uint8, copy=False)
+
+
+def _difference(one: Picture, other: Picture) -> Mask:
+    """The largest difference in any channel, pixel by pixel."""
+    blue, green, red = cv2.split(cv2.absdiff(one, other))
+    return cv2.max(cv2.max(blue, green), red).astype(np.uint8, copy=False)
+
+
+def _leave_out_light(changed: Mask, picture: Picture, scene: Picture) -> None:
+    """Clear what is only a soft shadow or a glare: the same colour, a little darker or brighter."""
+    left, top, width, height = cv2.boundingRect(changed)
+    part = np.s_[top : top + height, left : left + width]
+    # A little is added to both so that dark pixels, all noise, have no wild ratios.
+    now, was = (cv2.add(p[part], (6, 6, 6, 0)) for p in (picture, scene))
+    blue, green, red = cv2.split(cv2.divide(now, was, scale=_ONE))
+    low, high = cv2.min(cv2.min(blue, green), red), cv2.max(cv2.max(blue, green), red)
+    light = cv2.subtract(high, low) < _LIT_EVENLY * _ONE
+    light &= (low > _LIT[0] * _ONE) & (high < _LIT[1] * _ONE)
+    changed[part][light] = 0
+
+
+def _weight(passed_s: float, constant_s: float) -> float:
+    return 1.0 - math.exp(-passed_s / constant_s)
+
+
+def _above(values: Mask, limit: int) -> Mask:
+    return cv2.threshold(values, limit, 255, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
+
+
+def _textured(grey: Mask) -> NDArray[np.bool_]:
+    """The cells of the picture in which a movement could be seen."""
+    detail = _above(cv2.convertScaleAbs(cv2.Laplacian(grey, cv2.CV_16S)), 12)
+    return cv2.resize(detail, _CELLS, interpolation=cv2.INTER_AREA) > 8
+
+
+def _shifted(before: Picture, now: Picture) -> bool:
+    """Whether the whole picture shifted a little, as in a slow pan.
+
+    A large thing that moves gives a shift as well; so the shift must also explain the rest.
+    """
+    greys = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in (before, now)]
+    # Even sides: an odd one puts half a pixel of error into the correlation.
+    height, width = (max(2, side // 4 * 2) for side in greys[0].shape)
+    halves = [
+        cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        for grey in greys
+    ]
+    (across, down), response = cv2.phaseCorrelate(halves[0], halves[1], _window(width, height))
+    across, down = across * greys[0].shape[1] / width, down * greys[0].shape[0] / height
+    if response < _SHIFT_SURE or math.hypot(across, down) < _SHIFT_PX:
+        return False
+    course = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    moved = cv2.warpAffine(
+        greys[0], course, (greys[0].shape[1], greys[0].shape[0]), borderMode=cv2.BORDER_REPLICATE
+    )
+    standing, moving = (
+        cv2.resize(cv2.absdiff(grey, greys[1]), _CELLS, interpolation=cv2.INTER_AREA)
+        for grey in (greys[0], moved)
+    )
+    textured = _textured(greys[0])
+    better = np.count_nonzero(textured & (moving < standing))
+    return better > _SHIFT_BETTER * max(1, np.count_nonzero(textured))
+
+
+@cache
+def _window(width: int, height: int) -> NDArray[np.float32]:
+    return cv2.createHanningWindow((width, height), cv2.CV_32F).astype(np.float32, copy=False)

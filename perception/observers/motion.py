@@ -1,0 +1,579 @@
+"""What moves, comes, stays and goes in front of a fixed camera, and what is taken or put down.
+
+    observer = MotionObserver()
+    observer.push(frame)                     # each sampled frame, in order
+    observer.findings(Span(4.0, 9.0))        # "a tall grey shape enters from the bottom", …
+    observer.cut()                           # the next frame belongs to another shot
+
+It says what pixels can bear: that something tall and grey came in from the left, never that it
+was a person. While the camera moves it only says how much of the picture does. What changes at
+once without moving, such as a page on a screen, is learned and not mentioned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...memory.values import Box, Field, Finding, Span
+from ..frame import Frame, Picture
+from .background import Background, Mask, View
+from .colours import name_colour
+from .tracks import Blob, PixelBox, Sighting, Track, Tracker, find_blobs, merged, tired
+
+_STILL_S = 0.8  # a changed place is judged once it was still for so long
+_AGENT_S = 1.5  # whoever took or put a thing was there at most so long before or after
+_DETACHED = 0.8  # a thing let go leaves at most this much of what held it
+_CLEARER = 1.25  # how much more of an outline the picture with the thing has
+_ALIKE = 20.0  # difference, of 255, up to which a place looks as it did before
+_REMEMBERED = 16  # how many taken things are remembered, to know them when they return
+_IDLE = 0.002  # part of the picture that may flicker while nothing moves
+_EMPTY_S = 1.0  # shorter empty stretches are not worth a word
+_STAY_S = 1.5  # ... nor shorter stays
+_PACE = 0.045  # picture lengths a second below which a thing stays where it is
+_GOES = 0.06  # picture lengths it covers at least for a direction
+_GROWS = 1.35  # how much its height and width change when it comes nearer
+_ENTERS_S = 1.0  # how long an entry or an exit is taken to last at most
+
+_SIDE_WORDS = {"left": "the left", "right": "the right", "top": "the top", "bottom": "the bottom"}
+_TOWARDS = {"towards": "towards the camera", "away": "away from the camera"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """What one frame amounted to."""
+
+    time_s: float
+    moving: float
+    thirds: tuple[float, float, float]
+    """Shares of the movement in the left, middle and right third."""
+    changed: float
+    """Part of the picture that is foreground."""
+    camera_moves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A thing taken away or put down."""
+
+    kind: str
+    span: Span
+    known_s: float
+    """When it became sure."""
+    box: Box
+    place: str
+    colour: str
+    size: float
+    returned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """How a place looked while the thing was still there."""
+
+    box: PixelBox
+    mask: NDArray[np.bool_]
+    patch: Picture
+
+
+class MotionObserver:
+    """Finds movement, tracks, visits, removals and empty stretches in sampled frames."""
+
+    written_by = "motion/1"
+
+    def __init__(self) -> None:
+        self._background = Background()
+        self._tracker = Tracker()
+        self._glances: deque[_Glance] = deque(maxlen=1024)
+        self._changes: deque[_Change] = deque(maxlen=64)
+        self._taken: deque[_Taken] = deque(maxlen=_REMEMBERED)
+        self._told: deque[tuple[str, int]] = deque(maxlen=256)
+        self._last_s = -math.inf
+
+    def push(self, frame: Frame) -> None:
+        """Take one sampled frame; one without its small picture is passed over."""
+        if frame.small is None:
+            return
+        if frame.time_s < self._last_s:
+            self.cut()
+        time_s = self._last_s = frame.time_s
+        view = self._background.push(frame.small, time_s)
+        self._glances.append(_glance(view, time_s))
+        if not view.steady:
+            if self._tracker.alive:
+                self._tracker.end_all(time_s)
+            self._taken.clear()
+            return
+        blobs = find_blobs(view, self._background, time_s)
+        self._tracker.update(blobs, view.picture, time_s)
+        for own in _by_track(blobs):
+            blob = merged(own)
+            if blob.moved < 0.05 and time_s - blob.still_since_s >= _STILL_S:
+                self._judge(blob, view, time_s)
+
+    def cut(self) -> None:
+        """A shot ended before the next frame: end what is followed, learn the next scene."""
+        self._tracker.end_all(self._last_s)
+        self._background.forget()
+        self._taken.clear()
+        self._last_s = -math.inf
+
+    def findings(self, span: Span) -> list[Finding]:
+        """What was seen in ``span``, in time order; asked once per moment, in order."""
+        tracks = [
+            track
+            for track in (*self._tracker.ended, *self._tracker.alive)
+            if track.confirmed_s is not None and track.born_s < span.end_s and _end_s(track) >= span.start_s
+        ]
+        found: list[Finding] = []
+        for track in tracks:
+            found += self._of_track(track, span)
+        found += self._of_changes(span)
+        found += self._of_stillness(span, tracks)
+        found += self._of_movement(span)
+        self._forget_before(span.end_s)
+        return sorted(found, key=lambda finding: finding.span)
+
+    # What was left behind
+
+    def _judge(self, blob: Blob, view: View, time_s: float) -> None:
+        """Decide what a changed place that is still now has become."""
+        track = blob.track
+        whole = np.zeros(view.foreground.shape, np.uint8)
+        left, top, right, bottom = blob.box
+        whole[top:bottom, left:right][blob.mask] = 255
+        outline = _outline_ratio(whole, blob.box, self._background.scene, view.picture)
+        back = self._come_back(blob, view.picture)
+        follows = track is not None and track.confirmed_s is not None
+        if follows:
+            assert track is not None
+            if back is None and not _let_go(track, blob, outline):
+                if tired(track, time_s):
+                    self._background.absorb(whole)
+                    self._tracker.end(track, complete=False)
+                return
+            agent = True
+        else:
+            if self._someone_there() and _shadowy(blob, self._background.scene, view.picture):
+                return
+            agent = self._someone_was_at(blob)
+        kind = "placed" if back is not None or outline > _CLEARER else "removed"
+        if agent and (back is not None or not 1 / _CLEARER < outline < _CLEARER):
+            self._note_change(kind, blob, view, time_s, back)
+        elif not agent and view.moving_share > _IDLE and time_s - blob.still_since_s < 2 * _STILL_S:
+            return  # whoever did it may still be about to be believed
+        if track is not None:
+            self._let_track_go(track, blob)
+        self._background.absorb(whole)
+
+    def _note_change(
+        self, kind: str, blob: Blob, view: View, time_s: float, back: _Taken | None
+    ) -> None:
+        left, top, right, bottom = blob.box
+        rows, columns = slice(top, bottom), slice(left, right)
+        before = self._background.scene[rows, columns]
+        since = self._background.changed_at[rows, columns][blob.mask]
+        start_s = min(float(np.median(since)), blob.still_since_s)
+        if kind == "removed":
+            self._taken.append(_Taken(blob.box, blob.mask, before.copy()))
+        elif back is not None:
+            self._taken = deque((taken for taken in self._taken if taken is not back), maxlen=_REMEMBERED)
+        thing = before if kind == "removed" else view.picture[rows, columns]
+        height, width = view.foreground.shape
+        self._changes.append(
+            _Change(
+                kind=kind,
+                span=Span(start_s, max(blob.still_since_s, start_s)),
+                known_s=time_s,
+                box=_share_box(blob.box, (width, height)),
+                place=_place(_middle(blob.box, (width, height)), vertical=True),
+                colour=name_colour(thing[blob.mask]),
+                size=blob.area / (width * height),
+                returned=back is not None,
+            )
+        )
+
+    def _come_back(self, blob: Blob, picture: Picture) -> _Taken | None:
+        """The thing taken from this very place that looks as this one does, if any."""
+        for taken in reversed(self._taken):
+            wide = min(blob.box[2], taken.box[2]) - max(blob.box[0], taken.box[0])
+            high = min(blob.box[3], taken.box[3]) - max(blob.box[1], taken.box[1])
+            if wide <= 0 or high <= 0 or wide * high < 0.5 * max(taken.mask.size, blob.mask.size):
+                continue
+            left, top, right, bottom = taken.box
+            now = cv2.absdiff(picture[top:bottom, left:right], taken.patch)[taken.mask]
+            if float(now.mean()) < _ALIKE:
+                return taken
+        return None
+
+    def _someone_was_at(self, blob: Blob) -> bool:
+        """Whether a believed track was at the place when it changed."""
+        left, top, right, bottom = blob.box
+        since = self._background.changed_at[top:bottom, left:right][blob.mask]
+        start_s = float(np.median(since)) - _AGENT_S
+        end_s = blob.still_since_s + _AGENT_S
+        reach = 6
+        return any(
+            start_s <= sighting.time_s <= end_s
+            and sighting.box[0] < right + reach
+            and sighting.box[2] > left - reach
+            and sighting.box[1] < bottom + reach
+            and sighting.box[3] > top - reach
+            for track in (*self._tracker.ended, *self._tracker.alive)
+            if track.confirmed_s is not None and _end_s(track) >= start_s
+            for sighting in track.sightings
+        )
+
+    def _someone_there(self) -> bool:
+        return any(track.confirmed_s is not None for track in self._tracker.alive)
+
+    def _let_track_go(self, track: Track, blob: Blob) -> None:
+        """``blob`` is not the track after all; if the track is nothing else, it is over."""
+        if track.confirmed_s is None:
+            self._tracker.drop(track)
+        elif track.last.box == blob.box:
+            track.forget_after(blob.still_since_s - 1e-6)
+            while len(track.sightings) > 1 and _same_place(track.last.box, blob.box):
+                track.forget_after(track.last.time_s - 1e-6)
+            self._tracker.end(track, complete=True)
+
+    # What is said
+
+    def _of_track(self, track: Track, span: Span) -> Iterator[Finding]:
+        name = _name(track)
+        end_s = _end_s(track)
+        facts: dict[str, str | float] = {
+            "track": track.number,
+            "colour": track.colour,
+            "shape": track.shape,
+            "size": round(track.share, 4),
+        }
+        seen = Span(track.born_s, max(end_s, track.born_s)).clipped_to(span)
+        if seen is not None:
+            times = {"start_s": round(seen.start_s, 2), "end_s": round(seen.end_s, 2)}
+            yield self._say("actor", "shape", f"a {name}", seen, {**facts, **times}, track)
+        if self._first_time("enters", track.number):
+            entry = Span(track.born_s, min(track.born_s + _ENTERS_S, end_s)).clipped_to(span)
+            if entry is not None:
+                side = track.came_from
+                text = f"a {name} enters from {_SIDE_WORDS[side]}" if side in _SIDE_WORDS else f"a {name} appears"
+                yield self._say("action", "enters", text, entry, {**facts, "from": side}, track)
+        yield from self._of_course(track, span, name, facts)
+        if track.ended_s is None or not span.start_s < track.ended_s <= span.end_s:
+            return
+        side = track.went_to
+        if track.complete:
+            exit_span = Span(max(track.born_s, end_s - _ENTERS_S), end_s).clipped_to(span)
+            if exit_span is not None:
+                text = f"the {name} leaves to {_SIDE_WORDS[side]}" if side in _SIDE_WORDS else f"the {name} disappears"
+                yield self._say("action", "leaves", text, exit_span, {**facts, "to": side}, track)
+        yield self._say(
+            "action",
+            "visit",
+            f"a {name} is there from {track.born_s:.1f} to {end_s:.1f} s",
+            Span(track.born_s, end_s),
+            {
+                **facts,
+                "value": round(end_s - track.born_s, 2),
+                "from": track.came_from,
+                "to": side if track.complete else "",
+                "complete": int(track.complete),
+            },
+            track,
+        )
+
+    def _of_course(
+        self, track: Track, span: Span, name: str, facts: Mapping[str, str | float]
+    ) -> Iterator[Finding]:
+        """Where it moved and where it stayed."""
+        sightings = [s for s in track.sightings if span.start_s <= s.time_s <= span.end_s]
+        for moves, run in _runs(sightings, track.size):
+            over = Span(run[0].time_s, run[-1].time_s).clipped_to(span)
+            if over is None:
+                continue
+            if moves:
+                direction = _direction(run, track)
+                if direction:
+                    text = f"a {name} moves {_TOWARDS.get(direction, direction)}"
+                    yield self._say("action", "moves", text, over, {**facts, "direction": direction}, track)
+            elif over.duration_s >= _STAY_S:
+                place = _place(_middle(run[len(run) // 2].box, track.size))
+                text = f"a {name} stays {_at(place)}"
+                yield self._say("action", "stays", text, over, {**facts, "place": place}, track)
+
+    def _of_changes(self, span: Span) -> Iterator[Finding]:
+        for change in list(self._changes):
+            over = _overlap_or_point(change.span, span)
+            if over is None:
+                continue
+            self._changes.remove(change)
+            thing = f"something {change.colour}" + (" and small" if change.size < 0.02 else "")
+            if change.kind == "removed":
+                text = f"{thing} is taken away from {_the(change.place)}"
+            elif change.returned:
+                text = f"{thing} is put back {_at(change.place)}"
+            else:
+                text = f"{thing} is put down {_at(change.place)}"
+            detail: dict[str, str | float] = {
+                "place": change.place,
+                "colour": change.colour,
+                "size": round(change.size, 4),
+            }
+            if change.kind == "placed":
+                detail["returned"] = int(change.returned)
+            yield Finding(
+                "action", change.kind, text, over, self.written_by, confidence=0.8, box=change.box, detail=detail
+            )
+
+    def _of_stillness(self, span: Span, tracks: Sequence[Track]) -> Iterator[Finding]:
+        """The stretches in which nothing moves and nothing new is there."""
+        run: list[float] = []
+        for glance in self._in(span):
+            busy = (
+                glance.camera_moves
+                or glance.moving > _IDLE
+                or glance.changed > 2 * _IDLE
+                or any(track.born_s <= glance.time_s <= _end_s(track) for track in tracks)
+            )
+            if not busy:
+                run.append(glance.time_s)
+                continue
+            yield from self._empty(run, glance.time_s)
+            run = []
+        yield from self._empty(run, span.end_s)
+
+    def _empty(self, run: Sequence[float], end_s: float) -> Iterator[Finding]:
+        if run and end_s - run[0] >= _EMPTY_S:
+            text = "nothing moves and nothing new is in the picture"
+            yield Finding("attribute", "empty", text, Span(run[0], end_s), self.written_by, confidence=0.9)
+
+    def _of_movement(self, span: Span) -> Iterator[Finding]:
+        """How much of the picture moves, and where."""
+        glances = list(self._in(span))
+        busy = [glance for glance in glances if glance.moving > _IDLE]
+        if not busy:
+            return
+        share = sum(glance.moving for glance in busy) / len(glances)
+        thirds = [sum(glance.thirds[third] * glance.moving for glance in busy) for third in range(3)]
+        place = "all over"
+        if max(thirds) > 0.5 * sum(thirds):
+            place = ("left", "middle", "right")[thirds.index(max(thirds))]
+        text = "movement all over the picture" if place == "all over" else f"movement, mostly {_at(place)}"
+        over = Span(busy[0].time_s, min(max(busy[-1].time_s, busy[0].time_s + 0.01), span.end_s))
+        detail: dict[str, str | float] = {"value": round(share, 4), "place": place}
+        yield Finding("attribute", "moving", text, over, self.written_by, detail=detail)
+
+    def _say(
+        self,
+        field: Field,
+        kind: str,
+        text: str,
+        span: Span,
+        detail: Mapping[str, str | float],
+        track: Track,
+    ) -> Finding:
+        near = min(
+            track.sightings, key=lambda s: abs(s.time_s - span.middle_s), default=track.last
+        )
+        return Finding(
+            field,
+            kind,
+            text,
+            span,
+            self.written_by,
+            confidence=0.8 if track.seen >= 6 else 0.6,
+            box=_share_box(near.box, track.size),
+            detail=detail,
+        )
+
+    def _first_time(self, kind: str, number: int) -> bool:
+        if (kind, number) in self._told:
+            return False
+        self._told.append((kind, number))
+        return True
+
+    def _in(self, span: Span) -> Iterator[_Glance]:
+        return (glance for glance in self._glances if span.contains(glance.time_s))
+
+    def _forget_before(self, time_s: float) -> None:
+        while self._glances and self._glances[0].time_s < time_s:
+            self._glances.popleft()
+        while self._tracker.ended and _end_s(self._tracker.ended[0]) <= time_s - _AGENT_S - 2 * _STILL_S:
+            self._tracker.ended.popleft()
+        while self._changes and self._changes[0].span.end_s < time_s - 2 * _STILL_S:
+            self._changes.popleft()
+
+
+def _by_track(blobs: Sequence[Blob]) -> list[list[Blob]]:
+    groups: dict[int, list[Blob]] = {}
+    for blob in blobs:
+        groups.setdefault(id(blob.track or blob), []).append(blob)
+    return list(groups.values())
+
+
+def _glance(view: View, time_s: float) -> _Glance:
+    width = view.moving.shape[1]
+    counts = [
+        cv2.countNonZero(view.moving[:, width * third // 3 : width * (third + 1) // 3]) for third in range(3)
+    ]
+    total = max(sum(counts), 1)
+    return _Glance(
+        time_s=time_s,
+        moving=view.moving_share,
+        thirds=(counts[0] / total, counts[1] / total, counts[2] / total),
+        changed=cv2.countNonZero(view.foreground) / view.foreground.size,
+        camera_moves=view.camera_moves,
+    )
+
+
+def _outline_ratio(mask: Mask, box: PixelBox, before: Picture, now: Picture) -> float:
+    """How much more of an outline around ``mask`` there is now than before; 1 is the same."""
+    left, top, right, bottom = (
+        max(0, box[0] - 3),
+        max(0, box[1] - 3),
+        min(mask.shape[1], box[2] + 3),
+        min(mask.shape[0], box[3] + 3),
+    )
+    rows, columns = slice(top, bottom), slice(left, right)
+    kernel = np.ones((3, 3), np.uint8)
+    ring = cv2.morphologyEx(mask[rows, columns], cv2.MORPH_GRADIENT, kernel).view(np.bool_)
+    strength = [
+        float(cv2.morphologyEx(picture[rows, columns], cv2.MORPH_GRADIENT, kernel).max(axis=2)[ring].mean())
+        for picture in (before, now)
+    ]
+    return (strength[1] + 2.0) / (strength[0] + 2.0)
+
+
+def _shadowy(blob: Blob, before: Picture, now: Picture) -> bool:
+    """Whether most of it is what was there, only darker: the shadow of someone who stands still."""
+    left, top, right, bottom = blob.box
+    was = before[top:bottom, left:right][blob.mask].astype(np.float32) + 6
+    ratio = (now[top:bottom, left:right][blob.mask] + 6) / was
+    high, low = ratio.max(axis=1), ratio.min(axis=1)
+    return float(np.mean((high < 1.02) & (low > 0.4) & (high - low < 0.15))) > 0.6
+
+
+def _let_go(track: Track, blob: Blob, outline: float) -> bool:
+    """Whether ``blob``, which passes for the track, is only what the track left behind.
+
+    A hand that was at the picture's edge and in the next frame is not there, while what remains
+    does not stir, has let something go, or shows what was behind the thing it took.
+    """
+    for earlier, later in pairwise(track.sightings):
+        if later.time_s < blob.still_since_s - 2.0:
+            continue
+        detached = earlier.edges and not later.edges
+        if not detached or not _same_place(later.box, blob.box):
+            continue
+        if outline < 1 / _CLEARER:
+            return True
+        if later.area < _DETACHED * earlier.area and _within(later.box, earlier.box):
+            return True
+    return False
+
+
+def _same_place(one: PixelBox, other: PixelBox) -> bool:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 5
+
+
+def _within(inner: PixelBox, outer: PixelBox) -> bool:
+    slack = 4
+    return (
+        inner[0] >= outer[0] - slack
+        and inner[1] >= outer[1] - slack
+        and inner[2] <= outer[2] + slack
+        and inner[3] <= outer[3] + slack
+    )
+
+
+def _runs(
+    sightings: Sequence[Sighting], size: tuple[int, int]
+) -> Iterator[tuple[bool, list[Sighting]]]:
+    """Cut a course into stretches of moving and of staying."""
+    run: list[Sighting] = []
+    moved: bool | None = None
+    for index, sighting in enumerate(sightings):
+        before = sightings[max(0, index - 2)]
+        after = sightings[min(len(sightings) - 1, index + 2)]
+        passed_s = after.time_s - before.time_s
+        if passed_s <= 0:
+            continue
+        (x0, y0), (x1, y1) = _middle(before.box, size), _middle(after.box, size)
+        across, down = (x1 - x0) * size[0], (y1 - y0) * size[1]
+        moves = math.hypot(across, down) / max(size) / passed_s > _PACE
+        if moved is not None and moves != moved:
+            yield moved, run
+            run = run[-1:]
+        run.append(sighting)
+        moved = moves
+    if moved is not None and run:
+        yield moved, run
+
+
+def _direction(run: Sequence[Sighting], track: Track) -> str:
+    """Where a stretch of its course led, or nothing if nowhere."""
+    (x0, y0), (x1, y1) = (_middle(s.box, track.size) for s in (run[0], run[-1]))
+    longer = max(track.size)
+    across, down = (x1 - x0) * track.size[0] / longer, (y1 - y0) * track.size[1] / longer
+    if not run[0].edges and not run[-1].edges:
+        grown = math.sqrt(run[-1].area / max(run[0].area, 1))
+        if max(grown, 1 / max(grown, 1e-3)) > _GROWS and math.hypot(across, down) < 2 * _GOES:
+            return "towards" if grown > 1 else "away"
+    if math.hypot(across, down) < _GOES:
+        return ""
+    if abs(across) >= abs(down):
+        return "right" if across > 0 else "left"
+    return "down" if down > 0 else "up"
+
+
+def _name(track: Track) -> str:
+    size = "small " if track.share < 0.008 else ("large " if track.share > 0.25 else "")
+    return f"{size}{track.shape} {track.colour} shape"
+
+
+def _place(middle: tuple[float, float], *, vertical: bool = False) -> str:
+    across, down = middle
+    place = "left" if across < 1 / 3 else ("right" if across > 2 / 3 else "middle")
+    if vertical and not 0.25 <= down <= 0.75:
+        return f"{'top' if down < 0.25 else 'bottom'} {place}"
+    return place
+
+
+def _the(place: str) -> str:
+    return f"the {place}"
+
+
+def _at(place: str) -> str:
+    return f"in the {place}" if place.endswith("middle") else f"on the {place}"
+
+
+def _middle(box: PixelBox, size: tuple[int, int]) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2 / size[0], (box[1] + box[3]) / 2 / size[1]
+
+
+def _share_box(box: PixelBox, size: tuple[int, int]) -> Box:
+    width, height = size
+    return (
+        round(box[0] / width, 4),
+        round(box[1] / height, 4),
+        round(box[2] / width, 4),
+        round(box[3] / height, 4),
+    )
+
+
+def _end_s(track: Track) -> float:
+    return track.last.time_s if track.ended_s is None else track.ended_s
+
+
+def _overlap_or_point(span: Span, moment: Span) -> Span | None:
+    """``span`` cut to the moment; a change within one frame still gets a little time."""
+    if span.duration_s < 0.05:
+        span = Span(span.start_s, span.start_s + 0.05)
+    return span.clipped_to(moment)

@@ -1,0 +1,390 @@
+"""Watches one stream: drives the stages from source to store.
+
+    worker = StreamWorker(store, stream, source, observers)
+    report = worker.run()
+
+Reading, waiting and writing happen here and nowhere else; the stages (shot detector, moment cutter,
+observers, key frame chooser, ladder) take input and return results. Whatever is committed survives a
+kill, and a later run goes on exactly there: moments are the same as if it had never been broken.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ..memory.ladder import Ladder
+from ..memory.store import MemoryStore
+from ..memory.values import (
+    Finding,
+    FrameCounts,
+    Gap,
+    KeyFrame,
+    Moment,
+    Observation,
+    Span,
+    Stream,
+    StreamState,
+    make_id,
+    moment_id,
+)
+from .caption import compose_caption
+from .frame import Frame
+from .keyframes import KeyFrameChooser
+from .moments import MAX_S, MomentCutter
+from .observers.base import Observer
+from .shots import Change, ShotDetector
+from .source import Dropped, Outage, Source
+
+WRITTEN_BY = "observers/1"
+WARM_UP_S = 10.0
+"""How much before the point of resuming is shown to the stages again, so that they know the scene."""
+FLUSH_S = 1.5
+FLUSH_MOMENTS = 64
+"""A batch is committed when either is reached: row by row would bury the store in versions."""
+LIVE_MAX_S = 5.0
+"""The longest moment of a live stream: what was seen must be there to ask about seconds later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far watching has come."""
+
+    stream: str
+    time_s: float
+    """Stream time reached."""
+    duration_s: float | None
+    speed: float
+    """Seconds of video per second of wall clock."""
+    moments: int
+    """Moments written so far in this run."""
+    gaps: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchReport:
+    """What one run of watching did."""
+
+    stream: str
+    state: StreamState
+    already_done: bool
+    """The file had been watched to its end before; nothing was done."""
+    resumed_at_s: float | None
+    """Where it went on, if it had been watched in part before."""
+    until_s: float
+    """Stream time up to which the stream is remembered."""
+    moments: int
+    gaps: int
+    counts: FrameCounts
+    """Of this run."""
+    seconds: float
+    """Wall-clock time of this run."""
+    detail: str = ""
+    """What was wrong with the source, where something was."""
+
+
+class StreamWorker:
+    """Takes a source to its end, or until ``stop()``; run it once."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        stream: Stream,
+        source: Source,
+        observers: Sequence[Observer],
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._stream = stream
+        self._source = source
+        self._observers = observers
+        self._on_progress = on_progress
+        self._stop = threading.Event()
+        self._live = stream.kind == "live"
+        self._shots = ShotDetector()
+        self._cutter = MomentCutter(LIVE_MAX_S if self._live else MAX_S)
+        self._chooser = KeyFrameChooser(stream.name)
+        self._ladder = Ladder(stream.name)
+        self._epoch = 0
+        self._shot = 0
+        self._held: Frame | None = None
+        self._interval_s = 0.04
+        self._from_s = 0.0
+        self._end_s = 0.0
+        self._passed: deque[tuple[float, bool]] = deque()
+        self._lost: deque[Dropped] = deque()
+        self._changes: deque[Change] = deque()
+        self._moments: list[Moment] = []
+        self._frames: list[KeyFrame] = []
+        self._flushed_at = time.monotonic()
+        self._written = 0
+        self._gaps = 0
+        self._counts = FrameCounts()
+
+    def stop(self) -> None:
+        """End the run soon, keeping everything so far. Callable from a signal handler or another thread."""
+        self._stop.set()
+        self._source.stop()
+
+    def run(self) -> WatchReport:
+        """Watch until the source ends or ``stop()`` is called.
+
+        Raises:
+            SourceError: The source cannot be read (any more).
+            MemoryStoreError: The memory cannot be written; all that was committed is safe.
+        """
+        started = time.monotonic()
+        resumed_at_s = self._resume()
+        self._put_state("watching")
+        try:
+            for event in self._source.frames(max(0.0, self._from_s - WARM_UP_S) if not self._live else 0.0):
+                if isinstance(event, Frame):
+                    self._take(event)
+                elif isinstance(event, Outage):
+                    self._break(event)
+                else:
+                    self._lost.append(event)
+                self._flush_if_due(started)
+                if self._stop.is_set() and not self._live:
+                    break
+            self._end()
+        except BaseException:
+            # What is already final must not be lost to whatever went wrong after it.
+            self._commit()
+            self._put_state("stopped")
+            raise
+        stopped = self._stop.is_set()
+        if not stopped and not self._live:
+            self._moments += self._ladder.finish()
+        self._commit()
+        state: StreamState = "stopped" if stopped or self._live else "done"
+        self._put_state(state)
+        self._report_progress(started)
+        return WatchReport(
+            stream=self._stream.name,
+            state=state,
+            already_done=False,
+            resumed_at_s=resumed_at_s,
+            until_s=self._end_s,
+            moments=self._written,
+            gaps=self._gaps,
+            counts=self._counts,
+            seconds=time.monotonic() - started,
+        )
+
+    def _resume(self) -> float | None:
+        """Take up where the last run's commits end."""
+        point = self._store.resume(self._stream.name)
+        if point is None:
+            return None
+        self._epoch, self._shot = point.epoch, point.shot
+        self._from_s = self._end_s = point.end_s
+        self._ladder = Ladder.restore(self._store, self._stream.name)
+        if not self._live:
+            self._cutter.begin(point.end_s)
+        return point.end_s
+
+    def _take(self, frame: Frame) -> None:
+        """Look at a frame; the one before it is passed on, now that it is known whether a cut lies there."""
+        if self._held is not None and frame.epoch != self._held.epoch:
+            self._close_epoch(self._held.time_s + self._interval_s)
+        if self._held is None and self._live and frame.epoch != self._epoch:
+            self._start_epoch(frame)
+        change = self._shots.push(frame)
+        held, self._held = self._held, frame
+        if held is not None:
+            self._interval_s = min(1.0, max(0.001, frame.time_s - held.time_s))
+            self._pass_on(held, change)
+
+    def _pass_on(self, frame: Frame, change: Change | None) -> None:
+        warm = frame.time_s < self._from_s - 1e-6
+        if change is not None:
+            for observer in self._observers:
+                observer.cut()
+            if not warm:
+                self._changes.append(change)
+                self._finish(self._cutter.cut(frame.time_s))
+                self._shot += 1
+        if not warm:
+            self._passed.append((frame.time_s, frame.sampled))
+        if not frame.sampled:
+            return
+        for observer in self._observers:
+            observer.push(frame)
+        if not warm:
+            self._finish(self._cutter.push(frame.time_s, frame.thumb))
+            since_s = self._cutter.current_from_s
+            self._chooser.push(frame, frame.time_s if since_s is None else since_s)
+
+    def _start_epoch(self, frame: Frame) -> None:
+        """A live stream that an earlier run watched goes on: what lies between was not watched."""
+        if frame.time_s > self._end_s:
+            self._put_gap(
+                Outage(
+                    start_s=self._end_s, end_s=frame.time_s, epoch=self._epoch, cause="not watched",
+                    detail="no process was watching", attempts=0,
+                    wall_start_s=None if frame.wall_s is None else frame.wall_s - (frame.time_s - self._end_s),
+                )
+            )  # fmt: skip
+        self._moments += self._ladder.break_()
+        self._epoch, self._shot = frame.epoch, 0
+
+    def _close_epoch(self, end_s: float) -> None:
+        """Everything open ends here: an outage, a jump of the clock, or the end."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._pass_on(held, None)
+            end_s = max(end_s, held.time_s + min(self._interval_s, 0.001))
+        self._finish(self._cutter.cut(end_s))
+        for observer in self._observers:
+            observer.cut()
+        self._shots.reset()
+        self._moments += self._ladder.break_()
+
+    def _break(self, outage: Outage) -> None:
+        self._close_epoch(outage.start_s)
+        if outage.end_s > self._from_s:
+            self._put_gap(outage)
+        # A break in a file stays in its epoch; after a live one the source numbers the frames anew.
+        self._epoch = outage.epoch + 1 if self._live else outage.epoch
+        self._shot = 0 if self._live else self._shot + 1
+
+    def _end(self) -> None:
+        """The source ended or was stopped."""
+        if self._held is not None:
+            self._close_epoch(self._held.time_s + self._interval_s)
+        lost = self._counts_until(float("inf"), 0)
+        if lost.captured:
+            # Frames after the last moment: there is nothing to count them in but a gap.
+            self._put_gap(
+                Outage(self._end_s, self._end_s, self._epoch, "damaged", "frames that could not be decoded", 0), lost
+            )
+
+    def _finish(self, spans: Sequence[Span]) -> None:
+        """Compose the moments that are now final."""
+        for span in spans:
+            frames = self._chooser.take(span)
+            findings = self._shot_findings(span)
+            for observer in self._observers:
+                findings += observer.findings(span)
+            findings.sort(key=lambda finding: finding.span.start_s)
+            counts = self._counts_until(span.end_s, len(frames))
+            wall_s = None
+            if self._stream.origin_wall_s is not None:
+                wall_s = self._stream.origin_wall_s + span.start_s
+            moment = Moment(
+                id=moment_id(self._stream.name, self._epoch, "moment", span.start_s),
+                stream=self._stream.name,
+                epoch=self._epoch,
+                span=span,
+                observations=(
+                    Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, time.time()),
+                ),
+                shot=self._shot,
+                frame_ids=tuple(frame.id for frame in frames),
+                wall_start_s=wall_s,
+                counts=counts,
+            )
+            self._moments.append(moment)
+            self._moments += self._ladder.push(moment)
+            self._frames += frames
+            self._end_s = span.end_s
+            self._written += 1
+
+    def _shot_findings(self, span: Span) -> list[Finding]:
+        """The cuts, dissolves and fades whose middle lies in the span; earlier ones are forgotten."""
+        inside = []
+        for change in list(self._changes):
+            middle_s = (change.start_s + change.end_s) / 2
+            if middle_s >= span.end_s:
+                continue
+            self._changes.remove(change)
+            text = {"cut": "a cut to another shot", "dissolve": "one picture dissolves into another"}
+            inside.append(
+                Finding(
+                    field="action",
+                    kind=change.kind,
+                    text=text.get(change.kind, "the picture fades"),
+                    span=Span(change.start_s, change.end_s),
+                    written_by=ShotDetector.written_by,
+                )
+            )
+        return inside
+
+    def _counts_until(self, end_s: float, stored: int) -> FrameCounts:
+        """Account for every frame before ``end_s`` that is not accounted for yet."""
+        captured = sampled = 0
+        while self._passed and self._passed[0][0] < end_s:
+            captured += 1
+            sampled += self._passed.popleft()[1]
+        dropped: dict[str, int] = {}
+        while self._lost and self._lost[0].time_s < end_s:
+            lost = self._lost.popleft()
+            dropped[lost.cause] = dropped.get(lost.cause, 0) + lost.count
+        counts = FrameCounts(
+            captured=captured + sum(dropped.values()),
+            stored=stored,
+            sampled_out=captured - sampled,
+            merged=sampled - stored,
+            dropped=dropped,
+        )
+        self._counts += counts
+        return counts
+
+    def _put_gap(self, outage: Outage, counts: FrameCounts | None = None) -> None:
+        self._commit()
+        counts = counts or self._counts_until(outage.end_s, 0)
+        self._store.put_gap(
+            Gap(
+                id=make_id(self._stream.name, outage.epoch, "gap", round(outage.start_s * 1000)),
+                stream=self._stream.name,
+                epoch=outage.epoch,
+                span=Span(outage.start_s, outage.end_s),
+                cause=outage.cause,
+                detail=outage.detail,
+                attempts=outage.attempts,
+                wall_start_s=outage.wall_start_s,
+                counts=counts,
+            )
+        )
+        self._end_s = max(self._end_s, outage.end_s)
+        self._gaps += 1
+
+    def _flush_if_due(self, started: float) -> None:
+        now = time.monotonic()
+        if now - self._flushed_at < FLUSH_S and len(self._moments) < FLUSH_MOMENTS:
+            return
+        self._commit()
+        self._report_progress(started)
+
+    def _commit(self) -> None:
+        """Write the batch. The moments go last: they are what makes the pictures count."""
+        moments, frames = self._moments, self._frames
+        self._moments, self._frames = [], []
+        if moments:
+            self._store.append(moments, frames)
+        self._flushed_at = time.monotonic()
+
+    def _put_state(self, state: StreamState) -> None:
+        self._stream = replace(self._stream, state=state)
+        self._store.put_stream(self._stream)
+
+    def _report_progress(self, started: float) -> None:
+        if self._on_progress is None:
+            return
+        reached_s = self._held.time_s if self._held is not None else self._end_s
+        elapsed = max(1e-6, time.monotonic() - started)
+        self._on_progress(
+            Progress(
+                stream=self._stream.name,
+                time_s=reached_s,
+                duration_s=self._stream.duration_s,
+                speed=max(0.0, reached_s - self._from_s) / elapsed,
+                moments=self._written,
+                gaps=self._gaps,
+            )
+        )

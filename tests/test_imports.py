@@ -1,0 +1,76 @@
+"""A silent import and a fast start: what is loaded, seen from a fresh interpreter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = {"lancedb", "pyarrow", "av", "cv2", "numpy", "langgraph", "rapidocr", "onnxruntime", "rich", "PIL"}
+SHOW_LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+
+
+def loaded_by(code: str, folder: Path) -> tuple[set[str], str]:
+    """The modules ``code`` loads beyond those of a bare start, and what it prints."""
+    bare = run(SHOW_LOADED, folder).stderr
+    done = run(f"{code}\n{SHOW_LOADED}", folder)
+    *said, modules = done.stderr.splitlines()
+    assert not said, f"it wrote to stderr: {said}"
+    return set(json.loads(modules)) - set(json.loads(bare)), done.stdout
+
+
+def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """The packages among ``modules`` that are neither ours nor Python's own."""
+    names = {module.partition(".")[0] for module in modules}
+    return {
+        name
+        for name in names - sys.stdlib_module_names
+        if name != "recollect" and not name.startswith("__editable__")
+    }
+
+
+def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_path: Path) -> None:
+    modules, printed = loaded_by("import recollect", tmp_path)
+
+    assert printed == ""
+    assert foreign(modules) == set()
+    assert {module for module in modules if module.partition(".")[0] == "recollect"} == {
+        "recollect",
+        "recollect.errors",
+        "recollect.memory",
+        "recollect.memory.values",
+        "recollect.sdk",
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_public_name_can_be_had() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import recollect; print([getattr(recollect, n) for n in recollect.__all__])"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_asking_the_command_for_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = ['recollect', '--help']\n"
+        "try: runpy.run_module('recollect.cli', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code"
+    )
+
+    modules, printed = loaded_by(code, tmp_path)
+
+    assert printed.startswith("usage: recollect")
+    assert foreign(modules) & HEAVY == set()

@@ -1,0 +1,45 @@
+"""Times as people write them, and back.
+
+    parse_time_s("1:20")     # 80.0
+    parse_as_of("2026-11-22T10:00:00Z")
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{2}(?:\.\d+)?)")
+_UNITS = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)s?)?", re.I)
+
+
+def parse_time_s(text: str) -> float:
+    """A stream time in seconds from ``80``, ``80.5s``, ``1:20``, ``1:02:03.5`` or ``1h 2m 3s``.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    text = text.strip()
+    if match := _CLOCK.fullmatch(text):
+        hours, minutes, seconds = match.groups()
+        return float(hours or 0) * 3600 + float(minutes) * 60 + float(seconds)
+    if text and (match := _UNITS.fullmatch(text)):
+        hours, minutes, seconds = match.groups()
+        return float(hours or 0) * 3600 + float(minutes or 0) * 60 + float(seconds or 0)
+    raise ValueError(f"{text!r} is not a time; write it as 80, 1:20, 1:02:03 or 1h2m3s")
+
+
+def parse_as_of(text: str) -> float:
+    """Unix seconds from an ISO 8601 time (with a zone, else local time) or from Unix seconds.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time; write it as 2026-11-22T10:00:00Z or in Unix seconds") from None

@@ -1,0 +1,190 @@
+"""What the agent may do to a memory: five things, all of them reading.
+
+    tools = Toolbox(snapshot, Scope(streams=("kitchen",), span=Span(0, 3600)))
+    tools.search(SearchArgs(query="kettle", limit=5))
+
+The scope is enforced here, in code: whatever arguments a reasoner comes up with, and whatever text
+it has read in a picture, nothing outside the scope is returned and nothing is changed. What a second
+look saw is handed back as a value; only the agent's door to the store may write it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from ..memory.snapshot import Hit, Snapshot
+from ..memory.values import Moment, Observation, Rung, Span
+
+Limit = Annotated[int, Field(ge=1, le=100)]
+
+
+class TryAgain(Exception):  # noqa: N818 - it is advice to the caller more than an error
+    """The arguments make no sense here; other arguments could. The text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a question may see."""
+
+    streams: tuple[str, ...] = ()
+    """Names; empty for every stream of the memory."""
+    span: Span | None = None
+    """Stream time; None for all of it."""
+
+
+class _Args(BaseModel, frozen=True, extra="forbid"):
+    """Arguments of a tool."""
+
+
+class OverviewArgs(_Args):
+    """Ask what happened in a stream from start to end, in as few memories as tell it."""
+
+    stream: str
+    from_s: float | None = None
+    to_s: float | None = None
+
+
+class SearchArgs(_Args):
+    """Ask for the moments that fit some words."""
+
+    query: Annotated[str, Field(max_length=4000)]
+    streams: tuple[str, ...] = ()
+    from_s: float | None = None
+    to_s: float | None = None
+    rungs: tuple[Rung, ...] = ()
+    limit: Limit = 20
+
+
+class TimelineArgs(_Args):
+    """Ask for the moments of a stream in time order, all of them or those with certain findings."""
+
+    stream: str
+    from_s: float | None = None
+    to_s: float | None = None
+    rung: Rung = "moment"
+    kinds: tuple[str, ...] = ()
+    newest_first: bool = False
+    limit: Limit = 20
+
+
+class NeighboursArgs(_Args):
+    """Ask for what came just before and after a moment."""
+
+    moment_id: str
+    before: Annotated[int, Field(ge=0, le=20)] = 1
+    after: Annotated[int, Field(ge=0, le=20)] = 1
+
+
+class InspectArgs(_Args):
+    """Look again, and closer, at the pixels of a moment."""
+
+    moment_id: str
+
+
+Inspector = Callable[[Moment], Observation | None]
+"""Looks at the pixels of a moment again; None where there are none left to look at."""
+
+
+class Toolbox:
+    """The tools, bound to one snapshot of a memory and one scope."""
+
+    def __init__(self, snapshot: Snapshot, scope: Scope, inspector: Inspector | None = None) -> None:
+        self._snapshot = snapshot
+        self._scope = scope
+        self._inspector = inspector
+        # The snapshot never changes, so what was read once need not be read again.
+        self._read: dict[str, Moment] = {}
+
+    def streams(self) -> tuple[str, ...]:
+        """The names of the streams in scope, sorted."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        names = sorted(stream.name for stream in self._snapshot.streams())
+        return tuple(name for name in names if not self._scope.streams or name in self._scope.streams)
+
+    def overview(self, args: OverviewArgs) -> list[Moment]:
+        """The fewest memories that tile the span, highest rungs first, in time order."""
+        span = self._span(args.from_s, args.to_s)
+        return [] if span == _NOTHING else self._noted(self._snapshot.cover(self._stream(args.stream), span))
+
+    def search(self, args: SearchArgs) -> list[Hit]:
+        """The moments that fit the words best, best first."""
+        wanted = tuple(self._stream(name) for name in args.streams) or self.streams()
+        span = self._span(args.from_s, args.to_s)
+        if not wanted or span == _NOTHING:
+            return []
+        hits = self._snapshot.search(
+            args.query, streams=wanted, span=span, rungs=args.rungs or None, limit=args.limit
+        )
+        self._noted([hit.moment for hit in hits])
+        return hits
+
+    def timeline(self, args: TimelineArgs) -> list[Moment]:
+        """Moments in time order; with ``newest_first``, the last ``limit`` of them."""
+        span = self._span(args.from_s, args.to_s)
+        if span == _NOTHING:
+            return []
+        return self._noted(
+            self._snapshot.timeline(
+                self._stream(args.stream),
+                span,
+                rung=args.rung,
+                kinds=args.kinds or None,
+                limit=args.limit,
+                newest_first=args.newest_first,
+            )
+        )
+
+    def neighbours(self, args: NeighboursArgs) -> list[Moment]:
+        """What came before and after, in time order, without the moment itself."""
+        moment = self.get([args.moment_id]).get(args.moment_id)
+        if moment is None:
+            raise TryAgain(f"there is no moment {args.moment_id!r} in scope; use an id that a tool returned")
+        near = self._snapshot.neighbours(moment, args.before, args.after)
+        return self._noted([other for other in near if self._in_scope(other) and other.id != moment.id])
+
+    def inspect(self, args: InspectArgs) -> Observation | None:
+        """What a closer look at the moment's pixels saw; None where none are left."""
+        moment = self.get([args.moment_id]).get(args.moment_id)
+        if moment is None:
+            raise TryAgain(f"there is no moment {args.moment_id!r} in scope; use an id that a tool returned")
+        return self._inspector(moment) if self._inspector else None
+
+    def get(self, ids: Sequence[str]) -> dict[str, Moment]:
+        """Moments by id, as far as they are in scope."""
+        self._read |= self._snapshot.get([key for key in dict.fromkeys(ids) if key not in self._read])
+        known = {key: self._read[key] for key in dict.fromkeys(ids) if key in self._read}
+        return {key: moment for key, moment in known.items() if self._in_scope(moment)}
+
+    def _noted(self, moments: list[Moment]) -> list[Moment]:
+        self._read |= {moment.id: moment for moment in moments}
+        return moments
+
+    def _in_scope(self, moment: Moment) -> bool:
+        named = not self._scope.streams or moment.stream in self._scope.streams
+        return named and (self._scope.span is None or moment.span.overlaps(self._scope.span))
+
+    def _stream(self, name: str) -> str:
+        if name not in self.streams():
+            raise TryAgain(f"there is no stream {name!r} in scope; the streams are {', '.join(self.streams())}")
+        return name
+
+    def _span(self, from_s: float | None, to_s: float | None) -> Span | None:
+        """The asked span inside the scope; ``_NOTHING`` where they do not meet."""
+        if from_s is None and to_s is None:
+            return self._scope.span
+        start_s, end_s = max(0.0, from_s or 0.0), float("inf") if to_s is None else to_s
+        if start_s >= end_s:
+            raise TryAgain(f"`to_s` ({end_s:g}) is not after `from_s` ({start_s:g})")
+        asked = Span(start_s, end_s)
+        return asked if self._scope.span is None else asked.clipped_to(self._scope.span) or _NOTHING
+
+
+_NOTHING = Span(0.0, 0.0)
