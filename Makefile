@@ -31,7 +31,7 @@ test-all: $(READY)  ## run every test
 lint: $(READY)  ## check format, style and types; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	MYPYPATH=$(VENV)/typing $(BIN)/mypy
+	$(BIN)/mypy
 
 format: $(READY)  ## put the code in the project's format
 	$(BIN)/ruff check --fix --exit-zero .
@@ -45,7 +45,7 @@ bench: $(READY)  ## run the benchmarks
 constraints:  ## pin the newest versions that fit together in constraints.txt
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
 	echo "resolving anew, a minute or two" && \
-	$(PYTHON) -m venv "$$fresh" && "$$fresh/bin/pip" install -q --disable-pip-version-check -e ".[dev]" && \
+	$(PYTHON) -m venv "$$fresh" && "$$fresh/bin/pip" install -qq --disable-pip-version-check -e ".[dev]" && \
 	"$$fresh/bin/pip" freeze --exclude-editable --exclude pip --exclude setuptools > "$$fresh/pins" && \
 	{ head -n 1 constraints.txt && cat "$$fresh/pins"; } > "$$fresh/constraints" && \
 	cp "$$fresh/constraints" constraints.txt
@@ -54,8 +54,6 @@ clean:  ## remove what these commands made: .venv, demo, builds and caches
 	rm -rf .venv build dist demo recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Type checkers do not follow an editable install of a package that lives in the repository's
-# own folder; a link named as the package is imported shows them the way.
 $(READY): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || \
 		{ echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
@@ -65,6 +63,5 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || echo "making $(VENV), a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	@mkdir -p $(VENV)/typing && ln -sfn "$(CURDIR)" $(VENV)/typing/recollect
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@

@@ -1,0 +1,1 @@
+"""Decides what to do next: the graph, its steps, the reasoners, the answer."""

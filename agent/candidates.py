@@ -24,7 +24,7 @@ RELIABILITY = {
 
 JOIN_GAP_S = 1.0
 """Stretches nearer than this are one when they say the same."""
-SAME_RANK = 0.7
+SAME_RANK = 0.8
 """Candidates within this share of the best are equals when one is picked by its order in time."""
 
 
@@ -80,12 +80,49 @@ def by_kinds(
             found.setdefault(moment.stream, []).append(
                 Candidate(moment.id, moment.stream, finding.span, min(1.0, score), finding.text, (finding,))
             )
-    # Of a stream in which such things happen often, the question is more likely to speak.
     ranked = [
-        (-candidates[0].score * (0.85 + 0.15 * len(found[stream]) / (len(found[stream]) + 2)), stream, candidates)
-        for stream, candidates in ((stream, pick(reading, join(found[stream]))) for stream in found)
+        (-_stands_out(reading, found[stream]), stream, pick(reading, join(found[stream]))) for stream in sorted(found)
     ]
     return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
+
+
+def by_shots(reading: Reading, moments: Sequence[Moment]) -> list[Candidate]:
+    """The shots themselves as candidates, the asked one of each stream first."""
+    shots: dict[str, dict[tuple[int, int], list[Moment]]] = {}
+    for moment in sorted(moments, key=lambda moment: (moment.stream, moment.span)):
+        shots.setdefault(moment.stream, {}).setdefault((moment.epoch, moment.shot), []).append(moment)
+    ranked: list[tuple[int, str, list[Candidate]]] = []
+    for stream, of_stream in shots.items():
+        candidates = [
+            Candidate(
+                members[0].id,
+                stream,
+                members[0].span.hull(members[-1].span),
+                RELIABILITY["cut"],
+                members[0].caption,
+                (),
+            )
+            for members in of_stream.values()
+        ]
+        # A stream of one shot has no first or last to speak of.
+        ranked.append((len(candidates) < 2, stream, pick(reading, candidates)))
+    return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
+
+
+def _stands_out(reading: Reading, candidates: Sequence[Candidate]) -> float:
+    """How much a stream's candidates look like what the question speaks of, to order streams by.
+
+    Of an extreme, the stream is meant in which it stands out most; of anything else, the one in
+    which it happens often.
+    """
+    best = max(candidate.score for candidate in candidates)
+    if reading.pick in ("longest", "shortest", "highest", "lowest"):
+        long = reading.pick in ("longest", "shortest")
+        values = [_length_s(c) if long else _value(c) for c in candidates]
+        extreme = max(values) if reading.pick in ("longest", "highest") else min(values)
+        mean = sum(values) / len(values)
+        return best * (1.0 + min(1.0, abs(extreme - mean) / max(abs(mean), 1e-6)))
+    return best * (0.85 + 0.15 * len(candidates) / (len(candidates) + 2))
 
 
 def interleave(ranked: Sequence[Sequence[Candidate]]) -> list[Candidate]:
@@ -190,6 +227,7 @@ def _fit_moment(reading: Reading, moment: Moment, fit: TextFit, lines: Sequence[
     first_s = findings[0].detail.get("first_s", findings[0].span.start_s)
     fresh = isinstance(first_s, int | float) and first_s >= moment.span.start_s - 0.5
     score = fit.coverage * (0.7 + 0.3 * fit.focus) * (1.0 if fresh else 0.88)
+    score *= 0.92 + 0.02 * min(4, len(fit.lines))
     if reading.quoted:
         score = 0.4 + 0.6 * score if verbatim else 0.4 * score
     return Candidate(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..memory.values import Finding, Moment, Span
 from . import wording
 from .answer import Question, WhyAbstained
-from .candidates import Candidate, by_kinds, by_words, distinct
+from .candidates import Candidate, by_kinds, by_shots, by_words, distinct
 from .lexicon import RELATED_TEXT, STOP_WORDS, stem
 from .matching import choose_option
 from .reading import Reading, read_question
@@ -24,6 +24,10 @@ ANSWERS_FROM = 0.5
 MAX_CITED = 8
 LOOKS_WANTED = 2
 NOW_MOMENTS = 2
+LOOK_FROM = 0.2
+"""A moment must hold this part of the question's words for its pixels to be looked at again."""
+READ_FULLY = 12
+"""A moment with more lines than this was read fully the first time."""
 
 
 class ExtractiveReasoner:
@@ -36,14 +40,16 @@ class ExtractiveReasoner:
         reading = read_question(question.text)
         kinds = _kinds(reading)
         query = _query(reading, question.options)
+        shots = reading.shots and reading.asks not in ("how_many", "how_long")
         counting = reading.asks in ("how_many", "how_long") or reading.pick in (
             "longest", "shortest", "highest", "lowest",
         )  # fmt: skip
         return Plan(
             queries=(query,) if query else (),
-            kinds=kinds,
+            kinds=() if shots else kinds,
+            everything=shots or not (kinds or query),
             newest_first=reading.pick in ("last", "newest") or reading.at_end,
-            each=max(8, min(50, reading.nth + 4)) if kinds else 8,
+            each=max(8, min(50, 3 * reading.nth + 4)),
             tallies=bool(kinds) and (counting or reading.pick in ("last", "nth")),
             from_s=reading.span.start_s if reading.span else None,
             to_s=reading.span.end_s if reading.span and reading.span.end_s != float("inf") else None,
@@ -59,7 +65,16 @@ class ExtractiveReasoner:
         ranked, sufficiency = self._weigh(reading, plan, overview, moments)
         look_at: tuple[str, ...] = ()
         if plan.looks and sufficiency < ANSWERS_FROM:
-            look_at = tuple(dict.fromkeys(candidate.moment_id for candidate in ranked))[:LOOKS_WANTED]
+            # Where nothing of it was read at first, a second look seldom finds it; a screen that was
+            # read line by line has nothing more to give.
+            by_id = {moment.id: moment for moment in moments}
+            look_at = tuple(
+                dict.fromkeys(
+                    candidate.moment_id
+                    for candidate in ranked
+                    if candidate.coverage >= LOOK_FROM and len(by_id[candidate.moment_id].of("visible_text")) <= READ_FULLY
+                )
+            )[:LOOKS_WANTED]
         missing = ", ".join(ranked[0].missing) if ranked else ", ".join(reading.words)
         wider = tuple(word for word in reading.unknown if len(word) > 2) if sufficiency < ANSWERS_FROM else ()
         return Judgement(
@@ -67,6 +82,7 @@ class ExtractiveReasoner:
             cited=tuple(_cite(candidate) for candidate in ranked[:MAX_CITED]),
             look_at=look_at,
             queries=wider,
+            wider=reading.wants_text and sufficiency < ANSWERS_FROM and bool(ranked),
             missing=missing,
         )
 
@@ -103,6 +119,9 @@ class ExtractiveReasoner:
         if reading.asks == "describe" or not (reading.words or plan.kinds or reading.quoted):
             return _described(reading, leaves, overview, window)
         worded = by_words(reading, leaves, ends)
+        if plan.everything and reading.shots:
+            shots = by_shots(reading, leaves)
+            return distinct([*shots, *worded]), _known(reading, shots[0]) if shots else 0.0
         if reading.asks == "how_many" and plan.kinds:
             counted = _counted(reading, plan.kinds, overview)
             if counted:

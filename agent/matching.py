@@ -125,7 +125,7 @@ def fit_lines(terms: Sequence[Term], lines: Sequence[Finding]) -> TextFit:
         return TextFit(0.0, 0.0, (), None, tuple(best))
     scored.sort(key=lambda item: item[:3], reverse=True)
     top = scored[0][0]
-    kept = [item for item in scored if item[0] >= 0.4 * top][:6]
+    kept = [item for item in scored if item[0] >= 0.3 * top][:6]
     # The stretch in which the best lines are there together; else that of the best line alone.
     span = kept[0][3].span
     for _, _, _, line in kept[1:]:

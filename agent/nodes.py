@@ -24,6 +24,9 @@ from .state import AgentState, Deps
 ENOUGH = 0.7
 """From this sufficiency on the agent stops looking."""
 SEARCH_LIMIT = 40
+ZOOMS = 3
+"""How many rungs above are followed down in one search."""
+ZOOM_LIMIT = 4
 EVIDENCE_LIMIT = 8
 MAX_GAPS = 20
 """Gaps named per stream in an answer; a longer list helps nobody."""
@@ -85,11 +88,11 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                     to_s=to_s,
                     limit=SEARCH_LIMIT,
                 )
-                found += _leaves(deps, [hit.moment for hit in tools.search(args)])
-    if round_number == 1 and (plan.kinds or not plan.queries):
+                found += _leaves(deps, query, [hit.moment for hit in tools.search(args)])
+    if round_number == 1 and (plan.kinds or plan.everything):
         for stream, (from_s, to_s) in windows.items():
             # Kinds are listed one by one: a common one must not crowd out a rare one.
-            for kind in plan.kinds or ("",):
+            for kind in (*plan.kinds, *([""] if plan.everything else [])):
                 if once(f"timeline:{stream}:{kind}"):
                     moments = tools.timeline(
                         TimelineArgs(
@@ -105,7 +108,8 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         if plan.tallies:
             found += _extremes(deps, plan, _moments(deps, state["overview"]))
     if round_number > 1:
-        for cited in Judgement.model_validate(state["judgement"]).cited[:2]:
+        judgement = Judgement.model_validate(state["judgement"])
+        for cited in judgement.cited[: 2 if judgement.wider else 0]:
             stride = 2 ** (round_number - 2)
             if once(f"near:{cited.moment_id}:{stride}"):
                 near = tools.neighbours(NeighboursArgs(moment_id=cited.moment_id, before=stride, after=stride))
@@ -163,9 +167,7 @@ def judge(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         stop = "budget"
     elif state["round"] >= deps.budget.rounds:
         stop = "rounds"
-    elif not may_look and state["round"] > 1 and not state.get("new"):
-        stop = "nothing_new"
-    elif not may_look and not judgement.queries and not judgement.cited:
+    elif not may_look and (not judgement.wider or (state["round"] > 1 and not state.get("new"))):
         stop = "nothing_new"
     return {"judgement": judgement.model_dump(), "best": best.model_dump(), "stop_reason": stop}
 
@@ -239,14 +241,26 @@ def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | No
     return windows
 
 
-def _leaves(deps: Deps, hits: Sequence[Moment]) -> list[str]:
-    """The ids of the moments among the hits; a rung above is followed down where it is the only hit there."""
+def _leaves(deps: Deps, query: str, hits: Sequence[Moment]) -> list[str]:
+    """The ids of the moments among the hits; a rung above, where it is the only hit, is searched inside."""
     moments = [hit for hit in hits if hit.rung == "moment"]
     ids = [moment.id for moment in moments]
-    for parent in (hit for hit in hits if hit.rung == "event"):
-        inside = any(m.stream == parent.stream and m.span.overlaps(parent.span) for m in moments)
-        if not inside:
-            ids += parent.child_ids
+    parents = [
+        parent
+        for parent in hits
+        if parent.rung == "event"
+        and not any(m.stream == parent.stream and m.span.overlaps(parent.span) for m in moments)
+    ]
+    for parent in parents[:ZOOMS]:
+        args = SearchArgs(
+            query=query,
+            streams=(parent.stream,),
+            from_s=parent.span.start_s,
+            to_s=parent.span.end_s,
+            rungs=("moment",),
+            limit=ZOOM_LIMIT,
+        )
+        ids += [hit.moment.id for hit in deps.tools.search(args)]
     return ids
 
 

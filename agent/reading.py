@@ -48,9 +48,11 @@ _ORDINAL = re.compile(
 _LAST = re.compile(r"\b(last|final|latest|most recent)\b", re.I)
 _NOW = re.compile(r"\b(now|right now|currently|at the moment|just happened)\b", re.I)
 _TITLE = re.compile(r"(?<=[a-z,] )((?:[A-Z][\w-]*)(?: (?:[A-Z][\w-]*|of|the))*(?<! of)(?<! the))")
+_AT_END = re.compile(r"\bat the (very )?end\b|\bends with\b", re.I)
+_AT_START = re.compile(r"\b(at|in) the (very )?(beginning|start)\b|\bstarts with\b|\bbegins with\b", re.I)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _ORDER_WORDS = frozenset(
-    "last final latest longest shortest brightest darkest end beginning start now currently recent".split()
+    "last final latest longest shortest brightest darkest now currently recent".split()
 )
 """Words that say which of several is meant, not what."""
 AT_MARGIN_S = 2.0
@@ -75,6 +77,8 @@ class Reading:
     at_end: bool
     """It asks about the end ("at the end")."""
     at_start: bool
+    shots: bool
+    """It speaks of the shots themselves, not of the cuts between them."""
     quoted: tuple[str, ...]
     """What must be found letter by letter."""
     words: tuple[str, ...]
@@ -159,9 +163,9 @@ def _pick(text: str) -> tuple[Pick, int]:
         return "longest", 1
     if re.search(r"\b(shortest|least time|briefest)\b", lower):
         return "shortest", 1
-    if re.search(r"\b(brightest|lightest|most (movement|motion)|busiest)\b", lower):
+    if re.search(r"\b(bright(er|est)?|lightest|most (movement|motion)|busiest)\b", lower):
         return "highest", 1
-    if re.search(r"\b(darkest|dimmest|least (movement|motion)|quietest)\b", lower):
+    if re.search(r"\b(darkest|dimmest|darker|dim|least (movement|motion)|quietest)\b", lower):
         return "lowest", 1
     if _NOW.search(lower):
         return "newest", 1
@@ -185,6 +189,9 @@ def read_question(text: str) -> Reading:
     if "fade" in kinds or "dissolve" in kinds:
         # "dissolve from the wide shot to the close-up" speaks of one change, not of every cut.
         kinds = tuple(kind for kind in kinds if kind != "cut")
+    if {"enters", "leaves"} <= set(kinds):
+        # Somebody comes and goes: that is one visit.
+        kinds = tuple(dict.fromkeys(["visit", *(kind for kind in kinds if kind not in ("enters", "leaves"))]))
     pick, nth = _pick(rest)
     relation: Literal["after", "before"] | None = None
     anchor: tuple[str, ...] = ()
@@ -200,8 +207,10 @@ def read_question(text: str) -> Reading:
         for word in words_of(match[0])
     }
     title_words = {word for title in (*titles, *quoted) for word in words_of(title)}
+    at_end = bool(_AT_END.search(lower))
+    at_start = bool(_AT_START.search(lower))
     words: list[str] = []
-    for word in words_of(rest):
+    for word in words_of(_AT_END.sub(" ", _AT_START.sub(" ", rest))):
         ordinal = word in NUMBER_WORDS and word not in title_words
         if word in words or ordinal or (word in STOP_WORDS and word not in title_words):
             continue
@@ -216,8 +225,9 @@ def read_question(text: str) -> Reading:
         nth=nth,
         span=span,
         last_s=last_s,
-        at_end=bool(re.search(r"\bat the (very )?end\b|\bends with\b", lower)),
-        at_start=bool(re.search(r"\b(at|in) the (very )?(beginning|start)\b|\bstarts with\b|\bbegins with\b", lower)),
+        at_end=at_end,
+        at_start=at_start,
+        shots=bool(re.search(r"\b(shots?|scenes?)\b", lower)) and "cut" in kinds,
         quoted=tuple(dict.fromkeys(quoted)),
         words=tuple(words),
         names=tuple(word for word in words if word in title_words),

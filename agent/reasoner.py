@@ -28,6 +28,8 @@ class Plan(BaseModel, frozen=True):
     """Words to search for."""
     kinds: tuple[str, ...] = ()
     """Kinds of finding to list."""
+    everything: bool = False
+    """List the moments themselves in time order, whatever was found in them."""
     newest_first: bool = False
     """List from the end: the last of something is asked for."""
     each: int = 6
@@ -63,6 +65,8 @@ class Judgement(BaseModel, frozen=True):
     """Ids of moments at whose pixels a second look is worth its cost, best first."""
     queries: tuple[str, ...] = ()
     """What to search for next, if there is a next round."""
+    wider: bool = False
+    """Whether looking further (``queries``, and around what is cited) could help."""
     missing: str = ""
     """What is missing, in words."""
 

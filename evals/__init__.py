@@ -1,0 +1,1 @@
+"""The synthetic world, and what measures Recollect against it."""

@@ -122,8 +122,9 @@ def _seen_of(visit: _Visit, span: Span) -> list[Finding]:
         return []
     comes, goes = visit.span.start_s >= span.start_s, visit.span.end_s <= span.end_s
     who: _Detail = {"track": float(visit.track), "colour": visit.colour, "shape": visit.shape}
-    came, went = {"from": visit.came_from}, {"to": visit.goes_to}
-    times = {"start_s": seen.start_s, "end_s": seen.end_s}
+    came: _Detail = {"from": visit.came_from}
+    went: _Detail = {"to": visit.goes_to}
+    times: _Detail = {"start_s": seen.start_s, "end_s": seen.end_s}
     found = [_find("actor", "shape", f"a {visit.name}", seen, who | times)]
     if comes:
         text = f"a {visit.name} enters from the {visit.came_from}"

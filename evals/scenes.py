@@ -95,7 +95,8 @@ def surface(
     coarse = rng.normal(0, rough, (7, 11)).astype(np.float32)
     fine = rng.normal(0, rough * 1.6, (height, width)).astype(np.float32)
     uneven = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC) + cv2.GaussianBlur(fine, (0, 0), 0.9)
-    return np.clip(shade + uneven[:, :, None], 0, 255).astype(np.uint8)
+    picture: Picture = np.clip(shade + uneven[:, :, None], 0, 255).astype(np.uint8)
+    return picture
 
 
 def cast_shadow(picture: Picture, box: tuple[int, int, int, int], reach: int, strength: float) -> None:
@@ -111,7 +112,8 @@ def vignette(picture: Picture) -> Picture:
     """The picture as a lens shows it, a little darker towards the corners."""
     y = np.linspace(-1, 1, picture.shape[0])[:, None, None]
     x = np.linspace(-1, 1, picture.shape[1])[None, :, None]
-    return np.asarray(picture * (1 - 0.13 * (x * x + y * y))).astype(np.uint8)
+    shaded = picture.astype(np.float32) * (1 - 0.13 * (x * x + y * y)).astype(np.float32)
+    return shaded.astype(np.uint8)
 
 
 def eased(time_s: float, start_s: float, end_s: float) -> float:

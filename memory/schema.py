@@ -324,9 +324,14 @@ def stream_from(row: Mapping[str, Any]) -> Stream:
 def summed_counts(rows: pa.Table) -> FrameCounts:
     """The sum of the frame counts of many rows, each id counted once."""
     once = rows.group_by("id").aggregate([(name, "max") for name in COUNT_COLUMNS])
-    plain = {name: pc.sum(once[f"{name}_max"]).as_py() or 0 for name in COUNT_COLUMNS if name != "dropped"}
+    captured, stored, sampled_out, merged = (
+        int(pc.sum(once[f"{name}_max"]).as_py() or 0) for name in COUNT_COLUMNS if name != "dropped"
+    )
     dropped = once.filter(pc.not_equal(once["dropped_max"], ""))["dropped_max"].to_pylist()
-    return sum((FrameCounts(dropped=json.loads(causes)) for causes in dropped), FrameCounts(**plain))
+    return sum(
+        (FrameCounts(dropped=json.loads(causes)) for causes in dropped),
+        FrameCounts(captured, stored, sampled_out, merged),
+    )
 
 
 def _counts_row(counts: FrameCounts) -> Row:

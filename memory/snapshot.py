@@ -114,10 +114,10 @@ class Snapshot:
         limit: int = 200,
         newest_first: bool = False,
     ) -> list[Moment]:
-        """The first ``limit`` moments that overlap ``span``, oldest first.
+        """The first ``limit`` moments that overlap ``span``, in time order.
 
-        With ``newest_first``, the last ``limit`` of them, newest first. ``kinds`` keeps those with a
-        finding of one of these kinds.
+        With ``newest_first``, the last ``limit`` of them, in time order too. ``kinds`` keeps those
+        with a finding of one of these kinds.
         """
         where = all_of(
             self._of_streams([stream]),
@@ -126,7 +126,7 @@ class Snapshot:
             _with_kinds(kinds) or "base",
         )
         ids = self._first_ids(where, limit, newest_first=newest_first)
-        return sorted(self.get(ids).values(), key=lambda m: (m.span, m.id), reverse=newest_first)
+        return _in_time_order(self.get(ids).values())
 
     def neighbours(self, moment: Moment, before: int = 1, after: int = 1) -> list[Moment]:
         """The moments of its rung just before and just after it, in time order, without itself."""
@@ -145,7 +145,7 @@ class Snapshot:
 
     def latest(self, stream: str, limit: int = 1) -> list[Moment]:
         """The last ``limit`` moments of a stream, in time order."""
-        return self.timeline(stream, limit=limit, newest_first=True)[::-1]
+        return self.timeline(stream, limit=limit, newest_first=True)
 
     def frames(self, ids: Iterable[str]) -> list[KeyFrame]:
         """The pictures of these ids that are in the memory, in the order asked."""

@@ -23,6 +23,7 @@ from typing import Any
 # Lance warns on standard error of what is usual here (an index over an empty table).
 os.environ.setdefault("LANCE_LOG", "error")
 
+import lance  # noqa: F401 - Table.to_lance stands on it; missing, it is missed here and not at the first tidy
 import lancedb
 import pyarrow as pa
 from lancedb.index import FTS, Bitmap, BTree, IvfRq, LabelList
@@ -214,18 +215,19 @@ def tidy(table: Table, *, thorough: bool = False) -> None:
     """
     dataset = table.to_lance()
     rows_per_fragment = _FRAGMENT_ROWS.get(table.name, 8192)
-    indexes = list(table.list_indices())
     dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
-    if indexes:
+    if table.list_indices():
         dataset.optimize.optimize_indices(num_indices_to_merge=0)
-        parts = max(index.num_segments or 1 for index in indexes) + 1
-        if parts > (2 if thorough else _MOST_DELTAS):
+        table.checkout_latest()
+        parts = max(index.num_segments or 1 for index in table.list_indices())
+        if parts > (1 if thorough else _MOST_DELTAS):
             dataset.optimize.optimize_indices(num_indices_to_merge=parts)
             # Fragments are merged only where the same indexes cover them: now they do.
             dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
     dataset.cleanup_old_versions(_KEEP_VERSIONS)
     table.checkout_latest()
-    scanned = "vector" in table.schema.names and not any("vector" in index.columns for index in indexes)
+    indexed = {column for index in table.list_indices() for column in index.columns}
+    scanned = "vector" in table.schema.names and "vector" not in indexed
     if scanned and table.count_rows("vector IS NOT NULL") >= VECTOR_INDEX_ROWS:
         table.create_index("vector", config=IvfRq())
 

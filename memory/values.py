@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Literal, get_args
 
 Rung = Literal["moment", "event", "hour", "day"]
@@ -86,7 +87,7 @@ class Finding:
     confidence: float = 1.0
     """How sure the observer is, 0 to 1."""
     box: Box | None = None
-    detail: Mapping[str, str | float] = field(default_factory=dict)
+    detail: Mapping[str, str | float] = dataclass_field(default_factory=dict, hash=False)
     """Facts for a program, such as ``{"from": "left", "colour": "grey", "track": 3}``."""
 
 
@@ -118,7 +119,7 @@ class FrameCounts:
     """Between two sampling times, so not looked at by the observers."""
     merged: int = 0
     """Looked at, and remembered only by what was observed in them."""
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = dataclass_field(default_factory=dict, hash=False)
     """Lost, by cause: ``damaged``, ``overload``, …"""
 
     def __add__(self, other: FrameCounts) -> FrameCounts:
@@ -172,7 +173,7 @@ class Moment:
     frame_ids: tuple[str, ...] = ()
     wall_start_s: float | None = None
     """Unix seconds at ``span.start_s``; None where the source has no wall clock."""
-    counts: FrameCounts = field(default_factory=FrameCounts)
+    counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
 
     @property
     def caption(self) -> str:
@@ -204,7 +205,7 @@ class Gap:
     attempts: int = 0
     """How often it was tried to reopen the source."""
     wall_start_s: float | None = None
-    counts: FrameCounts = field(default_factory=FrameCounts)
+    counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
 
 
 StreamState = Literal["watching", "stopped", "done", "failed"]

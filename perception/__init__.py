@@ -1,0 +1,1 @@
+"""Pixels in, moments out: sources, shots, observers, and the worker that drives them."""

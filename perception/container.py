@@ -50,7 +50,9 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not videos:
         if container.streams.audio:
             raise NotAVideo(str(path), "it holds sound, but no moving picture")
-        raise NotAVideo(str(path), "there is no picture in it")
+        raise NotAVideo(
+            str(path), _why_not(path) if not len(container.streams) else "there is no picture in it"
+        )
     known = [s for s in videos if s.codec_context is not None]
     if not known:
         raise NotAVideo(str(path), "its pictures are in a coding that cannot be decoded here")
@@ -105,17 +107,18 @@ _BOXES = (b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip")
 
 
 def _boxes(path: Path) -> set[bytes]:
-    """The kinds of the boxes an MP4 file is made of, as far as they follow each other."""
+    """The kinds of the whole boxes an MP4 file is made of; one that was cut off does not count."""
     kinds, at, size = set(), 0, path.stat().st_size
     with path.open("rb") as file:
         while at + 8 <= size:
             file.seek(at)
             header = file.read(16)
-            kinds.add(header[4:8])
             length = int.from_bytes(header[:4], "big")
             if length == 1:
                 length = int.from_bytes(header[8:16], "big")
             if length < 8:  # 0 means that the box goes on to the end of the file
                 break
             at += length
+            if at <= size:
+                kinds.add(header[4:8])
     return kinds

@@ -27,7 +27,7 @@ from .observers.text import look_closely
 
 WRITTEN_BY = "inspect/1"
 LOOK_FPS = 4.0
-MAX_PICTURES = 6
+MAX_PICTURES = 4
 """Pictures read in one look; a longer moment is thinned evenly."""
 
 

@@ -166,7 +166,8 @@ class LiveSource:
                     self._on_state("stalled", child.detail)
                 self._wait(self._patience.wait_s(failures, child.cause), away_since)
                 if self._max_outage_s is not None and time.monotonic() - away_since >= self._max_outage_s:
-                    raise SourceUnreachable(self._shown_url, self._trouble.detail, self._trouble.attempts)
+                    why = f"{child.cause} ({child.detail})"
+                    raise SourceUnreachable(self._shown_url, why, self._trouble.attempts)
         except SourceUnreachable:
             yield from self._open_outage()
             raise

@@ -44,7 +44,8 @@ _LONGEST_SIDE = 4096
 _LOOK_HEIGHT = 24  # rows of the thumbnail by which a line is known again
 _LOOK_STEP = 8  # its width is a multiple of this, so that boxes a pixel apart compare
 _SAME_LOOK = 40  # grey levels (of 0-255, contrast stretched) that noise may change
-_SAME_PLACE = 0.6
+_LETTER = 0.2  # of the line's height: the width of a thin letter
+_WORD_GAP = 0.25  # of the line's height
 _NOWHERE = (0, 0, 0, 0)
 
 _Look = NDArray[np.uint8]
@@ -97,7 +98,7 @@ class Reader:
         if not height or not width:
             return []
         shape = max(1, round(width * scale)), max(1, round(height * scale))
-        shown = picture
+        shown: cv2.typing.MatLike = picture
         if shape != (width, height):
             shown = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
         # Padded to the network's step here, because it would otherwise be stretched to it.
@@ -111,7 +112,7 @@ class Reader:
             return []
         back = np.array([width / shape[0], height / shape[1]], np.float32)
         edge = np.array([width, height], np.float32)
-        return [np.clip(np.asarray(box, np.float32) * back, 0, edge) for box in found.boxes]
+        return _joined([np.clip(np.asarray(box, np.float32) * back, 0, edge) for box in found.boxes])
 
     def _line_at(self, picture: Picture, quad: Quad) -> Line | None:
         """The line inside ``quad``, as it was read before if it looks as it did then."""
@@ -121,7 +122,7 @@ class Reader:
         box, look = _hull(quad, picture.shape), _look_of(crop)
         for key, (known_box, known_look, known) in self._known.items():
             # Corners found anew stray by some pixels, so a line at its old place is compared there.
-            here = _common_share(box, known_box) > _SAME_PLACE
+            here = _about_same(box, known_box)
             if (here and _alike(_look_of(_part(picture, known_box)), known_look)) or _alike(look, known_look):
                 self._known.move_to_end(key)
                 self.lines_reused += 1
@@ -160,7 +161,7 @@ def read_text(
 
 
 def detection_scale(shape: Sequence[int], *, longest_side: int = DETECT_SIDE, enlarge: float = 1.0) -> float:
-    """The zoom that brings a picture of this shape to ``longest_side``, enlarging it ``enlarge`` times at most."""
+    """The zoom that brings a picture of this shape to ``longest_side``, at most ``enlarge``."""
     return min(enlarge, longest_side / max(1, shape[0], shape[1]))
 
 
@@ -209,9 +210,37 @@ def _model(folder: Path, task: str) -> str:
     found = sorted(folder.glob(f"*_{task}_*.onnx"))
     if not found:
         raise FileNotFoundError(
-            f"the installed rapidocr has no {task} model in {folder}. Install rapidocr 3.10 or newer from its wheel."
+            f"the installed rapidocr has no {task} model in {folder}. "
+            "Install rapidocr 3.10 or newer from its wheel."
         )
     return str(found[-1])
+
+
+def _joined(quads: Sequence[Quad]) -> list[Quad]:
+    """``quads``, with level ones that follow each other as closely as words do made one."""
+    joined: list[Quad] = []
+    for quad in sorted(quads, key=lambda quad: float(quad[:, 0].min())):
+        for at, before in enumerate(joined):
+            if _follows(before, quad):
+                left, top = np.minimum(before.min(axis=0), quad.min(axis=0))
+                right, bottom = np.maximum(before.max(axis=0), quad.max(axis=0))
+                joined[at] = np.array(
+                    [[left, top], [right, top], [right, bottom], [left, bottom]], np.float32
+                )
+                break
+        else:
+            joined.append(quad)
+    return joined
+
+
+def _follows(before: Quad, quad: Quad) -> bool:
+    heights = np.array([np.ptp(before[:, 1]), np.ptp(quad[:, 1])])
+    tilt = max(abs(float(one[0, 1] - one[1, 1])) for one in (before, quad))
+    middles = abs(float(before[:, 1].mean() - quad[:, 1].mean()))
+    gap = float(quad[:, 0].min() - before[:, 0].max())
+    height = float(heights.min())
+    level = tilt <= 0.1 * height and middles <= 0.2 * height and float(heights.max()) <= 1.5 * height
+    return level and -0.5 * height <= gap <= _WORD_GAP * height
 
 
 def _straightened(picture: Picture, quad: Quad) -> Picture | None:
@@ -222,7 +251,7 @@ def _straightened(picture: Picture, quad: Quad) -> Picture | None:
         return None
     left, top, right, bottom = _hull(quad, picture.shape)
     if right - left <= width + 2 and bottom - top <= height + 2:
-        strip = picture[top:bottom, left:right]
+        strip: cv2.typing.MatLike = picture[top:bottom, left:right]
     else:
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         turn = cv2.getPerspectiveTransform(quad, corners)
@@ -248,14 +277,11 @@ def _part(picture: Picture, box: PixelBox) -> Picture:
     return picture[box[1] : box[3], box[0] : box[2]]
 
 
-def _common_share(one: PixelBox, other: PixelBox) -> float:
-    """The common area of two boxes, as a share of the area that either covers."""
-    wide = min(one[2], other[2]) - max(one[0], other[0])
-    high = min(one[3], other[3]) - max(one[1], other[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    both = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return wide * high / (both - wide * high)
+def _about_same(one: PixelBox, other: PixelBox) -> bool:
+    """Whether no edge of the boxes is apart by as much as a letter would be."""
+    apart = (_LETTER if edge in (0, 2) else 2 * _LETTER for edge in range(4))
+    height = one[3] - one[1]
+    return all(abs(a - b) <= share * height for a, b, share in zip(one, other, apart, strict=True))
 
 
 def _alike(one: _Look, other: _Look) -> bool:

@@ -16,7 +16,8 @@ which an end is blank.
 
 It knows nothing of colour, and misses a dissolve between two shots that both move a lot.
 Nothing older than ``MEMORY_S`` influences it: a detector that starts that much earlier than
-a frame judges that frame like one that saw the whole stream.
+a frame judges that frame like one that saw the whole stream, unless it starts in the middle of
+a slow passage through black.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _SHIFT = 3  # thumb pixels a block may move from frame to frame: a twentieth of 
 # A little noise makes flat blocks uncorrelated instead of undefined; one pattern for each picture.
 _NOISE = np.random.default_rng(5).normal(0.0, 1.5, (2, *THUMB_SHAPE)).astype(np.float32)
 _FLAT_STD = 3.0
-_WHITE = 228.0  # video white is 235, less a little blur
+_WHITE = 228.0  # white as it is filmed: a little less than 255
 
 _BLANK_STD = 4.0
 _BLANK_DARK, _BLANK_BRIGHT = 32.0, 215.0

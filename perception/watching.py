@@ -60,13 +60,22 @@ def watch(
             return _already_done(store, known)
         record = _record(store, info, stream, fps, known)
         point = store.resume(record.name)
+        worker: StreamWorker | None = None
+
+        def told(state: str, detail: str) -> None:
+            outage = getattr(opened, "current_outage", None)
+            if worker is not None and outage is not None:
+                worker.note_outage(outage)
+            if on_state is not None:
+                on_state(state, detail)
+
         opened = open_source(
             source,
             fps=record.fps,
             origin_wall_s=record.origin_wall_s,
             first_epoch=0 if point is None else point.epoch + 1,
             max_outage_s=max_outage_s,
-            on_state=on_state,
+            on_state=told,
         )
         with closing(opened):
             observers = default_observers(info, ocr=ocr)

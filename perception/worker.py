@@ -10,12 +10,13 @@ kill, and a later run goes on exactly there: moments are the same as if it had n
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from ..errors import MemoryStoreError
 from ..memory.ladder import Ladder
 from ..memory.store import MemoryStore
 from ..memory.values import (
@@ -45,6 +46,8 @@ WARM_UP_S = 10.0
 FLUSH_S = 1.5
 FLUSH_MOMENTS = 64
 """A batch is committed when either is reached: row by row would bury the store in versions."""
+SETTLED_S = 0.5
+"""A live source may take this long to send its first frame before that is a gap."""
 LIVE_MAX_S = 5.0
 """The longest moment of a live stream: what was seen must be there to ask about seconds later."""
 
@@ -103,7 +106,9 @@ class StreamWorker:
         self._source = source
         self._observers = observers
         self._on_progress = on_progress
-        self._stop = threading.Event()
+        # Not a threading.Event: setting one from a signal handler may deadlock.
+        self._stopped = False
+        self._first = True
         self._live = stream.kind == "live"
         self._shots = ShotDetector()
         self._cutter = MomentCutter(LIVE_MAX_S if self._live else MAX_S)
@@ -127,7 +132,7 @@ class StreamWorker:
 
     def stop(self) -> None:
         """End the run soon, keeping everything so far. Callable from a signal handler or another thread."""
-        self._stop.set()
+        self._stopped = True
         self._source.stop()
 
     def run(self) -> WatchReport:
@@ -149,20 +154,23 @@ class StreamWorker:
                 else:
                     self._lost.append(event)
                 self._flush_if_due(started)
-                if self._stop.is_set() and not self._live:
+                if self._stopped and not self._live:
                     break
             self._end()
         except BaseException:
-            # What is already final must not be lost to whatever went wrong after it.
-            self._commit()
-            self._put_state("stopped")
+            # What is already final must not be lost to whatever went wrong after it; and the first
+            # error is the one to tell, also where the memory is what failed.
+            with suppress(MemoryStoreError):
+                self._commit()
+                self._put_state("stopped")
             raise
-        stopped = self._stop.is_set()
+        stopped = self._stopped
         if not stopped and not self._live:
             self._moments += self._ladder.finish()
         self._commit()
         state: StreamState = "stopped" if stopped or self._live else "done"
         self._put_state(state)
+        self._store.maintain()
         self._report_progress(started)
         return WatchReport(
             stream=self._stream.name,
@@ -192,7 +200,7 @@ class StreamWorker:
         """Look at a frame; the one before it is passed on, now that it is known whether a cut lies there."""
         if self._held is not None and frame.epoch != self._held.epoch:
             self._close_epoch(self._held.time_s + self._interval_s)
-        if self._held is None and self._live and frame.epoch != self._epoch:
+        if self._live and self._held is None:
             self._start_epoch(frame)
         change = self._shots.push(frame)
         held, self._held = self._held, frame
@@ -221,17 +229,29 @@ class StreamWorker:
             self._chooser.push(frame, frame.time_s if since_s is None else since_s)
 
     def _start_epoch(self, frame: Frame) -> None:
-        """A live stream that an earlier run watched goes on: what lies between was not watched."""
-        if frame.time_s > self._end_s:
+        """The first frame of a live epoch. Before the first of this run, nobody was watching or nothing came."""
+        if self._first and frame.time_s - self._end_s > SETTLED_S:
+            went_on = self._from_s > 0
             self._put_gap(
                 Outage(
-                    start_s=self._end_s, end_s=frame.time_s, epoch=self._epoch, cause="not watched",
-                    detail="no process was watching", attempts=0,
+                    start_s=self._end_s,
+                    end_s=frame.time_s,
+                    epoch=self._epoch,
+                    cause="not watched" if went_on else "connecting",
+                    detail="no process was watching" if went_on else "the source had sent nothing yet",
                     wall_start_s=None if frame.wall_s is None else frame.wall_s - (frame.time_s - self._end_s),
                 )
-            )  # fmt: skip
-        self._moments += self._ladder.break_()
-        self._epoch, self._shot = frame.epoch, 0
+            )
+        if frame.epoch != self._epoch:
+            self._moments += self._ladder.break_()
+            self._epoch, self._shot = frame.epoch, 0
+        self._first = False
+
+    def note_outage(self, outage: Outage) -> None:
+        """Write down an outage that still goes on, so that whoever asks meanwhile is told of it."""
+        self._close_epoch(outage.start_s)
+        self._commit()
+        self._store.put_gap(self._gap(outage, FrameCounts()))
 
     def _close_epoch(self, end_s: float) -> None:
         """Everything open ends here: an outage, a jump of the clock, or the end."""
@@ -261,7 +281,7 @@ class StreamWorker:
         if lost.captured:
             # Frames after the last moment: there is nothing to count them in but a gap.
             self._put_gap(
-                Outage(self._end_s, self._end_s, self._epoch, "damaged", "frames that could not be decoded", 0), lost
+                Outage(self._end_s, self._end_s, self._epoch, "damaged", "frames that could not be decoded"), lost
             )
 
     def _finish(self, spans: Sequence[Span]) -> None:
@@ -337,22 +357,22 @@ class StreamWorker:
 
     def _put_gap(self, outage: Outage, counts: FrameCounts | None = None) -> None:
         self._commit()
-        counts = counts or self._counts_until(outage.end_s, 0)
-        self._store.put_gap(
-            Gap(
-                id=make_id(self._stream.name, outage.epoch, "gap", round(outage.start_s * 1000)),
-                stream=self._stream.name,
-                epoch=outage.epoch,
-                span=Span(outage.start_s, outage.end_s),
-                cause=outage.cause,
-                detail=outage.detail,
-                attempts=outage.attempts,
-                wall_start_s=outage.wall_start_s,
-                counts=counts,
-            )
-        )
+        self._store.put_gap(self._gap(outage, counts or self._counts_until(outage.end_s, 0)))
         self._end_s = max(self._end_s, outage.end_s)
         self._gaps += 1
+
+    def _gap(self, outage: Outage, counts: FrameCounts) -> Gap:
+        return Gap(
+            id=make_id(self._stream.name, outage.epoch, "gap", round(outage.start_s * 1000)),
+            stream=self._stream.name,
+            epoch=outage.epoch,
+            span=Span(outage.start_s, outage.end_s),
+            cause=outage.cause,
+            detail=outage.detail,
+            attempts=outage.attempts,
+            wall_start_s=outage.wall_start_s,
+            counts=counts,
+        )
 
     def _flush_if_due(self, started: float) -> None:
         now = time.monotonic()

@@ -64,16 +64,15 @@ def test_imports_point_down(name: str) -> None:
 
 @EACH_MODULE
 def test_inside_the_package_our_own_modules_are_imported_relatively(name: str) -> None:
-    absolute = [
-        node.lineno
-        for node in ast.walk(parsed(name))
-        if (isinstance(node, ast.Import) and any(a.name.split(".")[0] == "recollect" for a in node.names))
-        or (
-            isinstance(node, ast.ImportFrom)
-            and not node.level
-            and (node.module or "").split(".")[0] == "recollect"
-        )
-    ]
+    absolute = []
+    for node in ast.walk(parsed(name)):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            targets = [node.module or ""]
+        else:
+            continue
+        absolute += [node.lineno for target in targets if target.split(".")[0] == "recollect"]
 
     assert not absolute, f"{name} imports recollect by its absolute name on lines {absolute}"
 
@@ -88,14 +87,15 @@ def undescribed(node: ast.Module | ast.ClassDef, path: str) -> Iterator[str]:
     if not ast.get_docstring(node):
         yield path
     for child in node.body:
-        if not isinstance(
-            child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        ) or child.name.startswith("_"):
+        if not isinstance(child, _NAMED) or child.name.startswith("_"):
             continue
         if isinstance(child, ast.ClassDef):
             yield from undescribed(child, f"{path}.{child.name}")
         elif not ast.get_docstring(child) and not is_described_elsewhere(child):
             yield f"{path}.{child.name}, line {child.lineno}"
+
+
+_NAMED = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def is_described_elsewhere(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -105,19 +105,16 @@ def is_described_elsewhere(function: ast.FunctionDef | ast.AsyncFunctionDef) -> 
 
 
 def test_every_folder_with_code_is_packaged() -> None:
-    there = {
-        ".".join(["recollect", *file.parent.relative_to(ROOT).parts])
-        for pattern in ("*/__init__.py", "*/*/__init__.py", "*/*/*/__init__.py")
-        for file in ROOT.glob(pattern)
-        if not file.relative_to(ROOT).parts[0].startswith(".")
-        and file.relative_to(ROOT).parts[0] not in NOT_PACKAGED
-    }
+    inits = [file for depth in (1, 2, 3) for file in ROOT.glob("*/" * depth + "__init__.py")]
+    folders = [file.parent.relative_to(ROOT).parts for file in inits]
+    ours = [parts for parts in folders if not parts[0].startswith(".") and parts[0] not in NOT_PACKAGED]
+    there = {".".join(["recollect", *parts]) for parts in ours}
 
     assert there | {"recollect"} == set(PACKAGES), "pyproject.toml lists other packages than there are"
 
 
-def test_nothing_unlisted_is_importable_from_the_packages() -> None:
-    """The sources found are the sources meant: a typo in the list would empty the tests above."""
+def test_the_sources_read_here_are_the_sources_meant() -> None:
+    """A wrong path would empty the tests above."""
     assert {"recollect.errors", "recollect.memory.values", "recollect.perception.observers.base"} <= set(
         MODULES
     )

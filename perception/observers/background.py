@@ -30,7 +30,7 @@ WORK_SIDE = 160
 """The longer side of the pictures worked on, in pixels."""
 
 _LEARN_S = 6.0  # time constant of learning, where nothing is in front
-_LEARN_FIRST_S = 0.7  # the same while a new scene is being learned
+_LEARN_FIRST_S = 0.35  # the same while a new scene is being learned
 _SETTLE_S = 0.9  # how long the camera must stand still before the scene is trusted
 _CHANGED = 15.0  # difference to the scene, of 255, that counts where the picture is quiet
 _CHANGED_NOISE = 3.0  # ... plus this many times what the place usually differs by
@@ -47,7 +47,8 @@ _SHIFT_PX = 0.7  # the shortest step of a slow pan, in pixels of the working siz
 _SHIFT_SURE = 0.3  # the least response of the phase correlation
 _SHIFT_BETTER = 0.6  # part of the textured cells that a shift must explain better than standing still
 _CELLS = (16, 9)
-_SAMPLES = (36, 20)  # so many pixels, evenly spread, are enough to judge a gain by
+_OTHER_LIGHT = 2.2  # a gain beyond this is a lamp switched or another scene: learn anew
+_SAMPLES = (30, 17)  # so many pixels, evenly spread, are enough to judge a gain by
 
 _OPEN = np.ones((3, 3), np.uint8)
 _CLOSE = np.ones((5, 5), np.uint8)
@@ -103,9 +104,9 @@ class Background:
             self._begin(picture, time_s)
             return self._blank(picture, moving_share=0.0, camera_moves=False)
         passed_s = max(0.0, time_s - self._last_s)
-        self._follow_light(picture)
+        same_light = self._follow_light(picture)
 
-        moving = cv2.morphologyEx(_above(_difference(picture, self._last), _MOVED), cv2.MORPH_OPEN, _OPEN)
+        moving = _opened(_above(_difference(picture, self._last), _MOVED))
         moving_share = cv2.countNonZero(moving) / moving.size
         camera_moves = self._everywhere(moving, moving_share)
         if not camera_moves and moving_share > _SHIFT_WORTH and time_s >= self._shift_due_s:
@@ -115,27 +116,27 @@ class Background:
         if moving_share:
             np.copyto(self.moved_at, time_s, where=moving.view(np.bool_))
 
-        if camera_moves:
+        if camera_moves or not same_light:
             self._begin(picture, time_s)
-            return self._blank(picture, moving_share=moving_share, camera_moves=True, moving=moving)
+            return self._blank(picture, moving_share=moving_share, camera_moves=camera_moves, moving=moving)
         if time_s < self._settled_s:
-            self._learn(picture, cv2.bitwise_not(moving), passed_s, _LEARN_FIRST_S)
+            self._learn(picture, as_bytes(cv2.bitwise_not(moving)), passed_s, _LEARN_FIRST_S)
             return self._blank(picture, moving_share=moving_share, camera_moves=False, moving=moving)
 
         difference = _difference(picture, self._scene_small)
         limit = cv2.convertScaleAbs(self._noise, alpha=_CHANGED_NOISE, beta=_CHANGED)
-        raw = cv2.compare(difference, limit, cv2.CMP_GT)
+        raw = as_bytes(cv2.compare(difference, limit, cv2.CMP_GT))
         if cv2.countNonZero(raw):
             _leave_out_light(raw, picture, self._scene_small)
-        foreground = cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN)
+        foreground = _opened(raw)
         share = cv2.countNonZero(foreground) / foreground.size
         if share:
-            foreground = cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, _CLOSE)
+            foreground = as_bytes(cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, _CLOSE))
         if self._everywhere(foreground, share):
             self._begin(picture, time_s)
             return self._blank(picture, moving_share=moving_share, camera_moves=False, moving=moving)
 
-        quiet = cv2.bitwise_not(cv2.dilate(foreground, _OPEN))
+        quiet = as_bytes(cv2.bitwise_not(cv2.dilate(foreground, _OPEN)))
         self._learn(picture, quiet, passed_s, _LEARN_S)
         cv2.accumulateWeighted(difference, self._noise, _weight(passed_s, _LEARN_S), quiet)
         if share:
@@ -177,10 +178,10 @@ class Background:
     def _learn(self, picture: Picture, where: Mask, passed_s: float, constant_s: float) -> None:
         assert self._scene is not None
         cv2.accumulateWeighted(picture, self._scene, _weight(passed_s, constant_s), where)
-        self._scene_small = cv2.convertScaleAbs(self._scene)
+        self._scene_small = as_bytes(cv2.convertScaleAbs(self._scene))
 
-    def _follow_light(self, picture: Picture) -> None:
-        """Bring the scene and the last frame to the exposure of ``picture``."""
+    def _follow_light(self, picture: Picture) -> bool:
+        """Bring the scene and the last frame to the exposure of ``picture``; False if it is another light."""
         assert self._scene is not None
         now, then = (
             cv2.resize(p, _SAMPLES, interpolation=cv2.INTER_NEAREST).reshape(-1, 3)
@@ -189,40 +190,42 @@ class Background:
         # Black pixels say nothing of a gain, and burnt-out ones lie about it.
         usable = np.flatnonzero((then[:, 1] > 20) & (then[:, 1] < 245) & (now[:, 1] < 250))
         if usable.size < 40:
-            return
+            return True
         ratio = now[usable] / np.maximum(then[usable], 1).astype(np.float32)
-        gain = [float(g) for g in np.partition(ratio, usable.size // 2, axis=0)[usable.size // 2]]
-        if max(abs(g - 1) for g in gain) < 0.015:
-            return
-        scale = (*gain, 1.0)
-        self._scene = np.minimum(cv2.multiply(self._scene, scale), 255)
-        self._scene_small = cv2.convertScaleAbs(self._scene)
-        self._last = cv2.multiply(self._last, scale)
+        gain = np.partition(ratio, usable.size // 2, axis=0)[usable.size // 2]
+        if np.abs(gain - 1).max() < 0.015:
+            return True
+        if gain.min() < 1 / _OTHER_LIGHT or gain.max() > _OTHER_LIGHT:
+            return False
+        self._scene = np.minimum(self._scene * gain, 255)
+        self._scene_small = as_bytes(cv2.convertScaleAbs(self._scene))
+        self._last = np.minimum(self._last * gain, 255).astype(np.uint8)
+        return True
 
     def _everywhere(self, mask: Mask, share: float) -> bool:
         """Whether ``mask``, which fills ``share`` of the picture, lies all over it."""
         if share < _SPREAD_WORTH:
             return False
-        textured = _textured(cv2.cvtColor(self._scene_small, cv2.COLOR_BGR2GRAY))
-        touched = cv2.resize(mask, _CELLS, interpolation=cv2.INTER_AREA) > 8
+        textured = _textured(_grey(self._scene_small))
+        touched = _cells(mask) > 8
         everywhere = np.count_nonzero(touched) / touched.size
         cells = np.count_nonzero(textured)
         if cells < 12:  # too plain a picture: only all of it can tell
-            return everywhere > _SPREAD
-        return everywhere > _SPREAD_ALL and np.count_nonzero(textured & touched) / cells > _SPREAD
+            return bool(everywhere > _SPREAD)
+        return bool(everywhere > _SPREAD_ALL and np.count_nonzero(textured & touched) / cells > _SPREAD)
 
 
 def _at_working_size(small: Picture) -> Picture:
     height, width = small.shape[:2]
     scale = WORK_SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.blur(cv2.resize(small, size, interpolation=cv2.INTER_AREA), (3, 3)).astype(np.uint8, copy=False)
+    return as_bytes(cv2.blur(cv2.resize(small, size, interpolation=cv2.INTER_AREA), (3, 3)))
 
 
 def _difference(one: Picture, other: Picture) -> Mask:
     """The largest difference in any channel, pixel by pixel."""
     blue, green, red = cv2.split(cv2.absdiff(one, other))
-    return cv2.max(cv2.max(blue, green), red).astype(np.uint8, copy=False)
+    return as_bytes(cv2.max(cv2.max(blue, green), red))
 
 
 def _leave_out_light(changed: Mask, picture: Picture, scene: Picture) -> None:
@@ -230,7 +233,7 @@ def _leave_out_light(changed: Mask, picture: Picture, scene: Picture) -> None:
     left, top, width, height = cv2.boundingRect(changed)
     part = np.s_[top : top + height, left : left + width]
     # A little is added to both so that dark pixels, all noise, have no wild ratios.
-    now, was = (cv2.add(p[part], (6, 6, 6, 0)) for p in (picture, scene))
+    now, was = (cv2.convertScaleAbs(p[part], alpha=1, beta=6) for p in (picture, scene))
     blue, green, red = cv2.split(cv2.divide(now, was, scale=_ONE))
     low, high = cv2.min(cv2.min(blue, green), red), cv2.max(cv2.max(blue, green), red)
     light = cv2.subtract(high, low) < _LIT_EVENLY * _ONE
@@ -242,14 +245,31 @@ def _weight(passed_s: float, constant_s: float) -> float:
     return 1.0 - math.exp(-passed_s / constant_s)
 
 
+def as_bytes(picture: cv2.typing.MatLike) -> NDArray[np.uint8]:
+    """What OpenCV made of a picture of bytes, as the bytes it is; copies nothing."""
+    return np.asarray(picture, np.uint8)
+
+
+def _grey(picture: Picture) -> Mask:
+    return as_bytes(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+
+
+def _opened(mask: Mask) -> Mask:
+    return as_bytes(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _OPEN))
+
+
+def _cells(mask: Mask) -> Mask:
+    return as_bytes(cv2.resize(mask, _CELLS, interpolation=cv2.INTER_AREA))
+
+
 def _above(values: Mask, limit: int) -> Mask:
-    return cv2.threshold(values, limit, 255, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
+    return as_bytes(cv2.threshold(values, limit, 255, cv2.THRESH_BINARY)[1])
 
 
 def _textured(grey: Mask) -> NDArray[np.bool_]:
     """The cells of the picture in which a movement could be seen."""
-    detail = _above(cv2.convertScaleAbs(cv2.Laplacian(grey, cv2.CV_16S)), 12)
-    return cv2.resize(detail, _CELLS, interpolation=cv2.INTER_AREA) > 8
+    detail = _above(as_bytes(cv2.convertScaleAbs(cv2.Laplacian(grey, cv2.CV_16S))), 12)
+    return _cells(detail) > 8
 
 
 def _shifted(before: Picture, now: Picture) -> bool:
@@ -257,28 +277,23 @@ def _shifted(before: Picture, now: Picture) -> bool:
 
     A large thing that moves gives a shift as well; so the shift must also explain the rest.
     """
-    greys = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in (before, now)]
+    greys = [_grey(picture) for picture in (before, now)]
     # Even sides: an odd one puts half a pixel of error into the correlation.
-    height, width = (max(2, side // 4 * 2) for side in greys[0].shape)
+    full_height, full_width = greys[0].shape[:2]
+    height, width = max(2, full_height // 4 * 2), max(2, full_width // 4 * 2)
     halves = [
-        cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-        for grey in greys
+        cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) for grey in greys
     ]
     (across, down), response = cv2.phaseCorrelate(halves[0], halves[1], _window(width, height))
-    across, down = across * greys[0].shape[1] / width, down * greys[0].shape[0] / height
+    across, down = across * full_width / width, down * full_height / height
     if response < _SHIFT_SURE or math.hypot(across, down) < _SHIFT_PX:
         return False
     course = np.array([[1, 0, across], [0, 1, down]], np.float32)
-    moved = cv2.warpAffine(
-        greys[0], course, (greys[0].shape[1], greys[0].shape[0]), borderMode=cv2.BORDER_REPLICATE
-    )
-    standing, moving = (
-        cv2.resize(cv2.absdiff(grey, greys[1]), _CELLS, interpolation=cv2.INTER_AREA)
-        for grey in (greys[0], moved)
-    )
+    moved = cv2.warpAffine(greys[0], course, (full_width, full_height), borderMode=cv2.BORDER_REPLICATE)
+    standing, moving = (_cells(as_bytes(cv2.absdiff(grey, greys[1]))) for grey in (greys[0], moved))
     textured = _textured(greys[0])
-    better = np.count_nonzero(textured & (moving < standing))
-    return better > _SHIFT_BETTER * max(1, np.count_nonzero(textured))
+    better = int(np.count_nonzero(textured & (moving < standing)))
+    return better > _SHIFT_BETTER * max(1, int(np.count_nonzero(textured)))
 
 
 @cache

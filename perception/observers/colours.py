@@ -35,6 +35,8 @@ COLOURS = (
 
 _GREYISH = 3  # black, grey and white come first in COLOURS
 _VIVID_WEIGHT = 1.6  # a red coat is called red although its folds are black and its buttons white
+_ACCENT = 0.1  # the least share of a second colour that is a hue
+_ACCENT_GREYISH = 0.3  # ... and of one that is black, grey or white
 _ENOUGH_PIXELS = 15_000  # what a share needs to be right to about half a percent
 
 
@@ -79,6 +81,19 @@ def name_of_counts(counts: NDArray[np.float64]) -> str:
     weighted = counts.copy()
     weighted[_GREYISH:] *= _VIVID_WEIGHT
     return COLOURS[int(np.argmax(weighted))]
+
+
+def accent_of_counts(counts: NDArray[np.float64]) -> str:
+    """A second colour that such a thing clearly has, as a cap or trousers; empty where none.
+
+    A hue is seen sooner than black, grey or white, which shade and glare make of anything.
+    """
+    main = COLOURS.index(name_of_counts(counts))
+    shares = counts / counts.sum()
+    shares[:_GREYISH] *= _ACCENT / _ACCENT_GREYISH
+    shares[main] = 0
+    second = int(np.argmax(shares))
+    return COLOURS[second] if shares[second] >= _ACCENT else ""
 
 
 @cache

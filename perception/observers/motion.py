@@ -16,27 +16,24 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ...memory.values import Box, Field, Finding, Span
-from ..frame import Frame, Picture
-from .background import Background, Mask, View
-from .colours import name_colour
-from .tracks import Blob, PixelBox, Sighting, Track, Tracker, find_blobs, merged, tired
+from ..frame import Frame
+from .background import Background, View
+from .blobs import PixelBox, find_blobs
+from .changes import Change, Ledger
+from .colours import accent_of_counts, name_of_counts
+from .tracks import Sighting, Track, Tracker
 
-_STILL_S = 0.8  # a changed place is judged once it was still for so long
-_AGENT_S = 1.5  # whoever took or put a thing was there at most so long before or after
-_DETACHED = 0.8  # a thing let go leaves at most this much of what held it
-_CLEARER = 1.25  # how much more of an outline the picture with the thing has
-_ALIKE = 20.0  # difference, of 255, up to which a place looks as it did before
-_REMEMBERED = 16  # how many taken things are remembered, to know them when they return
 _IDLE = 0.002  # part of the picture that may flicker while nothing moves
 _EMPTY_S = 1.0  # shorter empty stretches are not worth a word
+_GLIMPSE_S = 0.4  # what was there for less is not mentioned
 _STAY_S = 1.5  # ... nor shorter stays
+_KEPT_S = 4.0  # how long what ended is kept: a place it changed may be judged so much later
 _PACE = 0.045  # picture lengths a second below which a thing stays where it is
 _GOES = 0.06  # picture lengths it covers at least for a direction
 _GROWS = 1.35  # how much its height and width change when it comes nearer
@@ -59,30 +56,6 @@ class _Glance:
     camera_moves: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A thing taken away or put down."""
-
-    kind: str
-    span: Span
-    known_s: float
-    """When it became sure."""
-    box: Box
-    place: str
-    colour: str
-    size: float
-    returned: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """How a place looked while the thing was still there."""
-
-    box: PixelBox
-    mask: NDArray[np.bool_]
-    patch: Picture
-
-
 class MotionObserver:
     """Finds movement, tracks, visits, removals and empty stretches in sampled frames."""
 
@@ -92,8 +65,8 @@ class MotionObserver:
         self._background = Background()
         self._tracker = Tracker()
         self._glances: deque[_Glance] = deque(maxlen=1024)
-        self._changes: deque[_Change] = deque(maxlen=64)
-        self._taken: deque[_Taken] = deque(maxlen=_REMEMBERED)
+        self._ledger = Ledger(self._background, self._tracker)
+        self._changes: deque[Change] = deque(maxlen=64)
         self._told: deque[tuple[str, int]] = deque(maxlen=256)
         self._last_s = -math.inf
 
@@ -109,20 +82,19 @@ class MotionObserver:
         if not view.steady:
             if self._tracker.alive:
                 self._tracker.end_all(time_s)
-            self._taken.clear()
+            self._ledger.forget()
             return
         blobs = find_blobs(view, self._background, time_s)
-        self._tracker.update(blobs, view.picture, time_s)
-        for own in _by_track(blobs):
-            blob = merged(own)
-            if blob.moved < 0.05 and time_s - blob.still_since_s >= _STILL_S:
-                self._judge(blob, view, time_s)
+        for track, blob in self._tracker.update(blobs, view.picture, time_s):
+            change = self._ledger.judge(track, blob, view, time_s)
+            if change is not None:
+                self._changes.append(change)
 
     def cut(self) -> None:
         """A shot ended before the next frame: end what is followed, learn the next scene."""
         self._tracker.end_all(self._last_s)
         self._background.forget()
-        self._taken.clear()
+        self._ledger.forget()
         self._last_s = -math.inf
 
     def findings(self, span: Span) -> list[Finding]:
@@ -130,7 +102,9 @@ class MotionObserver:
         tracks = [
             track
             for track in (*self._tracker.ended, *self._tracker.alive)
-            if track.confirmed_s is not None and track.born_s < span.end_s and _end_s(track) >= span.start_s
+            if track.confirmed_s is not None and track.born_s < span.end_s and track.last_s >= span.start_s
+            # What turned out to be left behind may leave nothing but a glimpse.
+            if track.ended_s is None or track.ended_s - track.born_s >= _GLIMPSE_S
         ]
         found: list[Finding] = []
         for track in tracks:
@@ -141,117 +115,14 @@ class MotionObserver:
         self._forget_before(span.end_s)
         return sorted(found, key=lambda finding: finding.span)
 
-    # What was left behind
-
-    def _judge(self, blob: Blob, view: View, time_s: float) -> None:
-        """Decide what a changed place that is still now has become."""
-        track = blob.track
-        whole = np.zeros(view.foreground.shape, np.uint8)
-        left, top, right, bottom = blob.box
-        whole[top:bottom, left:right][blob.mask] = 255
-        outline = _outline_ratio(whole, blob.box, self._background.scene, view.picture)
-        back = self._come_back(blob, view.picture)
-        follows = track is not None and track.confirmed_s is not None
-        if follows:
-            assert track is not None
-            if back is None and not _let_go(track, blob, outline):
-                if tired(track, time_s):
-                    self._background.absorb(whole)
-                    self._tracker.end(track, complete=False)
-                return
-            agent = True
-        else:
-            if self._someone_there() and _shadowy(blob, self._background.scene, view.picture):
-                return
-            agent = self._someone_was_at(blob)
-        kind = "placed" if back is not None or outline > _CLEARER else "removed"
-        if agent and (back is not None or not 1 / _CLEARER < outline < _CLEARER):
-            self._note_change(kind, blob, view, time_s, back)
-        elif not agent and view.moving_share > _IDLE and time_s - blob.still_since_s < 2 * _STILL_S:
-            return  # whoever did it may still be about to be believed
-        if track is not None:
-            self._let_track_go(track, blob)
-        self._background.absorb(whole)
-
-    def _note_change(
-        self, kind: str, blob: Blob, view: View, time_s: float, back: _Taken | None
-    ) -> None:
-        left, top, right, bottom = blob.box
-        rows, columns = slice(top, bottom), slice(left, right)
-        before = self._background.scene[rows, columns]
-        since = self._background.changed_at[rows, columns][blob.mask]
-        start_s = min(float(np.median(since)), blob.still_since_s)
-        if kind == "removed":
-            self._taken.append(_Taken(blob.box, blob.mask, before.copy()))
-        elif back is not None:
-            self._taken = deque((taken for taken in self._taken if taken is not back), maxlen=_REMEMBERED)
-        thing = before if kind == "removed" else view.picture[rows, columns]
-        height, width = view.foreground.shape
-        self._changes.append(
-            _Change(
-                kind=kind,
-                span=Span(start_s, max(blob.still_since_s, start_s)),
-                known_s=time_s,
-                box=_share_box(blob.box, (width, height)),
-                place=_place(_middle(blob.box, (width, height)), vertical=True),
-                colour=name_colour(thing[blob.mask]),
-                size=blob.area / (width * height),
-                returned=back is not None,
-            )
-        )
-
-    def _come_back(self, blob: Blob, picture: Picture) -> _Taken | None:
-        """The thing taken from this very place that looks as this one does, if any."""
-        for taken in reversed(self._taken):
-            wide = min(blob.box[2], taken.box[2]) - max(blob.box[0], taken.box[0])
-            high = min(blob.box[3], taken.box[3]) - max(blob.box[1], taken.box[1])
-            if wide <= 0 or high <= 0 or wide * high < 0.5 * max(taken.mask.size, blob.mask.size):
-                continue
-            left, top, right, bottom = taken.box
-            now = cv2.absdiff(picture[top:bottom, left:right], taken.patch)[taken.mask]
-            if float(now.mean()) < _ALIKE:
-                return taken
-        return None
-
-    def _someone_was_at(self, blob: Blob) -> bool:
-        """Whether a believed track was at the place when it changed."""
-        left, top, right, bottom = blob.box
-        since = self._background.changed_at[top:bottom, left:right][blob.mask]
-        start_s = float(np.median(since)) - _AGENT_S
-        end_s = blob.still_since_s + _AGENT_S
-        reach = 6
-        return any(
-            start_s <= sighting.time_s <= end_s
-            and sighting.box[0] < right + reach
-            and sighting.box[2] > left - reach
-            and sighting.box[1] < bottom + reach
-            and sighting.box[3] > top - reach
-            for track in (*self._tracker.ended, *self._tracker.alive)
-            if track.confirmed_s is not None and _end_s(track) >= start_s
-            for sighting in track.sightings
-        )
-
-    def _someone_there(self) -> bool:
-        return any(track.confirmed_s is not None for track in self._tracker.alive)
-
-    def _let_track_go(self, track: Track, blob: Blob) -> None:
-        """``blob`` is not the track after all; if the track is nothing else, it is over."""
-        if track.confirmed_s is None:
-            self._tracker.drop(track)
-        elif track.last.box == blob.box:
-            track.forget_after(blob.still_since_s - 1e-6)
-            while len(track.sightings) > 1 and _same_place(track.last.box, blob.box):
-                track.forget_after(track.last.time_s - 1e-6)
-            self._tracker.end(track, complete=True)
-
-    # What is said
-
     def _of_track(self, track: Track, span: Span) -> Iterator[Finding]:
-        name = _name(track)
-        end_s = _end_s(track)
+        colours = _colours(track.colour_weights())
+        size = "small " if track.share < 0.008 else ("large " if track.share > 0.25 else "")
+        name = f"{size}{track.shape} {' and '.join(colours.values())} shape"
+        end_s = track.last_s
         facts: dict[str, str | float] = {
             "track": track.number,
-            "colour": track.colour,
+            **colours,
             "shape": track.shape,
             "size": round(track.share, 4),
         }
@@ -263,7 +134,11 @@ class MotionObserver:
             entry = Span(track.born_s, min(track.born_s + _ENTERS_S, end_s)).clipped_to(span)
             if entry is not None:
                 side = track.came_from
-                text = f"a {name} enters from {_SIDE_WORDS[side]}" if side in _SIDE_WORDS else f"a {name} appears"
+                text = (
+                    f"a {name} enters from {_SIDE_WORDS[side]}"
+                    if side in _SIDE_WORDS
+                    else f"a {name} appears"
+                )
                 yield self._say("action", "enters", text, entry, {**facts, "from": side}, track)
         yield from self._of_course(track, span, name, facts)
         if track.ended_s is None or not span.start_s < track.ended_s <= span.end_s:
@@ -272,7 +147,11 @@ class MotionObserver:
         if track.complete:
             exit_span = Span(max(track.born_s, end_s - _ENTERS_S), end_s).clipped_to(span)
             if exit_span is not None:
-                text = f"the {name} leaves to {_SIDE_WORDS[side]}" if side in _SIDE_WORDS else f"the {name} disappears"
+                text = (
+                    f"the {name} leaves to {_SIDE_WORDS[side]}"
+                    if side in _SIDE_WORDS
+                    else f"the {name} disappears"
+                )
                 yield self._say("action", "leaves", text, exit_span, {**facts, "to": side}, track)
         yield self._say(
             "action",
@@ -314,22 +193,32 @@ class MotionObserver:
             if over is None:
                 continue
             self._changes.remove(change)
-            thing = f"something {change.colour}" + (" and small" if change.size < 0.02 else "")
+            colours = _colours(change.colours)
+            share = change.area / (change.size[0] * change.size[1])
+            place = _place(_middle(change.box, change.size), vertical=True)
+            thing = f"something {'small ' if share < 0.02 else ''}{' and '.join(colours.values())}"
             if change.kind == "removed":
-                text = f"{thing} is taken away from {_the(change.place)}"
+                text = f"{thing} is taken away from the {place}"
             elif change.returned:
-                text = f"{thing} is put back {_at(change.place)}"
+                text = f"{thing} is put back {_at(place)}"
             else:
-                text = f"{thing} is put down {_at(change.place)}"
+                text = f"{thing} is put down {_at(place)}"
             detail: dict[str, str | float] = {
-                "place": change.place,
-                "colour": change.colour,
-                "size": round(change.size, 4),
+                "place": place,
+                **colours,
+                "size": round(share, 4),
             }
             if change.kind == "placed":
                 detail["returned"] = int(change.returned)
             yield Finding(
-                "action", change.kind, text, over, self.written_by, confidence=0.8, box=change.box, detail=detail
+                "action",
+                change.kind,
+                text,
+                over,
+                self.written_by,
+                confidence=0.8,
+                box=_share_box(change.box, change.size),
+                detail=detail,
             )
 
     def _of_stillness(self, span: Span, tracks: Sequence[Track]) -> Iterator[Finding]:
@@ -340,7 +229,7 @@ class MotionObserver:
                 glance.camera_moves
                 or glance.moving > _IDLE
                 or glance.changed > 2 * _IDLE
-                or any(track.born_s <= glance.time_s <= _end_s(track) for track in tracks)
+                or any(track.born_s <= glance.time_s <= track.last_s for track in tracks)
             )
             if not busy:
                 run.append(glance.time_s)
@@ -379,9 +268,7 @@ class MotionObserver:
         detail: Mapping[str, str | float],
         track: Track,
     ) -> Finding:
-        near = min(
-            track.sightings, key=lambda s: abs(s.time_s - span.middle_s), default=track.last
-        )
+        near = min(track.sightings, key=lambda s: abs(s.time_s - span.middle_s), default=track.last)
         return Finding(
             field,
             kind,
@@ -405,17 +292,10 @@ class MotionObserver:
     def _forget_before(self, time_s: float) -> None:
         while self._glances and self._glances[0].time_s < time_s:
             self._glances.popleft()
-        while self._tracker.ended and _end_s(self._tracker.ended[0]) <= time_s - _AGENT_S - 2 * _STILL_S:
+        while self._tracker.ended and self._tracker.ended[0].last_s <= time_s - _KEPT_S:
             self._tracker.ended.popleft()
-        while self._changes and self._changes[0].span.end_s < time_s - 2 * _STILL_S:
+        while self._changes and self._changes[0].span.end_s < time_s - _KEPT_S:
             self._changes.popleft()
-
-
-def _by_track(blobs: Sequence[Blob]) -> list[list[Blob]]:
-    groups: dict[int, list[Blob]] = {}
-    for blob in blobs:
-        groups.setdefault(id(blob.track or blob), []).append(blob)
-    return list(groups.values())
 
 
 def _glance(view: View, time_s: float) -> _Glance:
@@ -433,69 +313,7 @@ def _glance(view: View, time_s: float) -> _Glance:
     )
 
 
-def _outline_ratio(mask: Mask, box: PixelBox, before: Picture, now: Picture) -> float:
-    """How much more of an outline around ``mask`` there is now than before; 1 is the same."""
-    left, top, right, bottom = (
-        max(0, box[0] - 3),
-        max(0, box[1] - 3),
-        min(mask.shape[1], box[2] + 3),
-        min(mask.shape[0], box[3] + 3),
-    )
-    rows, columns = slice(top, bottom), slice(left, right)
-    kernel = np.ones((3, 3), np.uint8)
-    ring = cv2.morphologyEx(mask[rows, columns], cv2.MORPH_GRADIENT, kernel).view(np.bool_)
-    strength = [
-        float(cv2.morphologyEx(picture[rows, columns], cv2.MORPH_GRADIENT, kernel).max(axis=2)[ring].mean())
-        for picture in (before, now)
-    ]
-    return (strength[1] + 2.0) / (strength[0] + 2.0)
-
-
-def _shadowy(blob: Blob, before: Picture, now: Picture) -> bool:
-    """Whether most of it is what was there, only darker: the shadow of someone who stands still."""
-    left, top, right, bottom = blob.box
-    was = before[top:bottom, left:right][blob.mask].astype(np.float32) + 6
-    ratio = (now[top:bottom, left:right][blob.mask] + 6) / was
-    high, low = ratio.max(axis=1), ratio.min(axis=1)
-    return float(np.mean((high < 1.02) & (low > 0.4) & (high - low < 0.15))) > 0.6
-
-
-def _let_go(track: Track, blob: Blob, outline: float) -> bool:
-    """Whether ``blob``, which passes for the track, is only what the track left behind.
-
-    A hand that was at the picture's edge and in the next frame is not there, while what remains
-    does not stir, has let something go, or shows what was behind the thing it took.
-    """
-    for earlier, later in pairwise(track.sightings):
-        if later.time_s < blob.still_since_s - 2.0:
-            continue
-        detached = earlier.edges and not later.edges
-        if not detached or not _same_place(later.box, blob.box):
-            continue
-        if outline < 1 / _CLEARER:
-            return True
-        if later.area < _DETACHED * earlier.area and _within(later.box, earlier.box):
-            return True
-    return False
-
-
-def _same_place(one: PixelBox, other: PixelBox) -> bool:
-    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 5
-
-
-def _within(inner: PixelBox, outer: PixelBox) -> bool:
-    slack = 4
-    return (
-        inner[0] >= outer[0] - slack
-        and inner[1] >= outer[1] - slack
-        and inner[2] <= outer[2] + slack
-        and inner[3] <= outer[3] + slack
-    )
-
-
-def _runs(
-    sightings: Sequence[Sighting], size: tuple[int, int]
-) -> Iterator[tuple[bool, list[Sighting]]]:
+def _runs(sightings: Sequence[Sighting], size: tuple[int, int]) -> Iterator[tuple[bool, list[Sighting]]]:
     """Cut a course into stretches of moving and of staying."""
     run: list[Sighting] = []
     moved: bool | None = None
@@ -533,9 +351,10 @@ def _direction(run: Sequence[Sighting], track: Track) -> str:
     return "down" if down > 0 else "up"
 
 
-def _name(track: Track) -> str:
-    size = "small " if track.share < 0.008 else ("large " if track.share > 0.25 else "")
-    return f"{size}{track.shape} {track.colour} shape"
+def _colours(weights: NDArray[np.float64]) -> dict[str, str]:
+    """The name of the main colour, and of the second one if there clearly is one."""
+    accent = accent_of_counts(weights)
+    return {"colour": name_of_counts(weights)} | ({"accent": accent} if accent else {})
 
 
 def _place(middle: tuple[float, float], *, vertical: bool = False) -> str:
@@ -544,10 +363,6 @@ def _place(middle: tuple[float, float], *, vertical: bool = False) -> str:
     if vertical and not 0.25 <= down <= 0.75:
         return f"{'top' if down < 0.25 else 'bottom'} {place}"
     return place
-
-
-def _the(place: str) -> str:
-    return f"the {place}"
 
 
 def _at(place: str) -> str:
@@ -566,10 +381,6 @@ def _share_box(box: PixelBox, size: tuple[int, int]) -> Box:
         round(box[2] / width, 4),
         round(box[3] / height, 4),
     )
-
-
-def _end_s(track: Track) -> float:
-    return track.last.time_s if track.ended_s is None else track.ended_s
 
 
 def _overlap_or_point(span: Span, moment: Span) -> Span | None:

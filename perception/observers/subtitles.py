@@ -18,13 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...memory.values import Finding, Span
 from ..frame import Frame
 
 if TYPE_CHECKING:
-    import av
+    from av.packet import Packet
+    from av.subtitles.stream import SubtitleStream
 
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_CUES = 100_000
@@ -37,6 +38,7 @@ _CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 _TIMING = re.compile(rf"^\s*{_CLOCK}\s*-+>\s*{_CLOCK}(?:\s.*)?$")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|</?\d[\d:.]*>|\{\\[^{}]*\}")
 _BREAK = re.compile(r"<br\s*/?>|\\[Nn]|\\h", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[a-z]{2,3}([-_]\w{2,8})*")
 _NOT_SPOKEN = ("NOTE", "STYLE", "REGION")
 
 
@@ -112,14 +114,18 @@ def _sidecars(path: Path) -> list[Path]:
     except OSError:
         return []
     same = [other for other in names if other.stem == path.stem]
-    # "name.en.srt": one more suffix, short as languages are, so that "name.part2.srt" is not taken.
-    tagged = [
-        other for other in names if re.fullmatch(re.escape(path.stem) + r"\.[A-Za-z]{2,3}([-_]\w{2,8})*", other.stem)
-    ]
-    return [
-        *sorted(same, key=lambda other: _SIDECARS.index(other.suffix.lower())),
-        *sorted(tagged, key=lambda other: (not other.stem[len(path.stem) + 1 :].lower().startswith("en"), other.name)),
-    ]
+    same.sort(key=lambda other: _SIDECARS.index(other.suffix.lower()))
+    # "name.en.srt": a language after the name, so that "name.part2.srt" is not taken.
+    tagged = [(_language(path, other), other) for other in names]
+    by_language = [(tag, other) for tag, other in tagged if tag]
+    by_language.sort(key=lambda one: (not one[0].startswith("en"), one[1].name))
+    return [*same, *(other for _, other in by_language)]
+
+
+def _language(video: Path, sidecar: Path) -> str:
+    """The language that the sidecar's name adds to the video's, or nothing."""
+    tag = sidecar.stem.removeprefix(f"{video.stem}.").lower()
+    return tag if tag != sidecar.stem.lower() and _LANGUAGE.fullmatch(tag) else ""
 
 
 def _decoded(data: bytes) -> str:
@@ -184,6 +190,9 @@ def _cues_inside(path: Path) -> list[Cue]:
             tracks = [stream for stream in container.streams.subtitles if stream.codec_context is not None]
             if not tracks:
                 return []
+            for stream in container.streams:
+                if stream not in tracks:
+                    stream.discard = av.stream.Discard.all  # not even read, where the format allows it
             start_s = max(0.0, (container.start_time or 0) / av.time_base)
             shown: dict[int, list[tuple[float, float | None, str]]] = {stream.index: [] for stream in tracks}
             for packet in container.demux(tracks):
@@ -192,24 +201,28 @@ def _cues_inside(path: Path) -> list[Cue]:
                     begins_s = float(packet.pts * packet.time_base) - start_s
                     lasts_s = float(packet.duration * packet.time_base) if packet.duration else None
                     of_track.append((begins_s, lasts_s, _spoken(packet)))
-            best = max(tracks, key=lambda stream: _worth(stream, shown[stream.index]))
+            best = max(tracks, key=lambda stream: _worth(stream, shown[stream.index])).index
     except (av.FFmpegError, OSError, ValueError):
         return []
-    return _in_order(_closed(shown[best.index]))
+    return _in_order(_closed(shown[best]))
 
 
-def _spoken(packet: av.Packet) -> str:
+def _spoken(packet: Packet[Any]) -> str:
     """The text of a subtitle packet; empty for one that holds a picture or cannot be read."""
     import av  # noqa: PLC0415
 
     try:
-        parts = [part.dialogue for part in packet.decode() if isinstance(part, av.subtitles.subtitle.AssSubtitle)]
+        parts = [
+            part.dialogue for part in packet.decode() if isinstance(part, av.subtitles.subtitle.AssSubtitle)
+        ]
     except av.FFmpegError:
         return ""
     return _plain(" ".join(part.decode("utf-8", errors="replace") for part in parts))
 
 
-def _worth(stream: av.Stream, shown: Sequence[tuple[float, float | None, str]]) -> tuple[bool, bool, int]:
+def _worth(
+    stream: SubtitleStream, shown: Sequence[tuple[float, float | None, str]]
+) -> tuple[bool, bool, int]:
     """Text before pictures, then the default track, then the one with the most text."""
     characters = sum(len(text) for _, _, text in shown)
     return characters > 0, bool(stream.disposition & 1), characters

@@ -27,18 +27,19 @@ from ...memory.values import Box, Finding, Span
 from ..frame import Frame, Picture
 from ..ocr import Line, PixelBox, Reader, detection_scale, in_reading_order
 from .text_lines import Lines, Reading
-from .text_places import TILE, Grid, Grey, Places, text_like
+from .text_places import TILE, Grey, Grid, Places, text_like
 
 INSPECTED_BY = "inspect-ocr/1"
 
 _MOVING_SIDE = 480  # for places in motion, where small text is blurred anyway
 _SMALL_SIDE, _ENLARGE = 640, 2.0  # a smaller picture is enlarged, for its small print
+_LINE_PX = 22  # a line of this height is surely found
 _CLOSE_SIDE = 1600
 _MOST_RECTANGLES = 6
 _MOST_PATIENCE = 4  # looks that are left out while what moves shows no text
 _LEAST, _MOVING_LEAST = 0.6, 0.8  # confidence; what is blurred by motion is often read as something else
 _EARLY_S = 0.05  # frames do not come exactly a quarter of a second apart
-_LARGE = 0.1  # of the picture
+_LARGE = 0.04  # of the picture: more than a line that is being typed
 _WASTE = 1.3  # two rectangles become one if that is at most so much larger
 
 
@@ -83,12 +84,12 @@ class TextObserver:
         self._time_s = frame.time_s
         self._small_shape = small.shape[0], small.shape[1]
         self._places.push(small, frame.time_s)
-        # The second frame of a shot tells what rests from what moves, so the first waits for it
-        # if it will soon be there.
-        waiting = self._places.frames == 1 and self._step_s < self._apart_s
-        if waiting or frame.time_s - self._looked_s < self._apart_s - _EARLY_S:
+        if frame.time_s - self._looked_s < self._apart_s - _EARLY_S:
             return
         due = self._places.due(frame.time_s, self._tiles(line.box for line in self._lines.there))
+        if self._step_s < self._apart_s:
+            # The next frame tells whether what changed just now goes on changing.
+            due &= self._places.first_change_s < frame.time_s
         if due.any() and frame.time_s - self._looked_s >= self._patience_s(due) - _EARLY_S:
             self._looked_s = frame.time_s
             self._look(frame.picture(), small, due)
@@ -104,10 +105,13 @@ class TextObserver:
         return self._lines.findings(span)
 
     def _patience_s(self, due: Grid) -> float:
-        """How long to wait after the last look: longer for what moves, if it is large or shows no text."""
-        if self._places.restless[due].mean() <= 0.5 or (due & self._places.arisen).any():
+        """How long to wait after the last look: longer where much moves, or what moves shows no text."""
+        # What rests beside motion waits with it: behind a scrolling line lies what it has left.
+        near = cv2.dilate(self._places.restless.astype(np.uint8), np.ones((5, 5), np.uint8))
+        caption = self._fruitless > 0 and bool((due & self._places.arisen).any())
+        if caption or near[due].mean() <= 0.5:
             return self._apart_s
-        least = 2 if due.mean() > _LARGE else 1
+        least = 2 if self._places.restless.mean() > _LARGE else 1
         return self._apart_s * max(least, min(1 + self._fruitless, _MOST_PATIENCE))
 
     def _look(self, picture: Picture, small: Grey, due: Grid) -> None:
@@ -150,18 +154,28 @@ class TextObserver:
         size = picture.shape[1], picture.shape[0]
         looked_at = due & self._tiles([_as_fractions(rectangle, size)])
         moving = bool(looked_at.any()) and float(self._places.restless[looked_at].mean()) > 0.5
-        if moving and self._places.frames > 1:
-            scale = detection_scale(picture.shape, longest_side=_MOVING_SIDE)
-        elif max(size) < _SMALL_SIDE:
-            scale = detection_scale(picture.shape, longest_side=_SMALL_SIDE, enlarge=_ENLARGE)
-        else:
-            scale = detection_scale(picture.shape)
+        scale = self._scale(picture, rectangle, moving=moving and self._places.frames > 1)
         readings = []
         for line in self.reader.read(picture, scale=scale, within=rectangle):
             if worth_keeping(line, least=_MOVING_LEAST if moving else _LEAST):
                 box = _as_fractions(line.box, size)
                 readings.append(Reading(line.text, line.confidence, box, self._since_s(box)))
         return readings
+
+    def _scale(self, picture: Picture, rectangle: PixelBox, *, moving: bool) -> float:
+        """The zoom at which to look for text in ``rectangle``; the smaller, the cheaper."""
+        if moving:
+            return detection_scale(picture.shape, longest_side=_MOVING_SIDE)
+        if max(picture.shape[:2]) < _SMALL_SIDE:
+            return detection_scale(picture.shape, longest_side=_SMALL_SIDE, enlarge=_ENLARGE)
+        scale = detection_scale(picture.shape)
+        size = picture.shape[1], picture.shape[0]
+        known = [line.box for line in self._lines.there if _overlap(_in_pixels(line.box, size), rectangle)]
+        if known:
+            # What joins known lines is about as large as they are.
+            least_px = min(box[3] - box[1] for box in known) * size[1]
+            scale = min(scale, max(scale / 2, _LINE_PX / least_px))
+        return scale
 
     def _since_s(self, box: Box) -> float:
         """Since when the picture has looked as it does now at ``box``."""
@@ -177,17 +191,21 @@ class TextObserver:
         """Since when a line is gone, if it is, whose tiles ``changed``; None if none did."""
         if not changed.any():
             return None
-        if self._places.restless[changed].mean() > 0.5:
+        places = self._places
+        first_change_s = places.first_change_s[changed]
+        # Where all is in motion the first change says nothing, as it follows every look at once.
+        moved_on = np.mean(first_change_s - places.looked_s[changed] < self._apart_s + _EARLY_S) > 0.5
+        if moved_on and places.restless[changed].mean() > 0.5:
             return self._time_s
-        return float(self._places.first_change_s[changed].max())
+        return float(first_change_s.max())
 
     def _tiles(self, boxes: Iterable[Box]) -> Grid:
         """The tiles under the given boxes."""
-        rows, columns = self._places.shape
         high, wide = self._small_shape[0] / TILE, self._small_shape[1] / TILE
-        tiles = np.zeros((rows, columns), bool)
+        tiles = np.zeros(self._places.shape, bool)
         for left, top, right, bottom in boxes:
-            tiles[int(top * high) : math.ceil(bottom * high), int(left * wide) : math.ceil(right * wide)] = True
+            rows = slice(int(top * high), math.ceil(bottom * high))
+            tiles[rows, int(left * wide) : math.ceil(right * wide)] = True
         return tiles
 
 

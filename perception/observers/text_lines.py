@@ -12,9 +12,11 @@ It knows nothing of pictures and reads nothing itself.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from rapidfuzz import fuzz
 
@@ -28,10 +30,13 @@ _MOST_STEPS = 256
 _MOST_ENDED = 4096
 _VERSIONS_KEPT = 3
 
+_DIGITS = re.compile(r"\d+")
+
 # Characters that are read for one another, folded before texts are compared.
 _FOLDED = str.maketrans(
     {"0": "o", "1": "l", "|": "l", "i": "l", "!": "l", "’": "'", "‘": "'", "`": "'", "“": '"', "”": '"'}
-    | {"（": "(", "）": ")", "：": ":", "，": ",", "。": ".", "；": ";", "？": "?", "！": "l", "—": "-", "–": "-"}
+    | {"（": "(", "）": ")", "：": ":", "，": ",", "。": ".", "；": ";", "？": "?", "！": "l"}
+    | {"—": "-", "–": "-"}
 )
 
 
@@ -115,6 +120,8 @@ class Lines:
                 same.confidence = reading.confidence
                 same.steps[-1] = same.steps[-1][0], reading.text
         for reading in unread:
+            if any(gone_s is None and _covers(line.box, reading.box) for line, gone_s in left.values()):
+                continue  # read differently, or in part, though nothing changed there
             at_place = [line for line, _ in left.values() if _one_place(line.box, reading.box)]
             line = max(at_place, key=lambda line: fuzz.ratio(line.text, reading.text), default=None)
             if line is not None and self._goes_on(line, reading, time_s):
@@ -139,18 +146,12 @@ class Lines:
         found = []
         for line, part in self._kept(span):
             text = line.text_by(span.end_s)
-            first = {"first_s": round(line.start_s, 3)}
-            found.append(
-                Finding("visible_text", "line", text, part, self._written_by, line.confidence, line.box, first)
-            )
+            seen = partial(Finding, written_by=self._written_by, confidence=line.confidence, box=line.box)
+            found.append(seen("visible_text", "line", text, part, detail={"first_s": round(line.start_s, 3)}))
             typed = Span(line.typed_from_s, line.typed_to_s).clipped_to(span)
             if line.growths >= _LEAST_GROWTHS and typed is not None:
                 said = f'the text "{text}" is typed'
-                found.append(
-                    Finding(
-                        "action", "typed", said, typed, self._written_by, line.confidence, line.box, {"text": text}
-                    )
-                )
+                found.append(seen("action", "typed", said, typed, detail={"text": text}))
         self._ended = deque((line for line in self._ended if (line.end_s or 0.0) > span.end_s), _MOST_ENDED)
         for line in self.there:
             while len(line.steps) > 1 and line.steps[1][0] < span.end_s:
@@ -205,7 +206,7 @@ class Lines:
         return False
 
     def _start(self, reading: Reading, before: Seen | None) -> None:
-        if before is not None and fuzz.ratio(_folded(before.text), _folded(reading.text)) >= _ALIKE:
+        if before is not None and _is_version(before.text, reading.text):
             place = before.place
         else:
             self._places += 1
@@ -228,11 +229,20 @@ def _same(one: str, other: str) -> bool:
     return _folded(one) == _folded(other)
 
 
+def _is_version(one: str, other: str) -> bool:
+    """Whether one may have become the other by an edit, or by counting on."""
+    if fuzz.ratio(_folded(one), _folded(other)) >= _ALIKE:
+        return True
+    return _DIGITS.sub("#", one) == _DIGITS.sub("#", other)
+
+
 def _begins_alike(long: str, short: str) -> bool:
     """Whether ``long`` starts as ``short`` does, up to its last character, which a cursor may blur."""
     if len(short) < 3:
         return long.startswith(short)
-    return long.startswith(short[:-1]) or (len(short) >= 8 and fuzz.ratio(long[: len(short)], short) >= 90)
+    if len(short) >= 8 and long.startswith(short[: len(short) // 2]):
+        return fuzz.ratio(long[: len(short)], short) >= 90
+    return long.startswith(short[:-1])
 
 
 def _same_start(one: Box, other: Box) -> bool:
@@ -249,6 +259,12 @@ def _side_by_side(one: Box, other: Box) -> bool:
 def _one_place(one: Box, other: Box) -> bool:
     common = min(one[2], other[2]) - max(one[0], other[0])
     return _side_by_side(one, other) and common > 0.5 * min(one[2] - one[0], other[2] - other[0])
+
+
+def _covers(one: Box, other: Box) -> bool:
+    """Whether most of ``other`` lies in ``one``."""
+    common = min(one[2], other[2]) - max(one[0], other[0])
+    return _side_by_side(one, other) and common > 0.8 * (other[2] - other[0])
 
 
 def _nearest(reading: Reading, lines: Sequence[Seen]) -> Seen | None:

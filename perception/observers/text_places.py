@@ -5,9 +5,10 @@
     places.looked(due, time_s, news)       # they were looked at, and these brought something new
 
 The picture is a grid of tiles. A tile is *pending* while it does not look as it did when it was
-last read; a pointer that passed over it and left costs nothing. A tile that goes on changing, or that brought nothing new when it was looked at, is
-looked at ever more rarely: grass and crowds are let be, while a fresh change waits for little.
-It reads nothing itself, and whether a tile looks like text at all is asked of ``text_like``.
+last read; a pointer that passed over it and left costs nothing. A tile that brought nothing new
+when it was looked at is looked at ever more rarely: grass and crowds are let be, while a fresh
+change waits for little. It reads nothing itself; whether a tile looks like text at all is asked
+of ``text_like``.
 """
 
 from __future__ import annotations
@@ -44,24 +45,43 @@ class Places:
     """Follows the tiles of one stream's small pictures."""
 
     def __init__(self) -> None:
-        self.shape = (0, 0)
         self.frames = 0
         """How many frames have been shown since the last ``forget``."""
-        self._last: Grey | None = None
-        self._read: Grey | None = None
+        self._last: Grey = np.zeros((0, 0), np.uint8)
+        self._read: Grey = self._last
+        self._begin(self._last, 0.0)
+
+    def _begin(self, grey: Grey, time_s: float) -> None:
+        rows, columns = -(-grey.shape[0] // TILE), -(-grey.shape[1] // TILE)
+        nothing: Grid = np.zeros((rows, columns), bool)
+        self._read = grey.copy()
+        self.shape = rows, columns
+        self.pending: Grid = ~nothing
+        """The tiles that do not look as they did when they were last read."""
+        self.restless: Grid = ~nothing
+        """The tiles that changed since the frame before."""
+        self.arisen: Grid = nothing
+        """The tiles that look like a caption for the second time, and did not when last read."""
+        self.first_change_s: Times = np.full(self.shape, time_s)
+        """Since when they have been pending."""
+        self.last_change_s: Times = np.full(self.shape, time_s)
+        self.looked_s: Times = np.full(self.shape, -np.inf)
+        self._bold: Grid = nothing
+        self._bold_when_read: Grid = nothing.copy()
+        self._owed: Grid = nothing.copy()
+        self._bored: NDArray[np.int64] = np.zeros(self.shape, np.int64)
 
     def forget(self) -> None:
         """Another shot begins: every tile is new."""
         self.frames = 0
-        self._last = None
 
     def push(self, grey: Grey, time_s: float) -> None:
         """Compare the tiles of one sampled frame with what was seen and read before."""
-        if self._last is None or self._read is None or self._last.shape != grey.shape:
+        if self.frames == 0 or self._last.shape != grey.shape:
             self._begin(grey, time_s)
         else:
             self.restless = self._differs(grey, self._last)
-            never_seen = np.isneginf(self._looked_s) | (self._owed & ~self.restless)
+            never_seen = np.isneginf(self.looked_s) | (self._owed & ~self.restless)
             pending = self._differs(grey, self._read) | never_seen
             newly = pending & ~self.pending
             self.first_change_s[newly] = time_s
@@ -83,7 +103,7 @@ class Places:
         wait_s = np.minimum(wait_s, np.where(has_text, _LONGEST_WAIT_AT_TEXT_S, _LONGEST_WAIT_S))
         blank = self.pending & ~has_text & self._plain()
         self._take_as_read(blank, time_s)
-        return self.pending & (time_s >= self._looked_s + wait_s)
+        return np.asarray(self.pending & (time_s >= self.looked_s + wait_s))
 
     def looked(self, tiles: Grid, time_s: float, news: Grid) -> None:
         """``tiles`` were looked at; those in ``news`` showed text that was not known before."""
@@ -95,28 +115,11 @@ class Places:
         self._bored[bored] = np.minimum(self._bored[bored] + 1, _BORED_MOST)
 
     def _take_as_read(self, tiles: Grid, time_s: float) -> None:
-        assert self._last is not None and self._read is not None
         pixels = _enlarged(tiles, self._last.shape)
         self._read[pixels] = self._last[pixels]
         self._bold_when_read[tiles] = self._bold[tiles]
-        self._looked_s[tiles] = time_s
+        self.looked_s[tiles] = time_s
         self.pending &= ~tiles
-
-    def _begin(self, grey: Grey, time_s: float) -> None:
-        rows, columns = -(-grey.shape[0] // TILE), -(-grey.shape[1] // TILE)
-        self.shape = (rows, columns)
-        self._read = grey.copy()
-        self.pending: Grid = np.ones(self.shape, bool)
-        self.restless: Grid = np.ones(self.shape, bool)
-        self.first_change_s: Times = np.full(self.shape, time_s)
-        self.last_change_s: Times = np.full(self.shape, time_s)
-        self._looked_s: Times = np.full(self.shape, -np.inf)
-        self.arisen: Grid = np.zeros(self.shape, bool)
-        """The tiles that look like a caption for the second time, and did not when last read."""
-        self._bold: Grid = np.zeros(self.shape, bool)
-        self._bold_when_read: Grid = np.zeros(self.shape, bool)
-        self._owed: Grid = np.zeros(self.shape, bool)
-        self._bored: NDArray[np.int64] = np.zeros(self.shape, np.int64)
 
     def _differs(self, grey: Grey, other: Grey) -> Grid:
         apart = cv2.absdiff(grey, other)
@@ -125,7 +128,6 @@ class Places:
         return some | strongly
 
     def _plain(self) -> Grid:
-        assert self._last is not None
         around = np.ones((TILE, TILE), np.uint8)
         spread = cv2.subtract(cv2.dilate(self._last, around), cv2.erode(self._last, around))
         middle = TILE // 2
@@ -155,15 +157,15 @@ def _strokes(grey: Grey, edge: int) -> NDArray[np.float32]:
     slope = cv2.filter2D(grey, cv2.CV_16S, np.array([[-1, 0, 1]], np.float32))
     rising, falling = (slope > edge).astype(np.uint8), (slope < -edge).astype(np.uint8)
     reach = np.ones((1, _STROKE_PX), np.uint8)
-    near_both = cv2.dilate(rising, reach) & cv2.dilate(falling, reach)
-    return ((rising | falling) & near_both).astype(np.float32)
+    near_both = cv2.bitwise_and(cv2.dilate(rising, reach), cv2.dilate(falling, reach))
+    return np.asarray(cv2.bitwise_and(rising | falling, near_both), np.float32)
 
 
 def _tile_sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
     rows, columns = -(-values.shape[0] // TILE), -(-values.shape[1] // TILE)
     padded = np.zeros((rows * TILE, columns * TILE), np.float32)
     padded[: values.shape[0], : values.shape[1]] = values
-    return padded.reshape(rows, TILE, columns, TILE).sum(axis=(1, 3))
+    return np.asarray(padded.reshape(rows, TILE, columns, TILE).sum(axis=(1, 3)), np.float32)
 
 
 def _tile_means(values: NDArray[np.float32], shape: tuple[int, int], side: float) -> NDArray[np.float32]:

@@ -433,7 +433,7 @@ def a_folder(path: Path) -> Path:
         ("l.m3u8", made_of(b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n"), "text"),
         ("r.mp4", made_of(bytes(range(256)) * 40), "no kind of video"),
         ("s.wav", sound_only, "sound, but no moving picture"),
-        ("s.m4a", song_with_cover, "sound, but no moving picture"),
+        ("s.mp4", song_with_cover, "sound, but no moving picture"),
         (
             "m.mp4",
             lambda path: cut_off(write_video(path, steady(1)), 0.7),

@@ -1,0 +1,98 @@
+"""What a question costs as a memory grows, without any model: 10 minutes of video against 24 hours.
+
+    python benchmarks/ask.py [--hours 24] [--repeats 5]
+
+Both memories are filled with the project's own simulated lives through the real writer, and the same
+questions are asked of both, turn by turn, in one process. The figure that counts is the ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from itertools import islice
+from pathlib import Path
+
+from recollect import Recollect
+from recollect.evals.lives import simulated_moments
+from recollect.memory.ladder import Ladder
+from recollect.memory.store import MemoryStore
+from recollect.memory.values import Moment, Stream
+
+QUESTIONS = (
+    "When does the sign say FRESH BREAD?",
+    "How many visits are there?",
+    "When does the first visitor arrive?",
+    "When does the last visitor leave?",
+    "Which visitor stays longest?",
+    "When is it darkest?",
+    "What happens at 5:00?",
+    "What is to be seen now?",
+    "When is 'git push' run?",
+    "When does a dog appear?",
+)
+
+
+def fill(path: Path, hours: float) -> int:
+    """Write a simulated life into a fresh memory; returns its number of moments."""
+    written = 0
+    with MemoryStore.open(path, write=True) as store:
+        store.put_stream(Stream("shop", "file", "shop", "simulated", "watching", 4.0, hours * 3600))
+        ladder = Ladder("shop")
+        life = simulated_moments(seed=0, hours=hours, stream="shop")
+        while chunk := list(islice(life, 64)):
+            rows: list[Moment] = []
+            for moment in chunk:
+                rows.append(moment)
+                rows += ladder.push(moment)
+            store.append(rows, [])
+            written += len(chunk)
+        store.append(ladder.finish(), [])
+        store.put_stream(Stream("shop", "file", "shop", "simulated", "done", 4.0, hours * 3600))
+        store.maintain()
+    return written
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        lengths = {"10 minutes": 1 / 6, f"{arguments.hours:g} hours": arguments.hours}
+        memories: dict[str, Recollect] = {}
+        for name, hours in lengths.items():
+            begun = time.perf_counter()
+            path = Path(folder) / f"{name.replace(' ', '-')}.lance"
+            moments = fill(path, hours)
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            print(f"{name}: {moments} moments, {size / 1e6:.1f} MB, filled in {time.perf_counter() - begun:.1f} s")
+            memories[name] = Recollect(path)
+        taken: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for repeat in range(arguments.repeats + 1):
+            for question in QUESTIONS:
+                for name, memory in memories.items():
+                    begun = time.perf_counter()
+                    memory.ask(question)
+                    if repeat:  # the first round loads indexes
+                        taken[question][name].append(time.perf_counter() - begun)
+        short, long = lengths
+        print(f"\n{'question':40} {short:>12} {long:>12} {'ratio':>7}")
+        totals = {short: 0.0, long: 0.0}
+        for question, times in taken.items():
+            medians = {name: statistics.median(values) for name, values in times.items()}
+            for name, value in medians.items():
+                totals[name] += value
+            ratio = medians[long] / medians[short]
+            print(f"{question:40} {medians[short] * 1e3:9.0f} ms {medians[long] * 1e3:9.0f} ms {ratio:6.2f}×")
+        print(f"{'all (sum of medians)':40} {totals[short] * 1e3:9.0f} ms {totals[long] * 1e3:9.0f} ms "
+              f"{totals[long] / totals[short]:6.2f}×")  # fmt: skip
+        for memory in memories.values():
+            memory.close()
+
+
+if __name__ == "__main__":
+    main()

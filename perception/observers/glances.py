@@ -1,0 +1,88 @@
+"""Looking only now and then: for what is too dear to be looked for in every sampled frame.
+
+    glances = Glances[str](every_s=2.0)
+    if glances.wanted(frame):                     # long enough ago, and the picture changed
+        glances.note(frame, read_codes(frame))
+    for glance in glances.within(Span(4.0, 9.0)):
+        glance.start_s, glance.end_s, glance.things
+
+What was seen at a glance is taken to stay until the next one, as the picture is only looked at
+again when it has changed. It knows nothing of what is looked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import cv2
+
+from ...memory.values import Span
+from ..frame import Frame, Thumb
+
+_Thing = TypeVar("_Thing")
+
+_SOON_S = 1.0  # a new shot need not wait for its turn, unless shots are shorter than this
+_CHANGED = 6  # mean difference of luma in a cell of the thumbnail: something came, went or moved
+_INSTANT_S = 0.001
+_KEPT = 1200
+
+
+@dataclass(slots=True)
+class Glance(Generic[_Thing]):
+    """What was seen at one look, and for how long it counts."""
+
+    start_s: float
+    end_s: float
+    """The time of the next look; infinite while there was none."""
+    things: tuple[_Thing, ...]
+
+
+class Glances(Generic[_Thing]):
+    """Decides when to look, and keeps what was seen."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._looked_s = -math.inf
+        self._picture: Thumb | None = None
+        self._last_s = -math.inf
+        self._glances: deque[Glance[_Thing]] = deque(maxlen=_KEPT)
+
+    def wanted(self, frame: Frame) -> bool:
+        """Whether to look at ``frame``; to be asked of each sampled frame."""
+        self._last_s = frame.time_s
+        passed_s = frame.time_s - self._looked_s
+        if 0 <= passed_s < (_SOON_S if self._picture is None else self._every_s):
+            return False
+        if self._picture is None:
+            return True
+        cells = cv2.resize(cv2.absdiff(self._picture, frame.thumb), (8, 6), interpolation=cv2.INTER_AREA)
+        return bool(cells.max() >= _CHANGED)
+
+    def note(self, frame: Frame, things: tuple[_Thing, ...]) -> None:
+        """Keep what was seen in ``frame``; to be told after each look, also where nothing was seen."""
+        self._end(frame.time_s)
+        self._looked_s, self._picture = frame.time_s, frame.thumb
+        self._glances.append(Glance(frame.time_s, math.inf, things))
+
+    def cut(self) -> None:
+        """A shot ended: nothing seen in it is there any more, and the next is looked at soon."""
+        # The cut lies between the last frame and one that is still to come.
+        self._end(self._last_s + _INSTANT_S)
+        self._picture = None
+
+    def within(self, span: Span) -> list[Glance[_Thing]]:
+        """The glances that count in ``span``, clipped to it; what lies before is forgotten."""
+        while self._glances and self._glances[0].end_s <= span.start_s:
+            self._glances.popleft()
+        return [
+            Glance(max(glance.start_s, span.start_s), min(glance.end_s, span.end_s), glance.things)
+            for glance in self._glances
+            if glance.start_s < span.end_s and glance.end_s > span.start_s
+        ]
+
+    def _end(self, time_s: float) -> None:
+        if self._glances and self._glances[-1].end_s == math.inf:
+            self._glances[-1].end_s = max(time_s, self._glances[-1].start_s)

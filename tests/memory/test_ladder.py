@@ -1,0 +1,268 @@
+"""Parents follow from their children alone, tile them, and add them up."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recollect.memory import Finding, Gap, MemoryStore, Moment, Observation, Span, moment_id
+from recollect.memory.ladder import MOST_EVENT_S, Ladder
+from recollect.memory.tally import MOST_LINES, summarise
+
+Make = Callable[..., Moment]
+
+
+def climb(moments: Sequence[Moment], *, finish: bool = True) -> list[Moment]:
+    ladder = Ladder("kitchen")
+    parents = [parent for moment in moments for parent in ladder.push(moment)]
+    return parents + (ladder.finish() if finish else [])
+
+
+def of_rung(memories: Sequence[Moment], rung: str) -> list[Moment]:
+    return [memory for memory in memories if memory.rung == rung]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Moment]:
+    """Up to some hours of moments, with cuts, holes, epochs, numbers and colours."""
+    moments = []
+    at_s, epoch, shot = 0.0, 0, 0
+    for number in range(draw(st.integers(1, 60))):
+        step = draw(st.sampled_from(["on", "on", "on", "on", "cut", "cut", "hole", "epoch"]))
+        shot += step == "cut"
+        at_s += 30.0 if step == "hole" else 0.0
+        epoch += step == "epoch"
+        span = Span(at_s, at_s + draw(st.sampled_from([2.0, 5.0, 10.0, 90.0, 200.0])))
+        at_s = span.end_s
+        findings = []
+        for kind in draw(st.sets(st.sampled_from(["enters", "leaves", "visit"]))):
+            seen = Span(span.start_s, span.start_s + draw(st.integers(0, 8)) / 4)
+            value = {"value": float(draw(st.integers(0, 5)))} if kind == "visit" else {}
+            findings.append(Finding("action", kind, kind, seen, "motion/1", detail=value))
+        grey = draw(st.sampled_from([0.2, 0.5, 0.9]))
+        findings.append(
+            Finding("attribute", "colour", "c", span, "look/1", detail={"grey": grey, "red": 0.9 - grey})
+        )
+        moments.append(
+            Moment(
+                id=moment_id("kitchen", epoch, "moment", span.start_s),
+                stream="kitchen",
+                epoch=epoch,
+                span=span,
+                observations=(Observation(f"m{number}", tuple(findings), "observers/1", span.end_s),),
+                shot=shot,
+                frame_ids=(f"f{number}",),
+            )
+        )
+    return moments
+
+
+@given(streams())
+@settings(max_examples=25, deadline=None)
+def test_parents_tile_their_children_and_never_reach_across_a_break(moments: list[Moment]) -> None:
+    parents = climb(moments)
+
+    known = {memory.id: memory for memory in [*moments, *parents]}
+    assert len(known) == len(moments) + len(parents), "two memories share an id"
+    for parent in parents:
+        children = [known[child] for child in parent.child_ids]
+        assert children
+        assert parent.span == Span(children[0].span.start_s, children[-1].span.end_s)
+        assert {child.epoch for child in children} == {parent.epoch}
+        for earlier, later in itertools.pairwise(children):
+            assert later.span.start_s == earlier.span.end_s
+        assert parent.observations[0].written_at_s == children[-1].observations[0].written_at_s
+        assert len(parent.frame_ids) <= 4
+    in_events = [child for event in of_rung(parents, "event") for child in event.child_ids]
+    assert in_events == [moment.id for moment in moments]
+
+
+@given(streams())
+@settings(max_examples=25, deadline=None)
+def test_tallies_of_every_rung_equal_those_counted_from_the_moments(moments: list[Moment]) -> None:
+    for parent in climb(moments):
+        under = [m for m in moments if m.epoch == parent.epoch and parent.span.contains(m.span.start_s)]
+        expected = {(f.field, f.kind): f for f in summarise(under, parent.span).findings}
+        got = {(f.field, f.kind): f for f in parent.findings}
+
+        assert got.keys() == expected.keys()
+        for key, finding in got.items():
+            assert finding.span == expected[key].span
+            assert dict(finding.detail) == pytest.approx(dict(expected[key].detail))
+
+
+@given(streams(), st.data())
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_restored_ladder_goes_on_as_if_it_had_never_stopped(
+    tmp_path_factory: pytest.TempPathFactory, moments: list[Moment], data: st.DataObject
+) -> None:
+    stop = data.draw(st.integers(1, len(moments)))
+    whole = climb(moments)
+    with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
+        before = climb(moments[:stop], finish=False)
+        store.append([*moments[:stop], *before])
+
+        ladder = Ladder.restore(store, "kitchen")
+        after = [parent for moment in moments[stop:] for parent in ladder.push(moment)] + ladder.finish()
+
+    assert before + after == whole
+
+
+def steady(make: Make, seconds: float, moment_s: float = 10.0, first_s: float = 0.0) -> list[Moment]:
+    count = int(seconds / moment_s)
+    return [make(0, span=Span(first_s + n * moment_s, first_s + (n + 1) * moment_s)) for n in range(count)]
+
+
+def test_an_event_ends_after_five_minutes(moment: Make) -> None:
+    events = of_rung(climb(steady(moment, 1000)), "event")
+
+    assert [event.span.duration_s for event in events] == [MOST_EVENT_S] * 3 + [100.0]
+
+
+def test_an_event_ends_where_the_shot_and_the_colours_change_at_once(
+    moment: Make, finding: Callable[..., Finding]
+) -> None:
+    def seen(number: int, shot: int, grey: float) -> Moment:
+        return moment(number, "m", finding("attribute", "colour", 0, 1, grey=grey, red=1 - grey), shot=shot)
+
+    moments = [seen(n, 0, 0.9) for n in range(4)]
+    moments += [seen(4, 1, 0.85), seen(5, 1, 0.1)]  # a cut to the same colours, then colours without a cut
+    moments += [seen(6, 2, 0.9), seen(7, 3, 0.1)]  # both at once, then too soon after
+
+    events = of_rung(climb(moments), "event")
+
+    assert [len(event.child_ids) for event in events] == [6, 2]
+
+
+def test_hours_and_days_end_at_their_multiples(moment: Make) -> None:
+    parents = climb(steady(moment, 2 * 86_400, moment_s=100.0))
+
+    hours, days = of_rung(parents, "hour"), of_rung(parents, "day")
+    assert [round(hour.span.start_s) for hour in hours] == [3600 * n for n in range(48)]
+    assert [round(day.span.start_s) for day in days] == [0, 86_400]
+    assert [len(day.child_ids) for day in days] == [24, 24]
+
+
+def test_an_event_that_reaches_into_the_next_hour_belongs_to_it(moment: Make) -> None:
+    parents = climb(steady(moment, 4000, first_s=140.0))
+
+    first, second = of_rung(parents, "hour")
+    assert first.span == Span(140.0, 3440.0)
+    assert second.span == Span(3440.0, 4140.0)
+
+
+def test_lower_rungs_are_returned_before_those_made_of_them(moment: Make) -> None:
+    known = set()
+    for parent in climb(steady(moment, 90_000, moment_s=100.0)):
+        if parent.rung != "event":
+            assert set(parent.child_ids) <= known
+        known.add(parent.id)
+
+
+def test_a_short_stream_is_one_event_and_says_so_once(moment: Make) -> None:
+    parents = climb(steady(moment, 60))
+
+    assert [parent.rung for parent in parents] == ["event"]
+
+
+def test_nothing_reaches_across_a_recorded_gap_after_a_restart(store: MemoryStore, moment: Make) -> None:
+    """The gap is too short to show as a hole in time, and the writer died before telling the ladder."""
+    moments = steady(moment, 60)
+    store.append(moments[:3])
+    store.put_gap(Gap("g", "kitchen", 0, Span(30.0, 30.0), "restart"))
+
+    ladder = Ladder.restore(store, "kitchen")
+    owed = ladder.push(moments[3])
+
+    assert [(parent.rung, parent.span) for parent in owed] == [("event", Span(0.0, 30.0))]
+    assert ladder.push(moments[4]) == []
+
+
+def test_a_second_look_does_not_change_a_parent(store: MemoryStore, moment: Make) -> None:
+    moments = steady(moment, 60)
+    store.append(moments)
+    store.write_back(moments[1], Observation("a dragon", (), "inspect/1", 9e9))
+
+    restored = Ladder.restore(store, "kitchen")
+
+    assert restored.finish() == climb(moments)
+
+
+def test_a_parent_of_children_says_what_happened_in_plain_words(
+    moment: Make, finding: Callable[..., Finding]
+) -> None:
+    first = moment(
+        0,
+        "m",
+        finding("action", "enters", 1.0, 2.0, "a tall grey shape enters"),
+        finding("action", "visit", 0.0, 4.0, value=4.0),
+        finding("visible_text", "line", 0.0, 5.0, "EXIT"),
+        finding("attribute", "colour", 0.0, 5.0, grey=0.6, brown=0.3),
+    )
+    second = moment(
+        1,
+        "m",
+        finding("action", "enters", 6.0, 9.0, "a wide red shape enters"),
+        finding("action", "cut", 5.0, 5.04),
+        finding("action", "visit", 5.0, 6.5, value=1.5),
+        finding("visible_text", "line", 6.0, 7.0, "Push"),
+        finding("visible_text", "line", 8.0, 9.0, "exit "),
+        finding("speech", "subtitle", 6.0, 8.0, "Mind the step."),
+        finding("attribute", "colour", 5.0, 10.0, grey=0.4, brown=0.5),
+    )
+
+    (event,) = climb([first, second])
+
+    assert event.caption == (
+        "00:00-00:10: 2 arrivals, 2 visits, 1 cut; text: 'EXIT', 'Push'; 1 spoken line; "
+        "mostly grey and brown."
+    )
+    enters = next(f for f in event.findings if f.kind == "enters")
+    assert (enters.text, enters.span) == ("2 × enters", Span(1.0, 9.0))
+    assert enters.detail == {
+        "count": 2, "first_s": 1.0, "last_s": 6.0, "longest_s": 3.0, "longest_at_s": 6.0
+    }  # fmt: skip
+    visit = next(f for f in event.findings if f.kind == "visit")
+    assert visit.detail["max"] == 4.0
+    assert (visit.detail["min"], visit.detail["min_s"]) == (1.5, 5.0)
+    assert [(f.text, f.span) for f in event.of("visible_text")] == [
+        ("EXIT", Span(0.0, 9.0)),
+        ("Push", Span(6.0, 7.0)),
+    ]
+    assert [f.text for f in event.of("speech")] == ["Mind the step."]
+    colour = next(f for f in event.findings if f.kind == "colour")
+    assert dict(colour.detail) == pytest.approx({"grey": 0.5, "brown": 0.4, "seconds": 10.0})
+
+
+def test_many_lines_and_cues_are_bounded_and_counted(moment: Make, finding: Callable[..., Finding]) -> None:
+    moments = [
+        moment(
+            number,
+            "m",
+            finding("visible_text", "line", number * 5.0, number * 5.0 + 1 + number / 100, f"line {number}"),
+            finding("speech", "subtitle", number * 5.0, number * 5.0 + 2, f"cue {number}"),
+        )
+        for number in range(50)
+    ]
+
+    (event,) = climb(moments)
+
+    assert len(event.of("visible_text")) == len(event.of("speech")) == MOST_LINES
+    assert "line 0" not in {f.text for f in event.of("visible_text")}
+    assert {f.detail["of"] for f in event.of("speech")} == {50}
+    assert "50 spoken lines" in event.caption
+
+
+def test_nothing_of_note_is_said_to_be_so(moment: Make) -> None:
+    (event,) = climb([moment(0), replace(moment(1))])
+
+    assert event.caption == "00:00-00:10: nothing of note."
+
+
+def test_the_ladder_of_an_unknown_stream_is_empty(store: MemoryStore) -> None:
+    assert Ladder.restore(store.snapshot(), "attic").finish() == []

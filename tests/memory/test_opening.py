@@ -1,0 +1,141 @@
+"""Who may open what, and what is refused before anything is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recollect.errors import DiskFull, EncoderMismatch, MemoryInUse, NewerMemory, NotAMemory
+from recollect.memory import HashingEncoder, MemoryStore
+
+HOLD_THE_LOCK = """
+import sys
+from recollect.memory import MemoryStore
+store = MemoryStore.open(sys.argv[1], write=True, what="watch kitchen.mp4")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_memory_is_made_where_there_is_none(folder: Path) -> None:
+    MemoryStore.open(folder / "deep" / "down", write=True).close()
+
+    with MemoryStore.open(folder / "deep" / "down") as reader:
+        assert reader.streams() == []
+        assert reader.snapshot().search("anything") == []
+        assert reader.snapshot().cover("kitchen") == []
+
+
+def test_reading_where_nothing_was_watched_says_so(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(NotAMemory, match="nothing has been watched there yet"):
+            MemoryStore.open(path)
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path, write: bool) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    with pytest.raises(NotAMemory, match="holds other files"):
+        MemoryStore.open(tmp_path, write=write)
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_file_is_refused(tmp_path: Path, write: bool) -> None:
+    (tmp_path / "video.mp4").write_bytes(b"x")
+
+    with pytest.raises(NotAMemory, match="it is a file"):
+        MemoryStore.open(tmp_path / "video.mp4", write=write)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other", "schema": 1}'])
+def test_a_foreign_memory_json_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "memory.json").write_text(content)
+
+    with pytest.raises(NotAMemory):
+        MemoryStore.open(tmp_path, write=True)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_newer_memory_is_refused_unchanged(folder: Path, write: bool) -> None:
+    MemoryStore.open(folder, write=True).close()
+    facts = json.loads((folder / "memory.json").read_text())
+    (folder / "memory.json").write_text(json.dumps({**facts, "schema": 2, "surprise": True}))
+    before = sorted(folder.rglob("*"))
+
+    with pytest.raises(NewerMemory, match="schema 2"):
+        MemoryStore.open(folder, write=write)
+
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_what_a_writer_killed_while_making_the_memory_left_is_taken_up(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "writer.lock").write_text("")
+    (folder / "memory.json.4711.new").write_text("{")
+
+    with MemoryStore.open(folder, write=True) as store:
+        assert store.streams() == []
+
+
+def test_a_second_writer_is_refused_at_once_and_told_who_writes(folder: Path, store: MemoryStore) -> None:
+    with pytest.raises(MemoryInUse, match=f"process {os.getpid()} on "):
+        MemoryStore.open(folder, write=True)
+
+    with MemoryStore.open(folder) as reader:
+        assert reader.streams() == []
+
+
+def test_the_lock_of_a_killed_process_is_free(folder: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_THE_LOCK, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(MemoryInUse, match=rf"process {holder.pid} on .* \(watch kitchen.mp4\)"):
+            MemoryStore.open(folder, write=True)
+
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+
+    with MemoryStore.open(folder, write=True) as store:
+        assert store.streams() == []
+
+
+def test_closing_lets_the_next_writer_in(folder: Path) -> None:
+    MemoryStore.open(folder, write=True).close()
+
+    MemoryStore.open(folder, write=True).close()
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(folder: Path) -> None:
+    with pytest.raises(DiskFull, match="bytes are free"):
+        MemoryStore.open(folder, write=True, min_free_bytes=1 << 60)
+
+    MemoryStore.open(folder, write=True).close()
+
+
+def test_another_encoder_is_refused(folder: Path) -> None:
+    MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)).close()
+
+    with pytest.raises(EncoderMismatch, match=r"trigrams/64.*trigrams/128"):
+        MemoryStore.open(folder, encoder=HashingEncoder(128))
+    with pytest.raises(EncoderMismatch, match="no encoder"):
+        MemoryStore.open(folder, write=True)
+    MemoryStore.open(folder).close()
+
+
+def test_an_encoder_is_refused_where_there_are_no_vectors(folder: Path) -> None:
+    MemoryStore.open(folder, write=True).close()
+
+    with pytest.raises(EncoderMismatch, match="no encoder"):
+        MemoryStore.open(folder, encoder=HashingEncoder())
