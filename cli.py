@@ -95,29 +95,42 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--stream", metavar="NAME", help="the name to know it by (one source only)")
     watch.add_argument("--fps", type=_fps, default=DEFAULT_FPS, help="frames a second looked at (default: 4)")
     watch.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
-    watch.add_argument("--max-outage", type=_time, metavar="T", help="give up on a live source after this long without it")
+    watch.add_argument(
+        "--max-outage", type=_time, metavar="T", help="give up on a live source after this long without it"
+    )
     watch.add_argument("--quiet", action="store_true", help="no progress bar")
 
     ask = command("ask", _ask, "Ask a question; the answer comes with its evidence.")
     ask.add_argument("question")
-    ask.add_argument("--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it")
+    ask.add_argument(
+        "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
+    )
     _scope(ask)
-    ask.add_argument("--as-of", type=_as_of, metavar="TIME", help="use only what had been written by then (ISO 8601)")
+    ask.add_argument(
+        "--as-of", type=_as_of, metavar="TIME", help="use only what had been written by then (ISO 8601)"
+    )
     ask.add_argument("--json", action="store_true", help="print one JSON object")
     ask.add_argument("--show", metavar="PNG", help="draw the evidence into this picture")
 
     search = command("search", _search, "Find moments by words.")
     search.add_argument("words")
     _scope(search)
-    search.add_argument("--limit", type=int, default=10, choices=range(1, 101), metavar="N", help="how many (default: 10)")
+    search.add_argument(
+        "--limit", type=int, default=10, choices=range(1, 101), metavar="N", help="how many (default: 10)"
+    )
     search.add_argument("--json", action="store_true", help="print one JSON object")
 
     timeline = command("timeline", _timeline, "Print what is remembered, in time order.")
     _scope(timeline)
     timeline.add_argument(
-        "--rung", choices=("moment", "event", "hour", "day"), default="moment", help="how coarse (default: moment)"
+        "--rung",
+        choices=("moment", "event", "hour", "day"),
+        default="moment",
+        help="how coarse (default: moment)",
     )
-    timeline.add_argument("--limit", type=int, default=1000, metavar="N", help="at most so many (default: 1000)")
+    timeline.add_argument(
+        "--limit", type=int, default=1000, metavar="N", help="at most so many (default: 1000)"
+    )
     timeline.add_argument("--json", action="store_true", help="print one JSON object")
 
     status = command("status", _status, "Print what is in the memory, and how completely it was watched.")
@@ -128,13 +141,17 @@ def _parser() -> argparse.ArgumentParser:
     demo = command("demo", _demo, "Render a short video (or take yours), watch it, and ask about it.")
     demo.add_argument("--video", metavar="PATH", help="watch this instead of the rendered one")
     demo.add_argument("--ask", metavar="QUESTION", help="ask this instead of the prepared questions")
-    demo.add_argument("--out", metavar="DIR", default="demo", help="where everything is put (default: ./demo)")
+    demo.add_argument(
+        "--out", metavar="DIR", default="demo", help="where everything is put (default: ./demo)"
+    )
     return parser
 
 
 def _scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stream", metavar="NAME", help="only this stream")
-    parser.add_argument("--from", dest="from_s", type=_time, metavar="T", help="from this stream time on, such as 1:20")
+    parser.add_argument(
+        "--from", dest="from_s", type=_time, metavar="T", help="from this stream time on, such as 1:20"
+    )
     parser.add_argument("--to", dest="to_s", type=_time, metavar="T", help="up to this stream time")
 
 
@@ -213,12 +230,19 @@ def watch_with_progress(
         at = clock(progress.time_s) + (f" of {clock(progress.duration_s)}" if progress.duration_s else "")
         speed = f"{progress.speed:.1f}× real time"
         bar.update(
-            task, completed=progress.time_s, total=progress.duration_s, at=at, speed=speed, moments=progress.moments
+            task,
+            completed=progress.time_s,
+            total=progress.duration_s,
+            at=at,
+            speed=speed,
+            moments=progress.moments,
         )
 
     def on_state(state: str, detail: str) -> None:
         if not quiet:
-            bar.console.print(f"{shown}: {state}{f' ({detail})' if detail else ''}", highlight=False, markup=False)
+            bar.console.print(
+                f"{shown}: {state}{f' ({detail})' if detail else ''}", highlight=False, markup=False
+            )
 
     def interrupted(number: int, frame: object) -> None:
         memory.stop()
@@ -377,7 +401,11 @@ def _timeline(arguments: argparse.Namespace) -> int:
             to_s=arguments.to_s,
             limit=arguments.limit,
         )
-        names = [arguments.stream] if arguments.stream else sorted({status.stream.name for status in memory.status()})
+        names = (
+            [arguments.stream]
+            if arguments.stream
+            else sorted({status.stream.name for status in memory.status()})
+        )
         gaps = {name: memory.gaps(name) for name in names}
     if arguments.json:
         _print_json(
@@ -401,7 +429,10 @@ def _timeline(arguments: argparse.Namespace) -> int:
     for name in names:
         lines = [(moment.span.start_s, _line(moment)) for moment in moments if moment.stream == name]
         lines += [
-            (gap.span.start_s, f"{clock(gap.span.start_s)}–{clock(gap.span.end_s)}  {name}  — not seen: {gap.cause} —")
+            (
+                gap.span.start_s,
+                f"{clock(gap.span.start_s)}–{clock(gap.span.end_s)}  {name}  — not seen: {gap.cause} —",
+            )
             for gap in gaps[name]
         ]
         for _, line in sorted(lines):
@@ -430,7 +461,9 @@ def _status(arguments: argparse.Namespace) -> int:
         return 0
     from .agent.wording import clock  # noqa: PLC0415
 
-    print(f"{arguments.memory}: {len(statuses)} stream{'' if len(statuses) == 1 else 's'}, {size_bytes / 1e6:.1f} MB")
+    print(
+        f"{arguments.memory}: {len(statuses)} stream{'' if len(statuses) == 1 else 's'}, {size_bytes / 1e6:.1f} MB"
+    )
     for status in statuses:
         counts, span = status.counts, status.coverage.span
         of = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
@@ -444,7 +477,9 @@ def _status(arguments: argparse.Namespace) -> int:
             f"+ {counts.merged} merged + {dropped} dropped"
         )
         for gap in status.gaps[-10:]:
-            print(f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip())
+            print(
+                f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip()
+            )
     return 0
 
 

@@ -13,7 +13,7 @@ from .contact_sheet import write_contact_sheet
 from .evals.world import render_demo, render_demo_subtitles
 from .sdk import Recollect
 
-QUESTIONS = (
+QUESTIONS: tuple[str, ...] = (
     "When does the sign say CLOSED?",
     "Which command is typed in the terminal?",
     "How many visits are there?",
@@ -32,24 +32,22 @@ OWN_QUESTIONS = ("What happens?", "How many cuts are there?", "What text is to b
 def run_demo(folder: Path, *, video: str | None = None, question: str | None = None) -> int:
     """Render or take a video, watch it, ask about it, and draw the evidence; returns the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
-    if video is None:
-        path = folder / "demo.mp4"
-        if not path.exists():
-            print(f"Rendering {path} …", flush=True)
-            unfinished = path.with_suffix(".part.mp4")
-            render_demo(unfinished)
-            render_demo_subtitles(path.with_suffix(".srt"))
-            unfinished.rename(path)
-        source, prepared = str(path), QUESTIONS
-    else:
-        source, prepared = video, OWN_QUESTIONS
+    path = folder / "demo.mp4"
+    if video is None and not path.exists():
+        print(f"Rendering {path} …", flush=True)
+        unfinished = path.with_suffix(".part.mp4")
+        render_demo(unfinished)
+        render_demo_subtitles(path.with_suffix(".srt"))
+        unfinished.rename(path)
+    source = video or str(path)
+    prepared = (question,) if question else QUESTIONS if video is None else OWN_QUESTIONS
     with Recollect(folder / "recollect.lance") as memory:
         print(f"Watching {source} …", flush=True)
         report = watch_with_progress(memory, source)
         again = " (it was already remembered)" if report.already_done else ""
         print(f"Remembered as {report.stream!r}: {report.until_s:.0f} s of video{again}.\n")
         asked = []
-        for text in (question,) if question else prepared:
+        for text in prepared:
             print(f"? {text}")
             answer = memory.ask(text, stream=report.stream)
             print_answer(answer)
@@ -58,5 +56,5 @@ def run_demo(folder: Path, *, video: str | None = None, question: str | None = N
         sheet = folder / "evidence.png"
         write_contact_sheet(sheet, asked, memory.frames)
     print(f"The evidence as pictures: {sheet}")
-    print(f"Ask more: recollect ask \"…\" --memory {folder / 'recollect.lance'}")
+    print(f'Ask more: recollect ask "…" --memory {folder / "recollect.lance"}')
     return 0

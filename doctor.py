@@ -58,13 +58,18 @@ def _tried(name: str, package: str, use: Callable[[], str]) -> Check:
     try:
         found = version(package)
     except PackageNotFoundError:
-        return Check(name, "broken", f"{package} is not installed", f"Run: {sys.executable} -m pip install {package}")
+        return Check(
+            name, "broken", f"{package} is not installed", f"Run: {sys.executable} -m pip install {package}"
+        )
     try:
         return Check(name, "ok", f"{package} {found}, {use()}")
     except Exception as error:
         # Whatever a library throws is what the user needs to hear here.
         return Check(
-            name, "broken", f"{package} {found} does not work: {error}", f"Reinstall it: pip install --force-reinstall {package}"
+            name,
+            "broken",
+            f"{package} {found} does not work: {error}",
+            f"Reinstall it: pip install --force-reinstall {package}",
         )
 
 
@@ -85,7 +90,11 @@ def _decodes() -> str:
 def _sees_faces() -> str:
     from .perception.observers.faces import FaceObserver  # noqa: PLC0415
 
-    return "with its face cascade" if FaceObserver.available() else "without a face cascade: faces are not reported"
+    return (
+        "with its face cascade"
+        if FaceObserver.available()
+        else "without a face cascade: faces are not reported"
+    )
 
 
 def _reads() -> str:

@@ -403,7 +403,9 @@ class Recollect:
         self._open_reader()
         with self._lock:
             if self._threads is None:
-                connection = sqlite3.connect(self.path / "questions.sqlite", check_same_thread=False, timeout=30)
+                connection = sqlite3.connect(
+                    self.path / "questions.sqlite", check_same_thread=False, timeout=30
+                )
                 self._threads = SqliteSaver(connection)
             return self._threads
 
@@ -418,4 +420,3 @@ def _span(from_s: float | None, to_s: float | None) -> Span | None:
     if from_s is None and to_s is None:
         return None
     return Span(from_s or 0.0, float("inf") if to_s is None else to_s)
-

@@ -2,6 +2,8 @@
 
     parse_time_s("1:20")     # 80.0
     parse_as_of("2026-11-22T10:00:00Z")
+
+Stream times are seconds; points in time are Unix seconds.
 """
 
 from __future__ import annotations
@@ -42,4 +44,6 @@ def parse_as_of(text: str) -> float:
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except ValueError:
-        raise ValueError(f"{text!r} is not a time; write it as 2026-11-22T10:00:00Z or in Unix seconds") from None
+        raise ValueError(
+            f"{text!r} is not a time; write it as 2026-11-22T10:00:00Z or in Unix seconds"
+        ) from None

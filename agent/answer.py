@@ -70,7 +70,9 @@ class Question(BaseModel, frozen=True, extra="forbid"):
         if not text:
             raise BadQuestion("the question is empty" + (", though options were given" if options else ""))
         if len(text) > MAX_QUESTION_CHARS:
-            raise BadQuestion(f"it has {len(text):,} characters, and a question may have {MAX_QUESTION_CHARS:,}")
+            raise BadQuestion(
+                f"it has {len(text):,} characters, and a question may have {MAX_QUESTION_CHARS:,}"
+            )
         if len(options) == 1 or len(options) > MAX_OPTIONS:
             raise BadQuestion(f"it has {len(options)} option(s); give none, or from 2 to {MAX_OPTIONS}")
         if any(not option.strip() or len(option) > MAX_QUESTION_CHARS for option in options):

@@ -81,7 +81,8 @@ def by_kinds(
                 Candidate(moment.id, moment.stream, finding.span, min(1.0, score), finding.text, (finding,))
             )
     ranked = [
-        (-_stands_out(reading, found[stream]), stream, pick(reading, join(found[stream]))) for stream in sorted(found)
+        (-_stands_out(reading, found[stream]), stream, pick(reading, join(found[stream])))
+        for stream in sorted(found)
     ]
     return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
 
@@ -200,7 +201,11 @@ def _says(candidate: Candidate) -> tuple[str, ...]:
     best = candidate.findings[0]
     if best.kind == "empty":
         return (best.kind,)
-    return (best.kind, *sorted(words_of(best.text)), "" if best.field in ("visible_text", "speech") else str(best.span))
+    return (
+        best.kind,
+        *sorted(words_of(best.text)),
+        "" if best.field in ("visible_text", "speech") else str(best.span),
+    )
 
 
 def _lines(moment: Moment, wants_text: bool) -> list[Finding]:

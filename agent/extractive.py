@@ -72,7 +72,8 @@ class ExtractiveReasoner:
                 dict.fromkeys(
                     candidate.moment_id
                     for candidate in ranked
-                    if candidate.coverage >= LOOK_FROM and len(by_id[candidate.moment_id].of("visible_text")) <= READ_FULLY
+                    if candidate.coverage >= LOOK_FROM
+                    and len(by_id[candidate.moment_id].of("visible_text")) <= READ_FULLY
                 )
             )[:LOOKS_WANTED]
         missing = ", ".join(ranked[0].missing) if ranked else ", ".join(reading.words)
@@ -87,7 +88,12 @@ class ExtractiveReasoner:
         )
 
     def answer(
-        self, question: Question, plan: Plan, judgement: Judgement, overview: Sequence[Moment], moments: Sequence[Moment]
+        self,
+        question: Question,
+        plan: Plan,
+        judgement: Judgement,
+        overview: Sequence[Moment],
+        moments: Sequence[Moment],
     ) -> Draft:
         """Say what was seen and when; or that it was not, why not, and what is nearest."""
         reading = read_question(question.text)
@@ -103,7 +109,10 @@ class ExtractiveReasoner:
             return Draft(text=text, confidence=min(0.95, sufficiency), cited=cited)
         why = _why(reading, plan, ranked)
         return Draft(
-            text=wording.abstention(why, reading, ranked), confidence=min(0.3, sufficiency), why=why, cited=cited
+            text=wording.abstention(why, reading, ranked),
+            confidence=min(0.3, sufficiency),
+            why=why,
+            cited=cited,
         )
 
     def _weigh(
@@ -153,7 +162,10 @@ class ExtractiveReasoner:
         if chosen is None:
             why: WhyAbstained = _why(reading, Plan(), ranked) if sufficiency < ANSWERS_FROM else "unclear"
             return Draft(
-                text=wording.no_option(why, reading, ranked), confidence=min(0.3, sufficiency), why=why, cited=cited
+                text=wording.no_option(why, reading, ranked),
+                confidence=min(0.3, sufficiency),
+                why=why,
+                cited=cited,
             )
         index, lead = chosen
         return Draft(
@@ -192,7 +204,9 @@ def _with_words(kinded: Sequence[Candidate], worded: Sequence[Candidate]) -> lis
     """Let what was read in the same stretch speak for a finding too."""
     result = []
     for candidate in kinded:
-        near = [w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)]
+        near = [
+            w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)
+        ]
         result.append(replace(candidate, score=candidate.score * (0.9 + 0.1 * max(near, default=0.0))))
     return result
 
@@ -239,11 +253,14 @@ def _described(
     if reading.pick == "newest":
         # What is to be seen now is told by the last few moments and nothing else.
         leaves = sorted(leaves, key=lambda moment: -moment.span.end_s)[:NOW_MOMENTS]
-    tiles = list(leaves) if narrow or not overview else [tile for tile in overview if tile.span.overlaps(window)]
+    tiles = (
+        list(leaves) if narrow or not overview else [tile for tile in overview if tile.span.overlaps(window)]
+    )
     if reading.pick in ("newest", "last"):
         tiles.sort(key=lambda tile: (-tile.span.end_s, tile.stream))
     candidates = [
-        Candidate(tile.id, tile.stream, tile.span, 0.8, tile.caption, tuple(tile.findings[:4])) for tile in tiles
+        Candidate(tile.id, tile.stream, tile.span, 0.8, tile.caption, tuple(tile.findings[:4]))
+        for tile in tiles
     ]
     seen_by_eye = reading.asks in ("who", "where", "why") or bool(reading.unknown)
     return candidates, 0.0 if not candidates else 0.4 if seen_by_eye else 0.8
@@ -260,7 +277,8 @@ def _counted(reading: Reading, kinds: Sequence[str], overview: Sequence[Moment])
             continue
         holding = [(tile, finding) for tile in tiles for finding in tile.findings if finding.kind == kind]
         span = Span(
-            min(finding.span.start_s for _, finding in holding), max(finding.span.end_s for _, finding in holding)
+            min(finding.span.start_s for _, finding in holding),
+            max(finding.span.end_s for _, finding in holding),
         )
         if kind in ("cut", "dissolve"):
             span = Span(tiles[0].span.start_s, tiles[-1].span.end_s)

@@ -1,9 +1,11 @@
-"""The agent's wiring. Reads as the diagram:
+"""The agent's wiring, which reads as the diagram.
 
-    survey -> read -> recall -> judge -> (recall -> inspect -> judge)* -> answer
+    survey -> read -> recall -> inspect -> judge -> (recall -> inspect -> judge)* -> answer
 
     agent = build_agent(checkpointer)
     for step in agent.stream({"question": …}, config, context=deps): …
+
+What the steps do is in ``nodes.py``; what they think is the reasoner's.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from . import nodes
 from .state import AgentState, Deps
 
 
-def build_agent(checkpointer: BaseCheckpointSaver[Any] | None = None) -> CompiledStateGraph[AgentState, Deps, Any, Any]:
+def build_agent(
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+) -> CompiledStateGraph[AgentState, Deps, Any, Any]:
     """Compile the graph; with a checkpointer, each step of a question can be read back later."""
     graph = StateGraph(AgentState, context_schema=Deps)
     graph.add_node("survey", nodes.survey)

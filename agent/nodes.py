@@ -79,7 +79,9 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     windows = _windows(deps, plan)
     queries = plan.queries if round_number == 1 else Judgement.model_validate(state["judgement"]).queries
     for query in queries:
-        for stream, (from_s, to_s) in windows.items() if plan.last_s is not None else [("", (plan.from_s, plan.to_s))]:
+        for stream, (from_s, to_s) in (
+            windows.items() if plan.last_s is not None else [("", (plan.from_s, plan.to_s))]
+        ):
             if once(f"search:{stream}:{query}"):
                 args = SearchArgs(
                     query=query,
@@ -112,7 +114,9 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         for cited in judgement.cited[: 2 if judgement.wider else 0]:
             stride = 2 ** (round_number - 2)
             if once(f"near:{cited.moment_id}:{stride}"):
-                near = tools.neighbours(NeighboursArgs(moment_id=cited.moment_id, before=stride, after=stride))
+                near = tools.neighbours(
+                    NeighboursArgs(moment_id=cited.moment_id, before=stride, after=stride)
+                )
                 found += [moment.id for moment in near]
     new = len(set(found) - set(state.get("found", [])))
     return {"found": found, "asked": asked, "new": new, "round": round_number}
@@ -278,7 +282,9 @@ def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:
             for name in ("first_s", "last_s", "longest_at_s", "max_s", "min_s"):
                 at_s = finding.detail.get(name)
                 if isinstance(at_s, int | float):
-                    args = TimelineArgs(stream=tile.stream, from_s=float(at_s), to_s=float(at_s) + 0.001, limit=1)
+                    args = TimelineArgs(
+                        stream=tile.stream, from_s=float(at_s), to_s=float(at_s) + 0.001, limit=1
+                    )
                     ids += [moment.id for moment in deps.tools.timeline(args)]
     return ids
 
@@ -306,7 +312,9 @@ def _coverage(deps: Deps, question: Question) -> list[StreamCoverage]:
                 end_s=round(seen.span.end_s, 3),
                 watched_s=round(seen.watched_s, 3),
                 gaps=tuple(
-                    GapSeen(start_s=round(gap.span.start_s, 3), end_s=round(gap.span.end_s, 3), cause=gap.cause)
+                    GapSeen(
+                        start_s=round(gap.span.start_s, 3), end_s=round(gap.span.end_s, 3), cause=gap.cause
+                    )
                     for gap in seen.gaps[-MAX_GAPS:]
                 ),
             )

@@ -39,8 +39,12 @@ _BETWEEN = re.compile(
 _AFTER = re.compile(r"\b(?:after|since|from)\s+(?:" + _TIME.format("a") + ")", re.I)
 _BEFORE = re.compile(r"\b(?:before|until|by)\s+(?:" + _TIME.format("a") + ")", re.I)
 _FIRST_STRETCH = re.compile(r"\bin the first\s+(?:" + _TIME.format("a") + ")", re.I)
-_LAST_STRETCH = re.compile(r"\b(?:in|within|over|during) the (?:last|past)\s+(?:" + _TIME.format("a") + ")", re.I)
-_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,200})[\"“”«»]|(?<!\w)['‘]([^'’]{1,200})['’](?!\w)|\(([^\w\s]{1,3})\)")
+_LAST_STRETCH = re.compile(
+    r"\b(?:in|within|over|during) the (?:last|past)\s+(?:" + _TIME.format("a") + ")", re.I
+)
+_QUOTED = re.compile(
+    r"[\"“”«»]([^\"“”«»]{1,200})[\"“”«»]|(?<!\w)['‘]([^'’]{1,200})['’](?!\w)|\(([^\w\s]{1,3})\)"
+)
 _ORDINAL = re.compile(
     r"\b(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth)\b(?!\s+(?:of|half)\b)"
     r"|\b(?P<digits>\d+)(?:st|nd|rd|th)\b", re.I,
@@ -52,7 +56,7 @@ _AT_END = re.compile(r"\bat the (very )?end\b|\bends with\b", re.I)
 _AT_START = re.compile(r"\b(at|in) the (very )?(beginning|start)\b|\bstarts with\b|\bbegins with\b", re.I)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _ORDER_WORDS = frozenset(
-    "last final latest longest shortest brightest darkest now currently recent".split()
+    ["last", "final", "latest", "longest", "shortest", "brightest", "darkest", "now", "currently", "recent"]
 )
 """Words that say which of several is meant, not what."""
 AT_MARGIN_S = 2.0
@@ -106,7 +110,9 @@ def _seconds(match: re.Match[str], prefix: str) -> float | None:
     groups = match.groupdict()
     if groups.get(prefix + "s"):
         return (
-            float(groups[prefix + "h"] or 0) * 3600 + float(groups[prefix + "m"]) * 60 + float(groups[prefix + "s"])
+            float(groups[prefix + "h"] or 0) * 3600
+            + float(groups[prefix + "m"]) * 60
+            + float(groups[prefix + "s"])
         )
     if groups.get(prefix + "n"):
         return float(groups[prefix + "n"]) * _UNITS[groups[prefix + "u"][0].lower()]
@@ -124,15 +130,15 @@ def _read_times(text: str) -> tuple[Span | None, float | None, str]:
             start_s = float(match["bare"]) * _UNITS[unit]
         if start_s is not None and end_s is not None and start_s < end_s:
             return Span(start_s, end_s), None, text.replace(match[0], " ")
-    for pattern, make in (
-        (_FIRST_STRETCH, lambda t: Span(0.0, t)),
-        (_AT, lambda t: Span(max(0.0, t - AT_MARGIN_S), t + AT_MARGIN_S)),
-        (_AFTER, lambda t: Span(t, float("inf"))),
-        (_BEFORE, lambda t: Span(0.0, t)),
+    for pattern, before_s, after_s in (
+        (_FIRST_STRETCH, float("inf"), 0.0),
+        (_AT, AT_MARGIN_S, AT_MARGIN_S),
+        (_AFTER, 0.0, float("inf")),
+        (_BEFORE, float("inf"), 0.0),
     ):
         match = pattern.search(text)
         if match and (time_s := _seconds(match, "a")) is not None:
-            return make(time_s), None, text.replace(match[0], " ")
+            return Span(max(0.0, time_s - before_s), time_s + after_s), None, text.replace(match[0], " ")
     match = _LAST_STRETCH.search(text)
     if match and (time_s := _seconds(match, "a")) is not None:
         return None, time_s, text.replace(match[0], " ")
@@ -147,7 +153,10 @@ def _asks(text: str) -> Asks:
         return "how_long"
     if re.search(r"\bwhen\b|\b(at )?what time\b", lower):
         return "when"
-    if re.search(r"\bdescribe\b|\bsummar\w+\b|\bwhat (happens|happened|is happening|is going on|goes on|went on)\b", lower):
+    if re.search(
+        r"\bdescribe\b|\bsummar\w+\b|\bwhat (happens|happened|is happening|is going on|goes on|went on)\b",
+        lower,
+    ):
         return "describe"
     for word, asks in (("who", "who"), ("where", "where"), ("why", "why")):
         if re.search(rf"\b{word}\b", lower):
@@ -180,10 +189,16 @@ def _pick(text: str) -> tuple[Pick, int]:
 def read_question(text: str) -> Reading:
     """Read a question by rule. Never raises: what is not understood is left as words to search for."""
     quoted = [next(group for group in match.groups() if group).strip() for match in _QUOTED.finditer(text)]
-    titles = [match[0] for match in _TITLE.finditer(text) if re.search(r"[A-Za-z]{2}", match[0]) and not re.search(r"\b[A-Z]-", match[0])]
+    titles = [
+        match[0]
+        for match in _TITLE.finditer(text)
+        if re.search(r"[A-Za-z]{2}", match[0]) and not re.search(r"\b[A-Z]-", match[0])
+    ]
     span, last_s, rest = _read_times(text)
     lower = rest.lower()
-    kinds = tuple(dict.fromkeys(kind for pattern, found in KIND_PATTERNS if re.search(pattern, lower) for kind in found))
+    kinds = tuple(
+        dict.fromkeys(kind for pattern, found in KIND_PATTERNS if re.search(pattern, lower) for kind in found)
+    )
     if "camera_zoom_out" in kinds:
         kinds = tuple(kind for kind in kinds if kind != "camera_zoom_in")
     if "fade" in kinds or "dissolve" in kinds:

@@ -106,7 +106,12 @@ class Reasoner(Protocol):
         """Grade what was found so far; ``moments`` are all found, in the order they were found."""
 
     def answer(
-        self, question: Question, plan: Plan, judgement: Judgement, overview: Sequence[Moment], moments: Sequence[Moment]
+        self,
+        question: Question,
+        plan: Plan,
+        judgement: Judgement,
+        overview: Sequence[Moment],
+        moments: Sequence[Moment],
     ) -> Draft:
         """Answer from what is cited, or abstain and say what was missing."""
 
@@ -134,7 +139,12 @@ class ScriptedReasoner:
         return next(self._judgements, Judgement(sufficiency=0.0))
 
     def answer(
-        self, question: Question, plan: Plan, judgement: Judgement, overview: Sequence[Moment], moments: Sequence[Moment]
+        self,
+        question: Question,
+        plan: Plan,
+        judgement: Judgement,
+        overview: Sequence[Moment],
+        moments: Sequence[Moment],
     ) -> Draft:
         """The draft it was given."""
         return self._draft

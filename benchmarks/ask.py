@@ -57,7 +57,9 @@ def fill(path: Path, hours: float) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
@@ -69,7 +71,9 @@ def main() -> None:
             path = Path(folder) / f"{name.replace(' ', '-')}.lance"
             moments = fill(path, hours)
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            print(f"{name}: {moments} moments, {size / 1e6:.1f} MB, filled in {time.perf_counter() - begun:.1f} s")
+            print(
+                f"{name}: {moments} moments, {size / 1e6:.1f} MB, filled in {time.perf_counter() - begun:.1f} s"
+            )
             memories[name] = Recollect(path)
         taken: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for repeat in range(arguments.repeats + 1):

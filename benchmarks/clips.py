@@ -46,7 +46,9 @@ def group_of(record: dict[str, Any]) -> str:
     if "speech" in needs:
         return "speech"
     if "object_semantics" in needs:
-        return "needs a model, in part" if needs & {"motion", "cut", "color", "brightness"} else "needs a model"
+        return (
+            "needs a model, in part" if needs & {"motion", "cut", "color", "brightness"} else "needs a model"
+        )
     return "motion, colour, cuts"
 
 
@@ -56,7 +58,9 @@ def main() -> None:
     parser.add_argument("--memory", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    records = [json.loads(line) for line in (arguments.folder / "qa.jsonl").read_text().splitlines() if line.strip()]
+    records = [
+        json.loads(line) for line in (arguments.folder / "qa.jsonl").read_text().splitlines() if line.strip()
+    ]
     memory_path = arguments.memory or Path(tempfile.mkdtemp()) / "clips.lance"
     rows = []
     with Recollect(memory_path) as memory:
@@ -67,20 +71,28 @@ def main() -> None:
             streams[clip.name] = report.stream
             if not report.already_done and not arguments.json:
                 cost = time.process_time() - begun
-                print(f"{clip.name}: {report.until_s:.1f} s of video in {cost:.1f} CPU s, {report.moments} moments")
+                print(
+                    f"{clip.name}: {report.until_s:.1f} s of video in {cost:.1f} CPU s, {report.moments} moments"
+                )
         moments = memory.timeline(limit=100_000)
         for record in records:
             answer = memory.ask(record["question"])
             truths = []
             if record["t_start"] is not None:
-                truths = [Span(record["t_start"], record["t_end"]), *(Span(*alt) for alt in record["alt_spans"])]
+                truths = [
+                    Span(record["t_start"], record["t_end"]),
+                    *(Span(*alt) for alt in record["alt_spans"]),
+                ]
             stream = streams[record["clip"]]
 
-            def hits(evidence: Evidence, test: Any, truths: list[Span] = truths, stream: str = stream) -> bool:
+            def hits(
+                evidence: Evidence, test: Any, truths: list[Span] = truths, stream: str = stream
+            ) -> bool:
                 return evidence.stream == stream and any(test(evidence.span, truth) for truth in truths)
 
             chance = sum(
-                moment.stream == stream and any(right(moment.span, truth) for truth in truths) for moment in moments
+                moment.stream == stream and any(right(moment.span, truth) for truth in truths)
+                for moment in moments
             ) / len(moments)
             rows.append(
                 {
@@ -88,12 +100,16 @@ def main() -> None:
                     "group": group_of(record),
                     "question": record["question"],
                     "rank": next((i + 1 for i, e in enumerate(answer.evidence) if hits(e, right)), None),
-                    "overlap_rank": next((i + 1 for i, e in enumerate(answer.evidence) if hits(e, overlapping)), None),
+                    "overlap_rank": next(
+                        (i + 1 for i, e in enumerate(answer.evidence) if hits(e, overlapping)), None
+                    ),
                     "chance": chance,
                     "abstained": answer.why if answer.abstained else None,
                     "confidence": answer.confidence,
                     "text": answer.text,
-                    "evidence": [(e.stream, e.start_s, e.end_s, e.score, e.text[:60]) for e in answer.evidence[:3]],
+                    "evidence": [
+                        (e.stream, e.start_s, e.end_s, e.score, e.text[:60]) for e in answer.evidence[:3]
+                    ],
                     "truth": (record["t_start"], record["t_end"]),
                     "seconds": answer.usage.seconds,
                 }
@@ -106,8 +122,12 @@ def main() -> None:
         groups[row["group"]].append(row)
     for row in rows:
         told = row["abstained"] or f"{row['confidence']:.2f}"
-        print(f"{row['id']:7} {row['group'][:13]:13} rank {row['rank'] or '-':>2}  {told:11} {row['question'][:70]}")
-    print(f"\n{'rests on':24} {'n':>3} {'@1':>5} {'@2':>5} {'overlap@2':>9} {'chance@1':>8} {'chance@2':>8} {'abstained':>9}")
+        print(
+            f"{row['id']:7} {row['group'][:13]:13} rank {row['rank'] or '-':>2}  {told:11} {row['question'][:70]}"
+        )
+    print(
+        f"\n{'rests on':24} {'n':>3} {'@1':>5} {'@2':>5} {'overlap@2':>9} {'chance@1':>8} {'chance@2':>8} {'abstained':>9}"
+    )
     for group, members in sorted(groups.items()):
         n = len(members)
         at = [sum(1 for row in members if row["rank"] and row["rank"] <= k) / n for k in (1, 2)]

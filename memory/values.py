@@ -129,7 +129,9 @@ class FrameCounts:
             stored=self.stored + other.stored,
             sampled_out=self.sampled_out + other.sampled_out,
             merged=self.merged + other.merged,
-            dropped={cause: self.dropped.get(cause, 0) + other.dropped.get(cause, 0) for cause in sorted(causes)},
+            dropped={
+                cause: self.dropped.get(cause, 0) + other.dropped.get(cause, 0) for cause in sorted(causes)
+            },
         )
 
     @property

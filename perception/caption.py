@@ -31,7 +31,9 @@ def compose_caption(findings: Sequence[Finding]) -> str:
         sentences.append(_sentence("; ".join(dict.fromkeys(f.text for f in told))))
     faces = sum(1 for f in findings if f.kind == "face")
     if faces:
-        sentences.append("A face is seen from the front." if faces == 1 else f"{faces} faces are seen from the front.")
+        sentences.append(
+            "A face is seen from the front." if faces == 1 else f"{faces} faces are seen from the front."
+        )
     for name, label in (("speech", "Said"), ("visible_text", "Text")):
         quotes = [f"“{_shortened(f.text)}”" for f in findings if f.field == name]
         if quotes:

@@ -51,8 +51,8 @@ def _decoded(stream: Stream, moment: Moment) -> list[tuple[float, Picture]]:
     fps = min(LOOK_FPS, MAX_PICTURES / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
-        with closing(FileSource(path, fps)) as source, closing(source.frames(moment.span.start_s)) as frames:
-            for event in frames:
+        with closing(FileSource(path, fps)) as source:
+            for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
                 if event.time_s >= moment.span.end_s or len(pictures) > MAX_PICTURES:

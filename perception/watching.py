@@ -99,7 +99,9 @@ def default_observers(info: SourceInfo, *, ocr: bool = True) -> list[Observer]:
     return observers
 
 
-def _record(store: MemoryStore, info: SourceInfo, name: str | None, fps: float, known: Stream | None) -> Stream:
+def _record(
+    store: MemoryStore, info: SourceInfo, name: str | None, fps: float, known: Stream | None
+) -> Stream:
     """The stream's record: the one it has, or a new one under a free name."""
     if known is not None:
         # A part of it was watched at one rate; going on at another would mix two samplings.
@@ -147,4 +149,3 @@ def _already_done(store: MemoryStore, stream: Stream) -> WatchReport:
         counts=FrameCounts(),
         seconds=0.0,
     )
-

@@ -239,7 +239,9 @@ class StreamWorker:
                     epoch=self._epoch,
                     cause="not watched" if went_on else "connecting",
                     detail="no process was watching" if went_on else "the source had sent nothing yet",
-                    wall_start_s=None if frame.wall_s is None else frame.wall_s - (frame.time_s - self._end_s),
+                    wall_start_s=None
+                    if frame.wall_s is None
+                    else frame.wall_s - (frame.time_s - self._end_s),
                 )
             )
         if frame.epoch != self._epoch:
@@ -281,7 +283,8 @@ class StreamWorker:
         if lost.captured:
             # Frames after the last moment: there is nothing to count them in but a gap.
             self._put_gap(
-                Outage(self._end_s, self._end_s, self._epoch, "damaged", "frames that could not be decoded"), lost
+                Outage(self._end_s, self._end_s, self._epoch, "damaged", "frames that could not be decoded"),
+                lost,
             )
 
     def _finish(self, spans: Sequence[Span]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..memory.snapshot import Hit, Snapshot
 from ..memory.values import Moment, Observation, Rung, Span
@@ -23,7 +23,7 @@ from ..memory.values import Moment, Observation, Rung, Span
 Limit = Annotated[int, Field(ge=1, le=100)]
 
 
-class TryAgain(Exception):  # noqa: N818 - it is advice to the caller more than an error
+class TryAgain(Exception):
     """The arguments make no sense here; other arguments could. The text says which."""
 
 
@@ -37,8 +37,10 @@ class Scope:
     """Stream time; None for all of it."""
 
 
-class _Args(BaseModel, frozen=True, extra="forbid"):
+class _Args(BaseModel):
     """Arguments of a tool."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OverviewArgs(_Args):
@@ -173,7 +175,9 @@ class Toolbox:
 
     def _stream(self, name: str) -> str:
         if name not in self.streams():
-            raise TryAgain(f"there is no stream {name!r} in scope; the streams are {', '.join(self.streams())}")
+            raise TryAgain(
+                f"there is no stream {name!r} in scope; the streams are {', '.join(self.streams())}"
+            )
         return name
 
     def _span(self, from_s: float | None, to_s: float | None) -> Span | None:

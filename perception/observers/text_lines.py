@@ -172,7 +172,8 @@ class Lines:
 
     def _goes_on(self, line: Seen, reading: Reading, time_s: float) -> bool:
         """Whether ``reading`` is ``line`` grown, corrected while typed, or read a little differently."""
-        new, old = _folded(reading.text), _folded(line.text)
+        # By letters alone, as the marks before a line and the cursor behind it are read unsteadily.
+        new, old = _letters(reading.text), _letters(line.text)
         grown = len(new) > len(old) and _begins_alike(new, old) and _same_start(line.box, reading.box)
         typing = line.growths > 0 and time_s - line.typed_to_s <= _TYPING_PAUSE_S
         if grown:
@@ -223,6 +224,10 @@ class Lines:
 
 def _folded(text: str) -> str:
     return "".join(text.casefold().split()).translate(_FOLDED)
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in _folded(text) if character.isalnum())
 
 
 def _same(one: str, other: str) -> bool:
