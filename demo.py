@@ -21,7 +21,7 @@ QUESTIONS: tuple[str, ...] = (
     "When is the second cut?",
     "What does the QR code say?",
     "When is it darkest?",
-    "What does the narrator say about the stock?",
+    "What does the narrator say about the parcel?",
     "When does a dog appear?",
 )
 """Asked of the rendered video: text, order, counts, movement, light, speech, and one without an answer."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..memory.values import Finding, Moment, Span
-from .lexicon import words_of
+from .lexicon import stem, words_of
 from .matching import TextFit, fit_lines, fits_verbatim, terms_of
 from .reading import Reading
 
@@ -229,10 +229,13 @@ def _fit_moment(reading: Reading, moment: Moment, fit: TextFit, lines: Sequence[
     if quoting and not span.overlaps(quoting[0].span):
         span = quoting[0].span
     # What has just appeared answers better than what has stood there for long.
-    first_s = findings[0].detail.get("first_s", findings[0].span.start_s)
-    fresh = isinstance(first_s, int | float) and first_s >= moment.span.start_s - 0.5
-    score = fit.coverage * (0.7 + 0.3 * fit.focus) * (1.0 if fresh else 0.88)
+    newest_s = max(float(line.detail.get("first_s", line.span.start_s)) for line in findings)
+    score = fit.coverage * (0.7 + 0.3 * fit.focus) * (1.0 if newest_s >= moment.span.start_s - 0.5 else 0.88)
     score *= 0.92 + 0.02 * min(4, len(fit.lines))
+    if reading.asks != "when":
+        # An answer says something that the question does not.
+        told = max(len(_news(reading, line)) for line in findings)
+        score *= 0.9 + 0.1 * min(1.0, told / 4)
     if reading.quoted:
         score = 0.4 + 0.6 * score if verbatim else 0.4 * score
     return Candidate(
@@ -246,6 +249,12 @@ def _fit_moment(reading: Reading, moment: Moment, fit: TextFit, lines: Sequence[
         fit.coverage,
         verbatim,
     )
+
+
+def _news(reading: Reading, line: Finding) -> set[str]:
+    """The words of a line that are not the question's own."""
+    asked = {stem(word) for word in reading.words}
+    return {word for word in words_of(line.text) if len(word) > 2 and stem(word) not in asked}
 
 
 def _place_in_stream(reading: Reading, span: Span, end_s: float) -> float:

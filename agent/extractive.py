@@ -24,6 +24,8 @@ ANSWERS_FROM = 0.5
 MAX_CITED = 8
 LOOKS_WANTED = 2
 NOW_MOMENTS = 2
+READABLE = frozenset({"typed", "qr", "barcode", "subtitle"})
+"""Kinds whose findings hold the very words: what they say needs no recognising."""
 LOOK_FROM = 0.2
 """A moment must hold this part of the question's words for its pixels to be looked at again."""
 READ_FULLY = 12
@@ -182,7 +184,7 @@ def _kinds(reading: Reading) -> tuple[str, ...]:
     if reading.people and not reading.existence and reading.asks in ("when", "who", "how_many", "how_long"):
         return ("visit",)
     # Whatever it is that appears: things that came into the picture are the nearest there is.
-    return ("visit", "enters") if reading.existence and reading.unknown and reading.asks != "what" else ()
+    return ("enters",) if reading.existence and reading.unknown and reading.asks != "what" else ()
 
 
 def _query(reading: Reading, options: Sequence[str]) -> str:
@@ -213,6 +215,8 @@ def _with_words(kinded: Sequence[Candidate], worded: Sequence[Candidate]) -> lis
 
 def _known(reading: Reading, best: Candidate) -> float:
     """How sufficient a finding is: less so for each word of the question that no observer could see."""
+    if best.findings and best.findings[0].kind in READABLE:
+        return best.score
     unseen = min(2, len(reading.unknown))
     if reading.asks in ("who", "why") or (reading.asks in ("what", "where") and reading.unknown):
         return min(0.45, best.score)

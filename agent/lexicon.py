@@ -53,6 +53,7 @@ KIND_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\bflash(es|ed|ing)?\b", ("flash",)),
     (r"\b(typ(e|es|ed|ing))\b", ("typed",)),
     (r"\bfaces?\b", ("face",)),
+    (r"\b(narrat\w+|subtitles?|spoken|speaks?|voice|hear(s|d)?)\b|\bis said\b", ("subtitle",)),
     (r"\bqr[- ]?codes?\b", ("qr",)),
     (r"\bbar[- ]?codes?\b", ("barcode",)),
     (r"\b(mov(e|es|ed|ing|ement)|motion)\b", ("moves", "moving")),

@@ -128,7 +128,7 @@ def fit_lines(terms: Sequence[Term], lines: Sequence[Finding]) -> TextFit:
     kept = [item for item in scored if item[0] >= 0.3 * top][:6]
     # The stretch in which the best lines are there together; else that of the best line alone.
     span = kept[0][3].span
-    for _, _, _, line in kept[1:]:
+    for _, _, _, line in (item for item in kept[1:] if item[0] >= 0.6 * top):
         common = span.clipped_to(line.span)
         if common is not None and common.duration_s >= 0.5:
             span = common

@@ -56,6 +56,9 @@ class Snapshot:
         self._encoder = encoder
         self.as_of_s = as_of_s
         """Unix seconds; nothing written later is seen. None: all that was there."""
+        # What was pinned never changes, and a question asks for both more than once.
+        self._covers: dict[tuple[str, Span | None], list[Moment]] = {}
+        self._gaps: dict[str, list[Gap]] = {}
 
     def streams(self) -> list[Stream]:
         """Every stream, by name; as of a time, those of which something had been written by then."""
@@ -159,8 +162,10 @@ class Snapshot:
 
     def gaps(self, stream: str, span: Span | None = None) -> list[Gap]:
         """The gaps of a stream that overlap ``span``, in time order."""
-        rows = select(self._tables.gaps, where=all_of(self._of_streams([stream]), self._written()))
-        return [gap for gap in schema.gaps_from(rows) if span is None or gap.span.overlaps(span)]
+        if stream not in self._gaps:
+            rows = select(self._tables.gaps, where=all_of(self._of_streams([stream]), self._written()))
+            self._gaps[stream] = schema.gaps_from(rows)
+        return [gap for gap in self._gaps[stream] if span is None or gap.span.overlaps(span)]
 
     def cover(self, stream: str, span: Span | None = None) -> list[Moment]:
         """The fewest memories that tell all of ``span`` without telling anything twice, in time order.
@@ -168,6 +173,8 @@ class Snapshot:
         Days that lie wholly inside, then hours outside those days, then events, and moments for what
         is left at the edges and at the end that is still open. A few dozen, however long the span.
         """
+        if (stream, span) in self._covers:
+            return self._covers[stream, span]
         whole = span if span is not None else Span(-math.inf, math.inf)
         rows: list[schema.Row] = []
         open_spans = [whole]
@@ -185,7 +192,7 @@ class Snapshot:
             open_spans = _without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
             if not open_spans:
                 break
-        return schema.moments_from(rows)
+        return self._covers.setdefault((stream, span), schema.moments_from(rows))
 
     def coverage(self, stream: str, span: Span | None = None) -> Coverage:
         """What of ``span`` was seen; of all that is remembered of the stream where it is None.
@@ -205,23 +212,13 @@ class Snapshot:
             span=span,
             watched_s=_union_s(memory.span.clipped_to(span) for memory in memories),
             gaps=tuple(gaps),
-            counts=self._counts(stream, span),
         )
 
     def counts(self, stream: str) -> FrameCounts:
         """What became of every frame of a stream, those lost in its gaps included."""
-        return self._counts(stream, None)
-
-    def _counts(self, stream: str, span: Span | None) -> FrameCounts:
-        where = all_of(
-            self._of_streams([stream]),
-            "base AND rung = 'moment'",
-            f"start_s >= {span.start_s!r} AND start_s < {span.end_s!r}" if span is not None else None,
-            self._written(),
-        )
+        where = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
         kept = tables.select_arrow(self._tables.observations, where=where, columns=_COUNTED)
-        gaps = (gap for gap in self.gaps(stream) if span is None or span.contains(gap.span.start_s))
-        return total_counts([schema.summed_counts(kept), *(gap.counts for gap in gaps)])
+        return total_counts([schema.summed_counts(kept), *(gap.counts for gap in self.gaps(stream))])
 
     def _scores(self, text: str, where: str | None, limit: int) -> dict[str, float]:
         """The ids of the ``limit`` best moments, best first, found by words and, if it can be, by meaning."""

@@ -242,7 +242,6 @@ class Coverage:
     span: Span
     watched_s: float
     gaps: tuple[Gap, ...]
-    counts: FrameCounts
 
     @property
     def fraction(self) -> float:

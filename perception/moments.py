@@ -48,6 +48,11 @@ class MomentCutter:
         """Where the moment that is being filled begins."""
         return self._start_s
 
+    @property
+    def open_from_s(self) -> float | None:
+        """From where on nothing is final yet; None where no moment is open."""
+        return self._start_s if self._held is None else self._held.start_s
+
     def begin(self, time_s: float) -> None:
         """A moment begins here, whatever the next frame's time."""
         self._start_s = time_s
@@ -61,6 +66,11 @@ class MomentCutter:
             # What follows is long enough to stand alone, so the held moment keeps its end.
             final.append(self._held)
             self._held = None
+        last_s = self._start_s if self._last is None else self._last[0]
+        if time_s - self._start_s > self._max_s and time_s - last_s <= self._max_s:
+            final += self._hold(self._start_s + self._max_s)
+            # What it looked like before belongs to a moment that may become final.
+            self._last = None
         active = self._active(thumb)
         self._last = (time_s, thumb)
         length_s = time_s - self._start_s
@@ -83,12 +93,11 @@ class MomentCutter:
 
     def cut(self, time_s: float) -> list[Span]:
         """The shot, epoch or stream ends at ``time_s``; return every moment still open."""
-        final: list[Span] = []
-        start_s, held = self._start_s, self._held
+        start_s, held, open_from_s = self._start_s, self._held, self.open_from_s
         self._start_s, self._held, self._last = None, None, None
         self._state, self._candidate_s = None, None
-        if start_s is None or time_s <= (held.start_s if held else start_s):
-            return final
+        if start_s is None or open_from_s is None or time_s <= open_from_s:
+            return []
         if held is None:
             return [Span(start_s, time_s)]
         tail_s = time_s - start_s

@@ -43,6 +43,8 @@ from .source import Dropped, Outage, Source
 WRITTEN_BY = "observers/1"
 WARM_UP_S = 10.0
 """How much before the point of resuming is shown to the stages again, so that they know the scene."""
+_SAME_S = 1e-6
+"""Times nearer than this are the same: a frame's time may have been rounded on its way."""
 FLUSH_S = 1.5
 FLUSH_MOMENTS = 64
 """A batch is committed when either is reached: row by row would bury the store in versions."""
@@ -151,7 +153,8 @@ class StreamWorker:
                     self._take(event)
                 elif isinstance(event, Outage):
                     self._break(event)
-                else:
+                elif event.time_s >= self._from_s - _SAME_S:
+                    # Those lost earlier were counted by the run that saw them.
                     self._lost.append(event)
                 self._flush_if_due(started)
                 if self._stopped and not self._live:
@@ -209,14 +212,12 @@ class StreamWorker:
             self._pass_on(held, change)
 
     def _pass_on(self, frame: Frame, change: Change | None) -> None:
-        warm = frame.time_s < self._from_s - 1e-6
+        warm = frame.time_s < self._from_s - _SAME_S
         if change is not None:
             for observer in self._observers:
                 observer.cut()
             if not warm:
-                self._changes.append(change)
-                self._finish(self._cutter.cut(frame.time_s))
-                self._shot += 1
+                self._change_shot(change)
         if not warm:
             self._passed.append((frame.time_s, frame.sampled))
         if not frame.sampled:
@@ -227,6 +228,19 @@ class StreamWorker:
             self._finish(self._cutter.push(frame.time_s, frame.thumb))
             since_s = self._cutter.current_from_s
             self._chooser.push(frame, frame.time_s if since_s is None else since_s)
+
+    def _change_shot(self, change: Change) -> None:
+        """A new shot began at ``change.end_s``, which for a dissolve is about half a second ago."""
+        open_from_s = self._cutter.open_from_s
+        if open_from_s is not None and change.end_s < open_from_s - _SAME_S:
+            return  # told so late (at a frame a second) that a final moment spans it, or by an earlier run
+        self._changes.append(change)
+        self._finish(self._cutter.cut(change.end_s))
+        self._cutter.begin(change.end_s)
+        # Pictures of the new shot were chosen as if they belonged to the old one. A run that is
+        # resumed where the shot begins would choose others, so both choose from here on.
+        self._chooser.clear()
+        self._shot += 1
 
     def _start_epoch(self, frame: Frame) -> None:
         """The first frame of a live epoch. Before the first of this run, nobody was watching or nothing came."""
@@ -248,6 +262,7 @@ class StreamWorker:
             self._moments += self._ladder.break_()
             self._epoch, self._shot = frame.epoch, 0
         self._first = False
+        self._cutter.begin(frame.time_s)
 
     def note_outage(self, outage: Outage) -> None:
         """Write down an outage that still goes on, so that whoever asks meanwhile is told of it."""
@@ -268,23 +283,41 @@ class StreamWorker:
         self._moments += self._ladder.break_()
 
     def _break(self, outage: Outage) -> None:
-        self._close_epoch(outage.start_s)
-        if outage.end_s > self._from_s:
+        if self._live:
+            self._close_epoch(outage.start_s)
             self._put_gap(outage)
-        # A break in a file stays in its epoch; after a live one the source numbers the frames anew.
-        self._epoch = outage.epoch + 1 if self._live else outage.epoch
-        self._shot = 0 if self._live else self._shot + 1
+            # The source numbers the frames after it anew.
+            self._epoch, self._shot = outage.epoch + 1, 0
+            return
+        if outage.end_s <= self._from_s + _SAME_S:
+            # Remembered by an earlier run: the stages are only shown it.
+            self._held = None
+            self._shots.reset()
+            for observer in self._observers:
+                observer.cut()
+            if outage.end_s >= self._from_s - _SAME_S:
+                self._shot += 1
+            return
+        self._close_epoch(outage.start_s)
+        self._put_gap(outage)
+        self._cutter.begin(outage.end_s)
+        self._shot += 1
 
     def _end(self) -> None:
         """The source ended or was stopped."""
+        if self._stopped and not self._live:
+            # The frame at hand is left to the next run, which begins with it.
+            if self._held is not None:
+                self._finish(self._cutter.cut(self._held.time_s))
+            return
         if self._held is not None:
             self._close_epoch(self._held.time_s + self._interval_s)
         lost = self._counts_until(float("inf"), 0)
         if lost.captured:
             # Frames after the last moment: there is nothing to count them in but a gap.
+            end_s = self._end_s + lost.captured * self._interval_s
             self._put_gap(
-                Outage(self._end_s, self._end_s, self._epoch, "damaged", "frames that could not be decoded"),
-                lost,
+                Outage(self._end_s, end_s, self._epoch, "damaged", "frames that could not be decoded"), lost
             )
 
     def _finish(self, spans: Sequence[Span]) -> None:
@@ -319,13 +352,10 @@ class StreamWorker:
             self._written += 1
 
     def _shot_findings(self, span: Span) -> list[Finding]:
-        """The cuts, dissolves and fades whose middle lies in the span; earlier ones are forgotten."""
+        """The cuts, dissolves and fades by which a shot began in the span."""
         inside = []
-        for change in list(self._changes):
-            middle_s = (change.start_s + change.end_s) / 2
-            if middle_s >= span.end_s:
-                continue
-            self._changes.remove(change)
+        while self._changes and self._changes[0].end_s < span.end_s:
+            change = self._changes.popleft()
             text = {"cut": "a cut to another shot", "dissolve": "one picture dissolves into another"}
             inside.append(
                 Finding(
