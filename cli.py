@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import RecollectError
 from .times import parse_as_of, parse_time_s
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = "recollect.lance"
 DEFAULT_FPS = 4.0
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        # What is left in the buffer is written here, where a reader that has gone can be told from a failure.
+        sys.stdout.flush()
+        return code
     except RecollectError as error:
         print(f"recollect: {error}", file=sys.stderr)
         return 2
@@ -38,9 +43,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("recollect: stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell.
-        sys.stderr.close()
+        # Whoever read our output has gone. Python writes what is left once more when it ends: let it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"recollect: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, and where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"recollect: {message}. See: {self.prog} --help\n")
 
 
 def _time(text: str) -> float:
@@ -67,15 +82,39 @@ def _fps(text: str) -> float:
     return fps
 
 
+def _limit(text: str) -> int:
+    try:
+        limit = int(text)
+    except ValueError:
+        limit = 0
+    if not 1 <= limit <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 1 and 100,000")
+    return limit
+
+
+def _picture(text: str) -> Path:
+    """Where a picture can be put. Looked at before the question is: its answer must not be lost to a typo."""
+    path = Path(text)
+    if path.suffix.lower() not in PICTURE_ENDINGS:
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {', '.join(PICTURE_ENDINGS)}")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written there")
+    return path
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="recollect",
         description="Watch video, remember it, and answer questions about it with evidence.",
         epilog="Start with: recollect demo",
     )
     parser.add_argument("--version", action="version", version="recollect 0.1.0")
     # Accepted before and after the sub-command; the later one wins.
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument(
         "--memory",
         metavar="DIR",
@@ -110,14 +149,12 @@ def _parser() -> argparse.ArgumentParser:
         "--as-of", type=_as_of, metavar="TIME", help="use only what had been written by then (ISO 8601)"
     )
     ask.add_argument("--json", action="store_true", help="print one JSON object")
-    ask.add_argument("--show", metavar="PNG", help="draw the evidence into this picture")
+    ask.add_argument("--show", type=_picture, metavar="PNG", help="draw the evidence into this picture")
 
     search = command("search", _search, "Find moments by words.")
     search.add_argument("words")
     _scope(search)
-    search.add_argument(
-        "--limit", type=int, default=10, choices=range(1, 101), metavar="N", help="how many (default: 10)"
-    )
+    search.add_argument("--limit", type=_limit, default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--json", action="store_true", help="print one JSON object")
 
     timeline = command("timeline", _timeline, "Print what is remembered, in time order.")
@@ -129,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how coarse (default: moment)",
     )
     timeline.add_argument(
-        "--limit", type=int, default=1000, metavar="N", help="at most so many (default: 1000)"
+        "--limit", type=_limit, default=1000, metavar="N", help="at most so many (default: 1000)"
     )
     timeline.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -244,7 +281,13 @@ def watch_with_progress(
                 f"{shown}: {state}{f' ({detail})' if detail else ''}", highlight=False, markup=False
             )
 
+    asked_to_stop: list[int] = []
+
     def interrupted(number: int, frame: object) -> None:
+        if asked_to_stop:
+            # Stopping cleanly takes too long for whoever asks again; what was committed is safe anyway.
+            raise KeyboardInterrupt
+        asked_to_stop.append(number)
         memory.stop()
 
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -298,7 +341,7 @@ def _ask(arguments: argparse.Namespace) -> int:
             as_of=arguments.as_of,
         )
         if arguments.show:
-            _show(memory, arguments.question, answer, Path(arguments.show))
+            _show(memory, arguments.question, answer, arguments.show)
     if arguments.json:
         _print_json(answer.model_dump())
     else:
@@ -312,7 +355,9 @@ def _show(memory: Recollect, question: str, answer: Answer, path: Path) -> None:
     try:
         write_contact_sheet(path, [(question, answer)], memory.frames)
     except (OSError, ValueError) as error:
-        raise RecollectError(f"the evidence could not be drawn into {str(path)!r}: {error}.") from error
+        raise RecollectError(
+            f"the evidence could not be drawn into {str(path)!r}: {_one_line(error)}."
+        ) from error
 
 
 def print_answer(answer: Answer) -> None:
@@ -323,15 +368,22 @@ def print_answer(answer: Answer) -> None:
         print(f"({answer.choice}) {answer.text}")
     else:
         print(answer.text)
-    told = f"abstained: {answer.why}" if answer.abstained else f"confidence {answer.confidence:.2f}"
+    told = (
+        f"abstained: {(answer.why or 'unclear').replace('_', ' ')}"
+        if answer.abstained
+        else f"confidence {answer.confidence:.2f}"
+    )
+    rounds = f"{answer.usage.rounds} round{'' if answer.usage.rounds == 1 else 's'}"
     print(
-        f"  [{told}; {answer.stop_reason} after {answer.usage.rounds} round{'' if answer.usage.rounds == 1 else 's'},"
-        f" {answer.usage.seconds:.2f} s; trace {answer.trace_id[:8]}]"
+        f"  [{told}; stopped: {answer.stop_reason.replace('_', ' ')}; {rounds}, {answer.usage.seconds:.2f} s;"
+        f" trace {answer.trace_id}]"
     )
     for evidence in answer.evidence[:5]:
+        span = evidence.span
+        times = clock(span.start_s) if span.duration_s < 0.3 else f"{clock(span.start_s)}–{clock(span.end_s)}"
         print(
-            f"  {clock(evidence.start_s)}–{clock(evidence.end_s)}  {evidence.stream}  "
-            f"{_shortened(evidence.text)}  ({len(evidence.frame_ids)} pictures)"
+            f"  {times}  {evidence.stream}  "
+            f"{_shortened(evidence.text)}  ({len(evidence.frame_ids)} picture{'' if len(evidence.frame_ids) == 1 else 's'})"
         )
     for coverage in answer.coverage:
         for gap in coverage.gaps[:3]:

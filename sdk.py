@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .errors import UnknownStream
+from .errors import BadQuestion, UnknownStream
 from .memory.values import Coverage, FrameCounts, Gap, KeyFrame, Moment, Observation, Rung, Span, Stream
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Recollect:
         self._reader: MemoryStore | None = None
         self._threads: Any = None
         self._workers: list[StreamWorker] = []
+        self._stops = 0
 
     def __enter__(self) -> Self:
         return self
@@ -153,29 +154,40 @@ class Recollect:
             SourceError: The source is not there or is no video.
             MemoryStoreError: The memory is in use, full, or newer than this Recollect.
         """
+        stops_before = self._stops
+        mine: list[StreamWorker] = []
+
         from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
 
         def started(worker: StreamWorker) -> None:
+            mine.append(worker)
             self._workers.append(worker)
+            if self._stops != stops_before:
+                # Told to stop while the source was still being opened.
+                worker.stop()
 
-        return watch(
-            self.path,
-            str(source),
-            stream=stream,
-            fps=fps,
-            ocr=ocr,
-            encoder=self._encoder,
-            on_progress=on_progress,
-            on_state=on_state,
-            on_start=started,
-            max_outage_s=max_outage_s,
-        )
+        try:
+            return watch(
+                self.path,
+                str(source),
+                stream=stream,
+                fps=fps,
+                ocr=ocr,
+                encoder=self._encoder,
+                on_progress=on_progress,
+                on_state=on_state,
+                on_start=started,
+                max_outage_s=max_outage_s,
+            )
+        finally:
+            for worker in mine:
+                self._workers.remove(worker)
 
     def stop(self) -> None:
         """Stop whatever this object is watching, from any thread; all that was seen is kept."""
-        for worker in self._workers:
+        self._stops += 1
+        for worker in tuple(self._workers):
             worker.stop()
-        self._workers.clear()
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -262,7 +274,9 @@ class Recollect:
             budget=self._budget or Budget(),
             trace_id=trace_id,
             started_s=started_s,
-            as_of=datetime.fromtimestamp(as_of_s or time.time(), UTC).isoformat(timespec="milliseconds"),
+            as_of=datetime.fromtimestamp(time.time() if as_of_s is None else as_of_s, UTC).isoformat(
+                timespec="milliseconds"
+            ),
         )
         agent = build_agent(self._checkpointer())
         updates = agent.stream(
@@ -299,14 +313,23 @@ class Recollect:
         """Find moments by words, best first, without reasoning about them.
 
         Raises:
+            BadQuestion: There are no words, or too many, or the times make no sense.
             UnknownStream: A stream of that name is not in the memory.
+            MemoryStoreError: There is no memory at the path, or it cannot be read.
         """
+        from .agent.answer import MAX_QUESTION_CHARS  # noqa: PLC0415
+
+        if not words.strip():
+            raise BadQuestion("there are no words to search for")
+        if len(words) > MAX_QUESTION_CHARS:
+            raise BadQuestion(
+                f"it has {len(words):,} characters, and a search may have {MAX_QUESTION_CHARS:,}"
+            )
         names = (stream,) if isinstance(stream, str) else tuple(stream or ())
+        span = _span(from_s, to_s)
         snapshot = self._open_reader().snapshot()
         self._check_names(snapshot, names)
-        return snapshot.search(
-            words, streams=names or None, span=_span(from_s, to_s), rungs=("moment",), limit=limit
-        )
+        return snapshot.search(words, streams=names or None, span=span, rungs=("moment",), limit=limit)
 
     def timeline(
         self,
@@ -317,17 +340,20 @@ class Recollect:
         to_s: float | None = None,
         limit: int = 1000,
     ) -> list[Moment]:
-        """The memories of a stream, or of all, in time order, on one rung.
+        """The memories of a stream, or of all one stream after the other, in time order, on one rung.
 
         Raises:
+            BadQuestion: The times make no sense.
             UnknownStream: A stream of that name is not in the memory.
+            MemoryStoreError: There is no memory at the path, or it cannot be read.
         """
+        span = _span(from_s, to_s)
         snapshot = self._open_reader().snapshot()
         self._check_names(snapshot, (stream,) if stream else ())
         names = [stream] if stream else sorted(known.name for known in snapshot.streams())
         moments: list[Moment] = []
         for name in names:
-            moments += snapshot.timeline(name, _span(from_s, to_s), rung=rung, limit=limit - len(moments))
+            moments += snapshot.timeline(name, span, rung=rung, limit=limit - len(moments))
             if len(moments) >= limit:
                 break
         return moments
@@ -364,8 +390,12 @@ class Recollect:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            self.stop()
-            await asyncio.wait([task])
+            while not task.done():
+                # Again and again: the thread may not have come as far as to have something to stop.
+                self.stop()
+                await asyncio.wait([task], timeout=0.1)
+            if not task.cancelled():
+                task.exception()  # asked for, so that asyncio does not complain that nobody did
             raise
 
     async def aask(self, question: str, **options: Any) -> Answer:
@@ -417,6 +447,9 @@ class Recollect:
 
 
 def _span(from_s: float | None, to_s: float | None) -> Span | None:
+    from .agent.answer import check_times  # noqa: PLC0415 - loads pydantic
+
+    check_times(from_s, to_s)
     if from_s is None and to_s is None:
         return None
     return Span(from_s or 0.0, float("inf") if to_s is None else to_s)

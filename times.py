@@ -9,10 +9,13 @@ Stream times are seconds; points in time are Unix seconds.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{2}(?:\.\d+)?)")
-_UNITS = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)s?)?", re.I)
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d(?:\.\d+)?)|(\d{1,6}):([0-5]?\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
+_NUMBER = r"(\d{1,12}(?:\.\d+)?)"
+_UNITS = re.compile(
+    rf"(?:{_NUMBER}\s*h)?\s*(?:{_NUMBER}\s*m(?:in)?)?\s*(?:{_NUMBER}\s*s?)?", re.IGNORECASE | re.ASCII
+)
 
 
 def parse_time_s(text: str) -> float:
@@ -23,8 +26,8 @@ def parse_time_s(text: str) -> float:
     """
     text = text.strip()
     if match := _CLOCK.fullmatch(text):
-        hours, minutes, seconds = match.groups()
-        return float(hours or 0) * 3600 + float(minutes) * 60 + float(seconds)
+        hours, minutes, seconds = match.groups()[2:] if match[3] else (0, *match.groups()[:2])
+        return float(hours) * 3600 + float(minutes) * 60 + float(seconds)
     if text and (match := _UNITS.fullmatch(text)):
         hours, minutes, seconds = match.groups()
         return float(hours or 0) * 3600 + float(minutes or 0) * 60 + float(seconds or 0)
@@ -38,12 +41,15 @@ def parse_as_of(text: str) -> float:
         ValueError: It is neither.
     """
     try:
-        return float(text)
+        as_of_s = float(text)
     except ValueError:
-        pass
+        as_of_s = None
     try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError:
+        if as_of_s is None:
+            return datetime.fromisoformat(text).astimezone().timestamp()
+        # Neither nan nor the year 30,000 is a time.
+        return datetime.fromtimestamp(as_of_s, UTC).timestamp()
+    except (ValueError, OverflowError, OSError):
         raise ValueError(
             f"{text!r} is not a time; write it as 2026-11-22T10:00:00Z or in Unix seconds"
         ) from None

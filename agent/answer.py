@@ -8,6 +8,8 @@ claim can be checked and the run replayed by its ``trace_id``.
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -77,9 +79,26 @@ class Question(BaseModel, frozen=True, extra="forbid"):
             raise BadQuestion(f"it has {len(options)} option(s); give none, or from 2 to {MAX_OPTIONS}")
         if any(not option.strip() or len(option) > MAX_QUESTION_CHARS for option in options):
             raise BadQuestion(f"an option is empty or longer than {MAX_QUESTION_CHARS:,} characters")
-        if from_s is not None and to_s is not None and from_s >= to_s:
-            raise BadQuestion(f"the time asked about ends ({to_s:g} s) before it starts ({from_s:g} s)")
+        check_times(from_s, to_s)
+        if as_of_s is not None:
+            try:
+                datetime.fromtimestamp(as_of_s, UTC)
+            except (ValueError, OverflowError, OSError):
+                raise BadQuestion(f"{as_of_s:g} is no time that something could be seen as of") from None
         return cls(text=text, options=options, streams=streams, from_s=from_s, to_s=to_s, as_of_s=as_of_s)
+
+
+def check_times(from_s: float | None, to_s: float | None) -> None:
+    """See that a stretch of stream time can be asked about.
+
+    Raises:
+        BadQuestion: It is no time, or ends before it starts.
+    """
+    for time_s in (from_s, to_s):
+        if time_s is not None and not 0 <= time_s < math.inf:
+            raise BadQuestion(f"{time_s:g} s is no stream time")
+    if from_s is not None and to_s is not None and from_s >= to_s:
+        raise BadQuestion(f"the time asked about ends ({to_s:g} s) before it starts ({from_s:g} s)")
 
 
 class Evidence(BaseModel, frozen=True):

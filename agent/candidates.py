@@ -18,7 +18,7 @@ RELIABILITY = {
     "cut": 0.9, "dissolve": 0.8, "fade": 0.8, "brightness": 0.85, "flash": 0.8, "qr": 0.95, "barcode": 0.95,
     "camera_zoom_in": 0.75, "camera_zoom_out": 0.75, "camera_pan": 0.7, "camera_shake": 0.65, "typed": 0.85,
     "visit": 0.75, "enters": 0.75, "leaves": 0.75, "removed": 0.75, "placed": 0.75, "empty": 0.8, "moves": 0.65,
-    "moving": 0.7, "face": 0.7, "blurred": 0.6, "stays": 0.65,
+    "moving": 0.7, "face": 0.7, "blurred": 0.6, "stays": 0.65, "subtitle": 0.9, "line": 0.8,
 }  # fmt: skip
 """How far a finding of a kind can be trusted, measured on real clips; anything else counts 0.6."""
 
@@ -276,5 +276,5 @@ def _constraints(reading: Reading, finding: Finding) -> float:
         factor *= 1.0 if any(side in facts for side in sides) else 0.6
     if reading.people and finding.kind in ("visit", "enters", "leaves", "moves", "stays"):
         # People are taller than wide; the observers say no more than that.
-        factor *= 1.0 if finding.detail.get("shape") == "tall" else 0.75
+        factor *= 1.0 if finding.detail.get("shape") == "tall" else 0.85
     return factor

@@ -14,7 +14,7 @@ from ..memory.values import Finding, Moment, Span
 from . import wording
 from .answer import Question, WhyAbstained
 from .candidates import Candidate, by_kinds, by_shots, by_words, distinct
-from .lexicon import RELATED_TEXT, STOP_WORDS, stem
+from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS, stem
 from .matching import choose_option
 from .reading import Reading, read_question
 from .reasoner import Cited, Draft, Judgement, Plan
@@ -49,7 +49,7 @@ class ExtractiveReasoner:
         return Plan(
             queries=(query,) if query else (),
             kinds=() if shots else kinds,
-            everything=shots or not (kinds or query),
+            everything=shots or not (kinds or query) or reading.span is not None or reading.last_s is not None,
             newest_first=reading.pick in ("last", "newest") or reading.at_end,
             each=max(8, min(50, 3 * reading.nth + 4)),
             tallies=bool(kinds) and (counting or reading.pick in ("last", "nth")),
@@ -85,7 +85,9 @@ class ExtractiveReasoner:
             cited=tuple(_cite(candidate) for candidate in ranked[:MAX_CITED]),
             look_at=look_at,
             queries=wider,
-            wider=reading.wants_text and sufficiency < ANSWERS_FROM and bool(ranked),
+            wider=(reading.wants_text or reading.relation is not None)
+            and sufficiency < ANSWERS_FROM
+            and bool(ranked),
             missing=missing,
         )
 
@@ -127,6 +129,10 @@ class ExtractiveReasoner:
         leaves = [moment for moment in moments if moment.rung == "moment"]
         window = Span(plan.from_s or 0.0, float("inf") if plan.to_s is None else plan.to_s)
         leaves = [moment for moment in leaves if moment.span.overlaps(window)]
+        if reading.relation and (reading.asks == "describe" or not reading.wants_text):
+            beside = self._beside(reading, plan, leaves, ends)
+            if beside is not None:
+                return beside
         if reading.asks == "describe" or not (reading.words or plan.kinds or reading.quoted):
             return _described(reading, leaves, overview, window)
         worded = by_words(reading, leaves, ends)
@@ -138,16 +144,39 @@ class ExtractiveReasoner:
             if counted:
                 return counted, _known(reading, counted[0])
         kinded = by_kinds(reading, plan.kinds, leaves, ends) if plan.kinds else []
-        kinded = _with_words(kinded, worded)
+        kinded = _with_words(reading, kinded, worded)
         text_score = _text_sufficiency(reading, worded[0]) if worded else 0.0
         kind_score = _known(reading, kinded[0]) if kinded else 0.0
-        if reading.existence and plan.kinds:
+        if _only_appears(reading):
             kind_score = min(kind_score, 0.3)
             if worded and text_score >= 0.3:
                 return distinct([*worded, *kinded]), text_score
+        if not (worded or kinded) and (reading.span or reading.last_s is not None):
+            # Nothing fits the words, but the time is named: what was seen then is the answer there is.
+            return _described(reading, leaves, overview, window)
         if kinded and (not worded or kind_score >= text_score or not reading.wants_text):
             return distinct([*kinded, *worded]), kind_score
         return distinct([*worded, *kinded]), text_score
+
+    def _beside(
+        self, reading: Reading, plan: Plan, leaves: Sequence[Moment], ends: dict[str, float]
+    ) -> tuple[list[Candidate], float] | None:
+        """What came just after, or before, the thing the question names; None where it names nothing found."""
+        anchored = replace(reading, words=reading.anchor, pick="all")
+        anchors = by_kinds(anchored, plan.kinds, leaves, ends) or by_words(anchored, leaves, ends)
+        if not anchors or anchors[0].score < ANSWERS_FROM:
+            return None
+        anchor = anchors[0]
+        after = reading.relation == "after"
+        near = [
+            moment
+            for moment in leaves
+            if moment.stream == anchor.stream
+            and (moment.span.end_s > anchor.span.end_s if after else moment.span.start_s < anchor.span.start_s)
+        ]
+        near.sort(key=lambda moment: moment.span, reverse=not after)
+        candidates = [_captioned(moment) for moment in near[:NOW_MOMENTS]]
+        return ([*candidates, anchor], 0.7) if len(near) > 1 else ([*candidates, anchor], 0.3)
 
     def _choose(
         self,
@@ -183,8 +212,16 @@ def _kinds(reading: Reading) -> tuple[str, ...]:
         return reading.kinds
     if reading.people and not reading.existence and reading.asks in ("when", "who", "how_many", "how_long"):
         return ("visit",)
+    if reading.wants_text and not reading.quoted and all(word in GENERIC_WORDS for word in reading.words):
+        # "What text is to be read?" asks for all of it.
+        return ("line", "subtitle")
     # Whatever it is that appears: things that came into the picture are the nearest there is.
-    return ("enters",) if reading.existence and reading.unknown and reading.asks != "what" else ()
+    return ("enters",) if _only_appears(reading) else ()
+
+
+def _only_appears(reading: Reading) -> bool:
+    """Whether the question asks when something is there that no observer can name."""
+    return reading.existence and bool(reading.unknown) and reading.asks in ("when", "where", "yes_no")
 
 
 def _query(reading: Reading, options: Sequence[str]) -> str:
@@ -202,14 +239,19 @@ def _query(reading: Reading, options: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(words))
 
 
-def _with_words(kinded: Sequence[Candidate], worded: Sequence[Candidate]) -> list[Candidate]:
-    """Let what was read in the same stretch speak for a finding too."""
+def _with_words(
+    reading: Reading, kinded: Sequence[Candidate], worded: Sequence[Candidate]
+) -> list[Candidate]:
+    """Let what was read in the same stretch speak for a finding too; of one made of words, it decides."""
     result = []
     for candidate in kinded:
-        near = [
-            w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)
-        ]
-        result.append(replace(candidate, score=candidate.score * (0.9 + 0.1 * max(near, default=0.0))))
+        near = [w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)]
+        made_of_words = bool(candidate.findings) and candidate.findings[0].kind in READABLE
+        least = 0.5 if made_of_words and reading.unknown else 0.9
+        factor = least + (1.0 - least) * max(near, default=0.0)
+        result.append(replace(candidate, score=candidate.score * factor))
+    if reading.unknown and any(c.findings and c.findings[0].kind in READABLE for c in result):
+        result.sort(key=lambda candidate: -candidate.score)
     return result
 
 
@@ -218,7 +260,7 @@ def _known(reading: Reading, best: Candidate) -> float:
     if best.findings and best.findings[0].kind in READABLE:
         return best.score
     unseen = min(2, len(reading.unknown))
-    if reading.asks in ("who", "why") or (reading.asks in ("what", "where") and reading.unknown):
+    if reading.asks in ("who", "why") or (reading.asks == "what" and reading.unknown):
         return min(0.45, best.score)
     return best.score * 0.85**unseen
 
@@ -234,7 +276,8 @@ def _text_sufficiency(reading: Reading, best: Candidate) -> float:
 def _why(reading: Reading, plan: Plan, ranked: Sequence[Candidate]) -> WhyAbstained:
     if reading.quoted or (reading.wants_text and not reading.people):
         return "not_seen"
-    if plan.kinds and not ranked and not reading.unknown:
+    listed = any(finding.kind in plan.kinds for candidate in ranked for finding in candidate.findings)
+    if plan.kinds and not listed and not reading.unknown:
         return "not_seen"
     return "needs_model" if reading.unknown or reading.people or reading.asks in ("who", "why") else "unclear"
 
@@ -262,12 +305,15 @@ def _described(
     )
     if reading.pick in ("newest", "last"):
         tiles.sort(key=lambda tile: (-tile.span.end_s, tile.stream))
-    candidates = [
-        Candidate(tile.id, tile.stream, tile.span, 0.8, tile.caption, tuple(tile.findings[:4]))
-        for tile in tiles
-    ]
-    seen_by_eye = reading.asks in ("who", "where", "why") or bool(reading.unknown)
-    return candidates, 0.0 if not candidates else 0.4 if seen_by_eye else 0.8
+    candidates = [_captioned(tile) for tile in tiles]
+    if not candidates or reading.asks in ("who", "why"):
+        return candidates, 0.4 if candidates else 0.0
+    return candidates, ANSWERS_FROM if reading.unknown else 0.8
+
+
+def _captioned(moment: Moment) -> Candidate:
+    """A moment as its caption tells it."""
+    return Candidate(moment.id, moment.stream, moment.span, 0.8, moment.caption)
 
 
 def _counted(reading: Reading, kinds: Sequence[str], overview: Sequence[Moment]) -> list[Candidate]:

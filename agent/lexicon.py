@@ -11,6 +11,12 @@ import re
 from functools import cache, lru_cache
 from typing import Any
 
+
+def _words(text: str) -> frozenset[str]:
+    """The words of a block of text, as a set."""
+    return frozenset(text.split())
+
+
 KIND_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         r"\bhow long\b.*\bstays?\b|\bvisit(s|ed|or|ors|ing)?\b|\bstay(s|ed|ing)?\b|\bat the \w+ (long|short)est\b",
@@ -66,86 +72,32 @@ EXISTENCE = re.compile(
 )
 """Words that only say that a thing is there: what the thing is carries all the meaning."""
 
-PEOPLE = frozenset(
-    [
-        "person",
-        "people",
-        "man",
-        "men",
-        "woman",
-        "women",
-        "visitor",
-        "visitors",
-        "someone",
-        "somebody",
-        "anyone",
-        "anybody",
-        "customer",
-        "customers",
-        "pedestrian",
-        "pedestrians",
-        "worker",
-        "workers",
-        "child",
-        "children",
-        "boy",
-        "girl",
-        "guy",
-        "lady",
-        "figure",
-        "figures",
-        "he",
-        "she",
-        "they",
-        "who",
-    ]
+PEOPLE = _words(
+    """
+    person people man men woman women visitor visitors someone somebody anyone anybody customer
+    customers pedestrian pedestrians worker workers child children boy girl guy lady figure figures he
+    she they who
+    """
 )
 """Words for people. The embedded observers see tall moving shapes, and say no more than that."""
 
-THINGS = frozenset(
-    [
-        "thing",
-        "things",
-        "object",
-        "objects",
-        "something",
-        "anything",
-        "item",
-        "items",
-        "shape",
-        "shapes",
-        "it",
-        "one",
-        "ones",
-    ]
+THINGS = _words(
+    """
+    thing things object objects something anything item items shape shapes it one ones
+    """
 )
 
-COLOURS = frozenset(
-    [
-        "red",
-        "orange",
-        "yellow",
-        "green",
-        "blue",
-        "purple",
-        "pink",
-        "brown",
-        "black",
-        "white",
-        "grey",
-        "gray",
-        "teal",
-        "cyan",
-        "beige",
-        "golden",
-        "silver",
-        "dark",
-        "light",
-    ]
+COLOURS = _words(
+    """
+    red orange yellow green blue purple pink brown black white grey gray teal cyan beige golden silver
+    dark light
+    """
 )
 
-SIDES = frozenset(
-    ["left", "right", "top", "bottom", "middle", "centre", "center", "above", "below", "upper", "lower"]
+SIDES = _words(
+    """
+    left right top bottom middle centre center above below upper lower
+    """
 )
 
 TEXT_CUES = re.compile(
@@ -181,257 +133,30 @@ RELATED_TEXT: dict[str, tuple[str, ...]] = {
 }
 """Words that pictures show where a question uses the word on the left."""
 
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "am",
-        "do",
-        "does",
-        "did",
-        "done",
-        "doing",
-        "have",
-        "has",
-        "had",
-        "having",
-        "i",
-        "you",
-        "we",
-        "he",
-        "she",
-        "it",
-        "they",
-        "me",
-        "him",
-        "her",
-        "us",
-        "them",
-        "my",
-        "your",
-        "his",
-        "its",
-        "our",
-        "their",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "how",
-        "and",
-        "or",
-        "but",
-        "if",
-        "then",
-        "than",
-        "so",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "with",
-        "about",
-        "into",
-        "from",
-        "to",
-        "up",
-        "down",
-        "out",
-        "off",
-        "over",
-        "under",
-        "again",
-        "as",
-        "not",
-        "no",
-        "can",
-        "could",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "may",
-        "might",
-        "must",
-        "there",
-        "here",
-        "at",
-        "any",
-        "some",
-        "all",
-        "both",
-        "each",
-        "few",
-        "more",
-        "most",
-        "other",
-        "such",
-        "only",
-        "own",
-        "same",
-        "too",
-        "very",
-        "just",
-        "also",
-        "during",
-        "while",
-        "between",
-        "through",
-        "until",
-        "much",
-        "many",
-        "long",
-        "often",
-        "ever",
-        "once",
-        "one",
-        "ones",
-        "video",
-        "clip",
-        "recording",
-        "stream",
-        "footage",
-        "picture",
-        "frame",
-        "scene",
-        "moment",
-        "time",
-        "times",
-        "part",
-        "whole",
-        "entire",
-        "give",
-        "tell",
-        "show",
-        "shows",
-        "shown",
-        "see",
-        "seen",
-        "visible",
-        "appear",
-        "appears",
-        "happen",
-        "happens",
-        "happened",
-        "get",
-        "gets",
-        "got",
-        "go",
-        "goes",
-        "going",
-        "make",
-        "makes",
-        "made",
-        "use",
-        "used",
-        "second",
-        "seconds",
-        "minute",
-        "say",
-        "says",
-        "said",
-        "saying",
-        "mean",
-        "means",
-        "minutes",
-        "after",
-        "before",
-        "away",
-        "close",
-        "front",
-        "view",
-        "back",
-        "past",
-        "hour",
-        "hours",
-        "s",
-        "sec",
-        "min",
-        "please",
-    ]
+STOP_WORDS = _words(
+    """
+    a an the this that these those is are was were be been being am do does did done doing have has had
+    having i you we he she it they me him her us them my your his its our their what when where which
+    who whom whose why how and or but if then than so of in on at by for with about into from to up down
+    out off over under again as not no can could will would shall should may might must there here any
+    some all both each few more most other such only own same too very just also during while between
+    through until much many long often ever once one ones video clip recording stream footage picture
+    frame scene moment time times part whole entire give tell show shows shown see seen visible appear
+    appears happen happens happened get gets got go goes going make makes made use used second seconds
+    minute say says said saying mean means minutes after before away close front view back past hour
+    hours s sec min please
+    """
 )
 """Words that carry no content of their own in a question about video."""
 
-GENERIC_WORDS = frozenset(
-    [
-        "text",
-        "word",
-        "words",
-        "page",
-        "screen",
-        "sign",
-        "note",
-        "name",
-        "title",
-        "command",
-        "file",
-        "symbol",
-        "message",
-        "user",
-        "author",
-        "document",
-        "line",
-        "reply",
-        "list",
-        "shown",
-        "display",
-        "displayed",
-        "say",
-        "says",
-        "said",
-        "read",
-        "reads",
-        "written",
-        "write",
-        "writes",
-        "typed",
-        "type",
-        "mean",
-        "means",
-        "kind",
-        "sort",
-        "first",
-        "last",
-        "different",
-        "number",
-        "allowed",
-        "place",
-        "person",
-        "people",
-        "man",
-        "woman",
-        "somebody",
-        "someone",
-        "camera",
-        "colour",
-        "color",
-        "run",
-        "runs",
-        "look",
-        "looks",
-        "doing",
-        "wearing",
-        "called",
-        "named",
-    ]
+GENERIC_WORDS = _words(
+    """
+    text word words page screen sign note name title command file symbol message user author document
+    line reply list shown display displayed say says said read reads written write writes typed type
+    mean means kind sort first last different number allowed place person people man woman somebody
+    someone camera colour color run runs look looks doing wearing called named terminal narrator
+    narration voice speaker organisation organization company window browser board
+    """
 )
 """Words that describe the question more than the picture: they count for little in matching."""
 

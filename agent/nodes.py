@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
 from langgraph.runtime import Runtime
+from pydantic import ValidationError
 
+from ..errors import MemoryStoreError
 from ..memory.values import Moment, Observation
-from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs
+from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs, TryAgain
 from .answer import Answer, Evidence, GapSeen, Question, StopReason, StreamCoverage, Usage
 from .reasoner import Cited, Judgement, Plan
 from .state import AgentState, Deps
@@ -28,6 +31,8 @@ ZOOMS = 3
 """How many rungs above are followed down in one search."""
 ZOOM_LIMIT = 4
 EVIDENCE_LIMIT = 8
+UNFIT = (TryAgain, ValidationError)
+"""A reasoner asked a tool for what makes no sense: it is brought nothing, and the question goes on."""
 MAX_GAPS = 20
 """Gaps named per stream in an answer; a longer list helps nobody."""
 
@@ -83,30 +88,32 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
             windows.items() if plan.last_s is not None else [("", (plan.from_s, plan.to_s))]
         ):
             if once(f"search:{stream}:{query}"):
-                args = SearchArgs(
-                    query=query,
-                    streams=(stream,) if stream else (),
-                    from_s=from_s,
-                    to_s=to_s,
-                    limit=SEARCH_LIMIT,
-                )
-                found += _leaves(deps, query, [hit.moment for hit in tools.search(args)])
+                with suppress(*UNFIT):
+                    args = SearchArgs(
+                        query=query,
+                        streams=(stream,) if stream else (),
+                        from_s=from_s,
+                        to_s=to_s,
+                        limit=SEARCH_LIMIT,
+                    )
+                    found += _leaves(deps, query, [hit.moment for hit in tools.search(args)])
     if round_number == 1 and (plan.kinds or plan.everything):
         for stream, (from_s, to_s) in windows.items():
             # Kinds are listed one by one: a common one must not crowd out a rare one.
             for kind in (*plan.kinds, *([""] if plan.everything else [])):
                 if once(f"timeline:{stream}:{kind}"):
-                    moments = tools.timeline(
-                        TimelineArgs(
-                            stream=stream,
-                            from_s=from_s,
-                            to_s=to_s,
-                            kinds=(kind,) if kind else (),
-                            newest_first=plan.newest_first,
-                            limit=plan.each,
+                    with suppress(*UNFIT):
+                        moments = tools.timeline(
+                            TimelineArgs(
+                                stream=stream,
+                                from_s=from_s,
+                                to_s=to_s,
+                                kinds=(kind,) if kind else (),
+                                newest_first=plan.newest_first,
+                                limit=plan.each,
+                            )
                         )
-                    )
-                    found += [moment.id for moment in moments]
+                        found += [moment.id for moment in moments]
         if plan.tallies:
             found += _extremes(deps, plan, _moments(deps, state["overview"]))
     if round_number > 1:
@@ -114,10 +121,11 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         for cited in judgement.cited[: 2 if judgement.wider else 0]:
             stride = 2 ** (round_number - 2)
             if once(f"near:{cited.moment_id}:{stride}"):
-                near = tools.neighbours(
-                    NeighboursArgs(moment_id=cited.moment_id, before=stride, after=stride)
-                )
-                found += [moment.id for moment in near]
+                with suppress(*UNFIT):
+                    near = tools.neighbours(
+                        NeighboursArgs(moment_id=cited.moment_id, before=stride, after=stride)
+                    )
+                    found += [moment.id for moment in near]
     new = len(set(found) - set(state.get("found", [])))
     return {"found": found, "asked": asked, "new": new, "round": round_number}
 
@@ -139,10 +147,14 @@ def inspect(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         if moment_id in state.get("visited", []):
             continue
         visited.append(moment_id)
-        observation = deps.tools.inspect(InspectArgs(moment_id=moment_id))
+        observation = None
+        with suppress(*UNFIT):
+            observation = deps.tools.inspect(InspectArgs(moment_id=moment_id))
         if observation is not None and observation.findings:
             moment = deps.tools.get([moment_id])[moment_id]
-            deps.store.write_back(moment, observation)
+            # A full disk costs later questions this look, and must not cost this one its answer.
+            with suppress(MemoryStoreError):
+                deps.store.write_back(moment, observation)
             deps.looked[moment_id] = observation
             seen += 1
     return {"visited": visited, "new": state.get("new", 0) + seen}
@@ -198,7 +210,12 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         confidence=round(draft.confidence, 3),
         abstained=draft.why is not None,
         why=draft.why,
-        evidence=[_evidence(cited, known[cited.moment_id]) for cited in draft.cited[:EVIDENCE_LIMIT]],
+        evidence=[
+            _evidence(cited, known[cited.moment_id])
+            for cited in draft.cited[:EVIDENCE_LIMIT]
+            # A model may name a moment that it was never shown.
+            if cited.moment_id in known
+        ],
         coverage=_coverage(deps, question),
         as_of=deps.as_of,
         usage=Usage(

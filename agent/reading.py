@@ -207,6 +207,9 @@ def read_question(text: str) -> Reading:
     if {"enters", "leaves"} <= set(kinds):
         # Somebody comes and goes: that is one visit.
         kinds = tuple(dict.fromkeys(["visit", *(kind for kind in kinds if kind not in ("enters", "leaves"))]))
+    elif {"enters", "leaves"} & set(kinds):
+        # "The third visitor leaves" speaks of leaving; "visitor" only says who.
+        kinds = tuple(kind for kind in kinds if kind != "visit")
     pick, nth = _pick(rest)
     relation: Literal["after", "before"] | None = None
     anchor: tuple[str, ...] = ()

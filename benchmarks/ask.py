@@ -23,7 +23,8 @@ from recollect.memory.store import MemoryStore
 from recollect.memory.values import Moment, Stream
 
 QUESTIONS = (
-    "When does the sign say FRESH BREAD?",
+    "When does the sign say ORDER UMMV5V?",
+    "When does the sign say FLOWERS 20% OFF?",
     "How many visits are there?",
     "When does the first visitor arrive?",
     "When does the last visitor leave?",

@@ -195,10 +195,7 @@ class Snapshot:
         return self._covers.setdefault((stream, span), schema.moments_from(rows))
 
     def coverage(self, stream: str, span: Span | None = None) -> Coverage:
-        """What of ``span`` was seen; of all that is remembered of the stream where it is None.
-
-        A frame counts where the moment or gap it belongs to starts.
-        """
+        """What of ``span`` was seen; of all that is remembered of the stream where it is None."""
         memories, gaps = self.cover(stream, span), self.gaps(stream, span)
         if span is None:
             spans = [memory.span for memory in memories] + [gap.span for gap in gaps]

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from ..errors import NotAMemory
 from . import schema, tables
 from .encoder import Encoder
 from .lock import WriterLock
@@ -99,7 +100,10 @@ class MemoryStore:
             opened = Tables.open(folder, dim=manifest.dim)
             return cls(folder, opened, encoder=encoder, lock=None, min_free_bytes=min_free_bytes)
         if not folder.exists():
-            folder.mkdir(parents=True)
+            try:
+                folder.mkdir(parents=True)
+            except OSError as error:
+                raise NotAMemory(folder, f"the folder cannot be made ({error.strerror})") from None
         elif not is_vacant(folder):
             # Refused before anything is put into a folder that is not ours.
             read_manifest(folder)

@@ -86,7 +86,8 @@ class Tables:
         }
         tables = {}
         for name, columns in layout.items():
-            there = (folder / f"{name}.lance").is_dir()
+            # A folder without a first version is a table that is being made, or was when its writer died.
+            there = any((folder / f"{name}.lance" / "_versions").glob("*.manifest"))
             if not there and not create:
                 raise NotAMemory(folder, "nothing has been watched there yet")
             table = database.open_table(name) if there else database.create_table(name, schema=columns)

@@ -54,6 +54,8 @@ def _importance(finding: Finding) -> tuple[int, float]:
 
 
 def _shortened(text: str) -> str:
+    # On one line, and without the marks that would end the quotation.
+    text = " ".join(text.replace("“", '"').replace("”", '"').split())
     return text if len(text) <= MAX_QUOTE_CHARS else text[: MAX_QUOTE_CHARS - 1] + "…"
 
 

@@ -55,7 +55,7 @@ def _decoded(stream: Stream, moment: Moment) -> list[tuple[float, Picture]]:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
-                if event.time_s >= moment.span.end_s or len(pictures) > MAX_PICTURES:
+                if event.time_s >= moment.span.end_s or len(pictures) >= MAX_PICTURES:
                     break
                 if event.sampled:
                     pictures.append((event.time_s, event.picture()))

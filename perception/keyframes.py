@@ -76,6 +76,10 @@ class KeyFrameChooser:
             )
         )
 
+    def clear(self) -> None:
+        """Forget what was chosen since the last moment that was final."""
+        self._kept.clear()
+
     def take(self, span: Span) -> list[KeyFrame]:
         """The pictures of a moment that is now final, in time order; earlier ones are forgotten."""
         inside = [kept for kept, _ in self._kept if span.contains(kept.time_s)]

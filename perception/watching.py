@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,7 +56,7 @@ def watch(
     with closing(open_source(source, fps=fps)) as looked_at:
         info = looked_at.info
     with MemoryStore.open(path, write=True, encoder=encoder) as store:
-        known = store.stream_with_content(info.content_id)
+        known = _where_it_is_now(store, store.stream_with_content(info.content_id), info)
         if known is not None and known.state == "done":
             return _already_done(store, known)
         record = _record(store, info, stream, fps, known)
@@ -122,6 +123,15 @@ def _record(
         duration_s=info.duration_s,
         origin_wall_s=time.time() if info.kind == "live" else None,
     )
+
+
+def _where_it_is_now(store: MemoryStore, known: Stream | None, info: SourceInfo) -> Stream | None:
+    """The known stream; with its new path where its file was moved, so that a second look finds it."""
+    if known is None or known.kind != "file" or Path(known.source).is_file():
+        return known
+    known = replace(known, source=str(Path(info.source).resolve()))
+    store.put_stream(known)
+    return known
 
 
 def _free_name(store: MemoryStore, info: SourceInfo) -> str:

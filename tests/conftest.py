@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import av
+import numpy as np
 import pytest
 
 from recollect.evals.scenes import Truth
@@ -36,6 +38,35 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def demo_video(demo: Demo) -> Path:
     """The demo's video alone."""
     return demo.video
+
+
+@pytest.fixture(scope="session")
+def watched_demo(demo_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A memory in which the demo's video was watched as the stream ``demo``; making it takes about 15 s.
+
+    Ask it whatever you like; watch nothing into it and break nothing: take a copy for that.
+    """
+    from recollect import Recollect
+
+    path = tmp_path_factory.mktemp("watched") / "recollect.lance"
+    with Recollect(path) as memory:
+        memory.watch(demo_video, stream="demo")
+    return path
+
+
+@pytest.fixture(scope="session")
+def short_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of a square that moves, 160×96 at 25 frames a second: watched in no time."""
+    path = tmp_path_factory.mktemp("short") / "short.mp4"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "5"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for number in range(50):
+            picture = np.full((96, 160, 3), 60, np.uint8)
+            picture[30:60, 2 * number : 2 * number + 30] = (200, 120, 40)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ class Scope:
 class _Args(BaseModel):
     """Arguments of a tool."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class OverviewArgs(_Args):
@@ -126,23 +126,22 @@ class Toolbox:
             args.query, streams=wanted, span=span, rungs=args.rungs or None, limit=args.limit
         )
         self._noted([hit.moment for hit in hits])
-        return hits
+        return [hit for hit in hits if self._in_scope(hit.moment)]
 
     def timeline(self, args: TimelineArgs) -> list[Moment]:
         """Moments in time order; with ``newest_first``, the last ``limit`` of them."""
         span = self._span(args.from_s, args.to_s)
         if span == _NOTHING:
             return []
-        return self._noted(
-            self._snapshot.timeline(
-                self._stream(args.stream),
-                span,
-                rung=args.rung,
-                kinds=args.kinds or None,
-                limit=args.limit,
-                newest_first=args.newest_first,
-            )
+        moments = self._snapshot.timeline(
+            self._stream(args.stream),
+            span,
+            rung=args.rung,
+            kinds=args.kinds or None,
+            limit=args.limit,
+            newest_first=args.newest_first,
         )
+        return self._noted([moment for moment in moments if self._in_scope(moment)])
 
     def neighbours(self, args: NeighboursArgs) -> list[Moment]:
         """What came before and after, in time order, without the moment itself."""
@@ -170,8 +169,13 @@ class Toolbox:
         return moments
 
     def _in_scope(self, moment: Moment) -> bool:
-        named = not self._scope.streams or moment.stream in self._scope.streams
-        return named and (self._scope.span is None or moment.span.overlaps(self._scope.span))
+        span = self._scope.span
+        if self._scope.streams and moment.stream not in self._scope.streams:
+            return False
+        if span is None or moment.rung == "moment":
+            return span is None or moment.span.overlaps(span)
+        # What a rung above tells of happened anywhere in it, so a part of it in scope is not enough.
+        return moment.span.clipped_to(span) == moment.span
 
     def _stream(self, name: str) -> str:
         if name not in self.streams():

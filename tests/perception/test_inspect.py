@@ -1,0 +1,92 @@
+"""A second look reads what the first look missed, from the file while it is there, else from kept pictures."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from recollect.memory.values import KeyFrame, Moment, Span, Stream
+from recollect.perception.file import content_id_of
+from recollect.perception.inspect import WRITTEN_BY, look_again
+from recollect.perception.keyframes import encode_jpeg
+
+SIZE = (640, 360)
+
+
+def sign(text: str) -> np.ndarray:
+    picture = np.full((SIZE[1], SIZE[0], 3), 235, np.uint8)
+    cv2.putText(picture, text, (60, 200), cv2.FONT_HERSHEY_SIMPLEX, 3, (10, 10, 10), 8)
+    return picture
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A sign that says OPEN for two seconds, then CLOSED for two."""
+    path = tmp_path / "sign.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "ultrafast", "g": "10"}
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(sign("OPEN" if number < 20 else "CLOSED"), "bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def stream_of(video: Path) -> Stream:
+    return Stream("sign", "file", str(video), content_id_of(video), state="done", fps=4)
+
+
+def moment(start_s: float, end_s: float) -> Moment:
+    return Moment("m1", "sign", 0, Span(start_s, end_s), observations=())
+
+
+def kept(text: str) -> KeyFrame:
+    jpeg, width, height = encode_jpeg(sign(text))
+    return KeyFrame("f1", "sign", 2.0, 20, "1/10", width, height, jpeg)
+
+
+def texts(observation) -> list[str]:
+    return [finding.text for finding in observation.findings if finding.field == "visible_text"]
+
+
+def test_a_second_look_reads_the_file_within_the_span_of_the_moment(video: Path):
+    observation = look_again(stream_of(video), moment(2.0, 4.0), [])
+
+    assert texts(observation) == ["CLOSED"]
+    assert observation.written_by == WRITTEN_BY
+    assert "CLOSED" in observation.caption
+    assert all(2.0 <= f.span.start_s <= f.span.end_s <= 4.0 for f in observation.findings)
+
+
+def test_where_the_file_is_gone_the_kept_pictures_are_read(video: Path):
+    stream = stream_of(video)
+    video.unlink()
+
+    observation = look_again(stream, moment(2.0, 4.0), [kept("MUSEUM")])
+
+    assert texts(observation) == ["MUSEUM"]
+
+
+def test_a_file_that_has_changed_is_not_taken_for_the_one_that_was_watched(video: Path):
+    stream = stream_of(video)
+    video.write_bytes(video.read_bytes() + b"more")
+
+    observation = look_again(stream, moment(2.0, 4.0), [kept("MUSEUM")])
+
+    assert texts(observation) == ["MUSEUM"]
+
+
+def test_of_a_moment_without_pixels_nothing_is_said(video: Path):
+    stream = stream_of(video)
+    video.unlink()
+
+    assert look_again(stream, moment(2.0, 4.0), []) is None

@@ -1,0 +1,88 @@
+"""Which pictures are kept of a moment."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from recollect.memory.values import Span
+from recollect.perception.frame import THUMB_SHAPE, Frame
+from recollect.perception.keyframes import MAX_FRAMES, MAX_SIDE, KeyFrameChooser, encode_jpeg
+
+
+def frame(time_s: float, level: int, *, epoch: int = 0) -> Frame:
+    picture = np.full((48, 64, 3), level, np.uint8)
+    return Frame(
+        time_s=time_s,
+        pts=round(time_s * 1000),
+        time_base=Fraction(1, 1000),
+        thumb=np.full(THUMB_SHAPE, level, np.uint8),
+        epoch=epoch,
+        small=picture,
+        read_picture=lambda: picture,
+    )
+
+
+def test_of_a_still_picture_one_is_kept():
+    chooser = KeyFrameChooser("door")
+
+    for index in range(40):
+        chooser.push(frame(index / 4, 90), 0.0)
+
+    (kept,) = chooser.take(Span(0.0, 10.0))
+    assert kept.time_s == 0.0
+
+
+def test_pictures_that_differ_are_kept_up_to_a_number_and_spread_over_the_moment():
+    chooser = KeyFrameChooser("door")
+
+    for index in range(24):
+        chooser.push(frame(index / 4, 30 * (index % 8)), 0.0)
+
+    kept = chooser.take(Span(0.0, 6.0))
+    assert len(kept) == MAX_FRAMES
+    assert kept[0].time_s == 0.0
+    assert kept[-1].time_s >= 2.0
+
+
+def test_every_moment_keeps_a_picture_though_nothing_changed_since_the_last():
+    chooser = KeyFrameChooser("door")
+
+    for index in range(40):
+        chooser.push(frame(index / 4, 90), 0.0 if index < 20 else 5.0)
+
+    assert [kept.time_s for kept in chooser.take(Span(0.0, 5.0))] == [0.0]
+    assert [kept.time_s for kept in chooser.take(Span(5.0, 10.0))] == [5.0]
+
+
+def test_a_picture_is_given_out_once():
+    chooser = KeyFrameChooser("door")
+    chooser.push(frame(1.0, 90), 0.0)
+
+    assert len(chooser.take(Span(0.0, 5.0))) == 1
+    assert chooser.take(Span(0.0, 5.0)) == []
+
+
+def test_the_same_picture_has_the_same_id_in_every_run_and_another_in_another_epoch():
+    def kept_id(stream: str, epoch: int) -> str:
+        chooser = KeyFrameChooser(stream)
+        chooser.push(frame(1.0, 90, epoch=epoch), 0.0)
+        return chooser.take(Span(0.0, 5.0))[0].id
+
+    assert kept_id("door", 0) == kept_id("door", 0)
+    assert len({kept_id("door", 0), kept_id("door", 1), kept_id("yard", 0)}) == 3
+
+
+def test_a_large_picture_is_made_smaller_and_keeps_its_shape():
+    data, width, height = encode_jpeg(np.full((2160, 3840, 3), 120, np.uint8))
+
+    assert (width, height) == (MAX_SIDE, 720)
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (720, MAX_SIDE, 3)
+
+
+def test_a_very_long_picture_can_be_kept():
+    _, width, height = encode_jpeg(np.full((1, 9000, 3), 120, np.uint8))
+
+    assert (width, height) == (MAX_SIDE, 1)

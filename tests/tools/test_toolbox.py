@@ -1,0 +1,214 @@
+"""The tools: what they give, what they keep back, and what they say of arguments that make no sense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import ValidationError
+
+from recollect.memory import Finding, MemoryStore, Moment, Observation, Snapshot, Span, Stream, moment_id
+from recollect.tools.toolbox import (
+    InspectArgs,
+    NeighboursArgs,
+    OverviewArgs,
+    Scope,
+    SearchArgs,
+    TimelineArgs,
+    Toolbox,
+    TryAgain,
+)
+
+
+def moment(stream: str, number: int, caption: str, *kinds: str) -> Moment:
+    """Ten seconds of a stream, with a finding of each kind."""
+    span = Span(number * 10.0, number * 10.0 + 10.0)
+    found = tuple(Finding("action", kind, f"something {kind}", span, "motion/1") for kind in kinds)
+    return Moment(
+        id=moment_id(stream, 0, "moment", span.start_s),
+        stream=stream,
+        epoch=0,
+        span=span,
+        observations=(Observation(caption, found, "observers/1", 1000.0 + span.end_s),),
+    )
+
+
+def event(stream: str, children: list[Moment], caption: str) -> Moment:
+    """The rung above some moments."""
+    span = children[0].span.hull(children[-1].span)
+    return Moment(
+        id=moment_id(stream, 0, "event", span.start_s),
+        stream=stream,
+        epoch=0,
+        span=span,
+        observations=(Observation(caption, (), "ladder/1", 1000.0 + span.end_s),),
+        rung="event",
+        child_ids=tuple(child.id for child in children),
+    )
+
+
+KITCHEN = [
+    moment("kitchen", 0, "a kettle is put down", "placed"),
+    moment("kitchen", 1, "a cat enters", "enters"),
+    moment("kitchen", 2, "a kettle is taken away", "removed"),
+    moment("kitchen", 3, "a cat leaves", "leaves"),
+]
+GARDEN = [moment("garden", 0, "a kettle in the garden", "placed"), moment("garden", 1, "rain")]
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
+    with MemoryStore.open(tmp_path_factory.mktemp("tools") / "memory.lance", write=True) as store:
+        for name in ("kitchen", "garden"):
+            store.put_stream(Stream(name, "file", f"{name}.mp4", f"content:{name}", "done", 4.0))
+        store.append([*KITCHEN, event("kitchen", KITCHEN, "a kettle comes and goes, and a cat")])
+        store.append(GARDEN)
+        yield store.snapshot()
+
+
+def captions(moments: list[Moment]) -> list[str]:
+    return [found.caption for found in moments]
+
+
+def test_without_a_scope_everything_is_found(snapshot):
+    tools = Toolbox(snapshot, Scope())
+
+    hits = tools.search(SearchArgs(query="kettle"))
+
+    assert tools.streams() == ("garden", "kitchen")
+    assert {hit.moment.id for hit in hits} >= {KITCHEN[0].id, KITCHEN[2].id, GARDEN[0].id}
+
+
+def test_a_stream_out_of_scope_is_neither_found_nor_named(snapshot):
+    tools = Toolbox(snapshot, Scope(streams=("kitchen",)))
+
+    assert tools.streams() == ("kitchen",)
+    assert {hit.moment.stream for hit in tools.search(SearchArgs(query="kettle rain"))} == {"kitchen"}
+    assert tools.get([GARDEN[0].id, KITCHEN[0].id]) == {KITCHEN[0].id: KITCHEN[0]}
+    for ask in (
+        lambda: tools.search(SearchArgs(query="rain", streams=("garden",))),
+        lambda: tools.timeline(TimelineArgs(stream="garden")),
+        lambda: tools.overview(OverviewArgs(stream="garden")),
+    ):
+        with pytest.raises(TryAgain, match=r"there is no stream 'garden' in scope; the streams are kitchen$"):
+            ask()
+
+
+@pytest.mark.parametrize("asked", [(None, None), (0.0, None), (0.0, 1000.0), (15.0, None), (None, 25.0)])
+def test_times_out_of_scope_are_not_returned_whatever_is_asked_for(snapshot, asked):
+    from_s, to_s = asked
+    scope = Span(12.0, 28.0)
+    tools = Toolbox(snapshot, Scope(streams=("kitchen",), span=scope))
+
+    found = [hit.moment for hit in tools.search(SearchArgs(query="kettle cat", from_s=from_s, to_s=to_s))]
+    found += tools.timeline(TimelineArgs(stream="kitchen", from_s=from_s, to_s=to_s))
+    found += tools.overview(OverviewArgs(stream="kitchen", from_s=from_s, to_s=to_s))
+
+    assert {one.id for one in found} == {KITCHEN[1].id, KITCHEN[2].id}
+
+
+def test_a_time_that_does_not_meet_the_scope_brings_nothing(snapshot):
+    tools = Toolbox(snapshot, Scope(span=Span(0.0, 10.0)))
+
+    assert tools.search(SearchArgs(query="cat", from_s=20.0)) == []
+    assert tools.timeline(TimelineArgs(stream="kitchen", from_s=20.0, to_s=30.0)) == []
+    assert tools.overview(OverviewArgs(stream="kitchen", from_s=20.0)) == []
+
+
+def test_a_rung_that_tells_of_more_than_the_scope_is_kept_back(snapshot):
+    whole = Toolbox(snapshot, Scope())
+    part = Toolbox(snapshot, Scope(span=Span(0.0, 20.0)))
+    args = SearchArgs(query="a kettle comes and goes", rungs=("event",))
+    the_event = whole.search(args)[0].moment
+
+    assert part.search(args) == []
+    assert part.timeline(TimelineArgs(stream="kitchen", rung="event")) == []
+    assert part.get([the_event.id]) == {}
+
+
+def test_neighbours_stop_at_the_edge_of_the_scope(snapshot):
+    tools = Toolbox(snapshot, Scope(span=Span(10.0, 30.0)))
+
+    near = tools.neighbours(NeighboursArgs(moment_id=KITCHEN[1].id, before=5, after=5))
+
+    assert captions(near) == ["a kettle is taken away"]
+
+
+def test_neighbours_come_in_time_order_without_the_moment_itself(snapshot):
+    near = Toolbox(snapshot, Scope()).neighbours(NeighboursArgs(moment_id=KITCHEN[1].id, before=1, after=2))
+
+    assert captions(near) == ["a kettle is put down", "a kettle is taken away", "a cat leaves"]
+
+
+def test_the_timeline_lists_kinds_from_either_end(snapshot):
+    tools = Toolbox(snapshot, Scope())
+    kinds = ("enters", "leaves")
+
+    first = tools.timeline(TimelineArgs(stream="kitchen", kinds=kinds, limit=1))
+    last = tools.timeline(TimelineArgs(stream="kitchen", kinds=kinds, limit=1, newest_first=True))
+
+    assert (captions(first), captions(last)) == (["a cat enters"], ["a cat leaves"])
+
+
+def test_the_overview_is_the_highest_rungs_that_tile_the_span(snapshot):
+    tools = Toolbox(snapshot, Scope())
+
+    assert [tile.rung for tile in tools.overview(OverviewArgs(stream="kitchen"))] == ["event"]
+    assert captions(tools.overview(OverviewArgs(stream="kitchen", from_s=12.0, to_s=18.0))) == ["a cat enters"]
+
+
+def test_only_what_is_in_scope_is_looked_at_again(snapshot):
+    looked: list[str] = []
+
+    def inspector(seen: Moment) -> Observation:
+        looked.append(seen.id)
+        return Observation("closer", (), "inspect/1", 2000.0)
+
+    tools = Toolbox(snapshot, Scope(streams=("kitchen",)), inspector)
+
+    assert tools.inspect(InspectArgs(moment_id=KITCHEN[0].id)).caption == "closer"
+    for moment_id in (GARDEN[0].id, "no such id"):
+        with pytest.raises(TryAgain, match="use an id that a tool returned"):
+            tools.inspect(InspectArgs(moment_id=moment_id))
+        with pytest.raises(TryAgain, match="use an id that a tool returned"):
+            tools.neighbours(NeighboursArgs(moment_id=moment_id))
+    assert looked == [KITCHEN[0].id]
+
+
+def test_an_id_read_before_does_not_open_the_scope(snapshot):
+    tools = Toolbox(snapshot, Scope(span=Span(0.0, 10.0)))
+    tools.get([KITCHEN[3].id])
+
+    assert tools.get([KITCHEN[3].id]) == {}
+
+
+def test_without_an_inspector_there_is_nothing_to_look_at(snapshot):
+    assert Toolbox(snapshot, Scope()).inspect(InspectArgs(moment_id=KITCHEN[0].id)) is None
+
+
+def test_a_span_that_ends_before_it_starts_is_told_so(snapshot):
+    tools = Toolbox(snapshot, Scope())
+
+    with pytest.raises(TryAgain, match=r"^`to_s` \(10\) is not after `from_s` \(20\)$"):
+        tools.search(SearchArgs(query="cat", from_s=20.0, to_s=10.0))
+
+
+@pytest.mark.parametrize(
+    ("args", "given"),
+    [
+        (SearchArgs, {"query": "x" * 4001}),
+        (SearchArgs, {"query": "cat", "limit": 0}),
+        (SearchArgs, {"query": "cat", "limit": 101}),
+        (SearchArgs, {"query": "cat", "from_s": float("nan")}),
+        (SearchArgs, {"query": "cat", "to_s": float("inf")}),
+        (SearchArgs, {"query": "cat", "rungs": ("week",)}),
+        (SearchArgs, {"query": "cat", "topk": 3}),
+        (TimelineArgs, {}),
+        (NeighboursArgs, {"moment_id": "a", "before": 21}),
+        (NeighboursArgs, {"moment_id": "a", "after": -1}),
+        (InspectArgs, {"moment_id": None}),
+    ],
+)
+def test_arguments_are_checked_before_a_tool_sees_them(args, given):
+    with pytest.raises(ValidationError):
+        args(**given)
