@@ -231,7 +231,7 @@ def _fit_moment(reading: Reading, moment: Moment, fit: TextFit, lines: Sequence[
     # What has just appeared answers better than what has stood there for long.
     newest_s = max(float(line.detail.get("first_s", line.span.start_s)) for line in findings)
     score = fit.coverage * (0.7 + 0.3 * fit.focus) * (1.0 if newest_s >= moment.span.start_s - 0.5 else 0.88)
-    score *= 0.92 + 0.02 * min(4, len(fit.lines))
+    score *= 0.82 + 0.02 * min(4, len(fit.lines)) + 0.1 * fit.together
     if reading.asks != "when":
         # An answer says something that the question does not.
         told = max(len(_news(reading, line)) for line in findings)

@@ -154,6 +154,10 @@ class ExtractiveReasoner:
         if not (worded or kinded) and (reading.span or reading.last_s is not None):
             # Nothing fits the words, but the time is named: what was seen then is the answer there is.
             return _described(reading, leaves, overview, window)
+        if kinded and worded and kinded[0].findings and kinded[0].findings[0].kind in READABLE:
+            # Both are words that were read or heard: their scores tell which fits better.
+            merged = sorted([*kinded, *worded], key=lambda candidate: -candidate.score)
+            return distinct(merged), max(text_score, kind_score)
         if kinded and (not worded or kind_score >= text_score or not reading.wants_text):
             return distinct([*kinded, *worded]), kind_score
         return distinct([*worded, *kinded]), text_score

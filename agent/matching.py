@@ -94,6 +94,8 @@ class TextFit:
 
     coverage: float
     """The weighted part of the question's words that the lines hold, 0 to 1."""
+    together: float
+    """The weighted part of them that a single line holds, 0 to 1."""
     focus: float
     """How much of what the fitting lines say is about the question, 0 to 1."""
     lines: tuple[Finding, ...]
@@ -108,8 +110,9 @@ def fit_lines(terms: Sequence[Term], lines: Sequence[Finding]) -> TextFit:
     """Fit a question's terms to the text findings of one moment."""
     total = sum(term.weight for term in terms)
     if not total or not lines:
-        return TextFit(0.0, 0.0, (), None, tuple(term.word for term in terms))
+        return TextFit(0.0, 0.0, 0.0, (), None, tuple(term.word for term in terms))
     best: dict[str, float] = {term.word: 0.0 for term in terms}
+    together = 0.0
     scored: list[tuple[float, float, int, Finding]] = []
     for position, line in enumerate(lines):
         found = words_of(line.text)
@@ -119,10 +122,11 @@ def fit_lines(terms: Sequence[Term], lines: Sequence[Finding]) -> TextFit:
             continue
         for word, fit in fits.items():
             best[word] = max(best[word], fit)
+        together = max(together, sum(fits[term.word] * term.weight for term in terms) / total)
         scored.append((gain, gain / (gain + 0.15 * total * math.log2(2 + len(found))), -position, line))
     coverage = sum(best[term.word] * term.weight for term in terms) / total
     if not scored:
-        return TextFit(0.0, 0.0, (), None, tuple(best))
+        return TextFit(0.0, 0.0, 0.0, (), None, tuple(best))
     scored.sort(key=lambda item: item[:3], reverse=True)
     top = scored[0][0]
     kept = [item for item in scored if item[0] >= 0.3 * top][:6]
@@ -134,7 +138,7 @@ def fit_lines(terms: Sequence[Term], lines: Sequence[Finding]) -> TextFit:
             span = common
     focus = sum(item[1] for item in kept) / len(kept)
     missing = tuple(term.word for term in terms if best[term.word] < 0.5)
-    return TextFit(coverage, focus, tuple(item[3] for item in kept), span, missing)
+    return TextFit(coverage, together, focus, tuple(item[3] for item in kept), span, missing)
 
 
 def fits_verbatim(phrase: str, text: str) -> bool:

@@ -204,18 +204,20 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     overview, moments = _moments(deps, state["overview"]), _moments(deps, state.get("found", []))
     draft = deps.reasoner.answer(question, plan, best, overview, moments)
     known = {moment.id: moment for moment in (*overview, *moments)}
+    # A model may name a moment that it was never shown, and a stretch may be found by several ways.
+    distinct = {
+        (cited.moment_id, cited.start_s, cited.end_s): cited
+        for cited in reversed(draft.cited)
+        if cited.moment_id in known
+    }
+    cited = sorted(distinct.values(), key=draft.cited.index)
     result = Answer(
         text=draft.text,
         choice=None if draft.choice is None else chr(ord("A") + draft.choice),
         confidence=round(draft.confidence, 3),
         abstained=draft.why is not None,
         why=draft.why,
-        evidence=[
-            _evidence(cited, known[cited.moment_id])
-            for cited in draft.cited[:EVIDENCE_LIMIT]
-            # A model may name a moment that it was never shown.
-            if cited.moment_id in known
-        ],
+        evidence=[_evidence(one, known[one.moment_id]) for one in cited[:EVIDENCE_LIMIT]],
         coverage=_coverage(deps, question),
         as_of=deps.as_of,
         usage=Usage(
@@ -228,7 +230,7 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         trace_id=deps.trace_id,
         reasoner=deps.reasoner.written_by,
     )
-    return {"answer": result.model_dump()}
+    return {"answer": result.model_dump(mode="json")}
 
 
 def spent(deps: Deps) -> bool:

@@ -211,6 +211,11 @@ def read_question(text: str) -> Reading:
         # "The third visitor leaves" speaks of leaving; "visitor" only says who.
         kinds = tuple(kind for kind in kinds if kind != "visit")
     pick, nth = _pick(rest)
+    asks = _asks(rest)
+    speaks_of_cuts = bool(re.search(r"\bcuts?\b|\bscene changes?\b", lower))
+    if pick == "all" and asks not in ("how_many", "how_long") and not speaks_of_cuts:
+        # "a closer shot of the singer" is about the singer; the shot is only where she is seen.
+        kinds = tuple(kind for kind in kinds if kind != "cut")
     relation: Literal["after", "before"] | None = None
     anchor: tuple[str, ...] = ()
     related = re.search(r"\b(after|before|once|when|while)\b\s+(.+)$", lower)
@@ -237,7 +242,7 @@ def read_question(text: str) -> Reading:
         words.append(word)
     known = {*kind_words, *COLOURS, *SIDES, *PEOPLE, *THINGS, *GENERIC_WORDS}
     return Reading(
-        asks=_asks(rest),
+        asks=asks,
         kinds=kinds,
         pick=pick,
         nth=nth,
