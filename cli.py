@@ -29,7 +29,7 @@ PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = _parser()
+    parser = build_parser()
     arguments = parser.parse_args(argv)
     try:
         code = int(arguments.run(arguments))
@@ -106,7 +106,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """What the command understands."""
     parser = _Parser(
         prog="recollect",
         description="Watch video, remember it, and answer questions about it with evidence.",
@@ -343,7 +344,7 @@ def _ask(arguments: argparse.Namespace) -> int:
         if arguments.show:
             _show(memory, arguments.question, answer, arguments.show)
     if arguments.json:
-        _print_json(answer.model_dump())
+        _print_json(answer.model_dump(mode="json"))
     else:
         print_answer(answer)
     return 0

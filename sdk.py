@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .agent.answer import Answer
     from .agent.budget import Budget
     from .agent.reasoner import Reasoner
+    from .agent.traces import Traces
     from .memory.encoder import Encoder
     from .memory.snapshot import Hit, Snapshot
     from .memory.store import MemoryStore
@@ -94,13 +95,13 @@ class Recollect:
         reasoner: Reasoner | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self._encoder = encoder
         self._reasoner = reasoner
         self._budget = budget
         self._lock = threading.Lock()
         self._reader: MemoryStore | None = None
-        self._threads: Any = None
+        self._traces: Traces | None = None
         self._workers: list[StreamWorker] = []
         self._stops = 0
 
@@ -119,9 +120,9 @@ class Recollect:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
-            if self._threads is not None:
-                self._threads.conn.close()
-                self._threads = None
+            if self._traces is not None:
+                self._traces.close()
+                self._traces = None
 
     # -- watching ---------------------------------------------------------------------------------
 
@@ -424,20 +425,15 @@ class Recollect:
                 self._reader = MemoryStore.open(self.path, encoder=self._encoder)
             return self._reader
 
-    def _checkpointer(self) -> Any:
+    def _checkpointer(self) -> Traces:
         """Where the steps of questions are kept: beside the memory, in SQLite."""
-        import sqlite3  # noqa: PLC0415
+        from .agent.traces import open_traces  # noqa: PLC0415
 
-        from langgraph.checkpoint.sqlite import SqliteSaver  # noqa: PLC0415
-
-        self._open_reader()
+        store = self._open_reader()
         with self._lock:
-            if self._threads is None:
-                connection = sqlite3.connect(
-                    self.path / "questions.sqlite", check_same_thread=False, timeout=30
-                )
-                self._threads = SqliteSaver(connection)
-            return self._threads
+            if self._traces is None:
+                self._traces = open_traces(store.path / "questions.sqlite")
+            return self._traces
 
     def _check_names(self, snapshot: Snapshot, names: Sequence[str]) -> None:
         known = sorted(stream.name for stream in snapshot.streams())

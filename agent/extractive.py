@@ -49,7 +49,10 @@ class ExtractiveReasoner:
         return Plan(
             queries=(query,) if query else (),
             kinds=() if shots else kinds,
-            everything=shots or not (kinds or query) or reading.span is not None or reading.last_s is not None,
+            everything=shots
+            or not (kinds or query)
+            or reading.span is not None
+            or reading.last_s is not None,
             newest_first=reading.pick in ("last", "newest") or reading.at_end,
             each=max(8, min(50, 3 * reading.nth + 4)),
             tallies=bool(kinds) and (counting or reading.pick in ("last", "nth")),
@@ -133,12 +136,13 @@ class ExtractiveReasoner:
             beside = self._beside(reading, plan, leaves, ends)
             if beside is not None:
                 return beside
+        if plan.everything and reading.shots:
+            shots = by_shots(reading, leaves)
+            worded = by_words(reading, leaves, ends)
+            return distinct([*shots, *worded]), _known(reading, shots[0]) if shots else 0.0
         if reading.asks == "describe" or not (reading.words or plan.kinds or reading.quoted):
             return _described(reading, leaves, overview, window)
         worded = by_words(reading, leaves, ends)
-        if plan.everything and reading.shots:
-            shots = by_shots(reading, leaves)
-            return distinct([*shots, *worded]), _known(reading, shots[0]) if shots else 0.0
         if reading.asks == "how_many" and plan.kinds:
             counted = _counted(reading, plan.kinds, overview)
             if counted:
@@ -176,7 +180,9 @@ class ExtractiveReasoner:
             moment
             for moment in leaves
             if moment.stream == anchor.stream
-            and (moment.span.end_s > anchor.span.end_s if after else moment.span.start_s < anchor.span.start_s)
+            and (
+                moment.span.end_s > anchor.span.end_s if after else moment.span.start_s < anchor.span.start_s
+            )
         ]
         near.sort(key=lambda moment: moment.span, reverse=not after)
         candidates = [_captioned(moment) for moment in near[:NOW_MOMENTS]]
@@ -249,7 +255,9 @@ def _with_words(
     """Let what was read in the same stretch speak for a finding too; of one made of words, it decides."""
     result = []
     for candidate in kinded:
-        near = [w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)]
+        near = [
+            w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)
+        ]
         made_of_words = bool(candidate.findings) and candidate.findings[0].kind in READABLE
         least = 0.5 if made_of_words and reading.unknown else 0.9
         factor = least + (1.0 - least) * max(near, default=0.0)

@@ -50,7 +50,7 @@ _ORDINAL = re.compile(
     r"|\b(?P<digits>\d+)(?:st|nd|rd|th)\b", re.I,
 )  # fmt: skip
 _LAST = re.compile(r"\b(last|final|latest|most recent)\b", re.I)
-_NOW = re.compile(r"\b(now|right now|currently|at the moment|just happened)\b", re.I)
+_NOW = re.compile(r"\b(right now|now|currently|at the moment|just happened)\b", re.I)
 _TITLE = re.compile(r"(?<=[a-z,] )((?:[A-Z][\w-]*)(?: (?:[A-Z][\w-]*|of|the))*(?<! of)(?<! the))")
 _AT_END = re.compile(r"\bat the (very )?end\b|\bends with\b", re.I)
 _AT_START = re.compile(r"\b(at|in) the (very )?(beginning|start)\b|\bstarts with\b|\bbegins with\b", re.I)
@@ -233,7 +233,7 @@ def read_question(text: str) -> Reading:
     at_end = bool(_AT_END.search(lower))
     at_start = bool(_AT_START.search(lower))
     words: list[str] = []
-    for word in words_of(_AT_END.sub(" ", _AT_START.sub(" ", rest))):
+    for word in words_of(_NOW.sub(" ", _AT_END.sub(" ", _AT_START.sub(" ", rest)))):
         ordinal = word in NUMBER_WORDS and word not in title_words
         if word in words or ordinal or (word in STOP_WORDS and word not in title_words):
             continue

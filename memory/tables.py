@@ -217,14 +217,16 @@ def tidy(table: Table, *, thorough: bool = False) -> None:
     dataset = table.to_lance()
     rows_per_fragment = _FRAGMENT_ROWS.get(table.name, 8192)
     dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
-    if table.list_indices():
-        dataset.optimize.optimize_indices(num_indices_to_merge=0)
-        table.checkout_latest()
-        parts = max(index.num_segments or 1 for index in table.list_indices())
-        if parts > (1 if thorough else _MOST_DELTAS):
+    indexes = table.list_indices()
+    if indexes:
+        parts = max(index.num_segments or 1 for index in indexes)
+        unindexed = any(index.num_unindexed_rows for index in indexes)
+        if parts + unindexed > (1 if thorough else _MOST_DELTAS):
             dataset.optimize.optimize_indices(num_indices_to_merge=parts)
             # Fragments are merged only where the same indexes cover them: now they do.
             dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
+        elif unindexed:
+            dataset.optimize.optimize_indices(num_indices_to_merge=0)
     dataset.cleanup_old_versions(_KEEP_VERSIONS)
     table.checkout_latest()
     indexed = {column for index in table.list_indices() for column in index.columns}

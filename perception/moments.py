@@ -11,6 +11,7 @@ resumed there gives the same moments as watching that was never broken.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from ..memory.values import Span
@@ -94,19 +95,14 @@ class MomentCutter:
     def cut(self, time_s: float) -> list[Span]:
         """The shot, epoch or stream ends at ``time_s``; return every moment still open."""
         start_s, held, open_from_s = self._start_s, self._held, self.open_from_s
+        last_s = time_s if self._last is None else self._last[0]
         self._start_s, self._held, self._last = None, None, None
         self._state, self._candidate_s = None, None
         if start_s is None or open_from_s is None or time_s <= open_from_s:
             return []
-        if held is None:
-            return [Span(start_s, time_s)]
-        tail_s = time_s - start_s
-        if tail_s >= MIN_S:
-            return [held, Span(start_s, time_s)]
-        whole = Span(held.start_s, time_s)
-        if whole.duration_s <= MAX_S:
-            return [whole]
-        return [Span(whole.start_s, whole.middle_s), Span(whole.middle_s, whole.end_s)]
+        if held is not None and time_s - start_s >= MIN_S:
+            return [held, *_halved(Span(start_s, time_s), last_s)]
+        return _halved(Span(open_from_s, time_s), last_s)
 
     def _hold(self, end_s: float) -> list[Span]:
         """End the open moment, but keep it until it is known that what follows is not too short."""
@@ -119,5 +115,12 @@ class MomentCutter:
     def _active(self, thumb: Thumb) -> bool:
         if self._last is None:
             return False
-        steps = np.abs(thumb.astype(np.int16) - self._last[1])
-        return bool((steps > STEP_LEVELS).mean() > ACTIVE_CELLS)
+        changed = np.count_nonzero(cv2.absdiff(thumb, self._last[1]) > STEP_LEVELS)
+        return bool(changed > ACTIVE_CELLS * thumb.size)
+
+
+def _halved(span: Span, last_s: float) -> list[Span]:
+    """The span, or its two halves where it is too long and its last frame, at ``last_s``, is in the second."""
+    if span.duration_s <= MAX_S or last_s < span.middle_s:
+        return [span]
+    return [Span(span.start_s, span.middle_s), Span(span.middle_s, span.end_s)]

@@ -288,11 +288,12 @@ def _is_blend(start: Thumb, middle: Thumb, end: Thumb) -> bool:
     """Whether the middle picture is a mixture of the other two, which differ."""
     if cv2.norm(start, end, cv2.NORM_L1) < _BLEND_CHANGE * start.size:
         return False
-    zero = start.astype(np.float32)
-    way, part = (end - zero).ravel(), (middle - zero).ravel()
-    length = float(np.dot(way, way))
-    share = float(np.dot(part, way)) / length
-    rest = float(np.dot(part, part)) / length - share * share
+    # The foot of the perpendicular from the middle one onto the way between the ends, by its three sides.
+    length, before, after = (
+        cv2.norm(one, other, cv2.NORM_L2SQR) for one, other in ((start, end), (start, middle), (middle, end))
+    )
+    share = (length + before - after) / (2 * length)
+    rest = before / length - share * share
     return 0.2 < share < 0.8 and rest < _BLEND_RESIDUAL**2
 
 

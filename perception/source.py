@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -266,6 +267,13 @@ _FULL_RANGE = 2
 """FFmpeg's number for luma that already uses 0–255."""
 
 
+@cache
+def _luma_bits(pixel_format: str) -> int | None:
+    """How many bits luma has where it is the first plane; None where it is not."""
+    found = _LUMA_FIRST.fullmatch(pixel_format)
+    return int(found[1] or 8) if found else None
+
+
 def thumb_of(frame: av.VideoFrame, upright: Upright | None = None) -> Thumb:
     """Make the thumbnail of a decoded frame straight from its luma, without converting it.
 
@@ -275,13 +283,12 @@ def thumb_of(frame: av.VideoFrame, upright: Upright | None = None) -> Thumb:
     upright = upright or Upright.of(frame)
     rows, columns = THUMB_SHAPE[::-1] if upright.transpose else THUMB_SHAPE
     plane, name = frame.planes[0], frame.format.name
-    found = _LUMA_FIRST.fullmatch(name)
-    if found is None or plane.line_size <= 0:
+    bits = _luma_bits(name)
+    if bits is None or plane.line_size <= 0:
         gray = VideoReformatter().reformat(
             frame, columns, rows, "gray", interpolation=Interpolation.AREA, threads=1
         )
         return upright.apply(np.asarray(gray.to_ndarray(), np.uint8))
-    bits = int(found[1] or 8)
     kind = np.dtype(np.uint8 if bits == 8 else "<u2")
     luma: NDArray[Any] = np.frombuffer(memoryview(plane), kind).reshape(-1, plane.line_size // kind.itemsize)
     luma = luma[: frame.height, : frame.width]
@@ -292,5 +299,5 @@ def thumb_of(frame: av.VideoFrame, upright: Upright | None = None) -> Thumb:
     if bits > 8:
         thumb = np.right_shift(thumb, bits - 8, dtype=np.uint16).astype(np.uint8)
     if not (frame.color_range == _FULL_RANGE or name.startswith(("yuvj", "gray"))):
-        thumb = _TO_FULL_RANGE[thumb]
+        thumb = cv2.LUT(thumb, _TO_FULL_RANGE)
     return upright.apply(np.asarray(thumb, np.uint8))

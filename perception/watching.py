@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import cv2
 
 from ..errors import StreamNameTaken
 from ..memory.encoder import Encoder
@@ -53,8 +55,10 @@ def watch(
         MemoryStoreError: The memory is in use, full, or newer than this Recollect.
     """
     # The source is looked at first: a wrong path must not make an empty memory.
-    with closing(open_source(source, fps=fps)) as looked_at:
-        info = looked_at.info
+    looked_at = open_source(source, fps=fps)
+    info = looked_at.info
+    if info.kind == "live":
+        looked_at.close()
     with MemoryStore.open(path, write=True, encoder=encoder) as store:
         known = _where_it_is_now(store, store.stream_with_content(info.content_id), info)
         if known is not None and known.state == "done":
@@ -64,26 +68,39 @@ def watch(
         worker: StreamWorker | None = None
 
         def told(state: str, detail: str) -> None:
-            outage = getattr(opened, "current_outage", None)
-            if worker is not None and outage is not None:
-                worker.note_outage(outage)
+            # What comes when frames do, or watching ends, is told by the source's own events.
+            if worker is not None and state not in ("live", "stopped"):
+                worker.note_outage(getattr(opened, "current_outage", None))
             if on_state is not None:
                 on_state(state, detail)
 
-        opened = open_source(
-            source,
-            fps=record.fps,
-            origin_wall_s=record.origin_wall_s,
-            first_epoch=0 if point is None else point.epoch + 1,
-            max_outage_s=max_outage_s,
-            on_state=told,
-        )
-        with closing(opened):
+        opened = looked_at
+        if info.kind == "live" or record.fps != fps:
+            opened = open_source(
+                source,
+                fps=record.fps,
+                origin_wall_s=record.origin_wall_s,
+                first_epoch=0 if point is None else point.epoch + 1,
+                max_outage_s=max_outage_s,
+                on_state=told,
+            )
+        with closing(opened), _one_thread():
             observers = default_observers(info, ocr=ocr)
             worker = StreamWorker(store, record, opened, observers, on_progress=on_progress)
             if on_start is not None:
                 on_start(worker)
             return worker.run()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep OpenCV from splitting small pictures among threads, which only costs CPU time."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def default_observers(info: SourceInfo, *, ocr: bool = True) -> list[Observer]:

@@ -10,13 +10,14 @@ kill, and a later run goes on exactly there: moments are the same as if it had n
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ..errors import MemoryStoreError
+from ..errors import MemoryStoreError, SourceError
 from ..memory.ladder import Ladder
 from ..memory.store import MemoryStore
 from ..memory.values import (
@@ -32,13 +33,14 @@ from ..memory.values import (
     make_id,
     moment_id,
 )
+from .accounts import FrameAccounts
 from .caption import compose_caption
 from .frame import Frame
 from .keyframes import KeyFrameChooser
 from .moments import MAX_S, MomentCutter
 from .observers.base import Observer
 from .shots import Change, ShotDetector
-from .source import Dropped, Outage, Source
+from .source import Outage, Source
 
 WRITTEN_BY = "observers/1"
 WARM_UP_S = 10.0
@@ -122,15 +124,13 @@ class StreamWorker:
         self._interval_s = 0.04
         self._from_s = 0.0
         self._end_s = 0.0
-        self._passed: deque[tuple[float, bool]] = deque()
-        self._lost: deque[Dropped] = deque()
+        self._accounts = FrameAccounts()
         self._changes: deque[Change] = deque()
         self._moments: list[Moment] = []
         self._frames: list[KeyFrame] = []
         self._flushed_at = time.monotonic()
         self._written = 0
         self._gaps = 0
-        self._counts = FrameCounts()
 
     def stop(self) -> None:
         """End the run soon, keeping everything so far. Callable from a signal handler or another thread."""
@@ -155,17 +155,20 @@ class StreamWorker:
                     self._break(event)
                 elif event.time_s >= self._from_s - _SAME_S:
                     # Those lost earlier were counted by the run that saw them.
-                    self._lost.append(event)
+                    self._accounts.lost(event)
                 self._flush_if_due(started)
                 if self._stopped and not self._live:
                     break
             self._end()
-        except BaseException:
+        except BaseException as error:
             # What is already final must not be lost to whatever went wrong after it; and the first
             # error is the one to tell, also where the memory is what failed.
             with suppress(MemoryStoreError):
                 self._commit()
-                self._put_state("stopped")
+                if isinstance(error, SourceError):
+                    self._put_state("failed", str(error))
+                else:
+                    self._put_state("stopped")
             raise
         stopped = self._stopped
         if not stopped and not self._live:
@@ -183,7 +186,7 @@ class StreamWorker:
             until_s=self._end_s,
             moments=self._written,
             gaps=self._gaps,
-            counts=self._counts,
+            counts=self._accounts.total,
             seconds=time.monotonic() - started,
         )
 
@@ -197,6 +200,16 @@ class StreamWorker:
         self._ladder = Ladder.restore(self._store, self._stream.name)
         if not self._live:
             self._cutter.begin(point.end_s)
+        elif (now_s := self._live_now_s()) - self._end_s > SETTLED_S:
+            away = Outage(
+                start_s=self._end_s,
+                end_s=now_s,
+                epoch=self._epoch,
+                cause="not watched",
+                detail="no process was watching, or it was killed before it could write",
+                wall_start_s=self._wall_s(self._end_s),
+            )
+            self._put_gap(away)
         return point.end_s
 
     def _take(self, frame: Frame) -> None:
@@ -219,7 +232,7 @@ class StreamWorker:
             if not warm:
                 self._change_shot(change)
         if not warm:
-            self._passed.append((frame.time_s, frame.sampled))
+            self._accounts.took(frame.time_s, sampled=frame.sampled)
         if not frame.sampled:
             return
         for observer in self._observers:
@@ -243,32 +256,46 @@ class StreamWorker:
         self._shot += 1
 
     def _start_epoch(self, frame: Frame) -> None:
-        """The first frame of a live epoch. Before the first of this run, nobody was watching or nothing came."""
+        """Take up a live epoch with its first frame."""
         if self._first and frame.time_s - self._end_s > SETTLED_S:
-            went_on = self._from_s > 0
-            self._put_gap(
-                Outage(
-                    start_s=self._end_s,
-                    end_s=frame.time_s,
-                    epoch=self._epoch,
-                    cause="not watched" if went_on else "connecting",
-                    detail="no process was watching" if went_on else "the source had sent nothing yet",
-                    wall_start_s=None
-                    if frame.wall_s is None
-                    else frame.wall_s - (frame.time_s - self._end_s),
-                )
-            )
+            self._put_gap(self._nothing_yet(frame.time_s))
         if frame.epoch != self._epoch:
             self._moments += self._ladder.break_()
             self._epoch, self._shot = frame.epoch, 0
         self._first = False
         self._cutter.begin(frame.time_s)
 
-    def note_outage(self, outage: Outage) -> None:
-        """Write down an outage that still goes on, so that whoever asks meanwhile is told of it."""
+    def note_outage(self, outage: Outage | None) -> None:
+        """Write down an outage that still goes on, so that whoever asks meanwhile is told of it.
+
+        None stands for a live source that has sent nothing yet in this run.
+        """
+        if outage is None:
+            now_s = self._live_now_s()
+            if not self._first or now_s - self._end_s <= SETTLED_S:
+                return
+            outage = self._nothing_yet(now_s)
         self._close_epoch(outage.start_s)
         self._commit()
         self._store.put_gap(self._gap(outage, FrameCounts()))
+
+    def _nothing_yet(self, until_s: float) -> Outage:
+        return Outage(
+            start_s=self._end_s,
+            end_s=until_s,
+            epoch=self._epoch,
+            cause="connecting",
+            detail="the source had sent nothing yet",
+            wall_start_s=self._wall_s(self._end_s),
+        )
+
+    def _live_now_s(self) -> float:
+        """The stream time it is."""
+        return time.time() - (self._stream.origin_wall_s or 0.0)
+
+    def _wall_s(self, time_s: float) -> float | None:
+        origin_s = self._stream.origin_wall_s
+        return None if origin_s is None else origin_s + time_s
 
     def _close_epoch(self, end_s: float) -> None:
         """Everything open ends here: an outage, a jump of the clock, or the end."""
@@ -312,7 +339,7 @@ class StreamWorker:
             return
         if self._held is not None:
             self._close_epoch(self._held.time_s + self._interval_s)
-        lost = self._counts_until(float("inf"), 0)
+        lost = self._accounts.settle(math.inf)
         if lost.captured:
             # Frames after the last moment: there is nothing to count them in but a gap.
             end_s = self._end_s + lost.captured * self._interval_s
@@ -328,10 +355,7 @@ class StreamWorker:
             for observer in self._observers:
                 findings += observer.findings(span)
             findings.sort(key=lambda finding: finding.span.start_s)
-            counts = self._counts_until(span.end_s, len(frames))
-            wall_s = None
-            if self._stream.origin_wall_s is not None:
-                wall_s = self._stream.origin_wall_s + span.start_s
+            counts = self._accounts.settle(span.end_s, stored=len(frames))
             moment = Moment(
                 id=moment_id(self._stream.name, self._epoch, "moment", span.start_s),
                 stream=self._stream.name,
@@ -342,7 +366,7 @@ class StreamWorker:
                 ),
                 shot=self._shot,
                 frame_ids=tuple(frame.id for frame in frames),
-                wall_start_s=wall_s,
+                wall_start_s=self._wall_s(span.start_s),
                 counts=counts,
             )
             self._moments.append(moment)
@@ -368,29 +392,9 @@ class StreamWorker:
             )
         return inside
 
-    def _counts_until(self, end_s: float, stored: int) -> FrameCounts:
-        """Account for every frame before ``end_s`` that is not accounted for yet."""
-        captured = sampled = 0
-        while self._passed and self._passed[0][0] < end_s:
-            captured += 1
-            sampled += self._passed.popleft()[1]
-        dropped: dict[str, int] = {}
-        while self._lost and self._lost[0].time_s < end_s:
-            lost = self._lost.popleft()
-            dropped[lost.cause] = dropped.get(lost.cause, 0) + lost.count
-        counts = FrameCounts(
-            captured=captured + sum(dropped.values()),
-            stored=stored,
-            sampled_out=captured - sampled,
-            merged=sampled - stored,
-            dropped=dropped,
-        )
-        self._counts += counts
-        return counts
-
     def _put_gap(self, outage: Outage, counts: FrameCounts | None = None) -> None:
         self._commit()
-        self._store.put_gap(self._gap(outage, counts or self._counts_until(outage.end_s, 0)))
+        self._store.put_gap(self._gap(outage, counts or self._accounts.settle(outage.end_s)))
         self._end_s = max(self._end_s, outage.end_s)
         self._gaps += 1
 
@@ -422,8 +426,8 @@ class StreamWorker:
             self._store.append(moments, frames)
         self._flushed_at = time.monotonic()
 
-    def _put_state(self, state: StreamState) -> None:
-        self._stream = replace(self._stream, state=state)
+    def _put_state(self, state: StreamState, error: str = "") -> None:
+        self._stream = replace(self._stream, state=state, error=error)
         self._store.put_stream(self._stream)
 
     def _report_progress(self, started: float) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def test_an_answer_for_programs_is_one_object_with_every_key(run):
     evidence = answer["evidence"][0]
     assert set(evidence) == {"stream", "start_s", "end_s", "text", "frame_ids", "memory_id", "score"}
     assert evidence["stream"] == "demo"
-    assert evidence["start_s"] < 45 and evidence["end_s"] > 40  # the truth: about 40 to 45 s
+    assert evidence["start_s"] < 45  # the truth: about 40 to 45 s
+    assert evidence["end_s"] > 40
     assert evidence["frame_ids"]
     (coverage,) = answer["coverage"]
     assert coverage["stream"] == "demo"
@@ -79,7 +81,9 @@ def test_an_abstention_says_what_was_missing(run):
 
 def test_an_option_is_chosen_by_its_letter(run):
     answer = the_object(
-        run("ask", "What does the QR code say?", "--option", "HELLO", "--option", "RECOLLECT-DEMO-7", "--json")
+        run(
+            "ask", "What does the QR code say?", "--option", "HELLO", "--option", "RECOLLECT-DEMO-7", "--json"
+        )
     )
 
     assert answer["choice"] == "B"
@@ -124,7 +128,8 @@ def test_the_evidence_is_drawn_into_a_picture(run, tmp_path):
     assert (code, err) == (0, "")
     with Image.open(sheet) as picture:
         picture.load()
-        assert picture.width > 1000 and picture.height > 200
+        assert picture.width > 1000
+        assert picture.height > 200
         assert len(picture.getcolors(1 << 24) or []) > 1000  # photographs, and not only paper and ink
 
 
@@ -160,7 +165,7 @@ def test_the_timeline_tells_the_whole_video_in_order_without_holes(run):
 
     assert told["gaps"] == []
     assert (spans[0][0], spans[-1][1]) == (0, pytest.approx(70, abs=0.1))
-    assert all(end_s == next_s for (_, end_s), (next_s, _) in zip(spans, spans[1:], strict=False))
+    assert all(end_s == next_s for (_, end_s), (next_s, _) in pairwise(spans))
 
 
 def test_the_timeline_for_people_has_a_line_a_moment(run):
@@ -240,6 +245,7 @@ def test_the_doctor_says_what_is_wrong_with_a_memory(run, tmp_path):
     assert "FAIL memory" in out
 
 
+@pytest.mark.slow  # a child loads everything anew: some 5 s
 def test_a_reader_that_goes_away_is_no_error(watched_demo):
     """As in ``recollect timeline | head``; through a real pipe, whose end is closed before anything is written."""
     with subprocess.Popen(

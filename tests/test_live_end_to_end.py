@@ -37,7 +37,7 @@ def draw(time_s: float) -> np.ndarray:
     return picture
 
 
-def wait_until(happened: Callable[[], object], timeout_s: float = 60.0) -> None:
+def wait_until(happened: Callable[[], object], timeout_s: float = 120.0) -> None:
     until = time.monotonic() + timeout_s
     while not happened():
         assert time.monotonic() < until, "it did not happen in time"
@@ -129,8 +129,8 @@ def test_a_live_stream_is_asked_about_while_it_is_watched_and_its_outage_is_told
             server.refuse()
             wait_until(lambda: gaps_of(recollect))
             (open_gap,) = gaps_of(recollect)
-            server.resume()
             accepted = server.connections
+            server.resume()
             wait_until(lambda: server.connections > accepted)
             time.sleep(3.0)
 
@@ -170,11 +170,15 @@ def test_a_stream_that_drops_and_stalls_leaves_two_gaps_and_is_taken_up_again_la
         assert stalled.span.duration_s >= 5.0
         assert_accounted_for(recollect)
 
+        server.refuse()
         with watching(server.url, memory):
+            wait_until(lambda: recollect.gaps("door")[-1].cause == "connecting")
+            server.resume()
             wait_until(lambda: epochs_of(recollect) == {0, 1, 2, 3})
         away = gaps_of(recollect)[-1]
         assert away.cause == "not watched"
+        assert away.epoch == 2
         assert_accounted_for(recollect)
         later = [moment for moment in recollect.timeline("door") if moment.epoch == 3]
-        assert later[0].span.start_s == pytest.approx(away.span.end_s, abs=0.1)
+        assert later[0].span.start_s > away.span.end_s
         assert stream_now_s(recollect) - later[-1].span.end_s < 15.0

@@ -206,13 +206,15 @@ class Background:
         """Whether ``mask``, which fills ``share`` of the picture, lies all over it."""
         if share < _SPREAD_WORTH:
             return False
-        textured = _textured(_grey(self._scene_small))
         touched = _cells(mask) > 8
         everywhere = np.count_nonzero(touched) / touched.size
+        if everywhere <= _SPREAD_ALL:
+            return False
+        textured = _textured(_grey(self._scene_small))
         cells = np.count_nonzero(textured)
         if cells < 12:  # too plain a picture: only all of it can tell
             return bool(everywhere > _SPREAD)
-        return bool(everywhere > _SPREAD_ALL and np.count_nonzero(textured & touched) / cells > _SPREAD)
+        return bool(np.count_nonzero(textured & touched) / cells > _SPREAD)
 
 
 def _at_working_size(small: Picture) -> Picture:

@@ -184,6 +184,13 @@ def test_now_is_the_newest_moment(shop):
     assert shop.ask("What is to be seen now?").evidence[0].end_s == 120.0
 
 
+def test_the_text_of_now_is_the_newest_text(shop):
+    answer = shop.ask("Which word is on the sign right now?")
+
+    assert "CLOSED" in answer.text
+    assert answer.evidence[0].end_s == 120.0
+
+
 def test_a_time_that_was_never_watched_is_said_to_be_so(shop):
     answer = shop.ask("What happens?", from_s=500.0, to_s=600.0)
 

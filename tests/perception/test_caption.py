@@ -58,7 +58,9 @@ def test_a_long_text_is_shortened():
 
 
 def test_speech_is_told_apart_from_visible_text():
-    caption = compose_caption([found("speech", "subtitle", "Good morning"), found("visible_text", "line", "OPEN")])
+    caption = compose_caption(
+        [found("speech", "subtitle", "Good morning"), found("visible_text", "line", "OPEN")]
+    )
 
     assert caption == "Said: “Good morning”. Text: “OPEN”."
 

@@ -59,12 +59,12 @@ def texts(observation) -> list[str]:
 
 
 def test_a_second_look_reads_the_file_within_the_span_of_the_moment(video: Path):
-    observation = look_again(stream_of(video), moment(2.0, 4.0), [])
+    observation = look_again(stream_of(video), moment(2.0, 2.6), [])
 
     assert texts(observation) == ["CLOSED"]
     assert observation.written_by == WRITTEN_BY
     assert "CLOSED" in observation.caption
-    assert all(2.0 <= f.span.start_s <= f.span.end_s <= 4.0 for f in observation.findings)
+    assert all(2.0 <= f.span.start_s <= f.span.end_s <= 2.6 for f in observation.findings)
 
 
 def test_where_the_file_is_gone_the_kept_pictures_are_read(video: Path):
@@ -80,9 +80,7 @@ def test_a_file_that_has_changed_is_not_taken_for_the_one_that_was_watched(video
     stream = stream_of(video)
     video.write_bytes(video.read_bytes() + b"more")
 
-    observation = look_again(stream, moment(2.0, 4.0), [kept("MUSEUM")])
-
-    assert texts(observation) == ["MUSEUM"]
+    assert look_again(stream, moment(2.0, 4.0), []) is None
 
 
 def test_of_a_moment_without_pixels_nothing_is_said(video: Path):

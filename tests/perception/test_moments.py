@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -84,7 +85,7 @@ def test_moments_tile_the_stream_without_hole_or_overlap(stream):
     moments = flat(cut_into_moments(stream))
 
     assert moments[0].start_s == 0.0
-    assert all(one.end_s == next_.start_s for one, next_ in zip(moments, moments[1:], strict=False))
+    assert all(one.end_s == next_.start_s for one, next_ in pairwise(moments))
     assert moments[-1].end_s == frames_of(stream)[1][-1]
 
 
@@ -97,14 +98,14 @@ def test_no_moment_crosses_a_cut(stream):
         assert not any(moment.start_s < cut_s < moment.end_s for moment in moments)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(shots())
 def test_moments_last_2_to_10_seconds_unless_their_shot_is_shorter(stream):
     moments = flat(cut_into_moments(stream))
 
     starts = [0.0, *frames_of(stream)[1]]
     for moment in moments:
-        shot_s = next(e - s for s, e in zip(starts, starts[1:], strict=False) if moment.end_s <= e)
+        shot_s = next(e - s for s, e in pairwise(starts) if moment.end_s <= e)
         assert moment.duration_s <= MAX_S + 1e-6
         assert moment.duration_s >= min(MIN_S, shot_s) - 1e-6
 
@@ -139,6 +140,13 @@ def test_a_still_picture_shown_for_a_minute_is_one_moment():
     early = [span for time_s in (0.0, 60.0) for span in cutter.push(time_s, still)]
 
     assert early + cutter.cut(63.0) == [Span(0.0, 60.0), Span(60.0, 63.0)]
+
+
+def test_a_still_picture_that_a_cut_ends_is_one_moment():
+    cutter = MomentCutter()
+    cutter.push(0.0, np.zeros(THUMB_SHAPE, np.uint8))
+
+    assert cutter.cut(60.0) == [Span(0.0, 60.0)]
 
 
 def test_a_cut_that_is_told_late_ends_the_moment_where_it_was():

@@ -154,7 +154,9 @@ def test_the_overview_is_the_highest_rungs_that_tile_the_span(snapshot):
     tools = Toolbox(snapshot, Scope())
 
     assert [tile.rung for tile in tools.overview(OverviewArgs(stream="kitchen"))] == ["event"]
-    assert captions(tools.overview(OverviewArgs(stream="kitchen", from_s=12.0, to_s=18.0))) == ["a cat enters"]
+    assert captions(tools.overview(OverviewArgs(stream="kitchen", from_s=12.0, to_s=18.0))) == [
+        "a cat enters"
+    ]
 
 
 def test_only_what_is_in_scope_is_looked_at_again(snapshot):
@@ -167,11 +169,11 @@ def test_only_what_is_in_scope_is_looked_at_again(snapshot):
     tools = Toolbox(snapshot, Scope(streams=("kitchen",)), inspector)
 
     assert tools.inspect(InspectArgs(moment_id=KITCHEN[0].id)).caption == "closer"
-    for moment_id in (GARDEN[0].id, "no such id"):
+    for unknown in (GARDEN[0].id, "no such id"):
         with pytest.raises(TryAgain, match="use an id that a tool returned"):
-            tools.inspect(InspectArgs(moment_id=moment_id))
+            tools.inspect(InspectArgs(moment_id=unknown))
         with pytest.raises(TryAgain, match="use an id that a tool returned"):
-            tools.neighbours(NeighboursArgs(moment_id=moment_id))
+            tools.neighbours(NeighboursArgs(moment_id=unknown))
     assert looked == [KITCHEN[0].id]
 
 
