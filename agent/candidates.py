@@ -51,7 +51,7 @@ def by_words(reading: Reading, moments: Sequence[Moment], ends: dict[str, float]
     """Candidates whose text holds the question's words, best first. ``ends``: each stream's last time."""
     if not reading.words and not reading.quoted:
         return []
-    lines = {moment.id: _lines(moment, reading.wants_text) for moment in moments}
+    lines = {moment.id: _lines(moment, reading) for moment in moments}
     documents = (" ".join(line.text for line in found) for found in lines.values() if found)
     terms = terms_of(reading.words, documents, reading.names)
     candidates = []
@@ -208,14 +208,15 @@ def _says(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
-def _lines(moment: Moment, wants_text: bool) -> list[Finding]:
+def _lines(moment: Moment, reading: Reading) -> list[Finding]:
     """What of a moment can be matched with words."""
     return [
         finding
         for finding in moment.findings
-        if finding.field in ("visible_text", "speech")
+        if finding.field == "visible_text"
         or finding.kind == "typed"
-        or (not wants_text and finding.field != "attribute")
+        or (finding.field == "speech" and not reading.in_picture)
+        or (not reading.wants_text and finding.field != "attribute")
     ]
 
 

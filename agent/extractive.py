@@ -14,8 +14,8 @@ from ..memory.values import Finding, Moment, Span
 from . import wording
 from .answer import Question, WhyAbstained
 from .candidates import Candidate, by_kinds, by_shots, by_words, distinct
-from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS, stem
-from .matching import choose_option
+from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS, stem, words_of
+from .matching import choose_option, fit_lines, terms_of
 from .reading import Reading, read_question
 from .reasoner import Cited, Draft, Judgement, Plan
 
@@ -26,6 +26,8 @@ LOOKS_WANTED = 2
 NOW_MOMENTS = 2
 READABLE = frozenset({"typed", "qr", "barcode", "subtitle"})
 """Kinds whose findings hold the very words: what they say needs no recognising."""
+ORDERED_FROM = 0.75
+"""An option was found where this part of its words was."""
 LOOK_FROM = 0.2
 """A moment must hold this part of the question's words for its pixels to be looked at again."""
 READ_FULLY = 12
@@ -59,7 +61,7 @@ class ExtractiveReasoner:
             from_s=reading.span.start_s if reading.span else None,
             to_s=reading.span.end_s if reading.span and reading.span.end_s != float("inf") else None,
             last_s=reading.last_s,
-            looks=reading.wants_text,
+            looks=reading.wants_text and "subtitle" not in kinds,
         )
 
     def judge(
@@ -110,6 +112,9 @@ class ExtractiveReasoner:
         tiles = {tile.id for tile in overview} | {moment.id for moment in moments}
         cited = tuple(_cite(candidate) for candidate in ranked[:MAX_CITED] if candidate.moment_id in tiles)
         if question.options:
+            ordered = _by_order(question.options, reading, moments)
+            if ordered is not None:
+                return ordered
             return self._choose(question, reading, ranked, sufficiency, cited)
         if sufficiency >= ANSWERS_FROM:
             text = wording.answer(reading, plan, ranked, overview)
@@ -217,6 +222,35 @@ class ExtractiveReasoner:
         )
 
 
+def _by_order(options: Sequence[str], reading: Reading, moments: Sequence[Moment]) -> Draft | None:
+    """Which of the options was read or heard first, second, last; None where order is not asked for.
+
+    Every option must have been found: one that was not could have come at any time.
+    """
+    if reading.pick not in ("nth", "last"):
+        return None
+    found: list[tuple[float, int, Candidate]] = []
+    for index, option in enumerate(options):
+        words = tuple(word for word in words_of(option) if word not in STOP_WORDS)
+        asked = replace(
+            reading, words=words, names=(), quoted=(), pick="all", wants_text=True, in_picture=False
+        )
+        fitting = [c for c in by_words(asked, moments, {}) if c.coverage >= ORDERED_FROM]
+        if fitting:
+            first = min(fitting, key=lambda candidate: candidate.span)
+            found.append((first.span.start_s, index, first))
+    if len(found) < len(options) or len({candidate.stream for _, _, candidate in found}) > 1:
+        return None
+    found.sort(key=lambda item: item[:2])
+    place = len(found) - 1 if reading.pick == "last" else reading.nth - 1
+    if place >= len(found):
+        return None
+    _, index, best = found[place]
+    cited = tuple(_cite(candidate) for _, _, candidate in [found[place], *found[:place], *found[place + 1 :]])
+    text = wording.option(options[index], [best])
+    return Draft(text=text, choice=index, confidence=0.8, cited=cited)
+
+
 def _kinds(reading: Reading) -> tuple[str, ...]:
     if reading.kinds:
         return reading.kinds
@@ -254,13 +288,14 @@ def _with_words(
 ) -> list[Candidate]:
     """Let what was read in the same stretch speak for a finding too; of one made of words, it decides."""
     result = []
+    terms = terms_of(reading.words, (), reading.names)
     for candidate in kinded:
-        near = [
-            w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)
-        ]
+        near = [w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)]
         made_of_words = bool(candidate.findings) and candidate.findings[0].kind in READABLE
-        least = 0.5 if made_of_words and reading.unknown else 0.9
-        factor = least + (1.0 - least) * max(near, default=0.0)
+        if made_of_words and reading.unknown:
+            factor = 0.5 + 0.5 * max([fit_lines(terms, candidate.findings).coverage, *near])
+        else:
+            factor = 0.9 + 0.1 * max(near, default=0.0)
         result.append(replace(candidate, score=candidate.score * factor))
     if reading.unknown and any(c.findings and c.findings[0].kind in READABLE for c in result):
         result.sort(key=lambda candidate: -candidate.score)

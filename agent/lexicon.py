@@ -108,6 +108,12 @@ TEXT_CUES = re.compile(
 )
 """Words that ask for something to be read or heard."""
 
+IN_PICTURE = re.compile(
+    r"\b(signs?|boards?|notices?|posters?|pages?|screens?|terminal|buttons?|tabs?|menus?|labels?|titles?|"
+    r"written|typed|displayed|number ?plates?)\b"
+)
+"""Words that ask for text that is seen, not heard."""
+
 RELATED_TEXT: dict[str, tuple[str, ...]] = {
     "error": (
         "error",

@@ -17,6 +17,7 @@ from .lexicon import (
     COLOURS,
     EXISTENCE,
     GENERIC_WORDS,
+    IN_PICTURE,
     KIND_PATTERNS,
     NUMBER_WORDS,
     PEOPLE,
@@ -95,6 +96,8 @@ class Reading:
     """It speaks of people."""
     wants_text: bool
     """It asks for something to be read or heard."""
+    in_picture: bool
+    """The text it asks for stands in the picture: on a sign, a page, a screen."""
     unknown: tuple[str, ...]
     """Content words that no embedded observer can see; only text in the picture could hold them."""
     existence: bool
@@ -258,6 +261,7 @@ def read_question(text: str) -> Reading:
         sides=tuple(word for word in words if word in SIDES),
         people=any(word in PEOPLE for word in words_of(rest)),
         wants_text=bool(TEXT_CUES.search(lower)) or bool(quoted) or bool(titles),
+        in_picture=bool(IN_PICTURE.search(lower)),
         unknown=tuple(word for word in words if word not in known),
         existence=bool(EXISTENCE.search(lower)) and not kinds,
         relation=relation,

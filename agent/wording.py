@@ -88,7 +88,8 @@ def option(text: str, ranked: Sequence[Candidate]) -> str:
 
 def nothing_watched(question: Question) -> str:
     """Said where the scope holds nothing at all."""
-    where = "in the time asked about" if question.span else "yet"
+    when = "yet" if question.as_of_s is None else "by then"
+    where = "in the time asked about" if question.span else when
     return f"Nothing was watched {where}, so there is nothing to answer from."
 
 

@@ -212,6 +212,13 @@ def test_the_option_that_was_read_is_chosen(shop):
     assert answer.choice == "B"
 
 
+@pytest.mark.parametrize(
+    ("question", "choice"), [("Which sign came first?", "A"), ("Which sign came last?", "B")]
+)
+def test_of_options_that_were_read_the_one_in_order_is_chosen(shop, question, choice):
+    assert shop.ask(question, options=["OPEN 9-17", "CLOSED FOR STOCKTAKING"]).choice == choice
+
+
 def test_no_option_is_guessed(shop):
     answer = shop.ask("What animal is in the shop?", options=["a cat", "a dog", "a horse"])
 
