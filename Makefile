@@ -23,7 +23,7 @@ demo: $(READY)  ## watch a video and answer questions about it
 	@$(BIN)/recollect demo $${VIDEO:+"--video=$$VIDEO"} $${ASK:+"--ask=$$ASK"} $${OUT:+"--out=$$OUT"}
 
 test: $(READY)  ## run the quick tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(READY)  ## run every test
 	@$(BIN)/python -m pytest

@@ -119,6 +119,7 @@ def assert_accounted_for(recollect: Recollect) -> None:
     assert all(moment.counts.balanced for moment in moments)
 
 
+@pytest.mark.slow
 def test_a_live_stream_is_asked_about_while_it_is_watched_and_its_outage_is_told(tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     with HttpStreamServer(draw) as server, Recollect(memory) as recollect:
