@@ -290,7 +290,9 @@ def _with_words(
     result = []
     terms = terms_of(reading.words, (), reading.names)
     for candidate in kinded:
-        near = [w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)]
+        near = [
+            w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)
+        ]
         made_of_words = bool(candidate.findings) and candidate.findings[0].kind in READABLE
         if made_of_words and reading.unknown:
             factor = 0.5 + 0.5 * max([fit_lines(terms, candidate.findings).coverage, *near])
