@@ -6,13 +6,15 @@ Bare decoding is the least that anyone who looks at the samples must do: PyAV de
 order on one thread, and one scaler, kept, turns the sampled ones into full-size BGR. As a second
 yardstick, PyAV as its documentation uses it: its own threads, and a scaler for each frame. Watching
 is all of ``watch``, into a new memory. All are measured in the same run, in CPU time of this process
-(all its threads), repeats interleaved, the least of each taken. Without VIDEO, the demo is rendered.
+(all its threads), repeats interleaved, the median of each taken: on a machine whose speed comes and
+goes, the least of a short run is luckier than that of a long one. Without VIDEO, the demo is rendered.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import tempfile
 import time
 from collections import defaultdict
@@ -266,12 +268,12 @@ def measure(videos: list[Path], fps: float, repeats: int, *, ocr: bool) -> None:
     print("   ".join([*heads, f"{'watching, OCR':>22}"] if ocr else heads))
     for video in videos:
         costs = Costs(decode_bare(video, fps))
-        best: dict[str, float] = {}
+        taken: dict[str, list[float]] = defaultdict(list)
         least: dict[str, Clock] = {}
         for _ in range(repeats):
             for way, action in ways.items():
                 seconds = cpu(partial(action, video))
-                best[way] = min(best.get(way, math.inf), seconds)
+                taken[way].append(seconds)
                 summed[way] += seconds
         for way, clock in parts.items():
             for _ in range(repeats if way == "plain" else 1):
@@ -285,9 +287,9 @@ def measure(videos: list[Path], fps: float, repeats: int, *, ocr: bool) -> None:
                 if isinstance(observer, TextObserver):
                     info = FileSource(video, fps).info
                     looks.take(observer, (info.width, info.height), costs.length_s)
-        costs.spent.update(best)
+        costs.spent.update({way: statistics.median(seconds) for way, seconds in taken.items()})
         total.length_s += costs.length_s
-        for way, seconds in best.items():
+        for way, seconds in costs.spent.items():
             total.spent[way] += seconds
         print(costs.row(video.stem), flush=True)
     if len(videos) > 1:
