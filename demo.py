@@ -6,6 +6,8 @@ Everything it makes lies in one folder, ``./demo`` by default: the video, the me
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 from .cli import print_answer, watch_with_progress
@@ -56,5 +58,6 @@ def run_demo(folder: Path, *, video: str | None = None, question: str | None = N
         sheet = folder / "evidence.png"
         write_contact_sheet(sheet, asked, memory.frames)
     print(f"The evidence as pictures: {sheet}")
-    print(f'Ask more: recollect ask "…" --memory {folder / "recollect.lance"}')
+    command = "recollect" if shutil.which("recollect") else sys.argv[0]
+    print(f'Ask more: {command} ask "…" --memory {folder / "recollect.lance"}')
     return 0

@@ -50,6 +50,8 @@ _SAME_S = 1e-6
 FLUSH_S = 1.5
 FLUSH_MOMENTS = 64
 """A batch is committed when either is reached: row by row would bury the store in versions."""
+TIDY_MOMENTS = 256
+"""A run that wrote fewer leaves it to the store's own upkeep: so few rows are scanned for nothing."""
 SETTLED_S = 0.5
 """A live source may take this long to send its first frame before that is a gap."""
 LIVE_MAX_S = 5.0
@@ -176,7 +178,8 @@ class StreamWorker:
         self._commit()
         state: StreamState = "stopped" if stopped or self._live else "done"
         self._put_state(state)
-        self._store.maintain()
+        if self._written >= TIDY_MOMENTS:
+            self._store.maintain()
         self._report_progress(started)
         return WatchReport(
             stream=self._stream.name,
