@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from . import __version__
 from .errors import RecollectError
-from .times import parse_as_of, parse_time_s
+from .sdk import DEFAULT_FPS
+from .times import between, clock, parse_as_of, parse_time_s
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from .sdk import Recollect
 
 DEFAULT_MEMORY = "recollect.lance"
-DEFAULT_FPS = 4.0
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -113,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Watch video, remember it, and answer questions about it with evidence.",
         epilog="Start with: recollect demo",
     )
-    parser.add_argument("--version", action="version", version="recollect 0.1.0")
+    parser.add_argument("--version", action="version", version=f"recollect {__version__}")
     # Accepted before and after the sub-command; the later one wins.
     shared = _Parser(add_help=False)
     shared.add_argument(
@@ -249,8 +250,6 @@ def watch_with_progress(
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    from .agent.wording import clock  # noqa: PLC0415
-
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -309,8 +308,6 @@ def watch_with_progress(
 
 
 def _told(report: WatchReport) -> str:
-    from .agent.wording import clock  # noqa: PLC0415
-
     if report.already_done:
         return f"{report.stream}: already watched to its end ({clock(report.until_s)}); nothing to do."
     begun = "" if report.resumed_at_s is None else f", going on from {clock(report.resumed_at_s)}"
@@ -363,8 +360,6 @@ def _show(memory: Recollect, question: str, answer: Answer, path: Path) -> None:
 
 def print_answer(answer: Answer) -> None:
     """Print an answer for people: what, how sure, and the evidence to check it by."""
-    from .agent.wording import clock  # noqa: PLC0415
-
     if answer.choice:
         print(f"({answer.choice}) {answer.text}")
     else:
@@ -381,7 +376,7 @@ def print_answer(answer: Answer) -> None:
     )
     for evidence in answer.evidence[:5]:
         span = evidence.span
-        times = clock(span.start_s) if span.duration_s < 0.3 else f"{clock(span.start_s)}–{clock(span.end_s)}"
+        times = between(span.start_s, span.end_s)
         print(
             f"  {times}  {evidence.stream}  "
             f"{_shortened(evidence.text)}  ({len(evidence.frame_ids)} picture{'' if len(evidence.frame_ids) == 1 else 's'})"
@@ -477,8 +472,6 @@ def _timeline(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    from .agent.wording import clock  # noqa: PLC0415
-
     for name in names:
         lines = [(moment.span.start_s, _line(moment)) for moment in moments if moment.stream == name]
         lines += [
@@ -494,8 +487,6 @@ def _timeline(arguments: argparse.Namespace) -> int:
 
 
 def _line(moment: Any) -> str:
-    from .agent.wording import clock  # noqa: PLC0415
-
     return f"{clock(moment.span.start_s)}–{clock(moment.span.end_s)}  {moment.stream}  {_shortened(moment.caption, 160)}"
 
 
@@ -512,8 +503,6 @@ def _status(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    from .agent.wording import clock  # noqa: PLC0415
-
     print(
         f"{arguments.memory}: {len(statuses)} stream{'' if len(statuses) == 1 else 's'}, {size_bytes / 1e6:.1f} MB"
     )

@@ -16,8 +16,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from .agent.answer import Answer, Evidence
-from .agent.wording import clock
 from .memory.values import KeyFrame
+from .times import between, clock
 
 TILE = (320, 180)
 COLUMNS = 3
@@ -105,7 +105,7 @@ def _row(
         draw.text((x, y + picture.height + 4), clock(frame.time_s), _MARK if inside else _SOFT, small)
     x = MARGIN + max(1, len(chosen)) * (TILE[0] + MARGIN)
     span = evidence.span
-    times = clock(span.start_s) if span.duration_s < 0.3 else f"{clock(span.start_s)}–{clock(span.end_s)}"
+    times = between(span.start_s, span.end_s)
     where = f"{times}  {evidence.stream}"
     room = WIDTH - MARGIN - x
     lines = [*_wrapped(where, body, room)[:2], ""]

@@ -2,6 +2,7 @@
 
     parse_time_s("1:20")     # 80.0
     parse_as_of("2026-11-22T10:00:00Z")
+    between(6.0, 20.1)       # "0:06.0–0:20.1"
 
 Stream times are seconds; points in time are Unix seconds.
 """
@@ -53,3 +54,17 @@ def parse_as_of(text: str) -> float:
         raise ValueError(
             f"{text!r} is not a time; write it as 2026-11-22T10:00:00Z or in Unix seconds"
         ) from None
+
+
+def clock(time_s: float) -> str:
+    """A stream time for people: ``75.2`` is ``1:15.2``, with hours where there are any."""
+    tenths = round(time_s * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{tenths / 10:04.1f}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def between(start_s: float, end_s: float) -> str:
+    """A stretch of stream time for people: ``0:06.0–0:20.1``; one time where it hardly lasts."""
+    return clock(start_s) if end_s - start_s < 0.3 else f"{clock(start_s)}–{clock(end_s)}"

@@ -115,9 +115,9 @@ class ExtractiveReasoner:
             ordered = _by_order(question.options, reading, moments)
             if ordered is not None:
                 return ordered
-            return self._choose(question, reading, ranked, sufficiency, cited)
+            return self._choose(question, reading, plan, ranked, sufficiency, cited)
         if sufficiency >= ANSWERS_FROM:
-            text = wording.answer(reading, plan, ranked, overview)
+            text = wording.answer(reading, plan, ranked)
             return Draft(text=text, confidence=min(0.95, sufficiency), cited=cited)
         why = _why(reading, plan, ranked)
         return Draft(
@@ -163,7 +163,7 @@ class ExtractiveReasoner:
         if not (worded or kinded) and (reading.span or reading.last_s is not None):
             # Nothing fits the words, but the time is named: what was seen then is the answer there is.
             return _described(reading, leaves, overview, window)
-        if kinded and worded and kinded[0].findings and kinded[0].findings[0].kind in READABLE:
+        if kinded and worded and _readable(kinded[0]):
             # Both are words that were read or heard: their scores tell which fits better.
             merged = sorted([*kinded, *worded], key=lambda candidate: -candidate.score)
             return distinct(merged), max(text_score, kind_score)
@@ -197,6 +197,7 @@ class ExtractiveReasoner:
         self,
         question: Question,
         reading: Reading,
+        plan: Plan,
         ranked: Sequence[Candidate],
         sufficiency: float,
         cited: tuple[Cited, ...],
@@ -206,7 +207,7 @@ class ExtractiveReasoner:
             weights[candidate.text] = max(weights.get(candidate.text, 0.0), candidate.score * 0.9**rank)
         chosen = choose_option(question.options, weights)
         if chosen is None:
-            why: WhyAbstained = _why(reading, Plan(), ranked) if sufficiency < ANSWERS_FROM else "unclear"
+            why: WhyAbstained = _why(reading, plan, ranked) if sufficiency < ANSWERS_FROM else "unclear"
             return Draft(
                 text=wording.no_option(why, reading, ranked),
                 confidence=min(0.3, sufficiency),
@@ -214,8 +215,10 @@ class ExtractiveReasoner:
                 cited=cited,
             )
         index, lead = chosen
+        terms = terms_of(words_of(question.options[index]), ())
+        support = max(ranked[:MAX_CITED], key=lambda c: fit_lines(terms, c.findings).coverage)
         return Draft(
-            text=wording.option(question.options[index], ranked),
+            text=wording.option(question.options[index], support),
             choice=index,
             confidence=min(0.9, 0.3 + 0.4 * lead + 0.2 * sufficiency),
             cited=cited,
@@ -232,9 +235,7 @@ def _by_order(options: Sequence[str], reading: Reading, moments: Sequence[Moment
     found: list[tuple[float, int, Candidate]] = []
     for index, option in enumerate(options):
         words = tuple(word for word in words_of(option) if word not in STOP_WORDS)
-        asked = replace(
-            reading, words=words, names=(), quoted=(), pick="all", wants_text=True, in_picture=False
-        )
+        asked = replace(reading, words=words, names=(), quoted=(), pick="all", wants_text=True)
         fitting = [c for c in by_words(asked, moments, {}) if c.coverage >= ORDERED_FROM]
         if fitting:
             first = min(fitting, key=lambda candidate: candidate.span)
@@ -247,8 +248,7 @@ def _by_order(options: Sequence[str], reading: Reading, moments: Sequence[Moment
         return None
     _, index, best = found[place]
     cited = tuple(_cite(candidate) for _, _, candidate in [found[place], *found[:place], *found[place + 1 :]])
-    text = wording.option(options[index], [best])
-    return Draft(text=text, choice=index, confidence=0.8, cited=cited)
+    return Draft(text=wording.option(options[index], best), choice=index, confidence=0.8, cited=cited)
 
 
 def _kinds(reading: Reading) -> tuple[str, ...]:
@@ -293,20 +293,24 @@ def _with_words(
         near = [
             w.coverage for w in worded if w.stream == candidate.stream and w.span.overlaps(candidate.span)
         ]
-        made_of_words = bool(candidate.findings) and candidate.findings[0].kind in READABLE
-        if made_of_words and reading.unknown:
+        if _readable(candidate) and reading.unknown:
             factor = 0.5 + 0.5 * max([fit_lines(terms, candidate.findings).coverage, *near])
         else:
             factor = 0.9 + 0.1 * max(near, default=0.0)
         result.append(replace(candidate, score=candidate.score * factor))
-    if reading.unknown and any(c.findings and c.findings[0].kind in READABLE for c in result):
+    if reading.unknown and any(map(_readable, result)):
         result.sort(key=lambda candidate: -candidate.score)
     return result
 
 
+def _readable(candidate: Candidate) -> bool:
+    """Whether it is made of words that were read or heard."""
+    return bool(candidate.findings) and candidate.findings[0].kind in READABLE
+
+
 def _known(reading: Reading, best: Candidate) -> float:
     """How sufficient a finding is: less so for each word of the question that no observer could see."""
-    if best.findings and best.findings[0].kind in READABLE:
+    if _readable(best):
         return best.score
     unseen = min(2, len(reading.unknown))
     if reading.asks in ("who", "why") or (reading.asks == "what" and reading.unknown):

@@ -1,8 +1,8 @@
 """The steps of the agent. Each is a plain function from state to what it changes.
 
-    read -> overview -> recall -> inspect -> judge -> (recall | answer)
+    survey -> read -> recall -> inspect -> judge -> (recall | answer)
 
-``read`` and ``overview`` run once; the rest is a round. Every step checks the budget through
+``survey`` and ``read`` run once; the rest is a round. Every step checks the budget through
 ``spent``, so an answer comes even when time runs out in the middle.
 """
 

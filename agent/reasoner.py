@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from ..memory.values import Moment
 from .answer import Question, WhyAbstained
@@ -83,12 +83,6 @@ class Draft(BaseModel, frozen=True):
     cited: tuple[Cited, ...] = ()
     lmm_calls: int = 0
     tokens: int = 0
-
-
-class Overview(BaseModel, frozen=True):
-    """The fewest memories that tile the scope, stream by stream: ids, in time order."""
-
-    tiles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Reasoner(Protocol):

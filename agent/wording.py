@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..memory.values import Moment
+from ..times import between
 from .answer import Question, WhyAbstained
 from .candidates import Candidate
 from .reading import Reading
@@ -26,23 +27,12 @@ COUNT_NAMES = {
 MAX_QUOTED = 3
 
 
-def clock(time_s: float) -> str:
-    """A stream time for people: ``75.2`` is ``1:15.2``, with hours where there are any."""
-    tenths = round(time_s * 10)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{tenths / 10:04.1f}"
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
-
-
 def stretch(candidate: Candidate) -> str:
     """Where a candidate lies: ``0:06.0–0:20.1 in lobby``."""
-    span = candidate.span
-    times = clock(span.start_s) if span.duration_s < 0.3 else f"{clock(span.start_s)}–{clock(span.end_s)}"
-    return f"{times} in {candidate.stream}"
+    return f"{between(candidate.span.start_s, candidate.span.end_s)} in {candidate.stream}"
 
 
-def answer(reading: Reading, plan: Plan, ranked: Sequence[Candidate], overview: Sequence[Moment]) -> str:
+def answer(reading: Reading, plan: Plan, ranked: Sequence[Candidate]) -> str:
     """The answer the best candidates give."""
     best = ranked[0]
     if reading.asks == "describe":
@@ -81,9 +71,9 @@ def no_option(why: WhyAbstained, reading: Reading, ranked: Sequence[Candidate]) 
     return "Nothing observed speaks for one option over the others. " + abstention(why, reading, ranked)
 
 
-def option(text: str, ranked: Sequence[Candidate]) -> str:
+def option(text: str, support: Candidate) -> str:
     """The chosen option with what speaks for it."""
-    return f"{text} — {stretch(ranked[0])}: {_told(ranked[0])}."
+    return f"{text} — {stretch(support)}: {_told(support)}."
 
 
 def nothing_watched(question: Question) -> str:
