@@ -224,8 +224,11 @@ class MemoryStore:
         if self._tables.frames.count_rows(orphans):
             self._tables.frames.delete(orphans)
         self._settled.discard(stream_name)
-        if end_s is None and not gaps:
-            return None
+        if end_s is None:
+            # No part of a batch can be there already.
+            self._settled.add(stream_name)
+            if not gaps:
+                return None
         ends = [gap.span.end_s for gap in gaps] + ([] if end_s is None else [end_s])
         return ResumePoint(
             end_s=max(ends),

@@ -64,7 +64,6 @@ def watch(
         if known is not None and known.state == "done":
             return _already_done(store, known)
         record = _record(store, info, stream, fps, known)
-        point = store.resume(record.name)
         worker: StreamWorker | None = None
 
         def told(state: str, detail: str) -> None:
@@ -76,6 +75,7 @@ def watch(
 
         opened = looked_at
         if info.kind == "live" or record.fps != fps:
+            point = store.resume(record.name)
             opened = open_source(
                 source,
                 fps=record.fps,

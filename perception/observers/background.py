@@ -48,6 +48,7 @@ _SHIFT_SURE = 0.3  # the least response of the phase correlation
 _SHIFT_BETTER = 0.6  # part of the textured cells that a shift must explain better than standing still
 _CELLS = (16, 9)
 _OTHER_LIGHT = 2.2  # a gain beyond this is a lamp switched or another scene: learn anew
+_SAME_LIGHT = 2  # levels, of 255, that a pixel may differ by in the same light
 _SAMPLES = (30, 17)  # so many pixels, evenly spread, are enough to judge a gain by
 
 _OPEN = np.ones((3, 3), np.uint8)
@@ -142,7 +143,7 @@ class Background:
         if share:
             # The time of the first frame in a row, infinity where there is none.
             np.minimum(self.changed_at, time_s, out=self.changed_at)
-            np.copyto(self.changed_at, math.inf, where=foreground == 0)
+            np.copyto(self.changed_at, math.inf, where=~foreground.view(np.bool_))
         else:
             self.changed_at.fill(math.inf)
         return View(picture, foreground, moving, moving_share, steady=True, camera_moves=False)
@@ -184,9 +185,13 @@ class Background:
         """Bring the scene and the last frame to the exposure of ``picture``; False if it is another light."""
         assert self._scene is not None
         now, then = (
-            cv2.resize(p, _SAMPLES, interpolation=cv2.INTER_NEAREST).reshape(-1, 3)
-            for p in (picture, self._scene_small)
+            cv2.resize(p, _SAMPLES, interpolation=cv2.INTER_NEAREST) for p in (picture, self._scene_small)
         )
+        # Where most pixels are what they were, the gain is 1: it is their median.
+        same = cv2.inRange(cv2.absdiff(now, then), np.zeros(3), np.full(3, float(_SAME_LIGHT)))
+        if 2 * cv2.countNonZero(same) > same.size:
+            return True
+        now, then = now.reshape(-1, 3), then.reshape(-1, 3)
         # Black pixels say nothing of a gain, and burnt-out ones lie about it.
         usable = np.flatnonzero((then[:, 1] > 20) & (then[:, 1] < 245) & (now[:, 1] < 250))
         if usable.size < 40:
@@ -197,9 +202,12 @@ class Background:
             return True
         if gain.min() < 1 / _OTHER_LIGHT or gain.max() > _OTHER_LIGHT:
             return False
-        self._scene = np.minimum(self._scene * gain, 255)
+        by_channel = np.append(gain, 0.0).astype(
+            np.float64
+        )  # OpenCV takes four numbers of this kind for a scalar
+        self._scene = np.minimum(cv2.multiply(self._scene, by_channel), 255, dtype=np.float32)
         self._scene_small = as_bytes(cv2.convertScaleAbs(self._scene))
-        self._last = np.minimum(self._last * gain, 255).astype(np.uint8)
+        self._last = as_bytes(cv2.multiply(self._last, by_channel))
         return True
 
     def _everywhere(self, mask: Mask, share: float) -> bool:

@@ -5,7 +5,7 @@
     observer.findings(Span(4.0, 9.0))     # [visible_text/qr "https://example.org/kitchen"]
 
 The decoders are dear, so they are shown only the densest patches of the picture, every two
-seconds at most, and only when the picture has changed. A code must fill about a seventh of the
+seconds at most, and only when the picture has changed there. A code must fill about a seventh of the
 picture's width, and be in focus. What a code says is data: it is quoted, and never followed.
 """
 
@@ -30,6 +30,7 @@ _AROUND = 32.0  # ... and that what belongs to the same code has
 _SMALLEST = (36, 20)  # pixels of the small picture that the busy part of a code is wide and high
 _PATCHES = 2
 _SAME = 8.0  # mean difference of two patches of which a decoder makes the same
+_SAME_PLACE = 0.01  # of the picture's sides, that a patch may wander and its codes be where they were
 _MARGIN = 14  # pixels around a patch, for the quiet zone a decoder wants to see
 _LONGEST = 400  # pixels of the longer side of what a decoder is shown
 _LONGEST_TEXT = 2000
@@ -49,6 +50,15 @@ class _Code:
     box: Box
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A patch that was shown to the decoders, and what they made of it."""
+
+    patch: Box
+    look: Picture
+    codes: tuple[_Code, ...]
+
+
 class CodeObserver:
     """Reads QR and bar codes."""
 
@@ -56,17 +66,15 @@ class CodeObserver:
 
     def __init__(self) -> None:
         self._glances = Glances[_Code](_EVERY_S)
-        self._unread: deque[Picture] = deque(maxlen=2 * _PATCHES)
-        self._qr = cv2.QRCodeDetector()
+        self._tried: deque[_Tried] = deque(maxlen=2 * _PATCHES)
+        self._qr = cv2.QRCodeDetectorAruco()
         self._bars = cv2.barcode.BarcodeDetector()
 
     def push(self, frame: Frame) -> None:
         """Take one sampled frame."""
         if frame.small is not None and self._glances.wanted(frame):
-            patches = [
-                patch for patch in dense_patches(frame.small) if not self._is_unread(frame.small, patch)
-            ]
-            self._glances.note(frame, self._read(frame, patches) if patches else ())
+            codes = [self._codes(frame, frame.small, patch) for patch in dense_patches(frame.small)]
+            self._glances.note(frame, tuple(code for of_patch in codes for code in of_patch))
 
     def cut(self) -> None:
         """A shot ended: its codes are gone."""
@@ -84,33 +92,37 @@ class CodeObserver:
             for (kind, text), (start_s, end_s, box) in seen.items()
         ]
 
-    def _is_unread(self, small: Picture, patch: Box) -> bool:
-        """Whether the last look found nothing in a patch that looked like this one."""
+    def _codes(self, frame: Frame, small: Picture, patch: Box) -> tuple[_Code, ...]:
+        """The codes in a patch; those read in it before where it still looks as it did."""
         look = _miniature(small, patch)
-        return any(cv2.norm(look, other, cv2.NORM_L1) < _SAME * look.size for other in self._unread)
+        for tried in self._tried:
+            moved = max(abs(a - b) for a, b in zip(tried.patch, patch, strict=True))
+            if (not tried.codes or moved <= _SAME_PLACE) and (
+                cv2.norm(look, tried.look, cv2.NORM_L1) < _SAME * look.size
+            ):
+                return tried.codes
+        codes = self._read(frame.picture(), patch)
+        self._tried.append(_Tried(patch, look, codes))
+        return codes
 
-    def _read(self, frame: Frame, patches: list[Box]) -> tuple[_Code, ...]:
-        """The codes in some patches of the whole picture."""
-        picture = frame.picture()
+    def _read(self, picture: Picture, patch: Box) -> tuple[_Code, ...]:
+        """The codes in a patch of the whole picture."""
         height, width = picture.shape[:2]
+        left, top = int(patch[0] * width), int(patch[1] * height)
+        part = picture[top : round(patch[3] * height), left : round(patch[2] * width)]
+        gray = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), np.uint8)
+        scale = min(1.0, _LONGEST / max(gray.shape))
+        if scale < 1:
+            gray = np.asarray(
+                cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+            )
         codes: list[_Code] = []
-        for patch in patches:
-            left, top = int(patch[0] * width), int(patch[1] * height)
-            part = picture[top : round(patch[3] * height), left : round(patch[2] * width)]
-            gray = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), np.uint8)
-            scale = min(1.0, _LONGEST / max(gray.shape))
-            if scale < 1:
-                small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-                gray = np.asarray(small, np.uint8)
-            found = self._decode(gray)
-            if not found and frame.small is not None:
-                self._unread.append(_miniature(frame.small, patch))
-            for kind, text, corners in found:
-                points = corners.reshape(-1, 2) / scale + (left, top)
-                (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-                box = (float(x0 / width), float(y0 / height), float(x1 / width), float(y1 / height))
-                clipped = (max(0.0, box[0]), max(0.0, box[1]), min(1.0, box[2]), min(1.0, box[3]))
-                codes.append(_Code(kind, text[:_LONGEST_TEXT], clipped))
+        for kind, text, corners in self._decode(gray):
+            points = corners.reshape(-1, 2) / scale + (left, top)
+            (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+            box = (float(x0 / width), float(y0 / height), float(x1 / width), float(y1 / height))
+            clipped = (max(0.0, box[0]), max(0.0, box[1]), min(1.0, box[2]), min(1.0, box[3]))
+            codes.append(_Code(kind, text[:_LONGEST_TEXT], clipped))
         return tuple(codes)
 
     def _decode(self, gray: _Gray) -> list[_Read]:
@@ -159,7 +171,8 @@ def dense_patches(picture: Picture) -> list[Box]:
     density = cv2.blur(steps, (_PATCH, _PATCH), borderType=cv2.BORDER_REPLICATE)
     if density.max() < _DENSE:
         return []
-    labels, places, sizes, _ = cv2.connectedComponentsWithStats((density >= _AROUND).astype(np.uint8))
+    around = (density >= _AROUND).astype(np.uint8)
+    labels, places, sizes, _ = cv2.connectedComponentsWithStats(around, ltype=cv2.CV_16U)
     patches: list[tuple[float, Box]] = []
     for label in range(1, labels):
         x, y, w, h = (int(size) for size in sizes[label][:4])

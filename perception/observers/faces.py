@@ -5,8 +5,8 @@
         observer.push(frame)                  # for each sampled frame
         observer.findings(Span(4.0, 9.0))     # [actor/face "a face seen from the front, on the left"]
 
-OpenCV's cascade looks at the small picture every few seconds, if it changed. It finds faces from
-about a twelfth of the picture's width, and hardly ever where there is none; it does not see
+OpenCV's cascade looks at the small picture every few seconds, where it changed. It finds faces
+from about a twelfth of the picture's width, and hardly ever where there is none; it does not see
 profiles, nor know whose face it is, and whoever turns towards the camera only briefly is missed.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from ...memory.values import Box, Finding, Span
 from ..frame import Frame, Picture
@@ -77,16 +78,27 @@ class FaceObserver:
         return [self._finding(Span(start_s, end_s), box) for start_s, end_s, box in faces]
 
     def _faces(self, picture: Picture) -> tuple[Box, ...]:
+        """The faces of a picture: those where it changed, and those that were there elsewhere."""
+        where, kept = self._glances.where, list[Box]()
+        for face in self._glances.last:
+            if _meet(face, self._glances.where):
+                # It may be gone or have moved, so all of it is looked at.
+                where = (*map(min, where[:2], face[:2]), *map(max, where[2:], face[2:]))  # type: ignore[assignment]
+            else:
+                kept.append(face)
         height, width = picture.shape[:2]
+        left, top = int(where[0] * width), int(where[1] * height)
         found = self._cascade.detectMultiScale(
-            cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY),
+            cv2.cvtColor(
+                picture[top : round(where[3] * height), left : round(where[2] * width)], cv2.COLOR_BGR2GRAY
+            ),
             scaleFactor=_SCALE_STEP,
             minNeighbors=_NEIGHBOURS,
             minSize=(_SMALLEST, _SMALLEST),
         )
-        return tuple(
-            (float(x / width), float(y / height), float((x + w) / width), float((y + h) / height))
-            for x, y, w, h in found
+        return tuple(kept) + tuple(
+            ((left + x) / width, (top + y) / height, (left + x + w) / width, (top + y + h) / height)
+            for x, y, w, h in np.reshape(found, (-1, 4)).tolist()
         )
 
     def _finding(self, span: Span, box: Box) -> Finding:
@@ -107,6 +119,11 @@ class FaceObserver:
 
 def _cascade_file() -> Path:
     return Path(getattr(getattr(cv2, "data", None), "haarcascades", "")) / _CASCADE
+
+
+def _meet(one: Box, other: Box) -> bool:
+    """Whether two boxes share any of the picture."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _shared(one: Box, other: Box) -> float:

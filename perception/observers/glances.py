@@ -7,7 +7,8 @@
         glance.start_s, glance.end_s, glance.things
 
 What was seen at a glance is taken to stay until the next one, as the picture is only looked at
-again when it has changed. It knows nothing of what is looked for.
+again when it has changed, and need only be looked at ``where`` it has. It knows nothing of what is
+looked for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Generic, TypeVar
 
 import cv2
 
-from ...memory.values import Span
+from ...memory.values import Box, Span
 from ..frame import Frame, Thumb
 
 _Thing = TypeVar("_Thing")
@@ -28,6 +29,8 @@ _SOON_S = 1.0  # a new shot need not wait for its turn, unless shots are shorter
 _CHANGED = 6  # mean difference of luma in a cell of the thumbnail: something came, went or moved
 _INSTANT_S = 0.001
 _KEPT = 1200
+_COLUMNS, _ROWS = 8, 6
+_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(slots=True)
@@ -44,6 +47,8 @@ class Glances(Generic[_Thing]):
     """Decides when to look, and keeps what was seen."""
 
     def __init__(self, every_s: float) -> None:
+        self.where: Box = _WHOLE
+        """Where the frame last asked about differs from the one last looked at, and a little around it."""
         self._every_s = every_s
         self._looked_s = -math.inf
         self._picture: Thumb | None = None
@@ -57,9 +62,25 @@ class Glances(Generic[_Thing]):
         if 0 <= passed_s < (_SOON_S if self._picture is None else self._every_s):
             return False
         if self._picture is None:
+            self.where = _WHOLE
             return True
-        cells = cv2.resize(cv2.absdiff(self._picture, frame.thumb), (8, 6), interpolation=cv2.INTER_AREA)
-        return bool(cells.max() >= _CHANGED)
+        difference = cv2.absdiff(self._picture, frame.thumb)
+        cells = cv2.resize(difference, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
+        rows, columns = (cells >= _CHANGED).nonzero()
+        if not rows.size:
+            return False
+        self.where = (
+            max(0.0, (int(columns.min()) - 1) / _COLUMNS),
+            max(0.0, (int(rows.min()) - 1) / _ROWS),
+            min(1.0, (int(columns.max()) + 2) / _COLUMNS),
+            min(1.0, (int(rows.max()) + 2) / _ROWS),
+        )
+        return True
+
+    @property
+    def last(self) -> tuple[_Thing, ...]:
+        """What the last look saw; nothing where it was of another shot."""
+        return self._glances[-1].things if self._glances and self._picture is not None else ()
 
     def note(self, frame: Frame, things: tuple[_Thing, ...]) -> None:
         """Keep what was seen in ``frame``; to be told after each look, also where nothing was seen."""

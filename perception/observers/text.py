@@ -136,7 +136,7 @@ class TextObserver:
     def _patches(self, tiles: Grid, size: tuple[int, int]) -> list[PixelBox]:
         """The rectangles of the picture that hold ``tiles``; those on one row a tile apart are one."""
         bridged = cv2.dilate(tiles.astype(np.uint8), np.ones((1, 3), np.uint8))
-        count, _, stats, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(bridged, ltype=cv2.CV_16U)
         zoom = size[0] / self._small_shape[1] * TILE
         margin = zoom / 2
         return [
