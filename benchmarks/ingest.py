@@ -74,9 +74,9 @@ class TimedObserver:
         with self._clock.timed(self.written_by):
             self._inner.push(frame)
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         with self._clock.timed(self.written_by):
-            self._inner.cut()
+            self._inner.cut(time_s)
 
     def findings(self, span: Span) -> list[Finding]:
         with self._clock.timed(self.written_by):

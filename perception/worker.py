@@ -230,8 +230,7 @@ class StreamWorker:
     def _pass_on(self, frame: Frame, change: Change | None) -> None:
         warm = frame.time_s < self._from_s - _SAME_S
         if change is not None:
-            for observer in self._observers:
-                observer.cut()
+            self._cut_observers(change.end_s)
             if not warm:
                 self._change_shot(change)
         if not warm:
@@ -244,6 +243,10 @@ class StreamWorker:
             self._finish(self._cutter.push(frame.time_s, frame.thumb))
             since_s = self._cutter.current_from_s
             self._chooser.push(frame, frame.time_s if since_s is None else since_s)
+
+    def _cut_observers(self, time_s: float) -> None:
+        for observer in self._observers:
+            observer.cut(time_s)
 
     def _change_shot(self, change: Change) -> None:
         """A new shot began at ``change.end_s``, which for a dissolve is about half a second ago."""
@@ -307,8 +310,7 @@ class StreamWorker:
             self._pass_on(held, None)
             end_s = max(end_s, held.time_s + min(self._interval_s, 0.001))
         self._finish(self._cutter.cut(end_s))
-        for observer in self._observers:
-            observer.cut()
+        self._cut_observers(end_s)
         self._shots.reset()
         self._moments += self._ladder.break_()
 
@@ -323,8 +325,7 @@ class StreamWorker:
             # Remembered by an earlier run: the stages are only shown it.
             self._held = None
             self._shots.reset()
-            for observer in self._observers:
-                observer.cut()
+            self._cut_observers(outage.start_s)
             if outage.end_s >= self._from_s - _SAME_S:
                 self._shot += 1
             return

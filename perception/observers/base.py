@@ -4,7 +4,7 @@ An observer is shown the sampled frames of a stream in order, and is told when a
 When a moment is to be written it is asked what it found there:
 
     observer.push(frame)                   # for each sampled frame, in order
-    observer.cut()                         # the next frame belongs to another shot or epoch
+    observer.cut(9.0)                      # the next frame belongs to another shot or epoch
     observer.findings(Span(4.0, 9.0))      # once per moment, in order, never overlapping
 
 A moment is asked for up to ``HOLD_S`` seconds of stream time after it ended (or when the shot
@@ -33,8 +33,12 @@ class Observer(Protocol):
     def push(self, frame: Frame) -> None:
         """Take one sampled frame; times never go back within an epoch."""
 
-    def cut(self) -> None:
-        """A shot ended before the next frame: forget what was being followed."""
+    def cut(self, time_s: float) -> None:
+        """A shot ended at ``time_s``, before the next frame: forget what was being followed.
+
+        A dissolve is known only after it is over, so a frame or two shown before may be later than
+        ``time_s``.
+        """
 
     def findings(self, span: Span) -> list[Finding]:
         """What was seen in ``span``, in time order; asked once per moment, in order."""

@@ -105,7 +105,7 @@ class CameraObserver:
             if moved is not None:
                 self._steps.append(_Step(last.time_s, frame.time_s, self._shot, *moved))
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         """Another shot: its first picture is not compared with the last of this one."""
         self._last = None
         self._shot += 1

@@ -76,9 +76,9 @@ class CodeObserver:
             codes = [self._codes(frame, frame.small, patch) for patch in dense_patches(frame.small)]
             self._glances.note(frame, tuple(code for of_patch in codes for code in of_patch))
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         """A shot ended: its codes are gone."""
-        self._glances.cut()
+        self._glances.cut(time_s)
 
     def findings(self, span: Span) -> list[Finding]:
         """The codes read in ``span``, verbatim; one finding for a code that stays."""

@@ -54,9 +54,9 @@ class FaceObserver:
         if frame.small is not None and self._glances.wanted(frame):
             self._glances.note(frame, self._faces(frame.small))
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         """A shot ended: its faces are gone."""
-        self._glances.cut()
+        self._glances.cut(time_s)
 
     def findings(self, span: Span) -> list[Finding]:
         """The faces seen in ``span``; one finding for a face that stays about where it is."""

@@ -27,7 +27,6 @@ _Thing = TypeVar("_Thing")
 
 _SOON_S = 1.0  # a new shot need not wait for its turn, unless shots are shorter than this
 _CHANGED = 6  # mean difference of luma in a cell of the thumbnail: something came, went or moved
-_INSTANT_S = 0.001
 _KEPT = 1200
 _COLUMNS, _ROWS = 8, 6
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -52,12 +51,10 @@ class Glances(Generic[_Thing]):
         self._every_s = every_s
         self._looked_s = -math.inf
         self._picture: Thumb | None = None
-        self._last_s = -math.inf
         self._glances: deque[Glance[_Thing]] = deque(maxlen=_KEPT)
 
     def wanted(self, frame: Frame) -> bool:
         """Whether to look at ``frame``; to be asked of each sampled frame."""
-        self._last_s = frame.time_s
         passed_s = frame.time_s - self._looked_s
         if 0 <= passed_s < (_SOON_S if self._picture is None else self._every_s):
             return False
@@ -88,10 +85,9 @@ class Glances(Generic[_Thing]):
         self._looked_s, self._picture = frame.time_s, frame.thumb
         self._glances.append(Glance(frame.time_s, math.inf, things))
 
-    def cut(self) -> None:
-        """A shot ended: nothing seen in it is there any more, and the next is looked at soon."""
-        # The cut lies between the last frame and one that is still to come.
-        self._end(self._last_s + _INSTANT_S)
+    def cut(self, time_s: float) -> None:
+        """A shot ended at ``time_s``: what was seen in it is gone, and the next is looked at soon."""
+        self._end(time_s)
         self._picture = None
 
     def within(self, span: Span) -> list[Glance[_Thing]]:

@@ -72,7 +72,7 @@ class LookObserver:
         colours = colour_shares(frame.small[::_EVERY_PIXEL, ::_EVERY_PIXEL])
         self._looks.append(_Look(frame.time_s, self._shot, luma, colours, is_blurred(frame.small)))
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         """Another shot: look at its first frame, and compare no brightness across the cut."""
         self._shot += 1
         self._looked_s = -math.inf

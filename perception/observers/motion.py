@@ -3,7 +3,7 @@
     observer = MotionObserver()
     observer.push(frame)                     # each sampled frame, in order
     observer.findings(Span(4.0, 9.0))        # "a tall grey shape enters from the bottom", …
-    observer.cut()                           # the next frame belongs to another shot
+    observer.cut(9.0)                        # the next frame belongs to another shot
 
 It says what pixels can bear: that something tall and grey came in from the left, never that it
 was a person. While the camera moves it only says how much of the picture does. What changes at
@@ -75,7 +75,7 @@ class MotionObserver:
         if frame.small is None:
             return
         if frame.time_s < self._last_s:
-            self.cut()
+            self._begin_anew()
         time_s = self._last_s = frame.time_s
         view = self._background.push(frame.small, time_s)
         self._glances.append(_glance(view, time_s))
@@ -90,8 +90,11 @@ class MotionObserver:
             if change is not None:
                 self._changes.append(change)
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         """A shot ended before the next frame: end what is followed, learn the next scene."""
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._tracker.end_all(self._last_s)
         self._background.forget()
         self._ledger.forget()

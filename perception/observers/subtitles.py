@@ -64,7 +64,7 @@ class SubtitleObserver:
     def push(self, frame: Frame) -> None:
         """Frames carry no subtitles."""
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         """A cue may go on across a cut."""
 
     def findings(self, span: Span) -> list[Finding]:

@@ -94,9 +94,9 @@ class TextObserver:
             self._looked_s = frame.time_s
             self._look(frame.picture(), small, due)
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         """A shot ended: all lines are gone with it."""
-        self._lines.end_all(self._time_s + self._step_s)
+        self._lines.end_all(time_s)
         self._places.forget()
         self._fruitless = 0
 

@@ -114,7 +114,7 @@ def test_two_shots_are_not_compared_across_a_cut():
     for frame in filmed([view(town(), 700)] * 4):
         observer.push(frame)
 
-    observer.cut()
+    observer.cut(1.0)
 
     for frame in filmed([view(town(), 760)] * 4, start_s=1.0):
         observer.push(frame)

@@ -114,7 +114,7 @@ def test_a_code_is_not_there_any_more_after_a_cut():
     for frame in filmed([with_qr()] * 8):
         observer.push(frame)
 
-    observer.cut()
+    observer.cut(2.0)
 
     assert [finding.text for finding in observer.findings(Span(0, 2))] == [LINK]
     assert observer.findings(Span(2, 4)) == []

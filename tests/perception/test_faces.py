@@ -31,8 +31,8 @@ def faces_in(clip: Path, cuts_s: tuple[float, ...] = ()) -> list[Finding]:
             if not isinstance(event, Frame) or not event.sampled:
                 continue
             if waiting and event.time_s >= waiting[0]:
-                observer.cut()
                 cut_s = waiting.pop(0)
+                observer.cut(cut_s)
                 findings += observer.findings(Span(from_s, cut_s))
                 from_s = cut_s
             observer.push(event)
@@ -90,7 +90,7 @@ def test_what_was_seen_counts_until_the_next_glance_or_the_cut():
         glances.note(frame, (thing,))
 
     glances.wanted(frame_at(4.0, 90))
-    glances.cut()
+    glances.cut(4.2)
 
     seen = [(g.start_s, round(g.end_s, 1), *g.things) for g in glances.within(Span(1.0, 9.0))]
-    assert seen == [(1.0, 3.0, "one"), (3.0, 4.0, "two")]
+    assert seen == [(1.0, 3.0, "one"), (3.0, 4.2, "two")]

@@ -111,7 +111,7 @@ def test_a_short_bright_shot_between_two_cuts_is_no_flash():
         filmed([plain(60, 60, 60)] * 4 + [plain(200, 200, 200)] * 3 + [busy()] * 4)
     ):
         if number in (4, 7):
-            observer.cut()
+            observer.cut(frame.time_s)
         observer.push(frame)
 
     assert not [finding for finding in observer.findings(Span(0, 3)) if finding.kind == "flash"]

@@ -74,7 +74,7 @@ def watch(frames: Iterator[Frame], moment_s: float = 5.0) -> list[Finding]:
             start_s += moment_s
         observer.push(shown)
         last_s = shown.time_s
-    observer.cut()
+    observer.cut(last_s)
     while start_s <= last_s:
         found += observer.findings(Span(start_s, start_s + moment_s))
         start_s += moment_s
@@ -152,7 +152,7 @@ def test_somebody_still_there_at_the_cut_is_an_incomplete_visit():
     for shown in film(crossing, until_s=12.0):
         observer.push(shown)
 
-    observer.cut()
+    observer.cut(12.0)
     found = observer.findings(Span(10.0, 12.0))
 
     (visit,) = of(found, "visit")
@@ -303,7 +303,7 @@ def test_after_a_cut_the_new_scene_holds_nobody():
     observer = MotionObserver()
     for shown in film(crossing, until_s=8.0):
         observer.push(shown)
-    observer.cut()
+    observer.cut(8.0)
     observer.findings(Span(0.0, 8.0))
 
     for shown in film(lambda picture, _: cv2.flip(picture, 1, picture), until_s=16.0, start_s=8.0):

@@ -171,7 +171,7 @@ def test_a_moment_keeps_what_was_typed_by_its_end():
 def test_all_lines_end_at_a_cut_and_the_next_shot_is_read_anew():
     observer = TextObserver()
     watch(observer, lambda t: page(("First scene", 60, 180)), 0.0, 2.0)
-    observer.cut()
+    observer.cut(2.0)
     watch(observer, lambda t: page(("Second scene", 60, 180)), 2.0, 4.0)
 
     spans = {line.text: line.span for line in lines_of(observer, Span(0.0, 4.0))}

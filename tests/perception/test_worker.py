@@ -297,7 +297,7 @@ class Stopper:
         if frame.time_s >= self.at_s and self.worker is not None:
             self.worker.stop()
 
-    def cut(self) -> None:
+    def cut(self, time_s: float) -> None:
         pass
 
     def findings(self, span: Span) -> list[Finding]:
