@@ -224,8 +224,9 @@ class ServedLmm:
         """Wait for a turn, then send one request; both within the deadline."""
         clock = asyncio.get_running_loop().time
         since, doing = clock(), "waiting for a turn"
+        turn_by = deadline if math.isfinite(deadline) else None  # not every event loop has a timer for inf
         try:
-            async with asyncio.timeout_at(deadline) as limit, self._slots.one(priority):
+            async with asyncio.timeout_at(turn_by) as limit, self._slots.one(priority):
                 since, doing = clock(), "waiting for the reply"
                 limit.reschedule(min(deadline, since + self._settings.timeout_s))
                 return await self._once(body, reply, spent)

@@ -82,17 +82,17 @@ def test_a_host_that_does_not_exist(client):
 def test_a_silent_server_costs_the_deadline_and_no_more(server, client):
     server.stall()
 
-    error, took_s = failure(client(), deadline_s=0.7)
+    error, took_s = failure(client(), deadline_s=0.9)
 
     assert type(error) is LmmTimedOut
-    assert 0.6 < took_s < 1.4
+    assert 0.8 < took_s < 2.5
     assert len(server.requests) == 1
 
 
 def test_a_silent_server_is_tried_again_after_its_time_if_there_is_no_deadline(server, client):
     server.stall()
 
-    error, _ = failure(client(timeout_s=0.3))
+    error, _ = failure(client(timeout_s=0.8))
 
     assert type(error) is LmmTimedOut
     assert len(server.requests) == 2
@@ -105,7 +105,7 @@ def test_the_deadline_holds_although_the_answer_trickles_in(server, client):
 
     assert type(error) is LmmTimedOut
     assert "waiting for the reply" in str(error)
-    assert took_s < 1.7
+    assert took_s < 2.5
 
 
 def test_a_connection_reset_in_mid_reply_is_an_error(server, client):
@@ -272,7 +272,7 @@ def test_half_an_answer_is_out_of_schema(server, client):
     ids=["refused", "silent", "slow", "reset", "truncated", "429", "500", "nonsense", "other model"],
 )
 def test_when_the_server_is_well_again_so_is_the_client(server, client, fault):
-    lmm = client(max_retries=0, timeout_s=0.6)
+    lmm = client(max_retries=0, timeout_s=0.9)
     fault(server)
     failure(lmm)
 
