@@ -10,7 +10,6 @@ every thread and loop that asks. Nothing is loaded or sent before the first requ
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import random
 from collections.abc import Mapping
@@ -190,16 +189,15 @@ class ServedLmm:
         self, body: dict[str, Any], reply: type[T], priority: Priority, deadline: float, spent: _Spent
     ) -> tuple[T, str]:
         """Try until there is a reply, or trying again would not help or not be in time."""
-        for retries in itertools.count():
+        while True:
             try:
                 return await self._in_turn(body, reply, priority, deadline, spent)
             except LmmError as error:
-                pause_s = self._pause_s(error, retries)
+                pause_s = self._pause_s(error, spent.usage.retries)
                 if pause_s is None or asyncio.get_running_loop().time() + pause_s >= deadline:
                     raise
             await asyncio.sleep(pause_s)
             spent.usage += LmmUsage(retries=1)
-        raise AssertionError("count() never ends")
 
     def _pause_s(self, error: LmmError, retries: int) -> float | None:
         """How long to wait before trying again; None where that cannot help."""
