@@ -13,11 +13,23 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    from .perception.lmm import Lmm, Part
+    from .settings import Settings
+
+_LIST_S, _REPLY_S = 5.0, 20.0
+"""How long a video LMM may take to say what it serves, and to reply; its first replies are slow."""
+_SHORT = 64
+"""Tokens, enough for a tiny reply of any tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Check:
 
 
 def examine(memory: Path) -> Iterator[Check]:
-    """Check the installation and, where it exists, the memory."""
+    """Check the installation and, where they exist, the video LMM and the memory."""
     yield Check("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for name, package, use in (
         ("storage", "lancedb", _stores),
@@ -42,16 +54,73 @@ def examine(memory: Path) -> Iterator[Check]:
         ("agent", "langgraph", _thinks),
     ):
         yield _tried(name, package, use)
-    yield Check(
-        "video LMM",
-        "absent",
-        "none is configured; the extractive reasoner answers from what observers saw",
-        "Questions about what things are (dog, car, handshake) are answered with the nearest moments only.",
-    )
+    yield from examine_lmm()
     free = shutil.disk_usage(memory.parent if memory.parent.exists() else Path.cwd()).free
     yield Check("disk", "ok" if free > 1e9 else "broken", f"{free / 1e9:.1f} GB free beside {memory}",
                 "" if free > 1e9 else "Free some space, or put the memory elsewhere with --memory.")  # fmt: skip
     yield _memory(memory)
+
+
+def examine_lmm(settings: Settings | None = None) -> Iterator[Check]:
+    """Check whether there is a video LMM, and whether it does what will be asked of it; 25 s at most.
+
+    Args:
+        settings: None reads them, and reports what is wrong with them.
+
+    """
+    from .errors import BadSettings  # noqa: PLC0415
+    from .perception.lmm import ServedLmm  # noqa: PLC0415
+    from .perception.urls import redact  # noqa: PLC0415
+    from .settings import read_settings  # noqa: PLC0415
+
+    try:
+        wanted = (settings or read_settings()).lmm
+    except BadSettings as error:
+        yield Check("video LMM", "broken", str(error))
+        return
+    if wanted.url is None:
+        yield Check(
+            "video LMM",
+            "absent",
+            "none is configured; the extractive reasoner answers from what observers saw",
+            "Questions about what things are (dog, car, handshake) are answered with the nearest moments only. "
+            "Where a model is served, set RECOLLECT_LMM__URL.",
+        )
+        return
+    trials = (
+        ("pictures", _sees_a_picture, "Serve a model that takes pictures."),
+        (
+            "clips",
+            _sees_a_clip,
+            "Start vLLM with --trust-request-mm-kwargs, or set lmm.video to pictures."
+            if wanted.video == "clip"
+            else "Allow more pictures in a request: --limit-mm-per-prompt of vLLM.",
+        ),
+        (
+            "schemas",
+            _keeps_to_a_schema,
+            "Serve it with structured outputs: --structured-outputs-config of vLLM, with disable_any_whitespace.",
+        ),
+    )
+    with ServedLmm(wanted.model_copy(update={"max_retries": 0})) as lmm:
+        try:
+            served = lmm.describe_now(deadline_s=_LIST_S)
+        except Exception as error:
+            # As above: a library that is missing or broken is to be reported too.
+            yield Check("video LMM", "broken", str(error))
+            return
+        room = f", {served.context_tokens} tokens of context" if served.context_tokens else ""
+        yield Check("video LMM", "ok", f"{served.model} at {redact(wanted.url)}{room}")
+
+        def tried(trial: tuple[str, Callable[[Lmm], str], str]) -> Check:
+            name, use, advice = trial
+            try:
+                return Check(f"video LMM, {name}", "ok", use(lmm))
+            except Exception as error:
+                return Check(f"video LMM, {name}", "broken", str(error), advice)
+
+        with ThreadPoolExecutor() as together:  # so that a silent server costs the time of one
+            yield from together.map(tried, trials)
 
 
 def _tried(name: str, package: str, use: Callable[[], str]) -> Check:
@@ -116,6 +185,55 @@ def _thinks() -> str:
 
     build_agent()
     return "the agent's graph was built"
+
+
+class _Colour(BaseModel):
+    colour: Literal["red", "green", "blue"]
+
+
+class _Digit(BaseModel):
+    digit: int = Field(ge=0, le=9)
+
+
+def _sees_a_picture(lmm: Lmm) -> str:
+    from .perception.lmm import Picture  # noqa: PLC0415
+
+    return f"one was taken; {_colour_of(lmm, Picture(_red_jpeg()))}"
+
+
+def _sees_a_clip(lmm: Lmm) -> str:
+    from .perception.lmm import Clip  # noqa: PLC0415
+
+    return f"one of two frames was taken; {_colour_of(lmm, Clip((_red_jpeg(),) * 2, (0.0, 0.5)))}"
+
+
+def _colour_of(lmm: Lmm, red: Part) -> str:
+    from .errors import LmmReplyOutOfSchema  # noqa: PLC0415
+    from .perception.lmm import Prompt, Words  # noqa: PLC0415
+
+    prompt = Prompt("doctor", 1, "", (red, Words("What colour is this? Answer in JSON.")))
+    try:
+        said = lmm.ask_now(prompt, _Colour, deadline_s=_REPLY_S, max_tokens=_SHORT).value
+    except LmmReplyOutOfSchema:
+        return "what was said of its colour keeps to no schema"
+    return f"its red was called {said.colour}"
+
+
+def _keeps_to_a_schema(lmm: Lmm) -> str:
+    from .perception.lmm import Prompt, Words  # noqa: PLC0415
+
+    # A model that may answer as it likes will not answer this with a digit in braces.
+    prompt = Prompt("doctor", 1, "", (Words("Say good morning, in words only."),))
+    lmm.ask_now(prompt, _Digit, deadline_s=_REPLY_S, max_tokens=_SHORT)
+    return "a reply kept to one it was not told of in words"
+
+
+def _red_jpeg() -> bytes:
+    import cv2  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    picture = np.full((96, 96, 3), (0, 0, 255), np.uint8)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
 def _memory(path: Path) -> Check:

@@ -1,6 +1,7 @@
 """Every error Recollect raises on purpose, as one tree.
 
     RecollectError
+    ├── BadSettings            a setting has a wrong name or value
     ├── SourceError            something to watch cannot be watched
     │   ├── SourceNotFound     no such file
     │   ├── NotAVideo          a folder, an empty file, text, sound only
@@ -13,9 +14,16 @@
     │   ├── MemoryInUse        another process is writing to it
     │   ├── DiskFull           no room to write
     │   └── EncoderMismatch    the vectors were made by another encoder
-    └── QuestionError          the question cannot be asked
-        ├── BadQuestion        empty, too long, or options that make no sense
-        └── UnknownStream      no stream of that name in this memory
+    ├── QuestionError          the question cannot be asked
+    │   ├── BadQuestion        empty, too long, or options that make no sense
+    │   └── UnknownStream      no stream of that name in this memory
+    └── LmmError               the video LMM did not answer as it should
+        ├── LmmUnreachable       nothing answers there, or the connection broke
+        ├── LmmOverloaded        it answers that it cannot now
+        ├── LmmTimedOut          no answer in the time there was
+        ├── LmmRefused           it does not take this request
+        ├── LmmNotServed         it serves another model
+        └── LmmReplyOutOfSchema  it answered something else than was asked for
 
 The raiser passes facts; the class owns the sentence: what happened, why, and what to do next.
 """
@@ -27,6 +35,14 @@ from pathlib import Path
 
 class RecollectError(Exception):
     """The root: whatever Recollect raises on purpose is one of these."""
+
+
+class BadSettings(RecollectError):
+    """A setting has a wrong name or value, or the file it should come from cannot be read."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"cannot use {where}: {why}. Correct it, or take it out.")
+        self.where, self.why = where, why
 
 
 class SourceError(RecollectError):
@@ -157,3 +173,81 @@ class UnknownStream(QuestionError):
         there = ", ".join(known) if known else "none yet; watch something first"
         super().__init__(f"there is no stream {name!r} in this memory. Streams here: {there}.")
         self.name, self.known = name, known
+
+
+class LmmError(RecollectError):
+    """The video LMM did not answer as it should."""
+
+    calls: int = 0
+    """Requests made in vain, retries among them."""
+    tokens: int = 0
+    """What those requests cost, as far as the server told."""
+
+
+class LmmUnreachable(LmmError):
+    """Nothing answers at the address, or the connection broke before the answer was whole."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(
+            f"the video LMM at {where} cannot be reached: {why}. "
+            "See that its server is running and that lmm.url is right; `recollect doctor` tries it."
+        )
+        self.where, self.why = where, why
+
+
+class LmmOverloaded(LmmError):
+    """The server answers that it cannot now."""
+
+    def __init__(self, where: str, status: int, words: str, retry_after_s: float | None = None) -> None:
+        super().__init__(
+            f"the video LMM at {where} is overloaded or failing: it answered {status} ({words}). "
+            "Try again later; if it happens often, lower lmm.concurrency and look at the server's log."
+        )
+        self.where, self.status, self.words, self.retry_after_s = where, status, words, retry_after_s
+
+
+class LmmTimedOut(LmmError):
+    """There was no answer in the time there was."""
+
+    def __init__(self, where: str, waited_s: float, doing: str) -> None:
+        super().__init__(
+            f"the video LMM at {where} did not answer in time: {waited_s:.3g} s passed {doing}. "
+            "Allow more (lmm.timeout_s, or the question's budget), or see what keeps the server busy."
+        )
+        self.where, self.waited_s, self.doing = where, waited_s, doing
+
+
+class LmmRefused(LmmError):
+    """The server does not take this request, and would not take it the next time."""
+
+    def __init__(self, where: str, status: int, words: str) -> None:
+        advice = {
+            401: "Set lmm.api_key to the key the server was started with.",
+            403: "Set lmm.api_key to a key that may do this.",
+            404: "See that lmm.url is the API's root; for vLLM it ends in /v1.",
+        }.get(status, "`recollect doctor` tries what the server takes: pictures, video, schemas.")
+        super().__init__(f"the video LMM at {where} refused the request with {status}: {words}. {advice}")
+        self.where, self.status, self.words = where, status, words
+
+
+class LmmNotServed(LmmError):
+    """The server serves no such model, or several where none was named."""
+
+    def __init__(self, where: str, model: str | None, served: tuple[str, ...]) -> None:
+        there = ", ".join(served) if served else "none"
+        what = f"the model {model!r} is not served" if model else "which model to use is not clear"
+        super().__init__(f"{what} at {where}. Models there: {there}. Set lmm.model to one of them.")
+        self.where, self.model, self.served = where, model, served
+
+
+class LmmReplyOutOfSchema(LmmError):
+    """The reply is something else than was asked for."""
+
+    def __init__(self, model: str, why: str, *, cut_at_tokens: int | None = None) -> None:
+        if cut_at_tokens is None:
+            advice = "Serve it with structured outputs, as vLLM does, or try a larger model."
+        else:
+            why = f"it was cut off after {cut_at_tokens} tokens"
+            advice = "Allow more with lmm.max_tokens; a model that never ends needs another one."
+        super().__init__(f"the video LMM {model!r} replied out of schema: {why}. {advice}")
+        self.model, self.why, self.cut_at_tokens = model, why, cut_at_tokens

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from ..errors import SourceUnreachable
 from .child import Arrived, Child
 from .reader import Task
-from .source import Event, Outage, Sampler, SourceInfo, redact
+from .source import Event, Outage, Sampler, SourceInfo
 from .timeline import Timeline, Trouble
+from .urls import redact
 
 OnState = Callable[[str, str], None]
 

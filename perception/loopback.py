@@ -14,21 +14,19 @@ its own moment on. ``RtspServer`` does the same over RTSP (RTP inside its TCP co
 
 from __future__ import annotations
 
-import contextlib
 import io
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Self
 
 import av
 import cv2
 import numpy as np
 from av.video.stream import VideoStream
 
+from .faults import FaultyServer
 from .frame import Picture
 
 Draw = Callable[[float], Picture]
@@ -46,119 +44,20 @@ def draw_seconds(time_s: float, size: tuple[int, int] = (320, 240)) -> Picture:
     return picture
 
 
-class _StreamServer:
-    """Listens on loopback and serves each client in its own thread; a subclass speaks the protocol."""
+class _StreamServer(FaultyServer):
+    """Sends what it draws as MPEG-TS; a subclass speaks the protocol around it."""
 
     scheme = ""
 
     def __init__(self, draw: Draw = draw_seconds, *, fps: float = 10.0) -> None:
         self._draw, self._fps = draw, fps
         self._started = time.monotonic()
-        self._stalled = threading.Event()
-        self._closed = threading.Event()
-        self._status = 200
-        self._lock = threading.Lock()
-        self._clients: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._listener: socket.socket | None = None
-        self._port = 0
-        self.connections = 0
-        """How many clients have been accepted so far."""
-        self._listen()
+        super().__init__()
 
     @property
     def url(self) -> str:
         """Where to watch it."""
-        return f"{self.scheme}://127.0.0.1:{self._port}/stream"
-
-    def stall(self) -> None:
-        """Keep connections open, take new ones, and send nothing at all."""
-        self._stalled.set()
-
-    def drop(self) -> None:
-        """Cut every connection; new ones are served."""
-        with self._lock:
-            clients, self._clients = self._clients, set()
-        for client in clients:
-            with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
-
-    def refuse(self, refusing: bool = True) -> None:
-        """Stop listening and cut every connection, or listen again."""
-        if not refusing:
-            self._listen()
-            return
-        with self._lock:
-            listener, self._listener = self._listener, None
-        if listener is not None:
-            # A blocked accept() would keep the port open until the next client came.
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-        self.drop()
-
-    def answer_with(self, status: int) -> None:
-        """Answer new requests with an HTTP or RTSP status, such as 401; 200 serves them."""
-        self._status = status
-
-    def resume(self) -> None:
-        """End every fault."""
-        self._status = 200
-        self._stalled.clear()
-        self._listen()
-
-    def close(self) -> None:
-        """Cut everything and wait for the threads."""
-        self._closed.set()
-        self.refuse()
-        for thread in self._threads:
-            thread.join(timeout=5)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _listen(self) -> None:
-        with self._lock:
-            if self._listener is not None or self._closed.is_set():
-                return
-            listener = self._listener = socket.create_server(("127.0.0.1", self._port))
-            self._port = listener.getsockname()[1]
-        self._run(self._accept, listener)
-
-    def _run(self, function: Callable[[socket.socket], None], sock: socket.socket) -> None:
-        thread = threading.Thread(target=function, args=(sock,), daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                self._clients.add(client)
-            self.connections += 1
-            self._run(self._serve_client, client)
-
-    def _serve_client(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._serve(client)
-        with self._lock:
-            self._clients.discard(client)
-
-    def _serve(self, client: socket.socket) -> None:
-        raise NotImplementedError
-
-    def _wait_out_stall(self, client: socket.socket) -> None:
-        while self._stalled.is_set():
-            if self._closed.is_set() or client not in self._clients:
-                raise ConnectionAbortedError
-            time.sleep(0.02)
+        return f"{self.scheme}://127.0.0.1:{self.port}/stream"
 
     def _transport_stream(self, client: socket.socket) -> Iterator[bytes]:
         """MPEG-TS from now on, a piece a frame, each at its time."""

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, Protocol
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import av
 import cv2
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 
 from ..errors import UnsupportedSource
 from .frame import SMALL_SIDE, THUMB_SHAPE, Frame, Picture, Thumb
+from .urls import redact
 
 LIVE_SCHEMES = ("rtsp", "rtsps", "http", "https")
 """What a URL may start with; everything else with ``://`` in it is refused."""
@@ -148,20 +148,6 @@ def open_source(
         max_outage_s=max_outage_s,
         on_state=on_state,
     )
-
-
-_SECRET_NAME = re.compile(r"(?i)pass|pwd|user|login|account|token|key|secret|auth|sig|session|cred|code")
-
-
-def redact(url: str) -> str:
-    """Return ``url`` without user, password and whatever in its query may be a secret."""
-    try:
-        parts = urlsplit(url)
-        query = [(k, "***" if _SECRET_NAME.search(k) else v) for k, v in parse_qsl(parts.query, True)]
-    except ValueError:  # such as an unclosed IPv6 bracket: no part of it can be trusted to be harmless
-        return url.partition("://")[0] + "://…"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe="*/:,"), ""))
 
 
 class Sampler:

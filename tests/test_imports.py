@@ -9,7 +9,9 @@ from pathlib import Path
 
 import recollect
 
-HEAVY = {"lancedb", "pyarrow", "av", "cv2", "numpy", "langgraph", "rapidocr", "onnxruntime", "rich", "PIL"}
+HEAVY = {
+    "lancedb", "pyarrow", "av", "cv2", "numpy", "langgraph", "rapidocr", "onnxruntime", "rich", "PIL", "openai",
+}  # fmt: skip
 SHOW_LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
 
 
@@ -64,4 +66,17 @@ def test_asking_the_command_for_help_loads_nothing_heavy(tmp_path: Path) -> None
     modules, printed = loaded_by(code, tmp_path)
 
     assert printed.startswith("usage: recollect")
+    assert foreign(modules) & HEAVY == set()
+
+
+def test_the_client_of_an_lmm_loads_nothing_heavy_before_its_first_request(tmp_path: Path) -> None:
+    code = (
+        "from recollect.perception.lmm import ServedLmm\n"
+        "from recollect.settings import read_settings\n"
+        "ServedLmm(read_settings(lmm={'url': 'http://127.0.0.1:1/v1'}).lmm).close()"
+    )
+
+    modules, printed = loaded_by(code, tmp_path)
+
+    assert printed == ""
     assert foreign(modules) & HEAVY == set()

@@ -11,6 +11,7 @@ import pytest
 
 import recollect
 from recollect.cli import build_parser
+from recollect.settings import read_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,6 +83,14 @@ def test_every_method_named_in_the_text_exists():
 
     assert named
     assert named <= set(dir(recollect.Recollect))
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_every_settings_file_shown_is_understood(block, tmp_path, monkeypatch):
+    (tmp_path / "shown.toml").write_text(block)
+    monkeypatch.setenv("RECOLLECT_CONFIG", str(tmp_path / "shown.toml"))
+
+    assert read_settings().lmm.url
 
 
 @pytest.mark.slow

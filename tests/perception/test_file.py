@@ -17,7 +17,8 @@ from av.stream import Disposition
 from recollect.errors import NotAVideo, SourceNotFound, UnsupportedSource
 from recollect.perception.file import FileSource
 from recollect.perception.frame import THUMB_SHAPE, Frame
-from recollect.perception.source import Dropped, Outage, Sampler, open_source, redact, thumb_of
+from recollect.perception.source import Dropped, Outage, Sampler, open_source, thumb_of
+from recollect.perception.urls import redact
 
 SIZE = (160, 96)
 

@@ -1,0 +1,196 @@
+"""What can be set, in one model, and where it is read from.
+
+    settings = read_settings()                               # environment, then recollect.toml
+    settings = read_settings(lmm={"url": "http://127.0.0.1:8000/v1"})   # what code gives wins
+
+In the environment a setting is called ``RECOLLECT_LMM__URL``; in TOML it stands in its section:
+
+    [lmm]
+    url = "http://127.0.0.1:8000/v1"
+
+The file is ``recollect.toml`` in the current folder, or the one ``RECOLLECT_CONFIG`` names. Nothing is
+read before it is asked for. This module knows names and values, and not what is done with them.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from .errors import BadSettings
+
+CONFIG_FILE = "recollect.toml"
+"""Looked for in the current folder."""
+CONFIG_VARIABLE = "RECOLLECT_CONFIG"
+"""Names another file; it must exist."""
+_PREFIX = "RECOLLECT_"
+
+
+class LmmSettings(BaseModel, frozen=True, extra="forbid"):
+    """The video LMM: where it is served, and how it is asked."""
+
+    url: str | None = None
+    """Root of an OpenAI-compatible API, for example http://127.0.0.1:8000/v1. Without one there is no LMM."""
+    model: str | None = None
+    """The served model's id; None takes the one that is served, if it is the only one."""
+    api_key: SecretStr | None = None
+    """The key the server asks for. Never shown."""
+    timeout_s: PositiveFloat = 60.0
+    """For one request, from sending it to the end of its reply."""
+    max_retries: NonNegativeInt = 2
+    """How often a request is sent again, where that can help."""
+    concurrency: PositiveInt = 8
+    """Requests under way at a time. Captions leave one of them to questions, if there are several."""
+    server_priorities: bool = False
+    """Tell the server that questions go first. Only for vLLM with ``--scheduling-policy priority``;
+    a server that schedules otherwise refuses it."""
+    video: Literal["clip", "pictures"] = "clip"
+    """How a clip is sent: as one video with its true times, which vLLM takes if started with
+    ``--trust-request-mm-kwargs``, or as pictures with the time said before each, which every server takes."""
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    """0 gives the same reply to the same request."""
+    max_tokens: PositiveInt = 1024
+    """Length of a reply, where the caller does not say."""
+
+    @field_validator("url", "model", "api_key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        # So that RECOLLECT_LMM__URL= takes back what the file says.
+        return (value.strip() or None) if isinstance(value, str) else value
+
+    @field_validator("url")
+    @classmethod
+    def _checked_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        # The value is not repeated in what is said: there may be a password in it.
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("it is not an address such as http://127.0.0.1:8000/v1")
+        if "@" in parts.netloc:
+            raise ValueError("an address may hold no user and password; put the key into lmm.api_key")
+        return url
+
+    @field_validator("api_key")
+    @classmethod
+    def _checked_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not (
+            key.get_secret_value().isascii() and key.get_secret_value().isprintable()
+        ):
+            raise ValueError("a key consists of printable ASCII characters")
+        return key
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. ``read_settings`` makes it, and says in a sentence what is wrong."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    lmm: LmmSettings = LmmSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What code gives, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+def config_file() -> Path:
+    """The settings file, whether it exists or not."""
+    return Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
+
+
+def read_settings(**given: Mapping[str, object]) -> Settings:
+    """Read the settings.
+
+    Args:
+        given: Sections with what is set by code or flags, such as ``lmm={"model": "tiny"}``.
+
+    Raises:
+        BadSettings: a name or a value is wrong, or the file cannot be read.
+
+    """
+    file = config_file()
+    if os.environ.get(CONFIG_VARIABLE) and not file.is_file():
+        raise BadSettings(f"{CONFIG_VARIABLE}={file}", "there is no such file")
+    _refuse_misspelt_variables()
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # sections become models when validated
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        raise BadSettings(_origin(wrong["loc"], given, file), _why(wrong)) from None
+    except SettingsError as error:
+        raise BadSettings("the environment", str(error)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(str(file), f"it is not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(str(file), f"it cannot be read: {error}") from None
+
+
+def _refuse_misspelt_variables() -> None:
+    """One underscore too few, and a variable would be passed over in silence."""
+    for section in Settings.model_fields:
+        begin = f"{_PREFIX}{section}_".upper()
+        for variable in os.environ:
+            name = variable.upper().removeprefix(begin)
+            if name != variable.upper() and not name.startswith("_"):
+                raise BadSettings(variable, f"there is no such setting; did you mean {begin}_{name}")
+
+
+def _why(wrong: ErrorDetails) -> str:
+    """What is wrong, without the value: there may be a secret in it."""
+    if wrong["type"] != "extra_forbidden":
+        return wrong["msg"].removeprefix("Value error, ")
+    *section, name = (str(part) for part in wrong["loc"])
+    names = list(LmmSettings.model_fields if section else Settings.model_fields)
+    near = get_close_matches(name, names, n=1)
+    return "there is no such setting; " + (
+        f"did you mean {near[0]}" if near else f"there are {', '.join(names)}"
+    )
+
+
+def _origin(loc: tuple[int | str, ...], given: Mapping[str, Mapping[str, object]], file: Path) -> str:
+    """Where the setting at ``loc`` was read from, as its user would call it."""
+    path = [str(part) for part in loc]
+    name, variable = ".".join(path), (_PREFIX + "__".join(path)).upper()
+    if path[0] in given and (len(path) == 1 or path[1] in given[path[0]]):
+        return name
+    if variable in {found.upper() for found in os.environ}:
+        return variable
+    return f"{name} in {file}"

@@ -1,0 +1,295 @@
+"""The client with a server that is well: turns, limits, accounting, and its two doors."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from pydantic import BaseModel
+
+from recollect.errors import LmmError, LmmNotServed, LmmTimedOut, LmmUnreachable
+from recollect.perception.lmm import Clip, Lmm, LmmUsage, Prompt, ScriptedLmm, ServedLmm, Words, open_lmm
+from recollect.perception.lmm.loopback import LmmServer
+from recollect.settings import LmmSettings
+
+
+class Caption(BaseModel):
+    caption: str
+
+
+GOOD = '{"caption": "A kettle boils."}'
+
+
+def prompt(name: str = "caption") -> Prompt:
+    return Prompt(name, 1, "Describe.", (Words(name),))
+
+
+@pytest.fixture
+def server():
+    with LmmServer(GOOD) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    """Makes clients of the server; closes them after the test."""
+    made: list[ServedLmm] = []
+
+    def make(**settings) -> ServedLmm:
+        made.append(ServedLmm(LmmSettings(**({"url": server.url} | settings))))
+        return made[-1]
+
+    yield make
+    for lmm in made:
+        lmm.close()
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def told(server: LmmServer) -> list[str]:
+    """The words of the requests that arrived, in order."""
+    return [request.body["messages"][-1]["content"][0]["text"] for request in server.requests]
+
+
+def until(server: LmmServer, count: int) -> list[str]:
+    """Wait until so many requests have arrived, and a moment longer for those that must not."""
+    end = time.monotonic() + 10
+    while len(server.requests) < count and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.15)
+    return told(server)
+
+
+def ask(threads: ThreadPoolExecutor, lmm: ServedLmm, name: str) -> Future[object]:
+    """Ask from a thread; the prompt's name begins with the priority's first letter."""
+    priority = "question" if name.startswith("q") else "caption"
+    return threads.submit(lmm.ask_now, prompt(name), Caption, priority=priority)
+
+
+def test_a_question_overtakes_the_captions_that_wait(server, client, threads):
+    lmm = client(concurrency=1, model="loopback")
+    server.stall()
+    asked = [ask(threads, lmm, "c1")]
+    until(server, 1)
+    asked += [ask(threads, lmm, name) for name in ("c2", "c3")]
+    time.sleep(0.15)
+    asked.append(ask(threads, lmm, "q1"))
+    time.sleep(0.15)
+
+    server.resume()
+
+    assert all(one.result() for one in asked)
+    assert told(server)[:2] == ["c1", "q1"]
+    assert sorted(told(server)[2:]) == ["c2", "c3"]
+
+
+def test_no_more_requests_are_under_way_than_allowed_and_one_is_left_to_questions(server, client, threads):
+    lmm = client(concurrency=3, model="loopback")
+    server.stall()
+
+    asked = [ask(threads, lmm, name) for name in ("c1", "c2", "c3", "c4")]
+    assert [name[0] for name in until(server, 2)] == ["c", "c"]
+    asked += [ask(threads, lmm, name) for name in ("q1", "q2")]
+    assert [name[0] for name in until(server, 3)] == ["c", "c", "q"]
+
+    server.resume()
+    assert all(one.result() for one in asked)
+
+
+def test_the_deadline_covers_waiting_for_a_turn(server, client, threads):
+    lmm = client(concurrency=1, model="loopback")
+    server.stall()
+    first = ask(threads, lmm, "q1")
+    until(server, 1)
+
+    with pytest.raises(LmmTimedOut, match="waiting for a turn"):
+        lmm.ask_now(prompt("q2"), Caption, deadline_s=0.3)
+
+    server.resume()
+    assert first.result()
+    assert told(server) == ["q1"]
+
+
+def test_whoever_stops_waiting_frees_its_place(server, client):
+    lmm = client(concurrency=1, model="loopback")
+    server.stall()
+
+    async def impatient():
+        async with asyncio.timeout(0.3):
+            await lmm.ask(prompt("q1"), Caption)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(impatient())
+    server.resume()
+
+    assert lmm.ask_now(prompt("q2"), Caption, deadline_s=5)
+
+
+def test_threads_and_loops_may_ask_at_once(server, client, threads):
+    lmm = client(concurrency=4)
+
+    async def many():
+        return await asyncio.gather(*(lmm.ask(prompt(), Caption) for _ in range(8)))
+
+    loops = [threads.submit(asyncio.run, many()) for _ in range(2)]
+    plain = [threads.submit(lmm.ask_now, prompt(), Caption) for _ in range(8)]
+
+    replies = [reply for loop in loops for reply in loop.result()] + [one.result() for one in plain]
+    assert {reply.value.caption for reply in replies} == {"A kettle boils."}
+    assert lmm.usage["question"].calls == len(server.requests) == 24
+
+
+def test_what_a_reply_cost_is_told_with_it_and_adds_up(server, client):
+    lmm = client()
+
+    first = lmm.ask_now(prompt(), Caption, priority="caption")
+    second = lmm.ask_now(prompt(), Caption, priority="caption")
+
+    assert first.usage.calls == 1
+    assert first.usage.completion_tokens == -(-len(GOOD) // 4)
+    assert first.usage.cached_tokens == first.usage.prompt_tokens // 2
+    assert 0 < second.usage.seconds < 5
+    assert lmm.usage == {"caption": first.usage + second.usage, "question": LmmUsage()}
+
+
+def test_the_settings_reach_the_server(server, client):
+    client(temperature=0.5, max_tokens=70).ask_now(prompt(), Caption)
+    client().ask_now(prompt(), Caption, max_tokens=80)
+
+    sampling = [(request.body["temperature"], request.body["max_tokens"]) for request in server.requests]
+    assert sampling == [(0.5, 70), (0.0, 80)]
+
+
+def test_a_clip_arrives_with_its_times(server, client):
+    shown = Prompt("caption", 1, "", (Clip((b"a", b"b"), (12.0, 12.25)),))
+
+    client().ask_now(shown, Caption)
+    client(video="pictures").ask_now(shown, Caption)
+
+    video, pictures = (request.body for request in server.requests)
+    assert video["media_io_kwargs"]["video"]["frames_indices"] == [12_000, 12_250]
+    assert video["media_io_kwargs"]["video"]["fps"] == 1000
+    assert "media_io_kwargs" not in pictures
+    assert [part["type"] for part in pictures["messages"][0]["content"]] == ["text", "image_url"] * 2
+
+
+def test_the_server_is_told_of_priorities_only_where_it_schedules_by_them(server, client):
+    client().ask_now(prompt(), Caption)
+    lmm = client(server_priorities=True)
+    shown = Prompt("caption", 1, "", (Clip((b"a",), (1.0,)),))
+    lmm.ask_now(shown, Caption, priority="caption")
+    lmm.ask_now(shown, Caption, priority="question")
+
+    assert [request.body.get("priority") for request in server.requests] == [None, 1, 0]
+    assert "media_io_kwargs" in server.requests[1].body
+
+
+def test_the_model_is_found_where_it_is_the_only_one(server, client):
+    lmm = client()
+
+    reply = lmm.ask_now(prompt(), Caption)
+
+    assert reply.written_by == "lmm:loopback/caption.1"
+    assert lmm.name == "loopback"
+
+
+def test_the_name_is_asked_of_the_server_only_where_it_is_not_set(server, client):
+    assert client().name == "loopback"
+
+    server.refuse()
+    assert client(model="tiny").name == "tiny"
+    with pytest.raises(LmmUnreachable):
+        client().name  # noqa: B018
+
+
+def test_a_server_that_changed_its_model_is_followed_where_none_was_named(server, client):
+    lmm = client()
+    lmm.ask_now(prompt(), Caption)
+
+    server.model = "another"
+
+    assert lmm.ask_now(prompt(), Caption).written_by == "lmm:another/caption.1"
+    assert lmm.name == "another"
+
+
+def test_a_server_describes_itself(server, client):
+    served = asyncio.run(client().describe())
+
+    assert (served.model, served.models, served.context_tokens) == ("loopback", ("loopback",), 4096)
+    with pytest.raises(LmmNotServed, match="Models there: loopback"):
+        client(model="qwen").describe_now()
+
+
+def test_what_is_no_such_server_is_said_to_be_none(server, client):
+    server.truncate()
+
+    with pytest.raises(LmmUnreachable, match="does not speak OpenAI's API"):
+        client().describe_now()
+
+
+def test_describing_has_its_deadline(server, client):
+    server.stall()
+
+    with pytest.raises(LmmTimedOut, match="list of models"):
+        client().describe_now(deadline_s=0.3)
+
+
+def test_closing_frees_those_who_wait_and_ends_the_thread(server, client, threads):
+    lmm = client(model="loopback", concurrency=1)
+    server.stall()
+    waiting = [ask(threads, lmm, name) for name in ("q1", "q2")]
+    until(server, 1)
+
+    lmm.close()
+
+    for one in waiting:
+        with pytest.raises(LmmUnreachable, match="closed"):
+            one.result()
+    with pytest.raises(LmmUnreachable, match="closed"):
+        lmm.ask_now(prompt(), Caption)
+    lmm.close()
+    assert "lmm" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_closing_ends_what_an_event_loop_waits_for(server, client):
+    lmm = client(model="loopback")
+    server.stall()
+
+    async def scene():
+        asking = asyncio.create_task(lmm.ask(prompt(), Caption))
+        await asyncio.to_thread(until, server, 1)
+        await asyncio.to_thread(lmm.close)
+        with pytest.raises(LmmUnreachable, match="closed"):
+            await asking
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_was_never_asked_closes_as_well(client):
+    client().close()
+
+
+def test_without_an_address_there_is_no_client():
+    assert open_lmm(LmmSettings()) is None
+    with pytest.raises(ValueError, match="url"):
+        ServedLmm(LmmSettings())
+
+
+@pytest.mark.parametrize("name", ["ask", "ask_now", "describe", "describe_now", "close"])
+def test_the_double_has_the_same_face(name):
+    wanted = inspect.signature(getattr(Lmm, name))
+
+    assert inspect.signature(getattr(ServedLmm, name)) == wanted
+    assert inspect.signature(getattr(ScriptedLmm, name)) == wanted
+
+
+def test_every_failure_is_one_kind_of_error():
+    assert {LmmUnreachable, LmmTimedOut, LmmNotServed} <= set(LmmError.__subclasses__())

@@ -1,0 +1,314 @@
+"""Everything that goes wrong between a client and its server, on a real socket."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+import openai  # noqa: F401 - takes a while to load, which must not fall into what is timed
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from recollect.errors import (
+    LmmError,
+    LmmNotServed,
+    LmmOverloaded,
+    LmmRefused,
+    LmmReplyOutOfSchema,
+    LmmTimedOut,
+    LmmUnreachable,
+)
+from recollect.perception.lmm import Prompt, ServedLmm, Words
+from recollect.perception.lmm.loopback import LmmServer
+from recollect.settings import LmmSettings
+
+
+class Caption(BaseModel):
+    caption: str
+
+
+PROMPT = Prompt("caption", 1, "Describe.", (Words("What is it?"),))
+GOOD = '{"caption": "A kettle boils."}'
+
+
+@pytest.fixture
+def server():
+    with LmmServer(GOOD) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    """Makes clients of the server; closes them after the test."""
+    made: list[ServedLmm] = []
+
+    def make(**settings) -> ServedLmm:
+        given = {"url": server.url, "model": server.model, "max_retries": 1} | settings
+        made.append(ServedLmm(LmmSettings(**given)))
+        return made[-1]
+
+    yield make
+    for lmm in made:
+        lmm.close()
+
+
+def failure(lmm: ServedLmm, **how) -> tuple[LmmError, float]:
+    """The error asking ends with, and the seconds that took."""
+    began = time.monotonic()
+    with pytest.raises(LmmError) as failed:
+        lmm.ask_now(PROMPT, Caption, **how)
+    return failed.value, time.monotonic() - began
+
+
+def test_nobody_listens(server, client):
+    server.refuse()
+
+    error, _ = failure(client())
+
+    assert type(error) is LmmUnreachable
+    assert "Connection refused" in str(error)
+    assert (error.calls, error.tokens) == (2, 0)
+
+
+def test_a_host_that_does_not_exist(client):
+    error, _ = failure(client(url="http://no.such.host.invalid/v1", max_retries=0))
+
+    assert type(error) is LmmUnreachable
+    assert "http://no.such.host.invalid/v1" in str(error)
+
+
+def test_a_silent_server_costs_the_deadline_and_no_more(server, client):
+    server.stall()
+
+    error, took_s = failure(client(), deadline_s=0.9)
+
+    assert type(error) is LmmTimedOut
+    assert 0.8 < took_s < 2.5
+    assert len(server.requests) == 1
+
+
+def test_a_silent_server_is_tried_again_after_its_time_if_there_is_no_deadline(server, client):
+    server.stall()
+
+    error, _ = failure(client(timeout_s=0.8))
+
+    assert type(error) is LmmTimedOut
+    assert len(server.requests) == 2
+
+
+def test_the_deadline_holds_although_the_answer_trickles_in(server, client):
+    server.trickle()
+
+    error, took_s = failure(client(), deadline_s=1.0)
+
+    assert type(error) is LmmTimedOut
+    assert "waiting for the reply" in str(error)
+    assert took_s < 2.5
+
+
+def test_a_connection_reset_in_mid_reply_is_an_error(server, client):
+    server.reset()
+
+    error, _ = failure(client())
+
+    assert type(error) is LmmUnreachable
+    assert len(server.requests) == 2
+
+
+def test_after_one_reset_the_reply_is_had_at_the_second_try(server, client):
+    server.reset(times=1)
+
+    reply = client().ask_now(PROMPT, Caption)
+
+    assert reply.value.caption == "A kettle boils."
+    assert (reply.usage.calls, reply.usage.retries) == (2, 1)
+
+
+def test_a_server_killed_while_it_thinks_is_noticed_at_once(server, client):
+    server.stall()
+    lmm = client(max_retries=0)
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        asking = elsewhere.submit(failure, lmm, deadline_s=30)
+        while not server.requests:
+            time.sleep(0.01)
+        server.refuse()
+        error, took_s = asking.result()
+
+    assert type(error) is LmmUnreachable
+    assert took_s < 5
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_passing_trouble_of_the_server_is_waited_out(server, client, status):
+    server.answer_with(status, times=1)
+
+    assert client().ask_now(PROMPT, Caption).usage.retries == 1
+
+
+def test_a_lasting_trouble_is_told_in_the_servers_own_words(server, client):
+    server.answer_with(503)
+
+    error, _ = failure(client())
+
+    assert isinstance(error, LmmOverloaded)
+    assert error.status == 503
+    assert "this server was told to answer 503" in str(error)
+    assert len(server.requests) == 2
+
+
+def test_it_waits_as_long_as_the_server_asks(server, client):
+    server.answer_with(429, retry_after="0.8", times=1)
+
+    reply = client().ask_now(PROMPT, Caption, deadline_s=20)
+
+    assert reply.usage.seconds >= 0.8
+    assert reply.usage.retries == 1
+
+
+@pytest.mark.parametrize(("asked", "deadline_s"), [("8", 4.0), ("3600", None)])
+def test_it_does_not_wait_for_what_comes_too_late(server, client, asked, deadline_s):
+    server.answer_with(429, retry_after=asked)
+
+    error, took_s = failure(client(), deadline_s=deadline_s)
+
+    assert isinstance(error, LmmOverloaded)
+    assert error.retry_after_s == float(asked)
+    assert took_s < 3
+    assert len(server.requests) == 1
+
+
+def test_a_server_may_name_the_time_by_its_date(server, client):
+    server.answer_with(429, retry_after=email.utils.formatdate(time.time() + 100, usegmt=True))
+
+    error, _ = failure(client(), deadline_s=4.0)
+
+    assert isinstance(error, LmmOverloaded)
+    assert error.retry_after_s == pytest.approx(100, abs=4)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+def test_what_the_server_refuses_is_not_sent_again(server, client, status):
+    server.answer_with(status)
+
+    error, _ = failure(client(max_retries=5))
+
+    assert isinstance(error, LmmRefused)
+    assert error.status == status
+    assert f"this server was told to answer {status}" in str(error)
+    assert len(server.requests) == 1
+
+
+def test_a_model_that_is_not_served_is_told_from_those_that_are(server, client):
+    error, _ = failure(client(model="qwen"))
+
+    assert isinstance(error, LmmNotServed)
+    assert error.served == ("loopback",)
+    assert "'qwen' is not served" in str(error)
+
+
+def test_an_address_that_is_not_the_root_of_the_api_is_told_from_a_wrong_model(server, client):
+    error, _ = failure(client(url=server.url.removesuffix("/v1")))
+
+    assert isinstance(error, LmmRefused)
+    assert "/v1" in str(error)
+
+
+@pytest.mark.parametrize("says", ["It is a kettle.", '{"caption": 3}', '{"caption": "A ket', ""])
+def test_a_reply_out_of_schema_costs_one_call_where_sampling_is_greedy(server, client, says):
+    server.says = says
+    lmm = client()
+
+    error, _ = failure(lmm)
+
+    assert isinstance(error, LmmReplyOutOfSchema)
+    assert len(server.requests) == 1
+    assert error.tokens == lmm.usage["question"].tokens > 0
+
+
+def test_a_reply_out_of_schema_is_asked_for_once_more_where_sampling_is_not_greedy(server, client):
+    said = iter(["It is a kettle.", GOOD, "It", "is"])
+    server.says = lambda _: next(said)
+    lmm = client(temperature=0.8, max_retries=5)
+
+    assert lmm.ask_now(PROMPT, Caption).usage.calls == 2
+    assert isinstance(failure(lmm)[0], LmmReplyOutOfSchema)
+    assert len(server.requests) == 4
+
+
+def test_a_reply_that_was_cut_off_says_so_and_what_to_raise(server, client):
+    error, _ = failure(client(), max_tokens=3)
+
+    assert isinstance(error, LmmReplyOutOfSchema)
+    assert error.cut_at_tokens == 3
+    assert "cut off after 3 tokens" in str(error)
+    assert "lmm.max_tokens" in str(error)
+
+
+def test_half_an_answer_is_out_of_schema(server, client):
+    server.truncate()
+
+    error, _ = failure(client())
+
+    assert isinstance(error, LmmReplyOutOfSchema)
+    assert "no chat completion" in str(error)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        LmmServer.refuse,
+        LmmServer.stall,
+        LmmServer.trickle,
+        LmmServer.reset,
+        LmmServer.truncate,
+        lambda server: server.answer_with(429),
+        lambda server: server.answer_with(500),
+        lambda server: setattr(server, "says", "nonsense"),
+        lambda server: setattr(server, "model", "another"),
+    ],
+    ids=["refused", "silent", "slow", "reset", "truncated", "429", "500", "nonsense", "other model"],
+)
+def test_when_the_server_is_well_again_so_is_the_client(server, client, fault):
+    lmm = client(max_retries=0, timeout_s=0.9)
+    fault(server)
+    failure(lmm)
+
+    server.resume()
+    server.says, server.model = GOOD, "loopback"
+
+    assert lmm.ask_now(PROMPT, Caption).value.caption == "A kettle boils."
+
+
+def test_a_key_the_server_repeats_is_not_passed_on(server, client):
+    with LmmServer(GOOD, key="sk-right") as guarded:
+        lmm = client(url=guarded.url, api_key=SecretStr("sk-s3cret"))
+        error, _ = failure(lmm)
+
+    assert isinstance(error, LmmRefused)
+    assert "Incorrect API key provided: ***." in str(error)
+    assert "s3cret" not in "".join(traceback.format_exception(error))
+    assert "lmm.api_key" in str(error)
+
+
+def test_the_right_key_is_let_in(client):
+    with LmmServer(GOOD, key="sk-right") as guarded:
+        assert client(url=guarded.url, api_key=SecretStr("sk-right")).ask_now(PROMPT, Caption)
+
+
+def test_a_key_meant_for_another_service_is_not_sent(server, client, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-s3cret")
+
+    client().ask_now(PROMPT, Caption)
+
+    assert "s3cret" not in str(server.requests[0].headers)
+
+
+def test_secrets_in_an_address_are_not_shown(server, client):
+    server.refuse()
+
+    error, _ = failure(client(url=f"{server.url}?token=s3cret", max_retries=0))
+
+    assert "s3cret" not in "".join(traceback.format_exception(error))

@@ -1,0 +1,66 @@
+"""The double: it says its lines, remembers what it was asked, and is read as a server is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from pydantic import BaseModel
+
+from recollect.errors import LmmOverloaded, LmmReplyOutOfSchema, LmmUnreachable
+from recollect.perception.lmm import Clip, LmmUsage, Picture, Prompt, ScriptedLmm, Words
+
+
+class Caption(BaseModel):
+    caption: str
+
+
+PROMPT = Prompt("caption", 2, "Describe.", (Words("What is it?"),))
+
+
+def test_lines_are_said_in_order_whatever_their_form():
+    lmm = ScriptedLmm(Caption(caption="one"), '{"caption": "two"}', LmmOverloaded("there", 503, "busy"))
+
+    assert lmm.ask_now(PROMPT, Caption).value.caption == "one"
+    assert asyncio.run(lmm.ask(PROMPT, Caption)).value.caption == "two"
+    with pytest.raises(LmmOverloaded):
+        lmm.ask_now(PROMPT, Caption)
+    with pytest.raises(LmmUnreachable, match="no line left"):
+        lmm.ask_now(PROMPT, Caption)
+
+
+def test_after_its_lines_it_says_what_a_function_makes_of_the_prompt():
+    lmm = ScriptedLmm("{}", otherwise=lambda prompt: Caption(caption=prompt.name))
+
+    with pytest.raises(LmmReplyOutOfSchema):
+        lmm.ask_now(PROMPT, Caption)
+    assert [lmm.ask_now(PROMPT, Caption).value.caption for _ in range(2)] == ["caption", "caption"]
+
+
+def test_a_line_of_another_kind_is_out_of_schema():
+    class Other(BaseModel):
+        digit: int
+
+    with pytest.raises(LmmReplyOutOfSchema, match="caption: Field required"):
+        ScriptedLmm(Other(digit=1)).ask_now(PROMPT, Caption)
+
+
+def test_it_remembers_what_it_was_asked():
+    lmm = ScriptedLmm(otherwise=lambda _: Caption(caption="x"))
+
+    lmm.ask_now(PROMPT, Caption, priority="caption", deadline_s=3.0, max_tokens=9)
+
+    (asked,) = lmm.asked
+    assert (asked.prompt, asked.reply, asked.priority) == (PROMPT, Caption, "caption")
+    assert (asked.deadline_s, asked.max_tokens) == (3.0, 9)
+
+
+def test_pictures_cost_more_than_words():
+    lmm = ScriptedLmm(otherwise=lambda _: Caption(caption="x"), name="tiny")
+    shown = Prompt("caption", 1, "", (Picture(b"a"), Clip((b"a", b"b"), (0.0, 1.0))))
+
+    words, pictures = (lmm.ask_now(prompt, Caption, priority="caption") for prompt in (PROMPT, shown))
+
+    assert 0 < words.usage.prompt_tokens < pictures.usage.prompt_tokens / 10
+    assert lmm.usage == {"caption": words.usage + pictures.usage, "question": LmmUsage()}
+    assert (words.written_by, lmm.describe_now().model) == ("lmm:tiny/caption.2", "tiny")

@@ -1,0 +1,117 @@
+"""Settings: where they come from, which source wins, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from recollect.errors import BadSettings
+from recollect.settings import read_settings
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty current folder, and an environment in which nothing is set."""
+    monkeypatch.chdir(tmp_path)
+    for variable in [name for name in os.environ if name.startswith("RECOLLECT_")]:
+        monkeypatch.delenv(variable)
+    return tmp_path
+
+
+def test_without_any_source_there_is_no_lmm():
+    assert read_settings().lmm.url is None
+
+
+def test_code_wins_over_the_environment_and_the_environment_over_the_file(folder, monkeypatch):
+    (folder / "recollect.toml").write_text(
+        '[lmm]\nurl = "http://file/v1"\nmodel = "file"\ntimeout_s = 3\nvideo = "pictures"\n'
+    )
+    monkeypatch.setenv("RECOLLECT_LMM__MODEL", "environment")
+    monkeypatch.setenv("RECOLLECT_LMM__TIMEOUT_S", "4")
+
+    lmm = read_settings(lmm={"timeout_s": 5}).lmm
+
+    assert (lmm.url, lmm.video, lmm.model, lmm.timeout_s) == ("http://file/v1", "pictures", "environment", 5)
+
+
+def test_another_file_can_be_named(folder, monkeypatch):
+    (folder / "recollect.toml").write_text('[lmm]\nmodel = "here"\n')
+    (folder / "other.toml").write_text('[lmm]\nmodel = "other"\n')
+    monkeypatch.setenv("RECOLLECT_CONFIG", str(folder / "other.toml"))
+
+    assert read_settings().lmm.model == "other"
+
+
+def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
+    (folder / "recollect.toml").write_text('[lmm]\nurl = "http://file/v1"\n')
+    monkeypatch.setenv("RECOLLECT_LMM__URL", "")
+
+    assert read_settings().lmm.url is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RECOLLECT_LMM__TIMEOUT_S", "-1", "greater than 0"),
+        ("RECOLLECT_LMM__CONCURENCY", "3", "did you mean concurrency"),
+        ("RECOLLECT_LMM_URL", "http://h/v1", "did you mean RECOLLECT_LMM__URL"),
+        ("RECOLLECT_LMM__URL", "localhost:8000", "not an address"),
+        ("RECOLLECT_LMM__URL", "http://[::1/v1", "not an address"),
+        ("RECOLLECT_LMM__VIDEO", "mp4", "'clip' or 'pictures'"),
+        ("RECOLLECT_CONFIG", "no.toml", "no such file"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(BadSettings, match=said) as bad:
+        read_settings()
+
+    assert name in str(bad.value)
+    assert "\n" not in str(bad.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "said"),
+    [
+        ('[lmm]\nurll = "x"\n', "lmm.urll in recollect.toml", "did you mean url"),
+        ("[lmm]\nconcurrency = 0\n", "lmm.concurrency in recollect.toml", "greater than 0"),
+        ("[llm]\n", "llm in recollect.toml", "did you mean lmm"),
+        ("lmm = 3\n", "lmm in recollect.toml", "dictionary"),
+        ("[lmm\n", "recollect.toml", "not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_found_by_its_name(folder, text, where, said):
+    (folder / "recollect.toml").write_text(text)
+
+    with pytest.raises(BadSettings, match=said) as bad:
+        read_settings()
+
+    assert str(bad.value).startswith(f"cannot use {where}: ")
+
+
+def test_what_code_gives_is_checked_as_well():
+    with pytest.raises(BadSettings, match=r"^cannot use lmm.max_retries: "):
+        read_settings(lmm={"max_retries": -1})
+
+
+def test_a_key_is_never_shown(monkeypatch):
+    monkeypatch.setenv("RECOLLECT_LMM__API_KEY", "sk-s3cret")
+
+    settings = read_settings()
+
+    assert settings.lmm.api_key is not None
+    assert "s3cret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("api_key", "sk-s3cret\n2"), ("url", "http://anna:s3cret@h/v1"), ("url", "s3cret")]
+)
+def test_a_wrong_value_that_may_hold_a_secret_is_not_repeated(name, value):
+    with pytest.raises(BadSettings) as bad:
+        read_settings(lmm={name: value})
+
+    assert "s3cret" not in str(bad.value)
+    assert bad.value.__cause__ is None
