@@ -370,10 +370,15 @@ def print_answer(answer: Answer) -> None:
         else f"confidence {answer.confidence:.2f}"
     )
     rounds = f"{answer.usage.rounds} round{'' if answer.usage.rounds == 1 else 's'}"
+    if answer.usage.lmm_calls:
+        calls = f"{answer.usage.lmm_calls} call{'' if answer.usage.lmm_calls == 1 else 's'}"
+        rounds += f", {calls} of the model, {answer.usage.tokens:,} tokens"
     print(
         f"  [{told}; stopped: {answer.stop_reason.replace('_', ' ')}; {rounds}, {answer.usage.seconds:.2f} s;"
         f" trace {answer.trace_id}]"
     )
+    if answer.note:
+        print(f"  {answer.note}")
     for evidence in answer.evidence[:5]:
         span = evidence.span
         times = between(span.start_s, span.end_s)

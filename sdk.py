@@ -29,12 +29,13 @@ from .memory.values import Coverage, FrameCounts, Gap, KeyFrame, Moment, Observa
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
-    from .agent.budget import Budget
+    from .agent.budget import Budget, Spending
     from .agent.reasoner import Reasoner
     from .agent.traces import Traces
     from .memory.encoder import Encoder
     from .memory.snapshot import Hit, Snapshot
     from .memory.store import MemoryStore
+    from .perception.lmm import Lmm
     from .perception.worker import Progress, StreamWorker, WatchReport
 
 DEFAULT_FPS = 4.0
@@ -83,7 +84,9 @@ class Recollect:
     Args:
         path: The memory's folder; made when something is first watched.
         encoder: Makes vectors of text for hybrid search; None searches words alone.
-        reasoner: Who thinks; None for the extractive reasoner, which needs no model.
+        lmm: The video LMM that thinks and looks; None for the one the settings describe, if any.
+        reasoner: Who thinks instead: None for the LMM where there is one, and else for the extractive
+            reasoner, which needs no model.
         budget: What a question may cost.
     """
 
@@ -92,11 +95,15 @@ class Recollect:
         path: str | Path = "recollect.lance",
         *,
         encoder: Encoder | None = None,
+        lmm: Lmm | None = None,
         reasoner: Reasoner | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self._encoder = encoder
+        self._lmm = lmm
+        self._own_lmm: Lmm | None = None
+        self._settings_read = False
         self._reasoner = reasoner
         self._budget = budget
         self._lock = threading.Lock()
@@ -123,6 +130,9 @@ class Recollect:
             if self._traces is not None:
                 self._traces.close()
                 self._traces = None
+            if self._own_lmm is not None:
+                self._own_lmm.close()
+                self._own_lmm, self._settings_read = None, False
 
     # -- watching ---------------------------------------------------------------------------------
 
@@ -215,6 +225,7 @@ class Recollect:
         Raises:
             QuestionError: The question is empty or overlong, or names an unknown stream.
             MemoryStoreError: There is no memory at the path, or it cannot be read.
+            BadSettings: The settings that should say which LMM to ask make no sense.
         """
         answer = None
         for _, update in self.steps(
@@ -240,13 +251,12 @@ class Recollect:
         The last step is ``answer``; its change holds the answer as plain data.
         """
         from .agent.answer import Question  # noqa: PLC0415
-        from .agent.budget import Budget  # noqa: PLC0415
-        from .agent.extractive import ExtractiveReasoner  # noqa: PLC0415
+        from .agent.budget import Budget, Spending  # noqa: PLC0415
         from .agent.graph import build_agent  # noqa: PLC0415
         from .agent.state import Deps  # noqa: PLC0415
         from .tools.toolbox import Scope, Toolbox  # noqa: PLC0415
 
-        started_s = time.monotonic()
+        spending = Spending(self._budget or Budget())
         names = (stream,) if isinstance(stream, str) else tuple(stream or ())
         as_of_s = as_of.timestamp() if isinstance(as_of, datetime) else as_of
         asked = Question.checked(
@@ -257,11 +267,13 @@ class Recollect:
         self._check_names(snapshot, names)
         known = {stream.name: stream for stream in snapshot.streams()}
         trace_id = uuid.uuid4().hex
+        reasoner = self._thinker(spending)
 
         def inspector(moment: Moment) -> Observation | None:
-            from .perception.inspect import look_again  # noqa: PLC0415 - heavy, and few questions need it
+            from .perception.inspect import pictures_again  # noqa: PLC0415 - heavy, and few questions need it
 
-            return look_again(known[moment.stream], moment, snapshot.frames(moment.frame_ids))
+            stream, kept = known[moment.stream], snapshot.frames(moment.frame_ids)
+            return reasoner.look(asked, moment, lambda most: pictures_again(stream, moment, kept, most=most))
 
         deps = Deps(
             tools=Toolbox(
@@ -271,10 +283,9 @@ class Recollect:
             ),
             snapshot=snapshot,
             store=store,
-            reasoner=self._reasoner or ExtractiveReasoner(),
-            budget=self._budget or Budget(),
+            reasoner=reasoner,
+            spending=spending,
             trace_id=trace_id,
-            started_s=started_s,
             as_of=datetime.fromtimestamp(time.time() if as_of_s is None else as_of_s, UTC).isoformat(
                 timespec="milliseconds"
             ),
@@ -424,6 +435,31 @@ class Recollect:
             if self._reader is None:
                 self._reader = MemoryStore.open(self.path, encoder=self._encoder)
             return self._reader
+
+    def _model(self) -> Lmm | None:
+        """The LMM that was given, or else the one the settings describe, which is made once."""
+        if self._lmm is not None:
+            return self._lmm
+        with self._lock:
+            if not self._settings_read:
+                from .perception.lmm import open_lmm  # noqa: PLC0415 - loads pydantic
+                from .settings import read_settings  # noqa: PLC0415
+
+                self._own_lmm, self._settings_read = open_lmm(read_settings().lmm), True
+            return self._own_lmm
+
+    def _thinker(self, spending: Spending) -> Reasoner:
+        """Who thinks about one question."""
+        if self._reasoner is not None:
+            return self._reasoner
+        model = self._model()
+        if model is None:
+            from .agent.extractive import ExtractiveReasoner  # noqa: PLC0415
+
+            return ExtractiveReasoner()
+        from .agent.lmm import LmmReasoner  # noqa: PLC0415
+
+        return LmmReasoner(model, spending)
 
     def _checkpointer(self) -> Traces:
         """Where the steps of questions are kept: beside the memory, in SQLite."""

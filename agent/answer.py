@@ -169,5 +169,8 @@ class Answer(BaseModel):
     stop_reason: StopReason
     trace_id: str
     """Names the stored run: its steps can be read back with ``Recollect.trace``."""
+    note: str = ""
+    """What went wrong on the way, in words: where it is not empty, the model failed in the middle of the
+    question, and the answer rests on what observers saw."""
     reasoner: str = ""
     """Who answered, with revision."""

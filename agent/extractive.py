@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..memory.values import Finding, Moment, Span
+from ..memory.values import Finding, Moment, Observation, Span
 from . import wording
 from .answer import Question, WhyAbstained
 from .candidates import Candidate, by_kinds, by_shots, by_words, distinct
 from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS, stem, words_of
 from .matching import choose_option, fit_lines, terms_of
 from .reading import Reading, read_question
-from .reasoner import Cited, Draft, Judgement, Plan
+from .reasoner import Cited, Draft, Judgement, Pictures, Plan
 
 ANSWERS_FROM = 0.5
 """From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
@@ -30,6 +30,8 @@ ORDERED_FROM = 0.75
 """An option was found where this part of its words was."""
 LOOK_FROM = 0.2
 """A moment must hold this part of the question's words for its pixels to be looked at again."""
+MAX_PICTURES = 4
+"""Pictures read in one look; a longer moment is thinned evenly."""
 READ_FULLY = 12
 """A moment with more lines than this was read fully the first time."""
 
@@ -63,6 +65,12 @@ class ExtractiveReasoner:
             last_s=reading.last_s,
             looks=reading.wants_text and "subtitle" not in kinds,
         )
+
+    def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
+        """Read the moment's pictures at full resolution."""
+        from ..perception.inspect import read_closely  # noqa: PLC0415 - heavy, and few questions need it
+
+        return read_closely(pictures(MAX_PICTURES), moment.span)
 
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]

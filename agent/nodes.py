@@ -2,13 +2,12 @@
 
     survey -> read -> recall -> inspect -> judge -> (recall | answer)
 
-``survey`` and ``read`` run once; the rest is a round. Every step checks the budget through
-``spent``, so an answer comes even when time runs out in the middle.
+``survey`` and ``read`` run once; the rest is a round. No round or look starts once the budget is
+spent, so an answer comes even when time runs out in the middle.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -142,7 +141,7 @@ def inspect(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     seen = 0
     for moment_id in Judgement.model_validate(state["judgement"]).look_at:
         done = len(state.get("visited", [])) + len(visited)
-        if done >= deps.budget.looks or spent(deps):
+        if done >= deps.spending.budget.looks or deps.spending.exhausted:
             break
         if moment_id in state.get("visited", []):
             continue
@@ -173,15 +172,15 @@ def judge(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     if best is None or judgement.sufficiency >= best.sufficiency:
         best = judgement
     to_look = [key for key in judgement.look_at if key not in state.get("visited", [])]
-    may_look = bool(to_look) and len(state.get("visited", [])) < deps.budget.looks
+    may_look = bool(to_look) and len(state.get("visited", [])) < deps.spending.budget.looks
     stop: StopReason | Literal[""] = ""
     if not moments and not overview:
         stop = "nothing_remembered"
     elif best.sufficiency >= ENOUGH:
         stop = "sufficient"
-    elif spent(deps):
+    elif deps.spending.exhausted:
         stop = "budget"
-    elif state["round"] >= deps.budget.rounds:
+    elif state["round"] >= deps.spending.budget.rounds:
         stop = "rounds"
     elif not may_look and (not judgement.wider or (state["round"] > 1 and not state.get("new"))):
         stop = "nothing_new"
@@ -221,21 +220,17 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         coverage=_coverage(deps, question),
         as_of=deps.as_of,
         usage=Usage(
-            lmm_calls=draft.lmm_calls,
-            tokens=draft.tokens,
-            seconds=round(time.monotonic() - deps.started_s, 3),
+            lmm_calls=deps.spending.calls,
+            tokens=deps.spending.tokens,
+            seconds=round(deps.spending.seconds, 3),
             rounds=state["round"],
         ),
         stop_reason=state["stop_reason"],  # type: ignore[arg-type]
         trace_id=deps.trace_id,
+        note=draft.note,
         reasoner=deps.reasoner.written_by,
     )
     return {"answer": result.model_dump(mode="json")}
-
-
-def spent(deps: Deps) -> bool:
-    """Whether the question's time is used up."""
-    return time.monotonic() - deps.started_s >= deps.budget.seconds
 
 
 def _moments(deps: Deps, ids: Sequence[str]) -> list[Moment]:

@@ -3,6 +3,7 @@
 The graph decides when; a reasoner decides what:
 
     plan = reasoner.read(question, overview)               # what to look for
+    seen = reasoner.look(question, moment, pictures)       # a second look at its pixels
     judgement = reasoner.judge(question, plan, moments)    # is it enough, what fits best, where to look closer
     draft = reasoner.answer(question, plan, judgement, moments)
 
@@ -12,12 +13,13 @@ so the graph's state stays small. A reasoner never touches the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pydantic import BaseModel
 
-from ..memory.values import Moment
+from ..memory.values import Moment, Observation
+from ..perception.frame import Picture
 from .answer import Question, WhyAbstained
 
 
@@ -69,6 +71,10 @@ class Judgement(BaseModel, frozen=True):
     """Whether looking further (``queries``, and around what is cited) could help."""
     missing: str = ""
     """What is missing, in words."""
+    text: str = ""
+    """The answer as it stands, from a reasoner that words it while judging."""
+    choice: int | None = None
+    """Index of the option as it stands."""
 
 
 class Draft(BaseModel, frozen=True):
@@ -81,18 +87,27 @@ class Draft(BaseModel, frozen=True):
     why: WhyAbstained | None = None
     """Set where it abstains."""
     cited: tuple[Cited, ...] = ()
-    lmm_calls: int = 0
-    tokens: int = 0
+    note: str = ""
+    """What the reader should know of how it came about, such as that the model failed."""
+
+
+Pictures = Callable[[int], Sequence[tuple[float, Picture]]]
+"""Gives at most so many pictures of a moment, spread evenly, each with its time in seconds; decoding
+them is dear, so it is done when they are asked for. None are left where the file is gone."""
 
 
 class Reasoner(Protocol):
     """Reads a question, judges what was found, and answers or abstains."""
 
-    written_by: str
-    """Its name and revision, such as ``extractive/1``."""
+    @property
+    def written_by(self) -> str:
+        """Its name and revision, such as ``extractive/1``."""
 
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
         """Say what to look for. ``overview`` tiles the scope with the highest rungs."""
+
+    def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
+        """Look at a moment's pixels again, with the question in mind; None where nothing could be seen."""
 
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
@@ -125,6 +140,10 @@ class ScriptedReasoner:
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
         """The plan it was given."""
         return self._plan
+
+    def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
+        """Nothing: it has no eyes."""
+        return None
 
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]

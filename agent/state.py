@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypedDict
 from ..memory.snapshot import Snapshot
 from ..memory.store import MemoryStore
 from ..tools.toolbox import Toolbox
-from .budget import Budget
+from .budget import Spending
 from .reasoner import Reasoner
 
 
@@ -58,10 +58,8 @@ class Deps:
     store: MemoryStore
     """Where second looks are written back."""
     reasoner: Reasoner
-    budget: Budget
+    spending: Spending
     trace_id: str
-    started_s: float
-    """``time.monotonic()`` when the question was asked."""
     as_of: str
     looked: dict[str, Any] = field(default_factory=dict)
     """Observations of this run's second looks by moment id; the snapshot, being older, has them not."""

@@ -1,10 +1,11 @@
 """Looks again, and closer, at the pixels of a moment.
 
-    observation = look_again(stream, moment, kept_frames)
+    pictures = pictures_again(stream, moment, kept_frames, most=4)
+    observation = read_closely(pictures, moment.span)
 
-Where the file is still there and still the same, frames are decoded anew, denser than the first time,
-and read at full resolution; else the key frames that were kept must do. What is seen comes back as an
-observation of its own writer, to be stored beside the first and never over it.
+Where the file is still there and still the same, frames are decoded anew, denser than the first time;
+else the key frames that were kept must do. What is seen comes back as an observation of its own writer,
+to be stored beside the first and never over it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 
 from ..errors import SourceError
-from ..memory.values import KeyFrame, Moment, Observation, Stream
+from ..memory.values import KeyFrame, Moment, Observation, Span, Stream
 from .caption import compose_caption
 from .file import FileSource, content_id_of
 from .frame import Frame, Picture
@@ -27,20 +28,28 @@ from .observers.text import look_closely
 
 WRITTEN_BY = "inspect/1"
 LOOK_FPS = 4.0
-MAX_PICTURES = 4
-"""Pictures read in one look; a longer moment is thinned evenly."""
 
 
-def look_again(stream: Stream, moment: Moment, kept: Sequence[KeyFrame]) -> Observation | None:
-    """See what a closer look at a moment shows; None where no pixels of it are left."""
-    pictures = _decoded(stream, moment) or [(frame.time_s, _picture_of(frame)) for frame in kept]
+def pictures_again(
+    stream: Stream, moment: Moment, kept: Sequence[KeyFrame], *, most: int
+) -> list[tuple[float, Picture]]:
+    """Pictures of a moment with their times, ``most`` of them at most, spread evenly and whole.
+
+    From the file itself where it can be, else those that were ``kept``; none where no pixels are left.
+    """
+    decoded = _decoded(stream, moment, most)
+    return decoded or [(frame.time_s, _picture_of(frame)) for frame in kept[:most]]
+
+
+def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Observation | None:
+    """Read the text in pictures of ``span`` at full resolution; None where there are no pictures."""
     if not pictures:
         return None
-    findings = look_closely(pictures, moment.span)
+    findings = look_closely(pictures, span)
     return Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, time.time())
 
 
-def _decoded(stream: Stream, moment: Moment) -> list[tuple[float, Picture]]:
+def _decoded(stream: Stream, moment: Moment, most: int) -> list[tuple[float, Picture]]:
     """Frames of the moment from the file itself, spread evenly; none where it is gone or has changed."""
     path = Path(stream.source)
     if stream.kind != "file" or not path.is_file():
@@ -48,14 +57,14 @@ def _decoded(stream: Stream, moment: Moment) -> list[tuple[float, Picture]]:
     stat = path.stat()
     if _content_id(path, stat.st_size, stat.st_mtime_ns) != stream.content_id:
         return []
-    fps = min(LOOK_FPS, MAX_PICTURES / max(0.1, moment.span.duration_s))
+    fps = min(LOOK_FPS, most / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
         with closing(FileSource(path, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
-                if event.time_s >= moment.span.end_s or len(pictures) >= MAX_PICTURES:
+                if event.time_s >= moment.span.end_s or len(pictures) >= most:
                     break
                 if event.sampled:
                     pictures.append((event.time_s, event.picture()))

@@ -27,10 +27,10 @@ SPACING_S = 1.0
 """Pictures nearer in time than this are not both kept."""
 
 
-def encode_jpeg(picture: Picture) -> tuple[bytes, int, int]:
-    """A JPEG of the picture, at most ``MAX_SIDE`` long, with its width and height."""
+def encode_jpeg(picture: Picture, max_side: int = MAX_SIDE) -> tuple[bytes, int, int]:
+    """A JPEG of the picture, its longer side at most ``max_side`` pixels, with its width and height."""
     height, width = picture.shape[:2]
-    scale = MAX_SIDE / max(height, width)
+    scale = max_side / max(height, width)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         # Averaging areas costs as much as the JPEG; above half the size nothing is left out without it.

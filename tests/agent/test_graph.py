@@ -12,7 +12,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.agent.answer import Answer, Question
-from recollect.agent.budget import Budget
+from recollect.agent.budget import Budget, Spending
 from recollect.agent.graph import build_agent
 from recollect.agent.reasoner import Cited, Draft, Judgement, Plan, Reasoner, ScriptedReasoner
 from recollect.agent.state import Deps
@@ -89,9 +89,8 @@ def ask(store: MemoryStore, traces: Traces) -> Ask:
             snapshot=snapshot,
             store=store,
             reasoner=reasoner,
-            budget=budget or Budget(),
+            spending=Spending(budget or Budget()),
             trace_id=trace_id,
-            started_s=time.monotonic(),
             as_of="now",
         )
         agent = build_agent(traces)

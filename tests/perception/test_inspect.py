@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from recollect.memory.values import KeyFrame, Moment, Span, Stream
+from recollect.memory.values import KeyFrame, Moment, Observation, Span, Stream
 from recollect.perception.file import content_id_of
-from recollect.perception.inspect import WRITTEN_BY, look_again
+from recollect.perception.inspect import WRITTEN_BY, pictures_again, read_closely
 from recollect.perception.keyframes import encode_jpeg
 
 SIZE = (640, 360)
@@ -52,6 +52,10 @@ def moment(start_s: float, end_s: float) -> Moment:
 def kept(text: str) -> KeyFrame:
     jpeg, width, height = encode_jpeg(sign(text))
     return KeyFrame("f1", "sign", 2.0, 20, "1/10", width, height, jpeg)
+
+
+def look_again(stream: Stream, of: Moment, frames: list[KeyFrame]) -> Observation | None:
+    return read_closely(pictures_again(stream, of, frames, most=4), of.span)
 
 
 def texts(observation) -> list[str]:

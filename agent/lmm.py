@@ -1,0 +1,344 @@
+"""The reasoner that thinks with a video LMM.
+
+    reasoner = LmmReasoner(lmm, Spending(Budget()))
+
+It plans searches, looks at pictures with the question in mind, and judges what was found; each is one
+call. The answer is worded while judging, so that it costs none of its own, and a small memory is judged
+without a plan: the median question costs three calls. Where the model fails, or the budget ends, the
+extractive reasoner goes on with what is there, and the answer says so.
+
+What is remembered enters a prompt as quoted data under short names, never as instructions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from ..errors import LmmError
+from ..memory.values import Finding, Moment, Observation
+from ..perception.frame import Picture
+from ..perception.lmm import Clip, Lmm, Part, Prompt, Words, as_data
+from ..perception.lmm import Picture as Shown
+from ..perception.lmm.templates import load_template
+from ..times import between
+from .answer import Question, WhyAbstained
+from .budget import Spending
+from .extractive import ExtractiveReasoner
+from .reasoner import Cited, Draft, Judgement, Pictures, Plan
+
+ANSWERS_FROM = 0.5
+"""From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
+SHOWN = 12
+"""Moments shown to the model when it judges. Fewer are not planned for: all of them are shown."""
+SHOWN_ABOVE = 6
+"""Memories above the moments shown, as an overview."""
+MOMENT_CHARS = 600
+"""What is said of one moment is cut to so many characters."""
+MAX_PICTURES = 8
+"""Pictures shown in one look."""
+PICTURE_SIDE = 640
+"""The longer side of a picture shown, in pixels."""
+LOOKS = 2
+QUERIES = 4
+_TOKENS = {"plan": 256, "judge": 512, "look": 512}
+
+Grade = Literal["none", "little", "half", "most", "all"]
+_SUFFICIENCY: dict[Grade, float] = {"none": 0.0, "little": 0.25, "half": 0.5, "most": 0.75, "all": 0.95}
+
+
+class Planned(BaseModel):
+    """What ``plan.md`` asks for."""
+
+    queries: list[str] = Field(max_length=QUERIES)
+    from_s: float | None
+    to_s: float | None
+    order: Literal["any", "first", "last", "every"]
+
+
+class Judged(BaseModel):
+    """What ``judge.md`` asks for."""
+
+    cites: list[str] = Field(max_length=SHOWN)
+    answer: str
+    choice: str | None
+    sufficiency: Grade
+    missing: str
+    look_at: list[str] = Field(max_length=LOOKS)
+    queries: list[str] = Field(max_length=2)
+
+
+class Looked(BaseModel):
+    """What ``look.md`` asks for."""
+
+    seen: str
+    visible_text: list[str] = Field(max_length=12)
+    answer: str
+    choice: str | None
+    sufficiency: Grade
+
+
+_Asked = TypeVar("_Asked", bound=BaseModel)
+
+
+class LmmReasoner:
+    """Thinks about one question with a model; make one for each.
+
+    Args:
+        lmm: The model.
+        spending: What the question may cost; every call is added to it.
+    """
+
+    def __init__(self, lmm: Lmm, spending: Spending) -> None:
+        self._lmm = lmm
+        self._spending = spending
+        self._failure: LmmError | None = None
+        self._answered = False
+        self._looks: dict[str, Looked] = {}
+        self._fresh: list[str] = []
+
+    @cached_property
+    def _rules(self) -> ExtractiveReasoner:
+        return ExtractiveReasoner()
+
+    @property
+    def written_by(self) -> str:
+        """``lmm:`` and the model, as long as the model has answered anything; else the extractive reasoner."""
+        return f"lmm:{self._lmm.name}" if self._answered else self._rules.written_by
+
+    def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
+        """Plan the searches; without a call where all there is can be shown at once."""
+        plan = self._rules.read(question, overview).model_copy(update={"looks": True})
+        if len(overview) <= SHOWN and all(tile.rung == "moment" for tile in overview):
+            return plan.model_copy(update={"everything": True, "each": SHOWN})
+        parts = [Words(_asked(question)), *_overview(overview)]
+        planned = self._ask("plan", parts, Planned)
+        if planned is None:
+            return plan
+        queries = [query for query in map(_tidy, planned.queries) if query]
+        from_s, to_s = _stretch(planned)
+        return plan.model_copy(
+            update={
+                "queries": tuple(dict.fromkeys([*queries, *plan.queries]))[:QUERIES],
+                "from_s": plan.from_s if from_s is None else from_s,
+                "to_s": plan.to_s if to_s is None else to_s,
+                "newest_first": plan.newest_first or planned.order == "last",
+                "tallies": plan.tallies or (planned.order == "every" and bool(plan.kinds)),
+            }
+        )
+
+    def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
+        """Look at the pictures with the question in mind; they are read closely where the model cannot."""
+        if not self._may_ask:
+            return self._rules.look(question, moment, pictures)
+        shown = _shown(pictures(MAX_PICTURES))
+        if shown is None:
+            return None
+        parts = [Words(_asked(question)), shown, _told("moment", moment)]
+        looked = self._ask("look", parts, Looked)
+        if looked is None:
+            return self._rules.look(question, moment, pictures)
+        self._looks[moment.id] = looked
+        self._fresh.append(moment.id)
+        by = _prompt("look", ()).written_by(self._lmm.name)
+        seen = [Finding("attribute", "seen", looked.seen, moment.span, by, confidence=0.8)]
+        seen += [
+            Finding("visible_text", "read", text, moment.span, by, confidence=0.8)
+            for text in map(_tidy, looked.visible_text)
+            if text
+        ]
+        return Observation(looked.seen, tuple(seen), by, time.time())
+
+    def judge(
+        self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Judgement:
+        """Grade what was found; a look that settled the question needs no call."""
+        settled = self._settled(question, moments)
+        if settled is not None:
+            return settled
+        if not (moments or overview):
+            return self._rules.judge(question, plan, overview, moments)
+        names = _named(moments, self._looks)
+        parts = [Words(_asked(question)), *_overview(overview)]
+        parts += [_told(name, moment) for name, moment in names.items()]
+        judged = self._ask("judge", parts, Judged)
+        if judged is None:
+            return self._rules.judge(question, plan, overview, moments)
+        cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
+        # What rests on no moment can be checked by nobody.
+        sufficiency = _SUFFICIENCY[judged.sufficiency] if cited else 0.0
+        wanted = [names[name] for name in map(_tidy, judged.look_at) if name in names]
+        wanted += [names[name] for name in map(_tidy, judged.cites) if name in names]
+        look_at = [moment.id for moment in wanted if moment.id not in self._looks]
+        return Judgement(
+            sufficiency=sufficiency,
+            cited=tuple(cited),
+            look_at=tuple(dict.fromkeys(look_at))[:LOOKS],
+            queries=tuple(query for query in map(_tidy, judged.queries) if query),
+            wider=sufficiency < ANSWERS_FROM,
+            missing=_tidy(judged.missing),
+            text=_tidy(judged.answer),
+            choice=_index(judged.choice, question),
+        )
+
+    def answer(
+        self,
+        question: Question,
+        plan: Plan,
+        judgement: Judgement,
+        overview: Sequence[Moment],
+        moments: Sequence[Moment],
+    ) -> Draft:
+        """Say what the model said while judging, or abstain; by rule where the model never got so far."""
+        worded = judgement.text or judgement.missing or judgement.choice is not None
+        if not self._answered or not overview or not worded:
+            draft = self._rules.answer(question, plan, judgement, overview, moments)
+        elif judgement.sufficiency >= ANSWERS_FROM and (not question.options or judgement.choice is not None):
+            text = judgement.text or question.options[judgement.choice or 0]
+            draft = Draft(
+                text=text, confidence=judgement.sufficiency, choice=judgement.choice, cited=judgement.cited
+            )
+        else:
+            draft = _abstention(judgement)
+        return draft.model_copy(update={"note": self._note})
+
+    @property
+    def _may_ask(self) -> bool:
+        return self._failure is None and self._spending.may_call
+
+    @property
+    def _note(self) -> str:
+        if self._failure is None:
+            return ""
+        return f"The model failed in the middle of the question, and observers' findings had to do: {self._failure}"
+
+    def _ask(
+        self, name: Literal["plan", "judge", "look"], parts: Sequence[Part], reply: type[_Asked]
+    ) -> _Asked | None:
+        """One call; None where none may be made any more, or it failed."""
+        if not self._may_ask:
+            return None
+        try:
+            replied = self._lmm.ask_now(
+                _prompt(name, parts), reply, deadline_s=self._spending.left_s, max_tokens=_TOKENS[name]
+            )
+        except LmmError as error:
+            self._failure = error
+            self._spending.add(error.calls, error.tokens)
+            return None
+        self._spending.add(replied.usage.calls, replied.usage.tokens)
+        self._answered = True
+        return replied.value
+
+    def _settled(self, question: Question, moments: Sequence[Moment]) -> Judgement | None:
+        """What the looks since the last judgement settled, if one of them did."""
+        fresh, self._fresh = self._fresh, []
+        known = {moment.id: moment for moment in moments}
+        for moment_id in fresh:
+            looked = self._looks[moment_id]
+            choice = _index(looked.choice, question)
+            answers = _tidy(looked.answer) if not question.options else choice is not None
+            if _SUFFICIENCY[looked.sufficiency] > ANSWERS_FROM and answers and moment_id in known:
+                return Judgement(
+                    sufficiency=_SUFFICIENCY[looked.sufficiency],
+                    cited=(_cite(known[moment_id], _SUFFICIENCY[looked.sufficiency], looked.seen),),
+                    text=_tidy(looked.answer),
+                    choice=choice,
+                )
+        return None
+
+
+def _prompt(name: str, parts: Sequence[Part]) -> Prompt:
+    template = load_template(f"{__package__}.prompts", name)
+    return Prompt(template.name, template.revision, template.system, tuple(parts))
+
+
+def _asked(question: Question) -> str:
+    """The question and its options, as the user put them."""
+    lines = [f"Question: {question.text}"]
+    lines += [f"{chr(ord('A') + number)}. {option}" for number, option in enumerate(question.options)]
+    return "\n".join(lines)
+
+
+def _overview(overview: Sequence[Moment]) -> list[Words]:
+    """The newest of the memories above the moments."""
+    above = [tile for tile in overview if tile.rung != "moment"][-SHOWN_ABOVE:]
+    return [_told(f"O{number}", tile) for number, tile in enumerate(above, 1)]
+
+
+def _named(moments: Sequence[Moment], looked_at: Iterable[str]) -> dict[str, Moment]:
+    """The moments to show, by the names they are shown under: those looked at again, then as they were found."""
+    leaves = {moment.id: moment for moment in moments if moment.rung == "moment"}
+    first = [moment_id for moment_id in looked_at if moment_id in leaves]
+    chosen = [leaves[moment_id] for moment_id in dict.fromkeys([*first, *leaves])][:SHOWN]
+    # In order of time they read as what happened.
+    chosen.sort(key=lambda moment: (moment.stream, moment.span))
+    return {f"M{number}": moment for number, moment in enumerate(chosen, 1)}
+
+
+def _told(name: str, moment: Moment) -> Words:
+    """What is remembered of a moment, as data."""
+    lines = [f"{moment.stream}, {between(moment.span.start_s, moment.span.end_s)}"]
+    lines += dict.fromkeys(observation.caption for observation in reversed(moment.observations))
+    for field, verb in (("visible_text", "read in the picture"), ("speech", "heard")):
+        texts = dict.fromkeys(finding.text for finding in moment.of(field))  # type: ignore[arg-type]
+        if texts:
+            lines.append(f"{verb}: {' | '.join(texts)}")
+    text = "\n".join(lines)
+    return Words(as_data(name, text if len(text) <= MOMENT_CHARS else text[: MOMENT_CHARS - 1] + "…"))
+
+
+def _shown(pictures: Sequence[tuple[float, Picture]]) -> Part | None:
+    """Pictures as a model is shown them: several as a clip."""
+    from ..perception.keyframes import encode_jpeg  # noqa: PLC0415 - heavy, and only looks need it
+
+    jpegs = [(time_s, encode_jpeg(picture, PICTURE_SIDE)[0]) for time_s, picture in pictures]
+    if len(jpegs) < 2:
+        return Shown(jpegs[0][1], jpegs[0][0]) if jpegs else None
+    return Clip(tuple(jpeg for _, jpeg in jpegs), tuple(time_s for time_s, _ in jpegs))
+
+
+def _cited(moment: Moment, judged: Judged) -> Cited:
+    return _cite(moment, _SUFFICIENCY[judged.sufficiency], moment.caption)
+
+
+def _cite(moment: Moment, score: float, text: str) -> Cited:
+    return Cited(
+        moment_id=moment.id,
+        start_s=moment.span.start_s,
+        end_s=moment.span.end_s,
+        score=score,
+        text=_tidy(text),
+    )
+
+
+def _stretch(planned: Planned) -> tuple[float | None, float | None]:
+    """The time planned for; none of it where it makes no sense."""
+    from_s, to_s = planned.from_s, planned.to_s
+    if (from_s is not None and from_s < 0) or (from_s is not None and to_s is not None and from_s >= to_s):
+        return None, None
+    return from_s, to_s if to_s is None or to_s > 0 else None
+
+
+def _index(letter: str | None, question: Question) -> int | None:
+    """Which option a letter names."""
+    letter = (letter or "").strip().rstrip(".").upper()
+    index = ord(letter) - ord("A") if len(letter) == 1 else -1
+    return index if 0 <= index < len(question.options) else None
+
+
+def _abstention(judgement: Judgement) -> Draft:
+    why: WhyAbstained = "unclear" if judgement.cited else "not_seen"
+    missing = judgement.missing or "what is remembered does not settle it"
+    text = f"I cannot tell: {missing.rstrip('.')}."
+    if judgement.cited:
+        text += " The nearest moments are cited."
+    return Draft(text=text, confidence=min(0.3, judgement.sufficiency), why=why, cited=judgement.cited)
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split())
