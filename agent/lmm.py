@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 from ..errors import LmmError
 from ..memory.values import Finding, Moment, Observation
 from ..perception.frame import Picture
-from ..perception.lmm import Clip, Lmm, Part, Prompt, Words, as_data
+from ..perception.lmm import Clip, Lmm, Part, Prompt, Reply, Words, as_data
 from ..perception.lmm import Picture as Shown
 from ..perception.lmm.templates import load_template
 from ..times import between
@@ -116,9 +116,10 @@ class LmmReasoner:
         if len(overview) <= SHOWN and all(tile.rung == "moment" for tile in overview):
             return plan.model_copy(update={"everything": True, "each": SHOWN})
         parts = [Words(_asked(question)), *_overview(overview)]
-        planned = self._ask("plan", parts, Planned)
-        if planned is None:
+        replied = self._ask("plan", parts, Planned)
+        if replied is None:
             return plan
+        planned = replied.value
         queries = [query for query in map(_tidy, planned.queries) if query]
         from_s, to_s = _stretch(planned)
         return plan.model_copy(
@@ -139,12 +140,12 @@ class LmmReasoner:
         if shown is None:
             return None
         parts = [Words(_asked(question)), shown, _told("moment", moment)]
-        looked = self._ask("look", parts, Looked)
-        if looked is None:
+        replied = self._ask("look", parts, Looked)
+        if replied is None:
             return self._rules.look(question, moment, pictures)
+        looked, by = replied.value, replied.written_by
         self._looks[moment.id] = looked
         self._fresh.append(moment.id)
-        by = _prompt("look", ()).written_by(self._lmm.name)
         seen = [Finding("attribute", "seen", looked.seen, moment.span, by, confidence=0.8)]
         seen += [
             Finding("visible_text", "read", text, moment.span, by, confidence=0.8)
@@ -165,9 +166,10 @@ class LmmReasoner:
         names = _named(moments, self._looks)
         parts = [Words(_asked(question)), *_overview(overview)]
         parts += [_told(name, moment) for name, moment in names.items()]
-        judged = self._ask("judge", parts, Judged)
-        if judged is None:
+        replied = self._ask("judge", parts, Judged)
+        if replied is None:
             return self._rules.judge(question, plan, overview, moments)
+        judged = replied.value
         cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
         # What rests on no moment can be checked by nobody.
         sufficiency = _SUFFICIENCY[judged.sufficiency] if cited else 0.0
@@ -183,6 +185,7 @@ class LmmReasoner:
             missing=_tidy(judged.missing),
             text=_tidy(judged.answer),
             choice=_index(judged.choice, question),
+            written_by=replied.written_by,
         )
 
     def answer(
@@ -193,17 +196,19 @@ class LmmReasoner:
         overview: Sequence[Moment],
         moments: Sequence[Moment],
     ) -> Draft:
-        """Say what the model said while judging, or abstain; by rule where the model never got so far."""
-        worded = judgement.text or judgement.missing or judgement.choice is not None
-        if not self._answered or not overview or not worded:
+        """Say what the model said while judging, or abstain; by rule where it was not the model that judged."""
+        if not judgement.written_by:
             draft = self._rules.answer(question, plan, judgement, overview, moments)
-        elif judgement.sufficiency >= ANSWERS_FROM and (not question.options or judgement.choice is not None):
-            text = judgement.text or question.options[judgement.choice or 0]
-            draft = Draft(
-                text=text, confidence=judgement.sufficiency, choice=judgement.choice, cited=judgement.cited
-            )
-        else:
+        elif judgement.sufficiency < ANSWERS_FROM or (question.options and judgement.choice is None):
             draft = _abstention(judgement)
+        else:
+            chosen = "" if judgement.choice is None else question.options[judgement.choice]
+            draft = Draft(
+                text=judgement.text or chosen or judgement.cited[0].text,
+                confidence=judgement.sufficiency,
+                choice=judgement.choice,
+                cited=judgement.cited,
+            )
         return draft.model_copy(update={"note": self._note})
 
     @property
@@ -214,11 +219,11 @@ class LmmReasoner:
     def _note(self) -> str:
         if self._failure is None:
             return ""
-        return f"The model failed in the middle of the question, and observers' findings had to do: {self._failure}"
+        return f"The model failed in the middle of this question, and the rest was done without it: {self._failure}"
 
     def _ask(
         self, name: Literal["plan", "judge", "look"], parts: Sequence[Part], reply: type[_Asked]
-    ) -> _Asked | None:
+    ) -> Reply[_Asked] | None:
         """One call; None where none may be made any more, or it failed."""
         if not self._may_ask:
             return None
@@ -232,7 +237,7 @@ class LmmReasoner:
             return None
         self._spending.add(replied.usage.calls, replied.usage.tokens)
         self._answered = True
-        return replied.value
+        return replied
 
     def _settled(self, question: Question, moments: Sequence[Moment]) -> Judgement | None:
         """What the looks since the last judgement settled, if one of them did."""
@@ -248,6 +253,7 @@ class LmmReasoner:
                     cited=(_cite(known[moment_id], _SUFFICIENCY[looked.sufficiency], looked.seen),),
                     text=_tidy(looked.answer),
                     choice=choice,
+                    written_by=self.written_by,
                 )
         return None
 

@@ -75,6 +75,8 @@ class Judgement(BaseModel, frozen=True):
     """The answer as it stands, from a reasoner that words it while judging."""
     choice: int | None = None
     """Index of the option as it stands."""
+    written_by: str = ""
+    """The model and prompt that judged; empty where none did."""
 
 
 class Draft(BaseModel, frozen=True):
