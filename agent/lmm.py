@@ -3,8 +3,9 @@
     reasoner = LmmReasoner(lmm, Spending(Budget()))
 
 It plans searches, looks at pictures with the question in mind, and judges what was found; each is one
-call. The answer is worded while judging, so that it costs none of its own, and a small memory is judged
-without a plan: the median question costs three calls. Where the model fails, or the budget ends, the
+call. The answer is worded while judging, so that it costs none of its own; a small memory is judged
+without a plan, and what is to be seen now is looked at before anything else: the median question costs
+three calls. Where the model fails, or the budget ends, the
 extractive reasoner goes on with what is there, and the answer says so.
 
 What is remembered enters a prompt as quoted data under short names, never as instructions.
@@ -29,6 +30,7 @@ from ..times import between
 from .answer import Question, WhyAbstained
 from .budget import Spending
 from .extractive import ExtractiveReasoner
+from .reading import read_question
 from .reasoner import Cited, Draft, Judgement, Pictures, Plan
 
 ANSWERS_FROM = 0.5
@@ -113,6 +115,10 @@ class LmmReasoner:
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
         """Plan the searches; without a call where all there is can be shown at once."""
         plan = self._rules.read(question, overview).model_copy(update={"looks": True})
+        if _asks_of_now(question):
+            return plan.model_copy(
+                update={"queries": (), "everything": True, "newest_first": True, "each": 2}
+            )
         if len(overview) <= SHOWN and all(tile.rung == "moment" for tile in overview):
             return plan.model_copy(update={"everything": True, "each": SHOWN})
         parts = [Words(_asked(question)), *_overview(overview)]
@@ -161,6 +167,11 @@ class LmmReasoner:
         settled = self._settled(question, moments)
         if settled is not None:
             return settled
+        if _asks_of_now(question) and moments and not self._looks and self._may_ask:
+            newest = max(moments, key=lambda moment: moment.span.end_s)
+            return Judgement(
+                sufficiency=0.0, cited=(_cite(newest, 0.0, newest.caption),), look_at=(newest.id,)
+            )
         if not (moments or overview):
             return self._rules.judge(question, plan, overview, moments)
         names = _named(moments, self._looks)
@@ -256,6 +267,10 @@ class LmmReasoner:
                     written_by=self.written_by,
                 )
         return None
+
+
+def _asks_of_now(question: Question) -> bool:
+    return read_question(question.text).pick == "newest"
 
 
 def _prompt(name: str, parts: Sequence[Part]) -> Prompt:

@@ -236,6 +236,18 @@ def test_a_second_question_on_the_same_moment_costs_fewer_calls_for_what_was_wri
     assert remembered.findings[-1].written_by == "lmm:scripted/look.1"
 
 
+def test_what_is_to_be_seen_now_is_looked_at_in_the_newest_moment_before_anything_else(memory_of):
+    many = [moment(number, f"shelf number {number}") for number in range(20)]
+    lmm = ScriptedLmm(looked("most", "An empty shelf.", answer="Nothing."))
+
+    with Recollect(memory_of(many), lmm=lmm) as memory:
+        answer = memory.ask("What is on the shelf right now?")
+
+    assert prompts(lmm) == ["look"]
+    assert answer.text == "Nothing."
+    assert answer.evidence[0].span == Span(190.0, 200.0)
+
+
 def test_an_option_is_chosen_by_its_letter(kitchen):
     lmm = ScriptedLmm(judged("most", "M2", choice="b."))
 
