@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..memory.values import Field, Finding, FrameCounts, Moment, Observation, Span, moment_id
+from ..times import between
 
 _Detail = dict[str, str | float]
 
@@ -135,7 +136,7 @@ def _seen_of(visit: _Visit, span: Span) -> list[Finding]:
     if goes:
         text = f"the {visit.name} leaves to the {visit.goes_to}"
         found.append(_find("action", "leaves", text, _second(seen.end_s - 1.0, span), who | went))
-        text = f"a {visit.name} is there from {visit.span.start_s:.1f} to {visit.span.end_s:.1f} s"
+        text = f"a {visit.name} is there {between(visit.span.start_s, visit.span.end_s)}"
         lasted: _Detail = {"value": round(visit.span.duration_s, 2), "complete": 1.0}
         found.append(_find("action", "visit", text, visit.span, who | came | went | lasted))
     return found

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TypeVar
 
+from ..times import between
 from .values import Finding, Moment, Observation, Span
 
 WRITTEN_BY = "ladder/1"
@@ -241,7 +242,7 @@ def _caption(span: Span, findings: Sequence[Finding]) -> str:
     if cues:
         parts.append(_plural(int(float(cues[0].detail.get("of", len(cues)))), "spoken line", "spoken lines"))
     parts += [f.text for f in findings if (f.field, f.kind) == ("attribute", "colour")]
-    return f"{_clock(span.start_s)}-{_clock(span.end_s)}: {'; '.join(parts) or 'nothing of note'}."
+    return f"{between(span.start_s, span.end_s)}: {'; '.join(parts) or 'nothing of note'}."
 
 
 def _counted(count: int, kind: str) -> str:
@@ -255,12 +256,6 @@ def _plural(count: int, one: str, many: str) -> str:
 def _shortened(line: str) -> str:
     line = " ".join(line.split())
     return line if len(line) <= _MOST_LINE_CHARACTERS else line[: _MOST_LINE_CHARACTERS - 1].rstrip() + "…"
-
-
-def _clock(time_s: float) -> str:
-    minutes, seconds = divmod(int(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
 
 
 def _hull(spans: Iterable[Span]) -> Span:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory.values import Box, Field, Finding, Span
+from ...times import between
 from ..frame import Frame
 from .background import Background, View
 from .blobs import PixelBox, find_blobs
@@ -159,7 +160,7 @@ class MotionObserver:
         yield self._say(
             "action",
             "visit",
-            f"a {name} is there from {track.born_s:.1f} to {end_s:.1f} s",
+            f"a {name} is there {between(track.born_s, end_s)}",
             Span(track.born_s, end_s),
             {
                 **facts,

@@ -25,9 +25,7 @@ def shop_findings() -> list[Finding]:
         found(
             "action", "enters", "a tall red shape enters from the left", 10, 11, shape="tall", colour="red"
         ),
-        found(
-            "action", "visit", "a tall red shape is there from 10 to 18 s", 10, 18, value=8.0, shape="tall"
-        ),
+        found("action", "visit", "a tall red shape is there 0:10.0–0:18.0", 10, 18, value=8.0, shape="tall"),
         found(
             "action", "leaves", "the tall red shape leaves to the right", 17, 18, shape="tall", colour="red"
         ),
@@ -35,7 +33,7 @@ def shop_findings() -> list[Finding]:
             "action", "enters", "a tall blue shape enters from the right", 30, 31, shape="tall", colour="blue"
         ),
         found(
-            "action", "visit", "a tall blue shape is there from 30 to 52 s", 30, 52, value=22.0, shape="tall"
+            "action", "visit", "a tall blue shape is there 0:30.0–0:52.0", 30, 52, value=22.0, shape="tall"
         ),
         found("action", "removed", "something yellow is taken away from the middle", 41, 42, colour="yellow"),
         found("action", "flash", "a flash of light", 76, 76.5),

@@ -219,7 +219,7 @@ def test_a_parent_of_children_says_what_happened_in_plain_words(
     (event,) = climb([first, second])
 
     assert event.caption == (
-        "00:00-00:10: 2 arrivals, 2 visits, 1 cut; text: 'EXIT', 'Push'; 1 spoken line; "
+        "0:00.0–0:10.0: 2 arrivals, 2 visits, 1 cut; text: 'EXIT', 'Push'; 1 spoken line; "
         "mostly grey and brown."
     )
     enters = next(f for f in event.findings if f.kind == "enters")
@@ -261,7 +261,7 @@ def test_many_lines_and_cues_are_bounded_and_counted(moment: Make, finding: Call
 def test_nothing_of_note_is_said_to_be_so(moment: Make) -> None:
     (event,) = climb([moment(0), replace(moment(1))])
 
-    assert event.caption == "00:00-00:10: nothing of note."
+    assert event.caption == "0:00.0–0:10.0: nothing of note."
 
 
 def test_the_ladder_of_an_unknown_stream_is_empty(store: MemoryStore) -> None:
