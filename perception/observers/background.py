@@ -31,6 +31,7 @@ WORK_SIDE = 160
 
 _LEARN_S = 6.0  # time constant of learning, where nothing is in front
 _LEARN_FIRST_S = 0.35  # the same while a new scene is being learned
+_COMPARE_S = 1.0  # while nothing moves in an empty scene, how often it is compared with it
 _SETTLE_S = 0.9  # how long the camera must stand still before the scene is trusted
 _CHANGED = 15.0  # difference to the scene, of 255, that counts where the picture is quiet
 _CHANGED_NOISE = 3.0  # ... plus this many times what the place usually differs by
@@ -81,7 +82,9 @@ class Background:
         self._scene_small = np.zeros((0, 0, 3), np.uint8)
         self._noise = np.zeros((0, 0), np.float32)
         self._last = np.zeros((0, 0, 3), np.uint8)
-        self._last_s = 0.0
+        self._learned_s = 0.0
+        self._empty = False
+        """Whether the last frame that was compared with the scene showed nothing else."""
         self._settled_s = math.inf
         self._shift_due_s = -math.inf
         self.moved_at = np.zeros((0, 0))
@@ -104,7 +107,7 @@ class Background:
         if self._scene is None or self._last.shape != picture.shape:
             self._begin(picture, time_s)
             return self._blank(picture, moving_share=0.0, camera_moves=False)
-        passed_s = max(0.0, time_s - self._last_s)
+        passed_s = max(0.0, time_s - self._learned_s)
         same_light = self._follow_light(picture)
 
         moving = _opened(_above(_difference(picture, self._last), _MOVED))
@@ -113,13 +116,16 @@ class Background:
         if not camera_moves and moving_share > _SHIFT_WORTH and time_s >= self._shift_due_s:
             camera_moves = _shifted(self._last, picture)
             self._shift_due_s = time_s + _SHIFT_EVERY_S
-        self._last, self._last_s = picture, time_s
+        self._last = picture
         if moving_share:
             np.copyto(self.moved_at, time_s, where=moving.view(np.bool_))
 
         if camera_moves or not same_light:
             self._begin(picture, time_s)
             return self._blank(picture, moving_share=moving_share, camera_moves=camera_moves, moving=moving)
+        if self._empty and not moving_share and passed_s < _COMPARE_S:
+            return self._blank(picture, moving_share=0.0, camera_moves=False, moving=moving, steady=True)
+        self._learned_s = time_s
         if time_s < self._settled_s:
             self._learn(picture, as_bytes(cv2.bitwise_not(moving)), passed_s, _LEARN_FIRST_S)
             return self._blank(picture, moving_share=moving_share, camera_moves=False, moving=moving)
@@ -131,6 +137,7 @@ class Background:
             _leave_out_light(raw, picture, self._scene_small)
         foreground = _opened(raw)
         share = cv2.countNonZero(foreground) / foreground.size
+        self._empty = not share
         if share:
             foreground = as_bytes(cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, _CLOSE))
         if self._everywhere(foreground, share):
@@ -162,19 +169,24 @@ class Background:
         self._scene = picture.astype(np.float32)
         self._scene_small = picture.copy()
         self._noise = np.zeros(shape, np.float32)
-        self._last, self._last_s = picture, time_s
+        self._last, self._learned_s, self._empty = picture, time_s, False
         self._settled_s = time_s + _SETTLE_S
         self._shift_due_s = time_s
         self.moved_at = np.full(shape, time_s)
         self.changed_at = np.full(shape, math.inf)
 
     def _blank(
-        self, picture: Picture, *, moving_share: float, camera_moves: bool, moving: Mask | None = None
+        self,
+        picture: Picture,
+        *,
+        moving_share: float,
+        camera_moves: bool,
+        moving: Mask | None = None,
+        steady: bool = False,
     ) -> View:
         nothing = np.zeros(picture.shape[:2], np.uint8)
-        return View(
-            picture, nothing, nothing if moving is None else moving, moving_share, False, camera_moves
-        )
+        moved = nothing if moving is None else moving
+        return View(picture, nothing, moved, moving_share, steady, camera_moves)
 
     def _learn(self, picture: Picture, where: Mask, passed_s: float, constant_s: float) -> None:
         assert self._scene is not None
