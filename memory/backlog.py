@@ -45,7 +45,6 @@ _COLUMNS = pa.schema(
     ]
 )
 _MINUTE_S = 60.0
-_WAITING = f"attempts < {MOST_ATTEMPTS}"
 _IDS_A_QUERY = 500
 
 
@@ -89,8 +88,7 @@ class Backlog:
         """The first ``limit`` that can be described now, the next first."""
         if (table := self._looked_for()) is None:
             return []
-        where = all_of(_WAITING, None if stream is None else f"stream = {quoted(stream)}")
-        waiting = _each_once(select_arrow(table, where=where))
+        waiting = _each_once(select_arrow(table, where=_waiting(stream)))
         order = _order(waiting)
         order = order[_nothing_below_waits(waiting)[order]]
         return [_pending(row) for row in waiting.take(pa.array(order[:limit])).to_pylist()]
@@ -99,8 +97,8 @@ class Backlog:
         """The moments that wait."""
         if (table := self._looked_for()) is None:
             return set()
-        where = all_of(_WAITING, None if stream is None else f"stream = {quoted(stream)}")
-        return set(select_arrow(table, where=where, columns=["moment_id"])["moment_id"].to_pylist())
+        found = select_arrow(table, where=_waiting(stream), columns=["moment_id"])
+        return set(found["moment_id"].to_pylist())
 
     def counts(self) -> dict[str, BacklogCounts]:
         """How much waits and was given up, by stream; streams without either are left out."""
@@ -138,6 +136,12 @@ class Backlog:
         if self._found is None:
             self._found = tables.open_table(self._folder, "backlog", _COLUMNS, create=False)
         return self._found
+
+
+def _waiting(stream: str | None) -> str | None:
+    """A filter that keeps what waits, of one stream or of all."""
+    of_stream = None if stream is None else f"stream = {quoted(stream)}"
+    return all_of(f"attempts < {MOST_ATTEMPTS}", of_stream)
 
 
 def _each_once(rows: pa.Table) -> pa.Table:

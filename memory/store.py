@@ -248,6 +248,10 @@ class MemoryStore:
         """There is nothing to describe in these memories, so they wait no longer."""
         self._backlog.remove(moment_ids)
 
+    def waiting(self, stream: str | None = None) -> int:
+        """How many wait to be described, of one stream or of all."""
+        return len(self._backlog.ids(stream))
+
     def backlog_counts(self) -> dict[str, BacklogCounts]:
         """How much waits to be described and was given up, by stream; streams without either are left out."""
         return self._backlog.counts()
