@@ -21,6 +21,7 @@ from .sdk import Recollect, StreamStatus
 if TYPE_CHECKING:
     from .agent.answer import Answer, Evidence
     from .agent.budget import Budget
+    from .perception.captioner import CaptionReport
     from .perception.worker import Progress, WatchReport
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "Budget",
+    "CaptionReport",
     "Evidence",
     "Gap",
     "KeyFrame",
@@ -44,6 +46,7 @@ _LATER = {
     "Answer": "agent.answer",
     "Evidence": "agent.answer",
     "Budget": "agent.budget",
+    "CaptionReport": "perception.captioner",
     "Progress": "perception.worker",
     "WatchReport": "perception.worker",
 }

@@ -10,7 +10,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,8 +22,9 @@ from .times import between, clock, parse_as_of, parse_time_s
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
+    from .perception.captioner import CaptionReport
     from .perception.worker import WatchReport
-    from .sdk import Recollect
+    from .sdk import Recollect, StreamStatus
 
 DEFAULT_MEMORY = "recollect.lance"
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -140,6 +142,17 @@ def build_parser() -> argparse.ArgumentParser:
         "--max-outage", type=_time, metavar="T", help="give up on a live source after this long without it"
     )
     watch.add_argument("--quiet", action="store_true", help="no progress bar")
+    _lmm_flags(watch)
+
+    caption = command("caption", _caption, "Have a video LMM describe what was watched and waits for it.")
+    caption.add_argument("--stream", metavar="NAME", help="only this stream")
+    caption.add_argument(
+        "--all",
+        action="store_true",
+        help="also what was watched without a model, described by another, or given up",
+    )
+    caption.add_argument("--quiet", action="store_true", help="no progress bar")
+    _lmm_flags(caption)
 
     ask = command("ask", _ask, "Ask a question; the answer comes with its evidence.")
     ask.add_argument("question")
@@ -194,10 +207,25 @@ def _scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="to_s", type=_time, metavar="T", help="up to this stream time")
 
 
+def _lmm_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lmm-url", metavar="URL", help="where the video LMM is served (default: lmm.url of the settings)"
+    )
+    parser.add_argument(
+        "--lmm-model", metavar="ID", help="the served model, where there are several (default: lmm.model)"
+    )
+
+
 def _memory(arguments: argparse.Namespace) -> Recollect:
     from .sdk import Recollect  # noqa: PLC0415
 
-    return Recollect(arguments.memory)
+    flags = {"url": getattr(arguments, "lmm_url", None), "model": getattr(arguments, "lmm_model", None)}
+    given = {name: value for name, value in flags.items() if value is not None}
+    if not given:
+        return Recollect(arguments.memory)
+    from .settings import read_settings  # noqa: PLC0415
+
+    return Recollect(arguments.memory, lmm=read_settings(lmm=given).lmm)
 
 
 def _print_json(value: Any) -> None:
@@ -221,6 +249,8 @@ def _watch(arguments: argparse.Namespace) -> int:
                     stream=arguments.stream,
                     fps=arguments.fps,
                     ocr=not arguments.no_ocr,
+                    # What the model has not described yet must not keep the next one waiting.
+                    drain=source is arguments.source[-1],
                     quiet=arguments.quiet,
                     max_outage_s=arguments.max_outage,
                 )
@@ -243,6 +273,7 @@ def watch_with_progress(
     stream: str | None = None,
     fps: float = DEFAULT_FPS,
     ocr: bool = True,
+    drain: bool = True,
     quiet: bool = False,
     max_outage_s: float | None = None,
 ) -> WatchReport:
@@ -254,14 +285,16 @@ def watch_with_progress(
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[at]}  {task.fields[speed]}  {task.fields[moments]} moments"),
+        TextColumn(
+            "{task.fields[at]}  {task.fields[speed]}  {task.fields[moments]} moments{task.fields[waiting]}"
+        ),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
         disable=quiet or not console.is_terminal,
     )
     shown = source.rpartition("/")[2].rpartition("@")[2] or source
-    task = bar.add_task(shown, total=None, at="", speed="", moments=0)
+    task = bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
 
     def on_progress(progress: Any) -> None:
         at = clock(progress.time_s) + (f" of {clock(progress.duration_s)}" if progress.duration_s else "")
@@ -273,6 +306,7 @@ def watch_with_progress(
             at=at,
             speed=speed,
             moments=progress.moments,
+            waiting=f", {progress.waiting} to describe" if progress.waiting else "",
         )
 
     def on_state(state: str, detail: str) -> None:
@@ -281,6 +315,22 @@ def watch_with_progress(
                 f"{shown}: {state}{f' ({detail})' if detail else ''}", highlight=False, markup=False
             )
 
+    with _stopping(memory), bar:
+        return memory.watch(
+            source,
+            stream=stream,
+            fps=fps,
+            ocr=ocr,
+            drain=drain,
+            on_progress=on_progress,
+            on_state=on_state,
+            max_outage_s=max_outage_s,
+        )
+
+
+@contextmanager
+def _stopping(memory: Recollect) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM stop cleanly, and a second one at once."""
     asked_to_stop: list[int] = []
 
     def interrupted(number: int, frame: object) -> None:
@@ -292,24 +342,18 @@ def watch_with_progress(
 
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with bar:
-            return memory.watch(
-                source,
-                stream=stream,
-                fps=fps,
-                ocr=ocr,
-                on_progress=on_progress,
-                on_state=on_state,
-                max_outage_s=max_outage_s,
-            )
+        yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def _told(report: WatchReport) -> str:
+    waiting = f" {_waiting(report.waiting)}" if report.waiting else ""
     if report.already_done:
-        return f"{report.stream}: already watched to its end ({clock(report.until_s)}); nothing to do."
+        return (
+            f"{report.stream}: already watched to its end ({clock(report.until_s)}); nothing to do.{waiting}"
+        )
     begun = "" if report.resumed_at_s is None else f", going on from {clock(report.resumed_at_s)}"
     speed = report.until_s - (report.resumed_at_s or 0.0)
     dropped = sum(report.counts.dropped.values())
@@ -321,8 +365,45 @@ def _told(report: WatchReport) -> str:
         f"{report.gaps} gap{'' if report.gaps == 1 else 's'}",
         f"{report.seconds:.1f} s ({speed / max(report.seconds, 1e-6):.1f}× real time)",
     ]
-    text = "; ".join(parts) + "."
-    return text + " Stopped; watch it again to go on." if report.state == "stopped" else text
+    stopped = " Stopped; watch it again to go on." if report.state == "stopped" else ""
+    return f"{'; '.join(parts)}.{stopped}{waiting}"
+
+
+# -- caption ------------------------------------------------------------------------------------------
+
+
+def _caption(arguments: argparse.Namespace) -> int:
+    with _memory(arguments) as memory:
+        report = _caption_with_progress(memory, arguments)
+    given_up = f" {report.given_up} given up (see: recollect status)." if report.given_up else ""
+    waiting = f" {_waiting(report.waiting)}" if report.waiting else ""
+    print(f"{report.described} described.{given_up}{waiting}")
+    return 1 if report.waiting else 0
+
+
+def _caption_with_progress(memory: Recollect, arguments: argparse.Namespace) -> CaptionReport:
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
+
+    def on_state(state: str, detail: str) -> None:
+        if not arguments.quiet:
+            console.print(f"{state}{f' ({detail})' if detail else ''}", highlight=False, markup=False)
+
+    with _stopping(memory), console.status("describing…") as line:
+        if arguments.quiet or not console.is_terminal:
+            line.stop()
+        return memory.caption(
+            arguments.stream,
+            everything=arguments.all,
+            on_progress=lambda done: line.update(f"{done.described} described, {done.waiting} to go"),
+            on_state=on_state,
+        )
+
+
+def _waiting(count: int) -> str:
+    """How to go on with what is not described yet."""
+    return f"{count} wait{'s' if count == 1 else ''} for the video LMM; go on with: recollect caption"
 
 
 # -- ask ----------------------------------------------------------------------------------------------
@@ -523,11 +604,25 @@ def _status(arguments: argparse.Namespace) -> int:
             f"    frames: {counts.captured} captured = {counts.stored} stored + {counts.sampled_out} sampled out "
             f"+ {counts.merged} merged + {dropped} dropped"
         )
+        if text := _backlog(status):
+            print(f"    {text}")
         for gap in status.gaps[-10:]:
             print(
                 f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip()
             )
     return 0
+
+
+def _backlog(status: StreamStatus) -> str:
+    """What of a stream waits for the video LMM, for people; empty where nothing does."""
+    backlog, parts = status.backlog, []
+    if status.oldest_waiting_s is not None:
+        parts.append(f"{backlog.waiting} waiting, the oldest for {clock(status.oldest_waiting_s)}")
+    if backlog.given_up:
+        parts.append(f"{backlog.given_up} given up")
+    if backlog.last_error:
+        parts.append(f"last error: {_shortened(backlog.last_error, 200)}")
+    return f"to be described: {'; '.join(parts)}" if parts else ""
 
 
 # -- doctor and demo ----------------------------------------------------------------------------------

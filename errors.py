@@ -18,6 +18,7 @@
     │   ├── BadQuestion        empty, too long, or options that make no sense
     │   └── UnknownStream      no stream of that name in this memory
     └── LmmError               the video LMM did not answer as it should
+        ├── NoLmm                none was named
         ├── LmmUnreachable       nothing answers there, or the connection broke
         ├── LmmOverloaded        it answers that it cannot now
         ├── LmmTimedOut          no answer in the time there was
@@ -182,6 +183,17 @@ class LmmError(RecollectError):
     """Requests made in vain, retries among them."""
     tokens: int = 0
     """What those requests cost, as far as the server told."""
+
+
+class NoLmm(LmmError):
+    """A video LMM is needed, and none was named."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"to {what}, a video LMM is needed, and none is named. Say where one is served: --lmm-url on the "
+            "command line, RECOLLECT_LMM__URL in the environment, or lmm.url in recollect.toml."
+        )
+        self.what = what
 
 
 class LmmUnreachable(LmmError):

@@ -17,15 +17,27 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from .errors import BadQuestion, UnknownStream
-from .memory.values import Coverage, FrameCounts, Gap, KeyFrame, Moment, Observation, Rung, Span, Stream
+from .errors import BadQuestion, NoLmm, UnknownStream
+from .memory.values import (
+    BacklogCounts,
+    Coverage,
+    FrameCounts,
+    Gap,
+    KeyFrame,
+    Moment,
+    Observation,
+    Rung,
+    Span,
+    Stream,
+)
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
@@ -35,8 +47,13 @@ if TYPE_CHECKING:
     from .memory.encoder import Encoder
     from .memory.snapshot import Hit, Snapshot
     from .memory.store import MemoryStore
-    from .perception.lmm import Lmm
-    from .perception.worker import Progress, StreamWorker, WatchReport
+    from .perception.captioner import CaptionReport
+    from .perception.lmm import Lmm, ServedLmm
+    from .perception.watching import Stoppable
+    from .perception.worker import Progress, WatchReport
+    from .settings import LmmSettings
+
+T = TypeVar("T")
 
 DEFAULT_FPS = 4.0
 """Frames a second shown to the observers: enough to follow people, cheap enough for one core."""
@@ -50,6 +67,8 @@ class StreamStatus:
     coverage: Coverage
     gaps: tuple[Gap, ...]
     counts: FrameCounts
+    backlog: BacklogCounts
+    """What of it waits for a description by a video LMM."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -74,8 +93,20 @@ class StreamStatus:
                 "merged": self.counts.merged,
                 "dropped": dict(self.counts.dropped),
             },
+            "backlog": {
+                "waiting": self.backlog.waiting,
+                "oldest_s": None if self.oldest_waiting_s is None else round(self.oldest_waiting_s, 1),
+                "given_up": self.backlog.given_up,
+                "last_error": self.backlog.last_error,
+            },
             "error": self.stream.error,
         }
+
+    @property
+    def oldest_waiting_s(self) -> float | None:
+        """For how many seconds the longest has waited by now; None where nothing waits."""
+        since_s = self.backlog.oldest_queued_at_s
+        return None if since_s is None else max(0.0, time.time() - since_s)
 
 
 class Recollect:
@@ -84,7 +115,8 @@ class Recollect:
     Args:
         path: The memory's folder; made when something is first watched.
         encoder: Makes vectors of text for hybrid search; None searches words alone.
-        lmm: The video LMM that thinks and looks; None for the one the settings describe, if any.
+        lmm: The video LMM that describes what is watched, thinks and looks, or the settings of one; None
+            takes what ``read_settings().lmm`` names when it is first needed, which may be none.
         reasoner: Who thinks instead: None for the LMM where there is one, and else for the extractive
             reasoner, which needs no model.
         budget: What a question may cost.
@@ -95,21 +127,20 @@ class Recollect:
         path: str | Path = "recollect.lance",
         *,
         encoder: Encoder | None = None,
-        lmm: Lmm | None = None,
+        lmm: Lmm | LmmSettings | None = None,
         reasoner: Reasoner | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self._encoder = encoder
         self._lmm = lmm
-        self._own_lmm: Lmm | None = None
-        self._settings_read = False
+        self._served: ServedLmm | None = None
         self._reasoner = reasoner
         self._budget = budget
         self._lock = threading.Lock()
         self._reader: MemoryStore | None = None
         self._traces: Traces | None = None
-        self._workers: list[StreamWorker] = []
+        self._working: list[Stoppable] = []
         self._stops = 0
 
     def __enter__(self) -> Self:
@@ -130,9 +161,9 @@ class Recollect:
             if self._traces is not None:
                 self._traces.close()
                 self._traces = None
-            if self._own_lmm is not None:
-                self._own_lmm.close()
-                self._own_lmm, self._settings_read = None, False
+            if self._served is not None:
+                self._served.close()
+                self._served = None
 
     # -- watching ---------------------------------------------------------------------------------
 
@@ -143,6 +174,7 @@ class Recollect:
         stream: str | None = None,
         fps: float = DEFAULT_FPS,
         ocr: bool = True,
+        drain: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
         on_state: Callable[[str, str], None] | None = None,
         max_outage_s: float | None = None,
@@ -152,32 +184,28 @@ class Recollect:
         A file that was watched before is known by its content: watching goes on where it stopped,
         or is done at once. Only one process may watch into a memory; any number may ask it.
 
+        With a video LMM, what was seen is described meanwhile, as far as the model keeps up; watching
+        never waits for it. What waits is kept in the memory, for the next ``watch`` or ``caption``.
+
         Args:
             source: A path, or a URL (rtsp, rtsps, http, https).
             stream: The name to know it by; by default made from the path or address.
             fps: Frames a second that the observers are shown.
             ocr: Whether text in the picture is read, the dearest of the observers.
+            drain: At a file's end, wait until all that waits is described, unless the model is away.
             on_progress: Called every second or two.
-            on_state: Called when a live source connects, stalls or drops.
+            on_state: Called when a live source connects, stalls or drops, and when descriptions begin
+                to wait for the model or go on; not always from the same thread.
             max_outage_s: Give up on a live source after this long without it; None never does.
 
         Raises:
             SourceError: The source is not there or is no video.
             MemoryStoreError: The memory is in use, full, or newer than this Recollect.
+            BadSettings: The settings that name the video LMM are wrong.
         """
-        stops_before = self._stops
-        mine: list[StreamWorker] = []
+        with self._stoppable() as started:
+            from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
 
-        from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
-
-        def started(worker: StreamWorker) -> None:
-            mine.append(worker)
-            self._workers.append(worker)
-            if self._stops != stops_before:
-                # Told to stop while the source was still being opened.
-                worker.stop()
-
-        try:
             return watch(
                 self.path,
                 str(source),
@@ -185,20 +213,60 @@ class Recollect:
                 fps=fps,
                 ocr=ocr,
                 encoder=self._encoder,
+                lmm=self._the_lmm(),
+                drain=drain,
                 on_progress=on_progress,
                 on_state=on_state,
                 on_start=started,
                 max_outage_s=max_outage_s,
             )
-        finally:
-            for worker in mine:
-                self._workers.remove(worker)
+
+    def caption(
+        self,
+        stream: str | None = None,
+        *,
+        everything: bool = False,
+        on_progress: Callable[[CaptionReport], None] | None = None,
+        on_state: Callable[[str, str], None] | None = None,
+    ) -> CaptionReport:
+        """Have the video LMM describe what waits for it, until nothing does or it is away.
+
+        Args:
+            stream: Only this stream; by default all.
+            everything: Also what was watched without a model, what another model or an earlier prompt
+                described, and what was given up.
+            on_progress: Called from another thread, every second or two.
+            on_state: Called from another thread when descriptions begin to wait for the model or go on.
+
+        Raises:
+            NoLmm: No video LMM is named.
+            LmmError: With ``everything``: the server does not say which model it serves.
+            UnknownStream: A stream of that name is not in the memory.
+            MemoryStoreError: There is no memory at the path, or it is in use or full.
+            BadSettings: The settings that name the video LMM are wrong.
+        """
+        with self._stoppable() as started:
+            from .perception.captioning import caption  # noqa: PLC0415 - heavy, and only this needs it
+
+            lmm = self._the_lmm()
+            if lmm is None:
+                raise NoLmm("describe what was watched")
+            return caption(
+                self.path,
+                lmm,
+                stream=stream,
+                everything=everything,
+                encoder=self._encoder,
+                on_progress=on_progress,
+                on_state=on_state,
+                on_start=started,
+            )
 
     def stop(self) -> None:
-        """Stop whatever this object is watching, from any thread; all that was seen is kept."""
+        """Stop whatever this object is watching or describing, from any thread; all that was done is kept."""
         self._stops += 1
-        for worker in tuple(self._workers):
-            worker.stop()
+        for working in tuple(self._working):
+            working.stop()
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -383,13 +451,15 @@ class Recollect:
 
     def status(self) -> list[StreamStatus]:
         """What is in the memory, stream by stream."""
-        snapshot = self._open_reader().snapshot()
+        store = self._open_reader()
+        snapshot, backlog = store.snapshot(), store.backlog_counts()
         return [
             StreamStatus(
                 stream,
                 snapshot.coverage(stream.name),
                 tuple(snapshot.gaps(stream.name)),
                 snapshot.counts(stream.name),
+                backlog.get(stream.name, BacklogCounts()),
             )
             for stream in sorted(snapshot.streams(), key=lambda stream: stream.name)
         ]
@@ -398,7 +468,14 @@ class Recollect:
 
     async def awatch(self, source: str | Path, **options: Any) -> WatchReport:
         """``watch``, without blocking the event loop. Cancelling it stops the watching cleanly."""
-        task = asyncio.ensure_future(asyncio.to_thread(self.watch, source, **options))
+        return await self._stopped_with(asyncio.to_thread(self.watch, source, **options))
+
+    async def acaption(self, stream: str | None = None, **options: Any) -> CaptionReport:
+        """``caption``, without blocking the event loop. Cancelling it stops the describing cleanly."""
+        return await self._stopped_with(asyncio.to_thread(self.caption, stream, **options))
+
+    async def _stopped_with(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.ensure_future(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -428,6 +505,37 @@ class Recollect:
 
     # -- inside -----------------------------------------------------------------------------------
 
+    @contextmanager
+    def _stoppable(self) -> Iterator[Callable[[Stoppable], None]]:
+        """Have ``stop()`` reach whatever is named inside the block, also if it was called before that."""
+        stops_before = self._stops
+        mine: list[Stoppable] = []
+
+        def started(working: Stoppable) -> None:
+            mine.append(working)
+            self._working.append(working)
+            if self._stops != stops_before:
+                # Told to stop while things were still being opened.
+                working.stop()
+
+        try:
+            yield started
+        finally:
+            for working in mine:
+                self._working.remove(working)
+
+    def _the_lmm(self) -> Lmm | None:
+        """The video LMM, if there is one."""
+        from .perception.lmm import open_lmm  # noqa: PLC0415
+        from .settings import LmmSettings, read_settings  # noqa: PLC0415 - nothing is read before it is needed
+
+        if self._lmm is not None and not isinstance(self._lmm, LmmSettings):
+            return self._lmm
+        with self._lock:
+            if self._served is None:
+                self._served = open_lmm(self._lmm or read_settings().lmm)
+            return self._served
+
     def _open_reader(self) -> MemoryStore:
         from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
 
@@ -436,23 +544,11 @@ class Recollect:
                 self._reader = MemoryStore.open(self.path, encoder=self._encoder)
             return self._reader
 
-    def _model(self) -> Lmm | None:
-        """The LMM that was given, or else the one the settings describe, which is made once."""
-        if self._lmm is not None:
-            return self._lmm
-        with self._lock:
-            if not self._settings_read:
-                from .perception.lmm import open_lmm  # noqa: PLC0415 - loads pydantic
-                from .settings import read_settings  # noqa: PLC0415
-
-                self._own_lmm, self._settings_read = open_lmm(read_settings().lmm), True
-            return self._own_lmm
-
     def _thinker(self, spending: Spending) -> Reasoner:
         """Who thinks about one question."""
         if self._reasoner is not None:
             return self._reasoner
-        model = self._model()
+        model = self._the_lmm()
         if model is None:
             from .agent.extractive import ExtractiveReasoner  # noqa: PLC0415
 

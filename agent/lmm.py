@@ -142,7 +142,7 @@ class LmmReasoner:
         """Look at the pictures with the question in mind; they are read closely where the model cannot."""
         if not self._may_ask:
             return self._rules.look(question, moment, pictures)
-        shown = _shown(pictures(MAX_PICTURES))
+        shown = _shown(moment, pictures(MAX_PICTURES))
         if shown is None:
             return None
         parts = [Words(_asked(question)), shown, _told("moment", moment)]
@@ -274,8 +274,7 @@ def _asks_of_now(question: Question) -> bool:
 
 
 def _prompt(name: str, parts: Sequence[Part]) -> Prompt:
-    template = load_template(f"{__package__}.prompts", name)
-    return Prompt(template.name, template.revision, template.system, tuple(parts))
+    return load_template(__package__, name).prompt(*parts)
 
 
 def _asked(question: Question) -> str:
@@ -313,11 +312,14 @@ def _told(name: str, moment: Moment) -> Words:
     return Words(as_data(name, text if len(text) <= MOMENT_CHARS else text[: MOMENT_CHARS - 1] + "…"))
 
 
-def _shown(pictures: Sequence[tuple[float, Picture]]) -> Part | None:
-    """Pictures as a model is shown them: several as a clip."""
+def _shown(moment: Moment, pictures: Sequence[tuple[float, Picture]]) -> Part | None:
+    """Pictures as a model is shown them: several as a clip. Times count from the moment's start."""
     from ..perception.keyframes import encode_jpeg  # noqa: PLC0415 - heavy, and only looks need it
 
-    jpegs = [(time_s, encode_jpeg(picture, PICTURE_SIDE)[0]) for time_s, picture in pictures]
+    jpegs = [
+        (max(0.0, time_s - moment.span.start_s), encode_jpeg(picture, PICTURE_SIDE)[0])
+        for time_s, picture in pictures
+    ]
     if len(jpegs) < 2:
         return Shown(jpegs[0][1], jpegs[0][0]) if jpegs else None
     return Clip(tuple(jpeg for _, jpeg in jpegs), tuple(time_s for time_s, _ in jpegs))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .values import (
     RUNGS,
+    BacklogCounts,
     Box,
     Coverage,
     Field,
@@ -16,6 +17,7 @@ from .values import (
     KeyFrame,
     Moment,
     Observation,
+    Pending,
     Rung,
     Span,
     Stream,
@@ -44,6 +46,7 @@ _LATER = {
 
 __all__ = [
     "RUNGS",
+    "BacklogCounts",
     "Box",
     "Coverage",
     "Encoder",
@@ -58,6 +61,7 @@ __all__ = [
     "MemoryStore",
     "Moment",
     "Observation",
+    "Pending",
     "ResumePoint",
     "Rung",
     "Snapshot",

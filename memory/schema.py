@@ -5,8 +5,8 @@
 
 Four tables: ``observations`` (a row for each moment and writer), ``frames`` (the pictures, apart, so
 that compacting the memories does not rewrite them), ``gaps`` (a row for each time a gap was written,
-so that "as of" sees it as it then was) and ``streams``. Findings travel as JSON in one column; what
-is searched or filtered has a column of its own.
+so that "as of" sees it as it then was) and ``streams``; a fifth, of what is still to be done, is in
+``backlog``. Findings travel as JSON in one column; what is searched or filtered has a column of its own.
 """
 
 from __future__ import annotations
@@ -131,6 +131,11 @@ def second_look_row(moment: Moment, observation: Observation) -> Row:
     return _observation_row(
         moment, observation, make_id(moment.id, observation.written_by, digest), base=False
     )
+
+
+def description_row(moment: Moment, observation: Observation) -> Row:
+    """The row of a description made after the moment was stored: one for each writer."""
+    return _observation_row(moment, observation, make_id(moment.id, observation.written_by), base=False)
 
 
 def _observation_row(moment: Moment, observation: Observation, row_id: str, *, base: bool) -> Row:

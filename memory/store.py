@@ -7,29 +7,33 @@
         store.snapshot().search("a red car")
 
 Moments are appended in stream order and never edited; a second look adds an observation beside
-the first. One process appends, any number read meanwhile, each through a ``Snapshot``. What
-``append`` returned from is safe from then on, also from ``kill -9``. The store knows nothing of
-video, models or questions.
+the first. What waits to be described by somebody stands in a backlog, which outlives its writer too.
+One process appends, any number read meanwhile, each through a ``Snapshot``. What ``append`` returned
+from is safe from then on, also from ``kill -9``. In the writing process one thread may append while
+another describes. The store knows nothing of video, models or questions.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from ..errors import NotAMemory
 from . import schema, tables
+from .backlog import Backlog
 from .encoder import Encoder
 from .lock import WriterLock
 from .manifest import create_manifest, is_vacant, read_manifest
 from .snapshot import Snapshot
-from .tables import Tables, one_of, quoted, room_to_write, select
-from .values import Gap, KeyFrame, Moment, Observation, Stream
+from .tables import Tables, all_of, one_of, quoted, room_to_write, select
+from .values import BacklogCounts, Gap, KeyFrame, Moment, Observation, Pending, Rung, Stream
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +74,12 @@ class MemoryStore:
         self._encoder = encoder
         self._lock = lock
         self._min_free_bytes = min_free_bytes
+        self._backlog = Backlog(folder, create=lock is not None)
         self._settled: set[str] = set()
+        self._arriving: frozenset[str] = frozenset()
+        self._counting = threading.Lock()
+        # Whatever rewrites rows may collide with another rewrite of the same table, so one at a time.
+        self._rewriting = threading.RLock()
         self._commits = self._rows = self._frame_rows = 0
         if lock is not None:
             self._commits, self._rows = tables.waiting(opened.observations)
@@ -133,11 +142,17 @@ class MemoryStore:
     ) -> None:
         self.close()
 
-    def append(self, moments: Sequence[Moment], frames: Sequence[KeyFrame] = ()) -> None:
+    def append(
+        self,
+        moments: Sequence[Moment],
+        frames: Sequence[KeyFrame] = (),
+        waiting: Sequence[Pending] = (),
+    ) -> None:
         """Remember moments of any rung, with the pictures they name; all of them or none.
 
-        The moments become visible, and safe, in one step at the end. Called again with the same
-        moments after an error or a crash, it adds only what is missing.
+        Those of them that are to be described later are named by ``waiting`` and put in the backlog
+        first, so that none is forgotten. The moments become visible, and safe, in one step at the end.
+        Called again with the same moments after an error or a crash, it adds only what is missing.
         Raises ``DiskFull``; what was remembered before stays.
         """
         rows = [row for moment in moments for row in schema.observation_rows(moment)]
@@ -154,12 +169,18 @@ class MemoryStore:
         settled = streams <= self._settled
         self._settled -= streams
         self._encode(rows)
-        with room_to_write(self.path, self._min_free_bytes):
-            for table, added in ((self._tables.frames, pictures), (self._tables.observations, rows)):
-                if added and settled:
-                    tables.append(table, added)
-                elif added:
-                    tables.upsert(table, "id", added)
+        self._arriving = frozenset(item.moment_id for item in waiting)
+        try:
+            with room_to_write(self.path, self._min_free_bytes):
+                self._backlog.add(waiting)
+                for table, added in ((self._tables.frames, pictures), (self._tables.observations, rows)):
+                    if added and settled:
+                        tables.append(table, added)
+                    elif added:
+                        with self._rewriting:
+                            tables.upsert(table, "id", added)
+        finally:
+            self._arriving = frozenset()
         self._settled |= streams
         self._count(len(rows), len(pictures))
 
@@ -174,6 +195,82 @@ class MemoryStore:
             tables.upsert(self._tables.observations, "id", [row])
         if self._lock is not None:
             self._count(1, 0)
+
+    # -- what waits to be described -------------------------------------------------------------------
+
+    def enqueue(self, items: Sequence[Pending]) -> None:
+        """Have memories that are there already described; one that was given up gets another chance."""
+        with room_to_write(self.path, self._min_free_bytes):
+            self._backlog.put(items)
+
+    def backlog(self, *, limit: int, stream: str | None = None) -> list[Pending]:
+        """The next ``limit`` that can be described now, of one stream or of all, the next first.
+
+        The newest minute of queueing goes first, and in it the most eventful; what has failed before
+        goes last. An event, hour or day is left out while anything it is made of waits. What was
+        queued by a writer that died before it remembered the moment is dropped.
+        """
+        while True:
+            items = self._backlog.ready(limit=limit, stream=stream)
+            # Looked at after the queue and before the memory: what is neither on its way nor there by
+            # then will not come any more.
+            arriving = self._arriving
+            there = self._known(item.moment_id for item in items)
+            orphans = [item.moment_id for item in items if item.moment_id not in there | arriving]
+            if not orphans:
+                return [item for item in items if item.moment_id in there]
+            self._backlog.remove(orphans)
+
+    def described(self, results: Sequence[tuple[Moment, Observation]]) -> None:
+        """Add descriptions to memories, which then wait no longer.
+
+        What a writer said of a moment is kept once: where a crash came between writing and this, the
+        first description stays.
+        """
+        rows = {row["id"]: row for row in (schema.description_row(moment, told) for moment, told in results)}
+        of_these = one_of("moment_id", {moment.id for moment, _ in results})
+        stored = select(self._tables.observations, where=of_these, columns=["id"])
+        new = [row for key, row in rows.items() if key not in {known["id"] for known in stored}]
+        self._encode(new)
+        with room_to_write(self.path, self._min_free_bytes):
+            if new:
+                tables.append(self._tables.observations, new)
+            self._backlog.remove(moment.id for moment, _ in results)
+        self._count(len(new), 0)
+
+    def failed(self, item: Pending, error: str) -> None:
+        """Describing it was tried in vain; after ``MOST_ATTEMPTS`` it is given up, and the error kept."""
+        with room_to_write(self.path, self._min_free_bytes):
+            self._backlog.failed(item, error)
+        self._count(1, 0)
+
+    def not_to_describe(self, moment_ids: Collection[str]) -> None:
+        """There is nothing to describe in these memories, so they wait no longer."""
+        self._backlog.remove(moment_ids)
+
+    def waiting(self, stream: str | None = None) -> int:
+        """How many wait to be described, of one stream or of all."""
+        return len(self._backlog.ids(stream))
+
+    def backlog_counts(self) -> dict[str, BacklogCounts]:
+        """How much waits to be described and was given up, by stream; streams without either are left out."""
+        return self._backlog.counts()
+
+    def not_described(self, written_by: Mapping[Rung, str], stream: str | None = None) -> list[str]:
+        """The memories that neither wait nor were described by the writer named for their rung."""
+        of_stream = None if stream is None else f"stream = {quoted(stream)}"
+        done = " OR ".join(
+            f"rung = {quoted(rung)} AND written_by = {quoted(writer)}" for rung, writer in written_by.items()
+        )
+        columns = ["moment_id"]
+        base, told = (
+            tables.select_arrow(self._tables.observations, where=all_of(of_stream, kept), columns=columns)
+            for kept in ("base", done)
+        )
+        described = set(told["moment_id"].to_pylist()) | self._backlog.ids(stream)
+        return [moment_id for moment_id in base["moment_id"].to_pylist() if moment_id not in described]
+
+    # -- streams and gaps -----------------------------------------------------------------------------
 
     def put_stream(self, stream: Stream) -> None:
         """Add a stream, or overwrite the one of that name."""
@@ -222,7 +319,8 @@ class MemoryStore:
         if last and last[0]["frame_ids"]:
             orphans = f"{orphans} AND NOT ({one_of('id', last[0]['frame_ids'])})"
         if self._tables.frames.count_rows(orphans):
-            self._tables.frames.delete(orphans)
+            with self._rewriting:
+                self._tables.frames.delete(orphans)
         self._settled.discard(stream_name)
         if end_s is None:
             # No part of a batch can be there already.
@@ -251,14 +349,24 @@ class MemoryStore:
         its end: questions are quickest afterwards. It needs no lock and never changes what is
         remembered. A failure is logged and tried again later.
         """
-        for table in self._tables.all():
+        with self._counting:
+            self._commits = self._rows = self._frame_rows = 0
+        tidying: dict[str, Callable[..., None]] = {"backlog": self._backlog.tidy}
+        tidying |= {table.name: partial(tables.tidy, table) for table in self._tables.all()}
+        for name, tidy in tidying.items():
             try:
-                with room_to_write(self.path, self._min_free_bytes):
-                    tables.tidy(table, thorough=thorough)
+                with room_to_write(self.path, self._min_free_bytes), self._rewriting:
+                    tidy(thorough=thorough)
             except Exception:
                 # It only makes questions slower: nothing that was or will be appended depends on it.
-                log.warning("could not tidy %s in %s", table.name, self.path, exc_info=True)
-        self._commits = self._rows = self._frame_rows = 0
+                log.warning("could not tidy %s in %s", name, self.path, exc_info=True)
+
+    def _known(self, moment_ids: Iterable[str]) -> set[str]:
+        """Those of these memories that are there."""
+        there = select(
+            self._tables.observations, where=one_of("moment_id", moment_ids), columns=["moment_id"]
+        )
+        return {row["moment_id"] for row in there}
 
     def _encode(self, rows: list[schema.Row]) -> None:
         if self._encoder is not None and rows:
@@ -268,8 +376,17 @@ class MemoryStore:
                 row["vector"] = vector
 
     def _count(self, rows: int, frame_rows: int) -> None:
-        self._commits += 1
-        self._rows += rows
-        self._frame_rows += frame_rows
-        if self._commits >= _TIDY_COMMITS or self._rows >= _TIDY_ROWS or self._frame_rows >= _TIDY_FRAME_ROWS:
+        with self._counting:
+            self._commits += 1
+            self._rows += rows
+            self._frame_rows += frame_rows
+            due = (
+                self._commits >= _TIDY_COMMITS
+                or self._rows >= _TIDY_ROWS
+                or self._frame_rows >= _TIDY_FRAME_ROWS
+            )
+            if due:
+                # Taken by this thread: another that counts meanwhile finds nothing due.
+                self._commits = self._rows = self._frame_rows = 0
+        if due:
             self.maintain(thorough=False)

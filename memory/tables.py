@@ -66,7 +66,7 @@ _CACHES = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The four tables of a memory."""
+    """The tables of what is remembered."""
 
     observations: Table
     frames: Table
@@ -76,8 +76,6 @@ class Tables:
     @classmethod
     def open(cls, folder: Path, *, dim: int | None, create: bool = False) -> Tables:
         """Handles that see every commit at once; with ``create``, missing tables and indexes are made."""
-        # A handle with the default consistency never sees what others append.
-        database = lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_CACHES)
         layout = {
             "observations": schema.observations_schema(dim),
             "frames": schema.FRAMES,
@@ -86,11 +84,9 @@ class Tables:
         }
         tables = {}
         for name, columns in layout.items():
-            # A folder without a first version is a table that is being made, or was when its writer died.
-            there = any((folder / f"{name}.lance" / "_versions").glob("*.manifest"))
-            if not there and not create:
+            table = open_table(folder, name, columns, create=create)
+            if table is None:
                 raise NotAMemory(folder, "nothing has been watched there yet")
-            table = database.open_table(name) if there else database.create_table(name, schema=columns)
             if create:
                 indexed = {column for index in table.list_indices() for column in index.columns}
                 for column, config in _INDEXES.get(name, {}).items():
@@ -113,6 +109,16 @@ class Tables:
             table.checkout(table.version)
             pinned[name] = table
         return Tables(**pinned)
+
+
+def open_table(folder: Path, name: str, columns: pa.Schema, *, create: bool) -> Table | None:
+    """A handle that sees every commit at once; with ``create`` the table is made where there is none."""
+    # A handle with the default consistency never sees what others append.
+    database = lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_CACHES)
+    # A folder without a first version is a table that is being made, or was when its writer died.
+    if any((folder / f"{name}.lance" / "_versions").glob("*.manifest")):
+        return database.open_table(name)
+    return database.create_table(name, schema=columns) if create else None
 
 
 def quoted(text: str) -> str:

@@ -249,6 +249,37 @@ class Coverage:
         return min(1.0, self.watched_s / self.span.duration_s) if self.span.duration_s > 0 else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A memory that waits for somebody to describe it."""
+
+    moment_id: str
+    stream: str
+    rung: Rung
+    span: Span
+    change: float
+    """How much happened in it, 0 to 1: of those queued together, the most eventful goes first."""
+    queued_at_s: float
+    """Unix seconds."""
+    attempts: int = 0
+    """How often describing it has failed."""
+    error: str = ""
+    """Why, the last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogCounts:
+    """What waits to be described, and what was given up."""
+
+    waiting: int = 0
+    oldest_queued_at_s: float | None = None
+    """Unix seconds: since when the longest has waited; None where nothing waits."""
+    given_up: int = 0
+    """How many failed too often and wait no longer."""
+    last_error: str = ""
+    """Of the last that failed, whether it waits still or was given up."""
+
+
 def make_id(*parts: str | int | float) -> str:
     """The id of whatever ``parts`` identify: the same parts always give the same 20 hex digits."""
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).hexdigest()

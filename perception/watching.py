@@ -1,18 +1,21 @@
 """Opens a source and a memory, and has the one watched into the other.
 
-    report = watch(Path("recollect.lance"), "kitchen.mp4")
+    report = watch(Path("recollect.lance"), "kitchen.mp4", lmm=lmm)
 
-Decides what a stream is called, whether it was watched before, and which observers look.
+Decides what a stream is called, whether it was watched before, and which observers look. What they
+remember is described by a video LMM beside the watching, if there is one.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import cv2
@@ -20,7 +23,9 @@ import cv2
 from ..errors import StreamNameTaken
 from ..memory.encoder import Encoder
 from ..memory.store import MemoryStore
-from ..memory.values import FrameCounts, Stream
+from ..memory.values import FrameCounts, KeyFrame, Moment, Stream
+from .captioner import Captioner, CaptionReport
+from .lmm import Lmm
 from .observers.base import Observer
 from .observers.camera import CameraObserver
 from .observers.codes import CodeObserver
@@ -29,7 +34,7 @@ from .observers.look import LookObserver
 from .observers.motion import MotionObserver
 from .observers.subtitles import SubtitleObserver, load_cues
 from .observers.text import TextObserver
-from .source import SourceInfo, open_source
+from .source import Source, SourceInfo, open_source
 from .worker import Progress, StreamWorker, WatchReport
 
 
@@ -41,14 +46,18 @@ def watch(
     fps: float = 4.0,
     ocr: bool = True,
     encoder: Encoder | None = None,
+    lmm: Lmm | None = None,
+    drain: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     on_state: Callable[[str, str], None] | None = None,
-    on_start: Callable[[StreamWorker], None] | None = None,
+    on_start: Callable[[Stoppable], None] | None = None,
     max_outage_s: float | None = None,
 ) -> WatchReport:
     """Watch ``source`` into the memory at ``path`` until it ends or is stopped.
 
-    ``on_start`` is given the worker before it runs, so that it can be stopped from elsewhere.
+    With ``lmm`` whatever waits in the memory is described meanwhile. With ``drain`` a file's end is not
+    the end: it goes on until nothing waits, unless the model is away; the rest waits for the next time.
+    ``on_start`` is given whatever must be told to stop, before it runs.
 
     Raises:
         SourceError: The source is not there or is no video.
@@ -56,40 +65,117 @@ def watch(
     """
     # The source is looked at first: a wrong path must not make an empty memory.
     looked_at = open_source(source, fps=fps)
-    info = looked_at.info
-    if info.kind == "live":
+    if looked_at.info.kind == "live":
         looked_at.close()
     with MemoryStore.open(path, write=True, encoder=encoder) as store:
-        known = _where_it_is_now(store, store.stream_with_content(info.content_id), info)
-        if known is not None and known.state == "done":
-            return _already_done(store, known)
-        record = _record(store, info, stream, fps, known)
-        worker: StreamWorker | None = None
-
-        def told(state: str, detail: str) -> None:
-            # What comes when frames do, or watching ends, is told by the source's own events.
-            if worker is not None and state not in ("live", "stopped"):
-                worker.note_outage(getattr(opened, "current_outage", None))
-            if on_state is not None:
-                on_state(state, detail)
-
-        opened = looked_at
-        if info.kind == "live" or record.fps != fps:
-            point = store.resume(record.name)
-            opened = open_source(
-                source,
-                fps=record.fps,
-                origin_wall_s=record.origin_wall_s,
-                first_epoch=0 if point is None else point.epoch + 1,
-                max_outage_s=max_outage_s,
-                on_state=told,
-            )
-        with closing(opened), _one_thread():
-            observers = default_observers(info, ocr=ocr)
-            worker = StreamWorker(store, record, opened, observers, on_progress=on_progress)
+        watching = partial(
+            _watch,
+            store,
+            source,
+            looked_at,
+            stream=stream,
+            fps=fps,
+            ocr=ocr,
+            on_state=on_state,
+            on_start=on_start,
+            max_outage_s=max_outage_s,
+        )
+        if lmm is None:
+            return watching(remember=store.append, on_progress=on_progress)
+        telling = _Telling(on_progress)
+        with Captioner(store, lmm, on_state=on_state, on_progress=telling.described) as captioner:
             if on_start is not None:
-                on_start(worker)
-            return worker.run()
+                on_start(captioner)
+            report = watching(remember=captioner.remember, on_progress=telling.watched)
+            if drain and report.state == "done":
+                telling.only_described(report)
+                captioner.finish()
+        return replace(report, waiting=store.waiting())
+
+
+class Stoppable(Protocol):
+    """Something that goes on until it is told to stop."""
+
+    def stop(self) -> None:
+        """End soon, keeping everything so far. Callable from a signal handler or another thread."""
+
+
+class _Telling:
+    """Tells of watching how many descriptions wait, and of describing once watching has ended."""
+
+    def __init__(self, on_progress: Callable[[Progress], None] | None) -> None:
+        self._on_progress = on_progress
+        self._waiting = 0
+        self._last: Progress | None = None
+        self._ended = False
+
+    def watched(self, progress: Progress) -> None:
+        self._last = replace(progress, waiting=self._waiting)
+        self._tell()
+
+    def described(self, report: CaptionReport) -> None:
+        self._waiting = report.waiting
+        if self._ended and self._last is not None:
+            self._last = replace(self._last, waiting=self._waiting)
+            self._tell()
+
+    def only_described(self, report: WatchReport) -> None:
+        """Watching has ended; where it had before, nothing was told yet."""
+        if self._last is None:
+            self._last = Progress(report.stream, report.until_s, report.until_s, 0.0, 0, 0, self._waiting)
+        self._ended = True
+
+    def _tell(self) -> None:
+        if self._on_progress is not None and self._last is not None:
+            self._on_progress(self._last)
+
+
+def _watch(
+    store: MemoryStore,
+    source: str,
+    looked_at: Source,
+    *,
+    stream: str | None,
+    fps: float,
+    ocr: bool,
+    remember: Callable[[Sequence[Moment], Sequence[KeyFrame]], None],
+    on_progress: Callable[[Progress], None] | None,
+    on_state: Callable[[str, str], None] | None,
+    on_start: Callable[[Stoppable], None] | None,
+    max_outage_s: float | None,
+) -> WatchReport:
+    """Watch a source into an open memory."""
+    info = looked_at.info
+    known = _where_it_is_now(store, store.stream_with_content(info.content_id), info)
+    if known is not None and known.state == "done":
+        return _already_done(store, known)
+    record = _record(store, info, stream, fps, known)
+    worker: StreamWorker | None = None
+
+    def told(state: str, detail: str) -> None:
+        # What comes when frames do, or watching ends, is told by the source's own events.
+        if worker is not None and state not in ("live", "stopped"):
+            worker.note_outage(getattr(opened, "current_outage", None))
+        if on_state is not None:
+            on_state(state, detail)
+
+    opened = looked_at
+    if info.kind == "live" or record.fps != fps:
+        point = store.resume(record.name)
+        opened = open_source(
+            source,
+            fps=record.fps,
+            origin_wall_s=record.origin_wall_s,
+            first_epoch=0 if point is None else point.epoch + 1,
+            max_outage_s=max_outage_s,
+            on_state=told,
+        )
+    with closing(opened), _one_thread():
+        observers = default_observers(info, ocr=ocr)
+        worker = StreamWorker(store, record, opened, observers, remember=remember, on_progress=on_progress)
+        if on_start is not None:
+            on_start(worker)
+        return worker.run()
 
 
 @contextmanager

@@ -71,6 +71,8 @@ class Progress:
     moments: int
     """Moments written so far in this run."""
     gaps: int
+    waiting: int = 0
+    """Memories that wait for a description, where a video LMM gives some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class WatchReport:
     """Wall-clock time of this run."""
     detail: str = ""
     """What was wrong with the source, where something was."""
+    waiting: int = 0
+    """Memories that still wait for a description, where a video LMM gives some."""
 
 
 class StreamWorker:
@@ -105,9 +109,12 @@ class StreamWorker:
         source: Source,
         observers: Sequence[Observer],
         *,
+        remember: Callable[[Sequence[Moment], Sequence[KeyFrame]], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
+        """``remember`` appends to the store, where more than that is to be done with what is appended."""
         self._store = store
+        self._remember = remember or store.append
         self._stream = stream
         self._source = source
         self._observers = observers
@@ -427,7 +434,7 @@ class StreamWorker:
         moments, frames = self._moments, self._frames
         self._moments, self._frames = [], []
         if moments:
-            self._store.append(moments, frames)
+            self._remember(moments, frames)
         self._flushed_at = time.monotonic()
 
     def _put_state(self, state: StreamState, error: str = "") -> None:

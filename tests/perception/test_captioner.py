@@ -1,0 +1,451 @@
+"""Descriptions that wait, and a model that is slow, away, or talks nonsense: nothing is lost, nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from recollect.errors import (
+    LmmError,
+    LmmNotServed,
+    LmmOverloaded,
+    LmmRefused,
+    LmmTimedOut,
+    LmmUnreachable,
+)
+from recollect.memory import MemoryStore
+from recollect.memory.backlog import MOST_ATTEMPTS
+from recollect.memory.values import Finding, KeyFrame, Moment, Observation, Span, moment_id
+from recollect.perception.captioner import MOST_OVERLOADS, MOST_UNFIT, Captioner, CaptionReport, to_describe
+from recollect.perception.captioning import queue_everything
+from recollect.perception.describe import Described, Told
+from recollect.perception.lmm import Prompt, Reply, ScriptedLmm, Words
+
+_, _JPEG = cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))
+AWAY = LmmUnreachable("scripted", "it sleeps")
+
+
+def moment(number: int, *kinds: str, stream: str = "door") -> tuple[Moment, KeyFrame]:
+    """A moment of 5 s in which "sign <number>" is read, and its picture."""
+    span = Span(number * 5.0, number * 5.0 + 5.0)
+    findings = [
+        Finding("visible_text", "line", f"sign {number}", span, "text/1"),
+        *(Finding("action", kind, kind, span, "motion/1") for kind in kinds),
+    ]
+    frame = KeyFrame(f"{stream}{number}", stream, span.start_s + 1, number, "1/1", 32, 24, _JPEG.tobytes())
+    seen = Observation(f"moment {number}", tuple(findings), "observers/1", 1000.0)
+    key = moment_id(stream, 0, "moment", span.start_s)
+    return Moment(key, stream, 0, span, (seen,), frame_ids=(frame.id,)), frame
+
+
+def event(*children: Moment) -> Moment:
+    span = Span(children[0].span.start_s, children[-1].span.end_s)
+    return Moment(
+        moment_id("door", 0, "event", span.start_s),
+        "door",
+        0,
+        span,
+        (Observation("an event", (), "ladder/1", 1000.0),),
+        rung="event",
+        child_ids=tuple(child.id for child in children),
+        frame_ids=children[0].frame_ids,
+    )
+
+
+def words(prompt: Prompt) -> str:
+    return "\n".join(part.text for part in prompt.parts if isinstance(part, Words))
+
+
+def number_of(prompt: Prompt) -> int:
+    """Which moment a request for a description is about."""
+    return int(words(prompt).partition("sign ")[2].split()[0])
+
+
+def line(prompt: Prompt) -> Described | Told:
+    """What a model says of a prompt."""
+    rest: dict[str, Any] = {"actors": [], "actions": [], "objects": [], "place": ""}
+    if prompt.name == "summary":
+        return Told(caption="A kettle boils for long.", **rest)
+    return Described(caption=f"A kettle boils beside sign {number_of(prompt)}.", visible_text=[], **rest)
+
+
+class Held(ScriptedLmm):
+    """Answers nobody before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(otherwise=line)
+        self.let_go = threading.Event()
+        self.waiting = 0
+
+    async def ask(self, prompt: Prompt, reply: Any, **how: Any) -> Reply[Any]:
+        self.waiting += 1
+        while not self.let_go.is_set():
+            await asyncio.sleep(0.005)
+        self.waiting -= 1
+        return await super().ask(prompt, reply, **how)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[MemoryStore]:
+    with MemoryStore.open(tmp_path / "memory", write=True) as opened:
+        yield opened
+
+
+def fill(store: MemoryStore, *made: tuple[Moment, KeyFrame], above: tuple[Moment, ...] = ()) -> list[Moment]:
+    """Remember moments that wait to be described."""
+    moments = [one for one, _ in made]
+    store.append([*moments, *above], [frame for _, frame in made], to_describe([*moments, *above]))
+    return moments
+
+
+def captions(store: MemoryStore, rung: Any = "moment") -> list[str]:
+    return [one.caption for one in store.snapshot().timeline("door", rung=rung)]
+
+
+def finished(store: MemoryStore, lmm: ScriptedLmm, **how: Any) -> CaptionReport:
+    with Captioner(store, lmm, **how) as captioner:
+        return captioner.finish()
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait for something that other threads bring about."""
+    give_up_at = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < give_up_at, "it did not come about"
+        time.sleep(0.01)
+
+
+def test_all_that_waits_is_described(store):
+    fill(store, *(moment(number) for number in range(20)))
+
+    report = finished(store, ScriptedLmm(otherwise=line))
+
+    assert report == CaptionReport(described=20, given_up=0, waiting=0, trouble="")
+    assert captions(store) == [f"A kettle boils beside sign {number}." for number in range(20)]
+
+
+def test_the_most_eventful_goes_first_and_of_equals_the_newest(store):
+    fill(store, moment(0), moment(1, "enters", "leaves"), moment(2, "moves"), moment(3))
+    lmm = ScriptedLmm(otherwise=line)
+
+    finished(store, lmm, concurrency=1)
+
+    assert [number_of(asked.prompt) for asked in lmm.asked] == [1, 2, 3, 0]
+
+
+def test_an_event_is_summed_up_from_what_its_moments_were_described_as(store):
+    made = [moment(number) for number in range(12)]
+    events = tuple(event(*(one for one, _ in made[at : at + 4])) for at in (0, 4, 8))
+    fill(store, *made, above=events)
+    lmm = ScriptedLmm(otherwise=line)
+
+    finished(store, lmm)
+
+    summaries = [words(asked.prompt) for asked in lmm.asked if asked.prompt.name == "summary"]
+    assert len(summaries) == 3
+    assert all(text.count("A kettle boils beside sign") == 4 for text in summaries)
+    assert captions(store, "event") == ["A kettle boils for long."] * 3
+
+
+def test_a_moment_is_told_what_came_before_it(store):
+    far = moment(100)
+    fill(store, moment(0), moment(1), far)
+    lmm = ScriptedLmm(otherwise=line)
+
+    finished(store, lmm, concurrency=1)
+
+    said = {number_of(asked.prompt): words(asked.prompt) for asked in lmm.asked}
+    assert '<data name="before">\nmoment 0\n' in said[1]
+    assert "before" not in said[0]
+    assert "before" not in said[100], "what is long past says nothing of who is seen now"
+
+
+def test_no_more_are_asked_for_at_a_time_than_may_be(store):
+    fill(store, *(moment(number) for number in range(20)))
+    lmm = Held()
+
+    with Captioner(store, lmm, concurrency=3) as captioner:
+        until(lambda: lmm.waiting == 3)
+        time.sleep(0.1)
+        most = lmm.waiting
+        lmm.let_go.set()
+        captioner.finish()
+
+    assert most == 3
+    assert store.waiting() == 0
+
+
+def test_moments_are_remembered_while_the_model_thinks(store):
+    """Nothing that watching does waits for a reply."""
+    lmm = Held()
+    with Captioner(store, lmm) as captioner:
+        for number in range(10):
+            one, frame = moment(number)
+            captioner.remember([one], [frame])
+        until(lambda: lmm.waiting > 0)
+
+        assert captions(store) == [f"moment {number}" for number in range(10)]
+        assert len(lmm.asked) == 0
+
+        lmm.let_go.set()
+        captioner.finish()
+    assert store.waiting() == 0
+
+
+def test_what_is_remembered_while_it_idles_is_described_at_once(store):
+    lmm = ScriptedLmm(otherwise=line)
+    with Captioner(store, lmm) as captioner:
+        for number in range(3):
+            one, frame = moment(number)
+            captioner.remember([one], [frame])
+            until(lambda: store.waiting() == 0)
+
+    assert len(lmm.asked) == 3
+
+
+def test_a_moment_without_a_picture_is_not_queued_and_one_whose_pictures_are_gone_waits_no_longer(store):
+    blind, _ = moment(0)
+    forgotten, _ = moment(1)
+    store.append(
+        [replace(blind, frame_ids=()), forgotten], waiting=to_describe([replace(blind, frame_ids=())])
+    )
+    store.enqueue(to_describe([forgotten]))
+    lmm = ScriptedLmm(otherwise=line)
+
+    report = finished(store, lmm)
+
+    assert (report.described, report.waiting, lmm.asked) == (0, 0, [])
+
+
+def test_stopping_leaves_what_is_under_way_for_the_next_time(store):
+    fill(store, *(moment(number) for number in range(5)))
+    lmm = Held()
+    with Captioner(store, lmm) as captioner:
+        until(lambda: lmm.waiting > 0)
+        captioner.stop()
+        report = captioner.finish()
+
+    assert (report.described, store.waiting()) == (0, 5)
+    assert finished(store, ScriptedLmm(otherwise=line)).described == 5
+
+
+# -- a server in trouble ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        AWAY,
+        LmmTimedOut("scripted", 60.0, "waiting for the reply"),
+        LmmOverloaded("scripted", 503, "busy"),
+        LmmNotServed("scripted", "tiny", ("large",)),
+        LmmRefused("scripted", 401, "wrong key"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_server_in_trouble_is_told_of_once_and_tried_until_it_is_well(store, trouble):
+    fill(store, *(moment(number) for number in range(6)))
+    told: list[tuple[str, str]] = []
+    lmm = ScriptedLmm(*[trouble] * 5, otherwise=line)
+
+    with Captioner(
+        store, lmm, concurrency=1, first_pause_s=0.001, on_state=lambda *state: told.append(state)
+    ):
+        until(lambda: store.waiting() == 0)
+
+    assert told == [("captions wait", str(trouble)), ("captions go on", "")]
+    assert store.backlog_counts() == {}, "no moment is blamed"
+    assert captions(store) == [f"A kettle boils beside sign {number}." for number in range(6)]
+
+
+def test_requests_that_fail_together_are_one_trouble(store):
+    fill(store, *(moment(number) for number in range(8)))
+    lmm = ScriptedLmm(*[AWAY] * 8, otherwise=line)
+
+    with Captioner(store, lmm, concurrency=8, first_pause_s=3600):
+        until(lambda: len(lmm.asked) == 8)
+        time.sleep(0.1)
+
+    assert len(lmm.asked) == 8, "it is left alone after that"
+    assert store.waiting() == 8
+
+
+def test_a_server_in_trouble_is_tried_with_one_request(store):
+    fill(store, *(moment(number) for number in range(8)))
+    lmm = ScriptedLmm(*[AWAY] * 10, otherwise=line)
+    under_way: list[int] = []
+
+    class Counting(ScriptedLmm):
+        async def ask(self, *args: Any, **how: Any) -> Reply[Any]:
+            self.now += 1
+            under_way.append(self.now)
+            try:
+                await asyncio.sleep(0.001)
+                return await lmm.ask(*args, **how)
+            finally:
+                self.now -= 1
+
+        now = 0
+
+    with Captioner(store, Counting(), concurrency=4, first_pause_s=0.001):
+        until(lambda: store.waiting() == 0)
+
+    assert under_way[:4] == [1, 2, 3, 4]
+    assert set(under_way[4:11]) == {1}
+
+
+def test_a_moment_that_never_gets_an_answer_does_not_keep_the_others_from_theirs(store):
+    fill(store, *(moment(number) for number in range(5)), moment(9, "enters"))
+
+    def but_one(prompt: Prompt) -> Described | Told | LmmError:
+        return LmmTimedOut("scripted", 60.0, "waiting") if number_of(prompt) == 9 else line(prompt)
+
+    with Captioner(store, ScriptedLmm(otherwise=but_one), concurrency=1, first_pause_s=0.001):
+        until(lambda: store.waiting() == 1)
+
+    assert captions(store)[-1] == "moment 9"
+
+
+@pytest.mark.parametrize("trouble", [AWAY, LmmNotServed("scripted", "tiny", ())])
+def test_the_end_is_not_waited_for_where_the_server_is_away(store, trouble):
+    fill(store, moment(0), moment(1))
+
+    report = finished(store, ScriptedLmm(trouble, otherwise=line), concurrency=1, first_pause_s=3600)
+
+    assert report == CaptionReport(described=0, given_up=0, waiting=2, trouble=str(trouble))
+
+
+def test_at_the_end_an_overloaded_server_is_tried_a_few_times_more(store):
+    fill(store, moment(0))
+    busy = LmmOverloaded("scripted", 429, "busy")
+
+    after_two = finished(store, ScriptedLmm(busy, busy, otherwise=line), first_pause_s=0.001)
+    fill(store, moment(1))
+    lmm = ScriptedLmm(*[busy] * 100)
+    never = finished(store, lmm, first_pause_s=0.001)
+
+    assert (after_two.described, after_two.trouble) == (1, "")
+    assert (never.waiting, len(lmm.asked)) == (1, MOST_OVERLOADS)
+
+
+# -- replies that are no use --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "bad", ["It is a kettle.", LmmRefused("scripted", 400, "too many pictures")], ids=["nonsense", "refused"]
+)
+def test_a_moment_that_cannot_be_described_is_given_up_after_three_attempts_and_its_error_kept(store, bad):
+    fill(store, *(moment(number) for number in range(4)))
+    lmm = ScriptedLmm(otherwise=lambda prompt: bad if number_of(prompt) == 2 else line(prompt))
+
+    report = finished(store, lmm)
+
+    assert (report.described, report.given_up, report.waiting) == (3, 1, 0)
+    assert [number_of(asked.prompt) for asked in lmm.asked].count(2) == MOST_ATTEMPTS == 3
+    counts = store.backlog_counts()["door"]
+    assert counts.given_up == 1
+    assert (
+        "kettle" in counts.last_error
+        or "too many pictures" in counts.last_error
+        or "JSON" in counts.last_error
+    )
+    assert captions(store)[2] == "moment 2"
+    assert finished(store, lmm).described == 0, "it is not tried again by itself"
+
+
+def test_an_event_does_not_wait_for_a_moment_that_was_given_up(store):
+    made = [moment(0), moment(1)]
+    fill(store, *made, above=(event(*(one for one, _ in made)),))
+
+    def but_one(prompt: Prompt) -> Described | Told | str:
+        return "nonsense" if prompt.name == "caption" and number_of(prompt) == 0 else line(prompt)
+
+    lmm = ScriptedLmm(otherwise=but_one)
+
+    report = finished(store, lmm)
+
+    assert (report.described, report.given_up) == (2, 1)
+    assert "moment 0" in words(lmm.asked[-1].prompt)
+
+
+def test_where_no_moment_can_be_described_none_is_to_blame(store):
+    """A server that was started without what is needed refuses everything: a backlog must outlive that."""
+    fill(store, *(moment(number) for number in range(3 * MOST_UNFIT)))
+    lmm = ScriptedLmm(otherwise=lambda _: LmmRefused("scripted", 400, "no video here"))
+
+    report = finished(store, lmm, concurrency=1, first_pause_s=3600)
+
+    assert (report.given_up, report.waiting) == (0, 3 * MOST_UNFIT)
+    assert "no video here" in report.trouble
+    assert len(lmm.asked) == MOST_UNFIT
+    assert finished(store, ScriptedLmm(otherwise=line)).described == 3 * MOST_UNFIT
+
+
+def test_an_accident_with_one_moment_does_not_end_the_others(store):
+    _, frame = moment(7)
+    broken = replace(frame, width=4000, jpeg=b"no jpeg")
+    fill(store, moment(0), (moment(7)[0], broken), moment(8))
+
+    report = finished(store, ScriptedLmm(otherwise=line))
+
+    assert (report.described, report.given_up) == (2, 1)
+    assert "no readable picture" in store.backlog_counts()["door"].last_error
+
+
+# -- another model, another prompt --------------------------------------------------------------------
+
+
+def test_everything_a_model_has_not_described_can_be_queued(store):
+    made = [moment(number) for number in range(3)]
+    above = event(*(one for one, _ in made))
+    store.append([*(one for one, _ in made), above], [frame for _, frame in made])
+
+    for model in ("tiny", "tiny", "large"):
+        queue_everything(store, model)
+        finished(store, ScriptedLmm(otherwise=line, name=model))
+
+    for one in store.snapshot().get([above.id, *above.child_ids]).values():
+        name = "summary" if one.id == above.id else "caption"
+        assert [seen.written_by for seen in one.observations][1:] == [
+            f"lmm:tiny/{name}.1",
+            f"lmm:large/{name}.1",
+        ]
+
+
+def test_only_one_stream_is_described_where_only_one_is_asked_for(store):
+    fill(store, moment(0), moment(0, stream="garden"))
+
+    report = finished(store, ScriptedLmm(otherwise=line), stream="garden")
+
+    assert (report.described, report.waiting) == (1, 0)
+    assert store.waiting("door") == 1
+
+
+def test_what_was_given_up_is_among_what_can_be_queued_again(store):
+    fill(store, moment(0))
+    finished(store, ScriptedLmm("nonsense", "nonsense", "nonsense"))
+
+    queue_everything(store, "scripted")
+
+    assert finished(store, ScriptedLmm(otherwise=line)).described == 1
+    assert store.backlog_counts() == {}
+
+
+def test_progress_tells_what_was_written(store):
+    fill(store, *(moment(number) for number in range(20)))
+    told: list[CaptionReport] = []
+
+    finished(store, ScriptedLmm(otherwise=line), on_progress=told.append)
+
+    assert [report.described + report.waiting for report in told] == [20] * len(told)
+    assert told[-1].waiting == 0
+    assert len(told) < 10, "they are written by the batch"
