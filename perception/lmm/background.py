@@ -66,6 +66,9 @@ class BackgroundLoop:
             return asyncio.run_coroutine_threadsafe(self._run(work), self._loop)
 
     async def _run(self, work: Coroutine[Any, Any, R]) -> R:
+        if (task := asyncio.current_task()) is not None:
+            # Who waits is told of an error; where nobody waits any more, asyncio would complain of that.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await work
         except asyncio.CancelledError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 import time
@@ -271,6 +272,25 @@ def test_closing_ends_what_an_event_loop_waits_for(server, client):
             await asking
 
     asyncio.run(scene())
+
+
+def test_who_gave_up_just_before_the_client_closes_leaves_nothing_to_complain_of(server, client, caplog):
+    server.stall()
+    lmm = client(model=server.model)
+
+    async def give_up() -> None:
+        asking = [asyncio.create_task(lmm.ask(prompt(), Caption)) for _ in range(5)]
+        while len(server.requests) < 5:
+            await asyncio.sleep(0.01)
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+
+    asyncio.run(give_up())
+    lmm.close()
+    gc.collect()
+
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_a_client_that_was_never_asked_closes_as_well(client):
