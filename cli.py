@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from . import __version__
 from .errors import RecollectError
 from .sdk import DEFAULT_FPS
+from .serve_lmm import command as serve_lmm
 from .times import between, clock, parse_as_of, parse_time_s
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments, and where to read more."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Keep what follows ``--`` as it is, for a command that passes it on as ``beyond``."""
+        if self.get_default("beyond") is None or "--" not in args:
+            return super().parse_known_args(args, namespace)
+        at = args.index("--")
+        found, unknown = super().parse_known_args(args[:at], namespace)
+        found.beyond = tuple(args[at + 1 :])
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"recollect: {message}. See: {self.prog} --help\n")
@@ -189,6 +199,10 @@ def build_parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print one JSON object")
 
     command("doctor", _doctor, "Check what is installed, what works, and what to do.")
+
+    serve = command("serve-lmm", serve_lmm.run, serve_lmm.DESCRIPTION)
+    serve.set_defaults(beyond=())
+    serve_lmm.add_arguments(serve)
 
     demo = command("demo", _demo, "Render a short video (or take yours), watch it, and ask about it.")
     demo.add_argument("--video", metavar="PATH", help="watch this instead of the rendered one")

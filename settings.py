@@ -50,6 +50,11 @@ CONFIG_VARIABLE = "RECOLLECT_CONFIG"
 _PREFIX = "RECOLLECT_"
 
 
+def _none_if_empty(value: object) -> object:
+    """So that RECOLLECT_LMM__URL= takes back what the file says."""
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
 class LmmSettings(BaseModel, frozen=True, extra="forbid"):
     """The video LMM: where it is served, and how it is asked."""
 
@@ -79,8 +84,7 @@ class LmmSettings(BaseModel, frozen=True, extra="forbid"):
     @field_validator("url", "model", "api_key", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
-        # So that RECOLLECT_LMM__URL= takes back what the file says.
-        return (value.strip() or None) if isinstance(value, str) else value
+        return _none_if_empty(value)
 
     @field_validator("url")
     @classmethod
@@ -109,6 +113,33 @@ class LmmSettings(BaseModel, frozen=True, extra="forbid"):
         return key
 
 
+class ServeSettings(BaseModel, frozen=True, extra="forbid"):
+    """The server that ``recollect serve-lmm`` starts. It asks for ``lmm.api_key``, where that is set."""
+
+    model: str | None = None
+    """What is served: a folder, or a name that vLLM downloads, such as Qwen/Qwen3-VL-8B-Instruct."""
+    name: str | None = None
+    """The id it is served under; None takes the last part of ``model``."""
+    host: str = "127.0.0.1"
+    """Where it listens; 0.0.0.0 lets other machines in, so set ``lmm.api_key`` too."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    python: Path | None = None
+    """The Python that has vLLM; None is the one Recollect runs on."""
+    device: Literal["auto", "gpu", "cpu"] = "auto"
+    """What it runs on; ``auto`` takes the CPU where there is no GPU, or vLLM was built for the CPU."""
+    context_tokens: PositiveInt = 32768
+    """How long a prompt and its reply may be together; a folder's model that can less gets what it can."""
+    pictures: PositiveInt = 64
+    """How many pictures a prompt may hold. The frames of a clip are limited by ``context_tokens`` alone."""
+    flags: tuple[str, ...] = ()
+    """Further flags for vLLM, as on its command line, such as ("--kv-cache-dtype", "fp8")."""
+
+    @field_validator("model", "name", "python", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return _none_if_empty(value)
+
+
 class Settings(BaseSettings):
     """Everything that can be set. ``read_settings`` makes it, and says in a sentence what is wrong."""
 
@@ -117,6 +148,7 @@ class Settings(BaseSettings):
     )
 
     lmm: LmmSettings = LmmSettings()
+    serve: ServeSettings = ServeSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -178,7 +210,8 @@ def _why(wrong: ErrorDetails) -> str:
     if wrong["type"] != "extra_forbidden":
         return wrong["msg"].removeprefix("Value error, ")
     *section, name = (str(part) for part in wrong["loc"])
-    names = list(LmmSettings.model_fields if section else Settings.model_fields)
+    model = type(Settings.model_fields[section[0]].default) if section else Settings
+    names = list(model.model_fields)
     near = get_close_matches(name, names, n=1)
     return "there is no such setting; " + (
         f"did you mean {near[0]}" if near else f"there are {', '.join(names)}"
