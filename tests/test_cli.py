@@ -17,7 +17,7 @@ from recollect.cli import main
 
 ANSWER_KEYS = {
     "text", "choice", "confidence", "abstained", "why", "evidence", "coverage", "as_of", "usage",
-    "stop_reason", "trace_id", "reasoner",
+    "stop_reason", "trace_id", "note", "reasoner",
 }  # fmt: skip
 
 
