@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+SERVING_VENV ?= .venv-serving
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
@@ -11,7 +12,7 @@ override export ASK := $(value ASK)
 override export OUT := $(value OUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench constraints clean
+.PHONY: help demo test test-all lint format bench serving-env constraints clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +43,10 @@ bench: $(READY)  ## run the benchmarks
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
+serving-env:  ## make .venv-serving, where vLLM runs on the CPU (SERVING_VENV chooses another folder)
+	@scripts/serving-env/make.sh "$(SERVING_VENV)" "$(PYTHON)"
+	@echo "to use it: export RECOLLECT_SERVE__PYTHON=$(abspath $(SERVING_VENV))/bin/python"
+
 constraints:  ## pin the newest versions that fit together in constraints.txt
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
 	echo "resolving anew, a minute or two" && \
@@ -50,8 +55,8 @@ constraints:  ## pin the newest versions that fit together in constraints.txt
 	{ head -n 1 constraints.txt && cat "$$fresh/pins"; } > "$$fresh/constraints" && \
 	cp "$$fresh/constraints" constraints.txt
 
-clean:  ## remove what these commands made: .venv, demo, builds and caches
-	rm -rf .venv build dist demo recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove what these commands made: the environments, demo, builds and caches
+	rm -rf .venv .venv-serving build dist demo recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

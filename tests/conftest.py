@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +68,28 @@ def short_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode())
     return path
+
+
+@pytest.fixture(scope="session")
+def serving_python() -> Path:
+    """The Python that has vLLM; a test that asks for it is skipped where none is named."""
+    named = os.environ.get("RECOLLECT_SERVE__PYTHON")
+    if not named:
+        pytest.skip("there is no vLLM here (make serving-env, and set RECOLLECT_SERVE__PYTHON as it says)")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(serving_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny LMM whose weights are drawn by chance; making it takes about 10 s."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    readme = Path(__file__).parents[1] / "README.md"
+    subprocess.run(
+        [serving_python, "-P", "-m", "recollect.evals.tiny", folder, "--seed", "1", "--texts", readme],
+        check=True,
+        capture_output=True,
+    )
+    return folder
 
 
 @pytest.fixture(scope="session")

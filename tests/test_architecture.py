@@ -120,8 +120,9 @@ def test_the_sources_read_here_are_the_sources_meant() -> None:
     )
 
 
-def test_every_constraint_is_an_exact_version() -> None:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("file", ["constraints.txt", "scripts/serving-env/requirements.txt"])
+def test_every_constraint_is_an_exact_version(file: str) -> None:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
 
     loose = [line for line in lines if not line.startswith("#") and line.count("==") != 1]
 

@@ -1,4 +1,4 @@
-"""What the README tells people to type: every command parses, every block of Python runs."""
+"""What the README and the other pages tell people to type: every command parses, every block of Python runs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from recollect.settings import read_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = "\n".join([README, *(page.read_text(encoding="utf-8") for page in sorted(ROOT.glob("docs/*.md")))])
 
 
 def blocks(language: str) -> list[str]:
     """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
 
 
 def commands(program: str) -> list[list[str]]:
     """The commands in console blocks that run ``program``, as a shell would split them."""
     lines = [line for block in blocks("console") for line in block.splitlines()]
+    lines += re.findall(rf"^\|.*`({program} .*?)` \|$", PAGES, re.MULTILINE)  # in tables
     split = [shlex.split(line, comments=True) for line in lines]
     return [words for words in split if words and words[0] == program]
 
@@ -44,7 +46,7 @@ def test_every_command_shown_parses(words):
 def test_every_sub_command_is_shown():
     named = {words[1] for words in commands("recollect")}
 
-    assert named == {"watch", "ask", "search", "timeline", "status", "doctor", "demo"}
+    assert named == {"watch", "ask", "search", "timeline", "status", "doctor", "demo", "serve-lmm"}
 
 
 @pytest.mark.parametrize("words", commands("make"), ids=" ".join)

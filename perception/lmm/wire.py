@@ -31,11 +31,12 @@ def request_body(prompt: Prompt, reply: type[BaseModel], *, as_clip: bool) -> di
         prompt: What to ask.
         reply: What the reply must be.
         as_clip: Send a clip as a video with its times; otherwise as pictures. A request tells the
-            times of one video only, so the clips of a prompt that has several go as pictures too.
+            times of one video only, so the clips of a prompt that has several go as pictures too; and so
+            does a clip of one frame, which Qwen's models do not take for a video.
 
     """
     clips = [part for part in prompt.parts if isinstance(part, Clip)]
-    as_clip = as_clip and len(clips) == 1
+    as_clip = as_clip and len(clips) == 1 and len(clips[0].jpegs) > 1
     content: list[dict[str, Any]] = []
     for part in prompt.parts:
         for piece in _pieces(part, as_clip=as_clip):

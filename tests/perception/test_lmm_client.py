@@ -185,7 +185,7 @@ def test_a_clip_arrives_with_its_times(server, client):
 def test_the_server_is_told_of_priorities_only_where_it_schedules_by_them(server, client):
     client().ask_now(prompt(), Caption)
     lmm = client(server_priorities=True)
-    shown = Prompt("caption", 1, "", (Clip((b"a",), (1.0,)),))
+    shown = Prompt("caption", 1, "", (Clip((b"a", b"b"), (1.0, 2.0)),))
     lmm.ask_now(shown, Caption, priority="caption")
     lmm.ask_now(shown, Caption, priority="question")
 

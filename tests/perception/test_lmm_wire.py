@@ -114,6 +114,10 @@ def test_two_clips_go_as_pictures_because_a_request_tells_the_times_of_one():
     assert {piece["type"] for piece in body["messages"][-1]["content"]} == {"text", "image_url"}
 
 
+def test_a_clip_of_one_frame_goes_as_a_picture():
+    assert content_of(Clip((b"a",), (1.0,))) == content_of(Picture(b"a", 1.0))
+
+
 def test_text_and_pictures_keep_their_order_and_stay_apart():
     content = content_of(Picture(b"a"), Words("one"), Words(as_data("sign", "two")), Picture(b"b", 3.0))
 

@@ -1,0 +1,114 @@
+"""A Qwen3-VL of less than two million parameters.
+
+    model = new_model(Architecture(), vocabulary, seed=1)     # weights by chance
+
+The family is one that transformers and vLLM both run, pictures and clips with times included. The
+sizes are small, but none is so small that vLLM's attention on the CPU refuses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    from .vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Sizes. The default has 1.8 million parameters with a vocabulary of 600."""
+
+    hidden: int = 128
+    layers: int = 3
+    heads: int = 2
+    head_width: int = 64
+    """32 or 64; vLLM on the CPU takes no 16."""
+    feedforward: int = 512
+    context_tokens: int = 16384
+    vision_hidden: int = 96
+    vision_layers: int = 3
+    vision_heads: int = 3
+    vision_feedforward: int = 384
+    patch_px: int = 16
+    """Side of the squares a picture is cut into; four of them become one token."""
+    picture_px: int = 128
+    """Side of the square that has as many pixels as a picture, or a frame, may have when it is looked at."""
+
+    @property
+    def cell_px(self) -> int:
+        """Side of what becomes one token."""
+        return self.patch_px * MERGED
+
+    def config(self, vocabulary: Vocabulary) -> Qwen3VLConfig:
+        """Describe it as transformers and vLLM read it."""
+        from transformers import Qwen3VLConfig  # noqa: PLC0415
+
+        # Of each pair of numbers that a position turns, so many are turned by time, height and width.
+        quarter = self.head_width // 8
+        sections = [self.head_width // 2 - 2 * (quarter + 2), quarter + 2, quarter + 2]
+        text: dict[str, Any] = {
+            "vocab_size": vocabulary.size,
+            "hidden_size": self.hidden,
+            "intermediate_size": self.feedforward,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.heads,
+            "head_dim": self.head_width,
+            "max_position_embeddings": self.context_tokens,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": sections,
+                "mrope_interleaved": True,
+            },
+            "bos_token_id": None,
+            "eos_token_id": vocabulary.end_of_turn,
+            "pad_token_id": vocabulary.padding,
+        }
+        vision: dict[str, Any] = {
+            "depth": self.vision_layers,
+            "hidden_size": self.vision_hidden,
+            "intermediate_size": self.vision_feedforward,
+            "num_heads": self.vision_heads,
+            "patch_size": self.patch_px,
+            "spatial_merge_size": MERGED,
+            "temporal_patch_size": FRAMES_TOGETHER,
+            "out_hidden_size": self.hidden,
+            "num_position_embeddings": (self.picture_px // self.patch_px) ** 2,
+            "deepstack_visual_indexes": [self.vision_layers // 2],
+        }
+        return Qwen3VLConfig(
+            text_config=text,
+            vision_config=vision,
+            image_token_id=vocabulary.picture,
+            video_token_id=vocabulary.clip,
+            vision_start_token_id=vocabulary.vision_start,
+            vision_end_token_id=vocabulary.vision_end,
+            architectures=["Qwen3VLForConditionalGeneration"],
+            dtype="float32",
+        )
+
+
+MERGED = 2
+"""Patches in each direction that become one token."""
+FRAMES_TOGETHER = 2
+"""Frames of a clip that are looked at as one; an odd last one is looked at twice."""
+
+
+def new_model(
+    architecture: Architecture, vocabulary: Vocabulary, *, seed: int
+) -> Qwen3VLForConditionalGeneration:
+    """Make one with weights drawn by chance; the same seed draws the same."""
+    import torch  # noqa: PLC0415
+    from transformers import GenerationConfig, Qwen3VLForConditionalGeneration  # noqa: PLC0415
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen3VLForConditionalGeneration(architecture.config(vocabulary))
+    model.generation_config = GenerationConfig(
+        eos_token_id=vocabulary.end_of_turn, pad_token_id=vocabulary.padding, do_sample=False
+    )
+    return model.eval()

@@ -1,0 +1,103 @@
+"""How the tiny LMM reads and writes: pieces of words learnt from given texts, bytes for all else.
+
+    vocabulary = learn_vocabulary(["A red square enters from the left."], size=600)
+    vocabulary.tokenizer("A red square")["input_ids"]
+
+Any text can be said in it. Each digit is a piece of its own, so that numbers are copied and not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PADDING, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+PICTURE, CLIP = "<|image_pad|>", "<|video_pad|>"
+_MARKERS = [PADDING, TURN_START, TURN_END, VISION_START, VISION_END, PICTURE, CLIP]
+"""Named as in Qwen3-VL: its processor looks for them by these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A tokenizer, and the numbers of its markers."""
+
+    tokenizer: PreTrainedTokenizerFast
+
+    @property
+    def size(self) -> int:
+        """How many different tokens there are."""
+        return len(self.tokenizer)
+
+    @property
+    def padding(self) -> int:
+        """Fills up short sequences."""
+        return self._number(PADDING)
+
+    @property
+    def end_of_turn(self) -> int:
+        """Ends what is said."""
+        return self._number(TURN_END)
+
+    @property
+    def picture(self) -> int:
+        """Stands for a cell of a picture."""
+        return self._number(PICTURE)
+
+    @property
+    def clip(self) -> int:
+        """Stands for a cell of a clip."""
+        return self._number(CLIP)
+
+    @property
+    def vision_start(self) -> int:
+        """Comes before a picture, or before two frames of a clip."""
+        return self._number(VISION_START)
+
+    @property
+    def vision_end(self) -> int:
+        """Comes after them."""
+        return self._number(VISION_END)
+
+    def _number(self, marker: str) -> int:
+        number = self.tokenizer.convert_tokens_to_ids(marker)
+        assert isinstance(number, int)
+        return number
+
+
+def learn_vocabulary(texts: Iterable[str], *, size: int = 600) -> Vocabulary:
+    """Learn the pieces that occur most.
+
+    Args:
+        texts: What it should say in few tokens; without any, every token is a byte.
+        size: Tokens in all; with few texts there are less.
+
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415
+    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
+
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    pieces.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=_MARKERS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    pieces.train_from_iterator(texts, trainer)
+    return Vocabulary(
+        PreTrainedTokenizerFast(
+            tokenizer_object=pieces,
+            eos_token=TURN_END,
+            pad_token=PADDING,
+            additional_special_tokens=[mark for mark in _MARKERS if mark not in {PADDING, TURN_END}],
+            clean_up_tokenization_spaces=False,
+        )
+    )
