@@ -44,7 +44,7 @@ def test_every_command_shown_parses(words):
 def test_every_sub_command_is_shown():
     named = {words[1] for words in commands("recollect")}
 
-    assert named == {"watch", "ask", "search", "timeline", "status", "doctor", "demo"}
+    assert named == {"watch", "ask", "search", "timeline", "status", "caption", "doctor", "demo"}
 
 
 @pytest.mark.parametrize("words", commands("make"), ids=" ".join)
