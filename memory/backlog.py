@@ -93,12 +93,11 @@ class Backlog:
         order = order[_nothing_below_waits(waiting)[order]]
         return [_pending(row) for row in waiting.take(pa.array(order[:limit])).to_pylist()]
 
-    def ids(self, stream: str | None = None) -> set[str]:
-        """The moments that wait."""
+    def ids(self, stream: str | None = None) -> pa.ChunkedArray:
+        """The ids of the moments that wait, each once."""
         if (table := self._looked_for()) is None:
-            return set()
-        found = select_arrow(table, where=_waiting(stream), columns=["moment_id"])
-        return set(found["moment_id"].to_pylist())
+            return pa.chunked_array([], pa.string())
+        return pc.unique(select_arrow(table, where=_waiting(stream), columns=["moment_id"])["moment_id"])
 
     def counts(self) -> dict[str, BacklogCounts]:
         """How much waits and was given up, by stream; streams without either are left out."""

@@ -267,7 +267,7 @@ class MemoryStore:
             tables.select_arrow(self._tables.observations, where=all_of(of_stream, kept), columns=columns)
             for kept in ("base", done)
         )
-        described = set(told["moment_id"].to_pylist()) | self._backlog.ids(stream)
+        described = {*told["moment_id"].to_pylist(), *self._backlog.ids(stream).to_pylist()}
         return [moment_id for moment_id in base["moment_id"].to_pylist() if moment_id not in described]
 
     # -- streams and gaps -----------------------------------------------------------------------------

@@ -260,6 +260,7 @@ class Captioner:
         if error is None:
             if (observation := task.result()) is None:
                 self._store.not_to_describe([job.item.moment_id])
+                self._look_again = True  # something above may have waited for it
                 return
             self._results.append((job, observation))
             self._unfit.clear()
@@ -321,7 +322,8 @@ class Captioner:
         """Whether nothing is left that can be done now."""
         if self._running:
             return False
-        return self._away or self._tries >= MOST_OVERLOADS if self._tries else not self._ahead
+        given_up = self._tries > 0 and (self._away or self._tries >= MOST_OVERLOADS)
+        return given_up or not (self._ahead or self._look_again)
 
     def _tell(self, state: str, detail: str) -> None:
         if self._on_state is not None:

@@ -46,7 +46,9 @@ def test_every_command_shown_parses(words):
 def test_every_sub_command_is_shown():
     named = {words[1] for words in commands("recollect")}
 
-    assert named == {"watch", "ask", "search", "timeline", "status", "doctor", "demo", "serve-lmm"}
+    assert named == {
+        "watch", "ask", "search", "timeline", "status", "caption", "doctor", "demo", "serve-lmm"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("words", commands("make"), ids=" ".join)

@@ -226,6 +226,17 @@ def test_a_moment_without_a_picture_is_not_queued_and_one_whose_pictures_are_gon
     assert (report.described, report.waiting, lmm.asked) == (0, 0, [])
 
 
+def test_what_is_made_of_forgotten_pictures_alone_is_summed_up_all_the_same(store):
+    forgotten, _ = moment(0)
+    above = event(forgotten)
+    store.append([forgotten, above], waiting=to_describe([forgotten, above]))
+
+    report = finished(store, ScriptedLmm(otherwise=line))
+
+    assert (report.described, report.waiting) == (1, 0)
+    assert captions(store, "event") == ["A kettle boils for long."]
+
+
 def test_stopping_leaves_what_is_under_way_for_the_next_time(store):
     fill(store, *(moment(number) for number in range(5)))
     lmm = Held()
