@@ -294,9 +294,9 @@ class Captioner:
             return  # it was asked together with one that has told already
         self._tries += 1
         self._away = not isinstance(error, LmmOverloaded)
-        longest_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(self._tries - 1, 30))
+        pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(self._tries - 1, 30))
         asked_s = (error.retry_after_s or 0.0) if isinstance(error, LmmOverloaded) else 0.0
-        self._try_at = now + asked_s + random.uniform(longest_s / 2, longest_s)
+        self._try_at = now + random.uniform(pause_s / 2, pause_s) + min(LONGEST_PAUSE_S, asked_s)
         if not self._trouble:
             self._tell("captions wait", str(error))
         self._trouble = str(error)

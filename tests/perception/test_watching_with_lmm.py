@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -261,6 +262,27 @@ def test_a_memory_watched_without_a_model_is_described_when_everything_is_asked_
         report = memory.caption("film", everything=True)
 
     assert report.described == len(everything(tmp_path / "memory"))
+    assert_described(tmp_path / "memory")
+
+
+def test_describing_has_an_async_form_and_cancelling_it_keeps_the_backlog(film, server, lmm, tmp_path):
+    watch(tmp_path / "memory", str(film), ocr=False)
+
+    async def cancel_and_go_on(memory: Recollect) -> int:
+        server.stall()
+        task = asyncio.create_task(memory.acaption(everything=True))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        server.resume()
+        return (await memory.acaption()).described
+
+    with Recollect(tmp_path / "memory", lmm=lmm) as memory:
+        described = asyncio.run(cancel_and_go_on(memory))
+
+    assert described == len(everything(tmp_path / "memory"))
     assert_described(tmp_path / "memory")
 
 
