@@ -109,6 +109,22 @@ class LmmSettings(BaseModel, frozen=True, extra="forbid"):
         return key
 
 
+class VisionSettings(BaseModel, frozen=True, extra="forbid"):
+    """The image–text model, by which pictures are found without having been described."""
+
+    model: str | None = None
+    """The folder of a SigLIP or SigLIP 2 checkpoint, or its name on the Hugging Face hub, such as
+    google/siglip2-base-patch16-224; ``palette`` for colours alone, which needs no model. None: search
+    goes by words."""
+    device: str = "auto"
+    """Where it runs, as torch calls it: cpu, cuda, cuda:1. ``auto`` takes a GPU if there is one."""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return (value.strip() or None) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """Everything that can be set. ``read_settings`` makes it, and says in a sentence what is wrong."""
 
@@ -117,6 +133,7 @@ class Settings(BaseSettings):
     )
 
     lmm: LmmSettings = LmmSettings()
+    vision: VisionSettings = VisionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -178,7 +195,8 @@ def _why(wrong: ErrorDetails) -> str:
     if wrong["type"] != "extra_forbidden":
         return wrong["msg"].removeprefix("Value error, ")
     *section, name = (str(part) for part in wrong["loc"])
-    names = list(LmmSettings.model_fields if section else Settings.model_fields)
+    known = type(Settings.model_fields[section[0]].default) if section else Settings
+    names = list(known.model_fields)
     near = get_close_matches(name, names, n=1)
     return "there is no such setting; " + (
         f"did you mean {near[0]}" if near else f"there are {', '.join(names)}"
