@@ -26,8 +26,9 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from .encoder import Encoder, HashingEncoder
+    from .encoder import Encoder, HashingEncoder, ImageEncoder
     from .ladder import Ladder
+    from .reindexing import ReindexReport, reindex
     from .snapshot import Hit, Snapshot
     from .store import MemoryStore, ResumePoint
 
@@ -36,10 +37,13 @@ _LATER = {
     "Encoder": "encoder",
     "HashingEncoder": "encoder",
     "Hit": "snapshot",
+    "ImageEncoder": "encoder",
     "Ladder": "ladder",
     "MemoryStore": "store",
+    "ReindexReport": "reindexing",
     "ResumePoint": "store",
     "Snapshot": "snapshot",
+    "reindex": "reindexing",
 }
 
 __all__ = [
@@ -53,11 +57,13 @@ __all__ = [
     "Gap",
     "HashingEncoder",
     "Hit",
+    "ImageEncoder",
     "KeyFrame",
     "Ladder",
     "MemoryStore",
     "Moment",
     "Observation",
+    "ReindexReport",
     "ResumePoint",
     "Rung",
     "Snapshot",
@@ -66,6 +72,7 @@ __all__ = [
     "StreamState",
     "make_id",
     "moment_id",
+    "reindex",
     "total_counts",
 ]
 
