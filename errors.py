@@ -14,6 +14,9 @@
     │   ├── MemoryInUse        another process is writing to it
     │   ├── DiskFull           no room to write
     │   └── EncoderMismatch    the vectors were made by another encoder
+    ├── EncoderError           the model that makes vectors cannot be used
+    │   ├── EncoderNotInstalled  what it runs on is missing
+    │   └── EncoderUnusable      it is not there, or is something else
     ├── QuestionError          the question cannot be asked
     │   ├── BadQuestion        empty, too long, or options that make no sense
     │   └── UnknownStream      no stream of that name in this memory
@@ -37,6 +40,7 @@ The raiser passes facts; the class owns the sentence: what happened, why, and wh
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 
@@ -151,14 +155,53 @@ class DiskFull(MemoryStoreError):
 
 
 class EncoderMismatch(MemoryStoreError):
-    """The memory's vectors were made by another encoder."""
+    """The memory's vectors were made by another encoder, or it has none, or they need one."""
 
-    def __init__(self, path: Path, stored: str, given: str) -> None:
-        super().__init__(
-            f"{path} holds vectors of {stored!r} and was opened with {given!r}; they cannot be compared. "
-            "Open it with the encoder that made it, or watch into a new memory."
-        )
+    def __init__(self, path: Path, stored: str | None, given: str | None) -> None:
+        reindex = f"recollect reindex --memory {shlex.quote(str(path))}"
+        if stored is None:
+            what = (
+                f"holds no vectors, and was opened with the encoder {given}. To have it make them: {reindex}"
+            )
+        elif given is None:
+            what = (
+                f"holds vectors of {stored}, and there is no encoder here to go on with. "
+                f"Name it in vision.model, or drop the vectors: {reindex}"
+            )
+        else:
+            what = (
+                f"holds vectors of {stored}, and was opened with the encoder {given}; they cannot be compared. "
+                f"Open it with the encoder that made it, or have this one make them anew: {reindex}"
+            )
+        super().__init__(f"{path} {what}")
         self.path, self.stored, self.given = path, stored, given
+
+
+class EncoderError(RecollectError):
+    """The model that makes vectors cannot be used."""
+
+
+class EncoderNotInstalled(EncoderError):
+    """The libraries that the model runs on are missing."""
+
+    def __init__(self, model: str, missing: str) -> None:
+        super().__init__(
+            f"the image-text model {model!r} runs on {missing}, which is not installed. "
+            'Run: pip install "recollect[vision]"; or take vision.model out of the settings.'
+        )
+        self.model, self.missing = model, missing
+
+
+class EncoderUnusable(EncoderError):
+    """There is no such model, or it is of another kind, or it cannot be loaded."""
+
+    def __init__(self, model: str, why: str) -> None:
+        why = " ".join(why.split()).rstrip(".")
+        super().__init__(
+            f"cannot use the image-text model {model!r}: {why}. "
+            "Set vision.model to the folder or hub name of a SigLIP or SigLIP 2 checkpoint."
+        )
+        self.model, self.why = model, why
 
 
 class QuestionError(RecollectError):

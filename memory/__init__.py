@@ -28,8 +28,9 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from .encoder import Encoder, HashingEncoder
+    from .encoder import Encoder, HashingEncoder, ImageEncoder
     from .ladder import Ladder
+    from .reindexing import ReindexReport, reindex
     from .snapshot import Hit, Snapshot
     from .store import MemoryStore, ResumePoint
 
@@ -38,10 +39,13 @@ _LATER = {
     "Encoder": "encoder",
     "HashingEncoder": "encoder",
     "Hit": "snapshot",
+    "ImageEncoder": "encoder",
     "Ladder": "ladder",
     "MemoryStore": "store",
+    "ReindexReport": "reindexing",
     "ResumePoint": "store",
     "Snapshot": "snapshot",
+    "reindex": "reindexing",
 }
 
 __all__ = [
@@ -56,12 +60,14 @@ __all__ = [
     "Gap",
     "HashingEncoder",
     "Hit",
+    "ImageEncoder",
     "KeyFrame",
     "Ladder",
     "MemoryStore",
     "Moment",
     "Observation",
     "Pending",
+    "ReindexReport",
     "ResumePoint",
     "Rung",
     "Snapshot",
@@ -70,6 +76,7 @@ __all__ = [
     "StreamState",
     "make_id",
     "moment_id",
+    "reindex",
     "total_counts",
 ]
 

@@ -1,22 +1,24 @@
-"""The seam behind which words become vectors, and its small understudy.
+"""The seam behind which words and pictures become vectors, and a small understudy for words.
 
     store = MemoryStore.open("kitchen", write=True, encoder=HashingEncoder())
 
-A memory made with an encoder is searched by words and by vectors at once. It remembers the
-encoder's name and dimension and refuses another one. Nothing here knows of models or video.
+A memory made with an encoder is searched by words and by vectors at once; by its pictures too, where
+the encoder takes pictures. It remembers the encoder's name and dimension and refuses another one.
+Nothing here knows of models or video.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
-"""One row per text, each of length 1."""
+"""One row per text or picture, each of length 1."""
 
 
 @runtime_checkable
@@ -33,6 +35,14 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: list[str]) -> Vectors:
         """One L2-normalised float32 row per text, in order; shape ``len(texts)`` × ``dim``."""
+
+
+@runtime_checkable
+class ImageEncoder(Encoder, Protocol):
+    """Makes vectors of pictures as well, such that a picture lies close to the words that describe it."""
+
+    def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
+        """Rows as of ``encode_texts``, one per picture; all zeros for one that cannot be read."""
 
 
 class HashingEncoder:

@@ -42,10 +42,9 @@ class Manifest:
         """
         if encoder is None and not required:
             return
-        given = None if encoder is None else encoder.name
-        if given != self.encoder or (encoder is not None and encoder.dim != self.dim):
-            dim = None if encoder is None else encoder.dim
-            raise EncoderMismatch(folder, _named(self.encoder, self.dim), _named(given, dim))
+        stored, given = _named(self.encoder, self.dim), _of(encoder)
+        if stored != given:
+            raise EncoderMismatch(folder, stored, given)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -71,10 +70,16 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(found, float(facts["created_at_s"]), facts.get("encoder"), facts.get("dim"))
 
 
-def create_manifest(folder: Path, encoder: Encoder | None) -> Manifest:
-    """Make ``folder`` a memory: the file appears whole or not at all."""
+def write_manifest(folder: Path, encoder: Encoder | None, *, created_at_s: float | None = None) -> Manifest:
+    """Make ``folder`` a memory whose vectors are of ``encoder``: the file appears whole or not at all.
+
+    With ``created_at_s``, the memory is one that was made then.
+    """
     manifest = Manifest(
-        SCHEMA_VERSION, time.time(), encoder.name if encoder else None, encoder.dim if encoder else None
+        schema=SCHEMA_VERSION,
+        created_at_s=time.time() if created_at_s is None else created_at_s,
+        encoder=None if encoder is None else encoder.name,
+        dim=None if encoder is None else encoder.dim,
     )
     draft = folder / f"{MANIFEST_NAME}.{os.getpid()}.new"
     with draft.open("w", encoding="utf-8") as file:
@@ -96,5 +101,9 @@ def is_vacant(folder: Path) -> bool:
     )
 
 
-def _named(name: str | None, dim: int | None) -> str:
-    return "no encoder" if name is None else f"{name} ({dim} numbers)"
+def _of(encoder: Encoder | None) -> str | None:
+    return None if encoder is None else _named(encoder.name, encoder.dim)
+
+
+def _named(name: str | None, dim: int | None) -> str | None:
+    return None if name is None else f"{name} ({dim} numbers)"

@@ -7,6 +7,11 @@ Four tables: ``observations`` (a row for each moment and writer), ``frames`` (th
 that compacting the memories does not rewrite them), ``gaps`` (a row for each time a gap was written,
 so that "as of" sees it as it then was) and ``streams``; a fifth, of what is still to be done, is in
 ``backlog``. Findings travel as JSON in one column; what is searched or filtered has a column of its own.
+
+With an encoder there are two more: ``text_vectors`` (a row for each observation) and
+``frame_vectors`` (a row for each picture of a moment), each with the columns its searches filter by.
+They stand apart because they alone are replaced when the encoder is: a column in ``frames`` would
+have every picture written anew, ten times a vector's size. A vector can also outlive its picture.
 """
 
 from __future__ import annotations
@@ -80,9 +85,8 @@ STREAMS = pa.schema(
 )
 
 
-def observations_schema(dim: int | None) -> pa.Schema:
-    """The columns of ``observations``; with a vector of ``dim`` numbers where there is an encoder."""
-    fields = [
+OBSERVATIONS = pa.schema(
+    [
         pa.field("id", pa.string()),
         pa.field("moment_id", pa.string()),
         pa.field("rung", pa.string()),
@@ -103,13 +107,29 @@ def observations_schema(dim: int | None) -> pa.Schema:
         pa.field("base", pa.bool_()),
         *_COUNTS,
     ]
-    if dim is not None:
-        fields.append(pa.field("vector", pa.list_(pa.float32(), dim)))
-    return pa.schema(fields)
+)
 
-
-MOMENT_COLUMNS = [name for name in observations_schema(None).names if name not in ("text", "kinds")]
+MOMENT_COLUMNS = [name for name in OBSERVATIONS.names if name not in ("text", "kinds")]
 """What is needed to make moments of rows: all but what only search looks at."""
+
+_FRAME_VECTOR_COLUMNS = ("moment_id", "stream", "start_s", "end_s", "written_at_s")
+TEXT_VECTOR_COLUMNS = ("id", *_FRAME_VECTOR_COLUMNS, "rung", "kinds", "written_by")
+"""What a search filters by, and the observation's id; copied, as an observation never changes."""
+
+
+def text_vectors_schema(dim: int) -> pa.Schema:
+    """The columns of ``text_vectors``: of each observation, a vector of its words."""
+    return pa.schema([*map(OBSERVATIONS.field, TEXT_VECTOR_COLUMNS), _vector(dim)])
+
+
+def frame_vectors_schema(dim: int) -> pa.Schema:
+    """The columns of ``frame_vectors``: the picture's id, the span and time of writing of its moment."""
+    columns = map(OBSERVATIONS.field, _FRAME_VECTOR_COLUMNS)
+    return pa.schema([FRAMES.field("id"), *columns, _vector(dim)])
+
+
+def _vector(dim: int) -> pa.Field:
+    return pa.field("vector", pa.list_(pa.float32(), dim))
 
 
 def observation_rows(moment: Moment) -> list[Row]:
@@ -259,6 +279,17 @@ def frame_row(frame: KeyFrame, written_at_s: float) -> Row:
         "written_at_s": written_at_s,
         "jpeg": frame.jpeg,
     }
+
+
+def text_vector_row(observation: Row, vector: Any) -> Row:
+    """The row of an observation's vector, from the observation's own row."""
+    return {**{name: observation[name] for name in TEXT_VECTOR_COLUMNS}, "vector": vector}
+
+
+def frame_vector_row(frame_id: str, observation: Row, vector: Any) -> Row:
+    """The row of a picture's vector, from the base row of the moment that names it."""
+    facts = {name: observation[name] for name in _FRAME_VECTOR_COLUMNS}
+    return {"id": frame_id, **facts, "vector": vector}
 
 
 def frame_from(row: Mapping[str, Any]) -> KeyFrame:

@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 from . import schema, tables
 from .encoder import Encoder
@@ -30,12 +32,20 @@ from .values import (
     total_counts,
 )
 
-_RRF_K = 60
-"""Of reciprocal-rank fusion: how little the first ranks stand out from the next."""
+_RRF_K = 10
+"""Of reciprocal-rank fusion: how little the first ranks stand out from the next. With the usual 60, in a
+memory of some hundred moments, what only a picture shows falls behind what two rankings have by chance."""
 _ROWS_PER_MOMENT = 4
 """How many rows a search reads for each moment wanted: several observations may tell of the same one."""
+_LEAST_ROWS = 40
+"""How many it reads at least, so that the best of one is the best of ten."""
+_FEW_ROWS = 2000
+"""Up to so many observations that pass a filter, pictures are sought among their moments alone."""
 _IDS_A_QUERY = 500
 _COUNTED = ("id", *schema.COUNT_COLUMNS)
+_PLACED = ("moment_id", "stream", "start_s")
+Place = tuple[str, float, str]
+"""Where a moment lies, for putting equals in order: its stream, start and id."""
 _COVER_RUNGS: tuple[Rung, ...] = ("day", "hour", "event", "moment")
 
 
@@ -79,22 +89,22 @@ class Snapshot:
     ) -> list[Hit]:
         """The moments that say most of ``text``, best first.
 
-        ``text`` is plain words: nothing in it is an operator. Words match by their stem, and where
-        the memory has an encoder, meaning counts too. Each filter narrows what is searched:
-        moments of ``streams``, overlapping ``span``, of ``rungs``, described by one of
-        ``written_by``, with a finding of one of ``kinds``.
+        ``text`` is plain words: nothing in it is an operator. Words match by their stem; where the
+        memory has an encoder, meaning counts too, and where that takes pictures, so does what the
+        key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
+        overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
+        one of ``kinds``.
         """
         if not text.strip() or limit < 1:
             return []
+        narrow = all_of(self._of_streams(streams), _overlapping(span), self._written())
         where = all_of(
-            self._of_streams(streams),
-            _overlapping(span),
+            narrow,
             one_of("rung", rungs) if rungs is not None else None,
             one_of("written_by", written_by) if written_by is not None else None,
             _with_kinds(kinds),
-            self._written(),
         )
-        scores = self._scores(text, where, limit)
+        scores = self._scores(text, where, narrow, limit)
         moments = self.get(scores)
         return [Hit(moments[found], score) for found, score in scores.items() if found in moments]
 
@@ -217,28 +227,71 @@ class Snapshot:
         kept = tables.select_arrow(self._tables.observations, where=where, columns=_COUNTED)
         return total_counts([schema.summed_counts(kept), *(gap.counts for gap in self.gaps(stream))])
 
-    def _scores(self, text: str, where: str | None, limit: int) -> dict[str, float]:
-        """The ids of the ``limit`` best moments, best first, found by words and, if it can be, by meaning."""
-        table, columns = self._tables.observations, ["moment_id", "stream", "start_s"]
-        enough = limit * _ROWS_PER_MOMENT
-        by_words = tables.match_text(table, text, where=where, columns=columns, limit=enough)
-        places = {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in by_words}
-        scores: dict[str, float] = {}
-        for row in by_words:
-            scores[row["moment_id"]] = max(row["_score"], scores.get(row["moment_id"], 0.0))
-        if self._encoder is not None:
+    def _scores(self, text: str, where: str | None, narrow: str | None, limit: int) -> dict[str, float]:
+        """The ids of the ``limit`` best moments, best first: by words, and by vectors where there are.
+
+        ``where`` filters observations, and ``narrow`` is the part of it that moments alone answer.
+        """
+        places: dict[str, Place] = {}
+        rankings = [self._by_words(text, where, limit, places)]
+        if self._encoder is not None and self._tables.text_vectors is not None:
             vector = self._encoder.encode_texts([text])[0]
-            near = tables.match_vector(table, vector, where=where, columns=columns, limit=enough)
-            places |= {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in near}
-            by_meaning: dict[str, float] = {}
-            for row in near:
-                by_meaning.setdefault(row["moment_id"], -row["_distance"])
-            fused: dict[str, float] = {}
-            for ranked in (scores, by_meaning):
-                for rank, found in enumerate(_best_first(ranked, places), start=1):
-                    fused[found] = fused.get(found, 0.0) + 1 / (_RRF_K + rank)
-            scores = fused
+            rankings.append(self._by_meaning(vector, where, limit, places))
+            if self._tables.frame_vectors is not None:
+                rankings.append(self._by_pictures(vector, where, narrow, limit, places))
+        scores = rankings[0] if len(rankings) == 1 else _fused(rankings, places)
         return {found: scores[found] for found in _best_first(scores, places)[:limit]}
+
+    def _by_words(
+        self, text: str, where: str | None, limit: int, places: dict[str, Place]
+    ) -> dict[str, float]:
+        rows = tables.match_text(
+            self._tables.observations, text, where=where, columns=_PLACED, limit=_rows_for(limit)
+        )
+        places |= _places(rows)
+        scores: dict[str, float] = {}
+        for row in rows:
+            scores[row["moment_id"]] = max(row["_score"], scores.get(row["moment_id"], 0.0))
+        return scores
+
+    def _by_meaning(
+        self, vector: Any, where: str | None, limit: int, places: dict[str, Place]
+    ) -> dict[str, float]:
+        rows = tables.match_vector(
+            self._tables.text_vectors, vector, where=where, columns=_PLACED, limit=_rows_for(limit)
+        )
+        places |= _places(rows)
+        return _nearest(rows)
+
+    def _by_pictures(
+        self, vector: Any, where: str | None, narrow: str | None, limit: int, places: dict[str, Place]
+    ) -> dict[str, float]:
+        """Pictures know the facts of their moment; what was observed in it is asked of the observations."""
+        of_moments = all_of(where, "rung = 'moment'")
+        if where != narrow:
+            rows = select(
+                self._tables.observations, where=of_moments, columns=["moment_id"], limit=_FEW_ROWS + 1
+            )
+            if len(rows) <= _FEW_ROWS:
+                # Too few to come across by chance among the nearest.
+                narrow = all_of(narrow, one_of("moment_id", (row["moment_id"] for row in rows)))
+        asked = _rows_for(limit)
+        checked: dict[str, Place | None] = {}
+        while True:
+            rows = tables.match_vector(
+                self._tables.frame_vectors, vector, where=narrow, columns=["moment_id"], limit=asked
+            )
+            near = _nearest(rows)
+            unchecked = [found for found in near if found not in checked]
+            checked |= dict.fromkeys(unchecked)
+            for at in range(0, len(unchecked), _IDS_A_QUERY):
+                among = all_of(one_of("moment_id", unchecked[at : at + _IDS_A_QUERY]), of_moments)
+                checked |= _places(select(self._tables.observations, where=among, columns=_PLACED))
+            fitting = {found: place for found in near if (place := checked[found]) is not None}
+            if len(fitting) >= limit or len(rows) < asked:
+                places |= fitting
+                return {found: near[found] for found in fitting}
+            asked *= 4
 
     def _first_ids(self, where: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
         """The ids of the first ``limit`` moments by time; reads two narrow columns, not the memories."""
@@ -281,7 +334,40 @@ class Snapshot:
         return None if streams is None else one_of("stream", streams)
 
 
-def _best_first(scores: dict[str, float], places: dict[str, tuple[str, float, str]]) -> list[str]:
+def _rows_for(limit: int) -> int:
+    return max(limit * _ROWS_PER_MOMENT, _LEAST_ROWS)
+
+
+def _places(rows: Iterable[schema.Row]) -> dict[str, Place]:
+    return {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in rows}
+
+
+def _nearest(rows: Iterable[schema.Row]) -> dict[str, float]:
+    """How near the nearest row of each moment is; the rows come nearest first."""
+    near: dict[str, float] = {}
+    for row in rows:
+        near.setdefault(row["moment_id"], -row["_distance"])
+    return near
+
+
+def _fused(rankings: Iterable[dict[str, float]], places: dict[str, Place]) -> dict[str, float]:
+    """What each moment is worth by its rank in each ranking: scores of different kinds do not compare.
+
+    Of equals, each has the rank of the last: what fits much alike, as the words of a quiet stream do,
+    must not outweigh the one picture that fits.
+    """
+    fused: dict[str, float] = {}
+    for scores in rankings:
+        rank = 0
+        for _, equals in groupby(_best_first(scores, places), key=scores.__getitem__):
+            same = list(equals)
+            rank += len(same)
+            for found in same:
+                fused[found] = fused.get(found, 0.0) + 1 / (_RRF_K + rank)
+    return fused
+
+
+def _best_first(scores: dict[str, float], places: dict[str, Place]) -> list[str]:
     """Ids by falling score; of equals, the earlier in its stream comes first."""
     return sorted(scores, key=lambda found: (-scores[found], places[found]))
 

@@ -30,14 +30,14 @@ from . import schema, tables
 from .backlog import Backlog
 from .encoder import Encoder
 from .lock import WriterLock
-from .manifest import create_manifest, is_vacant, read_manifest
+from .manifest import is_vacant, read_manifest, write_manifest
 from .snapshot import Snapshot
-from .tables import Tables, all_of, one_of, quoted, room_to_write, select
+from .tables import MIN_FREE_BYTES, Tables, all_of, one_of, quoted, room_to_write, select
 from .values import BacklogCounts, Gap, KeyFrame, Moment, Observation, Pending, Rung, Stream
+from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 
 log = logging.getLogger(__name__)
 
-MIN_FREE_BYTES = 64 << 20
 _TIDY_COMMITS = 32
 _TIDY_ROWS = 1024
 _TIDY_FRAME_ROWS = 512
@@ -106,7 +106,7 @@ class MemoryStore:
         if not write:
             manifest = read_manifest(folder)
             manifest.check_encoder(folder, encoder, required=False)
-            opened = Tables.open(folder, dim=manifest.dim)
+            opened = Tables.open(folder, encoder=encoder)
             return cls(folder, opened, encoder=encoder, lock=None, min_free_bytes=min_free_bytes)
         if not folder.exists():
             try:
@@ -120,9 +120,9 @@ class MemoryStore:
         lock.acquire()
         try:
             with room_to_write(folder, min_free_bytes):
-                manifest = create_manifest(folder, encoder) if is_vacant(folder) else read_manifest(folder)
+                manifest = write_manifest(folder, encoder) if is_vacant(folder) else read_manifest(folder)
                 manifest.check_encoder(folder, encoder, required=True)
-                opened = Tables.open(folder, dim=manifest.dim, create=True)
+                opened = Tables.open(folder, encoder=encoder, create=True)
             return cls(folder, opened, encoder=encoder, lock=lock, min_free_bytes=min_free_bytes)
         except BaseException:
             lock.release()
@@ -164,16 +164,24 @@ class MemoryStore:
         latest_s = max((row["written_at_s"] for row in rows), default=time.time())
         pictures = [schema.frame_row(frame, written_at_s.get(frame.id, latest_s)) for frame in frames]
         streams = {row["stream"] for row in (*rows, *pictures)}
+        of_frame = moments_of_frames(rows)
+        seen = [(frame.id, frame.jpeg, of_frame[frame.id]) for frame in frames if frame.id in of_frame]
+        frame_vectors = frame_vector_rows(self._encoder, seen)
+        text_vectors = text_vector_rows(self._encoder, rows)
         # An upsert costs three appends: it is kept for the batch of which a crash or an error
         # may have left a part.
         settled = streams <= self._settled
         self._settled -= streams
-        self._encode(rows)
         self._arriving = frozenset(item.moment_id for item in waiting)
         try:
             with room_to_write(self.path, self._min_free_bytes):
                 self._backlog.add(waiting)
-                for table, added in ((self._tables.frames, pictures), (self._tables.observations, rows)):
+                for table, added in (
+                    (self._tables.frames, pictures),
+                    (self._tables.frame_vectors, frame_vectors),
+                    (self._tables.text_vectors, text_vectors),
+                    (self._tables.observations, rows),
+                ):
                     if added and settled:
                         tables.append(table, added)
                     elif added:
@@ -190,9 +198,11 @@ class MemoryStore:
         Needs no writer's lock: a question may do it while a stream is being watched.
         """
         row = schema.second_look_row(moment, observation)
-        self._encode([row])
+        vectors = text_vector_rows(self._encoder, [row])
         with room_to_write(self.path, self._min_free_bytes):
             tables.upsert(self._tables.observations, "id", [row])
+            if vectors and self._tables.text_vectors is not None:
+                tables.upsert(self._tables.text_vectors, "id", vectors)
         if self._lock is not None:
             self._count(1, 0)
 
@@ -231,8 +241,12 @@ class MemoryStore:
         of_these = one_of("moment_id", {moment.id for moment, _ in results})
         stored = select(self._tables.observations, where=of_these, columns=["id"])
         new = [row for key, row in rows.items() if key not in {known["id"] for known in stored}]
-        self._encode(new)
+        vectors = text_vector_rows(self._encoder, new)
         with room_to_write(self.path, self._min_free_bytes):
+            if vectors and self._tables.text_vectors is not None:
+                with self._rewriting:
+                    # A description that a crash kept from being added may have left its vector.
+                    tables.upsert(self._tables.text_vectors, "id", vectors, replace=True)
             if new:
                 tables.append(self._tables.observations, new)
             self._backlog.remove(moment.id for moment, _ in results)
@@ -300,8 +314,8 @@ class MemoryStore:
     def resume(self, stream_name: str) -> ResumePoint | None:
         """Where to go on watching a stream; None where nothing of it was remembered.
 
-        Pictures whose moment was never committed (the writer died between the two) are deleted,
-        so that watching on neither loses nor doubles any.
+        Pictures and vectors whose moment was never committed (the writer died between the two) are
+        deleted, so that watching on neither loses nor doubles any.
         """
         of_stream = f"stream = {quoted(stream_name)}"
         moments = f"{of_stream} AND base AND rung = 'moment'"
@@ -318,9 +332,12 @@ class MemoryStore:
         orphans = of_stream if end_s is None else f"{of_stream} AND time_s >= {end_s!r}"
         if last and last[0]["frame_ids"]:
             orphans = f"{orphans} AND NOT ({one_of('id', last[0]['frame_ids'])})"
-        if self._tables.frames.count_rows(orphans):
-            with self._rewriting:
-                self._tables.frames.delete(orphans)
+        with self._rewriting:
+            _delete(self._tables.frames, orphans)
+            orphans = of_stream if end_s is None else f"{of_stream} AND start_s >= {end_s!r}"
+            for vectors in (self._tables.text_vectors, self._tables.frame_vectors):
+                if vectors is not None:
+                    _delete(vectors, orphans)
         self._settled.discard(stream_name)
         if end_s is None:
             # No part of a batch can be there already.
@@ -339,7 +356,9 @@ class MemoryStore:
         """The memory as it is now, and stays for who holds it, whatever is appended meanwhile.
 
         With ``as_of_s`` (Unix seconds), only what had been written by then.
+        Raises ``EncoderMismatch`` where the vectors were replaced by another encoder's meanwhile.
         """
+        read_manifest(self.path).check_encoder(self.path, self._encoder, required=False)
         return Snapshot(self._tables.pinned(self.path), encoder=self._encoder, as_of_s=as_of_s)
 
     def maintain(self, *, thorough: bool = True) -> None:
@@ -368,13 +387,6 @@ class MemoryStore:
         )
         return {row["moment_id"] for row in there}
 
-    def _encode(self, rows: list[schema.Row]) -> None:
-        if self._encoder is not None and rows:
-            for row, vector in zip(
-                rows, self._encoder.encode_texts([row["text"] for row in rows]), strict=True
-            ):
-                row["vector"] = vector
-
     def _count(self, rows: int, frame_rows: int) -> None:
         with self._counting:
             self._commits += 1
@@ -390,3 +402,9 @@ class MemoryStore:
                 self._commits = self._rows = self._frame_rows = 0
         if due:
             self.maintain(thorough=False)
+
+
+def _delete(table: tables.Table, where: str) -> None:
+    """Delete what ``where`` keeps; where that is nothing, no version is made."""
+    if table.count_rows(where):
+        table.delete(where)

@@ -1,6 +1,6 @@
 """The tables of a memory in LanceDB: opening them, asking them, keeping them quick.
 
-    tables = Tables.open(Path("kitchen"), dim=None, create=True)
+    tables = Tables.open(Path("kitchen"), encoder=None, create=True)
     select(tables.observations, where=f"stream = {quoted('kitchen')}", columns=["id"])
     for table in tables.all():
         tidy(table)
@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +31,8 @@ from lancedb.query import ColumnOrdering, MatchQuery
 
 from ..errors import DiskFull, NotAMemory
 from . import schema
+from .encoder import Encoder, ImageEncoder
+from .values import make_id
 
 Rows = list[dict[str, Any]]
 Table = Any
@@ -48,7 +50,17 @@ _INDEXES: dict[str, dict[str, Any]] = {
         "kinds": LabelList(),
     },
     "frames": {"id": BTree()},
+    "text_vectors": {
+        "start_s": BTree(),
+        "end_s": BTree(),
+        "rung": Bitmap(),
+        "stream": Bitmap(),
+        "written_by": Bitmap(),
+        "kinds": LabelList(),
+    },
+    "frame_vectors": {"start_s": BTree(), "end_s": BTree(), "stream": Bitmap()},
 }
+"""By the kind of table."""
 
 _FRAGMENT_ROWS = {"observations": 8192, "frames": 512}
 """Up to which size fragments are merged. A picture is ten times a memory, so its bound is lower."""
@@ -56,6 +68,8 @@ _MOST_DELTAS = 16
 """How many parts an index may have before they are merged into one."""
 _KEEP_VERSIONS = timedelta(minutes=10)
 """Old versions stay this long: longer than any question takes, as its snapshot is one of them."""
+MIN_FREE_BYTES = 64 << 20
+"""Left free on the disk by default."""
 VECTOR_INDEX_ROWS = 20_000
 """Below this a scan of all vectors is exact and as quick."""
 
@@ -66,18 +80,20 @@ _CACHES = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables of what is remembered."""
+    """The tables of a memory; those of vectors where it is opened with the encoder that made it."""
 
     observations: Table
     frames: Table
     gaps: Table
     streams: Table
+    text_vectors: Table | None = None
+    frame_vectors: Table | None = None
 
     @classmethod
-    def open(cls, folder: Path, *, dim: int | None, create: bool = False) -> Tables:
+    def open(cls, folder: Path, *, encoder: Encoder | None, create: bool = False) -> Tables:
         """Handles that see every commit at once; with ``create``, missing tables and indexes are made."""
         layout = {
-            "observations": schema.observations_schema(dim),
+            "observations": schema.OBSERVATIONS,
             "frames": schema.FRAMES,
             "gaps": schema.GAPS,
             "streams": schema.STREAMS,
@@ -87,38 +103,103 @@ class Tables:
             table = open_table(folder, name, columns, create=create)
             if table is None:
                 raise NotAMemory(folder, "nothing has been watched there yet")
-            if create:
-                indexed = {column for index in table.list_indices() for column in index.columns}
-                for column, config in _INDEXES.get(name, {}).items():
-                    if column not in indexed:
-                        table.create_index(column, config=config)
             tables[name] = table
+        for name, columns in vector_layout(encoder).items():
+            # Without them there are only words to search: so it is while a memory is being made.
+            table = open_table(folder, name, columns, create=create)
+            if table is not None:
+                tables[_kind(name)] = table
         return cls(**tables)
 
     def all(self) -> tuple[Table, ...]:
-        """Every table."""
-        return (self.observations, self.frames, self.gaps, self.streams)
+        """Every table, in the order of reading that never shows what points at nothing.
+
+        Pictures and vectors are written before the moments that they belong to, so they come last.
+        """
+        vectors = [table for table in (self.text_vectors, self.frame_vectors) if table is not None]
+        return (self.observations, self.gaps, self.streams, self.frames, *vectors)
 
     def pinned(self, folder: Path) -> Tables:
         """The same tables on private handles, each held at the version it has now."""
         database = lancedb.connect(folder, session=_CACHES)
-        # Pictures are written before the moments that name them, so the moments are pinned first.
         pinned = {}
-        for name in ("observations", "gaps", "streams", "frames"):
-            table = database.open_table(name)
+        for mine in self.all():
+            table = database.open_table(mine.name)
             table.checkout(table.version)
-            pinned[name] = table
+            pinned[_kind(mine.name)] = table
         return Tables(**pinned)
+
+
+def connect(folder: Path) -> Any:
+    """The database in the folder; its handles see what others append, as those of the default never do."""
+    return lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_CACHES)
+
+
+def vector_layout(encoder: Encoder | None) -> dict[str, pa.Schema]:
+    """The vector tables that a memory has with this encoder, by name.
+
+    Each encoder has its own names, so that those of the next one can be filled beside those in use.
+    """
+    if encoder is None:
+        return {}
+    space = vector_space(encoder.name, encoder.dim)
+    layout = {f"text_vectors-{space}": schema.text_vectors_schema(encoder.dim)}
+    if isinstance(encoder, ImageEncoder):
+        layout[f"frame_vectors-{space}"] = schema.frame_vectors_schema(encoder.dim)
+    return layout
+
+
+def vector_space(name: str | None, dim: int | None) -> str | None:
+    """What the names of an encoder's tables end in; None without an encoder."""
+    return None if name is None or dim is None else make_id(name, dim)
+
+
+def drop_vectors(folder: Path, *, keep: Collection[str | None]) -> None:
+    """Delete the vector tables of every space but those in ``keep``."""
+    database = connect(folder)
+    for found in folder.glob("*_vectors-*.lance"):
+        if found.stem.partition("-")[2] not in keep:
+            # Without a first version it is no table to LanceDB: its making was interrupted.
+            if _there(folder, found.stem):
+                database.drop_table(found.stem)
+            shutil.rmtree(found, ignore_errors=True)
 
 
 def open_table(folder: Path, name: str, columns: pa.Schema, *, create: bool) -> Table | None:
     """A handle that sees every commit at once; with ``create`` the table is made where there is none."""
-    # A handle with the default consistency never sees what others append.
-    database = lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_CACHES)
+    database = connect(folder)
+    if not _there(folder, name):
+        if not create:
+            return None
+        database.create_table(name, schema=columns)
+    table = database.open_table(name)
+    if create:
+        _make_indexes(table, FTS)
+    return table
+
+
+def _make_indexes(table: Table, kind: type = object) -> None:
+    """Make the table's indexes of a kind, as far as they are missing."""
+    wanted = {
+        column: config
+        for column, config in _INDEXES.get(_kind(table.name), {}).items()
+        if isinstance(config, kind)
+    }
+    if wanted:
+        indexed = {column for index in table.list_indices() for column in index.columns}
+        for column, config in wanted.items():
+            if column not in indexed:
+                table.create_index(column, config=config)
+
+
+def _there(folder: Path, name: str) -> bool:
     # A folder without a first version is a table that is being made, or was when its writer died.
-    if any((folder / f"{name}.lance" / "_versions").glob("*.manifest")):
-        return database.open_table(name)
-    return database.create_table(name, schema=columns) if create else None
+    return any((folder / f"{name}.lance" / "_versions").glob("*.manifest"))
+
+
+def _kind(name: str) -> str:
+    """What kind of table has that name: ``text_vectors`` of ``text_vectors-1f3a…``."""
+    return name.partition("-")[0]
 
 
 def quoted(text: str) -> str:
@@ -220,8 +301,11 @@ def tidy(table: Table, *, thorough: bool = False) -> None:
     the call is ``thorough``, are they merged, so what is written stays a small multiple of what was
     appended. A call that merges nothing costs tens of milliseconds.
     """
+    # Words can only be searched with their index, which is there from the start. The others save
+    # scanning, of which a table too small to be tidied needs none.
+    _make_indexes(table)
     dataset = table.to_lance()
-    rows_per_fragment = _FRAGMENT_ROWS.get(table.name, 8192)
+    rows_per_fragment = _FRAGMENT_ROWS.get(_kind(table.name), 8192)
     dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
     indexes = table.list_indices()
     if indexes:
@@ -237,7 +321,7 @@ def tidy(table: Table, *, thorough: bool = False) -> None:
     table.checkout_latest()
     indexed = {column for index in table.list_indices() for column in index.columns}
     scanned = "vector" in table.schema.names and "vector" not in indexed
-    if scanned and table.count_rows("vector IS NOT NULL") >= VECTOR_INDEX_ROWS:
+    if scanned and table.count_rows() >= VECTOR_INDEX_ROWS:
         table.create_index("vector", config=IvfRq())
 
 

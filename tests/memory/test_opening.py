@@ -137,5 +137,5 @@ def test_another_encoder_is_refused(folder: Path) -> None:
 def test_an_encoder_is_refused_where_there_are_no_vectors(folder: Path) -> None:
     MemoryStore.open(folder, write=True).close()
 
-    with pytest.raises(EncoderMismatch, match="no encoder"):
+    with pytest.raises(EncoderMismatch, match="no vectors"):
         MemoryStore.open(folder, encoder=HashingEncoder())

@@ -222,13 +222,13 @@ def test_a_memory_with_an_encoder_finds_what_is_spelled_alike(folder: Path, mome
 
 
 def test_words_and_meaning_are_fused_by_reciprocal_rank(folder: Path, moment: Make) -> None:
-    """First in both rankings is 2/61; found by one ranking alone is worth its rank there."""
+    """First in both rankings is 2/11; found by one ranking alone is worth its rank there."""
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder()) as store:
         store.append([moment(0, "zebra"), moment(1, "zebras graze in the grass"), moment(2, "fog")])
         hits = store.snapshot().search("zebra")
 
     assert [hit.moment.span.start_s for hit in hits] == [0.0, 5.0, 10.0]
-    assert [round(hit.score, 6) for hit in hits] == [round(2 / 61, 6), round(2 / 62, 6), round(1 / 63, 6)]
+    assert [round(hit.score, 6) for hit in hits] == [round(2 / 11, 6), round(2 / 12, 6), round(1 / 13, 6)]
 
 
 def test_an_empty_memory_with_an_encoder_answers(folder: Path) -> None:

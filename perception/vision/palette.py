@@ -1,0 +1,64 @@
+"""The understudy of an image–text model: it sees colours, and reads the names of colours.
+
+    encoder = PaletteEncoder()
+    encoder.encode_texts(["a red door"]) @ encoder.encode_images([jpeg_of_a_red_door]).T   # near 1
+
+Deterministic and without weights: for tests, and for trying out search by pictures before a model is
+installed. It knows no things, only their colours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from ...memory.encoder import HashingEncoder, Vectors
+from ..observers.colours import COLOURS, colour_counts
+
+_SPELLING = 240
+_SPELLING_WEIGHT = 0.3
+"""How little spelling counts beside colour, where a text names one."""
+_SIDE = 64
+"""Pictures are looked at in this width and height, in pixels."""
+
+
+class PaletteEncoder:
+    """Vectors of colour shares for pictures; for texts, of the colours they name and how they are spelled.
+
+    A text that names no colour is like texts spelled alike, and like no picture.
+    """
+
+    name = "palette/1"
+    dim = 256
+    """13 colours, 3 left empty, and the rest for spelling; whole bytes suit the index."""
+
+    def encode_texts(self, texts: list[str]) -> Vectors:
+        """One unit vector per text."""
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        vectors[:, -_SPELLING:] = _SPELLING_WEIGHT * HashingEncoder(_SPELLING).encode_texts(texts)
+        for row, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.casefold()):
+                colour = "grey" if word == "gray" else word
+                if colour in COLOURS:
+                    vectors[row, COLOURS.index(colour)] += 1.0
+        return _unit(vectors)
+
+    def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
+        """One unit vector per picture; zeros for one that cannot be read."""
+        vectors = np.zeros((len(jpegs), self.dim), np.float32)
+        for row, jpeg in enumerate(jpegs):
+            picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
+            if picture is not None:
+                small = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+                vectors[row, : len(COLOURS)] = colour_counts(np.asarray(small, np.uint8))
+        return _unit(vectors)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    """The rows scaled to length 1; those of zeros stay."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return unit

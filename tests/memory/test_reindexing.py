@@ -1,0 +1,302 @@
+"""Another encoder for a memory that is there: all of it, whatever happens in between, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from recollect.errors import DiskFull, EncoderMismatch, MemoryInUse, NotAMemory
+from recollect.memory import HashingEncoder, KeyFrame, MemoryStore, Moment, Observation, reindex
+from recollect.memory.encoder import Encoder
+from recollect.perception.vision import PaletteEncoder
+
+Make = Callable[..., Moment]
+MOMENTS = 600
+COLOURS = ("white", "blue", "grey", "green", "black", "yellow")
+
+
+def jpeg(colour: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def fill(folder: Path, moment: Make, *, encoder: Encoder | None = None, moments: int = MOMENTS) -> None:
+    """A memory of moments whose pictures are of several colours; that of number 7 alone is red."""
+    drawn = {colour: jpeg(colour) for colour in (*COLOURS, "red")}
+    colours = ["red" if n == 7 else COLOURS[n % 6] for n in range(moments)]
+    with MemoryStore.open(folder, write=True, encoder=encoder) as store:
+        store.append(
+            [moment(n, f"thing {n}", frame_ids=(f"f{n}",)) for n in range(moments)],
+            [
+                KeyFrame(f"f{n}", "kitchen", n * 5.0, n, "1/1", 64, 48, drawn[c])
+                for n, c in enumerate(colours)
+            ],
+        )
+        store.write_back(moment(3), Observation("a second look", (), "inspect/1", 9000.0))
+
+
+def found(folder: Path, words: str, encoder: Encoder | None) -> list[float]:
+    """Where the two best hits start: what one ranking has first is among them, whatever another says."""
+    with MemoryStore.open(folder, encoder=encoder) as reader:
+        return [hit.moment.span.start_s for hit in reader.snapshot().search(words, limit=2)]
+
+
+def vectors(folder: Path, encoder: Encoder) -> tuple[int, int]:
+    """How many vectors of texts and of pictures there are."""
+    with MemoryStore.open(folder, encoder=encoder) as reader:
+        texts, pictures = reader._tables.text_vectors, reader._tables.frame_vectors
+        return (texts.count_rows() if texts else 0, pictures.count_rows() if pictures else 0)
+
+
+def vector_tables(folder: Path) -> int:
+    return len(list(folder.glob("*_vectors*.lance")))
+
+
+@pytest.mark.parametrize("before", [None, HashingEncoder()], ids=["no vectors", "another encoder"])
+def test_a_memory_gets_the_vectors_of_an_encoder(folder: Path, moment: Make, before: Encoder | None) -> None:
+    fill(folder, moment, encoder=before)
+    told: list[tuple[int, int]] = []
+
+    report = reindex(folder, PaletteEncoder(), on_progress=lambda done, total: told.append((done, total)))
+
+    assert (report.encoder, report.texts, report.pictures) == ("palette/1", MOMENTS + 1, MOMENTS)
+    assert vectors(folder, PaletteEncoder()) == (MOMENTS + 1, MOMENTS)
+    assert vector_tables(folder) == 2
+    assert 35.0 in found(folder, "red", PaletteEncoder())
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (MOMENTS + 1, MOMENTS + 1)
+
+
+def test_reindexed_and_watched_at_once_are_the_same(folder: Path, tmp_path: Path, moment: Make) -> None:
+    fill(folder, moment)
+    fill(tmp_path / "at-once.lance", moment, encoder=PaletteEncoder())
+
+    reindex(folder, PaletteEncoder())
+
+    def hits(path: Path) -> list[tuple[str, float]]:
+        with MemoryStore.open(path, encoder=PaletteEncoder()) as reader:
+            return [(hit.moment.id, hit.score) for hit in reader.snapshot().search("red thing 9", limit=50)]
+
+    assert hits(folder) == hits(tmp_path / "at-once.lance")
+
+
+def test_without_an_encoder_the_vectors_are_dropped(folder: Path, moment: Make) -> None:
+    fill(folder, moment, encoder=PaletteEncoder())
+
+    report = reindex(folder, None)
+
+    assert (report.encoder, report.texts, report.pictures) == (None, 0, 0)
+    assert vector_tables(folder) == 0
+    assert 35.0 in found(folder, "thing 7", None)
+    MemoryStore.open(folder, write=True).close()
+
+
+def test_there_and_back_again_in_one_process(folder: Path, moment: Make) -> None:
+    fill(folder, moment, encoder=PaletteEncoder(), moments=50)
+
+    for encoder in (HashingEncoder(), PaletteEncoder(), None, PaletteEncoder()):
+        reindex(folder, encoder)
+
+    assert vectors(folder, PaletteEncoder()) == (51, 50)
+    assert 35.0 in found(folder, "red", PaletteEncoder())
+
+
+def test_watching_goes_on_with_the_new_encoder(folder: Path, moment: Make) -> None:
+    fill(folder, moment, moments=20)
+    reindex(folder, PaletteEncoder())
+
+    with MemoryStore.open(folder, write=True, encoder=PaletteEncoder()) as store:
+        store.append(
+            [moment(90, "new", frame_ids=("new",))],
+            [KeyFrame("new", "kitchen", 450.0, 1, "1/1", 64, 48, jpeg("purple"))],
+        )
+
+    assert 450.0 in found(folder, "purple", PaletteEncoder())
+
+
+def test_with_the_same_encoder_only_what_is_missing_is_made(folder: Path, moment: Make) -> None:
+    fill(folder, moment, encoder=PaletteEncoder(), moments=20)
+    with MemoryStore.open(folder) as reader:
+        reader.write_back(moment(5), Observation("seen without the encoder", (), "inspect/1", 9000.0))
+
+    report = reindex(folder, PaletteEncoder())
+
+    assert (report.texts, report.pictures) == (1, 0)
+    assert vectors(folder, PaletteEncoder()) == (22, 20)
+
+
+class LooksMeanwhile(PaletteEncoder):
+    """While it encodes, a question writes down what it saw."""
+
+    def __init__(self, folder: Path, moment: Moment) -> None:
+        self._folder, self._moment = folder, moment
+        self._looked = False
+
+    def encode_texts(self, texts: list[str]):
+        if not self._looked:
+            self._looked = True
+            with MemoryStore.open(self._folder) as reader:
+                reader.write_back(self._moment, Observation("seen meanwhile", (), "inspect/1", 9000.0))
+        return super().encode_texts(texts)
+
+
+def test_what_is_written_back_meanwhile_is_not_forgotten(folder: Path, moment: Make) -> None:
+    fill(folder, moment, moments=20)
+
+    report = reindex(folder, LooksMeanwhile(folder, moment(5)))
+
+    assert report.texts == 22
+    assert vectors(folder, PaletteEncoder()) == (22, 20)
+
+
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from recollect.memory import reindex
+from recollect.perception.vision import PaletteEncoder
+
+class Slow(PaletteEncoder):
+    def encode_images(self, jpegs):
+        time.sleep(0.05)
+        return super().encode_images(jpegs)
+
+reindex(Path(sys.argv[1]), Slow(), on_progress=lambda done, total: print(done, flush=True))
+print("finished", flush=True)
+sys.stdin.read()
+"""
+
+
+def killed(folder: Path, *, after: int | None) -> None:
+    """Reindex in a child process, killed at once when so many observations are done, or when all is."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.strip() == "finished" or (after is not None and int(line) >= after):
+                child.kill()
+                break
+
+
+@pytest.mark.parametrize("before", [None, HashingEncoder()], ids=["no vectors", "another encoder"])
+def test_killed_in_between_it_leaves_the_memory_as_it_was_and_finishes_when_run_again(
+    folder: Path, moment: Make, before: Encoder | None
+) -> None:
+    fill(folder, moment, encoder=before)
+
+    killed(folder, after=256)
+
+    assert 35.0 in found(folder, "thing 7", before)
+    with pytest.raises(EncoderMismatch):
+        MemoryStore.open(folder, encoder=PaletteEncoder())
+    with MemoryStore.open(folder, write=True, encoder=before) as store:
+        store.append([moment(1000, "watched on in between")])
+    report = reindex(folder, PaletteEncoder())
+    assert 0 < report.texts < MOMENTS + 2
+    assert vectors(folder, PaletteEncoder()) == (MOMENTS + 2, MOMENTS)
+    assert 35.0 in found(folder, "red", PaletteEncoder())
+    assert vector_tables(folder) == 2
+
+
+def test_killed_after_it_finished_it_is_as_it_shall_be(folder: Path, moment: Make) -> None:
+    fill(folder, moment, moments=20)
+
+    killed(folder, after=None)
+
+    assert vectors(folder, PaletteEncoder()) == (21, 20)
+
+
+def test_what_an_abandoned_run_left_goes_with_the_next(folder: Path, moment: Make) -> None:
+    fill(folder, moment)
+    killed(folder, after=256)
+    (folder / "text_vectors-0123456789abcdef0123.lance").mkdir()
+
+    reindex(folder, HashingEncoder())
+
+    assert vector_tables(folder) == 1
+    assert 35.0 in found(folder, "thing 7", HashingEncoder())
+
+
+class Fails(PaletteEncoder):
+    """Breaks at the second batch."""
+
+    calls = 0
+
+    def encode_images(self, jpegs):
+        self.calls += 1
+        if self.calls > 6:
+            raise RuntimeError("out of memory")
+        return super().encode_images(jpegs)
+
+
+def test_a_failing_encoder_changes_nothing_and_holds_nobody_up(folder: Path, moment: Make) -> None:
+    fill(folder, moment)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        reindex(folder, Fails())
+
+    assert 35.0 in found(folder, "thing 7", None)
+    MemoryStore.open(folder, write=True).close()
+
+
+def test_a_memory_that_is_being_written_is_refused(folder: Path, moment: Make) -> None:
+    with (
+        MemoryStore.open(folder, write=True, what="watch kitchen.mp4"),
+        pytest.raises(MemoryInUse, match=r"watch kitchen\.mp4"),
+    ):
+        reindex(folder, PaletteEncoder())
+
+    assert vector_tables(folder) == 0
+
+
+def test_where_there_is_no_memory_none_is_made(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(NotAMemory):
+            reindex(path, PaletteEncoder())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(folder: Path, moment: Make) -> None:
+    fill(folder, moment, moments=20)
+
+    with pytest.raises(DiskFull):
+        reindex(folder, PaletteEncoder(), min_free_bytes=1 << 60)
+
+    assert vector_tables(folder) == 0
+
+
+@pytest.mark.slow
+def test_ram_does_not_grow_with_the_memory(folder: Path, moment: Make) -> None:
+    """4,000 pictures of 60 kB are 240 MB: they are never all in memory."""
+    padded = [jpeg("red") + bytes(60_000), jpeg("blue") + bytes(60_000)]
+    with MemoryStore.open(folder, write=True) as store:
+        for at in range(0, 4000, 250):
+            numbers = range(at, at + 250)
+            store.append(
+                [moment(n, f"thing {n}", frame_ids=(f"f{n}",)) for n in numbers],
+                [KeyFrame(f"f{n}", "kitchen", n * 5.0, n, "1/1", 64, 48, padded[n % 2]) for n in numbers],
+            )
+    measure = (
+        "import resource, sys; from pathlib import Path; from recollect.memory import reindex\n"
+        "from recollect.perception.vision import PaletteEncoder; import recollect.memory.store\n"
+        "reindex(Path(sys.argv[1]), None)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "reindex(Path(sys.argv[1]), PaletteEncoder())\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", measure, str(folder)], capture_output=True, text=True, check=True
+    )
+
+    assert int(done.stdout) < 200_000

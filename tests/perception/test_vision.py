@@ -1,0 +1,280 @@
+"""The image–text encoders: one space for pictures and words, the same vectors every time."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recollect.errors import EncoderNotInstalled, EncoderUnusable
+from recollect.memory.encoder import ImageEncoder
+from recollect.perception.vision import PaletteEncoder, SiglipEncoder, open_encoder
+from recollect.settings import VisionSettings
+
+HAVE_TORCH = all(find_spec(library) for library in ("torch", "transformers"))
+needs_torch = pytest.mark.skipif(not HAVE_TORCH, reason="the extra `vision` is not installed")
+WORDS = ["a red door", "A KETTLE boils", "", "rain " * 200]
+
+
+def jpeg(colour: str, size: tuple[int, int] = (64, 48), seed: int | None = None) -> bytes:
+    """A picture of one colour; with a seed, with blocks of noise in it."""
+    picture = Image.new("RGB", size, colour)
+    if seed is not None:
+        noise = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
+        picture = Image.blend(picture, Image.fromarray(noise).resize(size), 0.5)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def tiny_siglip(folder: Path, kind: str = "siglip", *, seed: int = 0) -> Path:
+    """A checkpoint of random weights, 32 numbers wide, with a tokenizer of single characters."""
+    import torch
+    import transformers as hf
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+
+    torch.manual_seed(seed)
+    characters = ["<pad>", "<eos>", "<unk>", *map(chr, range(32, 127))]
+    tokenizer = Tokenizer(models.WordLevel({c: i for i, c in enumerate(characters)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
+    text = {"vocab_size": len(characters), "max_position_embeddings": 16, "pad_token_id": 0, "eos_token_id": 1,
+            "bos_token_id": 1}  # fmt: skip
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    if kind == "siglip":
+        config = hf.SiglipConfig(
+            text_config=text | tower, vision_config=tower | {"image_size": 32, "patch_size": 8}
+        )
+        model, prepare = hf.SiglipModel(config), hf.SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    else:
+        config = hf.Siglip2Config(
+            text_config=text | tower | {"projection_size": 32},
+            vision_config=tower | {"num_patches": 16, "patch_size": 8},
+        )
+        model, prepare = (
+            hf.Siglip2Model(config),
+            hf.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16),
+        )
+    model.save_pretrained(folder)
+    prepare.save_pretrained(folder)
+    hf.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["siglip", "siglip2"])
+def checkpoint(request, tmp_path_factory) -> Path:
+    """A tiny checkpoint at a fixed size of picture, and one in the picture's own proportions."""
+    return tiny_siglip(tmp_path_factory.mktemp("models") / f"tiny-{request.param}", request.param)
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint) -> SiglipEncoder:
+    return SiglipEncoder(str(checkpoint), device="cpu")
+
+
+PICTURES = [jpeg("red", seed=1), jpeg("green", (200, 40), seed=2), jpeg("blue", (33, 90), seed=3)]
+
+
+@needs_torch
+def test_vectors_of_words_and_pictures_are_unit_rows_of_one_length(encoder):
+    texts, pictures = encoder.encode_texts(WORDS), encoder.encode_images(PICTURES)
+
+    assert isinstance(encoder, ImageEncoder)
+    assert texts.shape == (len(WORDS), encoder.dim) == (4, 32)
+    assert pictures.shape == (len(PICTURES), encoder.dim)
+    assert texts.dtype == pictures.dtype == np.float32
+    assert np.linalg.norm(texts, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(pictures, axis=1) == pytest.approx(1, abs=1e-5)
+    assert encoder.encode_texts([]).shape == encoder.encode_images([]).shape == (0, 32)
+
+
+@needs_torch
+def test_batches_equal_singles(encoder):
+    pictures = [jpeg("grey", (40 + n, 90 - n), seed=n) for n in range(35)]
+    texts = [f"thing {n}" * (n % 5) for n in range(35)]
+
+    together, alone = encoder.encode_images(pictures), [encoder.encode_images([one])[0] for one in pictures]
+    told, singly = encoder.encode_texts(texts), [encoder.encode_texts([one])[0] for one in texts]
+
+    assert np.abs(together - alone).max() < 1e-5
+    assert np.abs(told - singly).max() < 1e-5
+    assert np.abs(together[:1] - together[1:]).max() > 1e-3
+
+
+ENCODE = """
+import sys
+from pathlib import Path
+from recollect.perception.vision import SiglipEncoder
+encoder = SiglipEncoder(sys.argv[1], device="cpu")
+pictures = [file.read_bytes() for file in sorted(Path(sys.argv[2]).iterdir())]
+sys.stdout.buffer.write(encoder.encode_images(pictures).tobytes() + encoder.encode_texts(["a red door"]).tobytes())
+"""
+
+
+@needs_torch
+@pytest.mark.slow
+def test_another_process_makes_the_same_vectors_to_the_last_bit(checkpoint, tmp_path):
+    for number, picture in enumerate(PICTURES):
+        (tmp_path / f"{number}.jpg").write_bytes(picture)
+
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", ENCODE, str(checkpoint), str(tmp_path)], capture_output=True, check=True
+        )
+        for _ in range(2)
+    ]
+
+    assert runs[0].stdout == runs[1].stdout
+    assert len(runs[0].stdout) == 4 * 32 * (len(PICTURES) + 1)
+
+
+@needs_torch
+def test_pictures_are_prepared_as_the_model_says_and_words_as_it_was_trained(checkpoint, encoder):
+    """The reference: transformers' own towers, fed by hand."""
+    import torch
+    import transformers as hf
+
+    model = hf.AutoModel.from_pretrained(checkpoint)
+    prepare = hf.AutoImageProcessor.from_pretrained(checkpoint, backend="pil")
+    padded = [[ord(c) - 29 for c in "a red door"] + [1] + [0] * 5]
+    with torch.inference_mode():
+        seen = model.get_image_features(
+            **prepare([Image.open(io.BytesIO(one)) for one in PICTURES], return_tensors="pt")
+        ).pooler_output
+        told = model.get_text_features(torch.tensor(padded)).pooler_output
+
+    assert np.abs(encoder.encode_images(PICTURES) - unit(seen)).max() < 1e-5
+    assert np.abs(encoder.encode_texts(["A red DOOR"]) - unit(told)).max() < 1e-5
+
+
+def unit(vectors):
+    return (vectors / vectors.norm(dim=-1, keepdim=True)).numpy()
+
+
+@needs_torch
+def test_a_picture_that_cannot_be_read_gets_zeros_and_spoils_no_other(encoder):
+    vectors = encoder.encode_images([b"", PICTURES[0], b"\xff\xd8 no picture", PICTURES[1]])
+
+    assert not vectors[[0, 2]].any()
+    assert np.abs(vectors[[1, 3]] - encoder.encode_images(PICTURES[:2])).max() < 1e-5
+
+
+@needs_torch
+def test_a_name_tells_weights_and_settings_apart_and_not_folders(tmp_path):
+    one = tiny_siglip(tmp_path / "one" / "tiny")
+    copy = shutil.copytree(one, tmp_path / "copy" / "tiny")
+    trained = tiny_siglip(tmp_path / "trained" / "tiny", seed=1)
+    other = shutil.copytree(one, tmp_path / "other" / "tiny")
+    settings = json.loads((other / "preprocessor_config.json").read_text())
+    (other / "preprocessor_config.json").write_text(json.dumps(settings | {"resample": 0}))
+    (copy / "README.md").write_text("a copy")
+
+    names = [SiglipEncoder(str(folder)).name for folder in (one, copy, trained, other)]
+
+    assert names[0].startswith("tiny@")
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
+@needs_torch
+def test_a_name_and_a_length_are_known_without_loading_torch(checkpoint):
+    code = (
+        "import sys; from recollect.perception.vision import SiglipEncoder\n"
+        "encoder = SiglipEncoder(sys.argv[1])\n"
+        "print(encoder.name, encoder.dim, 'torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(checkpoint)], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split()[1:] == ["32", "False", "False"]
+    assert done.stderr == ""
+
+
+def checkpoint_of(folder: Path, **config: object) -> str:
+    """A folder with a configuration and nothing else."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    return str(folder)
+
+
+def test_a_model_of_another_kind_is_refused_by_name(tmp_path):
+    clip = checkpoint_of(tmp_path / "clip", model_type="clip")
+
+    with pytest.raises(EncoderUnusable, match="a model of the kind 'clip'"):
+        _ = SiglipEncoder(clip).name
+
+
+@pytest.mark.parametrize("model", ["./no-such-folder", "/no/such/folder", "no-such-folder"])
+def test_a_folder_that_is_not_there_is_said_to_be_missing(model):
+    with pytest.raises(EncoderUnusable, match="there is no such folder"):
+        _ = SiglipEncoder(model).dim
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(EncoderUnusable, match=r"config\.json cannot be read"):
+        _ = SiglipEncoder(str(tmp_path)).name
+
+
+@needs_torch
+def test_half_a_checkpoint_is_refused_when_first_used(tmp_path):
+    encoder = SiglipEncoder(checkpoint_of(tmp_path / "half", model_type="siglip"))
+
+    with pytest.raises(EncoderUnusable, match="half"):
+        encoder.encode_texts(["a"])
+
+
+@needs_torch
+def test_a_device_that_is_not_there_is_told(checkpoint):
+    with pytest.raises(EncoderUnusable, match="warp"):
+        SiglipEncoder(str(checkpoint), device="warp").encode_texts(["a"])
+
+
+@pytest.mark.skipif(HAVE_TORCH, reason="the extra `vision` is installed")
+def test_without_the_extra_it_says_how_to_get_it(tmp_path):
+    encoder = SiglipEncoder(checkpoint_of(tmp_path / "tiny", model_type="siglip"))
+
+    with pytest.raises(EncoderNotInstalled, match=r'pip install "recollect\[vision\]"'):
+        encoder.encode_texts(["a"])
+
+
+def test_the_palette_puts_pictures_near_the_names_of_their_colours():
+    palette = PaletteEncoder()
+
+    likeness = (
+        palette.encode_texts(["a red door", "green", "Blue sky"])
+        @ palette.encode_images([jpeg("red"), jpeg("green"), jpeg("blue")]).T
+    )
+
+    assert isinstance(palette, ImageEncoder)
+    assert list(likeness.argmax(axis=1)) == [0, 1, 2]
+    assert likeness.diagonal().min() > 0.9
+    assert likeness[~np.eye(3, dtype=bool)].max() < 0.1
+
+
+def test_the_palette_likens_words_that_are_spelled_alike_and_pictures_to_nothing_else():
+    palette = PaletteEncoder()
+    words = palette.encode_texts(["photographer", "photografer", "fog"])
+    pictures = palette.encode_images([jpeg("white"), b"no picture"])
+
+    assert words[0] @ words[1] > 0.5 > words[0] @ words[2]
+    assert np.abs(words @ pictures.T).max() == 0
+    assert not pictures[1].any()
+    assert np.linalg.norm(words, axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_settings_choose_the_encoder():
+    assert open_encoder(VisionSettings()) is None
+    assert isinstance(open_encoder(VisionSettings(model="palette")), PaletteEncoder)
+    assert isinstance(open_encoder(VisionSettings(model="some/model", device="cpu")), SiglipEncoder)
