@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .agent.reasoner import Reasoner
     from .agent.traces import Traces
     from .memory.encoder import Encoder
+    from .memory.reindexing import OnProgress, ReindexReport
     from .memory.snapshot import Hit, Snapshot
     from .memory.store import MemoryStore
     from .perception.captioner import CaptionReport
@@ -114,7 +115,9 @@ class Recollect:
 
     Args:
         path: The memory's folder; made when something is first watched.
-        encoder: Makes vectors of text for hybrid search; None searches words alone.
+        encoder: Makes vectors of words, and of pictures if it can, so that both are searched; None takes
+            the one that the settings name (``vision.model``), and where they name none, words alone
+            are searched.
         lmm: The video LMM that describes what is watched, thinks and looks, or the settings of one; None
             takes what ``read_settings().lmm`` names when it is first needed, which may be none.
         reasoner: Who thinks instead: None for the LMM where there is one, and else for the extractive
@@ -135,6 +138,7 @@ class Recollect:
         self._encoder = encoder
         self._lmm = lmm
         self._served: ServedLmm | None = None
+        self._settings_read = False
         self._reasoner = reasoner
         self._budget = budget
         self._lock = threading.Lock()
@@ -201,7 +205,8 @@ class Recollect:
         Raises:
             SourceError: The source is not there or is no video.
             MemoryStoreError: The memory is in use, full, or newer than this Recollect.
-            BadSettings: The settings that name the video LMM are wrong.
+            BadSettings: The settings that name the video LMM or the image–text model are wrong.
+            EncoderError: The image–text model in the settings cannot be used.
         """
         with self._stoppable() as started:
             from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
@@ -212,7 +217,7 @@ class Recollect:
                 stream=stream,
                 fps=fps,
                 ocr=ocr,
-                encoder=self._encoder,
+                encoder=self._the_encoder(),
                 lmm=self._the_lmm(),
                 drain=drain,
                 on_progress=on_progress,
@@ -256,7 +261,7 @@ class Recollect:
                 lmm,
                 stream=stream,
                 everything=everything,
-                encoder=self._encoder,
+                encoder=self._the_encoder(),
                 on_progress=on_progress,
                 on_state=on_state,
                 on_start=started,
@@ -267,6 +272,36 @@ class Recollect:
         self._stops += 1
         for working in tuple(self._working):
             working.stop()
+
+    def reindex(
+        self, encoder: Encoder | None = None, *, on_progress: OnProgress | None = None
+    ) -> ReindexReport:
+        """Make the vectors of all that is remembered anew, or drop them.
+
+        For a memory that was made without this encoder, or with another one. It takes as long as the
+        encoder takes for every text and picture; interrupted, it leaves the memory as it was, and called
+        again, it goes on. Questions can be asked meanwhile, as before.
+
+        Args:
+            encoder: The encoder from now on; None takes the one given to this object or named in the
+                settings, and where there is none, the vectors are dropped.
+            on_progress: Called with how many observations are done, and how many there are.
+
+        Raises:
+            MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
+            EncoderError: The image–text model in the settings cannot be used.
+        """
+        from .memory.reindexing import reindex  # noqa: PLC0415 - LanceDB takes seconds to load
+
+        encoder = encoder or self._the_encoder()
+        report = reindex(self.path, encoder, on_progress=on_progress)
+        with self._lock:
+            self._encoder = encoder
+            if self._reader is not None:
+                # It was opened with the vectors there were before.
+                self._reader.close()
+                self._reader = None
+        return report
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -487,6 +522,10 @@ class Recollect:
                 task.exception()  # asked for, so that asyncio does not complain that nobody did
             raise
 
+    async def areindex(self, encoder: Encoder | None = None, **options: Any) -> ReindexReport:
+        """``reindex``, without blocking the event loop. Cancelling does not stop it."""
+        return await asyncio.to_thread(self.reindex, encoder, **options)
+
     async def aask(self, question: str, **options: Any) -> Answer:
         """``ask``, without blocking the event loop."""
         return await asyncio.to_thread(self.ask, question, **options)
@@ -539,9 +578,10 @@ class Recollect:
     def _open_reader(self) -> MemoryStore:
         from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
 
+        encoder = self._the_encoder()
         with self._lock:
             if self._reader is None:
-                self._reader = MemoryStore.open(self.path, encoder=self._encoder)
+                self._reader = MemoryStore.open(self.path, encoder=encoder)
             return self._reader
 
     def _thinker(self, spending: Spending) -> Reasoner:
@@ -556,6 +596,20 @@ class Recollect:
         from .agent.lmm import LmmReasoner  # noqa: PLC0415
 
         return LmmReasoner(model, spending)
+
+    def _the_encoder(self) -> Encoder | None:
+        """The encoder that was given, or else the one the settings name when it is first needed."""
+        with self._lock:
+            if self._encoder is None and not self._settings_read:
+                from .settings import read_settings  # noqa: PLC0415 - loads pydantic
+
+                vision = read_settings().vision
+                if vision.model is not None:
+                    from .perception.vision import open_encoder  # noqa: PLC0415 - loads OpenCV
+
+                    self._encoder = open_encoder(vision)
+                self._settings_read = True
+            return self._encoder
 
     def _checkpointer(self) -> Traces:
         """Where the steps of questions are kept: beside the memory, in SQLite."""

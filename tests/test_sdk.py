@@ -154,7 +154,7 @@ def test_questions_are_answered_while_a_stream_is_being_watched(demo_video, tmp_
                 loop.call_soon_threadsafe(started.set)
 
             with Recollect(tmp_path / "memory.lance") as memory:
-                watching = asyncio.create_task(memory.awatch(demo_video, ocr=False, on_progress=progress))
+                watching = asyncio.create_task(memory.awatch(demo_video, fps=25, on_progress=progress))
                 await started.wait()
                 answer = await memory.aask("What happens?")
                 states.append((await memory.astatus())[0].stream.state)
@@ -177,7 +177,7 @@ def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video,
             loop = asyncio.get_running_loop()
             watching = asyncio.create_task(
                 memory.awatch(
-                    demo_video, ocr=False, on_progress=lambda _: loop.call_soon_threadsafe(started.set)
+                    demo_video, fps=25, on_progress=lambda _: loop.call_soon_threadsafe(started.set)
                 )
             )
             await started.wait()
@@ -188,7 +188,7 @@ def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video,
     with Recollect(tmp_path / "memory.lance") as memory:
         asyncio.run(watch_and_cancel())
         (stopped,) = memory.status()
-        report = memory.watch(demo_video, ocr=False)
+        report = memory.watch(demo_video, fps=25, ocr=False)
         (done,) = memory.status()
 
     assert stopped.stream.state == "stopped"
