@@ -153,7 +153,7 @@ class VllmServer:
 
     def _end_the_rest(self) -> None:
         # Asked first: the process that clears away Python's shared memory when all others have gone does
-        # not listen to that, and if it was killed with them, hundreds of megabytes would stay.
+        # not listen to that; killed with them, it would leave the memory taken.
         for number in (signal.SIGTERM, signal.SIGKILL):
             until = time.monotonic() + _REST_S
             with contextlib.suppress(ProcessLookupError):
