@@ -69,7 +69,7 @@ def _serve(launch: Launch) -> int:
             server.kill()  # whoever asks again does not want to wait
         else:
             asked_to_stop.append(number)
-            server.signal(number)
+            server.terminate()  # not with the signal that came: SIGINT may be ignored before vLLM is up
 
     server.start()
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -83,6 +83,6 @@ def _serve(launch: Launch) -> int:
             print(f"recollect: {error}", file=sys.stderr)
         return error.code
     finally:
-        server.kill()
+        server.stop()
         for number, handler in handlers.items():
             signal.signal(number, handler)

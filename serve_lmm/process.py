@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +29,8 @@ from .launch import Launch
 
 _LOOK_EVERY_S = 0.2
 _ANSWER_S = 5.0
-_GRACE_S = 20.0
-"""How long a server that was asked to end may take to."""
+_REST_S = 5.0
+"""How long what a server leaves running may take to end."""
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 20
 
@@ -37,20 +38,23 @@ _LAST_LINES = 20
 class VllmServer:
     """A server that lives no longer than the process that made it.
 
-    On Linux the kernel ends it when the thread that called ``start`` is gone, even if that was killed;
-    elsewhere only a process that ends in an orderly way takes it along.
+    On Linux the kernel asks it to end when the thread that called ``start`` is gone, even if that was
+    killed; elsewhere only a process that ends in an orderly way takes it along. Asked in the middle of its
+    start, vLLM can take minutes, and nobody is left to insist.
 
     Args:
         launch: What to run.
         log: A file that gets what it prints; None lets it print where we do.
+        grace_s: How long it may take to end when it is asked to.
 
     """
 
-    def __init__(self, launch: Launch, *, log: Path | None = None) -> None:
+    def __init__(self, launch: Launch, *, log: Path | None = None, grace_s: float = 5.0) -> None:
         self.launch = launch
+        self._grace_s = grace_s
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self._killed = False
+        self._over = False
 
     @property
     def pid(self) -> int:
@@ -107,29 +111,32 @@ class VllmServer:
             time.sleep(_LOOK_EVERY_S)
 
     def wait(self) -> int:
-        """Wait until it ends, and return its exit code."""
+        """Wait until it has ended, end whatever it left running, and return its exit code."""
         code = self._running().wait()
-        self.kill()
+        if not self._over:
+            self._over = True  # the number of an empty group may become another's
+            self._end_the_rest()
         return _as_exit_code(code)
 
-    def signal(self, number: int) -> None:
-        """Pass a signal on to it, if it is still there."""
-        self._running().send_signal(number)
+    def terminate(self) -> None:
+        """Ask it to end, without waiting for that; if it takes longer than ``grace_s``, it is killed.
+
+        vLLM can take minutes, where it is asked while its parts still look for each other.
+        """
+        if self._running().poll() is not None:
+            return
+        self._running().terminate()
+        insist = threading.Timer(self._grace_s, self.kill)
+        insist.daemon = True
+        insist.start()
 
     def kill(self) -> None:
-        """End it and all that it started, at once and without waiting; may be called twice."""
-        if not self._killed:
-            self._killed = True  # when the group is empty, its number may become another's
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+        """End it at once, without waiting for that; whoever waits for it then ends what it started."""
+        self._running().kill()
 
     def stop(self) -> int:
-        """Ask it to end, insist after a while, and return its exit code."""
-        process = self._running()
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
-        self.kill()
+        """Ask it to end, wait until it has, and return its exit code."""
+        self.terminate()
         return self.wait()
 
     def __enter__(self) -> Self:
@@ -143,6 +150,17 @@ class VllmServer:
         if self._process is None:
             raise RuntimeError("the server was not started")
         return self._process
+
+    def _end_the_rest(self) -> None:
+        # Asked first: the process that clears away Python's shared memory when all others have gone does
+        # not listen to that; killed with them, it would leave the memory taken.
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            until = time.monotonic() + _REST_S
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+                while time.monotonic() < until:
+                    os.killpg(self.pid, 0)
+                    time.sleep(_LOOK_EVERY_S)
 
     def _last_lines(self) -> str:
         if self._log is None:

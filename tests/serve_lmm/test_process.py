@@ -106,6 +106,16 @@ def test_waiting_for_a_server_has_an_end(launched):
         server.wait_ready(0.5)
 
 
+def test_a_server_that_does_not_end_when_asked_is_killed(launched):
+    with VllmServer(launched("--stubborn"), grace_s=0.5) as server:
+        server.wait_ready(PATIENCE_S)
+        said = told(server.launch.port)
+
+        assert server.stop() == 128 + signal.SIGKILL
+
+    assert has_ended(said["helper"])
+
+
 def test_a_second_server_at_the_same_place_is_not_started(launched):
     with VllmServer(launched()) as server:
         server.wait_ready(PATIENCE_S)
@@ -134,7 +144,7 @@ def test_the_command_says_when_it_serves_and_how_to_use_it(stand_in, model, port
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_passes_a_signal_on_and_ends_with_the_servers_code(stand_in, model, port, number):
+def test_a_signal_ends_the_server_and_the_command_with_the_servers_code(stand_in, model, port, number):
     with command(model, port) as process:
         said = told(port)
         process.send_signal(number)
