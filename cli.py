@@ -21,6 +21,7 @@ from .times import between, clock, parse_as_of, parse_time_s
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
+    from .memory.reindexing import ReindexReport
     from .perception.worker import WatchReport
     from .sdk import Recollect
 
@@ -174,6 +175,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     status = command("status", _status, "Print what is in the memory, and how completely it was watched.")
     status.add_argument("--json", action="store_true", help="print one JSON object")
+
+    reindex = command(
+        "reindex", _reindex, "Make the vectors of a memory anew with the model in the settings, or drop them."
+    )
+    reindex.add_argument("--quiet", action="store_true", help="no progress bar")
 
     command("doctor", _doctor, "Check what is installed, what works, and what to do.")
 
@@ -526,6 +532,30 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 # -- doctor and demo ----------------------------------------------------------------------------------
+
+
+def _reindex(arguments: argparse.Namespace) -> int:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with (
+        _memory(arguments) as memory,
+        Progress(console=console, disable=arguments.quiet or not console.is_terminal) as bar,
+    ):
+        task = bar.add_task("making vectors", total=None)
+        report = memory.reindex(on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+    print(f"{arguments.memory}: {_reindexed(report)}")
+    return 0
+
+
+def _reindexed(report: ReindexReport) -> str:
+    if report.encoder is None:
+        return "no model is configured (vision.model), so it has no vectors now; it is searched by words."
+    return (
+        f"searched by {report.encoder} now; {report.texts} texts and {report.pictures} pictures"
+        f" encoded in {report.seconds:.1f} s."
+    )
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ class Check:
 
 
 def examine(memory: Path) -> Iterator[Check]:
-    """Check the installation and, where they exist, the video LMM and the memory."""
+    """Check the installation and, where they exist, the models and the memory."""
     yield Check("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for name, package, use in (
         ("storage", "lancedb", _stores),
@@ -55,6 +55,7 @@ def examine(memory: Path) -> Iterator[Check]:
     ):
         yield _tried(name, package, use)
     yield from examine_lmm()
+    yield from examine_vision(memory=memory)
     free = shutil.disk_usage(memory.parent if memory.parent.exists() else Path.cwd()).free
     yield Check("disk", "ok" if free > 1e9 else "broken", f"{free / 1e9:.1f} GB free beside {memory}",
                 "" if free > 1e9 else "Free some space, or put the memory elsewhere with --memory.")  # fmt: skip
@@ -121,6 +122,52 @@ def examine_lmm(settings: Settings | None = None) -> Iterator[Check]:
 
         with ThreadPoolExecutor() as together:  # so that a silent server costs the time of one
             yield from together.map(tried, trials)
+
+
+def examine_vision(settings: Settings | None = None, *, memory: Path | None = None) -> Iterator[Check]:
+    """Check whether there is an image–text model, whether it works, and whether it made the memory's vectors.
+
+    Args:
+        settings: None reads them, and reports what is wrong with them.
+        memory: The folder of a memory, which may be missing.
+    """
+    from .errors import BadSettings, EncoderMismatch, MemoryStoreError, RecollectError  # noqa: PLC0415
+    from .memory.store import MemoryStore  # noqa: PLC0415
+    from .perception.vision import open_encoder  # noqa: PLC0415
+    from .settings import read_settings  # noqa: PLC0415
+
+    name = "image–text model"
+    try:
+        encoder = open_encoder((settings or read_settings()).vision)
+    except BadSettings as error:
+        yield Check(name, "broken", str(error))
+        return
+    if encoder is None:
+        yield Check(
+            name,
+            "absent",
+            "none is configured; moments are found by what was said of them, not by what they show",
+            "To search by pictures, set RECOLLECT_VISION__MODEL; docs/vision.md says to what.",
+        )
+        return
+    try:
+        words = encoder.encode_texts(["a plain red picture", "a plain blue picture"])
+        red, blue = words @ encoder.encode_images([_red_jpeg()])[0]
+    except RecollectError as error:
+        yield Check(name, "broken", str(error))
+        return
+    called = "red" if red > blue else "blue, as by a model that was not trained"
+    yield Check(
+        name, "ok", f"{encoder.name}, {encoder.dim} numbers a vector; its red picture was called {called}"
+    )
+    if memory is not None and memory.exists():
+        try:
+            MemoryStore.open(memory, encoder=encoder).close()
+            yield Check("vectors", "ok", f"those in {memory} are of this model")
+        except EncoderMismatch as error:
+            yield Check("vectors", "broken", str(error))
+        except MemoryStoreError:
+            return  # told of the memory itself
 
 
 def _tried(name: str, package: str, use: Callable[[], str]) -> Check:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .agent.reasoner import Reasoner
     from .agent.traces import Traces
     from .memory.encoder import Encoder
+    from .memory.reindexing import OnProgress, ReindexReport
     from .memory.snapshot import Hit, Snapshot
     from .memory.store import MemoryStore
     from .perception.worker import Progress, StreamWorker, WatchReport
@@ -82,7 +83,9 @@ class Recollect:
 
     Args:
         path: The memory's folder; made when something is first watched.
-        encoder: Makes vectors of text for hybrid search; None searches words alone.
+        encoder: Makes vectors of words, and of pictures if it can, so that both are searched; None takes
+            the one that the settings name (``vision.model``), and where they name none, words alone
+            are searched.
         reasoner: Who thinks; None for the extractive reasoner, which needs no model.
         budget: What a question may cost.
     """
@@ -97,6 +100,7 @@ class Recollect:
     ) -> None:
         self.path = Path(path).expanduser()
         self._encoder = encoder
+        self._settings_read = False
         self._reasoner = reasoner
         self._budget = budget
         self._lock = threading.Lock()
@@ -154,7 +158,9 @@ class Recollect:
         Raises:
             SourceError: The source is not there or is no video.
             MemoryStoreError: The memory is in use, full, or newer than this Recollect.
+            EncoderError: The image–text model in the settings cannot be used.
         """
+        encoder = self._the_encoder()
         stops_before = self._stops
         mine: list[StreamWorker] = []
 
@@ -174,7 +180,7 @@ class Recollect:
                 stream=stream,
                 fps=fps,
                 ocr=ocr,
-                encoder=self._encoder,
+                encoder=encoder,
                 on_progress=on_progress,
                 on_state=on_state,
                 on_start=started,
@@ -189,6 +195,36 @@ class Recollect:
         self._stops += 1
         for worker in tuple(self._workers):
             worker.stop()
+
+    def reindex(
+        self, encoder: Encoder | None = None, *, on_progress: OnProgress | None = None
+    ) -> ReindexReport:
+        """Make the vectors of all that is remembered anew, or drop them.
+
+        For a memory that was made without this encoder, or with another one. It takes as long as the
+        encoder takes for every text and picture; interrupted, it leaves the memory as it was, and called
+        again, it goes on. Questions can be asked meanwhile, as before.
+
+        Args:
+            encoder: The encoder from now on; None takes the one given to this object or named in the
+                settings, and where there is none, the vectors are dropped.
+            on_progress: Called with how many observations are done, and how many there are.
+
+        Raises:
+            MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
+            EncoderError: The image–text model in the settings cannot be used.
+        """
+        from .memory.reindexing import reindex  # noqa: PLC0415 - LanceDB takes seconds to load
+
+        encoder = encoder or self._the_encoder()
+        report = reindex(self.path, encoder, on_progress=on_progress)
+        with self._lock:
+            self._encoder = encoder
+            if self._reader is not None:
+                # It was opened with the vectors there were before.
+                self._reader.close()
+                self._reader = None
+        return report
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -399,6 +435,10 @@ class Recollect:
                 task.exception()  # asked for, so that asyncio does not complain that nobody did
             raise
 
+    async def areindex(self, encoder: Encoder | None = None, **options: Any) -> ReindexReport:
+        """``reindex``, without blocking the event loop. Cancelling does not stop it."""
+        return await asyncio.to_thread(self.reindex, encoder, **options)
+
     async def aask(self, question: str, **options: Any) -> Answer:
         """``ask``, without blocking the event loop."""
         return await asyncio.to_thread(self.ask, question, **options)
@@ -420,10 +460,25 @@ class Recollect:
     def _open_reader(self) -> MemoryStore:
         from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
 
+        encoder = self._the_encoder()
         with self._lock:
             if self._reader is None:
-                self._reader = MemoryStore.open(self.path, encoder=self._encoder)
+                self._reader = MemoryStore.open(self.path, encoder=encoder)
             return self._reader
+
+    def _the_encoder(self) -> Encoder | None:
+        """The encoder that was given, or else the one the settings name when it is first needed."""
+        with self._lock:
+            if self._encoder is None and not self._settings_read:
+                from .settings import read_settings  # noqa: PLC0415 - loads pydantic
+
+                vision = read_settings().vision
+                if vision.model is not None:
+                    from .perception.vision import open_encoder  # noqa: PLC0415 - loads OpenCV
+
+                    self._encoder = open_encoder(vision)
+                self._settings_read = True
+            return self._encoder
 
     def _checkpointer(self) -> Traces:
         """Where the steps of questions are kept: beside the memory, in SQLite."""

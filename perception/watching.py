@@ -53,12 +53,16 @@ def watch(
     Raises:
         SourceError: The source is not there or is no video.
         MemoryStoreError: The memory is in use, full, or newer than this Recollect.
+        EncoderError: The encoder's model cannot be used.
     """
     # The source is looked at first: a wrong path must not make an empty memory.
     looked_at = open_source(source, fps=fps)
     info = looked_at.info
     if info.kind == "live":
         looked_at.close()
+    if encoder is not None:
+        # Loaded now: a model that cannot be used makes no memory either, and no frames wait for it later.
+        encoder.encode_texts([""])
     with MemoryStore.open(path, write=True, encoder=encoder) as store:
         known = _where_it_is_now(store, store.stream_with_content(info.content_id), info)
         if known is not None and known.state == "done":

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from recollect.doctor import Check, examine_lmm
+from recollect.doctor import Check, examine_lmm, examine_vision
+from recollect.memory import MemoryStore
 from recollect.perception.lmm.loopback import LmmServer, Request
+from recollect.perception.vision import PaletteEncoder
 from recollect.settings import Settings, read_settings
 
 
@@ -102,3 +104,42 @@ def test_settings_that_make_no_sense_are_told(tmp_path, monkeypatch):
     (tmp_path / "recollect.toml").write_text("[lmm]\nurll = 3\n")
 
     assert "did you mean url" in lmm_checks(None)[""].detail
+
+
+def vision_checks(folder, **vision: str) -> list[tuple[str, str, str]]:
+    """What is said of the image–text model, and of the vectors in the memory there."""
+    checks = examine_vision(read_settings(vision=vision), memory=folder / "memory.lance")
+    return [(check.name, check.state, check.detail + check.advice) for check in checks]
+
+
+def test_no_image_text_model_is_no_fault(tmp_path):
+    ((name, state, said),) = vision_checks(tmp_path, model="")
+
+    assert (name, state) == ("image–text model", "absent")
+    assert "RECOLLECT_VISION__MODEL" in said
+
+
+def test_an_image_text_model_is_tried_with_a_picture_and_words(tmp_path):
+    ((_, state, said),) = vision_checks(tmp_path, model="palette")
+
+    assert state == "ok"
+    assert "its red picture was called red" in said
+
+
+def test_an_image_text_model_that_is_not_there_is_told(tmp_path):
+    ((_, state, said),) = vision_checks(tmp_path, model="./no-such-model")
+
+    assert state == "broken"
+    assert "no such folder" in said
+
+
+def test_the_vectors_of_a_memory_are_compared_with_the_model(tmp_path):
+    folder = tmp_path / "memory.lance"
+    MemoryStore.open(folder, write=True).close()
+    before = vision_checks(tmp_path, model="palette")
+    MemoryStore.open(tmp_path / "other" / "memory.lance", write=True, encoder=PaletteEncoder()).close()
+    after = vision_checks(tmp_path / "other", model="palette")
+
+    assert [state for _, state, _ in before] == ["ok", "broken"]
+    assert "recollect reindex" in before[1][2]
+    assert [state for _, state, _ in after] == ["ok", "ok"]

@@ -44,6 +44,12 @@ def test_another_file_can_be_named(folder, monkeypatch):
     assert read_settings().lmm.model == "other"
 
 
+def test_without_any_source_there_is_no_image_text_model():
+    vision = read_settings().vision
+
+    assert (vision.model, vision.device) == (None, "auto")
+
+
 def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
     (folder / "recollect.toml").write_text('[lmm]\nurl = "http://file/v1"\n')
     monkeypatch.setenv("RECOLLECT_LMM__URL", "")
@@ -60,6 +66,8 @@ def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
         ("RECOLLECT_LMM__URL", "localhost:8000", "not an address"),
         ("RECOLLECT_LMM__URL", "http://[::1/v1", "not an address"),
         ("RECOLLECT_LMM__VIDEO", "mp4", "'clip' or 'pictures'"),
+        ("RECOLLECT_VISION__MODLE", "x/y", "did you mean model"),
+        ("RECOLLECT_VISION_MODEL", "x/y", "did you mean RECOLLECT_VISION__MODEL"),
         ("RECOLLECT_CONFIG", "no.toml", "no such file"),
     ],
 )
@@ -79,6 +87,7 @@ def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, 
         ('[lmm]\nurll = "x"\n', "lmm.urll in recollect.toml", "did you mean url"),
         ("[lmm]\nconcurrency = 0\n", "lmm.concurrency in recollect.toml", "greater than 0"),
         ("[llm]\n", "llm in recollect.toml", "did you mean lmm"),
+        ('[vision]\nurl = "x"\n', "vision.url in recollect.toml", "there are model, device"),
         ("lmm = 3\n", "lmm in recollect.toml", "dictionary"),
         ("[lmm\n", "recollect.toml", "not TOML"),
     ],

@@ -1,0 +1,131 @@
+"""From the settings to the hit: what was only seen is found, through every door."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from recollect import Recollect
+from recollect.cli import main
+from recollect.errors import EncoderMismatch, EncoderUnusable
+from recollect.perception.vision import PaletteEncoder
+
+COLOURS = {"white": (245, 245, 245), "blue": (10, 10, 120), "yellow": (235, 220, 20), "green": (10, 80, 20)}
+SHOT_S = 4
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path, monkeypatch) -> Path:
+    """The settings file: an empty one, in an environment in which nothing is set."""
+    for variable in [name for name in os.environ if name.startswith("RECOLLECT_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "recollect.toml"
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory) -> Path:
+    """Four shots of 4 s, each of one colour."""
+    path = tmp_path_factory.mktemp("shots") / "shots.mp4"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for colour in COLOURS.values():
+            for _ in range(10 * SHOT_S):
+                picture = np.full((96, 160, 3), colour, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def found(memory: Recollect, colour: str) -> bool:
+    """Whether the best hit for a colour is a moment in which it was shown."""
+    shown_s = SHOT_S * (list(COLOURS).index(colour) + 0.5)
+    (hit,) = memory.search(colour, limit=1)
+    return hit.moment.span.contains(shown_s)
+
+
+def test_without_settings_words_alone_are_searched(shots):
+    with Recollect("memory.lance") as memory:
+        memory.watch(shots, ocr=False)
+        hits = memory.search("grün")
+
+    assert hits == []
+
+
+def test_the_encoder_in_the_settings_is_used_for_watching_and_for_searching(shots, settings):
+    settings.write_text('[vision]\nmodel = "palette"\n')
+
+    with Recollect("memory.lance") as memory:
+        memory.watch(shots, ocr=False)
+        shown = [found(memory, colour) for colour in COLOURS]
+    with Recollect("memory.lance", encoder=PaletteEncoder()) as again:
+        hits = again.search("nothing like it", limit=4)
+
+    assert all(shown)
+    assert hits
+
+
+def test_a_memory_made_before_the_settings_is_refused_until_it_is_reindexed(shots, settings):
+    with Recollect("memory.lance") as memory:
+        memory.watch(shots, ocr=False)
+    settings.write_text('[vision]\nmodel = "palette"\n')
+
+    with Recollect("memory.lance") as memory:
+        for use in (lambda: memory.search("red"), lambda: memory.watch(shots), memory.status):
+            with pytest.raises(EncoderMismatch, match=r"recollect reindex --memory memory\.lance"):
+                use()
+        report = memory.reindex()
+        again = memory.reindex()
+        shown = found(memory, "yellow")
+
+    assert report.encoder == "palette/1"
+    assert report.pictures >= len(COLOURS)
+    assert (again.texts, again.pictures) == (0, 0)
+    assert shown
+
+
+def test_reindexing_takes_the_encoder_given_and_drops_the_vectors_without_one(shots):
+    with Recollect("memory.lance") as memory:
+        memory.watch(shots, ocr=False)
+        with_one = asyncio.run(memory.areindex(PaletteEncoder()))
+        shown = found(memory, "blue")
+    with Recollect("memory.lance") as memory:
+        without = memory.reindex()
+        status = memory.status()
+
+    assert (with_one.encoder, shown) == ("palette/1", True)
+    assert (without.encoder, len(status)) == (None, 1)
+
+
+def test_the_command_reindexes_and_tells_what_it_did(shots, settings, capsys):
+    assert main(["watch", str(shots), "--no-ocr", "--quiet"]) == 0
+    settings.write_text('[vision]\nmodel = "palette"\n')
+    capsys.readouterr()
+
+    refused = main(["search", "red"]), capsys.readouterr()
+    done = main(["reindex"]), capsys.readouterr()
+    hits = main(["search", "yellow"]), capsys.readouterr()
+    settings.write_text("")
+    dropped = main(["reindex"]), capsys.readouterr()
+
+    assert refused[0] == 2
+    assert "recollect reindex --memory recollect.lance" in refused[1].err
+    assert (done[0], done[1].err) == (0, "")
+    assert done[1].out.startswith("recollect.lance: searched by palette/1 now; ")
+    assert "yellow" in hits[1].out.splitlines()[0]
+    assert "it has no vectors now" in dropped[1].out
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_is_watched(shots, settings):
+    settings.write_text('[vision]\nmodel = "./no-such-model"\n')
+
+    with Recollect("memory.lance") as memory, pytest.raises(EncoderUnusable, match="no such folder"):
+        memory.watch(shots)
+
+    assert not Path("memory.lance").exists()
