@@ -96,17 +96,19 @@ class _Loaded:
     text_tokens: int
 
     def of_texts(self, texts: list[str]) -> Vectors:
-        # As it was trained: lower case, always padded to the full length on the right, padding attended
-        # to. The vector is read at the last token, so anything else makes another vector.
-        tokens = self.tokenizer(
+        # As it was trained: lower case, an end token, always padded to the full length on the right,
+        # padding attended to. The vector is read at the last token, so anything else makes another one.
+        # The end token is put there by hand: whether a tokenizer adds it depends on transformers' version.
+        words = self.tokenizer(
             [text.lower() for text in texts],
-            padding="max_length",
-            padding_side="right",
+            add_special_tokens=False,
             truncation=True,
-            max_length=self.text_tokens,
-            return_tensors="pt",
-        )
-        return self._features(self.model.get_text_features, {"input_ids": tokens["input_ids"]})
+            max_length=self.text_tokens - 1,
+        )["input_ids"]
+        ids = self.torch.full((len(texts), self.text_tokens), self.tokenizer.pad_token_id)
+        for row, tokens in enumerate(words):
+            ids[row, : len(tokens) + 1] = self.torch.tensor([*tokens, self.tokenizer.eos_token_id])
+        return self._features(self.model.get_text_features, {"input_ids": ids})
 
     def of_pictures(self, pictures: list[Any]) -> Vectors:
         return self._features(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recollect.errors import EncoderNotInstalled, EncoderUnusable
-from recollect.memory.encoder import ImageEncoder
+from recollect.errors import EncoderMismatch, EncoderNotInstalled, EncoderUnusable
+from recollect.memory import ImageEncoder, KeyFrame, MemoryStore, Moment, Observation, Span, reindex
 from recollect.perception.vision import PaletteEncoder, SiglipEncoder, open_encoder
 from recollect.settings import VisionSettings
 
@@ -36,16 +36,18 @@ def jpeg(colour: str, size: tuple[int, int] = (64, 48), seed: int | None = None)
 
 
 def tiny_siglip(folder: Path, kind: str = "siglip", *, seed: int = 0) -> Path:
-    """A checkpoint of random weights, 32 numbers wide, with a tokenizer of single characters."""
+    """A checkpoint of random weights, 32 numbers wide, with a tokenizer of single characters.
+
+    The tokenizer adds no end token, as transformers 5 has it of a file that does not say so.
+    """
     import torch
     import transformers as hf
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
     torch.manual_seed(seed)
     characters = ["<pad>", "<eos>", "<unk>", *map(chr, range(32, 127))]
     tokenizer = Tokenizer(models.WordLevel({c: i for i, c in enumerate(characters)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
     text = {"vocab_size": len(characters), "max_position_embeddings": 16, "pad_token_id": 0, "eos_token_id": 1,
             "bos_token_id": 1}  # fmt: skip
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -184,6 +186,27 @@ def test_a_name_tells_weights_and_settings_apart_and_not_folders(tmp_path):
     assert names[0].startswith("tiny@")
     assert names[0] == names[1]
     assert len(set(names)) == 3
+
+
+@needs_torch
+def test_a_memory_made_with_one_checkpoint_refuses_another_and_can_be_reindexed(tmp_path):
+    one, two = (SiglipEncoder(str(tiny_siglip(tmp_path / f"tiny-{n}", seed=n)), device="cpu") for n in (1, 2))
+    frames = [KeyFrame(f"f{n}", "door", n * 5.0, n, "1/1", 64, 48, PICTURES[n]) for n in range(3)]
+    moments = [
+        Moment(f"m{n}", "door", 0, Span(n * 5.0, n * 5.0 + 5), (Observation("x", (), "o/1", 1.0),), frame_ids=(f"f{n}",))
+        for n in range(3)
+    ]  # fmt: skip
+    with MemoryStore.open(tmp_path / "memory.lance", write=True, encoder=one) as store:
+        store.append(moments, frames)
+
+    with pytest.raises(EncoderMismatch, match=r"tiny-1@\w+ \(32 numbers\).*tiny-2@"):
+        MemoryStore.open(tmp_path / "memory.lance", encoder=two)
+    reindex(tmp_path / "memory.lance", two)
+    with MemoryStore.open(tmp_path / "memory.lance", encoder=two) as reader:
+        hits = reader.snapshot().search("a red door", limit=1)
+    nearest = int((two.encode_images(PICTURES) @ two.encode_texts(["a red door"])[0]).argmax())
+
+    assert hits[0].moment.id == f"m{nearest}"
 
 
 @needs_torch
