@@ -15,10 +15,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from . import schema, tables
 from .encoder import Encoder
+from .manifest import using_vectors
 from .tables import Tables, all_of, one_of, quoted, select
 from .values import (
     Coverage,
@@ -61,8 +63,11 @@ class Hit:
 class Snapshot:
     """A memory as it was when the snapshot was taken. Made by ``MemoryStore.snapshot``."""
 
-    def __init__(self, pinned: Tables, *, encoder: Encoder | None, as_of_s: float | None) -> None:
+    def __init__(
+        self, pinned: Tables, *, folder: Path, encoder: Encoder | None, as_of_s: float | None
+    ) -> None:
         self._tables = pinned
+        self._folder = folder
         self._encoder = encoder
         self.as_of_s = as_of_s
         """Unix seconds; nothing written later is seen. None: all that was there."""
@@ -94,6 +99,8 @@ class Snapshot:
         key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
         overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
         one of ``kinds``.
+
+        Raises ``EncoderMismatch`` where the vectors were replaced since the snapshot was taken.
         """
         if not text.strip() or limit < 1:
             return []
@@ -236,9 +243,10 @@ class Snapshot:
         rankings = [self._by_words(text, where, limit, places)]
         if self._encoder is not None and self._tables.text_vectors is not None:
             vector = self._encoder.encode_texts([text])[0]
-            rankings.append(self._by_meaning(vector, where, limit, places))
-            if self._tables.frame_vectors is not None:
-                rankings.append(self._by_pictures(vector, where, narrow, limit, places))
+            with using_vectors(self._folder, self._encoder):
+                rankings.append(self._by_meaning(vector, where, limit, places))
+                if self._tables.frame_vectors is not None:
+                    rankings.append(self._by_pictures(vector, where, narrow, limit, places))
         scores = rankings[0] if len(rankings) == 1 else _fused(rankings, places)
         return {found: scores[found] for found in _best_first(scores, places)[:limit]}
 
