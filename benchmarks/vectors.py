@@ -12,6 +12,7 @@ the same as trained ones. Needs the extra ``vision``.
 from __future__ import annotations
 
 import argparse
+import io
 import statistics
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from recollect.perception.keyframes import encode_jpeg
 from recollect.perception.vision.siglip import BATCH, SiglipEncoder
@@ -55,10 +57,7 @@ def some_jpegs(count: int) -> list[bytes]:
 
 def bare_forward(encoder: SiglipEncoder, jpegs: list[bytes]) -> Callable[[], None]:
     """The picture tower alone, on the pixels of these pictures."""
-    import io
-
     import torch
-    from PIL import Image
 
     loaded = encoder._ready()
     batches: list[Any] = []

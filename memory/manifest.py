@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -88,6 +90,19 @@ def write_manifest(folder: Path, encoder: Encoder | None, *, created_at_s: float
         os.fsync(file.fileno())
     draft.replace(folder / MANIFEST_NAME)
     return manifest
+
+
+@contextmanager
+def using_vectors(folder: Path, encoder: Encoder | None) -> Iterator[None]:
+    """Around the use of vectors: where it fails because they were replaced meanwhile, that is said.
+
+    Raises ``EncoderMismatch``.
+    """
+    try:
+        yield
+    except Exception:
+        read_manifest(folder).check_encoder(folder, encoder, required=False)
+        raise
 
 
 def is_vacant(folder: Path) -> bool:

@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from . import schema, tables
 from .encoder import Encoder
+from .manifest import using_vectors
+from .ranking import Place, best_first, fused, nearest, places_of
 from .tables import Tables, all_of, one_of, quoted, select
 from .values import (
     Coverage,
@@ -32,9 +34,6 @@ from .values import (
     total_counts,
 )
 
-_RRF_K = 10
-"""Of reciprocal-rank fusion: how little the first ranks stand out from the next. With the usual 60, in a
-memory of some hundred moments, what only a picture shows falls behind what two rankings have by chance."""
 _ROWS_PER_MOMENT = 4
 """How many rows a search reads for each moment wanted: several observations may tell of the same one."""
 _LEAST_ROWS = 40
@@ -44,8 +43,6 @@ _FEW_ROWS = 2000
 _IDS_A_QUERY = 500
 _COUNTED = ("id", *schema.COUNT_COLUMNS)
 _PLACED = ("moment_id", "stream", "start_s")
-Place = tuple[str, float, str]
-"""Where a moment lies, for putting equals in order: its stream, start and id."""
 _COVER_RUNGS: tuple[Rung, ...] = ("day", "hour", "event", "moment")
 
 
@@ -61,8 +58,11 @@ class Hit:
 class Snapshot:
     """A memory as it was when the snapshot was taken. Made by ``MemoryStore.snapshot``."""
 
-    def __init__(self, pinned: Tables, *, encoder: Encoder | None, as_of_s: float | None) -> None:
+    def __init__(
+        self, pinned: Tables, *, folder: Path, encoder: Encoder | None, as_of_s: float | None
+    ) -> None:
         self._tables = pinned
+        self._folder = folder
         self._encoder = encoder
         self.as_of_s = as_of_s
         """Unix seconds; nothing written later is seen. None: all that was there."""
@@ -94,6 +94,8 @@ class Snapshot:
         key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
         overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
         one of ``kinds``.
+
+        Raises ``EncoderMismatch`` where the vectors were replaced since the snapshot was taken.
         """
         if not text.strip() or limit < 1:
             return []
@@ -236,11 +238,12 @@ class Snapshot:
         rankings = [self._by_words(text, where, limit, places)]
         if self._encoder is not None and self._tables.text_vectors is not None:
             vector = self._encoder.encode_texts([text])[0]
-            rankings.append(self._by_meaning(vector, where, limit, places))
-            if self._tables.frame_vectors is not None:
-                rankings.append(self._by_pictures(vector, where, narrow, limit, places))
-        scores = rankings[0] if len(rankings) == 1 else _fused(rankings, places)
-        return {found: scores[found] for found in _best_first(scores, places)[:limit]}
+            with using_vectors(self._folder, self._encoder):
+                rankings.append(self._by_meaning(vector, where, limit, places))
+                if self._tables.frame_vectors is not None:
+                    rankings.append(self._by_pictures(vector, where, narrow, limit, places))
+        scores = rankings[0] if len(rankings) == 1 else fused(rankings, places)
+        return {found: scores[found] for found in best_first(scores, places)[:limit]}
 
     def _by_words(
         self, text: str, where: str | None, limit: int, places: dict[str, Place]
@@ -248,7 +251,7 @@ class Snapshot:
         rows = tables.match_text(
             self._tables.observations, text, where=where, columns=_PLACED, limit=_rows_for(limit)
         )
-        places |= _places(rows)
+        places |= places_of(rows)
         scores: dict[str, float] = {}
         for row in rows:
             scores[row["moment_id"]] = max(row["_score"], scores.get(row["moment_id"], 0.0))
@@ -260,38 +263,38 @@ class Snapshot:
         rows = tables.match_vector(
             self._tables.text_vectors, vector, where=where, columns=_PLACED, limit=_rows_for(limit)
         )
-        places |= _places(rows)
-        return _nearest(rows)
+        places |= places_of(rows)
+        return nearest(rows)
 
     def _by_pictures(
         self, vector: Any, where: str | None, narrow: str | None, limit: int, places: dict[str, Place]
     ) -> dict[str, float]:
         """Pictures know the facts of their moment; what was observed in it is asked of the observations."""
         of_moments = all_of(where, "rung = 'moment'")
-        if where != narrow:
-            rows = select(
-                self._tables.observations, where=of_moments, columns=["moment_id"], limit=_FEW_ROWS + 1
-            )
-            if len(rows) <= _FEW_ROWS:
-                # Too few to come across by chance among the nearest.
-                narrow = all_of(narrow, one_of("moment_id", (row["moment_id"] for row in rows)))
-        asked = _rows_for(limit)
+        asked, widened = _rows_for(limit), False
         checked: dict[str, Place | None] = {}
         while True:
             rows = tables.match_vector(
                 self._tables.frame_vectors, vector, where=narrow, columns=["moment_id"], limit=asked
             )
-            near = _nearest(rows)
+            near = nearest(rows)
             unchecked = [found for found in near if found not in checked]
             checked |= dict.fromkeys(unchecked)
             for at in range(0, len(unchecked), _IDS_A_QUERY):
                 among = all_of(one_of("moment_id", unchecked[at : at + _IDS_A_QUERY]), of_moments)
-                checked |= _places(select(self._tables.observations, where=among, columns=_PLACED))
+                checked |= places_of(select(self._tables.observations, where=among, columns=_PLACED))
             fitting = {found: place for found in near if (place := checked[found]) is not None}
             if len(fitting) >= limit or len(rows) < asked:
                 places |= fitting
                 return {found: near[found] for found in fitting}
-            asked *= 4
+            if not widened:
+                few = select(
+                    self._tables.observations, where=of_moments, columns=["moment_id"], limit=_FEW_ROWS + 1
+                )
+                if len(few) <= _FEW_ROWS:
+                    # Seldom met among the nearest: they are sought by name.
+                    narrow = all_of(narrow, one_of("moment_id", (row["moment_id"] for row in few)))
+            asked, widened = 4 * asked, True
 
     def _first_ids(self, where: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
         """The ids of the first ``limit`` moments by time; reads two narrow columns, not the memories."""
@@ -336,40 +339,6 @@ class Snapshot:
 
 def _rows_for(limit: int) -> int:
     return max(limit * _ROWS_PER_MOMENT, _LEAST_ROWS)
-
-
-def _places(rows: Iterable[schema.Row]) -> dict[str, Place]:
-    return {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in rows}
-
-
-def _nearest(rows: Iterable[schema.Row]) -> dict[str, float]:
-    """How near the nearest row of each moment is; the rows come nearest first."""
-    near: dict[str, float] = {}
-    for row in rows:
-        near.setdefault(row["moment_id"], -row["_distance"])
-    return near
-
-
-def _fused(rankings: Iterable[dict[str, float]], places: dict[str, Place]) -> dict[str, float]:
-    """What each moment is worth by its rank in each ranking: scores of different kinds do not compare.
-
-    Of equals, each has the rank of the last: what fits much alike, as the words of a quiet stream do,
-    must not outweigh the one picture that fits.
-    """
-    fused: dict[str, float] = {}
-    for scores in rankings:
-        rank = 0
-        for _, equals in groupby(_best_first(scores, places), key=scores.__getitem__):
-            same = list(equals)
-            rank += len(same)
-            for found in same:
-                fused[found] = fused.get(found, 0.0) + 1 / (_RRF_K + rank)
-    return fused
-
-
-def _best_first(scores: dict[str, float], places: dict[str, Place]) -> list[str]:
-    """Ids by falling score; of equals, the earlier in its stream comes first."""
-    return sorted(scores, key=lambda found: (-scores[found], places[found]))
 
 
 def _with_kinds(kinds: Sequence[str] | None) -> str | None:

@@ -30,7 +30,7 @@ from . import schema, tables
 from .backlog import Backlog
 from .encoder import Encoder
 from .lock import WriterLock
-from .manifest import is_vacant, read_manifest, write_manifest
+from .manifest import is_vacant, read_manifest, using_vectors, write_manifest
 from .snapshot import Snapshot
 from .tables import MIN_FREE_BYTES, Tables, all_of, one_of, quoted, room_to_write, select
 from .values import BacklogCounts, Gap, KeyFrame, Moment, Observation, Pending, Rung, Stream
@@ -202,7 +202,8 @@ class MemoryStore:
         with room_to_write(self.path, self._min_free_bytes):
             tables.upsert(self._tables.observations, "id", [row])
             if vectors and self._tables.text_vectors is not None:
-                tables.upsert(self._tables.text_vectors, "id", vectors)
+                with using_vectors(self.path, self._encoder):
+                    tables.upsert(self._tables.text_vectors, "id", vectors)
         if self._lock is not None:
             self._count(1, 0)
 
@@ -359,7 +360,8 @@ class MemoryStore:
         Raises ``EncoderMismatch`` where the vectors were replaced by another encoder's meanwhile.
         """
         read_manifest(self.path).check_encoder(self.path, self._encoder, required=False)
-        return Snapshot(self._tables.pinned(self.path), encoder=self._encoder, as_of_s=as_of_s)
+        pinned = self._tables.pinned(self.path)
+        return Snapshot(pinned, folder=self.path, encoder=self._encoder, as_of_s=as_of_s)
 
     def maintain(self, *, thorough: bool = True) -> None:
         """Fold what was appended into fragments and indexes, and delete versions nobody reads.

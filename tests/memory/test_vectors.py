@@ -298,10 +298,18 @@ def test_a_reader_learns_that_the_vectors_were_replaced(folder: Path, moment: Ma
         MemoryStore.open(folder, encoder=PaletteEncoder()) as visual_reader,
         MemoryStore.open(folder) as reader,
     ):
+        pinned = visual_reader.snapshot()
         reindex(folder, None)
 
-        with pytest.raises(EncoderMismatch, match="holds no vectors"):
-            visual_reader.snapshot()
+        look = Observation("a second look", (), "inspect/1", 2000.0)
+        for use in (
+            visual_reader.snapshot,
+            lambda: pinned.search("red"),
+            lambda: visual_reader.write_back(pinned.latest("kitchen")[0], look),
+        ):
+            with pytest.raises(EncoderMismatch, match="holds no vectors"):
+                use()
+        assert len(reader.snapshot().latest("kitchen")[0].observations) == 2
         assert starts(reader, "nothing") == [0.0]
 
 
