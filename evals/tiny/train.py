@@ -10,10 +10,13 @@ transformers and vLLM load, written each time the state is.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +41,8 @@ _WEIGHTS: dict[Task, float] = {"caption": 4.0, "look": 2.0, "judge": 3.0, "summa
 """How often each task is what a batch is made of."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
+ROUND_STEPS = 8
+"""So many steps' samples are drawn at a time, and put together by length."""
 _SCORED = 200
 """Samples of each task that the finished model is scored on."""
 
@@ -63,33 +68,40 @@ class Schedule:
 
 
 class Batches:
-    """The batches of each step: by number, so that any of them can be made again."""
+    """What is learnt in each round of some steps: by number, so that any of them can be made again."""
 
     def __init__(self, encoder: Encoder, schedule: Schedule) -> None:
         self._encoder, self._schedule = encoder, schedule
 
     def __len__(self) -> int:
-        return self._schedule.steps
+        return math.ceil(self._schedule.steps / ROUND_STEPS)
 
-    def __getitem__(self, step: int) -> list[tuple[Task, Batch]]:
-        """What is learnt at a step."""
-        rng = random.Random(f"step {self._schedule.seed} {step}")
-        tasks = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=self._schedule.batches)
-        return [
-            (task, self._batch(task, f"{self._schedule.seed} {step} {n}", rng))
-            for n, task in enumerate(tasks)
-        ]
+    def __getitem__(self, number: int) -> list[list[tuple[Task, Batch]]]:
+        """The batches of each step of a round."""
+        rng = random.Random(f"round {self._schedule.seed} {number}")
+        count = ROUND_STEPS * self._schedule.batches
+        tasks = Counter(rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count))
+        found = [(task, batch) for task in tasks for batch in self._batches(task, tasks[task], number, rng)]
+        rng.shuffle(found)
+        return [found[step::ROUND_STEPS] for step in range(ROUND_STEPS)]
 
-    def _batch(self, task: Task, name: str, rng: random.Random) -> Batch:
-        found: list[Encoded] = []
-        longest = 0
-        while True:
-            sample = make_sample(task, f"train {name} {len(found)}")
-            encoded = self._encoder.encode(sample, as_clip=rng.random() >= _PICTURES_SHARE)
-            longest = max(longest, len(encoded.tokens))
-            if found and longest * (len(found) + 1) > self._schedule.batch_tokens:
-                return self._encoder.batch(found)
-            found.append(encoded)
+    def _batches(self, task: Task, count: int, number: int, rng: random.Random) -> Iterator[Batch]:
+        """Some batches of a task, in each of them samples of about one length."""
+        drawn, tokens = list[Encoded](), 0
+        while tokens < count * self._schedule.batch_tokens:
+            sample = make_sample(task, f"train {self._schedule.seed} {number} {len(drawn)}")
+            drawn.append(self._encoder.encode(sample, as_clip=rng.random() >= _PICTURES_SHARE))
+            tokens += len(drawn[-1].tokens)
+        drawn.sort(key=lambda encoded: len(encoded.tokens))
+        left = tokens
+        for batches_left in range(count, 0, -1):
+            taken, share = list[Encoded](), 0
+            while drawn and (share < left / batches_left or batches_left == 1):
+                taken.append(drawn.pop())
+                share += len(taken[-1].tokens)
+            left -= share
+            if taken:
+                yield self._encoder.batch(taken)
 
 
 class Training:
@@ -137,13 +149,15 @@ class Training:
         loader = torch.utils.data.DataLoader(
             batches,
             batch_size=None,
-            sampler=range(self.step, until),
+            sampler=range(self.step // ROUND_STEPS, math.ceil(until / ROUND_STEPS)),
             num_workers=1 if self._device == "cpu" else min(16, os.cpu_count() or 1),
-            prefetch_factor=8,
+            prefetch_factor=2,
         )
         losses: dict[Task, list[float]] = {}
         told_s = kept_s = time.monotonic()
-        for step in loader:
+        # A round that was broken off is taken up where it was.
+        steps = itertools.islice(itertools.chain.from_iterable(loader), self.step % ROUND_STEPS, None)
+        for step in itertools.islice(steps, until - self.step):
             for task, loss in self._learn(step):
                 losses.setdefault(task, []).append(loss)
             if self.step % 50 == 0:

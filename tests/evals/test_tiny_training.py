@@ -17,7 +17,7 @@ from recollect.evals.tiny.phrases import knows_prompts, phrase_vocabulary
 from recollect.evals.tiny.processing import new_processor
 from recollect.evals.tiny.scores import inputs_of, score, table_of, write_card
 from recollect.evals.tiny.tasks import TASKS, make_sample
-from recollect.evals.tiny.train import Batches, Schedule, Training
+from recollect.evals.tiny.train import ROUND_STEPS, Batches, Schedule, Training
 from recollect.evals.tiny.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ NANO = Architecture(
     hidden=64, layers=1, heads=2, head_width=32, feedforward=64,
     vision_hidden=32, vision_layers=2, vision_heads=2, vision_feedforward=64,
 )  # fmt: skip
-SHORT = Schedule(steps=8, batch_tokens=500, batches=2, warmup_steps=2)
+SHORT = Schedule(steps=16, batch_tokens=500, batches=2, warmup_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +76,25 @@ def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
         assert vocabulary.tokenizer.decode(learnt.tolist()) == sample.said + "<|im_end|>"
 
 
-def test_a_step_learns_the_same_whenever_it_is_made(vocabulary):
+def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
     batches = Batches(Encoder(NANO, vocabulary), SHORT)
 
-    assert [b.labels.tolist() for _, b in batches[3]] == [b.labels.tolist() for _, b in batches[3]]
-    assert [b.labels.tolist() for _, b in batches[3]] != [b.labels.tolist() for _, b in batches[4]]
+    first, again, other = (
+        [batch.labels.tolist() for step in batches[n] for _, batch in step] for n in (0, 0, 1)
+    )
+
+    assert first == again != other
+    assert len(batches[0]) == ROUND_STEPS
 
 
 def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path):
     whole = Training(tmp_path / "whole", SHORT, architecture=NANO, device="cpu")
-    list(whole.run(6))
-    list(Training(tmp_path / "broken", SHORT, architecture=NANO, device="cpu").run(2))
+    list(whole.run(11))
+    list(Training(tmp_path / "broken", SHORT, architecture=NANO, device="cpu").run(3))
 
     resumed = Training(tmp_path / "broken", SHORT, architecture=NANO, device="cpu")
-    assert resumed.step == 2
-    list(resumed.run(6))
+    assert resumed.step == 3
+    list(resumed.run(11))
 
     there, here = whole.model.state_dict(), resumed.model.state_dict()
     assert all(there[name].equal(here[name]) for name in there)
