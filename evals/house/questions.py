@@ -63,11 +63,12 @@ class Asked:
     @property
     def known(self) -> str:
         """What the question says of the act: the clause without what is asked for."""
-        act = self.act
-        if self.form.part == "when" or not self.gold:
-            return act.clause
-        clause = act.clause.replace(self.gold, "", 1)
-        return " ".join(clause.split())
+        act, part = self.act, self.form.part
+        if part == "when" and act.kind in {"comes", "leaves"}:
+            return replace(act, where="").clause
+        if act.kind == "shows" and part == "where":
+            return f"In {act.room}, the sign says"
+        return " ".join(act.clause.replace(self.gold, "", 1).split())
 
 
 def forms_of(act: Act) -> list[Form]:

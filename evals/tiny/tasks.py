@@ -23,15 +23,16 @@ from pydantic import BaseModel
 
 from ...agent.answer import Question
 from ...agent.budget import Budget, Spending
-from ...agent.lmm import Judged, LmmReasoner, Looked, Planned
+from ...agent.lmm import SHOWN, Judged, LmmReasoner, Looked, Planned
 from ...agent.reasoner import Plan
+from ...memory import tally
 from ...memory.values import Finding, KeyFrame, Moment, Observation, Rung, Span, moment_id
 from ...perception.caption import compose_caption
 from ...perception.describe import Described, Told, caption_prompt, summary_prompt
 from ...perception.frame import Picture
 from ...perception.keyframes import encode_jpeg
 from ...perception.lmm import Prompt
-from ...times import clock
+from ...times import between, clock
 from ..house import Act, Asked, RoomScene, Seen, furnish, tell
 from ..house.drawing import View, draw
 from ..house.questions import Form, answers, forms_of, pose
@@ -99,7 +100,7 @@ class _Window:
 def _windows(rng: random.Random, scene: RoomScene, begins_s: float = 0.0) -> list[_Window]:
     """A scene cut into moments, each with the pictures that would be kept."""
     found: list[_Window] = []
-    start_s, linked = 0.0, rng.random() < 0.75
+    start_s, linked = 0.0, rng.random() < 0.4
     while start_s < scene.duration_s - 1.0:
         end_s = min(scene.duration_s, start_s + rng.choice((2.0, 3.0, 3.5, 4.0, 5.0, 5.0)))
         if scene.duration_s - end_s < 2.0:
@@ -161,16 +162,15 @@ def _lively(rng: random.Random, windows: Sequence[_Window]) -> _Window:
 
 
 def _moment(
-    rng: random.Random, window: _Window, stream: str, *, observed: bool = True, captioned: bool = True
+    rng: random.Random, window: _Window, stream: str, *, observed: bool = True, told: Sequence[Seen] = ()
 ) -> Moment:
-    """The moment as the memory holds it, with what the observers and the model wrote."""
-    seen, span = window.seen, window.stream_span
-    observations = []
-    if observed:
-        findings = _findings(rng, window)
-        observations.append(Observation(compose_caption(findings), findings, _BY_OBSERVERS, 0.0))
-    if captioned:
-        observations.append(Observation(seen.caption, (), _BY_LMM, 0.0))
+    """The moment as the memory holds it: what the observers wrote, and then a model, once or twice."""
+    span = window.stream_span
+    findings = _findings(rng, window)
+    observations = [Observation(compose_caption(findings), findings, _BY_OBSERVERS, 0.0)] if observed else []
+    for seen in told:
+        read = [Finding("visible_text", "read", text, span, _BY_LMM) for text in seen.visible_text]
+        observations.append(Observation(seen.caption, tuple(read), _BY_LMM, 0.0))
     return _remembered(stream, "moment", span, observations)
 
 
@@ -184,8 +184,8 @@ def _findings(rng: random.Random, window: _Window) -> tuple[Finding, ...]:
     span, views, seen = window.stream_span, window.views, window.seen
     found = []
 
-    def find(where: Any, kind: str, text: str) -> None:
-        found.append(Finding(where, kind, text, span, _BY_OBSERVERS))
+    def find(where: Any, kind: str, text: str, detail: dict[str, str | float] | None = None) -> None:
+        found.append(Finding(where, kind, text, span, _BY_OBSERVERS, detail=detail or {}))
 
     for person in dict.fromkeys(figure.person for view in views for figure in view.figures):
         accent = rng.choice((f"{person.coat} and {rng.choice(_SHADES)}", person.coat))
@@ -193,22 +193,24 @@ def _findings(rng: random.Random, window: _Window) -> tuple[Finding, ...]:
         side = rng.choice(("left", "right"))
         place = rng.choice(("on the left", "in the middle", "on the right"))
         ways = (
-            f"a {name} enters from the {side}",
-            f"a {name} moves {side}",
-            f"a {name} stays {place}",
-            f"the {name} leaves to the {side}",
+            ("enters", f"a {name} enters from the {side}"),
+            ("moves", f"a {name} moves {side}"),
+            ("stays", f"a {name} stays {place}"),
+            ("leaves", f"the {name} leaves to the {side}"),
         )
-        for text in rng.sample(ways, rng.choice((1, 1, 2))):
-            find("action", "moves", text)
+        for kind, text in rng.sample(ways, rng.choice((1, 1, 2))):
+            find("action", kind, text)
         if rng.random() < 0.3:
-            start_s = max(0.0, span.start_s - rng.uniform(0, 9))
-            find("action", "visit", f"a {name} is there from {start_s:.1f} to {span.end_s:.1f} s")
+            since_s = max(0.0, span.start_s - rng.uniform(0, 9))
+            find("action", "visit", f"a {name} is there {between(since_s, span.end_s)}")
     if any(act.kind in {"puts", "takes"} for act in seen.acts) and rng.random() < 0.7:
-        did = rng.choice(("is put down", "is taken away from"))
+        kind, did = rng.choice((("placed", "is put down"), ("removed", "is taken away")))
+        where = rng.choice(("on the left", "in the middle", "on the right"))
+        where = where if kind == "placed" else f"from {where.split()[-2]} {where.split()[-1]}"
         find(
             "action",
-            "placed",
-            f"something {rng.choice(_SHADES)} and {rng.choice(_SHADES)} {did} in the middle",
+            kind,
+            f"something {rng.choice(('', 'small '))}{' and '.join(rng.sample(_SHADES, 2))} {did} {where}",
         )
     for code in seen.visible_text:
         if rng.random() < 0.9:
@@ -216,7 +218,10 @@ def _findings(rng: random.Random, window: _Window) -> tuple[Finding, ...]:
     if not seen.actors:
         find("attribute", "empty", "nothing moves and nothing new is in the picture")
     first, second, third = rng.sample(_SHADES, 3)
-    find("attribute", "colour", f"mostly {first}, with some {second} and {third}")
+    mostly = rng.choice(
+        (f"mostly {first}, with some {second} and {third}", f"mostly {first} and {second}, with some {third}")
+    )
+    find("attribute", "colour", mostly, {first: 0.5, second: 0.2, third: 0.1})
     find("attribute", "brightness", rng.choice(("bright", "dim")))
     return tuple(found)
 
@@ -282,10 +287,10 @@ def _told_before(rng: random.Random, windows: Sequence[_Window], window: _Window
     """What the model is told of the moment before, and the window as it is for who knows that."""
     number = windows.index(window)
     earlier = windows[number - 1] if number else None
-    if earlier is not None and rng.random() < 0.6:
+    if earlier is not None and rng.random() < 0.45:
         return earlier.seen.caption, replace(window, before=earlier.views[-1])
     window = replace(window, before=None)
-    if earlier is not None and rng.random() < 0.5:
+    if earlier is not None and rng.random() < 0.6:
         return compose_caption(_findings(rng, earlier)), window
     if rng.random() < 0.4:
         # The moment before may be one of another room.
@@ -306,11 +311,11 @@ def _described(seen: Seen) -> Described:
 
 
 def _summary(rng: random.Random, scale: float) -> Sample:
-    house = furnish(rng.getrandbits(48), rng.choice((8.0, 20.0, 40.0, 60.0)), scene_s=(6.0, 30.0))
+    house = furnish(rng.getrandbits(48), rng.choice((8.0, 20.0, 40.0, 60.0, 120.0)), scene_s=(6.0, 30.0))
     windows = [window for start_s, scene in house.scenes for window in _windows(rng, scene, start_s)]
     first = rng.randrange(len(windows))
-    windows = windows[first : first + rng.choice((2, 3, 4, 6, 8, 12))]
-    children = [_moment(rng, window, "house", observed=False) for window in windows]
+    windows = windows[first : first + rng.choice((2, 3, 4, 6, 8, 12, 20, 36))]
+    children = [_moment(rng, window, "house", observed=False, told=[window.seen]) for window in windows]
     span = Span(children[0].span.start_s, children[-1].span.end_s)
     parent = _remembered("house", "event", span, ())
     return Sample("summary", summary_prompt(parent, children), _told([window.seen for window in windows]))
@@ -381,39 +386,64 @@ def _gold(act: Act, form: Form) -> str:
 
 def _judge(rng: random.Random, scale: float) -> Sample:
     life = _life(rng, rng.choice((12.0, 30.0, 60.0)))
-    asked, part = life.asked, life.asked.form.part
-    proof = [
-        window for window in life.windows if any(answers(act, asked.act, part) for act in window.seen.acts)
-    ]
+    act, part = life.asked.act, life.asked.form.part
+    proof = [window for window in life.windows if any(answers(each, act, part) for each in window.seen.acts)]
     rest = [window for window in life.windows if window not in proof]
-    there = rng.random() < 0.64
-    shown = rng.sample(rest, min(len(rest), rng.choice((0, 1, 2, 3, 4, 6, 9)))) + (proof[:2] if there else [])
-    shown = shown or rest[:1] or proof[:1]
-    shown.sort(key=lambda window: window.stream_span)
-    observed = rng.random() < 0.6
-    moments = [_moment(rng, window, life.stream, observed=observed) for window in shown]
-    overview = _overview(rng, life) if rng.random() < 0.3 else []
-    question = Question(text=asked.text, options=asked.options)
+    there = proof[:2] if rng.random() < 0.64 else []
+    most = min(len(rest), SHOWN - len(there), rng.choice((0, 1, 2, 3, 5, 8, SHOWN)))
+    windows = rng.sample(rest, most) + there or life.windows[:1]
+    windows.sort(key=lambda window: window.stream_span)
+    shown = [_Shown(window, _looks(rng, window)) for window in windows]
+    observed = rng.random() < 0.7
+    moments = [_moment(rng, each.window, life.stream, observed=observed, told=each.told) for each in shown]
+    overview = _overview(rng, life) if rng.random() < 0.4 else []
+    question = Question(text=life.asked.text, options=life.asked.options)
     prompt = _prompt_of(lambda reasoner: reasoner.judge(question, Plan(), overview, moments))
-    return Sample("judge", prompt, _judged(asked, {f"M{n}": window for n, window in enumerate(shown, 1)}))
+    return Sample("judge", prompt, _judged(life.asked, {f"M{n}": each for n, each in enumerate(shown, 1)}))
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A moment that is judged from."""
+
+    window: _Window
+    told: list[Seen]
+    """What the model said of it, oldest first."""
+
+    @property
+    def acts(self) -> list[Act]:
+        return list(dict.fromkeys(act for seen in reversed(self.told) for act in seen.acts))
+
+
+def _looks(rng: random.Random, window: _Window) -> list[Seen]:
+    """The caption of a moment, and sometimes what a second look at it brought."""
+    return [window.seen, *([_closely(window, rng.choice((4, 6, 8))).seen] if rng.random() < 0.1 else [])]
+
+
+def _closely(window: _Window, pictures: int) -> _Window:
+    """A moment with more pictures, evenly spread, as they are taken for a look."""
+    step_s = max(0.25, window.span.duration_s / pictures)
+    times_s = (window.span.start_s + step_s * number for number in range(pictures))
+    return replace(window, times_s=tuple(t for t in times_s if t < window.span.end_s), before=None)
 
 
 def _overview(rng: random.Random, life: _Life) -> list[Moment]:
-    """One to three events that have been summed up."""
+    """One to three events that have been summed up, by counting and by a model."""
     found, windows = [], life.windows
-    for _ in range(rng.choice((1, 2, 3))):
+    for _ in range(rng.choice((1, 1, 2, 3))):
         first = rng.randrange(len(windows))
-        group = windows[first : first + 4]
+        group = windows[first : first + rng.choice((3, 6, 12))]
         span = Span(group[0].stream_span.start_s, group[-1].stream_span.end_s)
+        counted = tally.summarise([_moment(rng, window, life.stream) for window in group], span)
         summary = Observation(_told([window.seen for window in group]).caption, (), _BY_LMM, 0.0)
-        found.append(_remembered(life.stream, "event", span, [summary]))
+        found.append(_remembered(life.stream, "event", span, [counted, summary]))
     return sorted(found, key=lambda event: event.span)
 
 
-def _judged(asked: Asked, shown: dict[str, _Window]) -> Judged:
+def _judged(asked: Asked, shown: dict[str, _Shown]) -> Judged:
     """How far the moments settle the question: they show it, let it be inferred, touch on it, or do not."""
     act, part = asked.act, asked.form.part
-    acts = [(name, each) for name, window in shown.items() for each in window.seen.acts]
+    acts = [(name, each) for name, moment in shown.items() for each in moment.acts]
     direct = [(name, each) for name, each in acts if answers(each, act, part)]
     if direct:
         return _settled(asked, direct, "all", shown)
@@ -433,24 +463,27 @@ def _judged(asked: Asked, shown: dict[str, _Window]) -> Judged:
 
 
 def _settled(
-    asked: Asked, found: Sequence[tuple[str, Act]], grade: Literal["all", "half"], shown: dict[str, _Window]
+    asked: Asked, found: Sequence[tuple[str, Act]], grade: Literal["all", "half"], shown: dict[str, _Shown]
 ) -> Judged:
     name, act = found[0]
     answer = replace(asked, act=act).answer
     if asked.form.part == "when":
-        answer = f"At {clock(shown[name].stream_span.start_s)}: {answer}"
-    gold = next((each.gold for each in forms_of(act) if each.part == asked.form.part), asked.gold)
-    # A place where something lies is said as one on which it was put.
-    letters = [chr(ord("A") + n) for n, option in enumerate(asked.options) if option == gold]
+        answer = f"At {clock(shown[name].window.stream_span.start_s)}: {answer}"
     return Judged(
         cites=list(dict.fromkeys(name for name, _ in found))[:2],
         answer=answer,
-        choice=letters[0] if letters else None,
+        choice=_letter(asked, act),
         sufficiency=grade,
         missing="" if grade == "all" else asked.known,
         look_at=[] if grade == "all" else [name],
         queries=[] if grade == "all" else [asked.known],
     )
+
+
+def _letter(asked: Asked, act: Act) -> str | None:
+    """The option that an act speaks for."""
+    gold = _gold(act, asked.form)
+    return chr(ord("A") + asked.options.index(gold)) if gold in asked.options else None
 
 
 def _suggests(seen: Act, asked: Act, part: str) -> bool:
@@ -477,10 +510,7 @@ def _look(rng: random.Random, scale: float) -> Sample:
     scene = _one_scene(rng)
     windows = _windows(rng, scene)
     window = _lively(rng, windows)
-    pictures = rng.choice((2, 3, 4, 4, 6, 8))
-    step_s = max(0.25, window.span.duration_s / pictures)
-    times_s = [window.span.start_s + step_s * number for number in range(pictures)]
-    close = replace(window, times_s=tuple(t for t in times_s if t < window.span.end_s), before=None)
+    close = _closely(window, rng.choice((2, 3, 4, 4, 6, 8)))
     acts = list(close.seen.acts)
     other = _one_scene(rng)
     elsewhere = [happening.act for happening in (*scene.happenings, *other.happenings)]
@@ -488,7 +518,8 @@ def _look(rng: random.Random, scale: float) -> Sample:
     if not about:
         return _look(rng, scale)
     asked = _question(rng, about, acts)
-    moment = _moment(rng, window, rng.choice(_STREAMS), captioned=rng.random() < 0.5)
+    told = [window.seen] if rng.random() < 0.5 else []
+    moment = _moment(rng, window, rng.choice(_STREAMS), told=told)
     question = Question(text=asked.text, options=asked.options)
 
     def taken(_: int) -> list[tuple[float, Picture]]:
@@ -508,9 +539,7 @@ def _looked(asked: Asked, seen: Seen) -> Looked:
     answer, choice = "", None
     if found:
         answer = replace(asked, act=found[0]).answer
-        gold = next((each.gold for each in forms_of(found[0]) if each.part == part), asked.gold)
-        letters = [chr(ord("A") + n) for n, option in enumerate(asked.options) if option == gold]
-        choice = letters[0] if letters else None
+        choice = _letter(asked, found[0])
     return Looked(
         seen=seen.caption,
         visible_text=list(seen.visible_text),
