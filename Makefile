@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 SERVING_VENV ?= .venv-serving
+TRAINING_VENV ?= .venv-training
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
@@ -12,7 +13,7 @@ override export ASK := $(value ASK)
 override export OUT := $(value OUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench serving-env constraints clean
+.PHONY: help demo test test-all lint format bench serving-env train-tiny constraints clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,9 @@ serving-env:  ## make .venv-serving, where vLLM runs on the CPU (SERVING_VENV ch
 	@scripts/serving-env/make.sh "$(SERVING_VENV)" "$(PYTHON)"
 	@echo "to use it: export RECOLLECT_SERVE__PYTHON=$(abspath $(SERVING_VENV))/bin/python"
 
+train-tiny: $(TRAINING_VENV)/.ready  ## train the tiny video LMM, or go on with it; hours on one thread
+	@nice -n 19 $(TRAINING_VENV)/bin/python -m recollect.evals.tiny.train "$${OUT:-.training/tiny}"
+
 constraints:  ## pin the newest versions that fit together in constraints.txt
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
 	echo "resolving anew, a minute or two" && \
@@ -56,7 +60,7 @@ constraints:  ## pin the newest versions that fit together in constraints.txt
 	cp "$$fresh/constraints" constraints.txt
 
 clean:  ## remove what these commands made: the environments, demo, builds and caches
-	rm -rf .venv .venv-serving build dist demo recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-serving .venv-training build dist demo recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -69,4 +73,15 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || echo "making $(VENV), a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The torchvision of the package index is for CUDA, and does not load beside a torch for the CPU; see the shim.
+$(TRAINING_VENV)/.ready: pyproject.toml constraints.txt
+	@echo "making $(TRAINING_VENV): some minutes, and some GB where pip finds torch for a GPU alone"
+	@$(PYTHON) -m venv $(TRAINING_VENV)
+	@$(TRAINING_VENV)/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[tiny]" pytest
+	@$(TRAINING_VENV)/bin/python -c 'import torchvision' 2>/dev/null || { \
+		site=$$($(TRAINING_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+		cp scripts/serving-env/torchvision_cpu_shim.py "$$site" && \
+		echo "import torchvision_cpu_shim" > "$$site/torchvision_cpu_shim.pth"; }
 	@touch $@

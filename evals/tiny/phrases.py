@@ -1,0 +1,129 @@
+"""The vocabulary of ``recollect-tiny``: whole phrases of the house, each prompt's system text, bytes for all else.
+
+    vocabulary = phrase_vocabulary()
+    vocabulary.tokenizer.tokenize("In the kitchen, the man in the red coat opens the fridge.")
+
+What is always said in the same words is one token, so that prompts are short and to compare two persons
+is to compare two tokens. A system text that was changed since the training is read byte by byte, and not
+understood; ``knows_prompts`` tells.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..house.words import PEOPLE, ROOMS, THINGS
+from .vocabulary import CLIP, PADDING, PICTURE, TURN_END, TURN_START, VISION_END, VISION_START, Vocabulary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_SIZE = 2048
+_READ = 240
+"""Samples of each task that the vocabulary is learnt from."""
+
+
+def system_texts() -> tuple[str, ...]:
+    """What the model is told to do in each of its tasks, in their order."""
+    from .tasks import TASKS, make_sample  # noqa: PLC0415
+
+    return tuple(make_sample(task, "words 0").prompt.system for task in TASKS)
+
+
+def knows_prompts(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether every system text that is sent today is one that this vocabulary has as a token."""
+    return all(len(tokenizer.encode(text)) == 1 for text in system_texts())
+
+
+def kept_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary of a checkpoint."""
+    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
+
+    return Vocabulary(PreTrainedTokenizerFast.from_pretrained(folder))
+
+
+def phrase_vocabulary() -> Vocabulary:
+    """Learn it from samples; always the same."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415
+    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
+
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_pattern()), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    pieces.decoder = decoders.ByteLevel()
+    markers = [PADDING, TURN_START, TURN_END, VISION_START, VISION_END, PICTURE, CLIP]
+    trainer = trainers.BpeTrainer(
+        vocab_size=_SIZE,
+        special_tokens=markers,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    pieces.train_from_iterator(_texts(), trainer)
+    pieces.add_tokens([AddedToken(text, normalized=False) for text in system_texts()])
+    return Vocabulary(
+        PreTrainedTokenizerFast(
+            tokenizer_object=pieces,
+            eos_token=TURN_END,
+            pad_token=PADDING,
+            additional_special_tokens=[mark for mark in markers if mark not in {PADDING, TURN_END}],
+            clean_up_tokenization_spaces=False,
+        )
+    )
+
+
+def _phrases() -> list[str]:
+    places = [place for room in ROOMS for place in room.places]
+    opened = [room.opens for room in ROOMS]
+    found = [*map(str, PEOPLE), *map(str, THINGS), *(f"In {room}" for room in ROOMS), *map(str, ROOMS)]
+    found += [f"{way} the {place}" for way in ("is on", "on", "from") for place in places]
+    found += [f"{verb} the {name}" for verb in ("opens", "closes", "opened", "closed") for name in opened]
+    found += [f"the {name} is open" for name in opened] + [f"the {name}" for name in opened]
+    found += [
+        "the sign says",
+        "nobody is there",
+        "comes in from the left",
+        "comes in from the right",
+        "comes in",
+    ]
+    found += ["leaves to the left", "leaves to the right", "walks to the left", "walks to the right"]
+    found += ["is on the left", "is in the middle", "is on the right", "from the left", "from the right"]
+    found += ["to the left", "to the right", "read in the picture", "Mostly", "with some"]
+    return sorted(found, key=len, reverse=True)
+
+
+def _pattern() -> str:
+    """How text is cut before pieces are learnt: no piece goes across a cut."""
+    ways = [
+        r'[\[{\]}",]*"[a-z_]+":[\["\]]*(?:null)?',  # from the end of one field of a reply to the next one's value
+        rf" ?(?:{'|'.join(map(re.escape, _phrases()))})(?![a-z])",
+        r'<data name="|">\n|\n</data>\n?',
+        r'[MO]\d{1,2}(?=")',  # the name of a moment
+        r"[A-Z](?![a-z])",  # a letter of a sign, or of an option
+        r"–?\d{1,2}:(?=\d\d)|\d{2}|\.\d(?!\d)|\d",
+        r'\.(?=")',
+        r" ?[^\W\d_]+",
+        r" ?[^\s\w]+",
+        r"\s+",
+    ]
+    return "|".join(ways)
+
+
+def _texts() -> list[str]:
+    from ...perception.lmm import Words  # noqa: PLC0415
+    from .tasks import TASKS, make_sample  # noqa: PLC0415
+
+    samples = [make_sample(task, f"words {number}") for task in TASKS for number in range(_READ)]
+    told = [part.text for sample in samples for part in sample.prompt.parts if isinstance(part, Words)]
+    numbers = [f"At {number / 4:.2f} s:<{number / 10:.1f} seconds>" for number in range(100)]
+    times = [f"0:{n:02}.{n % 10}–{n}:{n:02}.{n % 10}\n–{n}:00.0" for n in range(60)] * 20
+    # Each name as often as it takes to become one token.
+    names = [f'{mark}{number}"' for mark in "MO" for number in range(1, 13)] * 50
+    roles = [f"{role}\n" for role in ("system", "user", "assistant")] * 50
+    every = [f'{before}{phrase}"' for phrase in _phrases() for before in ("", " ")] * 20
+    return [*told, *(sample.said for sample in samples), *numbers, *times, *names, *roles, *every]

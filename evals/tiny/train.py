@@ -1,0 +1,289 @@
+"""Trains ``recollect-tiny`` from nothing on the drawn house, in hours on one thread of a CPU or minutes on a GPU.
+
+    python -m recollect.evals.tiny.train OUT
+
+What is learnt at a step follows from its number alone, and everything else is kept in ``OUT/state.pt``: a
+training that was killed goes on where it was last kept, as if it had never stopped. ``OUT/model`` is what
+transformers and vLLM load, written each time the state is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .architecture import Architecture, new_model
+from .batches import Batch, Encoded, Encoder
+from .checkpoint import save_checkpoint
+from .phrases import kept_vocabulary, phrase_vocabulary
+from .processing import new_processor
+from .scores import score, table_of, write_card
+from .tasks import Task, make_sample
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Qwen3VLForConditionalGeneration
+
+
+ARCHITECTURE = Architecture(layers=4, heads=4, head_width=32, feedforward=384)
+"""Heads are narrow and many: most of what is asked is to find the same phrase again."""
+_EYES_FIRST_STEPS = 3000
+"""Until then it mostly learns to see, which takes longest to begin: what is read can be reasoned with later."""
+_EYES_FIRST: dict[Task, float] = {"caption": 7.0, "look": 1.0, "judge": 1.5, "summary": 0.4, "plan": 0.2}
+_WEIGHTS: dict[Task, float] = {"caption": 4.0, "look": 2.0, "judge": 3.0, "summary": 1.0, "plan": 0.5}
+"""How often each task is what a batch is made of."""
+_PICTURES_SHARE = 0.25
+"""So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
+ROUND_STEPS = 8
+"""So many steps' samples are drawn at a time, and put together by length."""
+_SCORED = 200
+"""Samples of each task that the finished model is scored on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long it learns, and how fast."""
+
+    steps: int = 40_000
+    batch_tokens: int = 3072
+    """In one batch, filling included; a step learns from ``batches`` of them."""
+    batches: int = 2
+    rate: float = 2e-3
+    warmup_steps: int = 200
+    decay_share: float = 0.25
+    """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step."""
+        left = (self.steps - step) / max(1.0, self.steps * self.decay_share)
+        return self.rate * min(1.0, (step + 1) / self.warmup_steps, left)
+
+
+class Batches:
+    """What is learnt in each round of some steps: by number, so that any of them can be made again."""
+
+    def __init__(self, encoder: Encoder, schedule: Schedule) -> None:
+        self._encoder, self._schedule = encoder, schedule
+
+    def __len__(self) -> int:
+        return math.ceil(self._schedule.steps / ROUND_STEPS)
+
+    def __getitem__(self, number: int) -> list[list[tuple[Task, Batch]]]:
+        """The batches of each step of a round."""
+        rng = random.Random(f"round {self._schedule.seed} {number}")
+        count = ROUND_STEPS * self._schedule.batches
+        weights = _EYES_FIRST if number * ROUND_STEPS < _EYES_FIRST_STEPS else _WEIGHTS
+        tasks = Counter(rng.choices(list(weights), list(weights.values()), k=count))
+        found = [(task, batch) for task in tasks for batch in self._batches(task, tasks[task], number, rng)]
+        rng.shuffle(found)
+        return [found[step::ROUND_STEPS] for step in range(ROUND_STEPS)]
+
+    def _batches(self, task: Task, count: int, number: int, rng: random.Random) -> Iterator[Batch]:
+        """Some batches of a task, in each of them samples of about one length."""
+        drawn, tokens = list[Encoded](), 0
+        while tokens < count * self._schedule.batch_tokens:
+            sample = make_sample(task, f"train {self._schedule.seed} {number} {len(drawn)}")
+            drawn.append(self._encoder.encode(sample, as_clip=rng.random() >= _PICTURES_SHARE))
+            tokens += len(drawn[-1].tokens)
+        drawn.sort(key=lambda encoded: len(encoded.tokens))
+        left = tokens
+        for batches_left in range(count, 0, -1):
+            taken, share = list[Encoded](), 0
+            while drawn and (share < left / batches_left or batches_left == 1):
+                taken.append(drawn.pop())
+                share += len(taken[-1].tokens)
+            left -= share
+            if taken:
+                yield self._encoder.batch(taken)
+
+
+class Training:
+    """A training under way: the model, its optimizer, and the step it is at."""
+
+    def __init__(
+        self,
+        folder: Path,
+        schedule: Schedule,
+        *,
+        architecture: Architecture = ARCHITECTURE,
+        device: str | None = None,
+    ) -> None:
+        import torch  # noqa: PLC0415
+
+        self._folder, self._schedule, self._architecture = folder, schedule, architecture
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # Kept with the state: a later version of the house or the prompts would number its tokens otherwise.
+        self._vocabulary = (
+            kept_vocabulary(folder / "model") if self._state_file.exists() else phrase_vocabulary()
+        )
+        self.model = new_model(architecture, self._vocabulary, seed=schedule.seed).to(self._device).train()
+        _embed_quickly(self.model)
+        self._optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.01
+        )
+        self.step = 0
+        self.samples = 0
+        """Learnt from so far."""
+        if self._state_file.exists():
+            self._take_up()
+
+    def run(self, until: int | None = None, *, keep_every_s: float = 300.0) -> Iterator[dict[str, Any]]:
+        """Learn step by step; says now and then how it goes, and keeps its state.
+
+        Args:
+            until: Stop before this step; None goes on to the end of the schedule.
+            keep_every_s: How often the state is kept, in seconds.
+
+        """
+        import torch  # noqa: PLC0415
+
+        until = self._schedule.steps if until is None else until
+        batches: Any = Batches(Encoder(self._architecture, self._vocabulary), self._schedule)
+        loader = torch.utils.data.DataLoader(
+            batches,
+            batch_size=None,
+            sampler=range(self.step // ROUND_STEPS, math.ceil(until / ROUND_STEPS)),
+            num_workers=1 if self._device == "cpu" else min(16, os.cpu_count() or 1),
+            prefetch_factor=2,
+        )
+        losses: dict[Task, list[float]] = {}
+        told_s = kept_s = time.monotonic()
+        # A round that was broken off is taken up where it was.
+        steps = itertools.islice(itertools.chain.from_iterable(loader), self.step % ROUND_STEPS, None)
+        for step in itertools.islice(steps, until - self.step):
+            for task, loss in self._learn(step):
+                losses.setdefault(task, []).append(loss)
+            if self.step % 50 == 0:
+                now_s = time.monotonic()
+                means = {task: round(sum(each) / len(each), 4) for task, each in sorted(losses.items())}
+                yield {
+                    "step": self.step, "samples": self.samples, "seconds": round(now_s - told_s, 1), "loss": means
+                }  # fmt: skip
+                losses, told_s = {}, now_s
+                if now_s - kept_s >= keep_every_s:
+                    self.keep()
+                    kept_s = now_s
+        self.keep()
+
+    def keep(self) -> None:
+        """Write the state, whole or not at all, and the model as it is now."""
+        import torch  # noqa: PLC0415
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "step": self.step,
+            "samples": self.samples,
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        unfinished = self._state_file.with_suffix(".part")
+        torch.save(state, unfinished)
+        os.replace(unfinished, self._state_file)
+        self.export(self._folder / "model")
+
+    def export(self, folder: Path) -> None:
+        """Write the model as transformers and vLLM load it."""
+        save_checkpoint(folder, self.model, new_processor(self._architecture, self._vocabulary))
+
+    def _take_up(self) -> None:
+        import torch  # noqa: PLC0415
+
+        state = torch.load(self._state_file, map_location=self._device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.step, self.samples = state["step"], state["samples"]
+
+    @property
+    def _state_file(self) -> Path:
+        return self._folder / "state.pt"
+
+    def _learn(self, step: list[tuple[Task, Batch]]) -> Iterator[tuple[Task, float]]:
+        import torch  # noqa: PLC0415
+
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._schedule.rate_at(self.step)
+        for task, batch in step:
+            # Few CPUs calculate with half the bits, and the others are the slower for it.
+            with torch.autocast(self._device, torch.bfloat16, enabled=self._device != "cpu"):
+                loss = reply_loss(self.model, batch.to(self._device))
+            (loss / len(step)).backward()
+            yield task, loss.item()
+            self.samples += len(batch.labels)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+
+
+def reply_loss(model: Qwen3VLForConditionalGeneration, batch: Batch) -> torch.Tensor:
+    """How unexpected the replies are to the model, per token; what was asked does not count."""
+    import torch  # noqa: PLC0415
+
+    hidden = model.model(**batch.inputs, use_cache=False).last_hidden_state
+    wanted = batch.labels >= 0
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]).float(), batch.labels[wanted])
+
+
+def _embed_quickly(model: Qwen3VLForConditionalGeneration) -> None:
+    """Embed patches by a product of matrices: the convolution it is written as takes most of a CPU's time."""
+    import torch  # noqa: PLC0415
+
+    embed = model.model.visual.patch_embed
+
+    def forward(patches: torch.Tensor) -> torch.Tensor:
+        weight: torch.Tensor = embed.proj.weight
+        return torch.nn.functional.linear(patches.to(weight.dtype), weight.flatten(1), embed.proj.bias)
+
+    embed.forward = forward
+
+
+def main() -> None:
+    """Train, or go on with a training, and score what came of it."""
+    import torch  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(
+        prog="python -m recollect.evals.tiny.train",
+        description="Train recollect-tiny, or go on with its training.",
+    )
+    usual = Schedule()
+    parser.add_argument("out", type=Path, help="the folder that holds its state, and the model in OUT/model")
+    parser.add_argument("--steps", type=int, default=usual.steps, help="in all (default: %(default)s)")
+    parser.add_argument("--batch-tokens", type=int, default=usual.batch_tokens, help="(default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=usual.rate, help="of learning (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=usual.seed, help="(default: %(default)s)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of the CPU; more are seldom faster (default: 1)"
+    )
+    parser.add_argument("--until", type=int, default=None, metavar="STEP", help="stop there, to go on later")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    schedule = replace(
+        usual,
+        steps=arguments.steps,
+        batch_tokens=arguments.batch_tokens,
+        rate=arguments.rate,
+        seed=arguments.seed,
+    )
+    training = Training(arguments.out, schedule)
+    for told in training.run(arguments.until):
+        print(json.dumps(told), flush=True)
+    if training.step >= schedule.steps:
+        model = arguments.out / "model"
+        scores = score(model, _SCORED)
+        write_card(model, scores)
+        print(table_of(scores))
+
+
+if __name__ == "__main__":
+    main()

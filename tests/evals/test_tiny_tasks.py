@@ -1,0 +1,93 @@
+"""What the tiny LMM learns: the prompts that are really sent, and replies that are right and keep to the schema."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from recollect.agent.lmm import Judged, Looked, Planned
+from recollect.evals.tiny.tasks import TASKS, Sample, make_sample
+from recollect.perception.describe import Described, Told, template_of
+from recollect.perception.lmm import Clip, Picture, Words
+from recollect.perception.lmm.templates import load_template
+from recollect.perception.lmm.wire import read_reply, request_body, schema_of
+
+REPLIES = {"caption": Described, "look": Looked, "judge": Judged, "summary": Told, "plan": Planned}
+TEMPLATES = {
+    "caption": template_of("moment"),
+    "summary": template_of("event"),
+    **{name: load_template("recollect.agent", name) for name in ("look", "judge", "plan")},
+}
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[str, list[Sample]]:
+    return {task: [make_sample(task, f"train {number}") for number in range(30)] for task in TASKS}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_prompt_is_of_the_template_that_is_sent(task, samples):
+    for sample in samples[task]:
+        template = TEMPLATES[task]
+        assert (sample.prompt.name, sample.prompt.revision, sample.prompt.system) == (
+            template.name,
+            template.revision,
+            template.system,
+        )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_reply_is_what_structured_outputs_emit(task, samples):
+    for sample in samples[task]:
+        assert read_reply(sample.said, REPLIES[task], model="tiny") == sample.reply
+        assert list(json.loads(sample.said)) == list(schema_of(REPLIES[task])["properties"])
+        assert sample.said == json.dumps(json.loads(sample.said), separators=(",", ":"))
+
+
+def test_captions_and_looks_are_asked_with_pictures(samples):
+    shown = [part for task in ("caption", "look") for sample in samples[task] for part in sample.prompt.parts]
+
+    assert any(isinstance(part, Clip) for part in shown)
+    assert any(isinstance(part, Picture) for part in shown)
+    for sample in samples["caption"]:
+        assert request_body(sample.prompt, Described, as_clip=True)["messages"][0]["role"] == "system"
+
+
+def test_the_same_seed_makes_the_same_sample(samples):
+    for task in TASKS:
+        assert make_sample(task, "train 3") == samples[task][3]
+
+
+def test_what_is_held_out_is_not_learnt_from(samples):
+    for task in TASKS:
+        learnt = {str(sample.prompt.parts) for sample in samples[task]}
+        held_out = {str(make_sample(task, f"held-out {number}").prompt.parts) for number in range(30)}
+        assert not learnt & held_out
+
+
+def test_a_judgement_cites_what_it_was_shown_and_says_nothing_where_nothing_is_there(samples):
+    grades = set()
+    for sample in samples["judge"]:
+        reply = sample.reply
+        assert isinstance(reply, Judged)
+        shown = "".join(part.text for part in sample.prompt.parts if isinstance(part, Words))
+        assert all(f'name="{name}"' in shown for name in (*reply.cites, *reply.look_at))
+        assert bool(reply.answer) == (reply.sufficiency in {"half", "all"})
+        assert (not reply.cites) == (reply.sufficiency == "none")
+        grades.add(reply.sufficiency)
+    assert {"all", "none", "little"} <= grades
+
+
+def test_a_choice_is_the_letter_of_what_the_answer_says(samples):
+    chosen = 0
+    for sample in (*samples["judge"], *samples["look"]):
+        reply = sample.reply
+        assert isinstance(reply, Judged | Looked)
+        question = sample.prompt.parts[0]
+        assert isinstance(question, Words)
+        if reply.choice is not None:
+            chosen += 1
+            (option,) = [line for line in question.text.splitlines() if line.startswith(f"{reply.choice}. ")]
+            assert option[3:] in reply.answer
+    assert chosen > 5

@@ -1,0 +1,115 @@
+"""The training of the tiny LMM, on a nano model. Skipped where the extra ``tiny`` is not installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra `tiny` is not installed")
+pytest.importorskip("transformers", reason="the extra `tiny` is not installed")
+
+from recollect.evals.tiny.architecture import Architecture
+from recollect.evals.tiny.batches import Encoder
+from recollect.evals.tiny.phrases import knows_prompts, phrase_vocabulary
+from recollect.evals.tiny.processing import new_processor
+from recollect.evals.tiny.scores import inputs_of, score, table_of, write_card
+from recollect.evals.tiny.tasks import TASKS, make_sample
+from recollect.evals.tiny.train import ROUND_STEPS, Batches, Schedule, Training
+from recollect.evals.tiny.vocabulary import Vocabulary
+
+pytestmark = pytest.mark.slow
+
+NANO = Architecture(
+    hidden=64, layers=1, heads=2, head_width=32, feedforward=64,
+    vision_hidden=32, vision_layers=2, vision_heads=2, vision_feedforward=64,
+)  # fmt: skip
+SHORT = Schedule(steps=16, batch_tokens=500, batches=2, warmup_steps=2)
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return phrase_vocabulary()
+
+
+def test_a_system_text_is_one_token_and_any_text_can_be_said(vocabulary):
+    said = "A kettle boils at 12:45 – “naïve” 茶\n"
+
+    assert knows_prompts(vocabulary.tokenizer)
+    assert vocabulary.tokenizer.decode(vocabulary.tokenizer.encode(said)) == said
+
+
+def test_who_does_what_are_two_tokens(vocabulary):
+    tokens = vocabulary.tokenizer.tokenize(" the man in the red coat and hat opens the fridge")
+
+    assert len(tokens) == 2
+
+
+@pytest.mark.parametrize("as_clip", [True, False])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_sample_is_encoded_as_the_checkpoints_own_processor_does(task, as_clip, vocabulary):
+    processor, encoder = new_processor(NANO, vocabulary), Encoder(NANO, vocabulary)
+    for number in range(4):
+        sample = make_sample(task, f"train {number}")
+
+        ours = encoder.encode(sample, as_clip=as_clip)
+        theirs = inputs_of(processor, sample, as_clip=as_clip)
+
+        assert theirs["input_ids"][0].tolist() == ours.tokens[: ours.prompt_tokens].tolist()
+        for name, patches in (("pixel_values", ours.pictures), ("pixel_values_videos", ours.clips)):
+            if patches:
+                assert theirs[name].shape == np.concatenate(patches).shape
+                # They are made smaller in another way.
+                assert float(np.abs(theirs[name].numpy() - np.concatenate(patches)).mean()) < 0.03
+
+
+def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
+    encoder = Encoder(NANO, vocabulary)
+    samples = [make_sample("plan", f"train {number}") for number in range(3)]
+
+    batch = encoder.batch([encoder.encode(sample) for sample in samples])
+
+    for row, sample in enumerate(samples):
+        learnt = batch.labels[row][batch.labels[row] >= 0]
+        assert vocabulary.tokenizer.decode(learnt.tolist()) == sample.said + "<|im_end|>"
+
+
+def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
+    batches = Batches(Encoder(NANO, vocabulary), SHORT)
+
+    first, again, other = (
+        [batch.labels.tolist() for step in batches[n] for _, batch in step] for n in (0, 0, 1)
+    )
+
+    assert first == again != other
+    assert len(batches[0]) == ROUND_STEPS
+
+
+def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path):
+    whole = Training(tmp_path / "whole", SHORT, architecture=NANO, device="cpu")
+    list(whole.run(11))
+    list(Training(tmp_path / "broken", SHORT, architecture=NANO, device="cpu").run(3))
+
+    resumed = Training(tmp_path / "broken", SHORT, architecture=NANO, device="cpu")
+    assert resumed.step == 3
+    list(resumed.run(11))
+
+    there, here = whole.model.state_dict(), resumed.model.state_dict()
+    assert all(there[name].equal(here[name]) for name in there)
+    assert (whole.samples, whole.step) == (resumed.samples, resumed.step)
+
+
+def test_a_checkpoint_is_scored_and_its_card_says_how_it_did(tmp_path):
+    training = Training(tmp_path, SHORT, architecture=NANO, device="cpu")
+    training.export(tmp_path / "model")
+
+    scores = score(tmp_path / "model", samples=1)
+    write_card(tmp_path / "model", scores)
+
+    assert set(scores.tasks) == set(TASKS)
+    kept = json.loads((tmp_path / "model" / "scores.json").read_text())
+    assert kept["tasks"]["judge"]["samples"] == 1
+    assert table_of(scores) in (tmp_path / "model" / "README.md").read_text()
+    assert Path(tmp_path / "model" / "model.safetensors").stat().st_size < 20_000_000
