@@ -150,8 +150,9 @@ def test_questions_are_answered_while_a_stream_is_being_watched(demo_video, tmp_
             started = asyncio.Event()
             loop = asyncio.get_running_loop()
 
-            def progress(_: recollect.Progress) -> None:
-                loop.call_soon_threadsafe(started.set)
+            def progress(told: recollect.Progress) -> None:
+                if told.moments:  # something is remembered that can be asked about
+                    loop.call_soon_threadsafe(started.set)
 
             with Recollect(tmp_path / "memory.lance") as memory:
                 watching = asyncio.create_task(memory.awatch(demo_video, fps=25, on_progress=progress))
@@ -175,11 +176,12 @@ def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video,
         async with asyncio.timeout(60):
             started = asyncio.Event()
             loop = asyncio.get_running_loop()
-            watching = asyncio.create_task(
-                memory.awatch(
-                    demo_video, fps=25, on_progress=lambda _: loop.call_soon_threadsafe(started.set)
-                )
-            )
+
+            def progress(told: recollect.Progress) -> None:
+                if told.moments:
+                    loop.call_soon_threadsafe(started.set)
+
+            watching = asyncio.create_task(memory.awatch(demo_video, fps=25, on_progress=progress))
             await started.wait()
             watching.cancel()
             with pytest.raises(asyncio.CancelledError):
