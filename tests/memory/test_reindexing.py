@@ -189,6 +189,7 @@ def killed(folder: Path, *, after: int | None) -> None:
 
 
 @pytest.mark.parametrize("before", [None, HashingEncoder()], ids=["no vectors", "another encoder"])
+@pytest.mark.slow
 def test_killed_in_between_it_leaves_the_memory_as_it_was_and_finishes_when_run_again(
     folder: Path, moment: Make, before: Encoder | None
 ) -> None:
@@ -208,6 +209,7 @@ def test_killed_in_between_it_leaves_the_memory_as_it_was_and_finishes_when_run_
     assert vector_tables(folder) == 2
 
 
+@pytest.mark.slow
 def test_killed_after_it_finished_it_is_as_it_shall_be(folder: Path, moment: Make) -> None:
     fill(folder, moment, moments=20)
 
@@ -216,6 +218,7 @@ def test_killed_after_it_finished_it_is_as_it_shall_be(folder: Path, moment: Mak
     assert vectors(folder, PaletteEncoder()) == (21, 20)
 
 
+@pytest.mark.slow
 def test_what_an_abandoned_run_left_goes_with_the_next(folder: Path, moment: Make) -> None:
     fill(folder, moment)
     killed(folder, after=256)

@@ -170,6 +170,7 @@ def test_watching_ends_while_no_reply_has_come_yet(film, server, lmm, tmp_path):
     assert_described(tmp_path / "memory")
 
 
+@pytest.mark.slow
 def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_watch_drains_the_backlog(
     long_film, server, lmm, tmp_path
 ):
@@ -211,6 +212,7 @@ def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_watch_drains_t
     ],
     ids=["silent", "reset", "truncated", "429", "500", "other model"],
 )
+@pytest.mark.slow
 def test_whatever_is_wrong_with_the_server_watching_is_done_and_all_is_described_later(
     film, server, tmp_path, fault
 ):
