@@ -39,7 +39,7 @@ ARCHITECTURE = Architecture(layers=4, heads=4, head_width=32, feedforward=384)
 """Heads are narrow and many: most of what is asked is to find the same phrase again."""
 _EYES_FIRST_STEPS = 3000
 """Until then it mostly learns to see, which takes longest to begin: what is read can be reasoned with later."""
-_EYES_FIRST: dict[Task, float] = {"caption": 7.0, "look": 1.0, "judge": 1.5, "summary": 0.4, "plan": 0.2}
+_EYES_FIRST: dict[Task, float] = {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}
 _WEIGHTS: dict[Task, float] = {"caption": 4.0, "look": 2.0, "judge": 3.0, "summary": 1.0, "plan": 0.5}
 """How often each task is what a batch is made of."""
 _PICTURES_SHARE = 0.25
