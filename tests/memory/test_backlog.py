@@ -233,6 +233,7 @@ def test_a_memory_of_an_early_version_gets_its_backlog_from_the_first_writer(ear
             assert reader.backlog_counts()["kitchen"].waiting == 1
 
 
+@pytest.mark.slow
 def test_one_thread_appends_while_another_describes_and_nothing_is_lost(store, moment):
     made = [moment(number, f"moment {number}") for number in range(300)]
     by_id = {one.id: one for one in made}
@@ -266,6 +267,7 @@ def test_one_thread_appends_while_another_describes_and_nothing_is_lost(store, m
     assert store.backlog_counts() == {}
 
 
+@pytest.mark.slow
 def test_a_backlog_in_use_stays_small(store, moment):
     """Every batch is a fragment, and every dequeueing leaves deleted rows: both are cleaned up."""
     for number in range(40):

@@ -230,6 +230,7 @@ def test_whatever_is_wrong_with_the_server_watching_is_done_and_all_is_described
     assert_described(tmp_path / "memory")
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_describing_at_once_and_keeps_the_backlog(long_film, server, lmm, tmp_path):
     server.stall()
     with Recollect(tmp_path / "memory", lmm=lmm) as memory:
@@ -267,6 +268,7 @@ def test_a_memory_watched_without_a_model_is_described_when_everything_is_asked_
     assert_described(tmp_path / "memory")
 
 
+@pytest.mark.slow
 def test_describing_has_an_async_form_and_cancelling_it_keeps_the_backlog(film, server, lmm, tmp_path):
     watch(tmp_path / "memory", str(film), ocr=False)
 

@@ -83,6 +83,7 @@ def test_a_server_is_there_inside_the_block_and_not_after_it(launched):
     assert has_ended(said["helper"])
 
 
+@pytest.mark.slow
 def test_it_can_be_started_again_at_the_same_place(launched):
     for _ in range(2):
         with VllmServer(launched()) as server:
@@ -106,6 +107,7 @@ def test_waiting_for_a_server_has_an_end(launched):
         server.wait_ready(0.5)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_end_when_asked_is_killed(launched):
     with VllmServer(launched("--stubborn"), grace_s=0.5) as server:
         server.wait_ready(PATIENCE_S)
@@ -116,6 +118,7 @@ def test_a_server_that_does_not_end_when_asked_is_killed(launched):
     assert has_ended(said["helper"])
 
 
+@pytest.mark.slow
 def test_a_second_server_at_the_same_place_is_not_started(launched):
     with VllmServer(launched()) as server:
         server.wait_ready(PATIENCE_S)
@@ -155,6 +158,7 @@ def test_a_signal_ends_the_server_and_the_command_with_the_servers_code(stand_in
     assert has_ended(said["helper"])
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_server_that_does_not_listen(stand_in, model, port):
     with command(model, port, "--stubborn") as process:
         said = told(port)
