@@ -168,6 +168,12 @@ def test_a_question_has_one_answer_and_the_options_hold_it_once(house):
         assert each.gold in each.answer or each.form.part == "when"
 
 
+def test_what_is_asked_about_can_be_seen_for_a_while():
+    for seed in range(20):
+        for asked in ask_about(furnish(f"seen {seed}", 120.0), limit=30):
+            assert all(span.duration_s >= 0.2 for span in asked.evidence), asked.text
+
+
 def test_the_letter_of_the_right_option_is_no_more_often_one_than_another():
     places = Counter(
         each.choice
