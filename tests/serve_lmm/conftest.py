@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+
+from recollect.serve_lmm.process import VllmServer
 
 STAND_IN = '''
 """Listens as vLLM does, says with what it was started, and ends as it is told to by its flags."""
@@ -84,5 +89,66 @@ def port() -> int:
         number: int = probe.getsockname()[1]
         return number
 
+
+REPLY_S = 120.0
+
+
+def post(server: VllmServer, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        server.launch.root + path,
+        json.dumps({"model": server.launch.name, **body}).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=REPLY_S) as answer:
+        said: dict[str, Any] = json.loads(answer.read())
+        return said
+
+
+class Said(NamedTuple):
+    """What a model was asked and what it said, as token numbers."""
+
+    prompt: list[int]
+    said: list[int]
+
+
+def said_by_transformers(
+    python: Path, checkpoint: Path, messages: list[dict[str, Any]], *, max_tokens: int
+) -> Said:
+    """Ask a checkpoint in the process of another Python, which has transformers, without sampling."""
+    done = subprocess.run(
+        [python, "-P", "-c", _ASK_TRANSFORMERS, checkpoint, str(max_tokens)],
+        env={**os.environ, "HF_HUB_OFFLINE": "1"}, input=json.dumps(messages),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return Said(*json.loads(done.stdout))
+
+
+_ASK_TRANSFORMERS = """
+import base64, io, json, sys
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from PIL import Image
+
+folder, most = sys.argv[1:]
+processor, model = AutoProcessor.from_pretrained(folder), AutoModelForImageTextToText.from_pretrained(folder)
+
+def shown(part):
+    if part["type"] == "text":
+        return part
+    jpeg = base64.b64decode(part["image_url"]["url"].partition(",")[2])
+    return {"type": "image", "image": Image.open(io.BytesIO(jpeg))}
+
+messages = json.load(sys.stdin)
+for message in messages:
+    if isinstance(message["content"], list):
+        message["content"] = [shown(part) for part in message["content"]]
+    else:
+        message["content"] = [{"type": "text", "text": message["content"]}]
+seen = processor.apply_chat_template(
+    messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+)
+prompt = seen["input_ids"][0].tolist()
+said = model.generate(**seen, max_new_tokens=int(most), do_sample=False)[0].tolist()[len(prompt):]
+print(json.dumps([prompt, said]))
+"""
 
 RECOLLECT = [sys.executable, "-m", "recollect.cli"]

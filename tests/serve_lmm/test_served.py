@@ -6,7 +6,6 @@ is vLLM's doing. It is started twice, half a minute each.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -18,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -34,11 +33,11 @@ from recollect.serve_lmm.process import VllmServer
 from recollect.serve_lmm.vllm import find_vllm
 from recollect.settings import LmmSettings, Settings
 
-from .conftest import RECOLLECT
+from .conftest import RECOLLECT, REPLY_S, post, said_by_transformers
 
 pytestmark = pytest.mark.slow
 
-START_S, REPLY_S = 300.0, 120.0
+START_S = 300.0
 FURTHER = ("--kv-cache-memory-bytes", "128M", "--enable-scale-out")  # the second shows prompts as they arrive
 PICTURES = 4
 
@@ -93,17 +92,6 @@ CLIP = Clip((picture(50), picture(100), picture(150), picture(200)), (12.0, 12.5
 
 def asking(*parts: Words | Picture | Clip) -> Prompt:
     return Prompt("test", 1, "Answer in JSON.", (*parts, Words("What is seen?")))
-
-
-def post(server: VllmServer, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(
-        server.launch.root + path,
-        json.dumps({"model": server.launch.name, **body}).encode(),
-        {"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=REPLY_S) as answer:
-        said: dict[str, Any] = json.loads(answer.read())
-        return said
 
 
 def test_the_server_says_what_it_serves(lmm):
@@ -226,43 +214,20 @@ def is_answering(server: VllmServer) -> bool:
     return running is not None and float(running[1]) > 0
 
 
-SAID_BY_TRANSFORMERS = """
-import json, sys
-from transformers import AutoModelForImageTextToText, AutoProcessor
-from PIL import Image
-
-folder, picture = sys.argv[1:]
-processor, model = AutoProcessor.from_pretrained(folder), AutoModelForImageTextToText.from_pretrained(folder)
-content = [{"type": "image", "image": Image.open(picture)}, {"type": "text", "text": "What is seen?"}]
-seen = processor.apply_chat_template(
-    [{"role": "user", "content": content}],
-    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-)
-prompt = seen["input_ids"][0].tolist()
-print(json.dumps([prompt, model.generate(**seen, max_new_tokens=24)[0].tolist()[len(prompt):]]))
-"""
-
-
-def test_vllm_and_transformers_say_the_same(server, serving_python, tiny_checkpoint, tmp_path):
-    (tmp_path / "seen.jpg").write_bytes(picture(80))
-    body = request_body(
-        Prompt("test", 1, "", (Picture(picture(80)), Words("What is seen?"))), Seen, as_clip=True
-    )
+def test_vllm_and_transformers_say_the_same(server, serving_python, tiny_checkpoint):
+    prompt = Prompt("test", 1, "", (Picture(picture(80)), Words("What is seen?")))
+    body = request_body(prompt, Seen, as_clip=True)
     del body["response_format"]
 
-    done = subprocess.run(
-        [serving_python, "-P", "-c", SAID_BY_TRANSFORMERS, tiny_checkpoint, tmp_path / "seen.jpg"],
-        env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    by_transformers = said_by_transformers(serving_python, tiny_checkpoint, body["messages"], max_tokens=24)
     by_vllm = post(
         server,
         "/v1/chat/completions",
         {**body, "temperature": 0, "max_tokens": 24, "return_token_ids": True},
     )
 
-    prompt, said = json.loads(done.stdout)
-    assert by_vllm["prompt_token_ids"] == prompt
-    assert by_vllm["choices"][0]["token_ids"] == said
+    assert by_vllm["prompt_token_ids"] == by_transformers.prompt
+    assert by_vllm["choices"][0]["token_ids"] == by_transformers.said
 
 
 def test_a_server_killed_in_the_middle_of_a_request_is_told_and_used_again_when_it_is_back(server, lmm):

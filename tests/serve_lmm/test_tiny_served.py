@@ -1,0 +1,94 @@
+"""recollect-tiny on a real vLLM on the CPU: a house that it has never seen is watched and asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recollect import Recollect
+from recollect.demo_lmm import drawn, show
+from recollect.evals.house import House, ask_about, furnish
+from recollect.evals.tiny import WEIGHTS
+from recollect.evals.tiny.tasks import make_sample
+from recollect.perception.lmm import ServedLmm
+from recollect.perception.lmm.wire import request_body
+from recollect.serve_lmm.process import VllmServer
+from recollect.serve_lmm.tiny import client_of, start_tiny
+
+from .conftest import post, said_by_transformers
+
+pytestmark = pytest.mark.slow
+
+QUESTIONS = 10
+
+
+@pytest.fixture(scope="module")
+def server(serving_python, tmp_path_factory) -> Iterator[VllmServer]:
+    with pytest.MonkeyPatch.context() as environment:
+        # Threads that share two cores with other tests mostly wait for each other.
+        environment.setenv("OMP_NUM_THREADS", "1")
+        environment.setenv("RECOLLECT_SERVE__PYTHON", str(serving_python))
+        server = start_tiny(tmp_path_factory.mktemp("log") / "vllm.log")
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def lmm(server) -> Iterator[ServedLmm]:
+    with client_of(server) as lmm:
+        yield lmm
+
+
+@pytest.fixture(scope="module")
+def house() -> House:
+    return furnish("tested", 75.0)
+
+
+@pytest.fixture(scope="module")
+def folder(house, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    drawn(house, folder / "house.mp4")
+    return folder
+
+
+def test_a_house_is_watched_and_asked_about(lmm, house, folder, capsys):
+    marks = show(folder, folder / "house.mp4", house, lmm, questions=QUESTIONS)
+
+    printed = capsys.readouterr().out
+    assert marks.total() == QUESTIONS
+    assert marks["right"] >= QUESTIONS // 2
+    assert marks["right"] > 2 * marks["wrong"]
+    assert printed.count("true is: ") == QUESTIONS
+    assert "of the model" in printed
+    assert (folder / "evidence.png").stat().st_size > 10_000
+
+
+def test_what_a_look_saw_need_not_be_looked_at_again(lmm, house, folder):
+    """Asked in the memory that the test above made."""
+    with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
+        questions = [asked for asked in ask_about(house, seed=1, limit=3 * QUESTIONS) if asked.options]
+        first, again = (
+            [memory.ask(asked.text, options=asked.options).usage.lmm_calls for asked in questions]
+            for _ in range(2)
+        )
+
+    assert sum(again) < sum(first)
+
+
+def test_what_it_says_is_what_transformers_says(server, lmm, serving_python):
+    sample = make_sample("caption", "held-out agreement", scale=1.0)
+    body = request_body(sample.prompt, type(sample.reply), as_clip=False)
+    del body["response_format"]
+
+    by_transformers = said_by_transformers(serving_python, WEIGHTS, body["messages"], max_tokens=200)
+    by_vllm = post(
+        server,
+        "/v1/chat/completions",
+        {**body, "temperature": 0, "max_tokens": 200, "return_token_ids": True},
+    )
+
+    assert by_vllm["prompt_token_ids"] == by_transformers.prompt
+    assert by_vllm["choices"][0]["token_ids"] == by_transformers.said
+    assert type(sample.reply).model_validate_json(by_vllm["choices"][0]["message"]["content"])
