@@ -13,7 +13,7 @@ override export ASK := $(value ASK)
 override export OUT := $(value OUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench serving-env train-tiny constraints clean
+.PHONY: help demo demo-lmm test test-all lint format bench serving-env train-tiny constraints clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,11 @@ help:  ## list these commands
 
 demo: $(READY)  ## watch a video and answer questions about it
 	@$(BIN)/recollect demo $${VIDEO:+"--video=$$VIDEO"} $${ASK:+"--ask=$$ASK"} $${OUT:+"--out=$$OUT"}
+
+demo-lmm: $(READY)  ## the same with a video LMM: a real vLLM on the CPU serves a tiny one, and the agent thinks with it
+	@test -n "$$RECOLLECT_SERVE__PYTHON" || scripts/serving-env/make.sh "$(SERVING_VENV)" "$(PYTHON)"
+	@RECOLLECT_SERVE__PYTHON="$${RECOLLECT_SERVE__PYTHON:-$(abspath $(SERVING_VENV))/bin/python}" \
+		$(BIN)/recollect demo --lmm $${OUT:+"--out=$$OUT"}
 
 test: $(READY)  ## run the quick tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
@@ -60,7 +65,7 @@ constraints:  ## pin the newest versions that fit together in constraints.txt
 	cp "$$fresh/constraints" constraints.txt
 
 clean:  ## remove what these commands made: the environments, demo, builds and caches
-	rm -rf .venv .venv-serving .venv-training build dist demo recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-serving .venv-training build dist demo demo-lmm recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

@@ -211,10 +211,15 @@ def build_parser() -> argparse.ArgumentParser:
     serve_lmm.add_arguments(serve)
 
     demo = command("demo", _demo, "Render a short video (or take yours), watch it, and ask about it.")
-    demo.add_argument("--video", metavar="PATH", help="watch this instead of the rendered one")
+    what = demo.add_mutually_exclusive_group()
+    what.add_argument("--video", metavar="PATH", help="watch this instead of the rendered one")
     demo.add_argument("--ask", metavar="QUESTION", help="ask this instead of the prepared questions")
+    what.add_argument(
+        "--lmm", action="store_true",
+        help="serve recollect-tiny by vLLM, and watch a drawn house with the whole agent",
+    )  # fmt: skip
     demo.add_argument(
-        "--out", metavar="DIR", default="demo", help="where everything is put (default: ./demo)"
+        "--out", metavar="DIR", help="where everything is put (default: ./demo, or ./demo-lmm with --lmm)"
     )
     return parser
 
@@ -686,9 +691,19 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    if arguments.lmm and arguments.ask:
+        print(
+            "recollect: the model of --lmm knows its own house alone, so --ask cannot go with it",
+            file=sys.stderr,
+        )
+        return 2
+    if arguments.lmm:
+        from .demo_lmm import run_lmm_demo  # noqa: PLC0415
+
+        return run_lmm_demo(Path(arguments.out or "demo-lmm"))
     from .demo import run_demo  # noqa: PLC0415
 
-    return run_demo(Path(arguments.out), video=arguments.video, question=arguments.ask)
+    return run_demo(Path(arguments.out or "demo"), video=arguments.video, question=arguments.ask)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,8 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     """The server that ``recollect serve-lmm`` starts. It asks for ``lmm.api_key``, where that is set."""
 
     model: str | None = None
-    """What is served: a folder, or a name that vLLM downloads, such as Qwen/Qwen3-VL-8B-Instruct."""
+    """What is served: a folder, a name that vLLM downloads, such as Qwen/Qwen3-VL-8B-Instruct, or recollect-tiny,
+    which comes with Recollect."""
     name: str | None = None
     """The id it is served under; None takes the last part of ``model``."""
     host: str = "127.0.0.1"

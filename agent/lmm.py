@@ -14,7 +14,7 @@ What is remembered enters a prompt as quoted data under short names, never as in
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, TypeVar
 
@@ -47,10 +47,12 @@ PICTURE_SIDE = 640
 """The longer side of a picture shown, in pixels."""
 LOOKS = 2
 QUERIES = 4
-_TOKENS = {"plan": 256, "judge": 512, "look": 512}
+MAX_TOKENS = {"plan": 256, "judge": 512, "look": 512}
+"""How long a reply to each prompt may be."""
 
 Grade = Literal["none", "little", "half", "most", "all"]
-_SUFFICIENCY: dict[Grade, float] = {"none": 0.0, "little": 0.25, "half": 0.5, "most": 0.75, "all": 0.95}
+SUFFICIENCY: dict[Grade, float] = {"none": 0.0, "little": 0.25, "half": 0.5, "most": 0.75, "all": 0.95}
+"""What a grade is worth."""
 
 
 class Planned(BaseModel):
@@ -121,8 +123,7 @@ class LmmReasoner:
             )
         if len(overview) <= SHOWN and all(tile.rung == "moment" for tile in overview):
             return plan.model_copy(update={"everything": True, "each": SHOWN})
-        parts = [Words(_asked(question)), *_overview(overview)]
-        replied = self._ask("plan", parts, Planned)
+        replied = self._ask(plan_prompt(question, overview), Planned)
         if replied is None:
             return plan
         planned = replied.value
@@ -142,11 +143,10 @@ class LmmReasoner:
         """Look at the pictures with the question in mind; they are read closely where the model cannot."""
         if not self._may_ask:
             return self._rules.look(question, moment, pictures)
-        shown = _shown(moment, pictures(MAX_PICTURES))
-        if shown is None:
+        prompt = look_prompt(question, moment, pictures(MAX_PICTURES))
+        if prompt is None:
             return None
-        parts = [Words(_asked(question)), shown, _told("moment", moment)]
-        replied = self._ask("look", parts, Looked)
+        replied = self._ask(prompt, Looked)
         if replied is None:
             return self._rules.look(question, moment, pictures)
         looked, by = replied.value, replied.written_by
@@ -174,16 +174,14 @@ class LmmReasoner:
             )
         if not (moments or overview):
             return self._rules.judge(question, plan, overview, moments)
-        names = _named(moments, self._looks)
-        parts = [Words(_asked(question)), *_overview(overview)]
-        parts += [_told(name, moment) for name, moment in names.items()]
-        replied = self._ask("judge", parts, Judged)
+        names = named(moments, self._looks)
+        replied = self._ask(judge_prompt(question, overview, names), Judged)
         if replied is None:
             return self._rules.judge(question, plan, overview, moments)
         judged = replied.value
         cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
         # What rests on no moment can be checked by nobody.
-        sufficiency = _SUFFICIENCY[judged.sufficiency] if cited else 0.0
+        sufficiency = SUFFICIENCY[judged.sufficiency] if cited else 0.0
         wanted = [names[name] for name in map(_tidy, judged.look_at) if name in names]
         wanted += [names[name] for name in map(_tidy, judged.cites) if name in names]
         look_at = [moment.id for moment in wanted if moment.id not in self._looks]
@@ -195,7 +193,7 @@ class LmmReasoner:
             wider=sufficiency < ANSWERS_FROM,
             missing=_tidy(judged.missing),
             text=_tidy(judged.answer),
-            choice=_index(judged.choice, question),
+            choice=option_index(judged.choice, question),
             written_by=replied.written_by,
         )
 
@@ -232,15 +230,13 @@ class LmmReasoner:
             return ""
         return f"The model failed in the middle of this question, and the rest was done without it: {self._failure}"
 
-    def _ask(
-        self, name: Literal["plan", "judge", "look"], parts: Sequence[Part], reply: type[_Asked]
-    ) -> Reply[_Asked] | None:
+    def _ask(self, prompt: Prompt, reply: type[_Asked]) -> Reply[_Asked] | None:
         """One call; None where none may be made any more, or it failed."""
         if not self._may_ask:
             return None
         try:
             replied = self._lmm.ask_now(
-                _prompt(name, parts), reply, deadline_s=self._spending.left_s, max_tokens=_TOKENS[name]
+                prompt, reply, deadline_s=self._spending.left_s, max_tokens=MAX_TOKENS[prompt.name]
             )
         except LmmError as error:
             self._failure = error
@@ -256,12 +252,12 @@ class LmmReasoner:
         known = {moment.id: moment for moment in moments}
         for moment_id in fresh:
             looked = self._looks[moment_id]
-            choice = _index(looked.choice, question)
+            choice = option_index(looked.choice, question)
             answers = _tidy(looked.answer) if not question.options else choice is not None
-            if _SUFFICIENCY[looked.sufficiency] > ANSWERS_FROM and answers and moment_id in known:
+            if SUFFICIENCY[looked.sufficiency] > ANSWERS_FROM and answers and moment_id in known:
                 return Judgement(
-                    sufficiency=_SUFFICIENCY[looked.sufficiency],
-                    cited=(_cite(known[moment_id], _SUFFICIENCY[looked.sufficiency], looked.seen),),
+                    sufficiency=SUFFICIENCY[looked.sufficiency],
+                    cited=(_cite(known[moment_id], SUFFICIENCY[looked.sufficiency], looked.seen),),
                     text=_tidy(looked.answer),
                     choice=choice,
                     written_by=self.written_by,
@@ -273,8 +269,33 @@ def _asks_of_now(question: Question) -> bool:
     return read_question(question.text).pick == "newest"
 
 
-def _prompt(name: str, parts: Sequence[Part]) -> Prompt:
-    return load_template(__package__, name).prompt(*parts)
+def plan_prompt(question: Question, overview: Sequence[Moment]) -> Prompt:
+    """Ask what to search for; the reply is ``Planned``."""
+    return load_template(__package__, "plan").prompt(Words(_asked(question)), *_overview(overview))
+
+
+def judge_prompt(question: Question, overview: Sequence[Moment], moments: Mapping[str, Moment]) -> Prompt:
+    """Ask what moments, by the names they are shown under, say to a question; the reply is ``Judged``."""
+    told = [_told(name, moment) for name, moment in moments.items()]
+    return load_template(__package__, "judge").prompt(Words(_asked(question)), *_overview(overview), *told)
+
+
+def look_prompt(
+    question: Question, moment: Moment, pictures: Sequence[tuple[float, Picture]]
+) -> Prompt | None:
+    """Ask what pictures of a moment show; the reply is ``Looked``. None where there are no pictures.
+
+    Args:
+        question: What is asked.
+        moment: What is remembered of them.
+        pictures: With their times, in stream seconds, in order.
+
+    """
+    shown = _shown(moment, pictures)
+    if shown is None:
+        return None
+    parts = (Words(_asked(question)), shown, _told("moment", moment))
+    return load_template(__package__, "look").prompt(*parts)
 
 
 def _asked(question: Question) -> str:
@@ -290,7 +311,7 @@ def _overview(overview: Sequence[Moment]) -> list[Words]:
     return [_told(f"O{number}", tile) for number, tile in enumerate(above, 1)]
 
 
-def _named(moments: Sequence[Moment], looked_at: Iterable[str]) -> dict[str, Moment]:
+def named(moments: Sequence[Moment], looked_at: Iterable[str] = ()) -> dict[str, Moment]:
     """The moments to show, by the names they are shown under: those looked at again, then as they were found."""
     leaves = {moment.id: moment for moment in moments if moment.rung == "moment"}
     first = [moment_id for moment_id in looked_at if moment_id in leaves]
@@ -326,7 +347,7 @@ def _shown(moment: Moment, pictures: Sequence[tuple[float, Picture]]) -> Part | 
 
 
 def _cited(moment: Moment, judged: Judged) -> Cited:
-    return _cite(moment, _SUFFICIENCY[judged.sufficiency], moment.caption)
+    return _cite(moment, SUFFICIENCY[judged.sufficiency], moment.caption)
 
 
 def _cite(moment: Moment, score: float, text: str) -> Cited:
@@ -347,8 +368,8 @@ def _stretch(planned: Planned) -> tuple[float | None, float | None]:
     return from_s, to_s if to_s is None or to_s > 0 else None
 
 
-def _index(letter: str | None, question: Question) -> int | None:
-    """Which option a letter names."""
+def option_index(letter: str | None, question: Question) -> int | None:
+    """Which option a letter names; None where it names none."""
     letter = (letter or "").strip().rstrip(".").upper()
     index = ord(letter) - ord("A") if len(letter) == 1 else -1
     return index if 0 <= index < len(question.options) else None

@@ -17,7 +17,9 @@ _PATIENCE_S = 3600.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what the command takes; what is not given comes from the environment and the file."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a folder, or a name that vLLM downloads")
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a folder, a name that vLLM downloads, or recollect-tiny"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the command and what each flag is for")
     parser.add_argument(
         "--name", metavar="ID", help="serve it under this id (default: the model's last part)"

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadSettings, CannotListen, ModelNotFound
+from ..evals.tiny import WEIGHTS
 from .flags import Flag, Variable, explained, flags_for, variables_for, without_repeated
 from .vllm import Vllm
 
 if TYPE_CHECKING:
     from ..settings import Settings
 
+TINY = "recollect-tiny"
+"""The name of the tiny LMM that comes with Recollect."""
 _GPU_DEVICES = ("nvidia[0-9]*", "kfd", "dxg")
 """NVIDIA, AMD, and either of them under Windows; other accelerators are to be named by ``serve.device``."""
 _OURS = {
@@ -122,12 +125,13 @@ def plan_launch(settings: Settings, vllm: Vllm, further: Sequence[str] = ()) -> 
     serve = settings.serve
     if serve.model is None:
         raise ModelNotFound(None, "none is named")
-    config = _config(serve.model)
-    model = serve.model if config is None else str(Path(serve.model).expanduser())
+    model = str(WEIGHTS) if serve.model == TINY else serve.model
+    config = _config(model)
+    model = model if config is None else str(Path(model).expanduser())
     further = (*serve.flags, *further)
     _refuse_ours(further)
     on_cpu = _on_cpu(serve.device, vllm)
-    name = serve.name or Path(model).resolve().name
+    name = serve.name or (TINY if serve.model == TINY else Path(model).resolve().name)
     flags = flags_for(
         serve,
         name=name,

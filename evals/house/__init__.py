@@ -12,6 +12,7 @@ People are told apart by what they wear, things by colour and kind (``words``); 
 
 from __future__ import annotations
 
+from .marking import Mark, Verdict, mark
 from .questions import Asked, ask_about
 from .script import Happening, House, RoomScene, furnish
 from .telling import Seen, tell
@@ -26,12 +27,15 @@ __all__ = [
     "Asked",
     "Happening",
     "House",
+    "Mark",
     "Person",
     "Room",
     "RoomScene",
     "Seen",
     "Thing",
+    "Verdict",
     "ask_about",
     "furnish",
+    "mark",
     "tell",
 ]

@@ -9,12 +9,18 @@ Torch, transformers and tokenizers, which the extra ``tiny`` brings, are loaded 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .architecture import Architecture, new_model
 from .checkpoint import build_checkpoint, save_checkpoint
 from .processing import new_processor
 from .vocabulary import Vocabulary, learn_vocabulary
 
+WEIGHTS = Path(__file__).with_name("weights")
+"""The checkpoint that comes with Recollect, as transformers and vLLM load it."""
+
 __all__ = [
+    "WEIGHTS",
     "Architecture",
     "Vocabulary",
     "build_checkpoint",

@@ -15,16 +15,23 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 from pydantic import BaseModel
 
 from ...agent.answer import Question
-from ...agent.budget import Budget, Spending
-from ...agent.lmm import SHOWN, Judged, LmmReasoner, Looked, Planned
-from ...agent.reasoner import Plan
+from ...agent.lmm import (
+    SHOWN,
+    Judged,
+    Looked,
+    Planned,
+    judge_prompt,
+    look_prompt,
+    named,
+    plan_prompt,
+)
 from ...memory import tally
 from ...memory.values import Finding, KeyFrame, Moment, Observation, Rung, Span, moment_id
 from ...perception.caption import compose_caption
@@ -230,38 +237,6 @@ _SHADES = ("red", "blue", "green", "yellow", "white", "black", "grey", "brown", 
 _SHAPES = ("tall", "tall", "compact", "wide")
 
 
-# -- how the agent asks -------------------------------------------------------------------------------
-
-
-class _Sent(Exception):
-    """What the reasoner was about to ask."""
-
-    def __init__(self, prompt: Prompt) -> None:
-        super().__init__()
-        self.prompt = prompt
-
-
-class _Listener:
-    """In the place of a model: takes the first prompt, and lets nobody wait for a reply."""
-
-    name = "tiny"
-
-    def ask_now(self, prompt: Prompt, *_: object, **__: object) -> NoReturn:
-        """Take the prompt."""
-        raise _Sent(prompt)
-
-
-def _prompt_of(think: Callable[[LmmReasoner], object]) -> Prompt:
-    """What the reasoner asks the model when it thinks about something."""
-    lmm: Any = _Listener()
-    reasoner = LmmReasoner(lmm, Spending(Budget()))
-    try:
-        think(reasoner)
-    except _Sent as sent:
-        return sent.prompt
-    raise ValueError("the reasoner did not ask the model")
-
-
 # -- the tasks ----------------------------------------------------------------------------------------
 
 
@@ -394,11 +369,11 @@ def _judge(rng: random.Random, scale: float) -> Sample:
     windows = rng.sample(rest, most) + there or life.windows[:1]
     windows.sort(key=lambda window: window.stream_span)
     shown = [_Shown(window, _looks(rng, window)) for window in windows]
-    observed = rng.random() < 0.7
+    observed = rng.random() < 0.5
     moments = [_moment(rng, each.window, life.stream, observed=observed, told=each.told) for each in shown]
-    overview = _overview(rng, life) if rng.random() < 0.4 else []
+    overview = _overview(rng, life) if rng.random() < 0.25 else []
     question = Question(text=life.asked.text, options=life.asked.options)
-    prompt = _prompt_of(lambda reasoner: reasoner.judge(question, Plan(), overview, moments))
+    prompt = judge_prompt(question, overview, named(moments))
     return Sample("judge", prompt, _judged(life.asked, {f"M{n}": each for n, each in enumerate(shown, 1)}))
 
 
@@ -522,10 +497,9 @@ def _look(rng: random.Random, scale: float) -> Sample:
     moment = _moment(rng, window, rng.choice(_STREAMS), told=told)
     question = Question(text=asked.text, options=asked.options)
 
-    def taken(_: int) -> list[tuple[float, Picture]]:
-        return [(time_s, _grainy(rng, scene.view(time_s), scale)) for time_s in close.times_s]
-
-    prompt = _prompt_of(lambda reasoner: reasoner.look(question, moment, taken))
+    pictures = [(time_s, _grainy(rng, scene.view(time_s), scale)) for time_s in close.times_s]
+    prompt = look_prompt(question, moment, pictures)
+    assert prompt is not None
     return Sample("look", prompt, _looked(asked, close.seen))
 
 
@@ -573,7 +547,7 @@ def _plan(rng: random.Random, scale: float) -> Sample:
             text = f"After {from_s:.0f} s: {text}"
     overview = _overview(rng, life)
     question = Question(text=text, options=asked.options)
-    prompt = _prompt_of(lambda reasoner: reasoner.read(question, overview))
+    prompt = plan_prompt(question, overview)
     queries = [asked.known]
     subject = str(asked.act.who or asked.act.what or "")
     if subject and subject in asked.known and asked.known != subject:

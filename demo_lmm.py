@@ -1,0 +1,93 @@
+"""The demonstration with a video LMM: a real vLLM serves ``recollect-tiny``, and the whole agent runs on it.
+
+A house is drawn that the model has never seen, watched, described, and asked about; each answer stands
+beside what is true, with its evidence and what it cost. All it makes lies in one folder, ``./demo-lmm`` by
+default. The model knows drawn houses and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .cli import print_answer, watch_with_progress
+from .contact_sheet import write_contact_sheet
+from .evals.house import Asked, House, ask_about, furnish, mark
+from .evals.world import render
+from .sdk import Recollect
+from .serve_lmm.tiny import client_of, start_tiny
+from .times import between
+
+if TYPE_CHECKING:
+    from .evals.house import Verdict
+    from .perception.lmm import Lmm
+
+_SEED = "demo"
+_LASTS_S = 240.0
+_QUESTIONS = 12
+
+
+def run_lmm_demo(folder: Path) -> int:
+    """Serve the model, draw a house, watch it and ask about it; returns the exit code."""
+    folder.mkdir(parents=True, exist_ok=True)
+    house, log, begun_s = furnish(_SEED, _LASTS_S), folder / "vllm.log", time.monotonic()
+    print(f"Starting vLLM with recollect-tiny; what it prints goes to {log} …", flush=True)
+    server = start_tiny(log)
+    try:
+        video = drawn(house, folder / "house.mp4")
+        with client_of(server) as lmm:
+            print(f"vLLM is ready, {time.monotonic() - begun_s:.0f} s after it was started.", flush=True)
+            marks = show(folder, video, house, lmm)
+            spent = lmm.usage["question"]
+    finally:
+        server.stop()
+    print(f"{marks['right']} right, {marks['wrong']} wrong, {marks['abstained']} abstained.")
+    print(f"The questions took {spent.calls} calls of the model and {spent.tokens:,} tokens.")
+    print("vLLM is stopped.")
+    return 0
+
+
+def drawn(house: House, video: Path) -> Path:
+    """Draw a house, unless that was done; returns the video."""
+    if not video.exists():
+        print(f"Rendering {video}, {house.duration_s:.0f} s …", flush=True)
+        unfinished = video.with_suffix(".part.mp4")
+        render(house.timeline, unfinished, seed=house.seed)
+        unfinished.rename(video)
+    return video
+
+
+def show(
+    folder: Path, video: Path, house: House, lmm: Lmm, *, questions: int = _QUESTIONS
+) -> Counter[Verdict]:
+    """Watch a house and ask about it, printing answers and what is true; returns how many were right, and not."""
+    with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
+        print(f"Watching {video} …", flush=True)
+        report = watch_with_progress(memory, str(video))
+        spent = lmm.usage["caption"]
+        print(f"Remembered as {report.stream!r}: {report.until_s:.0f} s of video. To describe it took"
+              f" {spent.calls} calls of the model and {spent.tokens:,} tokens.\n")  # fmt: skip
+        marks, answered = Counter[Verdict](), []
+        for asked in ask_about(house, limit=questions):
+            print(f"? {asked.text}{_options(asked)}")
+            answer = memory.ask(asked.text, options=asked.options, stream=report.stream)
+            print_answer(answer)
+            verdict = mark(asked, answer).verdict
+            print(f"  → {verdict}; true is: {_truth(asked)}\n")
+            marks[verdict] += 1
+            answered.append((asked.text, answer))
+        sheet = folder / "evidence.png"
+        write_contact_sheet(sheet, answered, memory.frames)
+    print(f"The evidence as pictures: {sheet}")
+    return marks
+
+
+def _options(asked: Asked) -> str:
+    return "".join(f"  ({chr(ord('A') + number)}) {option}" for number, option in enumerate(asked.options))
+
+
+def _truth(asked: Asked) -> str:
+    when = ", ".join(between(span.start_s, span.end_s) for span in asked.evidence)
+    return f"{asked.gold}, {when}" if asked.gold else when
