@@ -29,6 +29,8 @@ _T = TypeVar("_T")
 
 _OUTSIDE = 64
 """So far beyond the edge of the picture nothing of anybody is seen, whatever is carried."""
+_READ_S = 1.0
+"""How long a sign must hang to be told of."""
 _HANDLES_S = 0.7
 """How long an arm takes to reach, and to come back."""
 _SIDES = ("left", "right")
@@ -282,7 +284,8 @@ class _Writer:
         visit.way.append((self.now_s, to_x))
 
     def _sign_ends(self) -> None:
-        if self.sign.last:
+        # What hung there for no time was not to be seen.
+        if self.sign.last and self.now_s - self._shown_since_s >= _READ_S:
             shown = Act("shows", self._room, where=self.sign.last)
             self._found.append(Happening(Span(self._shown_since_s, self.now_s), shown))
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import torch
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch's types are not read
     """Learns matrices; what has more dimensions than two is taken as rows of its first.
 
     Args:
@@ -27,22 +27,23 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, matrices: Iterable[torch.Tensor], rate: float, momentum: float = 0.95) -> None:
         super().__init__(matrices, {"lr": rate, "momentum": momentum})
 
-    @torch.no_grad()
     def step(self, closure: None = None) -> None:
         """Change each weight that has a gradient."""
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["mean"] = torch.zeros_like(weight)
-                state["mean"].lerp_(weight.grad, 1 - group["momentum"])
-                # Nesterov's way: as if the mean had been moved once more.
-                update = turned(weight.grad.lerp(state["mean"], group["momentum"]).flatten(1))
-                rows, columns = update.shape
-                scale = max(1.0, rows / columns) ** 0.5
-                weight.add_(update.view_as(weight), alpha=-group["lr"] * scale)
+        with torch.no_grad():
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.grad is not None:
+                        self._change(weight, group["lr"], group["momentum"])
+
+    def _change(self, weight: torch.Tensor, rate: float, momentum: float) -> None:
+        state = self.state[weight]
+        if not state:
+            state["mean"] = torch.zeros_like(weight)
+        state["mean"].lerp_(weight.grad, 1 - momentum)
+        # Nesterov's way: as if the mean had been moved once more.
+        update = turned(weight.grad.lerp(state["mean"], momentum).flatten(1))
+        rows, columns = update.shape
+        weight.add_(update.view_as(weight), alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
 
 def turned(matrix: torch.Tensor) -> torch.Tensor:

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = Architecture(layers=4, heads=4, head_width=32, feedforward=384)
 """Heads are narrow and many: most of what is asked is to find the same phrase again."""
-_EYES_FIRST_STEPS = 800
+_EYES_FIRST_STEPS = 250
 """Until then it mostly learns to see, which takes longest to begin: what is read can be reasoned with later."""
 _EYES_FIRST: dict[Task, float] = {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}
 _MATRICES_TIMES = 10.0
 """What Muon learns, it learns so many times as fast as AdamW the rest."""
-_WEIGHTS: dict[Task, float] = {"caption": 4.0, "look": 2.0, "judge": 3.0, "summary": 1.0, "plan": 0.5}
+_WEIGHTS: dict[Task, float] = {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}
 """How often each task is what a batch is made of."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
@@ -57,7 +57,7 @@ _SCORED = 200
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 6_000
+    steps: int = 2_400
     batch_tokens: int = 3072
     """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
     batches: int = 2
@@ -108,10 +108,11 @@ class Batches:
         drawn.sort(key=lambda encoded: len(encoded.tokens))
         for left in range(count, 0, -1):
             # Each takes its share of the tokens that are left, and leaves a sample for each that comes after.
-            taken, share = [drawn.pop()], tokens / left
-            while len(drawn) >= left and sum(len(each.tokens) for each in taken) < share or left == 1 and drawn:
+            share, taken = tokens / left, [drawn.pop()]
+            tokens -= len(taken[0].tokens)
+            while len(drawn) >= left and sum(len(each.tokens) for each in taken) < share:
                 taken.append(drawn.pop())
-            tokens -= sum(len(each.tokens) for each in taken)
+                tokens -= len(taken[-1].tokens)
             yield self._encoder.batch(taken)
 
 
@@ -154,7 +155,7 @@ class Training:
         if self._state_file.exists():
             self._take_up()
 
-    def run(self, until: int | None = None, *, keep_every_s: float = 300.0) -> Iterator[dict[str, Any]]:
+    def run(self, until: int | None = None, *, keep_every_s: float = 120.0) -> Iterator[dict[str, Any]]:
         """Learn step by step; says now and then how it goes, and keeps its state.
 
         Args:
@@ -310,7 +311,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=usual.rate, help="of learning (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=usual.seed, help="(default: %(default)s)")
     parser.add_argument(
-        "--threads", type=int, default=1, help="of the CPU; more are seldom faster (default: 1)"
+        "--threads", type=int, default=1, help="of each process; more are seldom faster (default: 1)"
     )
     parser.add_argument("--until", type=int, default=None, metavar="STEP", help="stop there, to go on later")
     arguments = parser.parse_args()
@@ -322,9 +323,10 @@ def main() -> None:
         rate=arguments.rate,
         seed=arguments.seed,
     )
-    if "RANK" in os.environ:
-        torch.distributed.init_process_group()
-    training = Training(arguments.out, schedule)
+    together = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if together:
+        torch.distributed.init_process_group("gloo")
+    training = Training(arguments.out, schedule, device="cpu" if together else None)
     for told in training.run(arguments.until):
         if training.leads:
             print(json.dumps(told), flush=True)
