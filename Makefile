@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 SERVING_VENV ?= .venv-serving
 TRAINING_VENV ?= .venv-training
+PROCESSES ?= 1
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
@@ -44,8 +45,8 @@ format: $(READY)  ## put the code in the project's format
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## run the benchmarks
-	@for script in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \
+bench: $(READY)  ## run the benchmarks, but for those that need vLLM
+	@for script in $(filter-out benchmarks/_% benchmarks/house.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
@@ -53,8 +54,11 @@ serving-env:  ## make .venv-serving, where vLLM runs on the CPU (SERVING_VENV ch
 	@scripts/serving-env/make.sh "$(SERVING_VENV)" "$(PYTHON)"
 	@echo "to use it: export RECOLLECT_SERVE__PYTHON=$(abspath $(SERVING_VENV))/bin/python"
 
-train-tiny: $(TRAINING_VENV)/.ready  ## train the tiny video LMM, or go on with it; hours on one thread
-	@nice -n 19 $(TRAINING_VENV)/bin/python -m recollect.evals.tiny.train "$${OUT:-.training/tiny}"
+# Memory is kept for the next step: to take it anew from the system each time costs a sixth of all time.
+train-tiny: $(TRAINING_VENV)/.ready  ## train the tiny video LMM, or go on with it; hours on a CPU (PROCESSES=2 for two cores)
+	@OMP_WAIT_POLICY=PASSIVE MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=4000000000 \
+		nice -n 19 $(TRAINING_VENV)/bin/torchrun --standalone --nproc-per-node "$(PROCESSES)" \
+		-m recollect.evals.tiny.train "$${OUT:-.training/tiny}" $(if $(STEPS),--steps "$(STEPS)")
 
 constraints:  ## pin the newest versions that fit together in constraints.txt
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \

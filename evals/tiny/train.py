@@ -1,6 +1,7 @@
-"""Trains ``recollect-tiny`` from nothing on the drawn house, in hours on one thread of a CPU or minutes on a GPU.
+"""Trains ``recollect-tiny`` from nothing on the drawn house, in hours on a CPU or minutes on a GPU.
 
     python -m recollect.evals.tiny.train OUT
+    torchrun --standalone --nproc-per-node 2 -m recollect.evals.tiny.train OUT     # the same on two cores
 
 What is learnt at a step follows from its number alone, and everything else is kept in ``OUT/state.pt``: a
 training that was killed goes on where it was last kept, as if it had never stopped. ``OUT/model`` is what
@@ -17,7 +18,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,14 +38,16 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = Architecture(layers=4, heads=4, head_width=32, feedforward=384)
 """Heads are narrow and many: most of what is asked is to find the same phrase again."""
-_EYES_FIRST_STEPS = 3000
+_EYES_FIRST_STEPS = 250
 """Until then it mostly learns to see, which takes longest to begin: what is read can be reasoned with later."""
 _EYES_FIRST: dict[Task, float] = {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}
-_WEIGHTS: dict[Task, float] = {"caption": 4.0, "look": 2.0, "judge": 3.0, "summary": 1.0, "plan": 0.5}
+_MATRICES_TIMES = 10.0
+"""What Muon learns, it learns so many times as fast as AdamW the rest."""
+_WEIGHTS: dict[Task, float] = {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}
 """How often each task is what a batch is made of."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
-ROUND_STEPS = 8
+ROUND_STEPS = 16
 """So many steps' samples are drawn at a time, and put together by length."""
 _SCORED = 200
 """Samples of each task that the finished model is scored on."""
@@ -54,12 +57,13 @@ _SCORED = 200
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 40_000
+    steps: int = 2_400
     batch_tokens: int = 3072
-    """In one batch, filling included; a step learns from ``batches`` of them."""
+    """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
     batches: int = 2
     rate: float = 2e-3
-    warmup_steps: int = 200
+    """Of what AdamW learns; matrices learn ten times as fast, by Muon."""
+    warmup_steps: int = 100
     decay_share: float = 0.25
     """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
     seed: int = 0
@@ -71,41 +75,45 @@ class Schedule:
 
 
 class Batches:
-    """What is learnt in each round of some steps: by number, so that any of them can be made again."""
+    """What is learnt in each round of some steps, or one process's part of it: by number, to be made again at will."""
 
-    def __init__(self, encoder: Encoder, schedule: Schedule) -> None:
+    def __init__(self, encoder: Encoder, schedule: Schedule, parts: Sequence[int] | None = None) -> None:
         self._encoder, self._schedule = encoder, schedule
+        self._parts = range(schedule.batches) if parts is None else parts
 
     def __len__(self) -> int:
         return math.ceil(self._schedule.steps / ROUND_STEPS)
 
     def __getitem__(self, number: int) -> list[list[tuple[Task, Batch]]]:
         """The batches of each step of a round."""
-        rng = random.Random(f"round {self._schedule.seed} {number}")
-        count = ROUND_STEPS * self._schedule.batches
-        weights = _EYES_FIRST if number * ROUND_STEPS < _EYES_FIRST_STEPS else _WEIGHTS
-        tasks = Counter(rng.choices(list(weights), list(weights.values()), k=count))
-        found = [(task, batch) for task in tasks for batch in self._batches(task, tasks[task], number, rng)]
-        rng.shuffle(found)
-        return [found[step::ROUND_STEPS] for step in range(ROUND_STEPS)]
+        parts = [self._part(f"{self._schedule.seed} {number} {part}", number) for part in self._parts]
+        return [list(step) for step in zip(*parts, strict=True)]
 
-    def _batches(self, task: Task, count: int, number: int, rng: random.Random) -> Iterator[Batch]:
+    def _part(self, seed: str, number: int) -> list[tuple[Task, Batch]]:
+        """One batch for each step."""
+        rng = random.Random(f"round {seed}")
+        weights = _EYES_FIRST if number * ROUND_STEPS < _EYES_FIRST_STEPS else _WEIGHTS
+        tasks = Counter(rng.choices(list(weights), list(weights.values()), k=ROUND_STEPS))
+        found = [(task, batch) for task in tasks for batch in self._batches(task, tasks[task], seed, rng)]
+        rng.shuffle(found)
+        return found
+
+    def _batches(self, task: Task, count: int, seed: str, rng: random.Random) -> Iterator[Batch]:
         """Some batches of a task, in each of them samples of about one length."""
         drawn, tokens = list[Encoded](), 0
-        while tokens < count * self._schedule.batch_tokens:
-            sample = make_sample(task, f"train {self._schedule.seed} {number} {len(drawn)}")
+        while tokens < count * self._schedule.batch_tokens or len(drawn) < count:
+            sample = make_sample(task, f"train {seed} {len(drawn)}")
             drawn.append(self._encoder.encode(sample, as_clip=rng.random() >= _PICTURES_SHARE))
             tokens += len(drawn[-1].tokens)
         drawn.sort(key=lambda encoded: len(encoded.tokens))
-        left = tokens
-        for batches_left in range(count, 0, -1):
-            taken, share = list[Encoded](), 0
-            while drawn and (share < left / batches_left or batches_left == 1):
+        for left in range(count, 0, -1):
+            # Each takes its share of the tokens that are left, and leaves a sample for each that comes after.
+            share, taken = tokens / left, [drawn.pop()]
+            tokens -= len(taken[0].tokens)
+            while len(drawn) >= left and sum(len(each.tokens) for each in taken) < share:
                 taken.append(drawn.pop())
-                share += len(taken[-1].tokens)
-            left -= share
-            if taken:
-                yield self._encoder.batch(taken)
+                tokens -= len(taken[-1].tokens)
+            yield self._encoder.batch(taken)
 
 
 class Training:
@@ -121,6 +129,8 @@ class Training:
     ) -> None:
         import torch  # noqa: PLC0415
 
+        from .muon import Muon  # noqa: PLC0415
+
         self._folder, self._schedule, self._architecture = folder, schedule, architecture
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         # Kept with the state: a later version of the house or the prompts would number its tokens otherwise.
@@ -129,16 +139,23 @@ class Training:
         )
         self.model = new_model(architecture, self._vocabulary, seed=schedule.seed).to(self._device).train()
         _embed_quickly(self.model)
-        self._optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.01
+        matrices = [weight for name, weight in self.model.named_parameters() if _is_turned(name, weight)]
+        known = set(map(id, matrices))
+        others = [weight for weight in self.model.parameters() if id(weight) not in known]
+        self._optimizers = (
+            Muon(matrices, rate=schedule.rate),
+            torch.optim.AdamW(others, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.01),
         )
+        distributed = torch.distributed.is_initialized()
+        self._rank = torch.distributed.get_rank() if distributed else 0
+        self._processes = torch.distributed.get_world_size() if distributed else 1
         self.step = 0
         self.samples = 0
-        """Learnt from so far."""
+        """Learnt from so far, by this process."""
         if self._state_file.exists():
             self._take_up()
 
-    def run(self, until: int | None = None, *, keep_every_s: float = 300.0) -> Iterator[dict[str, Any]]:
+    def run(self, until: int | None = None, *, keep_every_s: float = 120.0) -> Iterator[dict[str, Any]]:
         """Learn step by step; says now and then how it goes, and keeps its state.
 
         Args:
@@ -149,7 +166,8 @@ class Training:
         import torch  # noqa: PLC0415
 
         until = self._schedule.steps if until is None else until
-        batches: Any = Batches(Encoder(self._architecture, self._vocabulary), self._schedule)
+        parts = range(self._schedule.batches)[self._rank :: self._processes]
+        batches: Any = Batches(Encoder(self._architecture, self._vocabulary), self._schedule, parts)
         loader = torch.utils.data.DataLoader(
             batches,
             batch_size=None,
@@ -180,12 +198,14 @@ class Training:
         """Write the state, whole or not at all, and the model as it is now."""
         import torch  # noqa: PLC0415
 
+        if not self.leads:
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         state = {
             "step": self.step,
             "samples": self.samples,
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
         }
         unfinished = self._state_file.with_suffix(".part")
         torch.save(state, unfinished)
@@ -201,8 +221,14 @@ class Training:
 
         state = torch.load(self._state_file, map_location=self._device, weights_only=True)
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.step, self.samples = state["step"], state["samples"]
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that keeps the state and tells of it."""
+        return self._rank == 0
 
     @property
     def _state_file(self) -> Path:
@@ -211,19 +237,41 @@ class Training:
     def _learn(self, step: list[tuple[Task, Batch]]) -> Iterator[tuple[Task, float]]:
         import torch  # noqa: PLC0415
 
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._schedule.rate_at(self.step)
+        matrices, others = self._optimizers
+        for optimizer, times in ((matrices, _MATRICES_TIMES), (others, 1.0)):
+            for group in optimizer.param_groups:
+                group["lr"] = self._schedule.rate_at(self.step) * times
         for task, batch in step:
             # Few CPUs calculate with half the bits, and the others are the slower for it.
             with torch.autocast(self._device, torch.bfloat16, enabled=self._device != "cpu"):
                 loss = reply_loss(self.model, batch.to(self._device))
-            (loss / len(step)).backward()
+            (loss / self._schedule.batches).backward()
             yield task, loss.item()
             self.samples += len(batch.labels)
+        if self._processes > 1:
+            self._add_up()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self.step += 1
+
+    def _add_up(self) -> None:
+        """Add to the gradients those of the other processes; who saw no pictures has none for the eyes."""
+        import torch  # noqa: PLC0415
+
+        weights = list(self.model.parameters())
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in weights]
+        together = torch.nn.utils.parameters_to_vector(gradients)
+        torch.distributed.all_reduce(together)
+        torch.nn.utils.vector_to_parameters(together, gradients)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+
+
+def _is_turned(name: str, weight: torch.Tensor) -> bool:
+    """Whether a weight is a matrix that goes from one hidden layer to another."""
+    return weight.dim() >= 2 and "embed_tokens" not in name and "pos_embed" not in name
 
 
 def reply_loss(model: Qwen3VLForConditionalGeneration, batch: Batch) -> torch.Tensor:
@@ -263,7 +311,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=usual.rate, help="of learning (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=usual.seed, help="(default: %(default)s)")
     parser.add_argument(
-        "--threads", type=int, default=1, help="of the CPU; more are seldom faster (default: 1)"
+        "--threads", type=int, default=1, help="of each process; more are seldom faster (default: 1)"
     )
     parser.add_argument("--until", type=int, default=None, metavar="STEP", help="stop there, to go on later")
     arguments = parser.parse_args()
@@ -275,10 +323,14 @@ def main() -> None:
         rate=arguments.rate,
         seed=arguments.seed,
     )
-    training = Training(arguments.out, schedule)
+    together = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if together:
+        torch.distributed.init_process_group("gloo")
+    training = Training(arguments.out, schedule, device="cpu" if together else None)
     for told in training.run(arguments.until):
-        print(json.dumps(told), flush=True)
-    if training.step >= schedule.steps:
+        if training.leads:
+            print(json.dumps(told), flush=True)
+    if training.leads and training.step >= schedule.steps:
         model = arguments.out / "model"
         scores = score(model, _SCORED)
         write_card(model, scores)

@@ -11,8 +11,11 @@ import pytest
 pytest.importorskip("torch", reason="the extra `tiny` is not installed")
 pytest.importorskip("transformers", reason="the extra `tiny` is not installed")
 
+import torch
+
 from recollect.evals.tiny.architecture import Architecture
 from recollect.evals.tiny.batches import Encoder
+from recollect.evals.tiny.muon import Muon
 from recollect.evals.tiny.phrases import knows_prompts, phrase_vocabulary
 from recollect.evals.tiny.processing import new_processor
 from recollect.evals.tiny.scores import inputs_of, score, table_of, write_card
@@ -85,6 +88,29 @@ def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
 
     assert first == again != other
     assert len(batches[0]) == ROUND_STEPS
+
+
+def test_several_processes_learn_each_its_part_of_a_step(vocabulary):
+    encoder = Encoder(NANO, vocabulary)
+    whole, first, second = (Batches(encoder, SHORT, parts)[0] for parts in (None, [0], [1]))
+
+    for step, one, other in zip(whole, first, second, strict=True):
+        assert [batch.labels.tolist() for _, batch in step] == [
+            batch.labels.tolist() for _, batch in (*one, *other)
+        ]
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (24, 8), (8, 24)])
+def test_what_muon_changes_it_changes_alike_in_all_directions(shape):
+    weight = torch.nn.Parameter(torch.zeros(shape))
+    optimizer = Muon([weight], rate=0.1, momentum=0.0)
+    left, right = (torch.linalg.qr(torch.randn(side, 8, generator=torch.manual_seed(0)))[0] for side in shape)
+    weight.grad = left @ torch.diag(torch.logspace(-1, 1, 8)) @ right.T
+
+    optimizer.step()
+
+    sizes = torch.linalg.svdvals(weight.detach()) / (0.1 * max(1.0, shape[0] / shape[1]) ** 0.5)
+    assert 0.3 < float(sizes.min()) <= float(sizes.max()) < 1.5
 
 
 def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path):
