@@ -43,6 +43,7 @@ from ...times import between, clock
 from ..house import Act, Asked, RoomScene, Seen, furnish, tell
 from ..house.drawing import View, draw
 from ..house.questions import Form, answers, forms_of, pose
+from ..house.words import DIGITS, LETTERS
 from ..scenes import HEIGHT, WIDTH
 
 Task = Literal["caption", "look", "judge", "summary", "plan"]
@@ -365,7 +366,7 @@ def _judge(rng: random.Random, scale: float) -> Sample:
     proof = [window for window in life.windows if any(answers(each, act, part) for each in window.seen.acts)]
     rest = [window for window in life.windows if window not in proof]
     there = proof[:2] if rng.random() < 0.64 else []
-    most = min(len(rest), SHOWN - len(there), rng.choice((0, 1, 2, 3, 5, 8, SHOWN)))
+    most = min(len(rest), SHOWN - len(there), rng.choice((0, 1, 2, 3, 5, 8, SHOWN, SHOWN)))
     windows = rng.sample(rest, most) + there or life.windows[:1]
     windows.sort(key=lambda window: window.stream_span)
     shown = [_Shown(window, _looks(rng, window)) for window in windows]
@@ -407,12 +408,24 @@ def _overview(rng: random.Random, life: _Life) -> list[Moment]:
     found, windows = [], life.windows
     for _ in range(rng.choice((1, 1, 2, 3))):
         first = rng.randrange(len(windows))
-        group = windows[first : first + rng.choice((3, 6, 12))]
+        group = windows[first : first + rng.choice((3, 6, 12, len(windows)))]
         span = Span(group[0].stream_span.start_s, group[-1].stream_span.end_s)
-        counted = tally.summarise([_moment(rng, window, life.stream) for window in group], span)
+        children = [_moment(rng, window, life.stream) for window in group]
+        if rng.random() < 0.4:
+            children.append(_with_codes(rng, life.stream, span))
+        counted = tally.summarise(children, span)
         summary = Observation(_told([window.seen for window in group]).caption, (), _BY_LMM, 0.0)
         found.append(_remembered(life.stream, "event", span, [counted, summary]))
     return sorted(found, key=lambda event: event.span)
+
+
+def _with_codes(rng: random.Random, stream: str, span: Span) -> Moment:
+    """A moment in which as many signs were read as in an hour."""
+    codes = {
+        rng.choice(LETTERS) + rng.choice(DIGITS) + rng.choice(LETTERS) for _ in range(rng.randint(3, 30))
+    }
+    found = tuple(Finding("visible_text", "line", code, span, _BY_OBSERVERS) for code in sorted(codes))
+    return _remembered(stream, "moment", span, [Observation("", found, _BY_OBSERVERS, 0.0)])
 
 
 def _judged(asked: Asked, shown: dict[str, _Shown]) -> Judged:
