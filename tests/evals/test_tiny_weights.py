@@ -1,0 +1,29 @@
+"""The weights that come with Recollect, looked at without torch."""
+
+from __future__ import annotations
+
+import json
+
+from recollect.evals.tiny import WEIGHTS
+from recollect.evals.tiny.phrases import system_texts
+from recollect.evals.tiny.tasks import TASKS
+
+
+def test_they_were_trained_on_the_prompts_that_are_sent_today():
+    """Whoever changes a system text trains anew (docs/tiny.md): the model reads each as one token of its own."""
+    tokenizer = json.loads((WEIGHTS / "tokenizer.json").read_text(encoding="utf-8"))
+    known = {token["content"] for token in tokenizer["added_tokens"]}
+
+    assert set(system_texts()) <= known
+
+
+def test_they_are_small():
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 20_000_000
+
+
+def test_their_card_says_how_each_task_went():
+    scores = json.loads((WEIGHTS / "scores.json").read_text(encoding="utf-8"))["tasks"]
+    card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
+
+    assert set(scores) == set(TASKS)
+    assert all(f"| {task} | {each['valid']:.0%} |" in card for task, each in scores.items())
