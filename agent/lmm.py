@@ -14,7 +14,7 @@ What is remembered enters a prompt as quoted data under short names, never as in
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal, TypeVar
 
@@ -104,6 +104,9 @@ class LmmReasoner:
         self._answered = False
         self._looks: dict[str, Looked] = {}
         self._fresh: list[str] = []
+        self._known: dict[str, bool] = {}
+        """The moments found by the last judgement, and whether they have been shown."""
+        self._cited: list[str] = []
 
     @cached_property
     def _rules(self) -> ExtractiveReasoner:
@@ -174,12 +177,14 @@ class LmmReasoner:
             )
         if not (moments or overview):
             return self._rules.judge(question, plan, overview, moments)
-        names = named(moments, self._looks)
+        names = named(self._next(moments))
         replied = self._ask(judge_prompt(question, overview, names), Judged)
         if replied is None:
             return self._rules.judge(question, plan, overview, moments)
         judged = replied.value
         cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
+        self._known |= {moment.id: True for moment in names.values()}
+        self._cited = [each.moment_id for each in cited]
         # What rests on no moment can be checked by nobody.
         sufficiency = SUFFICIENCY[judged.sufficiency] if cited else 0.0
         wanted = [names[name] for name in map(_tidy, judged.look_at) if name in names]
@@ -191,6 +196,7 @@ class LmmReasoner:
             look_at=tuple(dict.fromkeys(look_at))[:LOOKS],
             queries=tuple(query for query in map(_tidy, judged.queries) if query),
             wider=sufficiency < ANSWERS_FROM,
+            unread=not all(self._known.values()),
             missing=_tidy(judged.missing),
             text=_tidy(judged.answer),
             choice=option_index(judged.choice, question),
@@ -219,6 +225,19 @@ class LmmReasoner:
                 cited=judgement.cited,
             )
         return draft.model_copy(update={"note": self._note})
+
+    def _next(self, moments: Sequence[Moment]) -> list[Moment]:
+        """The moments in the order in which the model should see them; there is room for the first few.
+
+        What was looked at or cited before stays; then comes what was found since, then what there was no
+        room for, and last what has been judged already.
+        """
+        found = {moment.id: moment for moment in moments if moment.rung == "moment"}
+        kept = [key for key in (*self._looks, *self._cited) if key in found]
+        new = [key for key in found if key not in self._known]
+        unread = [key for key in found if not self._known.get(key, True)]
+        self._known |= dict.fromkeys(new, False)
+        return [found[key] for key in dict.fromkeys([*kept, *new, *unread, *found])]
 
     @property
     def _may_ask(self) -> bool:
@@ -311,13 +330,9 @@ def _overview(overview: Sequence[Moment]) -> list[Words]:
     return [_told(f"O{number}", tile) for number, tile in enumerate(above, 1)]
 
 
-def named(moments: Sequence[Moment], looked_at: Iterable[str] = ()) -> dict[str, Moment]:
-    """The moments to show, by the names they are shown under: those looked at again, then as they were found."""
-    leaves = {moment.id: moment for moment in moments if moment.rung == "moment"}
-    first = [moment_id for moment_id in looked_at if moment_id in leaves]
-    chosen = [leaves[moment_id] for moment_id in dict.fromkeys([*first, *leaves])][:SHOWN]
-    # In order of time they read as what happened.
-    chosen.sort(key=lambda moment: (moment.stream, moment.span))
+def named(moments: Sequence[Moment]) -> dict[str, Moment]:
+    """The first of some moments, by the names they are shown under; in order of time they read as what happened."""
+    chosen = sorted(moments[:SHOWN], key=lambda moment: (moment.stream, moment.span))
     return {f"M{number}": moment for number, moment in enumerate(chosen, 1)}
 
 

@@ -169,7 +169,8 @@ def judge(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     overview, moments = _moments(deps, state["overview"]), _moments(deps, state.get("found", []))
     judgement = deps.reasoner.judge(question, plan, overview, moments)
     best = Judgement.model_validate(state["best"]) if "best" in state else None
-    if best is None or judgement.sufficiency >= best.sufficiency:
+    # What was judged later knows more, but an abstention had better cite something.
+    if best is None or (judgement.sufficiency, bool(judgement.cited)) >= (best.sufficiency, bool(best.cited)):
         best = judgement
     to_look = [key for key in judgement.look_at if key not in state.get("visited", [])]
     may_look = bool(to_look) and len(state.get("visited", [])) < deps.spending.budget.looks
@@ -182,7 +183,9 @@ def judge(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         stop = "budget"
     elif state["round"] >= deps.spending.budget.rounds:
         stop = "rounds"
-    elif not may_look and (not judgement.wider or (state["round"] > 1 and not state.get("new"))):
+    elif not (may_look or judgement.unread) and (
+        not judgement.wider or (state["round"] > 1 and not state.get("new"))
+    ):
         stop = "nothing_new"
     return {"judgement": judgement.model_dump(), "best": best.model_dump(), "stop_reason": stop}
 

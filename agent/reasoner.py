@@ -69,6 +69,8 @@ class Judgement(BaseModel, frozen=True):
     """What to search for next, if there is a next round."""
     wider: bool = False
     """Whether looking further (``queries``, and around what is cited) could help."""
+    unread: bool = False
+    """Whether moments were found that there was no room for; they can be judged in the next round."""
     missing: str = ""
     """What is missing, in words."""
     text: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,27 @@ def test_a_larger_memory_is_planned_for_and_searched(memory_of):
     assert prompts(lmm) == ["plan", "judge"]
     assert "a zebra stands beside the fridge" in words_of(lmm.asked[1])
     assert answer.text == "A zebra."
+
+
+def test_what_there_was_no_room_for_is_judged_next_beside_what_was_cited(memory_of):
+    path = memory_of([moment(number, f"a red shape enters, number {number}") for number in range(30)])
+    lmm = ScriptedLmm(
+        Planned(queries=["red shape"], from_s=None, to_s=None, order="any"),
+        judged("little", "M2"),
+        judged("none"),
+        judged("all", "M1", answer="Then."),
+    )
+
+    with Recollect(path, lmm=lmm, budget=Budget(looks=0)) as memory:
+        answer = memory.ask("When does the red shape sing?")
+
+    first, second, third = (
+        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
+    )
+    assert len(first) == len(second) == 12
+    assert set(first) & set(second) == {first[1]}
+    assert len({*first, *second, *third}) == 30
+    assert (answer.stop_reason, answer.usage.lmm_calls) == ("sufficient", 4)
 
 
 def test_a_plan_may_name_the_time(memory_of):
