@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _Patches = NDArray[np.float32]
 _NOTHING = -100
 """Where nothing is to be learnt."""
+_READ_SHARE = 0.25
+"""Of the words of prompts, so many are to be foretold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,14 @@ class Batch:
     inputs: dict[str, torch.Tensor]
     labels: torch.Tensor
     """The next token wherever it belongs to a reply, else -100."""
+    read: torch.Tensor
+    """The next token at some places of the prompts' words, else -100."""
 
     def to(self, device: str) -> Batch:
         """The same on another device."""
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in self.inputs.items()}
-        return Batch(moved, self.labels.to(device, non_blocking=True))
+        labels, read = (each.to(device, non_blocking=True) for each in (self.labels, self.read))
+        return Batch(moved, labels, read)
 
 
 class Encoder:
@@ -103,11 +108,13 @@ class Encoder:
         longest = max(len(sample.tokens) for sample in samples)
         tokens = np.full((len(samples), longest), self._vocabulary.padding, np.int64)
         attended = np.zeros_like(tokens)
-        labels = np.full_like(tokens, _NOTHING)
+        labels, read = np.full_like(tokens, _NOTHING), np.full_like(tokens, _NOTHING)
         for row, sample in enumerate(samples):
             length = len(sample.tokens)
             tokens[row, :length], attended[row, :length] = sample.tokens, 1
             labels[row, sample.prompt_tokens - 1 : length - 1] = sample.tokens[sample.prompt_tokens :]
+            places = self._words_of(sample)
+            read[row, places - 1] = sample.tokens[places]
         kinds = np.where(
             tokens == self._vocabulary.picture, 1, np.where(tokens == self._vocabulary.clip, 2, 0)
         )
@@ -123,7 +130,15 @@ class Encoder:
                 found[grid_name] = torch.tensor(
                     [[len(part) // (rows * columns), rows, columns] for part in each]
                 )
-        return Batch(found, torch.from_numpy(labels))
+        return Batch(found, torch.from_numpy(labels), torch.from_numpy(read))
+
+    def _words_of(self, sample: Encoded) -> NDArray[np.int64]:
+        """Where some of the words of a prompt stand: a quarter of them, always the same."""
+        prompt = sample.tokens[1 : sample.prompt_tokens]
+        seen = (self._vocabulary.picture, self._vocabulary.clip)
+        words = np.flatnonzero(~np.isin(prompt, seen)) + 1
+        chosen = np.random.default_rng(int(sample.tokens.sum())).random(len(words)) < _READ_SHARE
+        return words[chosen]
 
     def _block(self, marker: str, before: str) -> str:
         return f"{before}{VISION_START}{marker * (self._rows * self._columns)}{VISION_END}"

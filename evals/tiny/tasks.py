@@ -70,10 +70,18 @@ class Sample:
         return self.reply.model_dump_json()
 
 
-def make_sample(task: Task, seed: str, *, scale: float = SCALE) -> Sample:
-    """Make the sample of a task that belongs to a seed, its pictures ``scale`` times the full size."""
+def make_sample(task: Task, seed: str, *, scale: float = SCALE, short: bool = False) -> Sample:
+    """Make the sample of a task that belongs to a seed.
+
+    Args:
+        task: What is to be learnt.
+        seed: The same one makes the same sample.
+        scale: Pictures are drawn so many times the full size.
+        short: Judge from three moments at most, and without an overview.
+
+    """
     rng = random.Random(f"{task} {seed}")
-    return _MAKERS[task](rng, scale)
+    return _judge(rng, short=short) if task == "judge" else _MAKERS[task](rng, scale)
 
 
 # -- what is seen -------------------------------------------------------------------------------------
@@ -360,19 +368,20 @@ def _gold(act: Act, form: Form) -> str:
     return next((each.gold for each in forms_of(act) if each.part == form.part), "")
 
 
-def _judge(rng: random.Random, scale: float) -> Sample:
-    life = _life(rng, rng.choice((12.0, 30.0, 60.0)))
+def _judge(rng: random.Random, *, short: bool) -> Sample:
+    life = _life(rng, rng.choice((12.0, 30.0) if short else (12.0, 30.0, 60.0)))
     act, part = life.asked.act, life.asked.form.part
     proof = [window for window in life.windows if any(answers(each, act, part) for each in window.seen.acts)]
     rest = [window for window in life.windows if window not in proof]
-    there = proof[:2] if rng.random() < 0.64 else []
-    most = min(len(rest), SHOWN - len(there), rng.choice((0, 1, 2, 3, 5, 8, SHOWN, SHOWN)))
+    there = proof[: 1 if short else 2] if rng.random() < 0.64 else []
+    most = rng.choice((0, 1, 1, 2, 2) if short else (0, 1, 2, 3, 5, 8, SHOWN, SHOWN))
+    most = min(len(rest), SHOWN - len(there), most)
     windows = rng.sample(rest, most) + there or life.windows[:1]
     windows.sort(key=lambda window: window.stream_span)
     shown = [_Shown(window, _looks(rng, window)) for window in windows]
     observed = rng.random() < 0.5
     moments = [_moment(rng, each.window, life.stream, observed=observed, told=each.told) for each in shown]
-    overview = _overview(rng, life) if rng.random() < 0.25 else []
+    overview = _overview(rng, life) if not short and rng.random() < 0.25 else []
     question = Question(text=life.asked.text, options=life.asked.options)
     prompt = judge_prompt(question, overview, named(moments))
     return Sample("judge", prompt, _judged(life.asked, {f"M{n}": each for n, each in enumerate(shown, 1)}))
@@ -571,7 +580,6 @@ def _plan(rng: random.Random, scale: float) -> Sample:
 _MAKERS: dict[Task, Callable[[random.Random, float], Sample]] = {
     "caption": _caption,
     "look": _look,
-    "judge": _judge,
     "summary": _summary,
     "plan": _plan,
 }

@@ -45,6 +45,11 @@ _MATRICES_TIMES = 10.0
 """What Muon learns, it learns so many times as fast as AdamW the rest."""
 _WEIGHTS: dict[Task, float] = {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}
 """How often each task is what a batch is made of."""
+_READ_WEIGHT = 0.3
+"""What foretelling the prompts' words counts. Names and codes come again there, and to find them again is what
+judging takes."""
+_SHORT_FIRST_STEPS = 1100
+"""Until then it judges from few moments: more replies are learnt in the same time."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
 ROUND_STEPS = 16
@@ -94,15 +99,22 @@ class Batches:
         rng = random.Random(f"round {seed}")
         weights = _EYES_FIRST if number * ROUND_STEPS < _EYES_FIRST_STEPS else _WEIGHTS
         tasks = Counter(rng.choices(list(weights), list(weights.values()), k=ROUND_STEPS))
-        found = [(task, batch) for task in tasks for batch in self._batches(task, tasks[task], seed, rng)]
+        short = number * ROUND_STEPS < _SHORT_FIRST_STEPS
+        found = [
+            (task, batch)
+            for task in tasks
+            for batch in self._batches(task, tasks[task], seed, rng, short=short)
+        ]
         rng.shuffle(found)
         return found
 
-    def _batches(self, task: Task, count: int, seed: str, rng: random.Random) -> Iterator[Batch]:
+    def _batches(
+        self, task: Task, count: int, seed: str, rng: random.Random, *, short: bool
+    ) -> Iterator[Batch]:
         """Some batches of a task, in each of them samples of about one length."""
         drawn, tokens = list[Encoded](), 0
         while tokens < count * self._schedule.batch_tokens or len(drawn) < count:
-            sample = make_sample(task, f"train {seed} {len(drawn)}")
+            sample = make_sample(task, f"train {seed} {len(drawn)}", short=short)
             drawn.append(self._encoder.encode(sample, as_clip=rng.random() >= _PICTURES_SHARE))
             tokens += len(drawn[-1].tokens)
         drawn.sort(key=lambda encoded: len(encoded.tokens))
@@ -244,9 +256,9 @@ class Training:
         for task, batch in step:
             # Few CPUs calculate with half the bits, and the others are the slower for it.
             with torch.autocast(self._device, torch.bfloat16, enabled=self._device != "cpu"):
-                loss = reply_loss(self.model, batch.to(self._device))
-            (loss / self._schedule.batches).backward()
-            yield task, loss.item()
+                reply, read = losses(self.model, batch.to(self._device))
+            ((reply + _READ_WEIGHT * read) / self._schedule.batches).backward()
+            yield task, reply.item()
             self.samples += len(batch.labels)
         if self._processes > 1:
             self._add_up()
@@ -274,13 +286,20 @@ def _is_turned(name: str, weight: torch.Tensor) -> bool:
     return weight.dim() >= 2 and "embed_tokens" not in name and "pos_embed" not in name
 
 
-def reply_loss(model: Qwen3VLForConditionalGeneration, batch: Batch) -> torch.Tensor:
-    """How unexpected the replies are to the model, per token; what was asked does not count."""
+def losses(model: Qwen3VLForConditionalGeneration, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """How unexpected the replies are to the model, per token, and how unexpected the words of the prompts are."""
     import torch  # noqa: PLC0415
 
     hidden = model.model(**batch.inputs, use_cache=False).last_hidden_state
-    wanted = batch.labels >= 0
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]).float(), batch.labels[wanted])
+
+    def loss(labels: torch.Tensor) -> torch.Tensor:
+        wanted = labels >= 0
+        found: torch.Tensor = torch.nn.functional.cross_entropy(
+            model.lm_head(hidden[wanted]).float(), labels[wanted]
+        )
+        return found
+
+    return loss(batch.labels), loss(batch.read)
 
 
 def _embed_quickly(model: Qwen3VLForConditionalGeneration) -> None:
