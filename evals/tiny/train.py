@@ -48,7 +48,7 @@ _WEIGHTS: dict[Task, float] = {"caption": 3.0, "look": 2.0, "judge": 4.0, "summa
 _READ_WEIGHT = 0.3
 """What foretelling the prompts' words counts. Names and codes come again there, and to find them again is what
 judging takes."""
-_SHORT_FIRST_STEPS = 1100
+_SHORT_FIRST_STEPS = 900
 """Until then it judges from few moments: more replies are learnt in the same time."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
@@ -62,7 +62,7 @@ _SCORED = 200
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 2_400
+    steps: int = 1_800
     batch_tokens: int = 3072
     """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
     batches: int = 2
