@@ -245,7 +245,7 @@ def main() -> None:
         description="Score a checkpoint and write its model card.",
     )
     parser.add_argument("folder", type=Path, help="the checkpoint, such as OUT/model")
-    parser.add_argument("--samples", type=int, default=200, help="of each task (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=100, help="of each task (default: %(default)s)")
     parser.add_argument(
         "--show", type=int, default=0, metavar="N", help="print N replies of each task beside the right ones"
     )

@@ -374,7 +374,7 @@ def _judge(rng: random.Random, *, short: bool) -> Sample:
     proof = [window for window in life.windows if any(answers(each, act, part) for each in window.seen.acts)]
     rest = [window for window in life.windows if window not in proof]
     there = proof[: 1 if short else 2] if rng.random() < 0.64 else []
-    most = rng.choice((0, 1, 1, 2, 2) if short else (0, 1, 2, 3, 5, 8, SHOWN, SHOWN))
+    most = rng.choice((0, 1, 1, 2, 2) if short else (0, 1, 2, 2, 3, 5, 8, SHOWN))
     most = min(len(rest), SHOWN - len(there), most)
     windows = rng.sample(rest, most) + there or life.windows[:1]
     windows.sort(key=lambda window: window.stream_span)

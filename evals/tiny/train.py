@@ -38,23 +38,37 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = Architecture(layers=4, heads=4, head_width=32, feedforward=384)
 """Heads are narrow and many: most of what is asked is to find the same phrase again."""
-_EYES_FIRST_STEPS = 250
-"""Until then it mostly learns to see, which takes longest to begin: what is read can be reasoned with later."""
-_EYES_FIRST: dict[Task, float] = {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is learnt from some step on, until the next lesson begins."""
+
+    from_step: int
+    weights: dict[Task, float]
+    """How often each task is what a batch is made of."""
+    short: bool
+    """Judge from few moments: more replies are learnt in the same time."""
+
+
+_LESSONS = (
+    # To see takes longest to begin, and what is read can be reasoned with later.
+    Lesson(0, {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}, short=True),
+    Lesson(250, {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}, short=True),
+    Lesson(900, {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}, short=False),
+    # To find the same name again among twelve moments takes most samples of all.
+    Lesson(1350, {"caption": 1.5, "look": 1.5, "judge": 7.0, "summary": 1.5, "plan": 1.0}, short=False),
+)
 _MATRICES_TIMES = 10.0
 """What Muon learns, it learns so many times as fast as AdamW the rest."""
-_WEIGHTS: dict[Task, float] = {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}
-"""How often each task is what a batch is made of."""
 _READ_WEIGHT = 0.3
 """What foretelling the prompts' words counts. Names and codes come again there, and to find them again is what
 judging takes."""
-_SHORT_FIRST_STEPS = 900
-"""Until then it judges from few moments: more replies are learnt in the same time."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
 ROUND_STEPS = 16
 """So many steps' samples are drawn at a time, and put together by length."""
-_SCORED = 200
+_SCORED = 100
 """Samples of each task that the finished model is scored on."""
 
 
@@ -62,14 +76,14 @@ _SCORED = 200
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 1_800
+    steps: int = 2_450
     batch_tokens: int = 3072
     """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
     batches: int = 2
     rate: float = 2e-3
     """Of what AdamW learns; matrices learn ten times as fast, by Muon."""
     warmup_steps: int = 100
-    decay_share: float = 0.25
+    decay_share: float = 0.2
     """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
     seed: int = 0
 
@@ -97,13 +111,13 @@ class Batches:
     def _part(self, seed: str, number: int) -> list[tuple[Task, Batch]]:
         """One batch for each step."""
         rng = random.Random(f"round {seed}")
-        weights = _EYES_FIRST if number * ROUND_STEPS < _EYES_FIRST_STEPS else _WEIGHTS
-        tasks = Counter(rng.choices(list(weights), list(weights.values()), k=ROUND_STEPS))
-        short = number * ROUND_STEPS < _SHORT_FIRST_STEPS
+        # The next lesson begins with the first round after its step.
+        lesson = next(each for each in reversed(_LESSONS) if each.from_step <= number * ROUND_STEPS)
+        tasks = Counter(rng.choices(list(lesson.weights), list(lesson.weights.values()), k=ROUND_STEPS))
         found = [
             (task, batch)
             for task in tasks
-            for batch in self._batches(task, tasks[task], seed, rng, short=short)
+            for batch in self._batches(task, tasks[task], seed, rng, short=lesson.short)
         ]
         rng.shuffle(found)
         return found
