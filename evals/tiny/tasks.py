@@ -346,6 +346,8 @@ def _life(rng: random.Random, lasts_s: float) -> _Life:
     house = furnish(rng.getrandbits(48), lasts_s, scene_s=(8.0, 24.0))
     windows = [window for start_s, scene in house.scenes for window in _windows(rng, scene, start_s)]
     acts = [act for window in windows for act in window.seen.acts]
+    if not acts:
+        return _life(rng, lasts_s)  # somebody was there, or nobody, but nothing was done
     return _Life(windows, _question(rng, acts, acts), rng.choice(_STREAMS))
 
 

@@ -76,14 +76,14 @@ _SCORED = 100
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 2_450
+    steps: int = 2_100
     batch_tokens: int = 3072
     """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
     batches: int = 2
     rate: float = 2e-3
     """Of what AdamW learns; matrices learn ten times as fast, by Muon."""
     warmup_steps: int = 100
-    decay_share: float = 0.2
+    decay_share: float = 0.25
     """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
     seed: int = 0
 
