@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from .cli import print_answer, watch_with_progress
 from .contact_sheet import write_contact_sheet
-from .evals.house import Asked, House, ask_about, furnish, mark
+from .evals.house import Asked, House, Verdict, ask_about, furnish, mark
 from .evals.world import render
 from .sdk import Recollect
 from .serve_lmm.tiny import client_of, start_tiny
 from .times import between
 
 if TYPE_CHECKING:
-    from .evals.house import Verdict
     from .perception.lmm import Lmm
 
 _SEED = "demo"

@@ -13,6 +13,7 @@ What is remembered enters a prompt as quoted data under short names, never as in
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -199,7 +200,7 @@ class LmmReasoner:
             unread=not all(self._known.values()),
             missing=_tidy(judged.missing),
             text=_tidy(judged.answer),
-            choice=option_index(judged.choice, question),
+            choice=option_index(judged.choice, question, judged.answer),
             written_by=replied.written_by,
         )
 
@@ -271,7 +272,7 @@ class LmmReasoner:
         known = {moment.id: moment for moment in moments}
         for moment_id in fresh:
             looked = self._looks[moment_id]
-            choice = option_index(looked.choice, question)
+            choice = option_index(looked.choice, question, looked.answer)
             answers = _tidy(looked.answer) if not question.options else choice is not None
             if SUFFICIENCY[looked.sufficiency] > ANSWERS_FROM and answers and moment_id in known:
                 return Judgement(
@@ -383,11 +384,26 @@ def _stretch(planned: Planned) -> tuple[float | None, float | None]:
     return from_s, to_s if to_s is None or to_s > 0 else None
 
 
-def option_index(letter: str | None, question: Question) -> int | None:
-    """Which option a letter names; None where it names none."""
+def option_index(letter: str | None, question: Question, answer: str = "") -> int | None:
+    """Which option is meant: the one that the answer's words name, if no other; else the letter's, if it has one.
+
+    Models that find the answer do not always find its letter.
+    """
+    left, named = f" {_plain(answer)} ", []
+    # The longest first: "the red box and key" is not "the red box".
+    for option in sorted(question.options, key=len, reverse=True):
+        if (words := f" {_plain(option)} ") in left:
+            named.append(option)
+            left = left.replace(words, " | ")
+    if len(named) == 1:
+        return question.options.index(named[0])
     letter = (letter or "").strip().rstrip(".").upper()
     index = ord(letter) - ord("A") if len(letter) == 1 else -1
     return index if 0 <= index < len(question.options) else None
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def _abstention(judgement: Judgement) -> Draft:

@@ -139,5 +139,6 @@ def _one_call(lmm: Lmm, prompt: Prompt, reply: type[Judged] | type[Looked], ques
     except LmmError as error:
         return Answered(None, error.calls, error.tokens)
     sure = SUFFICIENCY[replied.value.sufficiency] >= ANSWERS_FROM
-    chosen = option_index(replied.value.choice, question) if sure else None
+    told = replied.value
+    chosen = option_index(told.choice, question, told.answer) if sure else None
     return Answered(chosen, replied.usage.calls, replied.usage.tokens)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from recollect import Budget, Recollect
-from recollect.agent.lmm import Judged, Looked, Planned
+from recollect.agent.answer import Question
+from recollect.agent.lmm import Judged, Looked, Planned, option_index
 from recollect.errors import LmmReplyOutOfSchema, LmmUnreachable
 from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
 from recollect.perception.lmm import Asked, Clip, Prompt, ScriptedLmm, ServedLmm, Words
@@ -280,10 +281,29 @@ def test_an_option_is_chosen_by_its_letter(kitchen):
     assert (answer.choice, answer.text) == ("B", "TEA 5 MIN")
 
 
+@pytest.mark.parametrize(
+    ("answer", "letter", "meant"),
+    [
+        ("It was the woman in the red coat and hat.", "A", 1),
+        ("It was the woman in the red coat.", "C", 0),
+        ("The woman in the red coat, and not the man.", "C", 2),
+        ("Somebody else.", "C", 2),
+        ("", "B", 1),
+        ("The woman in the red coats.", None, None),
+    ],
+)
+def test_the_option_that_the_answer_names_is_meant_and_else_the_letters(answer, letter, meant):
+    question = Question(
+        text="Who?", options=("the woman in the red coat", "The woman in the red coat and hat", "the man")
+    )
+
+    assert option_index(letter, question, answer) == meant
+
+
 def test_a_letter_that_no_option_has_is_no_choice(kitchen):
     lmm = ScriptedLmm(
         otherwise=lambda prompt: (
-            judged("all", "M2", choice="D", answer="COFFEE")
+            judged("all", "M2", choice="D", answer="It is hard to read.")
             if prompt.name == "judge"
             else looked("none", "a blur")
         )
