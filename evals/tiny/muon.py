@@ -10,12 +10,14 @@ one of its own, which turns in half precision: on a CPU that takes twenty times 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
-class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch's types are not read
-    """Learns matrices; what has more dimensions than two is taken as rows of its first.
+class Muon:
+    """Learns matrices, as torch's optimizers do; what has more than two dimensions is rows of its first.
 
     Args:
         matrices: The weights.
@@ -25,25 +27,42 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch's types are no
     """
 
     def __init__(self, matrices: Iterable[torch.Tensor], rate: float, momentum: float = 0.95) -> None:
-        super().__init__(matrices, {"lr": rate, "momentum": momentum})
+        import torch  # noqa: PLC0415
 
-    def step(self, closure: None = None) -> None:
+        self._weights = list(matrices)
+        self._means = [torch.zeros_like(weight, requires_grad=False) for weight in self._weights]
+        self._momentum = momentum
+        self.param_groups: list[dict[str, Any]] = [{"lr": rate}]
+        """One, whose ``lr`` is the rate."""
+
+    def step(self) -> None:
         """Change each weight that has a gradient."""
-        with torch.no_grad():
-            for group in self.param_groups:
-                for weight in group["params"]:
-                    if weight.grad is not None:
-                        self._change(weight, group["lr"], group["momentum"])
+        import torch  # noqa: PLC0415
 
-    def _change(self, weight: torch.Tensor, rate: float, momentum: float) -> None:
-        state = self.state[weight]
-        if not state:
-            state["mean"] = torch.zeros_like(weight)
-        state["mean"].lerp_(weight.grad, 1 - momentum)
-        # Nesterov's way: as if the mean had been moved once more.
-        update = turned(weight.grad.lerp(state["mean"], momentum).flatten(1))
-        rows, columns = update.shape
-        weight.add_(update.view_as(weight), alpha=-rate * max(1.0, rows / columns) ** 0.5)
+        rate = self.param_groups[0]["lr"]
+        with torch.no_grad():
+            for weight, mean in zip(self._weights, self._means, strict=True):
+                if weight.grad is None:
+                    continue
+                mean.lerp_(weight.grad, 1 - self._momentum)
+                # Nesterov's way: as if the mean had been moved once more.
+                update = turned(weight.grad.lerp(mean, self._momentum).flatten(1))
+                rows, columns = update.shape
+                weight.add_(update.view_as(weight), alpha=-rate * max(1.0, rows / columns) ** 0.5)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self._weights:
+            weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has to be kept to go on."""
+        return {"means": self._means}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what was kept."""
+        for mean, kept in zip(self._means, state["means"], strict=True):
+            mean.copy_(kept)
 
 
 def turned(matrix: torch.Tensor) -> torch.Tensor:
