@@ -37,10 +37,8 @@ def run_demo(folder: Path, *, video: str | None = None, question: str | None = N
     path = folder / "demo.mp4"
     if video is None and not path.exists():
         print(f"Rendering {path} …", flush=True)
-        unfinished = path.with_suffix(".part.mp4")
-        render_demo(unfinished)
         render_demo_subtitles(path.with_suffix(".srt"))
-        unfinished.rename(path)
+        render_demo(path)
     source = video or str(path)
     prepared = (question,) if question else QUESTIONS if video is None else OWN_QUESTIONS
     with Recollect(folder / "recollect.lance") as memory:

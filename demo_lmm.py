@@ -35,7 +35,10 @@ def run_lmm_demo(folder: Path) -> int:
     print(f"Starting vLLM with recollect-tiny; what it prints goes to {log} …", flush=True)
     server = start_tiny(log)
     try:
-        video = drawn(house, folder / "house.mp4")
+        video = folder / "house.mp4"
+        if not video.exists():
+            print(f"Rendering {video}, {house.duration_s:.0f} s …", flush=True)
+            render(house.timeline, video, seed=house.seed)
         with client_of(server) as lmm:
             print(f"vLLM is ready, {time.monotonic() - begun_s:.0f} s after it was started.", flush=True)
             marks = show(folder, video, house, lmm)
@@ -46,16 +49,6 @@ def run_lmm_demo(folder: Path) -> int:
     print(f"The questions took {spent.calls} calls of the model and {spent.tokens:,} tokens.")
     print("vLLM is stopped.")
     return 0
-
-
-def drawn(house: House, video: Path) -> Path:
-    """Draw a house, unless that was done; returns the video."""
-    if not video.exists():
-        print(f"Rendering {video}, {house.duration_s:.0f} s …", flush=True)
-        unfinished = video.with_suffix(".part.mp4")
-        render(house.timeline, unfinished, seed=house.seed)
-        unfinished.rename(video)
-    return video
 
 
 def show(

@@ -5,87 +5,44 @@
 It plans searches, looks at pictures with the question in mind, and judges what was found; each is one
 call. The answer is worded while judging, so that it costs none of its own; a small memory is judged
 without a plan, and what is to be seen now is looked at before anything else: the median question costs
-three calls. Where the model fails, or the budget ends, the
-extractive reasoner goes on with what is there, and the answer says so.
-
-What is remembered enters a prompt as quoted data under short names, never as instructions.
+three calls. Where the model fails, or the budget ends, the extractive reasoner goes on with what is
+there, and the answer says so. ``asking`` has the prompts.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from ..errors import LmmError
 from ..memory.values import Finding, Moment, Observation
-from ..perception.frame import Picture
-from ..perception.lmm import Clip, Lmm, Part, Prompt, Reply, Words, as_data
-from ..perception.lmm import Picture as Shown
-from ..perception.lmm.templates import load_template
-from ..times import between
+from ..perception.lmm import Lmm, Prompt, Reply
 from .answer import Question, WhyAbstained
+from .asking import (
+    ANSWERS_FROM,
+    LOOKS,
+    MAX_PICTURES,
+    MAX_TOKENS,
+    QUERIES,
+    SHOWN,
+    SUFFICIENCY,
+    Judged,
+    Looked,
+    Planned,
+    judge_prompt,
+    look_prompt,
+    named,
+    option_index,
+    plan_prompt,
+)
 from .budget import Spending
 from .extractive import ExtractiveReasoner
 from .reading import read_question
 from .reasoner import Cited, Draft, Judgement, Pictures, Plan
-
-ANSWERS_FROM = 0.5
-"""From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
-SHOWN = 12
-"""Moments shown to the model when it judges. Fewer are not planned for: all of them are shown."""
-SHOWN_ABOVE = 6
-"""Memories above the moments shown, as an overview."""
-MOMENT_CHARS = 600
-"""What is said of one moment is cut to so many characters."""
-MAX_PICTURES = 8
-"""Pictures shown in one look."""
-PICTURE_SIDE = 640
-"""The longer side of a picture shown, in pixels."""
-LOOKS = 2
-QUERIES = 4
-MAX_TOKENS = {"plan": 256, "judge": 512, "look": 512}
-"""How long a reply to each prompt may be."""
-
-Grade = Literal["none", "little", "half", "most", "all"]
-SUFFICIENCY: dict[Grade, float] = {"none": 0.0, "little": 0.25, "half": 0.5, "most": 0.75, "all": 0.95}
-"""What a grade is worth."""
-
-
-class Planned(BaseModel):
-    """What ``plan.md`` asks for."""
-
-    queries: list[str] = Field(max_length=QUERIES)
-    from_s: float | None
-    to_s: float | None
-    order: Literal["any", "first", "last", "every"]
-
-
-class Judged(BaseModel):
-    """What ``judge.md`` asks for."""
-
-    cites: list[str] = Field(max_length=SHOWN)
-    answer: str
-    choice: str | None
-    sufficiency: Grade
-    missing: str
-    look_at: list[str] = Field(max_length=LOOKS)
-    queries: list[str] = Field(max_length=2)
-
-
-class Looked(BaseModel):
-    """What ``look.md`` asks for."""
-
-    seen: str
-    visible_text: list[str] = Field(max_length=12)
-    answer: str
-    choice: str | None
-    sufficiency: Grade
-
 
 _Asked = TypeVar("_Asked", bound=BaseModel)
 
@@ -289,79 +246,6 @@ def _asks_of_now(question: Question) -> bool:
     return read_question(question.text).pick == "newest"
 
 
-def plan_prompt(question: Question, overview: Sequence[Moment]) -> Prompt:
-    """Ask what to search for; the reply is ``Planned``."""
-    return load_template(__package__, "plan").prompt(Words(_asked(question)), *_overview(overview))
-
-
-def judge_prompt(question: Question, overview: Sequence[Moment], moments: Mapping[str, Moment]) -> Prompt:
-    """Ask what moments, by the names they are shown under, say to a question; the reply is ``Judged``."""
-    told = [_told(name, moment) for name, moment in moments.items()]
-    return load_template(__package__, "judge").prompt(Words(_asked(question)), *_overview(overview), *told)
-
-
-def look_prompt(
-    question: Question, moment: Moment, pictures: Sequence[tuple[float, Picture]]
-) -> Prompt | None:
-    """Ask what pictures of a moment show; the reply is ``Looked``. None where there are no pictures.
-
-    Args:
-        question: What is asked.
-        moment: What is remembered of them.
-        pictures: With their times, in stream seconds, in order.
-
-    """
-    shown = _shown(moment, pictures)
-    if shown is None:
-        return None
-    parts = (Words(_asked(question)), shown, _told("moment", moment))
-    return load_template(__package__, "look").prompt(*parts)
-
-
-def _asked(question: Question) -> str:
-    """The question and its options, as the user put them."""
-    lines = [f"Question: {question.text}"]
-    lines += [f"{chr(ord('A') + number)}. {option}" for number, option in enumerate(question.options)]
-    return "\n".join(lines)
-
-
-def _overview(overview: Sequence[Moment]) -> list[Words]:
-    """The newest of the memories above the moments."""
-    above = [tile for tile in overview if tile.rung != "moment"][-SHOWN_ABOVE:]
-    return [_told(f"O{number}", tile) for number, tile in enumerate(above, 1)]
-
-
-def named(moments: Sequence[Moment]) -> dict[str, Moment]:
-    """The first of some moments, by the names they are shown under; in order of time they read as what happened."""
-    chosen = sorted(moments[:SHOWN], key=lambda moment: (moment.stream, moment.span))
-    return {f"M{number}": moment for number, moment in enumerate(chosen, 1)}
-
-
-def _told(name: str, moment: Moment) -> Words:
-    """What is remembered of a moment, as data."""
-    lines = [f"{moment.stream}, {between(moment.span.start_s, moment.span.end_s)}"]
-    lines += dict.fromkeys(observation.caption for observation in reversed(moment.observations))
-    for field, verb in (("visible_text", "read in the picture"), ("speech", "heard")):
-        texts = dict.fromkeys(finding.text for finding in moment.of(field))  # type: ignore[arg-type]
-        if texts:
-            lines.append(f"{verb}: {' | '.join(texts)}")
-    text = "\n".join(lines)
-    return Words(as_data(name, text if len(text) <= MOMENT_CHARS else text[: MOMENT_CHARS - 1] + "…"))
-
-
-def _shown(moment: Moment, pictures: Sequence[tuple[float, Picture]]) -> Part | None:
-    """Pictures as a model is shown them: several as a clip. Times count from the moment's start."""
-    from ..perception.keyframes import encode_jpeg  # noqa: PLC0415 - heavy, and only looks need it
-
-    jpegs = [
-        (max(0.0, time_s - moment.span.start_s), encode_jpeg(picture, PICTURE_SIDE)[0])
-        for time_s, picture in pictures
-    ]
-    if len(jpegs) < 2:
-        return Shown(jpegs[0][1], jpegs[0][0]) if jpegs else None
-    return Clip(tuple(jpeg for _, jpeg in jpegs), tuple(time_s for time_s, _ in jpegs))
-
-
 def _cited(moment: Moment, judged: Judged) -> Cited:
     return _cite(moment, SUFFICIENCY[judged.sufficiency], moment.caption)
 
@@ -382,28 +266,6 @@ def _stretch(planned: Planned) -> tuple[float | None, float | None]:
     if (from_s is not None and from_s < 0) or (from_s is not None and to_s is not None and from_s >= to_s):
         return None, None
     return from_s, to_s if to_s is None or to_s > 0 else None
-
-
-def option_index(letter: str | None, question: Question, answer: str = "") -> int | None:
-    """Which option is meant: the one that the answer's words name, if no other; else the letter's, if it has one.
-
-    Models that find the answer do not always find its letter.
-    """
-    left, named = f" {_plain(answer)} ", []
-    # The longest first: "the red box and key" is not "the red box".
-    for option in sorted(question.options, key=len, reverse=True):
-        if (words := f" {_plain(option)} ") in left:
-            named.append(option)
-            left = left.replace(words, " | ")
-    if len(named) == 1:
-        return question.options.index(named[0])
-    letter = (letter or "").strip().rstrip(".").upper()
-    index = ord(letter) - ord("A") if len(letter) == 1 else -1
-    return index if 0 <= index < len(question.options) else None
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def _abstention(judgement: Judgement) -> Draft:

@@ -31,6 +31,7 @@ from recollect.evals.world import render
 from recollect.perception.lmm import Lmm
 from recollect.serve_lmm.launch import TINY
 from recollect.serve_lmm.tiny import served_tiny
+from recollect.settings import LmmSettings
 
 RESAMPLES = 2000
 LAST_S = 30.0
@@ -56,13 +57,9 @@ class Place:
         self.folder.mkdir(parents=True, exist_ok=True)
         begun = time.perf_counter()
         if not self.video.exists():
-            unfinished = self.folder / "unfinished.mp4"
-            render(self.house.timeline, unfinished, seed=self.house.seed)
-            unfinished.rename(self.video)
+            render(self.house.timeline, self.video, seed=self.house.seed)
         drawn = time.perf_counter()
         # No model yet, whatever the settings say: describing is timed apart.
-        from recollect.settings import LmmSettings
-
         with Recollect(self.memory, lmm=LmmSettings()) as memory:
             memory.watch(self.video, stream="house")
         watched = time.perf_counter()
@@ -124,7 +121,7 @@ def ask_all(place: Place, lmm: Lmm, minutes: float, number: int, limit: int) -> 
                 answered = system.ask(Question(text=asked.text, options=asked.options))
                 grounded = (
                     any(mine.overlaps(true) for mine in answered.spans for true in asked.evidence)
-                    if name == "agent" and answered.choice is not None
+                    if answered.spans
                     else None
                 )
                 told.append(

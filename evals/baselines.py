@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..agent.answer import Question
-from ..agent.lmm import (
+from ..agent.asking import (
     ANSWERS_FROM,
     MAX_TOKENS,
     SHOWN,

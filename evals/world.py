@@ -106,11 +106,15 @@ def demo_timeline(seed: int = 0) -> Timeline:
 
 
 def render(timeline: Timeline, path: Path, *, seed: int = 0) -> list[Truth]:
-    """Draw a timeline into an MP4 file at ``FPS`` frames a second; returns what happens in it."""
+    """Draw a timeline into an MP4 file at ``FPS`` frames a second; returns what happens in it.
+
+    The file is there when all of it is drawn, and not before.
+    """
+    unfinished = path.with_suffix(f".part{path.suffix}")
     grain = np.random.default_rng(seed).normal(0, _GRAIN, (_GRAIN_FIELDS, HEIGHT, WIDTH))
     brighter = np.clip(grain, 0, 255).round().astype(np.uint8)
     darker = np.clip(-grain, 0, 255).round().astype(np.uint8)
-    with av.open(path, "w", options={"movflags": "faststart"}) as container:
+    with av.open(unfinished, "w", options={"movflags": "faststart"}) as container:
         # Finer presets take three times as long and smooth the grain away.
         options = {"preset": "ultrafast", "crf": "23", "bf": "2"}
         stream = container.add_stream("libx264", rate=FPS, options=options)
@@ -121,6 +125,7 @@ def render(timeline: Timeline, path: Path, *, seed: int = 0) -> list[Truth]:
             luma[:] = cv2.subtract(cv2.add(luma, brighter[noise]), darker[noise])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="yuv420p")))
         container.mux(stream.encode())
+    unfinished.replace(path)
     return timeline.truths()
 
 

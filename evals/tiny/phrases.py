@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..house.words import PEOPLE, ROOMS, THINGS
-from .vocabulary import CLIP, PADDING, PICTURE, TURN_END, TURN_START, VISION_END, VISION_START, Vocabulary
+from .vocabulary import Vocabulary, learn_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,35 +46,7 @@ def kept_vocabulary(folder: Path) -> Vocabulary:
 
 def phrase_vocabulary() -> Vocabulary:
     """Learn it from samples; always the same."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415
-    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
-
-    pieces = Tokenizer(models.BPE())
-    pieces.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_pattern()), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    pieces.decoder = decoders.ByteLevel()
-    markers = [PADDING, TURN_START, TURN_END, VISION_START, VISION_END, PICTURE, CLIP]
-    trainer = trainers.BpeTrainer(
-        vocab_size=_SIZE,
-        special_tokens=markers,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    pieces.train_from_iterator(_texts(), trainer)
-    pieces.add_tokens([AddedToken(text, normalized=False) for text in system_texts()])
-    return Vocabulary(
-        PreTrainedTokenizerFast(
-            tokenizer_object=pieces,
-            eos_token=TURN_END,
-            pad_token=PADDING,
-            additional_special_tokens=[mark for mark in markers if mark not in {PADDING, TURN_END}],
-            clean_up_tokenization_spaces=False,
-        )
-    )
+    return learn_vocabulary(_texts(), size=_SIZE, cut=_pattern(), whole=system_texts())
 
 
 def _phrases() -> list[str]:

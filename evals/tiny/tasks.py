@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from ...agent.answer import Question
-from ...agent.lmm import (
+from ...agent.asking import (
     SHOWN,
     Judged,
     Looked,

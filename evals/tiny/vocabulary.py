@@ -69,20 +69,29 @@ class Vocabulary:
         return number
 
 
-def learn_vocabulary(texts: Iterable[str], *, size: int = 600) -> Vocabulary:
+def learn_vocabulary(
+    texts: Iterable[str], *, size: int = 600, cut: str | None = None, whole: Iterable[str] = ()
+) -> Vocabulary:
     """Learn the pieces that occur most.
 
     Args:
         texts: What it should say in few tokens; without any, every token is a byte.
-        size: Tokens in all; with few texts there are less.
+        size: Tokens in all, but for the whole ones; with few texts there are less.
+        cut: A pattern of what pieces are learnt in, and none goes beyond; None takes words and digits.
+        whole: Texts that are a token each.
 
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415
     from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
 
     pieces = Tokenizer(models.BPE())
+    first = (
+        pre_tokenizers.Digits(individual_digits=True)
+        if cut is None
+        else pre_tokenizers.Split(Regex(cut), "isolated")
+    )
     pieces.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [first, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=cut is None)]
     )
     pieces.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -92,6 +101,7 @@ def learn_vocabulary(texts: Iterable[str], *, size: int = 600) -> Vocabulary:
         show_progress=False,
     )
     pieces.train_from_iterator(texts, trainer)
+    pieces.add_tokens([AddedToken(text, normalized=False) for text in whole])
     return Vocabulary(
         PreTrainedTokenizerFast(
             tokenizer_object=pieces,

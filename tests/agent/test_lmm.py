@@ -13,7 +13,7 @@ import pytest
 
 from recollect import Budget, Recollect
 from recollect.agent.answer import Question
-from recollect.agent.lmm import Judged, Looked, Planned, option_index
+from recollect.agent.asking import Judged, Looked, Planned, option_index
 from recollect.errors import LmmReplyOutOfSchema, LmmUnreachable
 from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
 from recollect.perception.lmm import Asked, Clip, Prompt, ScriptedLmm, ServedLmm, Words

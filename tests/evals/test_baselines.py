@@ -9,7 +9,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.agent.answer import Answer, Evidence, Question
-from recollect.agent.lmm import Judged, Looked, Planned
+from recollect.agent.asking import Judged, Looked, Planned
 from recollect.errors import LmmUnreachable
 from recollect.evals.baselines import Agent, NoVideo, OneShotRetrieval, UniformFrames, pictures_of
 from recollect.evals.house import Asked, ask_about, furnish, mark

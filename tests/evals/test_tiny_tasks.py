@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recollect.agent.lmm import Judged, Looked, Planned
+from recollect.agent.asking import Judged, Looked, Planned
 from recollect.evals.tiny.tasks import TASKS, Sample, make_sample
 from recollect.perception.describe import Described, Told, template_of
 from recollect.perception.lmm import Clip, Picture, Words

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import BaseModel
 
+from recollect.perception.lmm import Prompt
+from recollect.perception.lmm.wire import request_body
 from recollect.serve_lmm.process import VllmServer
 
 STAND_IN = '''
@@ -111,10 +114,18 @@ class Said(NamedTuple):
     said: list[int]
 
 
-def said_by_transformers(
-    python: Path, checkpoint: Path, messages: list[dict[str, Any]], *, max_tokens: int
-) -> Said:
-    """Ask a checkpoint in the process of another Python, which has transformers, without sampling."""
+def said_by_vllm(server: VllmServer, prompt: Prompt, reply: type[BaseModel], *, max_tokens: int) -> Said:
+    """Ask a server, its clips sent as pictures, without sampling and without a schema to keep to."""
+    body = request_body(prompt, reply, as_clip=False)
+    del body["response_format"]
+    body |= {"temperature": 0, "max_tokens": max_tokens, "return_token_ids": True}
+    told = post(server, "/v1/chat/completions", body)
+    return Said(told["prompt_token_ids"], told["choices"][0]["token_ids"])
+
+
+def said_by_transformers(python: Path, checkpoint: Path, prompt: Prompt, *, max_tokens: int) -> Said:
+    """Ask a checkpoint the same in the process of another Python, which has transformers."""
+    messages = request_body(prompt, BaseModel, as_clip=False)["messages"]
     done = subprocess.run(
         [python, "-P", "-c", _ASK_TRANSFORMERS, checkpoint, str(max_tokens)],
         env={**os.environ, "HF_HUB_OFFLINE": "1"}, input=json.dumps(messages),

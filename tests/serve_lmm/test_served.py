@@ -33,7 +33,7 @@ from recollect.serve_lmm.process import VllmServer
 from recollect.serve_lmm.vllm import find_vllm
 from recollect.settings import LmmSettings, Settings
 
-from .conftest import RECOLLECT, REPLY_S, post, said_by_transformers
+from .conftest import RECOLLECT, REPLY_S, post, said_by_transformers, said_by_vllm
 
 pytestmark = pytest.mark.slow
 
@@ -216,18 +216,10 @@ def is_answering(server: VllmServer) -> bool:
 
 def test_vllm_and_transformers_say_the_same(server, serving_python, tiny_checkpoint):
     prompt = Prompt("test", 1, "", (Picture(picture(80)), Words("What is seen?")))
-    body = request_body(prompt, Seen, as_clip=True)
-    del body["response_format"]
 
-    by_transformers = said_by_transformers(serving_python, tiny_checkpoint, body["messages"], max_tokens=24)
-    by_vllm = post(
-        server,
-        "/v1/chat/completions",
-        {**body, "temperature": 0, "max_tokens": 24, "return_token_ids": True},
-    )
+    by_vllm = said_by_vllm(server, prompt, Seen, max_tokens=24)
 
-    assert by_vllm["prompt_token_ids"] == by_transformers.prompt
-    assert by_vllm["choices"][0]["token_ids"] == by_transformers.said
+    assert by_vllm == said_by_transformers(serving_python, tiny_checkpoint, prompt, max_tokens=24)
 
 
 def test_a_server_killed_in_the_middle_of_a_request_is_told_and_used_again_when_it_is_back(server, lmm):

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from recollect import Recollect
-from recollect.demo_lmm import drawn, show
+from recollect.demo_lmm import show
 from recollect.evals.house import PEOPLE, House, furnish
 from recollect.evals.tiny import WEIGHTS
 from recollect.evals.tiny.tasks import make_sample
+from recollect.evals.world import render
 from recollect.perception.lmm import ServedLmm
-from recollect.perception.lmm.wire import request_body
 from recollect.serve_lmm.process import VllmServer
 from recollect.serve_lmm.tiny import client_of, start_tiny
 
-from .conftest import post, said_by_transformers
+from .conftest import said_by_transformers, said_by_vllm
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def house() -> House:
 @pytest.fixture(scope="module")
 def folder(house, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    drawn(house, folder / "house.mp4")
+    render(house.timeline, folder / "house.mp4", seed=house.seed)
     return folder
 
 
@@ -91,16 +91,8 @@ def test_what_it_says_of_a_moment_is_to_be_seen_there(lmm, house, folder):
 
 def test_what_it_says_is_what_transformers_says(server, lmm, serving_python):
     sample = make_sample("caption", "held-out agreement", scale=1.0)
-    body = request_body(sample.prompt, type(sample.reply), as_clip=False)
-    del body["response_format"]
 
-    by_transformers = said_by_transformers(serving_python, WEIGHTS, body["messages"], max_tokens=200)
-    by_vllm = post(
-        server,
-        "/v1/chat/completions",
-        {**body, "temperature": 0, "max_tokens": 200, "return_token_ids": True},
-    )
+    by_vllm = said_by_vllm(server, sample.prompt, type(sample.reply), max_tokens=200)
 
-    assert by_vllm["prompt_token_ids"] == by_transformers.prompt
-    assert by_vllm["choices"][0]["token_ids"] == by_transformers.said
-    assert type(sample.reply).model_validate_json(by_vllm["choices"][0]["message"]["content"])
+    assert by_vllm == said_by_transformers(serving_python, WEIGHTS, sample.prompt, max_tokens=200)
+    assert len(by_vllm.said) > 10
