@@ -123,9 +123,11 @@ def said_by_vllm(server: VllmServer, prompt: Prompt, reply: type[BaseModel], *, 
     return Said(told["prompt_token_ids"], told["choices"][0]["token_ids"])
 
 
-def said_by_transformers(python: Path, checkpoint: Path, prompt: Prompt, *, max_tokens: int) -> Said:
+def said_by_transformers(
+    python: Path, checkpoint: Path, prompt: Prompt, reply: type[BaseModel], *, max_tokens: int
+) -> Said:
     """Ask a checkpoint the same in the process of another Python, which has transformers."""
-    messages = request_body(prompt, BaseModel, as_clip=False)["messages"]
+    messages = request_body(prompt, reply, as_clip=False)["messages"]
     done = subprocess.run(
         [python, "-P", "-c", _ASK_TRANSFORMERS, checkpoint, str(max_tokens)],
         env={**os.environ, "HF_HUB_OFFLINE": "1"}, input=json.dumps(messages),

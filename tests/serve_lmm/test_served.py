@@ -219,7 +219,7 @@ def test_vllm_and_transformers_say_the_same(server, serving_python, tiny_checkpo
 
     by_vllm = said_by_vllm(server, prompt, Seen, max_tokens=24)
 
-    assert by_vllm == said_by_transformers(serving_python, tiny_checkpoint, prompt, max_tokens=24)
+    assert by_vllm == said_by_transformers(serving_python, tiny_checkpoint, prompt, Seen, max_tokens=24)
 
 
 def test_a_server_killed_in_the_middle_of_a_request_is_told_and_used_again_when_it_is_back(server, lmm):

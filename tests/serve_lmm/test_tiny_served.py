@@ -92,7 +92,9 @@ def test_what_it_says_of_a_moment_is_to_be_seen_there(lmm, house, folder):
 def test_what_it_says_is_what_transformers_says(server, lmm, serving_python):
     sample = make_sample("caption", "held-out agreement", scale=1.0)
 
-    by_vllm = said_by_vllm(server, sample.prompt, type(sample.reply), max_tokens=200)
+    asked = sample.prompt, type(sample.reply)
 
-    assert by_vllm == said_by_transformers(serving_python, WEIGHTS, sample.prompt, max_tokens=200)
+    by_vllm = said_by_vllm(server, *asked, max_tokens=200)
+
+    assert by_vllm == said_by_transformers(serving_python, WEIGHTS, *asked, max_tokens=200)
     assert len(by_vllm.said) > 10
