@@ -5,7 +5,8 @@
     SUFFICIENCY[judged.sufficiency], option_index(judged.choice, question, judged.answer)
 
 Prompts are worded in ``prompts/*.md``. What is remembered enters them as quoted data under short names,
-never as instructions.
+never as instructions. The question comes last: a server keeps what it made of the evidence, and the next
+question on the same is read from there.
 """
 
 from __future__ import annotations
@@ -79,13 +80,13 @@ class Looked(BaseModel):
 
 def plan_prompt(question: Question, overview: Sequence[Moment]) -> Prompt:
     """Ask what to search for; the reply is ``Planned``."""
-    return load_template(__package__, "plan").prompt(Words(_asked(question)), *_overview(overview))
+    return load_template(__package__, "plan").prompt(*_overview(overview), Words(_asked(question)))
 
 
 def judge_prompt(question: Question, overview: Sequence[Moment], moments: Mapping[str, Moment]) -> Prompt:
     """Ask what moments, by the names they are shown under, say to a question; the reply is ``Judged``."""
     told = [_told(name, moment) for name, moment in moments.items()]
-    return load_template(__package__, "judge").prompt(Words(_asked(question)), *_overview(overview), *told)
+    return load_template(__package__, "judge").prompt(*_overview(overview), *told, Words(_asked(question)))
 
 
 def look_prompt(
@@ -102,8 +103,7 @@ def look_prompt(
     shown = _shown(moment, pictures)
     if shown is None:
         return None
-    parts = (Words(_asked(question)), shown, _told("moment", moment))
-    return load_template(__package__, "look").prompt(*parts)
+    return load_template(__package__, "look").prompt(shown, _told("moment", moment), Words(_asked(question)))
 
 
 def _asked(question: Question) -> str:

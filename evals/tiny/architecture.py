@@ -60,7 +60,7 @@ class Architecture:
             "max_position_embeddings": self.context_tokens,
             "rope_parameters": {
                 "rope_type": "default",
-                "rope_theta": 10000.0,
+                "rope_theta": 5e6,
                 "mrope_section": sections,
                 "mrope_interleaved": True,
             },

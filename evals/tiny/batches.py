@@ -1,14 +1,17 @@
 """Makes of samples what the model is trained on: token numbers, patches of pictures, and what to learn.
 
     encoder = Encoder(Architecture(), vocabulary)
-    batch = encoder.batch([encoder.encode(sample) for sample in samples])
+    batch = encoder.batch([encoder.encode(samples) for samples in groups])
 
 It does what the checkpoint's own processor does with the same messages, token for token, without its cost.
+Samples that share their evidence are one row: what they begin with alike, and then a branch for each, which
+sees that beginning and itself alone. So eight questions on the same moments cost little more than one.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,31 +38,65 @@ _READ_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """Where one sample of a row stands, after what it shares with the others."""
+
+    begin: int
+    reply: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """A sample as numbers."""
+    """Samples that share their evidence, as numbers: a row of a batch."""
 
     tokens: NDArray[np.int64]
-    prompt_tokens: int
-    """So many come before the reply."""
+    """What they begin with alike, then the rest of each."""
+    branches: list[Branch]
     pictures: list[_Patches]
     clips: list[_Patches]
+
+    @property
+    def shared(self) -> int:
+        """So many tokens they begin with."""
+        return self.branches[0].begin
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Samples of about one length, as the model takes them."""
+    """Rows of about one length, as the model takes them."""
 
     inputs: dict[str, torch.Tensor]
+    branches: torch.Tensor
+    """Which branch of its row a token belongs to, from 1 on; 0 is what all share, -1 fills up."""
+    back: torch.Tensor
+    """So many places before its own a token stands for the model: as if its branch came first."""
     labels: torch.Tensor
     """The next token wherever it belongs to a reply, else -100."""
     read: torch.Tensor
     """The next token at some places of the prompts' words, else -100."""
+    samples: int
 
     def to(self, device: str) -> Batch:
         """The same on another device."""
-        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in self.inputs.items()}
-        labels, read = (each.to(device, non_blocking=True) for each in (self.labels, self.read))
-        return Batch(moved, labels, read)
+
+        def moved(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        return Batch(
+            {name: moved(tensor) for name, tensor in self.inputs.items()},
+            branches=moved(self.branches),
+            back=moved(self.back),
+            labels=moved(self.labels),
+            read=moved(self.read),
+            samples=self.samples,
+        )
+
+    @property
+    def seen(self) -> torch.Tensor:
+        """Which tokens (last dimension) each token sees: those before it that all share or its branch has."""
+        theirs, own = self.branches[:, None, None, :], self.branches[:, None, :, None]
+        return ((theirs == 0) | (theirs == own)).tril()
 
 
 class Encoder:
@@ -78,9 +115,9 @@ class Encoder:
         """Rows and columns of patches in a picture."""
         return self._rows * MERGED, self._columns * MERGED
 
-    def encode(self, sample: Sample, *, as_clip: bool = True) -> Encoded:
-        """One sample, its clip sent as a clip or as pictures."""
-        body = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)
+    def encode(self, samples: Sequence[Sample], *, as_clip: bool = True) -> Encoded:
+        """Samples that share their evidence, a clip sent as a clip or as pictures."""
+        body = request_body(samples[0].prompt, type(samples[0].reply), as_clip=as_clip)
         pictures: list[_Patches] = []
         clips: list[_Patches] = []
         blocks: list[str] = []
@@ -93,52 +130,78 @@ class Encoder:
             else:
                 pictures.append(self._patches(frames * FRAMES_TOGETHER))
                 blocks.append(PICTURE * (self._rows * self._columns))
-        text = self._conversation(body["messages"])
-        at = iter(blocks)
-        text = re.sub(f"{re.escape(PICTURE)}|{re.escape(CLIP)}", lambda _: next(at), text)
-        tokenizer = self._vocabulary.tokenizer
-        prompt = tokenizer.encode(text, add_special_tokens=False)
-        reply = tokenizer.encode(sample.said + TURN_END, add_special_tokens=False)
-        return Encoded(np.array(prompt + reply, np.int64), len(prompt), pictures, clips)
+        prompts, replies = zip(
+            *(self._read(sample, blocks, as_clip=as_clip) for sample in samples), strict=True
+        )
+        # The last token of a prompt is its own, so that the reply's first one is foretold in its branch.
+        alike = (len(set(tokens)) == 1 for tokens in zip(*(prompt[:-1] for prompt in prompts), strict=False))
+        shared = sum(1 for _ in itertools.takewhile(bool, alike))
+        tokens, branches = list(prompts[0][:shared]), []
+        for prompt, reply in zip(prompts, replies, strict=True):
+            begin = len(tokens)
+            tokens += prompt[shared:] + reply
+            branches.append(Branch(begin, begin + len(prompt) - shared, len(tokens)))
+        return Encoded(np.array(tokens, np.int64), branches, pictures, clips)
 
-    def batch(self, samples: Sequence[Encoded]) -> Batch:
-        """Several samples beside one another, filled up to the longest."""
+    def _read(self, sample: Sample, blocks: Sequence[str], *, as_clip: bool) -> tuple[list[int], list[int]]:
+        """The tokens of a prompt, with those that stand for its pictures, and of the reply."""
+        messages = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)["messages"]
+        at = iter(blocks)
+        text = re.sub(
+            f"{re.escape(PICTURE)}|{re.escape(CLIP)}", lambda _: next(at), self._conversation(messages)
+        )
+        prompt, reply = (
+            self._vocabulary.tokenizer.encode(each, add_special_tokens=False)
+            for each in (text, sample.said + TURN_END)
+        )
+        return prompt, reply
+
+    def batch(self, rows: Sequence[Encoded]) -> Batch:
+        """Several rows beside one another, filled up to the longest."""
         import torch  # noqa: PLC0415
 
-        longest = max(len(sample.tokens) for sample in samples)
-        tokens = np.full((len(samples), longest), self._vocabulary.padding, np.int64)
-        attended = np.zeros_like(tokens)
-        labels, read = np.full_like(tokens, _NOTHING), np.full_like(tokens, _NOTHING)
-        for row, sample in enumerate(samples):
-            length = len(sample.tokens)
-            tokens[row, :length], attended[row, :length] = sample.tokens, 1
-            labels[row, sample.prompt_tokens - 1 : length - 1] = sample.tokens[sample.prompt_tokens :]
-            places = self._words_of(sample)
-            read[row, places - 1] = sample.tokens[places]
+        size = (len(rows), max(len(row.tokens) for row in rows))
+        tokens = np.full(size, self._vocabulary.padding, np.int64)
+        branches, back = np.full(size, -1, np.int64), np.zeros(size, np.int64)
+        labels, read = np.full(size, _NOTHING, np.int64), np.full(size, _NOTHING, np.int64)
+        for number, row in enumerate(rows):
+            tokens[number, : len(row.tokens)] = row.tokens
+            branches[number, : row.shared] = 0
+            for which, branch in enumerate(row.branches, 1):
+                branches[number, branch.begin : branch.end] = which
+                back[number, branch.begin : branch.end] = branch.begin - row.shared
+                labels[number, branch.reply - 1 : branch.end - 1] = row.tokens[branch.reply : branch.end]
+            places = self._words_of(row)
+            read[number, places - 1] = row.tokens[places]
         kinds = np.where(
             tokens == self._vocabulary.picture, 1, np.where(tokens == self._vocabulary.clip, 2, 0)
         )
-        inputs = {"input_ids": tokens, "attention_mask": attended, "mm_token_type_ids": kinds}
-        found: dict[str, Any] = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        found: dict[str, Any] = {
+            "input_ids": torch.from_numpy(tokens), "mm_token_type_ids": torch.from_numpy(kinds)
+        }  # fmt: skip
         for name, grid_name, each in (
-            ("pixel_values", "image_grid_thw", [part for sample in samples for part in sample.pictures]),
-            ("pixel_values_videos", "video_grid_thw", [part for sample in samples for part in sample.clips]),
+            ("pixel_values", "image_grid_thw", [part for row in rows for part in row.pictures]),
+            ("pixel_values_videos", "video_grid_thw", [part for row in rows for part in row.clips]),
         ):
             if each:
                 found[name] = torch.from_numpy(np.concatenate(each))
-                rows, columns = self.grid
-                found[grid_name] = torch.tensor(
-                    [[len(part) // (rows * columns), rows, columns] for part in each]
-                )
-        return Batch(found, torch.from_numpy(labels), torch.from_numpy(read))
+                high, wide = self.grid
+                found[grid_name] = torch.tensor([[len(part) // (high * wide), high, wide] for part in each])
+        return Batch(
+            found,
+            branches=torch.from_numpy(branches),
+            back=torch.from_numpy(back),
+            labels=torch.from_numpy(labels),
+            read=torch.from_numpy(read),
+            samples=sum(len(row.branches) for row in rows),
+        )
 
-    def _words_of(self, sample: Encoded) -> NDArray[np.int64]:
-        """Where some of the words of a prompt stand: a quarter of them, always the same."""
-        prompt = sample.tokens[1 : sample.prompt_tokens]
-        seen = (self._vocabulary.picture, self._vocabulary.clip)
-        words = np.flatnonzero(~np.isin(prompt, seen)) + 1
-        chosen = np.random.default_rng(int(sample.tokens.sum())).random(len(words)) < _READ_SHARE
-        return words[chosen]
+    def _words_of(self, row: Encoded) -> NDArray[np.int64]:
+        """Where some of the words of the prompts stand: a quarter of them, always the same."""
+        ends = [(1, row.shared), *((branch.begin + 1, branch.reply) for branch in row.branches)]
+        places = np.concatenate([np.arange(*each) for each in ends])
+        words = places[~np.isin(row.tokens[places], (self._vocabulary.picture, self._vocabulary.clip))]
+        return words[np.random.default_rng(int(row.tokens.sum())).random(len(words)) < _READ_SHARE]
 
     def _block(self, marker: str, before: str) -> str:
         return f"{before}{VISION_START}{marker * (self._rows * self._columns)}{VISION_END}"

@@ -169,7 +169,7 @@ def _read(text: str, sample: Sample) -> BaseModel | None:
 
 def _options(sample: Sample) -> int:
     """How many options the question gives."""
-    asked: str = getattr(sample.prompt.parts[0], "text", "")
+    asked: str = getattr(sample.prompt.parts[-1], "text", "")
     return max(1, len(asked.splitlines()) - 1)
 
 

@@ -70,18 +70,22 @@ class Sample:
         return self.reply.model_dump_json()
 
 
-def make_sample(task: Task, seed: str, *, scale: float = SCALE, short: bool = False) -> Sample:
-    """Make the sample of a task that belongs to a seed.
+def make_sample(task: Task, seed: str, *, scale: float = SCALE) -> Sample:
+    """Make the first sample of a task that belongs to a seed; ``make_samples`` says more."""
+    return make_samples(task, seed, 1, scale=scale)[0]
+
+
+def make_samples(task: Task, seed: str, count: int, *, scale: float = SCALE) -> list[Sample]:
+    """Make samples of a task that share their evidence: the same pictures or moments, other questions.
 
     Args:
         task: What is to be learnt.
-        seed: The same one makes the same sample.
+        seed: The same one makes the same samples.
+        count: How many; where the task asks no question there is one.
         scale: Pictures are drawn so many times the full size.
-        short: Judge from three moments at most, and without an overview.
 
     """
-    rng = random.Random(f"{task} {seed}")
-    return _judge(rng, short=short) if task == "judge" else _MAKERS[task](rng, scale)
+    return _MAKERS[task](random.Random(f"{task} {seed}"), count, scale)
 
 
 # -- what is seen -------------------------------------------------------------------------------------
@@ -249,7 +253,7 @@ _SHAPES = ("tall", "tall", "compact", "wide")
 # -- the tasks ----------------------------------------------------------------------------------------
 
 
-def _caption(rng: random.Random, scale: float) -> Sample:
+def _caption(rng: random.Random, count: int, scale: float) -> list[Sample]:
     windows = _windows(rng, _one_scene(rng))
     window = _lively(rng, windows)
     before, window = _told_before(rng, windows, window)
@@ -264,7 +268,7 @@ def _caption(rng: random.Random, scale: float) -> Sample:
     for time_s, view in zip(window.times_s, window.views, strict=True):
         jpeg, width, height = encode_jpeg(_grainy(rng, view, scale))
         frames.append(KeyFrame(f"{time_s}", "house", time_s, 0, "1/1000", width, height, jpeg))
-    return Sample("caption", caption_prompt(moment, frames, before), _described(seen))
+    return [Sample("caption", caption_prompt(moment, frames, before), _described(seen))]
 
 
 def _told_before(rng: random.Random, windows: Sequence[_Window], window: _Window) -> tuple[str, _Window]:
@@ -294,7 +298,7 @@ def _described(seen: Seen) -> Described:
     )
 
 
-def _summary(rng: random.Random, scale: float) -> Sample:
+def _summary(rng: random.Random, count: int, scale: float) -> list[Sample]:
     house = furnish(rng.getrandbits(48), rng.choice((8.0, 20.0, 40.0, 60.0, 120.0)), scene_s=(6.0, 30.0))
     windows = [window for start_s, scene in house.scenes for window in _windows(rng, scene, start_s)]
     first = rng.randrange(len(windows))
@@ -302,7 +306,7 @@ def _summary(rng: random.Random, scale: float) -> Sample:
     children = [_moment(rng, window, "house", observed=False, told=[window.seen]) for window in windows]
     span = Span(children[0].span.start_s, children[-1].span.end_s)
     parent = _remembered("house", "event", span, ())
-    return Sample("summary", summary_prompt(parent, children), _told([window.seen for window in windows]))
+    return [Sample("summary", summary_prompt(parent, children), _told([window.seen for window in windows]))]
 
 
 _WORTH_TELLING = ("puts", "takes", "opens", "closes", "gives", "shows")
@@ -335,20 +339,21 @@ _MOST = 8
 
 @dataclass(frozen=True)
 class _Life:
-    """A house cut into moments, and a question about what one of them shows."""
+    """A house cut into moments, in some of which something is done."""
 
     windows: list[_Window]
-    asked: Asked
     stream: str
+
+    @property
+    def acts(self) -> list[Act]:
+        return [act for window in self.windows for act in window.seen.acts]
 
 
 def _life(rng: random.Random, lasts_s: float) -> _Life:
     house = furnish(rng.getrandbits(48), lasts_s, scene_s=(8.0, 24.0))
     windows = [window for start_s, scene in house.scenes for window in _windows(rng, scene, start_s)]
-    acts = [act for window in windows for act in window.seen.acts]
-    if not acts:
-        return _life(rng, lasts_s)  # somebody was there, or nobody, but nothing was done
-    return _Life(windows, _question(rng, acts, acts), rng.choice(_STREAMS))
+    life = _Life(windows, rng.choice(_STREAMS))
+    return life if life.acts else _life(rng, lasts_s)
 
 
 def _question(rng: random.Random, about: Sequence[Act], others: Sequence[Act]) -> Asked:
@@ -363,30 +368,44 @@ def _question(rng: random.Random, about: Sequence[Act], others: Sequence[Act]) -
         golds = {_gold(other, form) for other in others if answers(other, act, form.part)}
         if len(golds) <= 1:
             break
-    return pose(act, form, rng, others=others, open_share=0.35)
+    return pose(act, form, rng, others=others, open_share=0.2)
 
 
 def _gold(act: Act, form: Form) -> str:
     return next((each.gold for each in forms_of(act) if each.part == form.part), "")
 
 
-def _judge(rng: random.Random, *, short: bool) -> Sample:
-    life = _life(rng, rng.choice((12.0, 30.0) if short else (12.0, 30.0, 60.0)))
-    act, part = life.asked.act, life.asked.form.part
-    proof = [window for window in life.windows if any(answers(each, act, part) for each in window.seen.acts)]
-    rest = [window for window in life.windows if window not in proof]
-    there = proof[: 1 if short else 2] if rng.random() < 0.64 else []
-    most = rng.choice((0, 1, 1, 2, 2) if short else (0, 1, 2, 2, 3, 5, 8, SHOWN))
-    most = min(len(rest), SHOWN - len(there), most)
-    windows = rng.sample(rest, most) + there or life.windows[:1]
+def _judge(rng: random.Random, count: int, scale: float) -> list[Sample]:
+    life = _life(rng, rng.choice((12.0, 30.0, 60.0, 120.0)))
+    acts = life.acts
+    most = min(rng.choice((0, 1, 2, 3, 4, 6, 8, SHOWN, SHOWN, SHOWN)), len(life.windows))
+    about = rng.choice(_named_in(rng.choice(acts)) or ("",))
+    # Half of what a search finds is alike: moments of the same person or thing.
+    alike = [w for w in life.windows if any(about in _named_in(act) for act in w.seen.acts)]
+    windows = rng.sample(alike, min(len(alike), rng.randint(0, most)))
+    windows += rng.sample([window for window in life.windows if window not in windows], most - len(windows))
     windows.sort(key=lambda window: window.stream_span)
     shown = [_Shown(window, _looks(rng, window)) for window in windows]
     observed = rng.random() < 0.5
     moments = [_moment(rng, each.window, life.stream, observed=observed, told=each.told) for each in shown]
-    overview = _overview(rng, life) if not short and rng.random() < 0.25 else []
-    question = Question(text=life.asked.text, options=life.asked.options)
-    prompt = judge_prompt(question, overview, named(moments))
-    return Sample("judge", prompt, _judged(life.asked, {f"M{n}": each for n, each in enumerate(shown, 1)}))
+    overview = _overview(rng, life) if rng.random() < 0.2 else []
+    told = [act for each in shown for act in each.acts]
+    named_shown = {f"M{number}": each for number, each in enumerate(shown, 1)}
+    # What they do not show, of this house or of another one, of which nothing at all is known.
+    untold = [[act for act in acts if act not in told], _life(rng, 12.0).acts]
+
+    def judge() -> Sample:
+        about = told if told and rng.random() < 0.6 else (rng.random() < 0.8 and untold[0]) or untold[1]
+        asked = _question(rng, about, acts)
+        question = Question(text=asked.text, options=asked.options)
+        return Sample("judge", judge_prompt(question, overview, named(moments)), _judged(asked, named_shown))
+
+    return [judge() for _ in range(count)]
+
+
+def _named_in(act: Act) -> tuple[Any, ...]:
+    """Who and what an act is about."""
+    return tuple(value for value in (act.who, act.what, act.to) if value is not None)
 
 
 @dataclass(frozen=True)
@@ -497,15 +516,15 @@ def _suggests(seen: Act, asked: Act, part: str) -> bool:
 def _touches(seen: Act, asked: Asked) -> bool:
     """Whether it tells of the person or thing that is asked about, and so may be worth a look."""
     act, part = asked.act, asked.form.part
-    named = {
+    known = {
         value
         for name, value in (("who", act.who), ("what", act.what), ("to", act.to))
         if value is not None and name != part
     }
-    return any(value in named for value in (seen.who, seen.what, seen.to) if value is not None)
+    return any(value in known for value in _named_in(seen))
 
 
-def _look(rng: random.Random, scale: float) -> Sample:
+def _look(rng: random.Random, count: int, scale: float) -> list[Sample]:
     scene = _one_scene(rng)
     windows = _windows(rng, scene)
     window = _lively(rng, windows)
@@ -513,18 +532,20 @@ def _look(rng: random.Random, scale: float) -> Sample:
     acts = list(close.seen.acts)
     other = _one_scene(rng)
     elsewhere = [happening.act for happening in (*scene.happenings, *other.happenings)]
-    about = acts if acts and (rng.random() < 0.75 or not elsewhere) else elsewhere or acts
-    if not about:
-        return _look(rng, scale)
-    asked = _question(rng, about, acts)
+    if not acts and not elsewhere:
+        return _look(rng, count, scale)
     told = [window.seen] if rng.random() < 0.5 else []
     moment = _moment(rng, window, rng.choice(_STREAMS), told=told)
-    question = Question(text=asked.text, options=asked.options)
-
     pictures = [(time_s, _grainy(rng, scene.view(time_s), scale)) for time_s in close.times_s]
-    prompt = look_prompt(question, moment, pictures)
-    assert prompt is not None
-    return Sample("look", prompt, _looked(asked, close.seen))
+
+    def look() -> Sample:
+        about = acts if acts and (rng.random() < 0.75 or not elsewhere) else elsewhere or acts
+        asked = _question(rng, about, acts)
+        prompt = look_prompt(Question(text=asked.text, options=asked.options), moment, pictures)
+        assert prompt is not None
+        return Sample("look", prompt, _looked(asked, close.seen))
+
+    return [look() for _ in range(count)]
 
 
 def _looked(asked: Asked, seen: Seen) -> Looked:
@@ -556,9 +577,14 @@ _ORDERS: tuple[tuple[Literal["any", "first", "last", "every"], str], ...] = (
 )
 
 
-def _plan(rng: random.Random, scale: float) -> Sample:
+def _plan(rng: random.Random, count: int, scale: float) -> list[Sample]:
     life = _life(rng, rng.choice((20.0, 40.0)))
-    asked = life.asked
+    overview = _overview(rng, life)
+    return [_planned(rng, life, overview) for _ in range(count)]
+
+
+def _planned(rng: random.Random, life: _Life, overview: Sequence[Moment]) -> Sample:
+    asked = _question(rng, life.acts, life.acts)
     order, words = rng.choice(_ORDERS)
     text = words.format(asked.text.rstrip("?")) + "?"
     from_s = to_s = None
@@ -569,19 +595,18 @@ def _plan(rng: random.Random, scale: float) -> Sample:
             text = f"Between {from_s:.0f} s and {to_s:.0f} s: {text}"
         else:
             text = f"After {from_s:.0f} s: {text}"
-    overview = _overview(rng, life)
-    question = Question(text=text, options=asked.options)
-    prompt = plan_prompt(question, overview)
     queries = [asked.known]
     subject = str(asked.act.who or asked.act.what or "")
     if subject and subject in asked.known and asked.known != subject:
         queries.append(subject)
+    prompt = plan_prompt(Question(text=text, options=asked.options), overview)
     return Sample("plan", prompt, Planned(queries=queries, from_s=from_s, to_s=to_s, order=order))
 
 
-_MAKERS: dict[Task, Callable[[random.Random, float], Sample]] = {
+_MAKERS: dict[Task, Callable[[random.Random, int, float], list[Sample]]] = {
     "caption": _caption,
     "look": _look,
+    "judge": _judge,
     "summary": _summary,
     "plan": _plan,
 }

@@ -29,11 +29,13 @@ from .checkpoint import save_checkpoint
 from .phrases import kept_vocabulary, phrase_vocabulary
 from .processing import new_processor
 from .scores import score, table_of, write_card
-from .tasks import Task, make_sample
+from .tasks import Task, make_samples
 
 if TYPE_CHECKING:
     import torch
     from transformers import Qwen3VLForConditionalGeneration
+
+    from .vocabulary import Vocabulary
 
 
 ARCHITECTURE = Architecture(layers=4, heads=4, head_width=32, feedforward=384)
@@ -47,18 +49,17 @@ class Lesson:
     from_step: int
     weights: dict[Task, float]
     """How often each task is what a batch is made of."""
-    short: bool
-    """Judge from few moments: more replies are learnt in the same time."""
 
 
 _LESSONS = (
     # To see takes longest to begin, and what is read can be reasoned with later.
-    Lesson(0, {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}, short=True),
-    Lesson(250, {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}, short=True),
-    Lesson(900, {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}, short=False),
+    Lesson(0, {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}),
+    Lesson(250, {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}),
     # To find the same name again among twelve moments takes most samples of all.
-    Lesson(1350, {"caption": 1.5, "look": 1.5, "judge": 7.0, "summary": 1.5, "plan": 1.0}, short=False),
+    Lesson(1350, {"caption": 2.0, "look": 1.5, "judge": 6.0, "summary": 1.0, "plan": 0.7}),
 )
+_TOGETHER: dict[Task, int] = {"judge": 8, "look": 4, "plan": 4}
+"""So many questions are asked of the same evidence."""
 _MATRICES_TIMES = 10.0
 """What Muon learns, it learns so many times as fast as AdamW the rest."""
 _READ_WEIGHT = 0.3
@@ -85,6 +86,8 @@ class Schedule:
     warmup_steps: int = 100
     decay_share: float = 0.25
     """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
+    begins_at: int = 0
+    """Lessons before this step are left out: for a model that has learnt before."""
     seed: int = 0
 
     def rate_at(self, step: int) -> float:
@@ -112,28 +115,23 @@ class Batches:
         """One batch for each step."""
         rng = random.Random(f"round {seed}")
         # The next lesson begins with the first round after its step.
-        lesson = next(each for each in reversed(_LESSONS) if each.from_step <= number * ROUND_STEPS)
+        step = number * ROUND_STEPS + self._schedule.begins_at
+        lesson = next(each for each in reversed(_LESSONS) if each.from_step <= step)
         tasks = Counter(rng.choices(list(lesson.weights), list(lesson.weights.values()), k=ROUND_STEPS))
-        found = [
-            (task, batch)
-            for task in tasks
-            for batch in self._batches(task, tasks[task], seed, rng, short=lesson.short)
-        ]
+        found = [(task, batch) for task in tasks for batch in self._batches(task, tasks[task], seed, rng)]
         rng.shuffle(found)
         return found
 
-    def _batches(
-        self, task: Task, count: int, seed: str, rng: random.Random, *, short: bool
-    ) -> Iterator[Batch]:
-        """Some batches of a task, in each of them samples of about one length."""
+    def _batches(self, task: Task, count: int, seed: str, rng: random.Random) -> Iterator[Batch]:
+        """Some batches of a task, in each of them rows of about one length."""
         drawn, tokens = list[Encoded](), 0
         while tokens < count * self._schedule.batch_tokens or len(drawn) < count:
-            sample = make_sample(task, f"train {seed} {len(drawn)}", short=short)
-            drawn.append(self._encoder.encode(sample, as_clip=rng.random() >= _PICTURES_SHARE))
+            samples = make_samples(task, f"train {seed} {len(drawn)}", _TOGETHER.get(task, 1))
+            drawn.append(self._encoder.encode(samples, as_clip=rng.random() >= _PICTURES_SHARE))
             tokens += len(drawn[-1].tokens)
         drawn.sort(key=lambda encoded: len(encoded.tokens))
         for left in range(count, 0, -1):
-            # Each takes its share of the tokens that are left, and leaves a sample for each that comes after.
+            # Each takes its share of the tokens that are left, and leaves a row for each that comes after.
             share, taken = tokens / left, [drawn.pop()]
             tokens -= len(taken[0].tokens)
             while len(drawn) >= left and sum(len(each.tokens) for each in taken) < share:
@@ -152,6 +150,7 @@ class Training:
         *,
         architecture: Architecture = ARCHITECTURE,
         device: str | None = None,
+        start: Path | None = None,
     ) -> None:
         import torch  # noqa: PLC0415
 
@@ -164,6 +163,8 @@ class Training:
             kept_vocabulary(folder / "model") if self._state_file.exists() else phrase_vocabulary()
         )
         self.model = new_model(architecture, self._vocabulary, seed=schedule.seed).to(self._device).train()
+        if start is not None and not self._state_file.exists():
+            _take_weights(self.model, self._vocabulary, start)
         _embed_quickly(self.model)
         matrices = [weight for name, weight in self.model.named_parameters() if _is_turned(name, weight)]
         known = set(map(id, matrices))
@@ -273,7 +274,7 @@ class Training:
                 reply, read = losses(self.model, batch.to(self._device))
             ((reply + _READ_WEIGHT * read) / self._schedule.batches).backward()
             yield task, reply.item()
-            self.samples += len(batch.labels)
+            self.samples += batch.samples
         if self._processes > 1:
             self._add_up()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -295,16 +296,41 @@ class Training:
             weight.grad = gradient
 
 
+def _take_weights(model: Qwen3VLForConditionalGeneration, vocabulary: Vocabulary, start: Path) -> None:
+    """Give a new model what another has learnt, token by token; tokens that one had not stay as they are."""
+    from transformers import Qwen3VLForConditionalGeneration  # noqa: PLC0415
+
+    learnt = Qwen3VLForConditionalGeneration.from_pretrained(start).state_dict()
+    theirs, ours = kept_vocabulary(start).tokenizer.get_vocab(), vocabulary.tokenizer.get_vocab()
+    both = [token for token in ours if token in theirs]
+    weights = model.state_dict()
+    for name in ("model.language_model.embed_tokens.weight", "lm_head.weight"):
+        rows = weights[name].clone()
+        rows[[ours[token] for token in both]] = learnt[name][[theirs[token] for token in both]]
+        learnt[name] = rows
+    model.load_state_dict(learnt)
+
+
 def _is_turned(name: str, weight: torch.Tensor) -> bool:
     """Whether a weight is a matrix that goes from one hidden layer to another."""
     return weight.dim() >= 2 and "embed_tokens" not in name and "pos_embed" not in name
+
+
+def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch) -> torch.Tensor:
+    """What the model makes of each token of each row, whose branches do not see one another."""
+    shown = {name: each for name, each in batch.inputs.items() if not name.startswith("pixel_values")}
+    places, _ = model.model.get_rope_index(**shown, attention_mask=(batch.branches >= 0).long())
+    found: torch.Tensor = model.model(
+        **batch.inputs, position_ids=places - batch.back, attention_mask=batch.seen, use_cache=False
+    ).last_hidden_state
+    return found
 
 
 def losses(model: Qwen3VLForConditionalGeneration, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """How unexpected the replies are to the model, per token, and how unexpected the words of the prompts are."""
     import torch  # noqa: PLC0415
 
-    hidden = model.model(**batch.inputs, use_cache=False).last_hidden_state
+    hidden = hidden_states(model, batch)
 
     def loss(labels: torch.Tensor) -> torch.Tensor:
         wanted = labels >= 0
@@ -346,6 +372,12 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, default=1, help="of each process; more are seldom faster (default: 1)"
     )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="MODEL",
+        help="begin with what this model has learnt, and with the last lesson",
+    )
     parser.add_argument("--until", type=int, default=None, metavar="STEP", help="stop there, to go on later")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -354,12 +386,13 @@ def main() -> None:
         steps=arguments.steps,
         batch_tokens=arguments.batch_tokens,
         rate=arguments.rate,
+        begins_at=_LESSONS[-1].from_step if arguments.weights else 0,
         seed=arguments.seed,
     )
     together = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if together:
         torch.distributed.init_process_group("gloo")
-    training = Training(arguments.out, schedule, device="cpu" if together else None)
+    training = Training(arguments.out, schedule, device="cpu" if together else None, start=arguments.weights)
     for told in training.run(arguments.until):
         if training.leads:
             print(json.dumps(told), flush=True)

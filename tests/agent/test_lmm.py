@@ -114,7 +114,7 @@ def test_what_is_remembered_enters_the_prompt_as_data_under_short_names(kitchen)
         memory.ask("What is written there?")
 
     told = words_of(lmm.asked[0])
-    assert told.startswith("Question: What is written there?")
+    assert told.endswith("Question: What is written there?")
     assert '<data name="M2">\nkitchen, 0:10.0–0:20.0\n' in told
     assert "read in the picture: TEA 5 MIN" in told
     assert "heard: The kettle boils." in told
@@ -130,7 +130,7 @@ def test_orders_written_in_the_picture_stay_inside_the_data(memory_of):
 
     told = words_of(lmm.asked[0])
     assert told.count("</data>") == 1
-    assert told.rstrip().endswith("</data>")
+    assert told.endswith("</data>\nQuestion: What does the sign say?")
     assert "<|im_start|>" not in told
 
 
@@ -234,7 +234,7 @@ def test_a_look_shows_the_pictures_with_their_times_and_the_question(kitchen):
     look = lmm.asked[1]
     [clip] = [part for part in look.prompt.parts if isinstance(part, Clip)]
     assert clip.times_s == (0.0, 1.0)
-    assert words_of(look).startswith("Question: What colour is the cup?")
+    assert words_of(look).endswith("Question: What colour is the cup?")
     assert look.priority == "question"
 
 
@@ -255,8 +255,8 @@ def test_a_second_question_on_the_same_moment_costs_fewer_calls_for_what_was_wri
 
     assert (first.usage.lmm_calls, second.usage.lmm_calls) == (2, 1)
     assert second.text == "It is blue."
-    assert [seen.written_by for seen in remembered.observations] == ["observers/1", "lmm:scripted/look.1"]
-    assert remembered.findings[-1].written_by == "lmm:scripted/look.1"
+    assert [seen.written_by for seen in remembered.observations] == ["observers/1", "lmm:scripted/look.2"]
+    assert remembered.findings[-1].written_by == "lmm:scripted/look.2"
 
 
 def test_what_is_to_be_seen_now_is_looked_at_in_the_newest_moment_before_anything_else(memory_of):

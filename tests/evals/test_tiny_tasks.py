@@ -7,7 +7,7 @@ import json
 import pytest
 
 from recollect.agent.asking import Judged, Looked, Planned
-from recollect.evals.tiny.tasks import TASKS, Sample, make_sample
+from recollect.evals.tiny.tasks import TASKS, Sample, make_sample, make_samples
 from recollect.perception.describe import Described, Told, template_of
 from recollect.perception.lmm import Clip, Picture, Words
 from recollect.perception.lmm.templates import load_template
@@ -59,6 +59,15 @@ def test_the_same_seed_makes_the_same_sample(samples):
         assert make_sample(task, "train 3") == samples[task][3]
 
 
+@pytest.mark.parametrize("task", ["judge", "look", "plan"])
+def test_samples_of_one_evidence_differ_in_the_question_alone(task):
+    alike = make_samples(task, "train 3", 6)
+
+    assert len({str(sample.prompt.parts[:-1]) for sample in alike}) == 1
+    assert len({str(sample.prompt.parts[-1]) for sample in alike}) > 2
+    assert make_samples(task, "train 3", 1) == alike[:1]
+
+
 def test_what_is_held_out_is_not_learnt_from(samples):
     for task in TASKS:
         learnt = {str(sample.prompt.parts) for sample in samples[task]}
@@ -84,7 +93,7 @@ def test_a_choice_is_the_letter_of_what_the_answer_says(samples):
     for sample in (*samples["judge"], *samples["look"]):
         reply = sample.reply
         assert isinstance(reply, Judged | Looked)
-        question = sample.prompt.parts[0]
+        question = sample.prompt.parts[-1]
         assert isinstance(question, Words)
         if reply.choice is not None:
             chosen += 1

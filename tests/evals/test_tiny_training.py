@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +17,14 @@ pytest.importorskip("transformers", reason="the extra `tiny` is not installed")
 
 import torch
 
-from recollect.evals.tiny.architecture import Architecture
+from recollect.evals.tiny.architecture import Architecture, new_model
 from recollect.evals.tiny.batches import Encoder
 from recollect.evals.tiny.muon import Muon
 from recollect.evals.tiny.phrases import knows_prompts, phrase_vocabulary
 from recollect.evals.tiny.processing import new_processor
 from recollect.evals.tiny.scores import inputs_of, score, table_of, write_card
-from recollect.evals.tiny.tasks import TASKS, make_sample
-from recollect.evals.tiny.train import ROUND_STEPS, Batches, Schedule, Training
+from recollect.evals.tiny.tasks import TASKS, make_sample, make_samples
+from recollect.evals.tiny.train import ROUND_STEPS, Batches, Schedule, Training, hidden_states
 from recollect.evals.tiny.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
@@ -57,10 +61,10 @@ def test_a_sample_is_encoded_as_the_checkpoints_own_processor_does(task, as_clip
     for number in range(4):
         sample = make_sample(task, f"train {number}")
 
-        ours = encoder.encode(sample, as_clip=as_clip)
+        ours = encoder.encode([sample], as_clip=as_clip)
         theirs = inputs_of(processor, sample, as_clip=as_clip)
 
-        assert theirs["input_ids"][0].tolist() == ours.tokens[: ours.prompt_tokens].tolist()
+        assert theirs["input_ids"][0].tolist() == ours.tokens[: ours.branches[0].reply].tolist()
         for name, patches in (("pixel_values", ours.pictures), ("pixel_values_videos", ours.clips)):
             if patches:
                 assert theirs[name].shape == np.concatenate(patches).shape
@@ -72,11 +76,39 @@ def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
     encoder = Encoder(NANO, vocabulary)
     samples = [make_sample("plan", f"train {number}") for number in range(3)]
 
-    batch = encoder.batch([encoder.encode(sample) for sample in samples])
+    batch = encoder.batch([encoder.encode([sample]) for sample in samples])
 
     for row, sample in enumerate(samples):
         learnt = batch.labels[row][batch.labels[row] >= 0]
         assert vocabulary.tokenizer.decode(learnt.tolist()) == sample.said + "<|im_end|>"
+
+
+@pytest.mark.parametrize("task", ["judge", "look", "plan"])
+def test_samples_that_share_their_evidence_are_calculated_as_if_each_were_alone(task, vocabulary):
+    encoder, model = Encoder(NANO, vocabulary), new_model(NANO, vocabulary, seed=0)
+    samples = make_samples(task, "train 3", 4)
+
+    row = encoder.encode(samples)
+    with torch.no_grad():
+        together = hidden_states(model, encoder.batch([row]))[0]
+        for sample, branch in zip(samples, row.branches, strict=True):
+            alone = hidden_states(model, encoder.batch([encoder.encode([sample])]))[0]
+            in_branch = torch.cat([together[: row.shared], together[branch.begin : branch.end]])
+            assert torch.allclose(in_branch, alone, atol=1e-4)
+
+    assert len(row.tokens) < 0.8 * sum(len(encoder.encode([sample]).tokens) for sample in samples)
+
+
+def test_a_training_may_begin_with_what_another_model_has_learnt(tmp_path):
+    first = Training(tmp_path / "first", SHORT, architecture=NANO, device="cpu")
+    first.export(tmp_path / "model")
+
+    second = Training(
+        tmp_path / "second", replace(SHORT, seed=1), architecture=NANO, device="cpu", start=tmp_path / "model"
+    )
+
+    learnt, given = first.model.state_dict(), second.model.state_dict()
+    assert all(learnt[name].equal(given[name]) for name in learnt)
 
 
 def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
@@ -98,6 +130,36 @@ def test_several_processes_learn_each_its_part_of_a_step(vocabulary):
         assert [batch.labels.tolist() for _, batch in step] == [
             batch.labels.tolist() for _, batch in (*one, *other)
         ]
+
+
+ONE_OF_TWO = """
+import sys
+from pathlib import Path
+import torch
+from recollect.evals.tiny.train import Training
+from test_tiny_training import NANO, SHORT
+
+torch.distributed.init_process_group("gloo")
+list(Training(Path(sys.argv[1]), SHORT, architecture=NANO, device="cpu").run(2))
+"""
+
+
+def test_two_processes_learn_together_what_one_does_alone(tmp_path):
+    alone = Training(tmp_path / "alone", SHORT, architecture=NANO, device="cpu")
+    list(alone.run(2))
+
+    (tmp_path / "one_of_two.py").write_text(ONE_OF_TWO)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         tmp_path / "one_of_two.py", tmp_path / "together"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+
+    together = torch.load(tmp_path / "together" / "state.pt", weights_only=True)["model"]
+    for name, weight in alone.model.state_dict().items():
+        assert torch.allclose(weight, together[name], atol=1e-4), name
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (24, 8), (8, 24)])
