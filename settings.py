@@ -48,6 +48,8 @@ CONFIG_FILE = "recollect.toml"
 CONFIG_VARIABLE = "RECOLLECT_CONFIG"
 """Names another file; it must exist."""
 _PREFIX = "RECOLLECT_"
+MOST_MOMENTS = 12
+"""Moments that a model may be shown at a time."""
 
 
 def _none_if_empty(value: object) -> object:
@@ -76,6 +78,9 @@ class LmmSettings(BaseModel, frozen=True, extra="forbid"):
     video: Literal["clip", "pictures"] = "clip"
     """How a clip is sent: as one video with its true times, which vLLM takes if started with
     ``--trust-request-mm-kwargs``, or as pictures with the time said before each, which every server takes."""
+    moments: int = Field(default=MOST_MOMENTS, ge=1, le=MOST_MOMENTS)
+    """How many moments it is shown at a time when it judges. A small model loses its way among many; the fewer,
+    the more rounds a question may take."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """0 gives the same reply to the same request."""
     max_tokens: PositiveInt = 1024

@@ -22,13 +22,14 @@ from ..perception.frame import Picture
 from ..perception.lmm import Clip, Part, Prompt, Words, as_data
 from ..perception.lmm import Picture as Shown
 from ..perception.lmm.templates import load_template
+from ..settings import MOST_MOMENTS
 from ..times import between
 from .answer import Question
 
 ANSWERS_FROM = 0.5
 """From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
-SHOWN = 12
-"""Moments shown to the model when it judges. Fewer are not planned for: all of them are shown."""
+SHOWN = MOST_MOMENTS
+"""The most moments shown to a model when it judges; a model may want fewer at a time."""
 SHOWN_ABOVE = 6
 """Memories above the moments shown, as an overview."""
 MOMENT_CHARS = 600
@@ -119,9 +120,9 @@ def _overview(overview: Sequence[Moment]) -> list[Words]:
     return [_told(f"O{number}", tile) for number, tile in enumerate(above, 1)]
 
 
-def named(moments: Sequence[Moment]) -> dict[str, Moment]:
-    """The first of some moments, by the names they are shown under; in order of time they read as what happened."""
-    chosen = sorted(moments[:SHOWN], key=lambda moment: (moment.stream, moment.span))
+def named(moments: Sequence[Moment], most: int = SHOWN) -> dict[str, Moment]:
+    """The first ``most`` of some moments, by the names they are shown under; in order of time they read as what happened."""
+    chosen = sorted(moments[:most], key=lambda moment: (moment.stream, moment.span))
     return {f"M{number}": moment for number, moment in enumerate(chosen, 1)}
 
 

@@ -28,7 +28,6 @@ from .asking import (
     MAX_PICTURES,
     MAX_TOKENS,
     QUERIES,
-    SHOWN,
     SUFFICIENCY,
     Judged,
     Looked,
@@ -82,8 +81,8 @@ class LmmReasoner:
             return plan.model_copy(
                 update={"queries": (), "everything": True, "newest_first": True, "each": 2}
             )
-        if len(overview) <= SHOWN and all(tile.rung == "moment" for tile in overview):
-            return plan.model_copy(update={"everything": True, "each": SHOWN})
+        if len(overview) <= self._lmm.moments and all(tile.rung == "moment" for tile in overview):
+            return plan.model_copy(update={"everything": True, "each": self._lmm.moments})
         replied = self._ask(plan_prompt(question, overview), Planned)
         if replied is None:
             return plan
@@ -135,7 +134,7 @@ class LmmReasoner:
             )
         if not (moments or overview):
             return self._rules.judge(question, plan, overview, moments)
-        names = named(self._next(moments))
+        names = named(self._next(moments), self._lmm.moments)
         replied = self._ask(judge_prompt(question, overview, names), Judged)
         if replied is None:
             return self._rules.judge(question, plan, overview, moments)

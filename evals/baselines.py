@@ -17,7 +17,6 @@ from ..agent.answer import Question
 from ..agent.asking import (
     ANSWERS_FROM,
     MAX_TOKENS,
-    SHOWN,
     SUFFICIENCY,
     Judged,
     Looked,
@@ -83,12 +82,12 @@ class NoVideo:
 class OneShotRetrieval:
     """Retrieval once: the moments that fit the question's words best, judged in one call."""
 
-    def __init__(self, lmm: Lmm, memory: Recollect, stream: str, *, moments: int = SHOWN) -> None:
-        self._lmm, self._memory, self._stream, self._moments = lmm, memory, stream, moments
+    def __init__(self, lmm: Lmm, memory: Recollect, stream: str) -> None:
+        self._lmm, self._memory, self._stream = lmm, memory, stream
 
     def ask(self, question: Question) -> Answered:
         """Search by the question's own words, and judge."""
-        hits = self._memory.search(question.text, stream=self._stream, limit=self._moments)
+        hits = self._memory.search(question.text, stream=self._stream, limit=self._lmm.moments)
         shown = named([hit.moment for hit in hits])
         return _one_call(self._lmm, judge_prompt(question, (), shown), Judged, question)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _START_S = 600.0
 _REPLY_S = 120.0
 """For a machine whose two cores do everything at once."""
+_MOMENTS = 4
+"""What so small a model can judge from at a time."""
 
 
 def start_tiny(log: Path, *, model: str = TINY) -> VllmServer:
@@ -61,7 +63,9 @@ def client_of(server: VllmServer) -> ServedLmm:
     server.wait_ready(_START_S)
     key = read_settings().lmm.api_key
     return ServedLmm(
-        LmmSettings(url=server.launch.url, api_key=key, server_priorities=True, timeout_s=_REPLY_S)
+        LmmSettings(
+            url=server.launch.url, api_key=key, server_priorities=True, timeout_s=_REPLY_S, moments=_MOMENTS
+        )
     )
 
 

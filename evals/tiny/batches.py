@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 _Patches = NDArray[np.float32]
 _NOTHING = -100
 """Where nothing is to be learnt."""
-_READ_SHARE = 0.25
-"""Of the words of prompts, so many are to be foretold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,6 @@ class Batch:
     """So many places before its own a token stands for the model: as if its branch came first."""
     labels: torch.Tensor
     """The next token wherever it belongs to a reply, else -100."""
-    read: torch.Tensor
-    """The next token at some places of the prompts' words, else -100."""
     samples: int
 
     def to(self, device: str) -> Batch:
@@ -88,7 +84,6 @@ class Batch:
             branches=moved(self.branches),
             back=moved(self.back),
             labels=moved(self.labels),
-            read=moved(self.read),
             samples=self.samples,
         )
 
@@ -104,7 +99,7 @@ class Encoder:
 
     def __init__(self, architecture: Architecture, vocabulary: Vocabulary) -> None:
         self._architecture = architecture
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self._template = CHAT_TEMPLATE.read_text(encoding="utf-8")
         # The largest picture of 16:9 in whole cells.
         scale = architecture.picture_px / (9 * 16) ** 0.5
@@ -151,7 +146,7 @@ class Encoder:
             f"{re.escape(PICTURE)}|{re.escape(CLIP)}", lambda _: next(at), self._conversation(messages)
         )
         prompt, reply = (
-            self._vocabulary.tokenizer.encode(each, add_special_tokens=False)
+            self.vocabulary.tokenizer.encode(each, add_special_tokens=False)
             for each in (text, sample.said + TURN_END)
         )
         return prompt, reply
@@ -161,9 +156,9 @@ class Encoder:
         import torch  # noqa: PLC0415
 
         size = (len(rows), max(len(row.tokens) for row in rows))
-        tokens = np.full(size, self._vocabulary.padding, np.int64)
+        tokens = np.full(size, self.vocabulary.padding, np.int64)
         branches, back = np.full(size, -1, np.int64), np.zeros(size, np.int64)
-        labels, read = np.full(size, _NOTHING, np.int64), np.full(size, _NOTHING, np.int64)
+        labels = np.full(size, _NOTHING, np.int64)
         for number, row in enumerate(rows):
             tokens[number, : len(row.tokens)] = row.tokens
             branches[number, : row.shared] = 0
@@ -171,11 +166,7 @@ class Encoder:
                 branches[number, branch.begin : branch.end] = which
                 back[number, branch.begin : branch.end] = branch.begin - row.shared
                 labels[number, branch.reply - 1 : branch.end - 1] = row.tokens[branch.reply : branch.end]
-            places = self._words_of(row)
-            read[number, places - 1] = row.tokens[places]
-        kinds = np.where(
-            tokens == self._vocabulary.picture, 1, np.where(tokens == self._vocabulary.clip, 2, 0)
-        )
+        kinds = np.where(tokens == self.vocabulary.picture, 1, np.where(tokens == self.vocabulary.clip, 2, 0))
         found: dict[str, Any] = {
             "input_ids": torch.from_numpy(tokens), "mm_token_type_ids": torch.from_numpy(kinds)
         }  # fmt: skip
@@ -192,16 +183,8 @@ class Encoder:
             branches=torch.from_numpy(branches),
             back=torch.from_numpy(back),
             labels=torch.from_numpy(labels),
-            read=torch.from_numpy(read),
             samples=sum(len(row.branches) for row in rows),
         )
-
-    def _words_of(self, row: Encoded) -> NDArray[np.int64]:
-        """Where some of the words of the prompts stand: a quarter of them, always the same."""
-        ends = [(1, row.shared), *((branch.begin + 1, branch.reply) for branch in row.branches)]
-        places = np.concatenate([np.arange(*each) for each in ends])
-        words = places[~np.isin(row.tokens[places], (self._vocabulary.picture, self._vocabulary.clip))]
-        return words[np.random.default_rng(int(row.tokens.sum())).random(len(words)) < _READ_SHARE]
 
     def _block(self, marker: str, before: str) -> str:
         return f"{before}{VISION_START}{marker * (self._rows * self._columns)}{VISION_END}"
@@ -213,7 +196,7 @@ class Encoder:
             else message
             for message in messages
         ]
-        text = self._vocabulary.tokenizer.apply_chat_template(
+        text = self.vocabulary.tokenizer.apply_chat_template(
             plain, chat_template=self._template, tokenize=False, add_generation_prompt=True
         )
         assert isinstance(text, str)

@@ -75,7 +75,9 @@ def make_sample(task: Task, seed: str, *, scale: float = SCALE) -> Sample:
     return make_samples(task, seed, 1, scale=scale)[0]
 
 
-def make_samples(task: Task, seed: str, count: int, *, scale: float = SCALE) -> list[Sample]:
+def make_samples(
+    task: Task, seed: str, count: int, *, scale: float = SCALE, shown: int = SHOWN
+) -> list[Sample]:
     """Make samples of a task that share their evidence: the same pictures or moments, other questions.
 
     Args:
@@ -83,9 +85,19 @@ def make_samples(task: Task, seed: str, count: int, *, scale: float = SCALE) -> 
         seed: The same one makes the same samples.
         count: How many; where the task asks no question there is one.
         scale: Pictures are drawn so many times the full size.
+        shown: The most moments that are judged from.
 
     """
-    return _MAKERS[task](random.Random(f"{task} {seed}"), count, scale)
+    return _MAKERS[task](random.Random(f"{task} {seed}"), _Wanted(count, scale, shown))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How samples are to be made; ``make_samples`` says what it means."""
+
+    count: int
+    scale: float
+    shown: int
 
 
 # -- what is seen -------------------------------------------------------------------------------------
@@ -253,7 +265,7 @@ _SHAPES = ("tall", "tall", "compact", "wide")
 # -- the tasks ----------------------------------------------------------------------------------------
 
 
-def _caption(rng: random.Random, count: int, scale: float) -> list[Sample]:
+def _caption(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     windows = _windows(rng, _one_scene(rng))
     window = _lively(rng, windows)
     before, window = _told_before(rng, windows, window)
@@ -266,7 +278,7 @@ def _caption(rng: random.Random, count: int, scale: float) -> list[Sample]:
     moment = _remembered("house", "moment", window.span, [Observation("", read, _BY_OBSERVERS, 0.0)])
     frames = []
     for time_s, view in zip(window.times_s, window.views, strict=True):
-        jpeg, width, height = encode_jpeg(_grainy(rng, view, scale))
+        jpeg, width, height = encode_jpeg(_grainy(rng, view, wanted.scale))
         frames.append(KeyFrame(f"{time_s}", "house", time_s, 0, "1/1000", width, height, jpeg))
     return [Sample("caption", caption_prompt(moment, frames, before), _described(seen))]
 
@@ -298,7 +310,7 @@ def _described(seen: Seen) -> Described:
     )
 
 
-def _summary(rng: random.Random, count: int, scale: float) -> list[Sample]:
+def _summary(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     house = furnish(rng.getrandbits(48), rng.choice((8.0, 20.0, 40.0, 60.0, 120.0)), scene_s=(6.0, 30.0))
     windows = [window for start_s, scene in house.scenes for window in _windows(rng, scene, start_s)]
     first = rng.randrange(len(windows))
@@ -375,10 +387,11 @@ def _gold(act: Act, form: Form) -> str:
     return next((each.gold for each in forms_of(act) if each.part == form.part), "")
 
 
-def _judge(rng: random.Random, count: int, scale: float) -> list[Sample]:
+def _judge(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     life = _life(rng, rng.choice((12.0, 30.0, 60.0, 120.0)))
     acts = life.acts
-    most = min(rng.choice((0, 1, 2, 3, 4, 6, 8, SHOWN, SHOWN, SHOWN)), len(life.windows))
+    most = rng.choice([most for most in (0, 1, 2, 3, 4, 6, 8, SHOWN, SHOWN, SHOWN) if most <= wanted.shown])
+    most = min(most, len(life.windows))
     about = rng.choice(_named_in(rng.choice(acts)) or ("",))
     # Half of what a search finds is alike: moments of the same person or thing.
     alike = [w for w in life.windows if any(about in _named_in(act) for act in w.seen.acts)]
@@ -400,7 +413,7 @@ def _judge(rng: random.Random, count: int, scale: float) -> list[Sample]:
         question = Question(text=asked.text, options=asked.options)
         return Sample("judge", judge_prompt(question, overview, named(moments)), _judged(asked, named_shown))
 
-    return [judge() for _ in range(count)]
+    return [judge() for _ in range(wanted.count)]
 
 
 def _named_in(act: Act) -> tuple[Any, ...]:
@@ -524,7 +537,7 @@ def _touches(seen: Act, asked: Asked) -> bool:
     return any(value in known for value in _named_in(seen))
 
 
-def _look(rng: random.Random, count: int, scale: float) -> list[Sample]:
+def _look(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     scene = _one_scene(rng)
     windows = _windows(rng, scene)
     window = _lively(rng, windows)
@@ -533,10 +546,10 @@ def _look(rng: random.Random, count: int, scale: float) -> list[Sample]:
     other = _one_scene(rng)
     elsewhere = [happening.act for happening in (*scene.happenings, *other.happenings)]
     if not acts and not elsewhere:
-        return _look(rng, count, scale)
+        return _look(rng, wanted)
     told = [window.seen] if rng.random() < 0.5 else []
     moment = _moment(rng, window, rng.choice(_STREAMS), told=told)
-    pictures = [(time_s, _grainy(rng, scene.view(time_s), scale)) for time_s in close.times_s]
+    pictures = [(time_s, _grainy(rng, scene.view(time_s), wanted.scale)) for time_s in close.times_s]
 
     def look() -> Sample:
         about = acts if acts and (rng.random() < 0.75 or not elsewhere) else elsewhere or acts
@@ -545,7 +558,7 @@ def _look(rng: random.Random, count: int, scale: float) -> list[Sample]:
         assert prompt is not None
         return Sample("look", prompt, _looked(asked, close.seen))
 
-    return [look() for _ in range(count)]
+    return [look() for _ in range(wanted.count)]
 
 
 def _looked(asked: Asked, seen: Seen) -> Looked:
@@ -577,10 +590,10 @@ _ORDERS: tuple[tuple[Literal["any", "first", "last", "every"], str], ...] = (
 )
 
 
-def _plan(rng: random.Random, count: int, scale: float) -> list[Sample]:
+def _plan(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     life = _life(rng, rng.choice((20.0, 40.0)))
     overview = _overview(rng, life)
-    return [_planned(rng, life, overview) for _ in range(count)]
+    return [_planned(rng, life, overview) for _ in range(wanted.count)]
 
 
 def _planned(rng: random.Random, life: _Life, overview: Sequence[Moment]) -> Sample:
@@ -603,7 +616,7 @@ def _planned(rng: random.Random, life: _Life, overview: Sequence[Moment]) -> Sam
     return Sample("plan", prompt, Planned(queries=queries, from_s=from_s, to_s=to_s, order=order))
 
 
-_MAKERS: dict[Task, Callable[[random.Random, int, float], list[Sample]]] = {
+_MAKERS: dict[Task, Callable[[random.Random, _Wanted], list[Sample]]] = {
     "caption": _caption,
     "look": _look,
     "judge": _judge,

@@ -21,11 +21,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from ...agent.asking import SHOWN
 from .architecture import Architecture, new_model
 from .batches import Batch, Encoded, Encoder
 from .checkpoint import save_checkpoint
+from .drills import Drills
 from .phrases import kept_vocabulary, phrase_vocabulary
 from .processing import new_processor
 from .scores import score, table_of, write_card
@@ -38,8 +40,12 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 
-ARCHITECTURE = Architecture(layers=4, heads=4, head_width=32, feedforward=384)
+ARCHITECTURE = Architecture(layers=4, heads=8, head_width=32, feedforward=384)
 """Heads are narrow and many: most of what is asked is to find the same phrase again."""
+
+
+Taught = Task | Literal["drill"]
+"""What a batch may be made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +53,40 @@ class Lesson:
     """What is learnt from some step on, until the next lesson begins."""
 
     from_step: int
-    weights: dict[Task, float]
+    batch_tokens: int
+    """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
+    weights: dict[Taught, float]
     """How often each task is what a batch is made of."""
+    drill: tuple[int, int] = (SHOWN, 20)
+    """The most names in a drill, and words under each."""
+    shown: int = SHOWN
+    """The most moments that are judged from."""
 
 
 _LESSONS = (
-    # To see takes longest to begin, and what is read can be reasoned with later.
-    Lesson(0, {"caption": 8.0, "look": 0.7, "judge": 1.0, "summary": 0.3, "plan": 0.2}),
-    Lesson(250, {"caption": 3.0, "look": 2.0, "judge": 4.0, "summary": 1.0, "plan": 0.7}),
-    # To find the same name again among twelve moments takes most samples of all.
-    Lesson(1350, {"caption": 2.0, "look": 1.5, "judge": 6.0, "summary": 1.0, "plan": 0.7}),
+    # To find a word again begins suddenly, after some hundred steps however small, and where there is little to
+    # search. All else that is read is understood by it.
+    Lesson(0, 1200, {"drill": 7.0, "caption": 1.5, "look": 0.5, "judge": 1.0}, drill=(4, 8)),
+    Lesson(400, 1600, {"drill": 5.0, "caption": 2.0, "look": 1.0, "judge": 2.0}),
+    Lesson(880, 1600, {"drill": 6.0, "caption": 1.0, "look": 1.0, "judge": 2.0}, drill=(4, 10)),
+    Lesson(
+        1120,
+        1600,
+        {"drill": 3.0, "caption": 2.0, "look": 1.5, "judge": 6.0, "summary": 0.8, "plan": 0.6},
+        drill=(4, 12),
+        shown=4,
+    ),
 )
-_TOGETHER: dict[Task, int] = {"judge": 8, "look": 4, "plan": 4}
+_TOGETHER: dict[Task, int] = {"judge": 12, "look": 4, "plan": 4}
 """So many questions are asked of the same evidence."""
 _MATRICES_TIMES = 10.0
 """What Muon learns, it learns so many times as fast as AdamW the rest."""
-_READ_WEIGHT = 0.3
-"""What foretelling the prompts' words counts. Names and codes come again there, and to find them again is what
-judging takes."""
+_SHARP_TIMES = 10.0
+"""So many times as fast it learns how sharply attention tells one token from a thousand: it starts far too blunt."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
+_TOLD = 0.7
+"""So many drills are on moments as they are judged from, the others on words by chance."""
 ROUND_STEPS = 16
 """So many steps' samples are drawn at a time, and put together by length."""
 _SCORED = 100
@@ -78,16 +98,14 @@ class Schedule:
     """How long it learns, and how fast."""
 
     steps: int = 2_100
-    batch_tokens: int = 3072
-    """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
     batches: int = 2
+    """In each step; the gradients of all are added."""
+    lessons: tuple[Lesson, ...] = _LESSONS
     rate: float = 2e-3
     """Of what AdamW learns; matrices learn ten times as fast, by Muon."""
     warmup_steps: int = 100
-    decay_share: float = 0.25
+    decay_share: float = 0.35
     """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
-    begins_at: int = 0
-    """Lessons before this step are left out: for a model that has learnt before."""
     seed: int = 0
 
     def rate_at(self, step: int) -> float:
@@ -101,33 +119,47 @@ class Batches:
 
     def __init__(self, encoder: Encoder, schedule: Schedule, parts: Sequence[int] | None = None) -> None:
         self._encoder, self._schedule = encoder, schedule
+        self._drills = Drills(encoder.vocabulary)
         self._parts = range(schedule.batches) if parts is None else parts
 
     def __len__(self) -> int:
         return math.ceil(self._schedule.steps / ROUND_STEPS)
 
-    def __getitem__(self, number: int) -> list[list[tuple[Task, Batch]]]:
+    def __getitem__(self, number: int) -> list[list[tuple[Taught, Batch]]]:
         """The batches of each step of a round."""
         parts = [self._part(f"{self._schedule.seed} {number} {part}", number) for part in self._parts]
         return [list(step) for step in zip(*parts, strict=True)]
 
-    def _part(self, seed: str, number: int) -> list[tuple[Task, Batch]]:
+    def _part(self, seed: str, number: int) -> list[tuple[Taught, Batch]]:
         """One batch for each step."""
         rng = random.Random(f"round {seed}")
         # The next lesson begins with the first round after its step.
-        step = number * ROUND_STEPS + self._schedule.begins_at
-        lesson = next(each for each in reversed(_LESSONS) if each.from_step <= step)
+        lessons = self._schedule.lessons
+        lesson = next(each for each in reversed(lessons) if each.from_step <= number * ROUND_STEPS)
         tasks = Counter(rng.choices(list(lesson.weights), list(lesson.weights.values()), k=ROUND_STEPS))
-        found = [(task, batch) for task in tasks for batch in self._batches(task, tasks[task], seed, rng)]
+        found = [
+            (task, batch) for task in tasks for batch in self._batches(lesson, task, tasks[task], seed, rng)
+        ]
         rng.shuffle(found)
         return found
 
-    def _batches(self, task: Task, count: int, seed: str, rng: random.Random) -> Iterator[Batch]:
+    def _batches(
+        self, lesson: Lesson, task: Taught, count: int, seed: str, rng: random.Random
+    ) -> Iterator[Batch]:
         """Some batches of a task, in each of them rows of about one length."""
         drawn, tokens = list[Encoded](), 0
-        while tokens < count * self._schedule.batch_tokens or len(drawn) < count:
-            samples = make_samples(task, f"train {seed} {len(drawn)}", _TOGETHER.get(task, 1))
-            drawn.append(self._encoder.encode(samples, as_clip=rng.random() >= _PICTURES_SHARE))
+        while tokens < count * lesson.batch_tokens or len(drawn) < count:
+            if task == "drill":
+                told = make_samples("judge", f"train drill {seed} {len(drawn)}", 1, shown=lesson.shown)
+                told_row = (
+                    self._drills.make_of(self._encoder.encode(told), rng) if rng.random() < _TOLD else None
+                )
+                drawn.append(told_row or self._drills.make(rng, *lesson.drill))
+            else:
+                samples = make_samples(
+                    task, f"train {seed} {len(drawn)}", _TOGETHER.get(task, 1), shown=lesson.shown
+                )
+                drawn.append(self._encoder.encode(samples, as_clip=rng.random() >= _PICTURES_SHARE))
             tokens += len(drawn[-1].tokens)
         drawn.sort(key=lambda encoded: len(encoded.tokens))
         for left in range(count, 0, -1):
@@ -167,11 +199,13 @@ class Training:
             _take_weights(self.model, self._vocabulary, start)
         _embed_quickly(self.model)
         matrices = [weight for name, weight in self.model.named_parameters() if _is_turned(name, weight)]
-        known = set(map(id, matrices))
+        sharp = [weight for name, weight in self.model.named_parameters() if _sharpens(name)]
+        known = set(map(id, [*matrices, *sharp]))
         others = [weight for weight in self.model.parameters() if id(weight) not in known]
         self._optimizers = (
             Muon(matrices, rate=schedule.rate),
             torch.optim.AdamW(others, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.01),
+            torch.optim.AdamW(sharp, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.0),
         )
         distributed = torch.distributed.is_initialized()
         self._rank = torch.distributed.get_rank() if distributed else 0
@@ -202,7 +236,7 @@ class Training:
             num_workers=1 if self._device == "cpu" else min(16, os.cpu_count() or 1),
             prefetch_factor=2,
         )
-        losses: dict[Task, list[float]] = {}
+        losses: dict[Taught, list[float]] = {}
         told_s = kept_s = time.monotonic()
         # A round that was broken off is taken up where it was.
         steps = itertools.islice(itertools.chain.from_iterable(loader), self.step % ROUND_STEPS, None)
@@ -261,19 +295,18 @@ class Training:
     def _state_file(self) -> Path:
         return self._folder / "state.pt"
 
-    def _learn(self, step: list[tuple[Task, Batch]]) -> Iterator[tuple[Task, float]]:
+    def _learn(self, step: list[tuple[Taught, Batch]]) -> Iterator[tuple[Taught, float]]:
         import torch  # noqa: PLC0415
 
-        matrices, others = self._optimizers
-        for optimizer, times in ((matrices, _MATRICES_TIMES), (others, 1.0)):
+        for optimizer, times in zip(self._optimizers, (_MATRICES_TIMES, 1.0, _SHARP_TIMES), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = self._schedule.rate_at(self.step) * times
         for task, batch in step:
             # Few CPUs calculate with half the bits, and the others are the slower for it.
             with torch.autocast(self._device, torch.bfloat16, enabled=self._device != "cpu"):
-                reply, read = losses(self.model, batch.to(self._device))
-            ((reply + _READ_WEIGHT * read) / self._schedule.batches).backward()
-            yield task, reply.item()
+                found = loss(self.model, batch.to(self._device))
+            (found / self._schedule.batches).backward()
+            yield task, found.item()
             self.samples += batch.samples
         if self._processes > 1:
             self._add_up()
@@ -297,23 +330,32 @@ class Training:
 
 
 def _take_weights(model: Qwen3VLForConditionalGeneration, vocabulary: Vocabulary, start: Path) -> None:
-    """Give a new model what another has learnt, token by token; tokens that one had not stay as they are."""
+    """Give a new model what another has learnt, token by token; what that had not stays as it is.
+
+    Where the new one has more heads, those of the other are its first.
+    """
+    import torch  # noqa: PLC0415
     from transformers import Qwen3VLForConditionalGeneration  # noqa: PLC0415
 
     learnt = Qwen3VLForConditionalGeneration.from_pretrained(start).state_dict()
     theirs, ours = kept_vocabulary(start).tokenizer.get_vocab(), vocabulary.tokenizer.get_vocab()
     both = [token for token in ours if token in theirs]
-    weights = model.state_dict()
-    for name in ("model.language_model.embed_tokens.weight", "lm_head.weight"):
-        rows = weights[name].clone()
-        rows[[ours[token] for token in both]] = learnt[name][[theirs[token] for token in both]]
-        learnt[name] = rows
-    model.load_state_dict(learnt)
+    with torch.no_grad():
+        for name, weight in model.state_dict().items():
+            if name.endswith(("embed_tokens.weight", "lm_head.weight")):
+                weight[[ours[token] for token in both]] = learnt[name][[theirs[token] for token in both]]
+            else:
+                weight[tuple(slice(size) for size in learnt[name].shape)] = learnt[name]
 
 
 def _is_turned(name: str, weight: torch.Tensor) -> bool:
     """Whether a weight is a matrix that goes from one hidden layer to another."""
     return weight.dim() >= 2 and "embed_tokens" not in name and "pos_embed" not in name
+
+
+def _sharpens(name: str) -> bool:
+    """Whether a weight scales queries or keys, once they have been brought to one size."""
+    return name.endswith(("q_norm.weight", "k_norm.weight"))
 
 
 def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch) -> torch.Tensor:
@@ -326,20 +368,15 @@ def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch) -> torch
     return found
 
 
-def losses(model: Qwen3VLForConditionalGeneration, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """How unexpected the replies are to the model, per token, and how unexpected the words of the prompts are."""
+def loss(model: Qwen3VLForConditionalGeneration, batch: Batch) -> torch.Tensor:
+    """How unexpected the replies are to the model, per token."""
     import torch  # noqa: PLC0415
 
-    hidden = hidden_states(model, batch)
-
-    def loss(labels: torch.Tensor) -> torch.Tensor:
-        wanted = labels >= 0
-        found: torch.Tensor = torch.nn.functional.cross_entropy(
-            model.lm_head(hidden[wanted]).float(), labels[wanted]
-        )
-        return found
-
-    return loss(batch.labels), loss(batch.read)
+    hidden, wanted = hidden_states(model, batch), batch.labels >= 0
+    found: torch.Tensor = torch.nn.functional.cross_entropy(
+        model.lm_head(hidden[wanted]).float(), batch.labels[wanted]
+    )
+    return found
 
 
 def _embed_quickly(model: Qwen3VLForConditionalGeneration) -> None:
@@ -366,7 +403,6 @@ def main() -> None:
     usual = Schedule()
     parser.add_argument("out", type=Path, help="the folder that holds its state, and the model in OUT/model")
     parser.add_argument("--steps", type=int, default=usual.steps, help="in all (default: %(default)s)")
-    parser.add_argument("--batch-tokens", type=int, default=usual.batch_tokens, help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=usual.rate, help="of learning (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=usual.seed, help="(default: %(default)s)")
     parser.add_argument(
@@ -376,7 +412,7 @@ def main() -> None:
         "--weights",
         type=Path,
         metavar="MODEL",
-        help="begin with what this model has learnt, and with the last lesson",
+        help="begin with what this model has learnt",
     )
     parser.add_argument("--until", type=int, default=None, metavar="STEP", help="stop there, to go on later")
     arguments = parser.parse_args()
@@ -384,9 +420,7 @@ def main() -> None:
     schedule = replace(
         usual,
         steps=arguments.steps,
-        batch_tokens=arguments.batch_tokens,
         rate=arguments.rate,
-        begins_at=_LESSONS[-1].from_step if arguments.weights else 0,
         seed=arguments.seed,
     )
     together = int(os.environ.get("WORLD_SIZE", "1")) > 1

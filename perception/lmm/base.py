@@ -85,6 +85,10 @@ class Lmm(Protocol):
         """The model's id, for provenance."""
 
     @property
+    def moments(self) -> int:
+        """How many moments it is shown at a time when it judges."""
+
+    @property
     def usage(self) -> Mapping[Priority, LmmUsage]:
         """What it has cost so far, failures included."""
 

@@ -85,6 +85,11 @@ class ServedLmm:
         return self._settings.model or self._found or self.describe_now().model
 
     @property
+    def moments(self) -> int:
+        """How many moments it is shown at a time when it judges."""
+        return self._settings.moments
+
+    @property
     def usage(self) -> Mapping[Priority, LmmUsage]:
         """What it has cost so far, failures included."""
         return dict(self._usage)

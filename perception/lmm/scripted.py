@@ -13,6 +13,7 @@ from typing import Self
 from pydantic import BaseModel
 
 from ...errors import LmmError, LmmUnreachable
+from ...settings import MOST_MOMENTS
 from .base import LmmUsage, Priority, Reply, Served, T
 from .prompt import Clip, Prompt, Words
 from .wire import read_reply
@@ -43,13 +44,19 @@ class ScriptedLmm:
         lines: What to say.
         otherwise: Makes a line of a prompt, once the others are used up. Without it nobody answers then.
         name: The model's id.
+        moments: How many moments it is shown at a time.
 
     """
 
     def __init__(
-        self, *lines: Line, otherwise: Callable[[Prompt], Line] | None = None, name: str = "scripted"
+        self,
+        *lines: Line,
+        otherwise: Callable[[Prompt], Line] | None = None,
+        name: str = "scripted",
+        moments: int = MOST_MOMENTS,
     ) -> None:
         self.name = name
+        self.moments = moments
         self.asked: list[Asked] = []
         """Everything it was asked, in order."""
         self._lines, self._otherwise = iter(lines), otherwise

@@ -171,6 +171,23 @@ def test_what_there_was_no_room_for_is_judged_next_beside_what_was_cited(memory_
     assert (answer.stop_reason, answer.usage.lmm_calls) == ("sufficient", 4)
 
 
+def test_a_model_that_is_shown_few_moments_at_a_time_reads_them_page_by_page(kitchen):
+    lmm = ScriptedLmm(
+        Planned(queries=["kettle"], from_s=None, to_s=None, order="any"),
+        judged("none"),
+        judged("none"),
+        moments=2,
+    )
+
+    with Recollect(kitchen, lmm=lmm, budget=Budget(looks=0)) as memory:
+        memory.ask("Who sings?")
+
+    pages = [words_of(asked).count('<data name="M') for asked in lmm.asked if asked.prompt.name == "judge"]
+    assert pages[0] == 2
+    assert all(page <= 2 for page in pages)
+    assert len(pages) > 1
+
+
 def test_a_plan_may_name_the_time(memory_of):
     many = [moment(number, f"shelf number {number}") for number in range(20)]
     lmm = ScriptedLmm(

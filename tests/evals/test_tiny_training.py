@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,12 +20,13 @@ import torch
 
 from recollect.evals.tiny.architecture import Architecture, new_model
 from recollect.evals.tiny.batches import Encoder
+from recollect.evals.tiny.drills import Drills
 from recollect.evals.tiny.muon import Muon
 from recollect.evals.tiny.phrases import knows_prompts, phrase_vocabulary
 from recollect.evals.tiny.processing import new_processor
 from recollect.evals.tiny.scores import inputs_of, score, table_of, write_card
 from recollect.evals.tiny.tasks import TASKS, make_sample, make_samples
-from recollect.evals.tiny.train import ROUND_STEPS, Batches, Schedule, Training, hidden_states
+from recollect.evals.tiny.train import ROUND_STEPS, Batches, Lesson, Schedule, Training, hidden_states
 from recollect.evals.tiny.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
@@ -33,7 +35,8 @@ NANO = Architecture(
     hidden=64, layers=1, heads=2, head_width=32, feedforward=64,
     vision_hidden=32, vision_layers=2, vision_heads=2, vision_feedforward=64,
 )  # fmt: skip
-SHORT = Schedule(steps=16, batch_tokens=500, batches=2, warmup_steps=2)
+LESSONS = (Lesson(0, 500, {"drill": 1.0, **dict.fromkeys(TASKS, 1.0)}),)
+SHORT = Schedule(steps=16, lessons=LESSONS, batches=2, warmup_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +114,33 @@ def test_a_training_may_begin_with_what_another_model_has_learnt(tmp_path):
     assert all(learnt[name].equal(given[name]) for name in learnt)
 
 
+def test_a_model_with_more_heads_begins_with_those_of_another(tmp_path):
+    first = Training(tmp_path / "first", SHORT, architecture=NANO, device="cpu")
+    first.export(tmp_path / "model")
+
+    wider = Training(
+        tmp_path / "wider", SHORT, architecture=replace(NANO, heads=4), device="cpu", start=tmp_path / "model"
+    )
+
+    learnt, given = first.model.state_dict(), wider.model.state_dict()
+    name = "model.language_model.layers.0.self_attn.{}_proj.weight"
+    assert given[name.format("q")][: 2 * 32].equal(learnt[name.format("q")])
+    assert given[name.format("o")][:, : 2 * 32].equal(learnt[name.format("o")])
+
+
+def test_a_head_begins_by_looking_for_what_is_alike(vocabulary):
+    attention = new_model(NANO, vocabulary, seed=0).model.language_model.layers[0].self_attn
+    words = torch.randn(20, NANO.hidden, generator=torch.Generator().manual_seed(0))
+
+    with torch.no_grad():
+        sought, offered = (
+            weight(words).view(20, NANO.heads, -1) for weight in (attention.q_proj, attention.k_proj)
+        )
+
+    fits = torch.einsum("qhd,khd->hqk", sought, offered)
+    assert (fits.argmax(-1) == torch.arange(20)).float().mean() > 0.95
+
+
 def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
     batches = Batches(Encoder(NANO, vocabulary), SHORT)
 
@@ -130,6 +160,20 @@ def test_several_processes_learn_each_its_part_of_a_step(vocabulary):
         assert [batch.labels.tolist() for _, batch in step] == [
             batch.labels.tolist() for _, batch in (*one, *other)
         ]
+
+
+def test_a_drill_asks_for_the_name_under_which_a_cue_stands(vocabulary):
+    tokenizer, chance = vocabulary.tokenizer, random.Random(1)
+    for _ in range(10):
+        row = Drills(vocabulary).make(chance, 4, 8)
+        told = tokenizer.convert_ids_to_tokens(row.tokens.tolist())
+        data = "\x1f".join(told[: row.shared]).split("<dataĠname")[1:]
+        for branch in row.branches:
+            cue = "\x1f".join(told[branch.begin : branch.reply])
+            name, *following = told[branch.reply : branch.end]
+            (place,) = [words for words in data if f"\x1f{cue}\x1f" in words]
+            assert f"\x1f{name}\x1f" in place
+            assert "\x1f".join([cue, *following]) in place
 
 
 ONE_OF_TWO = """
