@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..evals.tiny import MOMENTS
 from ..settings import read_settings
 from .launch import TINY, plan_launch
 from .process import VllmServer
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _START_S = 600.0
 _REPLY_S = 120.0
 """For a machine whose two cores do everything at once."""
-_MOMENTS = 4
-"""What so small a model can judge from at a time."""
 
 
 def start_tiny(log: Path, *, model: str = TINY) -> VllmServer:
@@ -64,7 +63,7 @@ def client_of(server: VllmServer) -> ServedLmm:
     key = read_settings().lmm.api_key
     return ServedLmm(
         LmmSettings(
-            url=server.launch.url, api_key=key, server_priorities=True, timeout_s=_REPLY_S, moments=_MOMENTS
+            url=server.launch.url, api_key=key, server_priorities=True, timeout_s=_REPLY_S, moments=MOMENTS
         )
     )
 

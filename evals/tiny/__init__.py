@@ -18,8 +18,11 @@ from .vocabulary import Vocabulary, learn_vocabulary
 
 WEIGHTS = Path(__file__).with_name("weights")
 """The checkpoint that comes with Recollect, as transformers and vLLM load it."""
+MOMENTS = 4
+"""How many moments it judges from at a time: ``lmm.moments`` in the settings of who asks it."""
 
 __all__ = [
+    "MOMENTS",
     "WEIGHTS",
     "Architecture",
     "Vocabulary",

@@ -22,9 +22,10 @@ from pydantic import BaseModel
 
 from ...errors import LmmReplyOutOfSchema
 from ...perception.lmm.wire import read_reply, request_body
+from . import MOMENTS
 from .batches import media_of, named
 from .phrases import knows_prompts
-from .tasks import TASKS, Sample, Task, make_sample
+from .tasks import TASKS, Sample, Task, make_samples
 
 if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor
@@ -69,7 +70,10 @@ def score(folder: Path, samples: int) -> Scores:
     model = Qwen3VLForConditionalGeneration.from_pretrained(folder).eval()
     found: dict[Task, TaskScore] = {}
     for task in TASKS:
-        right = [make_sample(task, f"{HELD_OUT} {number}", scale=1.0) for number in range(samples)]
+        right = [
+            make_samples(task, f"{HELD_OUT} {number}", 1, scale=1.0, shown=MOMENTS)[0]
+            for number in range(samples)
+        ]
         said = [
             answer(model, processor, sample, as_clip=number % 4 > 0) for number, sample in enumerate(right)
         ]
@@ -200,7 +204,7 @@ A video LMM of {millions:.1f} million parameters, of the Qwen3-VL architecture, 
 Recollect sends. It is for tests, demos and experiments: of real video it understands nothing.
 
 How it does on {samples} prompts of each task, of houses it was not trained on, without a grammar that keeps it to the
-schema. *By wording alone* is the score of the right reply to another prompt of the same task.
+schema, judging from up to {moments} moments at a time. *By wording alone* is the score of the right reply to another prompt of the same task.
 
 {table}
 
@@ -218,6 +222,7 @@ def write_card(folder: Path, scores: Scores) -> None:
     parameters = Qwen3VLForConditionalGeneration.from_pretrained(folder).num_parameters()
     card = _CARD.format(
         millions=parameters / 1e6,
+        moments=MOMENTS,
         samples=next(iter(scores.tasks.values())).samples,
         table=table_of(scores),
         fields="\n".join(
@@ -270,7 +275,7 @@ def show(folder: Path, samples: int) -> None:
     model = Qwen3VLForConditionalGeneration.from_pretrained(folder).eval()
     for task in TASKS:
         for number in range(samples):
-            sample = make_sample(task, f"{HELD_OUT} shown {number}", scale=1.0)
+            sample = make_samples(task, f"{HELD_OUT} shown {number}", 1, scale=1.0, shown=MOMENTS)[0]
             print(f"{task}\n  right: {sample.said}\n  said:  {answer(model, processor, sample)}")
 
 

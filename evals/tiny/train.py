@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...agent.asking import SHOWN
+from . import MOMENTS
 from .architecture import Architecture, new_model
 from .batches import Batch, Encoded, Encoder
 from .checkpoint import save_checkpoint
@@ -73,8 +74,8 @@ _LESSONS = (
         1120,
         1600,
         {"drill": 3.0, "caption": 2.0, "look": 1.5, "judge": 6.0, "summary": 0.8, "plan": 0.6},
-        drill=(4, 12),
-        shown=4,
+        drill=(MOMENTS, 12),
+        shown=MOMENTS,
     ),
 )
 _TOGETHER: dict[Task, int] = {"judge": 12, "look": 4, "plan": 4}
@@ -97,7 +98,7 @@ _SCORED = 100
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 2_100
+    steps: int = 2_800
     batches: int = 2
     """In each step; the gradients of all are added."""
     lessons: tuple[Lesson, ...] = _LESSONS
