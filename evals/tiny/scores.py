@@ -199,7 +199,7 @@ def _f1(reply: BaseModel | None, wanted: BaseModel) -> float:
 _CARD = """\
 # recollect-tiny
 
-A video LMM of {millions:.1f} million parameters, of the Qwen3-VL architecture, trained from nothing by
+A video LMM of {millions:.1f} million parameters, of the Qwen3-VL architecture, trained by
 `python -m recollect.evals.tiny.train` on the rooms that `recollect.evals.house` draws, and on the prompts that
 Recollect sends. It is for tests, demos and experiments: of real video it understands nothing.
 

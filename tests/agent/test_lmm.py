@@ -171,21 +171,22 @@ def test_what_there_was_no_room_for_is_judged_next_beside_what_was_cited(memory_
     assert (answer.stop_reason, answer.usage.lmm_calls) == ("sufficient", 4)
 
 
-def test_a_model_that_is_shown_few_moments_at_a_time_reads_them_page_by_page(kitchen):
+def test_a_model_that_is_shown_few_moments_at_a_time_reads_them_page_by_page(memory_of):
+    path = memory_of([moment(number, f"a red shape enters, number {number}") for number in range(6)])
     lmm = ScriptedLmm(
-        Planned(queries=["kettle"], from_s=None, to_s=None, order="any"),
-        judged("none"),
-        judged("none"),
+        Planned(queries=["red shape"], from_s=None, to_s=None, order="any"),
+        *[judged("none")] * 3,
         moments=2,
     )
 
-    with Recollect(kitchen, lmm=lmm, budget=Budget(looks=0)) as memory:
-        memory.ask("Who sings?")
+    with Recollect(path, lmm=lmm, budget=Budget(looks=0)) as memory:
+        memory.ask("When does the red shape sing?")
 
-    pages = [words_of(asked).count('<data name="M') for asked in lmm.asked if asked.prompt.name == "judge"]
-    assert pages[0] == 2
-    assert all(page <= 2 for page in pages)
-    assert len(pages) > 1
+    pages = [
+        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
+    ]
+    assert [len(page) for page in pages] == [2, 2, 2]
+    assert len({number for page in pages for number in page}) == 6
 
 
 def test_a_plan_may_name_the_time(memory_of):
