@@ -10,7 +10,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.demo_lmm import show
-from recollect.evals.house import PEOPLE, House, ask_about, furnish
+from recollect.evals.house import PEOPLE, House, furnish
 from recollect.evals.tiny import WEIGHTS
 from recollect.evals.tiny.tasks import make_sample
 from recollect.evals.world import render
@@ -87,26 +87,6 @@ def test_what_it_says_of_a_moment_is_to_be_seen_there(lmm, house, folder):
     assert sum(rooms) >= 0.9 * len(rooms)
     assert len(named) > 10
     assert sum(there) >= 0.75 * len(there)
-
-
-def test_what_was_seen_on_a_second_look_saves_calls_when_it_is_asked_for_again(lmm, house, folder):
-    questions = [asked for asked in ask_about(house, seed=1, limit=40) if asked.options]
-
-    with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
-        first, again = (
-            [memory.ask(asked.text, options=asked.options).usage.lmm_calls for asked in questions]
-            for _ in range(2)
-        )
-        looks = [
-            observation
-            for moment in memory.timeline()
-            for observation in moment.observations
-            if "/look." in observation.written_by
-        ]
-
-    assert looks
-    assert sum(again) < sum(first)
-    assert any(later < before for before, later in zip(first, again, strict=True))
 
 
 def test_what_it_says_is_what_transformers_says(server, lmm, serving_python):
