@@ -40,6 +40,8 @@ class Drills:
             before, name, after = tokenizer.encode(head, add_special_tokens=False)
             self._heads.append([before, name, after])
         self._tail = tokenizer.encode(tail + "\n", add_special_tokens=False)
+        wrapping = {*self._tail, *(token for head in self._heads for token in head)}
+        self._words = [word for word in self._words if word not in wrapping]
         asked = ("Question:", f'?{TURN_END}\n{TURN_START}assistant\n{{"cites":["')
         self._asked = [tokenizer.encode(text, add_special_tokens=False) for text in asked]
 
