@@ -10,6 +10,7 @@ one word in fifty has to be found so, would take hours to show as many.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 
@@ -32,34 +33,30 @@ class Drills:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         tokenizer = vocabulary.tokenizer
-        added = set(tokenizer.get_added_vocab().values())
-        self._words = [n for n in range(len(tokenizer)) if n not in added and len(tokenizer.decode([n])) > 7]
         self._heads: list[list[int]] = []
         for number in range(1, SHOWN + 1):
             head, tail = as_data(f"M{number}", "|").split("|")
             before, name, after = tokenizer.encode(head, add_special_tokens=False)
             self._heads.append([before, name, after])
         self._tail = tokenizer.encode(tail + "\n", add_special_tokens=False)
-        wrapping = {*self._tail, *(token for head in self._heads for token in head)}
-        self._words = [word for word in self._words if word not in wrapping]
         asked = ("Question:", f'?{TURN_END}\n{TURN_START}assistant\n{{"cites":["')
         self._asked = [tokenizer.encode(text, add_special_tokens=False) for text in asked]
+        wrapping = itertools.chain(*self._heads, self._tail, *self._asked)
+        taken = {*tokenizer.get_added_vocab().values(), *wrapping}
+        self._words = [n for n in range(len(tokenizer)) if n not in taken and len(tokenizer.decode([n])) > 7]
 
     def make(self, rng: random.Random, most_names: int = SHOWN, most_words: int = 20) -> Encoded:
         """One drill of some names, and words under each. Of few different words, one stands in several places."""
         different = rng.sample(self._words, min(len(self._words), rng.choice((100, 200, 1000))))
-        filled = [
-            rng.choices(different, k=rng.randint(4, most_words)) for _ in range(rng.randint(2, most_names))
-        ]
+        tokens: list[int] = []
+        filled: list[tuple[int, list[int]]] = []
+        for head in self._heads[: rng.randint(2, most_names)]:
+            words = rng.choices(different, k=rng.randint(4, most_words))
+            tokens += [*head, *words, *self._tail]
+            filled.append((head[1], words))
         following = rng.choice((0, 0, _FOLLOWING))
-        tokens = [
-            token
-            for head, words in zip(self._heads, filled, strict=False)
-            for token in (*head, *words, *self._tail)
-        ]
         asked = self._asked if rng.random() < _ASKED else ([], [])
-        names = [head[1] for head in self._heads]
-        return self._with_cues(rng, tokens, list(zip(names, filled, strict=False)), following, asked)
+        return self._with_cues(rng, tokens, filled, following, asked)
 
     def make_of(self, row: Encoded, rng: random.Random) -> Encoded | None:
         """One drill on the moments of a row that is judged from; None where they leave nothing to ask."""
@@ -68,9 +65,10 @@ class Drills:
         ends = [place for place, token in enumerate(tokens) if token == self._tail[0]]
         names = {head[1] for head in self._heads}
         filled = [
-            (tokens[begin + 1], tokens[begin + 3 : end]) for begin, end in zip(begins, ends, strict=True)
+            (tokens[begin + 1], tokens[begin + 3 : end])
+            for begin, end in zip(begins, ends, strict=True)
+            if tokens[begin + 1] in names
         ]
-        filled = [(name, words) for name, words in filled if name in names]
         if not filled:
             return None
         found = self._with_cues(rng, tokens[: ends[-1] + 1], filled, rng.choice((0, _FOLLOWING)), self._asked)

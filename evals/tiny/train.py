@@ -1,7 +1,8 @@
-"""Trains ``recollect-tiny`` from nothing on the drawn house, in hours on a CPU or minutes on a GPU.
+"""Trains ``recollect-tiny`` on the drawn house, in hours on a CPU or minutes on a GPU.
 
     python -m recollect.evals.tiny.train OUT
     torchrun --standalone --nproc-per-node 2 -m recollect.evals.tiny.train OUT     # the same on two cores
+    python -m recollect.evals.tiny.train OUT --weights MODEL     # begin with what another model has learnt
 
 What is learnt at a step follows from its number alone, and everything else is kept in ``OUT/state.pt``: a
 training that was killed goes on where it was last kept, as if it had never stopped. ``OUT/model`` is what
@@ -150,17 +151,7 @@ class Batches:
         """Some batches of a task, in each of them rows of about one length."""
         drawn, tokens = list[Encoded](), 0
         while tokens < count * lesson.batch_tokens or len(drawn) < count:
-            if task == "drill":
-                told = make_samples("judge", f"train drill {seed} {len(drawn)}", 1, shown=lesson.shown)
-                told_row = (
-                    self._drills.make_of(self._encoder.encode(told), rng) if rng.random() < _TOLD else None
-                )
-                drawn.append(told_row or self._drills.make(rng, *lesson.drill))
-            else:
-                samples = make_samples(
-                    task, f"train {seed} {len(drawn)}", _TOGETHER.get(task, 1), shown=lesson.shown
-                )
-                drawn.append(self._encoder.encode(samples, as_clip=rng.random() >= _PICTURES_SHARE))
+            drawn.append(self._row(lesson, task, f"{seed} {len(drawn)}", rng))
             tokens += len(drawn[-1].tokens)
         drawn.sort(key=lambda encoded: len(encoded.tokens))
         for left in range(count, 0, -1):
@@ -171,6 +162,17 @@ class Batches:
                 taken.append(drawn.pop())
                 tokens -= len(taken[-1].tokens)
             yield self._encoder.batch(taken)
+
+    def _row(self, lesson: Lesson, task: Taught, seed: str, rng: random.Random) -> Encoded:
+        """Samples of a task on one evidence, or a drill."""
+        if task != "drill":
+            samples = make_samples(task, f"train {seed}", _TOGETHER.get(task, 1), shown=lesson.shown)
+            return self._encoder.encode(samples, as_clip=rng.random() >= _PICTURES_SHARE)
+        if rng.random() < _TOLD:
+            judged = make_samples("judge", f"train drill {seed}", 1, shown=lesson.shown)
+            if (drill := self._drills.make_of(self._encoder.encode(judged), rng)) is not None:
+                return drill
+        return self._drills.make(rng, *lesson.drill)
 
 
 class Training:
