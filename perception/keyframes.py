@@ -1,7 +1,9 @@
 """Chooses the pictures that are kept of a moment, and makes JPEGs of them.
 
-The first settled picture of a moment is kept, and any later one that differs clearly from those kept:
-a quiet moment keeps one picture, an eventful one up to ``MAX_FRAMES``.
+The first picture of a moment is kept, and of those that differ from the one before so many that they
+tell the moment from its beginning to its end: a quiet moment keeps one picture, an eventful one
+``MAX_FRAMES``. What was changed in a moment can be told from its first and its last picture; who
+changed it, from those between.
 """
 
 from __future__ import annotations
@@ -14,17 +16,17 @@ import numpy as np
 from ..memory.values import KeyFrame, Span, make_id
 from .frame import Frame, Picture, Thumb
 
-MAX_FRAMES = 3
+MAX_FRAMES = 4
+"""Video LMMs look at the frames of a clip in pairs, so that a fourth costs what a third does."""
 MAX_SIDE = 1280
 """The longer side of a kept picture, in pixels; text must stay readable."""
 JPEG_QUALITY = 80
 STEP_LEVELS = 25
-NEW_CELLS = 0.02
-"""A picture is new when this share of thumbnail cells differs by ``STEP_LEVELS`` from those kept."""
-MAX_CANDIDATES = 4
-"""Pictures encoded at most while a moment is open; the kept ones are picked evenly from them."""
-SPACING_S = 1.0
-"""Pictures nearer in time than this are not both kept."""
+NEW_CELLS = 0.005
+"""A picture is new when this share of thumbnail cells differs by ``STEP_LEVELS`` from the one before: a dozen
+cells, about what a bag takes that somebody puts down on the other side of a room."""
+SPACING_S = 0.5
+"""Pictures nearer in time than this are not both candidates."""
 
 
 def encode_jpeg(picture: Picture, max_side: int = MAX_SIDE) -> tuple[bytes, int, int]:
@@ -52,13 +54,9 @@ class KeyFrameChooser:
 
     def push(self, frame: Frame, moment_from_s: float) -> None:
         """Take one sampled frame of the moment that began at ``moment_from_s``."""
-        recent = [(kept, thumb) for kept, thumb in self._kept if kept.time_s >= moment_from_s]
-        if recent:
-            if frame.time_s - recent[-1][0].time_s < SPACING_S:
-                return
-            if not all(_differs(frame.thumb, thumb) for _, thumb in recent[-MAX_FRAMES:]):
-                return
-            if len(recent) >= MAX_CANDIDATES:
+        if self._kept and self._kept[-1][0].time_s >= moment_from_s:
+            last, thumb = self._kept[-1]
+            if frame.time_s - last.time_s < SPACING_S or not _differs(frame.thumb, thumb):
                 return
         jpeg, width, height = encode_jpeg(frame.picture())
         self._kept.append(

@@ -44,7 +44,31 @@ def test_pictures_that_differ_are_kept_up_to_a_number_and_spread_over_the_moment
     kept = chooser.take(Span(0.0, 6.0))
     assert len(kept) == MAX_FRAMES
     assert kept[0].time_s == 0.0
-    assert kept[-1].time_s >= 2.0
+    assert kept[-1].time_s == 5.5
+
+
+def test_what_a_small_thing_did_at_the_end_of_a_lively_moment_is_in_its_pictures():
+    """Somebody walks for four seconds, and then a bag is put down."""
+    chooser = KeyFrameChooser("door")
+    for index in range(20):
+        shown = frame(index / 4, 90)
+        walked = min(index, 16)
+        shown.thumb[10:30, walked : walked + 6] = 200
+        if index >= 18:
+            shown.thumb[20:24, 50:54] = 10
+        chooser.push(shown, 0.0)
+
+    assert chooser.take(Span(0.0, 5.0))[-1].time_s >= 4.5
+
+
+def test_the_grain_of_a_still_picture_is_no_change():
+    chooser, grain = KeyFrameChooser("door"), np.random.default_rng(0)
+    for index in range(40):
+        shown = frame(index / 4, 90)
+        shown.thumb[:] = grain.normal(90, 6, THUMB_SHAPE).round()
+        chooser.push(shown, 0.0)
+
+    assert len(chooser.take(Span(0.0, 10.0))) == 1
 
 
 def test_every_moment_keeps_a_picture_though_nothing_changed_since_the_last():
