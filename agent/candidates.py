@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..memory.values import Finding, Moment, Span
-from .lexicon import stem, words_of
+from ..memory.words import stem, words_of
 from .matching import TextFit, fit_lines, fits_verbatim, terms_of
 from .reading import Reading
 

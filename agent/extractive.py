@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..memory.values import Finding, Moment, Observation, Span
+from ..memory.words import stem, words_of
 from . import wording
 from .answer import Question, WhyAbstained
 from .candidates import Candidate, by_kinds, by_shots, by_words, distinct
-from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS, stem, words_of
+from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS
 from .matching import choose_option, fit_lines, terms_of
 from .reading import Reading, read_question
 from .reasoner import Cited, Draft, Judgement, Pictures, Plan

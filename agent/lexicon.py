@@ -8,8 +8,6 @@ something no embedded observer can tell (every other noun). It knows nothing of 
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
-from typing import Any
 
 
 def _words(text: str) -> frozenset[str]:
@@ -171,23 +169,3 @@ NUMBER_WORDS = {
     "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
     "ninth": 9, "tenth": 10,
 }  # fmt: skip
-
-_WORD = re.compile(r"[^\W_]+(?:['’][a-z]+)?", re.UNICODE)
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text, in lower case and in order; ``cost_models.go`` gives three."""
-    return [match.group(0) for match in _WORD.finditer(text.lower())]
-
-
-@cache
-def _stemmer() -> Any:
-    import snowballstemmer  # noqa: PLC0415 - only questions need it
-
-    return snowballstemmer.stemmer("english")
-
-
-@lru_cache(maxsize=50_000)
-def stem(word: str) -> str:
-    """The stem that full-text search would match: ``walked`` and ``walks`` give ``walk``."""
-    return str(_stemmer().stemWord(word))

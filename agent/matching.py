@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..memory.values import Finding, Span
-from .lexicon import GENERIC_WORDS, RELATED_TEXT, stem, words_of
+from ..memory.words import stem, words_of
+from .lexicon import GENERIC_WORDS, RELATED_TEXT
 
 FUZZY_RATIO = 86.0
 """From which similarity (0–100) a long word counts as misread rather than different."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..memory.values import Span
+from ..memory.words import words_of
 from .lexicon import (
     COLOURS,
     EXISTENCE,
@@ -25,7 +26,6 @@ from .lexicon import (
     STOP_WORDS,
     TEXT_CUES,
     THINGS,
-    words_of,
 )
 
 Asks = Literal["when", "how_many", "how_long", "what", "who", "where", "why", "yes_no", "describe"]

@@ -33,11 +33,12 @@ from .values import (
     Stream,
     total_counts,
 )
+from .words import pairs_of, share_together
 
 _ROWS_PER_MOMENT = 4
 """How many rows a search reads for each moment wanted: several observations may tell of the same one."""
-_LEAST_ROWS = 40
-"""How many it reads at least, so that the best of one is the best of ten."""
+_LEAST_ROWS = 160
+"""How many it reads at least, so that the best of one is the best of forty."""
 _FEW_ROWS = 2000
 """Up to so many observations that pass a filter, pictures are sought among their moments alone."""
 _IDS_A_QUERY = 500
@@ -89,8 +90,8 @@ class Snapshot:
     ) -> list[Hit]:
         """The moments that say most of ``text``, best first.
 
-        ``text`` is plain words: nothing in it is an operator. Words match by their stem; where the
-        memory has an encoder, meaning counts too, and where that takes pictures, so does what the
+        ``text`` is plain words: nothing in it is an operator. Words match by their stem, and count for
+        more where they stand together as they do in ``text``; where the memory has an encoder, meaning counts too, and where that takes pictures, so does what the
         key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
         overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
         one of ``kinds``.
@@ -248,13 +249,20 @@ class Snapshot:
     def _by_words(
         self, text: str, where: str | None, limit: int, places: dict[str, Place]
     ) -> dict[str, float]:
+        """By words that match, and by how many of them stand together as they do in ``text``.
+
+        Full-text search takes each word for itself: of a blue coat and a red cup it makes as much as of
+        a red coat and a blue cup.
+        """
         rows = tables.match_text(
-            self._tables.observations, text, where=where, columns=_PLACED, limit=_rows_for(limit)
+            self._tables.observations, text, where=where, columns=(*_PLACED, "text"), limit=_rows_for(limit)
         )
         places |= places_of(rows)
+        asked = pairs_of(text)
         scores: dict[str, float] = {}
         for row in rows:
-            scores[row["moment_id"]] = max(row["_score"], scores.get(row["moment_id"], 0.0))
+            score = row["_score"] * (1 + share_together(asked, row["text"]))
+            scores[row["moment_id"]] = max(score, scores.get(row["moment_id"], 0.0))
         return scores
 
     def _by_meaning(

@@ -190,6 +190,23 @@ def test_each_filter_narrows_the_search(
     assert len(found(limit=2)) == 2
 
 
+def test_words_that_stand_together_as_asked_go_before_the_same_words_apart(
+    store: MemoryStore, moment: Make
+) -> None:
+    store.append(
+        [
+            moment(0, "a red cup stands beside a woman in a blue coat"),
+            moment(1, "a blue cup stands beside a woman in a red coat"),
+            moment(2, "a woman in blue, a red hat, a coat and a cup"),
+        ]
+    )
+
+    assert (
+        captions(store.snapshot().search("red coats"))[0] == "a blue cup stands beside a woman in a red coat"
+    )
+    assert captions(store.snapshot().search("the blue coat"))[0].endswith("a woman in a blue coat")
+
+
 def test_equal_scores_come_in_time_order(store: MemoryStore, moment: Make) -> None:
     store.append([moment(n, "a car") for n in (3, 1, 2, 0)])
 
