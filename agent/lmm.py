@@ -141,9 +141,9 @@ class LmmReasoner:
         judged = replied.value
         cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
         self._known |= {moment.id: True for moment in names.values()}
-        self._cited = [each.moment_id for each in cited]
         # What rests on no moment can be checked by nobody.
         sufficiency = SUFFICIENCY[judged.sufficiency] if cited else 0.0
+        self._cited = [each.moment_id for each in cited if sufficiency >= ANSWERS_FROM]
         wanted = [names[name] for name in map(_tidy, judged.look_at) if name in names]
         wanted += [names[name] for name in map(_tidy, judged.cites) if name in names]
         look_at = [moment.id for moment in wanted if moment.id not in self._looks]
@@ -186,15 +186,15 @@ class LmmReasoner:
     def _next(self, moments: Sequence[Moment]) -> list[Moment]:
         """The moments in the order in which the model should see them; there is room for the first few.
 
-        What was looked at or cited before stays; then comes what was found since, then what there was no
-        room for, and last what has been judged already.
+        What brought it nearer to an answer stays, whether looked at or cited; then comes what was not shown
+        yet, the latest finds first, and last what has been judged already.
         """
         found = {moment.id: moment for moment in moments if moment.rung == "moment"}
-        kept = [key for key in (*self._looks, *self._cited) if key in found]
-        new = [key for key in found if key not in self._known]
-        unread = [key for key in found if not self._known.get(key, True)]
-        self._known |= dict.fromkeys(new, False)
-        return [found[key] for key in dict.fromkeys([*kept, *new, *unread, *found])]
+        told = [key for key, looked in self._looks.items() if SUFFICIENCY[looked.sufficiency] > 0]
+        kept = [key for key in (*told, *self._cited) if key in found]
+        self._known = dict.fromkeys(found, False) | self._known
+        unread = [key for key in found if not self._known[key]]
+        return [found[key] for key in dict.fromkeys([*kept, *unread, *found])]
 
     @property
     def _may_ask(self) -> bool:

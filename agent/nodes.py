@@ -17,6 +17,8 @@ from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
 from ..errors import MemoryStoreError
+from ..memory.ranking import Place, best_first, fused
+from ..memory.snapshot import Hit
 from ..memory.values import Moment, Observation
 from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs, TryAgain
 from .answer import Answer, Evidence, GapSeen, Question, StopReason, StreamCoverage, Usage
@@ -64,8 +66,8 @@ def read(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
 def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     """Find what is remembered: words over all rungs at once, kinds along the timeline.
 
-    A later round looks for what the judge missed, and wider: the neighbours of what fits best, one
-    stride further each round. Reads ``plan``, ``judgement``; writes ``found``, ``asked``, ``new``.
+    A later round looks for what the judge missed; where that finds nothing new it goes wider, to the
+    neighbours of what fits best, one stride further each round. Reads ``plan``, ``judgement``; writes ``found``, ``asked``, ``new``.
     """
     deps, tools = runtime.context, runtime.context.tools
     plan = Plan.model_validate(state["plan"])
@@ -82,6 +84,8 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
 
     windows = _windows(deps, plan)
     queries = plan.queries if round_number == 1 else Judgement.model_validate(state["judgement"]).queries
+    rankings: list[dict[str, float]] = []
+    places: dict[str, Place] = {}
     for query in queries:
         for stream, (from_s, to_s) in (
             windows.items() if plan.last_s is not None else [("", (plan.from_s, plan.to_s))]
@@ -95,7 +99,10 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                         to_s=to_s,
                         limit=SEARCH_LIMIT,
                     )
-                    found += _leaves(deps, query, [hit.moment for hit in tools.search(args)])
+                    hits = _leaves(deps, query, tools.search(args))
+                    rankings.append({hit.moment.id: hit.score for hit in hits})
+                    places |= {hit.moment.id: _place(hit.moment) for hit in hits}
+    found += best_first(fused(rankings, places), places)
     if round_number == 1 and (plan.kinds or plan.everything):
         for stream, (from_s, to_s) in windows.items():
             # Kinds are listed one by one: a common one must not crowd out a rare one.
@@ -115,7 +122,7 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                         found += [moment.id for moment in moments]
         if plan.tallies:
             found += _extremes(deps, plan, _moments(deps, state["overview"]))
-    if round_number > 1:
+    if round_number > 1 and set(found) <= set(state.get("found", [])):
         judgement = Judgement.model_validate(state["judgement"])
         for cited in judgement.cited[: 2 if judgement.wider else 0]:
             stride = 2 ** (round_number - 2)
@@ -262,15 +269,15 @@ def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | No
     return windows
 
 
-def _leaves(deps: Deps, query: str, hits: Sequence[Moment]) -> list[str]:
-    """The ids of the moments among the hits; a rung above, where it is the only hit, is searched inside."""
-    moments = [hit for hit in hits if hit.rung == "moment"]
-    ids = [moment.id for moment in moments]
+def _leaves(deps: Deps, query: str, hits: Sequence[Hit]) -> list[Hit]:
+    """The moments among the hits; a rung above, where it is the only hit, is searched inside."""
+    leaves = [hit for hit in hits if hit.moment.rung == "moment"]
+    moments = [hit.moment for hit in leaves]
     parents = [
-        parent
-        for parent in hits
-        if parent.rung == "event"
-        and not any(m.stream == parent.stream and m.span.overlaps(parent.span) for m in moments)
+        hit.moment
+        for hit in hits
+        if hit.moment.rung == "event"
+        and not any(m.stream == hit.moment.stream and m.span.overlaps(hit.moment.span) for m in moments)
     ]
     for parent in parents[:ZOOMS]:
         args = SearchArgs(
@@ -281,8 +288,12 @@ def _leaves(deps: Deps, query: str, hits: Sequence[Moment]) -> list[str]:
             rungs=("moment",),
             limit=ZOOM_LIMIT,
         )
-        ids += [hit.moment.id for hit in deps.tools.search(args)]
-    return ids
+        leaves += deps.tools.search(args)
+    return leaves
+
+
+def _place(moment: Moment) -> Place:
+    return moment.stream, moment.span.start_s, moment.id
 
 
 def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:

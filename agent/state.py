@@ -21,6 +21,11 @@ def merged(old: list[str], new: list[str]) -> list[str]:
     return list(dict.fromkeys([*old, *new]))
 
 
+def newest_first(old: list[str], new: list[str]) -> list[str]:
+    """Both lists, each id once; what was found last, again or for the first time, comes first."""
+    return list(dict.fromkeys([*new, *old]))
+
+
 class AgentState(TypedDict, total=False):
     """The graph's state. Models are stored as plain data."""
 
@@ -30,8 +35,8 @@ class AgentState(TypedDict, total=False):
     """Ids of the memories that tile the scope."""
     plan: dict[str, Any]
     """A ``Plan``."""
-    found: Annotated[list[str], merged]
-    """Ids of the moments found so far, in the order they were found."""
+    found: Annotated[list[str], newest_first]
+    """Ids of the moments found so far: those of the last recall first, in each what fits best."""
     asked: Annotated[list[str], merged]
     """The recalls already done: none is done twice."""
     visited: Annotated[list[str], merged]

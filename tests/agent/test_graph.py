@@ -166,6 +166,22 @@ def test_it_stops_when_a_round_brings_nothing_new(ask):
     assert (answer.stop_reason, answer.usage.rounds) == ("nothing_new", 2)
 
 
+def test_it_goes_wider_only_where_searching_brings_nothing_new(ask):
+    found = Judgement(sufficiency=0.1, cited=(cited(KITCHEN[2]),), wider=True, queries=("rain",))
+    in_vain = Judgement(sufficiency=0.1, cited=(cited(KITCHEN[2]),), wider=True, queries=("zebra",))
+    plan = Plan(queries=("boils",))
+
+    searching, widening = (
+        Watcher(plan=plan, judgements=[judgement, Judgement(sufficiency=0.1)])
+        for judgement in (found, in_vain)
+    )
+    for reasoner in (searching, widening):
+        ask(reasoner, budget=Budget(rounds=2))
+
+    assert [len(shown) for shown in searching.shown] == [1, 2]
+    assert [len(shown) for shown in widening.shown] == [1, 3]
+
+
 def test_it_stops_after_its_rounds(ask):
     widening = [Judgement(sufficiency=0.1, wider=True, queries=(word,)) for word in ("cat", "rain", "boils")]
 

@@ -150,11 +150,11 @@ def test_a_larger_memory_is_planned_for_and_searched(memory_of):
     assert answer.text == "A zebra."
 
 
-def test_what_there_was_no_room_for_is_judged_next_beside_what_was_cited(memory_of):
+def test_what_there_was_no_room_for_is_judged_next_beside_what_half_answers(memory_of):
     path = memory_of([moment(number, f"a red shape enters, number {number}") for number in range(30)])
     lmm = ScriptedLmm(
         Planned(queries=["red shape"], from_s=None, to_s=None, order="any"),
-        judged("little", "M2"),
+        judged("half", "M2", answer="Maybe then."),
         judged("none"),
         judged("all", "M1", answer="Then."),
     )
@@ -169,6 +169,59 @@ def test_what_there_was_no_room_for_is_judged_next_beside_what_was_cited(memory_
     assert set(first) & set(second) == {first[1]}
     assert len({*first, *second, *third}) == 30
     assert (answer.stop_reason, answer.usage.lmm_calls) == ("sufficient", 4)
+
+
+def test_what_was_looked_at_in_vain_makes_room_for_what_was_not_read_yet(memory_of):
+    path = memory_of([moment(number, f"a red shape enters, number {number}") for number in range(6)])
+    lmm = ScriptedLmm(
+        Planned(queries=["red shape"], from_s=None, to_s=None, order="any"),
+        judged("little", "M1", look_at=["M1"]),
+        looked("none", "A red coat on a hook."),
+        judged("none"),
+        moments=2,
+    )
+
+    with Recollect(path, lmm=lmm, budget=Budget(rounds=2)) as memory:
+        memory.ask("When does the red shape sing?")
+
+    first, second = (
+        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
+    )
+    assert (len(first), len(second)) == (2, 2)
+    assert not set(first) & set(second)
+
+
+def test_what_several_searches_find_is_read_first(memory_of):
+    many = [moment(number, f"the cook stirs pot {number}") for number in range(8)]
+    many += [moment(number, f"the cat sleeps on chair {number}") for number in range(8, 16)]
+    many.append(
+        moment(16, "out in the rain the cat sits beside the cook, and later both of them go in again")
+    )
+    lmm = ScriptedLmm(
+        Planned(queries=["the cook", "the cat"], from_s=None, to_s=None, order="any"),
+        judged("all", "M1", answer="In the rain."),
+        moments=2,
+    )
+
+    with Recollect(memory_of(many), lmm=lmm) as memory:
+        memory.ask("Where do they meet?")
+
+    assert "out in the rain" in words_of(lmm.asked[1])
+
+
+def test_what_a_later_search_finds_is_read_before_the_next_page(memory_of):
+    many = [moment(number, f"the cook stirs pot {number}") for number in range(12)]
+    lmm = ScriptedLmm(
+        Planned(queries=["the cook stirs"], from_s=None, to_s=None, order="any"),
+        judged("none", queries=["pot 11"]),
+        judged("all", "M1", answer="That one."),
+        moments=2,
+    )
+
+    with Recollect(memory_of(many), lmm=lmm) as memory:
+        memory.ask("Which pot boils over?")
+
+    assert "pot 11\n" in words_of(lmm.asked[2])
 
 
 def test_a_model_that_is_shown_few_moments_at_a_time_reads_them_page_by_page(memory_of):
