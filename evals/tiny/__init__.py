@@ -18,7 +18,7 @@ from .vocabulary import Vocabulary, learn_vocabulary
 
 WEIGHTS = Path(__file__).with_name("weights")
 """The checkpoint that comes with Recollect, as transformers and vLLM load it."""
-MOMENTS = 4
+MOMENTS = 8
 """How many moments it judges from at a time: ``lmm.moments`` in the settings of who asks it."""
 
 __all__ = [

@@ -1,11 +1,11 @@
 """Finding again, drilled: what judging among moments stands on, without anything to understand.
 
-    row = Drills(vocabulary).make(random.Random(1))
+    row = Drills(vocabulary).make(random.Random(1), Drill(names=4, words=6))
 
 A drill is some data under names, as moments are shown, filled with words by chance; and many cues, each one
 or two words that stand somewhere in it. The reply to a cue is the name of where it stands, and the words
-that follow it there. A small model learns this from some hundred thousand cues; the tasks themselves, where
-one word in fifty has to be found so, would take hours to show as many.
+that follow it there. With two names and a word under each a small model begins to do this within 150 steps;
+with twelve and twenty it has not begun after thousands, nor on the tasks themselves. So drills begin small.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,8 +25,22 @@ from .vocabulary import TURN_END, TURN_START, Vocabulary
 _CUES = 48
 _FOLLOWING = 2
 """So many words are said after the name, in some drills."""
-_ASKED = 0.6
-"""In so many drills a cue is asked for as a question is: the reply begins some words after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What is drilled."""
+
+    names: int = SHOWN
+    """The most of them."""
+    words: int = 20
+    """The most under each name."""
+    asked: float = 0.6
+    """In so many drills a cue is asked for as a question is: the reply begins some words after it."""
+    following: float = 0.3
+    """In so many the reply also says what follows the cue."""
+    told: float = 0.7
+    """So many are on moments as they are judged from, the others on words by chance."""
 
 
 class Drills:
@@ -45,21 +60,21 @@ class Drills:
         taken = {*tokenizer.get_added_vocab().values(), *wrapping}
         self._words = [n for n in range(len(tokenizer)) if n not in taken and len(tokenizer.decode([n])) > 7]
 
-    def make(self, rng: random.Random, most_names: int = SHOWN, most_words: int = 20) -> Encoded:
-        """One drill of some names, and words under each. Of few different words, one stands in several places."""
+    def make(self, rng: random.Random, drill: Drill) -> Encoded:
+        """A drill on words by chance. Where they are of few different ones, one stands in several places."""
         different = rng.sample(self._words, min(len(self._words), rng.choice((100, 200, 1000))))
         tokens: list[int] = []
         filled: list[tuple[int, list[int]]] = []
-        for head in self._heads[: rng.randint(2, most_names)]:
-            words = rng.choices(different, k=rng.randint(4, most_words))
+        for head in self._heads[: rng.randint(2, drill.names)]:
+            words = rng.choices(different, k=rng.randint(1, drill.words))
             tokens += [*head, *words, *self._tail]
             filled.append((head[1], words))
-        following = rng.choice((0, 0, _FOLLOWING))
-        asked = self._asked if rng.random() < _ASKED else ([], [])
-        return self._with_cues(rng, tokens, filled, following, asked)
+        asked = self._asked if rng.random() < drill.asked else ([], [])
+        found = self._with_cues(rng, tokens, filled, self._following(rng, drill), asked)
+        return found if found.branches else self.make(rng, drill)
 
-    def make_of(self, row: Encoded, rng: random.Random) -> Encoded | None:
-        """One drill on the moments of a row that is judged from; None where they leave nothing to ask."""
+    def make_of(self, row: Encoded, rng: random.Random, drill: Drill) -> Encoded | None:
+        """A drill on the moments of a row that is judged from; None where they leave nothing to ask."""
         tokens = row.tokens[: row.branches[0].reply].tolist()
         begins = [place for place, token in enumerate(tokens) if token == self._heads[0][0]]
         ends = [place for place, token in enumerate(tokens) if token == self._tail[0]]
@@ -71,8 +86,13 @@ class Drills:
         ]
         if not filled:
             return None
-        found = self._with_cues(rng, tokens[: ends[-1] + 1], filled, rng.choice((0, _FOLLOWING)), self._asked)
+        following = self._following(rng, drill)
+        found = self._with_cues(rng, tokens[: ends[-1] + 1], filled, following, self._asked)
         return found if found.branches else None
+
+    @staticmethod
+    def _following(rng: random.Random, drill: Drill) -> int:
+        return _FOLLOWING if rng.random() < drill.following else 0
 
     def _with_cues(
         self,

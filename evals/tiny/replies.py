@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from ...agent.asking import LOOKS, Judged, Looked, Planned
 from ...perception.describe import Described, Told
@@ -92,10 +92,7 @@ def planned(
 
 def judged(asked: Asked, shown: Mapping[str, Shown]) -> Judged:
     """How far moments settle a question: they show it, suggest an answer, touch on it, or do not."""
-    part = asked.form.part
-    direct = [
-        (name, act) for name, each in shown.items() for act in each.acts if answers(act, asked.act, part)
-    ]
+    direct = [(name, act) for name, each in shown.items() for act in each.acts if shows(act, asked)]
     if direct:
         return _settled(asked, direct, "all", shown)
     suggested = [
@@ -157,7 +154,7 @@ def suggests(seen: Seen, asked: Asked) -> Act | None:
         case (("puts" | "takes"), "what") if act.where in room.places and str(act.who) in seen.actors:
             there = [each.what for each in lies if each.where == act.where]
             found = there or [each.what for each in carries if each.who == act.who]
-        case (("puts" | "takes"), "where"):
+        case (("puts" | "takes"), "where") if str(act.who) in seen.actors:
             found = (each.where for each in lies if each.what == act.what)
         case "gives", ("who" | "to"):
             known = act.to if part == "who" else act.who
@@ -168,7 +165,8 @@ def suggests(seen: Seen, asked: Asked) -> Act | None:
         case "gives", "what" if str(act.to) in seen.actors and str(act.who) in seen.actors:
             found = (each.what for each in carries if each.who in {act.who, act.to})
     value = next(iter(found), None)
-    return None if value is None else replace(act, room=room, **{part: value})
+    changed: dict[str, Any] = {part: value}
+    return None if value is None else replace(act, room=room, **changed)
 
 
 def known_names(asked: Asked) -> list[str]:

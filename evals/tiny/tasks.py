@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
@@ -152,7 +152,8 @@ def _altered(rng: random.Random, act: Act) -> Act:
     if not known:
         return act
     part = rng.choice(known)
-    return replace(act, **{part: rng.choice(THINGS if part == "what" else PEOPLE)})
+    changed: dict[str, Any] = {part: rng.choice(THINGS if part == "what" else PEOPLE)}
+    return replace(act, **changed)
 
 
 def _judge(rng: random.Random, wanted: _Wanted) -> list[Sample]:

@@ -20,7 +20,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +29,7 @@ from . import MOMENTS
 from .architecture import Architecture, new_model
 from .batches import Batch, Encoded, Encoder
 from .checkpoint import save_checkpoint
-from .drills import Drills
+from .drills import Drill, Drills
 from .phrases import kept_vocabulary, phrase_vocabulary
 from .processing import new_processor
 from .scores import score, table_of, write_card
@@ -59,23 +59,35 @@ class Lesson:
     """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
     weights: dict[Taught, float]
     """How often each task is what a batch is made of."""
-    drill: tuple[int, int] = (SHOWN, 20)
-    """The most names in a drill, and words under each."""
+    drill: Drill = field(default_factory=Drill)
     shown: int = SHOWN
     """The most moments that are judged from."""
 
 
 _LESSONS = (
-    # To find a word again begins suddenly, after some hundred steps however small, and where there is little to
-    # search. All else that is read is understood by it.
-    Lesson(0, 1200, {"drill": 7.0, "caption": 1.5, "look": 0.5, "judge": 1.0}, drill=(4, 8)),
-    Lesson(400, 1600, {"drill": 5.0, "caption": 2.0, "look": 1.0, "judge": 2.0}),
-    Lesson(880, 1600, {"drill": 6.0, "caption": 1.0, "look": 1.0, "judge": 2.0}, drill=(4, 10)),
+    # To find a word again begins suddenly, and only where there is little to search. All else that is read is
+    # understood by it.
+    Lesson(0, 1200, {"drill": 1.0}, Drill(2, 1, asked=0.0, following=0.0, told=0.0)),
+    Lesson(160, 1200, {"drill": 1.0}, Drill(3, 3, asked=0.0, following=0.0, told=0.0)),
+    Lesson(400, 1400, {"drill": 3.0, "caption": 1.0}, Drill(4, 6, asked=0.3, following=0.0, told=0.0)),
     Lesson(
-        1120,
+        960,
         1600,
-        {"drill": 3.0, "caption": 2.0, "look": 1.5, "judge": 6.0, "summary": 0.8, "plan": 0.6},
-        drill=(MOMENTS, 12),
+        {"drill": 4.0, "caption": 2.0, "look": 0.5, "judge": 2.0},
+        Drill(6, 10, following=0.0, told=0.5),
+        shown=2,
+    ),
+    Lesson(
+        2000,
+        2000,
+        {"drill": 2.0, "caption": 2.0, "look": 1.5, "judge": 4.0, "summary": 0.6, "plan": 0.6},
+        Drill(8, 12),
+        shown=4,
+    ),
+    Lesson(
+        4800,
+        3000,
+        {"drill": 0.5, "caption": 2.5, "look": 2.5, "judge": 6.0, "summary": 0.8, "plan": 0.8},
         shown=MOMENTS,
     ),
 )
@@ -87,8 +99,6 @@ _SHARP_TIMES = 10.0
 """So many times as fast it learns how sharply attention tells one token from a thousand: it starts far too blunt."""
 _PICTURES_SHARE = 0.25
 """So many prompts have their clip sent as pictures, which servers that take no clips are sent."""
-_TOLD = 0.7
-"""So many drills are on moments as they are judged from, the others on words by chance."""
 ROUND_STEPS = 16
 """So many steps' samples are drawn at a time, and put together by length."""
 _SCORED = 100
@@ -99,14 +109,14 @@ _SCORED = 100
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 2_800
+    steps: int = 16_000
     batches: int = 2
     """In each step; the gradients of all are added."""
     lessons: tuple[Lesson, ...] = _LESSONS
     rate: float = 2e-3
     """Of what AdamW learns; matrices learn ten times as fast, by Muon."""
     warmup_steps: int = 100
-    decay_share: float = 0.35
+    decay_share: float = 0.4
     """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
     seed: int = 0
 
@@ -168,11 +178,11 @@ class Batches:
         if task != "drill":
             samples = make_samples(task, f"train {seed}", _TOGETHER.get(task, 1), shown=lesson.shown)
             return self._encoder.encode(samples, as_clip=rng.random() >= _PICTURES_SHARE)
-        if rng.random() < _TOLD:
+        if rng.random() < lesson.drill.told:
             judged = make_samples("judge", f"train drill {seed}", 1, shown=lesson.shown)
-            if (drill := self._drills.make_of(self._encoder.encode(judged), rng)) is not None:
+            if drill := self._drills.make_of(self._encoder.encode(judged), rng, lesson.drill):
                 return drill
-        return self._drills.make(rng, *lesson.drill)
+        return self._drills.make(rng, lesson.drill)
 
 
 class Training:
@@ -353,7 +363,7 @@ def _take_weights(model: Qwen3VLForConditionalGeneration, vocabulary: Vocabulary
 
 def _is_turned(name: str, weight: torch.Tensor) -> bool:
     """Whether a weight is a matrix that goes from one hidden layer to another."""
-    return weight.dim() >= 2 and "embed_tokens" not in name and "pos_embed" not in name
+    return weight.dim() >= 2 and not any(ends in name for ends in ("embed_tokens", "pos_embed", "lm_head"))
 
 
 def _sharpens(name: str) -> bool:

@@ -20,7 +20,7 @@ import torch
 
 from recollect.evals.tiny.architecture import Architecture, new_model
 from recollect.evals.tiny.batches import Encoder
-from recollect.evals.tiny.drills import Drills
+from recollect.evals.tiny.drills import Drill, Drills
 from recollect.evals.tiny.muon import Muon
 from recollect.evals.tiny.phrases import knows_prompts, phrase_vocabulary
 from recollect.evals.tiny.processing import new_processor
@@ -165,7 +165,7 @@ def test_several_processes_learn_each_its_part_of_a_step(vocabulary):
 def test_a_drill_asks_for_the_name_under_which_a_cue_stands(vocabulary):
     tokenizer, chance = vocabulary.tokenizer, random.Random(1)
     for _ in range(10):
-        row = Drills(vocabulary).make(chance, 4, 8)
+        row = Drills(vocabulary).make(chance, Drill(names=4, words=8))
         told = tokenizer.convert_ids_to_tokens(row.tokens.tolist())
         data = "\x1f".join(told[: row.shared]).split("<dataĠname")[1:]
         for branch in row.branches:
