@@ -10,7 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from .cli import print_answer, watch_with_progress
+from .commands.printing import print_answer
+from .commands.progress import watch_with_progress
 from .contact_sheet import write_contact_sheet
 from .evals.world import render_demo, render_demo_subtitles
 from .sdk import Recollect

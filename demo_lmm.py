@@ -12,7 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cli import print_answer, watch_with_progress
+from .commands.printing import print_answer
+from .commands.progress import watch_with_progress
 from .contact_sheet import write_contact_sheet
 from .evals.house import Asked, House, Verdict, ask_about, furnish, mark
 from .evals.world import render

@@ -1,13 +1,14 @@
 """What the agent is worth, with recollect-tiny served by a real vLLM, on houses the model has never seen.
 
-    python benchmarks/house.py [--minutes 10 60] [--houses 4 1] [--questions 30] [--folder DIR]
+    python benchmarks/house.py [--minutes 10 60] [--houses 8 2] [--questions 30 60] [--folder DIR]
 
 Each house is drawn, watched and described; then every system is asked the same questions with options, by
 the same model, prompts and parser: the agent, pictures spread over the whole video, its last pictures,
 retrieval once, and no video at all. It needs vLLM (make serving-env). A folder that is named is kept, and what
 lies in it is not made again; ``--prepare`` only draws and watches there, without the model.
 
-Intervals are of a bootstrap with 2,000 resamples, of houses and of the questions in each.
+Intervals are of a bootstrap with 2,000 resamples, of houses and of the questions in each; those of the agent's
+lead are of differences on the same questions.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class Place:
 
     house: House
     folder: Path
+    minutes: float
+    number: int
+    questions: int
+    """How many are asked about it."""
 
     @property
     def video(self) -> Path:
@@ -94,9 +99,10 @@ class Told:
         return 1 / len(self.asked.options) if self.choice is None else self.right
 
 
-def ask_all(place: Place, lmm: Lmm, minutes: float, number: int, limit: int) -> list[Told]:
+def ask_all(place: Place, lmm: Lmm) -> list[Told]:
     """Describe what was watched, and put the questions to every system."""
-    questions = [asked for asked in ask_about(place.house, limit=limit * 2) if asked.options][:limit]
+    questions = [asked for asked in ask_about(place.house, limit=place.questions * 2) if asked.options]
+    questions = questions[: place.questions]
     told: list[Told] = []
     with Recollect(place.memory, lmm=lmm) as memory:
         begun, before = time.perf_counter(), lmm.usage["caption"]
@@ -127,8 +133,8 @@ def ask_all(place: Place, lmm: Lmm, minutes: float, number: int, limit: int) -> 
                 told.append(
                     Told(
                         name,
-                        minutes,
-                        number,
+                        place.minutes,
+                        place.number,
                         asked,
                         answered.choice,
                         answered.calls,
@@ -141,11 +147,11 @@ def ask_all(place: Place, lmm: Lmm, minutes: float, number: int, limit: int) -> 
     return told
 
 
-def interval(rows: Sequence[Told], value: Callable[[Told], float]) -> tuple[float, float]:
-    """The middle 95 % of the mean over resampled houses and questions."""
+def interval(values: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """The middle 95 % of the mean over resampled houses and questions; ``values`` come with their house."""
     rng = np.random.default_rng(0)
     groups = [
-        np.array([value(row) for row in rows if row.house == house]) for house in {row.house for row in rows}
+        np.array([value for of, value in values if of == house]) for house in {house for house, _ in values}
     ]
     means = []
     for _ in range(RESAMPLES):
@@ -160,27 +166,32 @@ def table(told: Sequence[Told], minutes: float) -> str:
     """What each system did on the houses of one length, in Markdown."""
     rows = [row for row in told if row.minutes == minutes]
     houses = len({row.house for row in rows})
-    each = sum(row.system == "agent" for row in rows)
+    agent = [row for row in rows if row.system == "agent"]
     lines = [
-        f"{minutes:g} minutes: {each} questions about {houses} house{'s' if houses > 1 else ''}\n",
-        "| system | right (95 %) | wrong | abstained | if it must choose (95 %) | evidence right | calls | tokens |",
-        "|---|---|---|---|---|---|---|---|",
+        f"{minutes:g} minutes: {len(agent)} questions about {houses} house{'s' if houses > 1 else ''}\n",
+        "| system | right (95 %) | wrong | abstained | if it must choose (95 %) | the agent's lead (95 %)"
+        " | evidence right | calls | tokens |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for system in dict.fromkeys(row.system for row in rows):
         mine = [row for row in rows if row.system == system]
         grounded = [float(row.grounded) for row in mine if row.grounded is not None]
         right, wrong = _mean([row.right for row in mine]), _mean([row.wrong for row in mine])
-        (low, high), (least, most) = (
-            interval(mine, value) for value in (lambda row: row.right, lambda row: row.forced)
-        )
+        leads = [(one.house, one.right - other.right) for one, other in zip(agent, mine, strict=True)]
         lines.append(
-            f"| {system} | {right:.2f} ({low:.2f}–{high:.2f}) | {wrong:.2f} | {1 - right - wrong:.2f} |"
-            f" {_mean([row.forced for row in mine]):.2f} ({least:.2f}–{most:.2f}) |"
+            f"| {system} | {_with_interval([(row.house, row.right) for row in mine])} | {wrong:.2f} |"
+            f" {1 - right - wrong:.2f} | {_with_interval([(row.house, row.forced) for row in mine])} |"
+            f" {'–' if system == 'agent' else _with_interval(leads, '+')} |"
             f" {f'{_mean(grounded):.2f}' if grounded else '–'} |"
             f" {_mean([row.calls for row in mine]):.1f} | {_mean([row.tokens for row in mine]):,.0f} |"
         )
     chance = _mean([1 / len(row.asked.options) for row in rows])
     return "\n".join([*lines, f"\nBy chance: {chance:.2f}"])
+
+
+def _with_interval(values: Sequence[tuple[int, float]], sign: str = "") -> str:
+    low, high = interval(values)
+    return f"{_mean([value for _, value in values]):{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -192,31 +203,37 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, nargs="+", default=[10.0, 60.0])
-    parser.add_argument("--houses", type=int, nargs="+", default=[4, 1], help="of each length")
-    parser.add_argument("--questions", type=int, default=30, help="about each house")
+    parser.add_argument("--houses", type=int, nargs="+", default=[8, 2], help="of each length")
+    parser.add_argument("--questions", type=int, nargs="+", default=[30, 60], help="about each house")
     parser.add_argument("--model", default=TINY, metavar="DIR", help="another checkpoint")
     parser.add_argument("--folder", type=Path, help="where everything is put, and kept")
     parser.add_argument("--prepare", action="store_true", help="only draw and watch")
     arguments = parser.parse_args()
+    if not len(arguments.minutes) == len(arguments.houses) == len(arguments.questions):
+        parser.error("give as many --houses and --questions as --minutes")
     with tempfile.TemporaryDirectory() as unnamed:
         folder = arguments.folder or Path(unnamed)
         places = [
-            (
+            Place(
+                furnish(f"held-out {number}", minutes * 60),
+                folder / f"{minutes:g}-{number}",
                 minutes,
                 number,
-                Place(furnish(f"held-out {number}", minutes * 60), folder / f"{minutes:g}-{number}"),
+                limit,
             )
-            for minutes, houses in zip(arguments.minutes, arguments.houses, strict=True)
+            for minutes, houses, limit in zip(
+                arguments.minutes, arguments.houses, arguments.questions, strict=True
+            )
             for number in range(houses)
         ]
-        for _, _, place in places:
+        for place in places:
             place.prepare()
         if arguments.prepare:
             return
         told: list[Told] = []
         with served_tiny(folder / "vllm.log", model=arguments.model) as lmm:
-            for minutes, number, place in places:
-                told += ask_all(place, lmm, minutes, number, arguments.questions)
+            for place in places:
+                told += ask_all(place, lmm)
         with (folder / "told.jsonl").open("w", encoding="utf-8") as file:
             for row in told:
                 file.write(json.dumps([row.system, row.minutes, row.house, row.asked.text, row.asked.options,

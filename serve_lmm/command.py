@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=int, metavar="N", help="pictures in a prompt (default: 64)")
     parser.add_argument("--device", choices=("auto", "gpu", "cpu"), help="what it runs on (default: auto)")
     parser.add_argument("--python", metavar="PATH", help="the Python that has vLLM (default: this one)")
+    parser.set_defaults(beyond=())
 
 
 _SETTINGS = ("model", "name", "host", "port", "context_tokens", "pictures", "device", "python")
