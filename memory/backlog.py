@@ -118,11 +118,11 @@ class Backlog:
             )
         return counts
 
-    def tidy(self, *, thorough: bool) -> None:
-        """Merge fragments and forget old versions."""
+    def tidy(self, *, needed_since_s: float, thorough: bool) -> None:
+        """Merge fragments, and delete versions that nobody needs who began to read at ``needed_since_s``."""
         with self._writing:
             if (table := self._looked_for()) is not None:
-                tables.tidy(table, thorough=thorough)
+                tables.tidy(table, needed_since_s=needed_since_s, thorough=thorough)
 
     @property
     def _table(self) -> tables.Table:

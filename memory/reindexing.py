@@ -19,6 +19,7 @@ from pathlib import Path
 
 from . import schema, tables
 from .encoder import Encoder
+from .leases import needed_since_s
 from .lock import WriterLock
 from .manifest import read_manifest, write_manifest
 from .tables import MIN_FREE_BYTES, Tables, one_of, room_to_write, select
@@ -98,7 +99,7 @@ def _fill(
                 commits += any(made)
                 if commits == _TIDY_COMMITS:
                     commits = 0
-                    _tidy(opened)
+                    _tidy(folder, opened)
             yield made
             done += len(rows)
             if on_progress is not None:
@@ -107,7 +108,7 @@ def _fill(
         if opened.observations.version == seen:
             break
     with room_to_write(folder, min_free_bytes):
-        _tidy(opened, thorough=True)
+        _tidy(folder, opened, thorough=True)
 
 
 def _observations(opened: Tables) -> Iterator[list[schema.Row]]:
@@ -149,7 +150,7 @@ def _missing(table: tables.Table, ids: list[str]) -> set[str]:
     return set(ids) - {row["id"] for row in there}
 
 
-def _tidy(opened: Tables, *, thorough: bool = False) -> None:
+def _tidy(folder: Path, opened: Tables, *, thorough: bool = False) -> None:
     for table in (opened.text_vectors, opened.frame_vectors):
         if table is not None:
-            tables.tidy(table, thorough=thorough)
+            tables.tidy(table, needed_since_s=needed_since_s(folder), thorough=thorough)

@@ -19,6 +19,7 @@ from typing import Any
 
 from . import schema, tables
 from .encoder import Encoder
+from .leases import Lease
 from .manifest import using_vectors
 from .ranking import Place, best_first, fused, nearest, places_of
 from .tables import Tables, all_of, one_of, quoted, select
@@ -57,12 +58,16 @@ class Hit:
 
 
 class Snapshot:
-    """A memory as it was when the snapshot was taken. Made by ``MemoryStore.snapshot``."""
+    """A memory as it was when the snapshot was taken. Made by ``MemoryStore.snapshot``.
+
+    What it shows is kept on disk as long as somebody holds it.
+    """
 
     def __init__(
-        self, pinned: Tables, *, folder: Path, encoder: Encoder | None, as_of_s: float | None
+        self, pinned: Tables, *, folder: Path, encoder: Encoder | None, as_of_s: float | None, lease: Lease
     ) -> None:
         self._tables = pinned
+        self._lease = lease
         self._folder = folder
         self._encoder = encoder
         self.as_of_s = as_of_s

@@ -29,6 +29,7 @@ from ..errors import NotAMemory
 from . import schema, tables
 from .backlog import Backlog
 from .encoder import Encoder
+from .leases import KEEP_S, Lease, needed_since_s
 from .lock import WriterLock
 from .manifest import is_vacant, read_manifest, using_vectors, write_manifest
 from .snapshot import Snapshot
@@ -68,12 +69,14 @@ class MemoryStore:
         encoder: Encoder | None,
         lock: WriterLock | None,
         min_free_bytes: int,
+        keep_versions_s: float,
     ) -> None:
         self.path = folder
         self._tables = opened
         self._encoder = encoder
         self._lock = lock
         self._min_free_bytes = min_free_bytes
+        self._keep_versions_s = keep_versions_s
         self._backlog = Backlog(folder, create=lock is not None)
         self._settled: set[str] = set()
         self._arriving: frozenset[str] = frozenset()
@@ -92,13 +95,15 @@ class MemoryStore:
         write: bool = False,
         encoder: Encoder | None = None,
         min_free_bytes: int = MIN_FREE_BYTES,
+        keep_versions_s: float = KEEP_S,
         what: str = "a writer",
     ) -> MemoryStore:
         """Open the memory in the folder ``path``.
 
         With ``write`` it is made where there is none, and nobody else can write until it is closed;
         ``what`` tells others why. Without, it must exist. ``encoder`` must be the one that made the
-        memory; a reader may leave it out and search by words alone.
+        memory; a reader may leave it out and search by words alone. ``min_free_bytes`` are left free on
+        the disk. What was replaced stays for ``keep_versions_s`` for readers that may not take a lease.
 
         Raises ``NotAMemory``, ``NewerMemory``, ``EncoderMismatch``, ``MemoryInUse`` or ``DiskFull``.
         """
@@ -107,7 +112,14 @@ class MemoryStore:
             manifest = read_manifest(folder)
             manifest.check_encoder(folder, encoder, required=False)
             opened = Tables.open(folder, encoder=encoder)
-            return cls(folder, opened, encoder=encoder, lock=None, min_free_bytes=min_free_bytes)
+            return cls(
+                folder,
+                opened,
+                encoder=encoder,
+                lock=None,
+                min_free_bytes=min_free_bytes,
+                keep_versions_s=keep_versions_s,
+            )
         if not folder.exists():
             try:
                 folder.mkdir(parents=True)
@@ -123,7 +135,14 @@ class MemoryStore:
                 manifest = write_manifest(folder, encoder) if is_vacant(folder) else read_manifest(folder)
                 manifest.check_encoder(folder, encoder, required=True)
                 opened = Tables.open(folder, encoder=encoder, create=True)
-            return cls(folder, opened, encoder=encoder, lock=lock, min_free_bytes=min_free_bytes)
+            return cls(
+                folder,
+                opened,
+                encoder=encoder,
+                lock=lock,
+                min_free_bytes=min_free_bytes,
+                keep_versions_s=keep_versions_s,
+            )
         except BaseException:
             lock.release()
             raise
@@ -354,14 +373,15 @@ class MemoryStore:
         )
 
     def snapshot(self, as_of_s: float | None = None) -> Snapshot:
-        """The memory as it is now, and stays for who holds it, whatever is appended meanwhile.
+        """The memory as it is now, and stays for who holds it, whatever is appended or cleaned up meanwhile.
 
         With ``as_of_s`` (Unix seconds), only what had been written by then.
         Raises ``EncoderMismatch`` where the vectors were replaced by another encoder's meanwhile.
         """
         read_manifest(self.path).check_encoder(self.path, self._encoder, required=False)
+        lease = Lease.take(self.path)
         pinned = self._tables.pinned(self.path)
-        return Snapshot(pinned, folder=self.path, encoder=self._encoder, as_of_s=as_of_s)
+        return Snapshot(pinned, folder=self.path, encoder=self._encoder, as_of_s=as_of_s, lease=lease)
 
     def maintain(self, *, thorough: bool = True) -> None:
         """Fold what was appended into fragments and indexes, and delete versions nobody reads.
@@ -372,12 +392,13 @@ class MemoryStore:
         """
         with self._counting:
             self._commits = self._rows = self._frame_rows = 0
+        since_s = needed_since_s(self.path, self._keep_versions_s)
         tidying: dict[str, Callable[..., None]] = {"backlog": self._backlog.tidy}
         tidying |= {table.name: partial(tables.tidy, table) for table in self._tables.all()}
         for name, tidy in tidying.items():
             try:
                 with room_to_write(self.path, self._min_free_bytes), self._rewriting:
-                    tidy(thorough=thorough)
+                    tidy(needed_since_s=since_s, thorough=thorough)
             except Exception:
                 # It only makes questions slower: nothing that was or will be appended depends on it.
                 log.warning("could not tidy %s in %s", name, self.path, exc_info=True)

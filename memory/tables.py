@@ -66,8 +66,6 @@ _FRAGMENT_ROWS = {"observations": 8192, "frames": 512}
 """Up to which size fragments are merged. A picture is ten times a memory, so its bound is lower."""
 _MOST_DELTAS = 16
 """How many parts an index may have before they are merged into one."""
-_KEEP_VERSIONS = timedelta(minutes=10)
-"""Old versions stay this long: longer than any question takes, as its snapshot is one of them."""
 MIN_FREE_BYTES = 64 << 20
 """Left free on the disk by default."""
 VECTOR_INDEX_ROWS = 20_000
@@ -294,8 +292,8 @@ def append(table: Table, rows: Rows) -> None:
     table.add(pa.Table.from_pylist(rows, schema=table.schema))
 
 
-def tidy(table: Table, *, thorough: bool = False) -> None:
-    """Merge small fragments, take new rows into the indexes, forget old versions.
+def tidy(table: Table, *, needed_since_s: float, thorough: bool = False) -> None:
+    """Merge small fragments, take new rows into the indexes, delete versions from before ``needed_since_s``.
 
     Log-structured: each call adds one small part to every index, and only when there are many, or
     the call is ``thorough``, are they merged, so what is written stays a small multiple of what was
@@ -317,12 +315,22 @@ def tidy(table: Table, *, thorough: bool = False) -> None:
             dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
         elif unindexed:
             dataset.optimize.optimize_indices(num_indices_to_merge=0)
-    dataset.cleanup_old_versions(_KEEP_VERSIONS)
+    _delete_versions(dataset, needed_since_s)
     table.checkout_latest()
     indexed = {column for index in table.list_indices() for column in index.columns}
     scanned = "vector" in table.schema.names and "vector" not in indexed
     if scanned and table.count_rows() >= VECTOR_INDEX_ROWS:
         table.create_index("vector", config=IvfRq())
+
+
+def _delete_versions(dataset: Any, needed_since_s: float) -> None:
+    """Delete the versions that nobody could read any more who began to at ``needed_since_s`` (Unix seconds)."""
+    past = [
+        found["version"] for found in dataset.versions() if found["timestamp"].timestamp() < needed_since_s
+    ]
+    # The last of them was the current one then, and may be in use.
+    if gone := sorted(past)[:-1]:
+        dataset.cleanup_old_versions(versions=gone)
 
 
 def waiting(table: Table) -> tuple[int, int]:

@@ -1,0 +1,140 @@
+"""What readers hold stays readable, and no longer than they hold it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recollect.memory import MemoryStore, Moment
+from recollect.memory.leases import READERS, Lease, held_since_s
+
+Make = Callable[..., Moment]
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[MemoryStore]:
+    """A memory that keeps old versions for those alone who hold a lease."""
+    with MemoryStore.open(folder, write=True, keep_versions_s=0.0) as opened:
+        yield opened
+
+
+def versions(store: MemoryStore) -> int:
+    return len(list((store.path / "observations.lance" / "_versions").iterdir()))
+
+
+def test_the_oldest_lease_counts_and_is_gone_once_it_is_let_go(tmp_path: Path) -> None:
+    before_s = time.time()
+    first = Lease.take(tmp_path)
+    time.sleep(0.01)
+    with Lease.take(tmp_path):
+        since_s = held_since_s(tmp_path)
+        first.release()
+        later_s = held_since_s(tmp_path)
+
+    assert since_s is not None
+    assert later_s is not None
+    assert before_s <= since_s < later_s
+    assert held_since_s(tmp_path) is None
+    assert list((tmp_path / READERS).iterdir()) == []
+
+
+def test_a_lease_that_nobody_knows_any_more_is_let_go(tmp_path: Path) -> None:
+    lease = Lease.take(tmp_path)
+    assert held_since_s(tmp_path) is not None
+
+    del lease
+
+    assert held_since_s(tmp_path) is None
+
+
+DIES_WITH_A_LEASE = """
+import os, sys
+from pathlib import Path
+from recollect.memory.leases import Lease
+lease = Lease.take(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.readline()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_lease_of_a_reader_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", DIES_WITH_A_LEASE, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        while_alive = held_since_s(tmp_path)
+        print(file=reader.stdin, flush=True)
+        reader.wait()
+
+    assert while_alive is not None
+    assert held_since_s(tmp_path) is None
+    assert list((tmp_path / READERS).iterdir()) == []
+
+
+def test_leases_are_taken_while_others_look_for_dead_ones(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            held_since_s(tmp_path)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(300):
+            with Lease.take(tmp_path):
+                assert held_since_s(tmp_path) is not None
+    finally:
+        over.set()
+        looking.join()
+
+
+def test_who_may_not_write_into_the_folder_reads_without_a_lease(tmp_path: Path) -> None:
+    (tmp_path / READERS).write_text("in the way")
+
+    with Lease.take(tmp_path):
+        pass
+
+
+def test_a_snapshot_of_a_quiet_memory_outlives_what_is_cleaned_up_meanwhile(
+    store: MemoryStore, moment: Make
+) -> None:
+    """The version it reads was written long before it began to."""
+    store.append([moment(0, "a red car")])
+    time.sleep(0.05)
+    before = store.snapshot()
+
+    for number in range(1, 6):
+        store.append([moment(number, "a red car")])
+        store.maintain()
+
+    assert [found.id for found in before.timeline("kitchen")] == [moment(0).id]
+    assert len(before.search("red car")) == 1
+
+
+def test_versions_that_nobody_holds_are_deleted(store: MemoryStore, moment: Make) -> None:
+    for number in range(10):
+        store.append([moment(number, "a red car")])
+    held = store.snapshot()
+    store.maintain()
+    while_held = versions(store)
+
+    del held
+    store.append([moment(10, "a red car")])
+    time.sleep(0.01)
+    store.maintain()
+
+    assert versions(store) < while_held
+    assert len(store.snapshot().timeline("kitchen")) == 11
