@@ -19,7 +19,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,12 +56,14 @@ class Lesson:
 
     from_step: int
     batch_tokens: int
-    """In one batch, without filling; a step learns from ``batches`` of them, each of which another process may do."""
+    """In one batch, without filling."""
     weights: dict[Taught, float]
     """How often each task is what a batch is made of."""
     drill: Drill = field(default_factory=Drill)
     shown: int = SHOWN
     """The most moments that are judged from."""
+    batches: int = 2
+    """In each step, each maybe of another task and made by another process; the gradients of all are added."""
 
 
 _LESSONS = (
@@ -77,18 +79,21 @@ _LESSONS = (
         Drill(6, 10, following=0.0, told=0.5),
         shown=2,
     ),
+    # From here on what counts is what is seen, and how much of it is seen in each step.
     Lesson(
         2000,
         2000,
-        {"drill": 2.0, "caption": 2.0, "look": 1.5, "judge": 4.0, "summary": 0.6, "plan": 0.6},
+        {"drill": 1.5, "caption": 2.5, "look": 2.0, "judge": 5.0, "summary": 0.6, "plan": 0.6},
         Drill(8, 12),
         shown=4,
+        batches=6,
     ),
     Lesson(
-        4800,
-        3000,
-        {"drill": 0.5, "caption": 2.5, "look": 2.5, "judge": 6.0, "summary": 0.8, "plan": 0.8},
+        3200,
+        2000,
+        {"drill": 0.4, "caption": 2.5, "look": 2.5, "judge": 6.0, "summary": 0.8, "plan": 0.8},
         shown=MOMENTS,
+        batches=6,
     ),
 )
 _TOGETHER: dict[Task, int] = {"judge": 12, "look": 4, "plan": 4}
@@ -109,9 +114,7 @@ _SCORED = 100
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 16_000
-    batches: int = 2
-    """In each step; the gradients of all are added."""
+    steps: int = 6_800
     lessons: tuple[Lesson, ...] = _LESSONS
     rate: float = 2e-3
     """Of what AdamW learns; matrices learn ten times as fast, by Muon."""
@@ -119,6 +122,11 @@ class Schedule:
     decay_share: float = 0.4
     """In the last part of all steps the rate falls to nothing. Until then more steps can be asked for."""
     seed: int = 0
+
+    def lesson_at(self, step: int) -> Lesson:
+        """What is learnt at a step; a lesson begins with the first round after its step."""
+        begun = step // ROUND_STEPS * ROUND_STEPS
+        return next(each for each in reversed(self.lessons) if each.from_step <= begun)
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -129,25 +137,24 @@ class Schedule:
 class Batches:
     """What is learnt in each round of some steps, or one process's part of it: by number, to be made again at will."""
 
-    def __init__(self, encoder: Encoder, schedule: Schedule, parts: Sequence[int] | None = None) -> None:
+    def __init__(self, encoder: Encoder, schedule: Schedule, process: int = 0, processes: int = 1) -> None:
         self._encoder, self._schedule = encoder, schedule
         self._drills = Drills(encoder.vocabulary)
-        self._parts = range(schedule.batches) if parts is None else parts
+        self._process, self._processes = process, processes
 
     def __len__(self) -> int:
         return math.ceil(self._schedule.steps / ROUND_STEPS)
 
     def __getitem__(self, number: int) -> list[list[tuple[Taught, Batch]]]:
         """The batches of each step of a round."""
-        parts = [self._part(f"{self._schedule.seed} {number} {part}", number) for part in self._parts]
+        lesson = self._schedule.lesson_at(number * ROUND_STEPS)
+        mine = range(lesson.batches)[self._process :: self._processes]
+        parts = [self._part(lesson, f"{self._schedule.seed} {number} {part}") for part in mine]
         return [list(step) for step in zip(*parts, strict=True)]
 
-    def _part(self, seed: str, number: int) -> list[tuple[Taught, Batch]]:
+    def _part(self, lesson: Lesson, seed: str) -> list[tuple[Taught, Batch]]:
         """One batch for each step."""
         rng = random.Random(f"round {seed}")
-        # The next lesson begins with the first round after its step.
-        lessons = self._schedule.lessons
-        lesson = next(each for each in reversed(lessons) if each.from_step <= number * ROUND_STEPS)
         tasks = Counter(rng.choices(list(lesson.weights), list(lesson.weights.values()), k=ROUND_STEPS))
         found = [
             (task, batch) for task in tasks for batch in self._batches(lesson, task, tasks[task], seed, rng)
@@ -240,8 +247,8 @@ class Training:
         import torch  # noqa: PLC0415
 
         until = self._schedule.steps if until is None else until
-        parts = range(self._schedule.batches)[self._rank :: self._processes]
-        batches: Any = Batches(Encoder(self._architecture, self._vocabulary), self._schedule, parts)
+        encoder = Encoder(self._architecture, self._vocabulary)
+        batches: Any = Batches(encoder, self._schedule, self._rank, self._processes)
         loader = torch.utils.data.DataLoader(
             batches,
             batch_size=None,
@@ -318,7 +325,7 @@ class Training:
             # Few CPUs calculate with half the bits, and the others are the slower for it.
             with torch.autocast(self._device, torch.bfloat16, enabled=self._device != "cpu"):
                 found = loss(self.model, batch.to(self._device))
-            (found / self._schedule.batches).backward()
+            (found / self._schedule.lesson_at(self.step).batches).backward()
             yield task, found.item()
             self.samples += batch.samples
         if self._processes > 1:
@@ -436,7 +443,10 @@ def main() -> None:
         rate=arguments.rate,
         seed=arguments.seed,
     )
-    together = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > (most := min(lesson.batches for lesson in schedule.lessons)):
+        parser.error(f"the batches of a step are shared by at most {most} processes, not {processes}")
+    together = processes > 1
     if together:
         torch.distributed.init_process_group("gloo")
     training = Training(arguments.out, schedule, device="cpu" if together else None, start=arguments.weights)

@@ -36,7 +36,7 @@ NANO = Architecture(
     vision_hidden=32, vision_layers=2, vision_heads=2, vision_feedforward=64,
 )  # fmt: skip
 LESSONS = (Lesson(0, 500, {"drill": 1.0, **dict.fromkeys(TASKS, 1.0)}),)
-SHORT = Schedule(steps=16, lessons=LESSONS, batches=2, warmup_steps=2)
+SHORT = Schedule(steps=16, lessons=LESSONS, warmup_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
 
 def test_several_processes_learn_each_its_part_of_a_step(vocabulary):
     encoder = Encoder(NANO, vocabulary)
-    whole, first, second = (Batches(encoder, SHORT, parts)[0] for parts in (None, [0], [1]))
+    whole, first, second = (Batches(encoder, SHORT, *part)[0] for part in ((0, 1), (0, 2), (1, 2)))
 
     for step, one, other in zip(whole, first, second, strict=True):
         assert [batch.labels.tolist() for _, batch in step] == [
