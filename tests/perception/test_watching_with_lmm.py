@@ -26,6 +26,7 @@ from recollect.memory.values import RUNGS, Moment
 from recollect.perception.lmm import ServedLmm
 from recollect.perception.lmm.loopback import LmmServer, Request
 from recollect.perception.watching import watch
+from recollect.perception.worker import FLUSH_MOMENTS
 from recollect.settings import LmmSettings
 
 
@@ -61,8 +62,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four minutes, watched in several commits."""
-    return write_film(tmp_path_factory.mktemp("long") / "film.mp4", 48)
+    """Eight minutes, watched in several commits however fast the machine is."""
+    return write_film(tmp_path_factory.mktemp("long") / "film.mp4", FLUSH_MOMENTS + 32)
 
 
 @pytest.fixture
