@@ -114,7 +114,7 @@ _SCORED = 100
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 6_800
+    steps: int = 4_200
     lessons: tuple[Lesson, ...] = _LESSONS
     rate: float = 2e-3
     """Of what AdamW learns; matrices learn ten times as fast, by Muon."""

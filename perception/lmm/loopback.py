@@ -137,9 +137,11 @@ class LmmServer(FaultyServer):
             while line := stream.readline().decode("latin-1").strip():
                 name, _, value = line.partition(":")
                 headers[name.lower()] = value.strip()
-            if len(words) < 2:
+            length = int(headers.get("content-length", 0))
+            content = stream.read(length)
+            if len(words) < 2 or len(content) < length or not headers:
+                # Whoever asked is gone in the middle of asking.
                 raise ConnectionAbortedError
-            content = stream.read(int(headers.get("content-length", 0)))
         return Request(words[1], headers, json.loads(content or b"{}"))
 
     def _next_fault(self) -> tuple[str | int, str | None]:
