@@ -58,7 +58,8 @@ serving-env:  ## make .venv-serving, where vLLM runs on the CPU (SERVING_VENV ch
 train-tiny: $(TRAINING_VENV)/.ready  ## train the tiny video LMM, or go on with it; hours on a CPU (PROCESSES=2 for two cores)
 	@OMP_WAIT_POLICY=PASSIVE MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=4000000000 \
 		nice -n 19 $(TRAINING_VENV)/bin/torchrun --standalone --nproc-per-node "$(PROCESSES)" \
-		-m recollect.evals.tiny.train "$${OUT:-.training/tiny}" $(if $(STEPS),--steps "$(STEPS)")
+		-m recollect.evals.tiny.train "$${OUT:-.training/tiny}" $(if $(STEPS),--steps "$(STEPS)") \
+		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(RATE),--rate "$(RATE)")
 
 constraints:  ## pin the newest versions that fit together in constraints.txt
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \

@@ -95,6 +95,14 @@ _LESSONS = (
         shown=MOMENTS,
         batches=6,
     ),
+    # To see well takes longest.
+    Lesson(
+        4200,
+        2000,
+        {"drill": 0.2, "caption": 5.0, "look": 3.5, "judge": 5.0, "summary": 0.8, "plan": 0.6},
+        shown=MOMENTS,
+        batches=6,
+    ),
 )
 _TOGETHER: dict[Task, int] = {"judge": 12, "look": 4, "plan": 4}
 """So many questions are asked of the same evidence."""
@@ -114,7 +122,7 @@ _SCORED = 100
 class Schedule:
     """How long it learns, and how fast."""
 
-    steps: int = 4_200
+    steps: int = 8_400
     lessons: tuple[Lesson, ...] = _LESSONS
     rate: float = 2e-3
     """Of what AdamW learns; matrices learn ten times as fast, by Muon."""
@@ -432,13 +440,18 @@ def main() -> None:
         "--weights",
         type=Path,
         metavar="MODEL",
-        help="begin with what this model has learnt",
+        help="begin with what this model has learnt, and with the last lesson",
     )
     parser.add_argument("--until", type=int, default=None, metavar="STEP", help="stop there, to go on later")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    lessons = usual.lessons
+    if arguments.weights is not None:
+        # Whoever has learnt something finds again already.
+        lessons = (replace(lessons[-1], from_step=0),)
     schedule = replace(
         usual,
+        lessons=lessons,
         steps=arguments.steps,
         rate=arguments.rate,
         seed=arguments.seed,

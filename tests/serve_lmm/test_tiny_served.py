@@ -10,7 +10,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.demo_lmm import show
-from recollect.evals.house import PEOPLE, House, furnish
+from recollect.evals.house import PEOPLE, House, ask_about, furnish
 from recollect.evals.tiny import WEIGHTS
 from recollect.evals.tiny.tasks import make_sample
 from recollect.evals.world import render
@@ -87,6 +87,18 @@ def test_what_it_says_of_a_moment_is_to_be_seen_there(lmm, house, folder):
     assert sum(rooms) >= 0.9 * len(rooms)
     assert len(named) > 10
     assert sum(there) >= 0.75 * len(there)
+
+
+def test_what_was_looked_at_once_is_answered_with_fewer_calls_the_next_time(lmm, house, folder):
+    """Described by the first test, which did not ask these."""
+    with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
+        asked = ask_about(house, limit=QUESTIONS + 16)[QUESTIONS:]
+        first = [(each, memory.ask(each.text, options=each.options)) for each in asked]
+        looked = [(each, answer) for each, answer in first if answer.usage.lmm_calls > 1]
+        again = [memory.ask(each.text, options=each.options) for each, _ in looked]
+
+    assert len(looked) > 2
+    assert sum(each.usage.lmm_calls for each in again) < sum(each.usage.lmm_calls for _, each in looked)
 
 
 def test_what_it_says_is_what_transformers_says(server, lmm, serving_python):
