@@ -5,7 +5,8 @@
 Each house is drawn, watched and described; then every system is asked the same questions with options, by
 the same model, prompts and parser: the agent, pictures spread over the whole video, its last pictures,
 retrieval once, and no video at all. It needs vLLM (make serving-env). A folder that is named is kept, and what
-lies in it is not made again; ``--prepare`` only draws and watches there, without the model.
+lies in it is not made again, not even when another model of the same name would describe it otherwise (delete
+``*/house.lance`` then); ``--prepare`` only draws and watches there, without the model.
 
 Intervals are of a bootstrap with 2,000 resamples, of houses and of the questions in each; those of the agent's
 lead are of differences on the same questions.
