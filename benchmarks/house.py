@@ -181,7 +181,7 @@ def table(told: Sequence[Told], minutes: float) -> str:
         leads = [(one.house, one.right - other.right) for one, other in zip(agent, mine, strict=True)]
         lines.append(
             f"| {system} | {_with_interval([(row.house, row.right) for row in mine])} | {wrong:.2f} |"
-            f" {1 - right - wrong:.2f} | {_with_interval([(row.house, row.forced) for row in mine])} |"
+            f" {_mean([float(row.choice is None) for row in mine]):.2f} | {_with_interval([(row.house, row.forced) for row in mine])} |"
             f" {'–' if system == 'agent' else _with_interval(leads, '+')} |"
             f" {f'{_mean(grounded):.2f}' if grounded else '–'} |"
             f" {_mean([row.calls for row in mine]):.1f} | {_mean([row.tokens for row in mine]):,.0f} |"
