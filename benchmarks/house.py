@@ -177,7 +177,7 @@ def table(told: Sequence[Told], minutes: float) -> str:
     for system in dict.fromkeys(row.system for row in rows):
         mine = [row for row in rows if row.system == system]
         grounded = [float(row.grounded) for row in mine if row.grounded is not None]
-        right, wrong = _mean([row.right for row in mine]), _mean([row.wrong for row in mine])
+        wrong = _mean([row.wrong for row in mine])
         leads = [(one.house, one.right - other.right) for one, other in zip(agent, mine, strict=True)]
         lines.append(
             f"| {system} | {_with_interval([(row.house, row.right) for row in mine])} | {wrong:.2f} |"
