@@ -95,6 +95,10 @@ class Told:
         return float(self.choice is not None and self.choice != self.asked.choice)
 
     @property
+    def abstained(self) -> float:
+        return float(self.choice is None)
+
+    @property
     def forced(self) -> float:
         """Its score if it had to choose: an abstention is a guess."""
         return 1 / len(self.asked.options) if self.choice is None else self.right
@@ -177,11 +181,11 @@ def table(told: Sequence[Told], minutes: float) -> str:
     for system in dict.fromkeys(row.system for row in rows):
         mine = [row for row in rows if row.system == system]
         grounded = [float(row.grounded) for row in mine if row.grounded is not None]
-        wrong = _mean([row.wrong for row in mine])
+        wrong, abstained = _mean([row.wrong for row in mine]), _mean([row.abstained for row in mine])
         leads = [(one.house, one.right - other.right) for one, other in zip(agent, mine, strict=True)]
         lines.append(
             f"| {system} | {_with_interval([(row.house, row.right) for row in mine])} | {wrong:.2f} |"
-            f" {_mean([float(row.choice is None) for row in mine]):.2f} | {_with_interval([(row.house, row.forced) for row in mine])} |"
+            f" {abstained:.2f} | {_with_interval([(row.house, row.forced) for row in mine])} |"
             f" {'–' if system == 'agent' else _with_interval(leads, '+')} |"
             f" {f'{_mean(grounded):.2f}' if grounded else '–'} |"
             f" {_mean([row.calls for row in mine]):.1f} | {_mean([row.tokens for row in mine]):,.0f} |"

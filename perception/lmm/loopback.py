@@ -134,12 +134,12 @@ class LmmServer(FaultyServer):
         with client.makefile("rb") as stream:
             words = stream.readline().decode("latin-1").split()
             headers: dict[str, str] = {}
-            while line := stream.readline().decode("latin-1").strip():
+            while (line := stream.readline().decode("latin-1")).strip():
                 name, _, value = line.partition(":")
                 headers[name.lower()] = value.strip()
             length = int(headers.get("content-length", 0))
             content = stream.read(length)
-            if len(words) < 2 or len(content) < length or not headers:
+            if len(words) < 2 or not line or len(content) < length:
                 # Whoever asked is gone in the middle of asking.
                 raise ConnectionAbortedError
         return Request(words[1], headers, json.loads(content or b"{}"))

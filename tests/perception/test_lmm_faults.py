@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import socket
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,20 @@ def test_nobody_listens(server, client):
     assert type(error) is LmmUnreachable
     assert "Connection refused" in str(error)
     assert (error.calls, error.tokens) == (2, 0)
+
+
+@pytest.mark.parametrize("until", [0, 30, 60, -10])
+def test_a_server_drops_half_a_request_and_answers_the_next(server, client, until):
+    request = b"POST /v1/chat/completions HTTP/1.1\r\nHost: here\r\nContent-Length: 20\r\n\r\n" + b"x" * 20
+
+    with socket.create_connection(("127.0.0.1", server.port)) as half:
+        half.sendall(request[:until])
+        half.shutdown(socket.SHUT_WR)
+        answered = half.recv(1)
+
+    assert answered == b""
+    assert server.requests == []
+    assert client().ask_now(PROMPT, Caption).value.caption == "A kettle boils."
 
 
 def test_a_host_that_does_not_exist(client):
