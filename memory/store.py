@@ -79,7 +79,9 @@ class MemoryStore:
         self._keep_versions_s = keep_versions_s
         self._backlog = Backlog(folder, create=lock is not None)
         self._settled: set[str] = set()
-        self._arriving: frozenset[str] = frozenset()
+        self._arriving: set[str] = set()
+        # What is queued and not there yet is either on its way or left by a crash; held while that is told apart.
+        self._queueing = threading.Lock()
         self._counting = threading.Lock()
         # Whatever rewrites rows may collide with another rewrite of the same table, so one at a time.
         self._rewriting = threading.RLock()
@@ -191,10 +193,12 @@ class MemoryStore:
         # may have left a part.
         settled = streams <= self._settled
         self._settled -= streams
-        self._arriving = frozenset(item.moment_id for item in waiting)
+        arriving = {item.moment_id for item in waiting}
         try:
             with room_to_write(self.path, self._min_free_bytes):
-                self._backlog.add(waiting)
+                with self._queueing:
+                    self._arriving |= arriving
+                    self._backlog.add(waiting)
                 for table, added in (
                     (self._tables.frames, pictures),
                     (self._tables.frame_vectors, frame_vectors),
@@ -207,7 +211,7 @@ class MemoryStore:
                         with self._rewriting:
                             tables.upsert(table, "id", added)
         finally:
-            self._arriving = frozenset()
+            self._arriving -= arriving
         self._settled |= streams
         self._count(len(rows), len(pictures))
 
@@ -238,18 +242,23 @@ class MemoryStore:
 
         The newest minute of queueing goes first, and in it the most eventful; what has failed before
         goes last. An event, hour or day is left out while anything it is made of waits. What was
-        queued by a writer that died before it remembered the moment is dropped.
+        queued by a writer that died before it remembered the moment is dropped, by the next writer.
         """
         while True:
             items = self._backlog.ready(limit=limit, stream=stream)
-            # Looked at after the queue and before the memory: what is neither on its way nor there by
-            # then will not come any more.
-            arriving = self._arriving
             there = self._known(item.moment_id for item in items)
-            orphans = [item.moment_id for item in items if item.moment_id not in there | arriving]
-            if not orphans:
+            lost = {item.moment_id for item in items} - there
+            if not (lost and self._lock and self._drop(lost)):
                 return [item for item in items if item.moment_id in there]
+
+    def _drop(self, lost: set[str]) -> bool:
+        """Drop what of it is neither on its way nor there by now: it will not come. Whether anything was."""
+        with self._queueing:
+            # The same moments may be on their way again: a film is watched anew from where a crash came.
+            orphans = lost - self._arriving
+            orphans -= self._known(orphans)
             self._backlog.remove(orphans)
+        return bool(orphans)
 
     def described(self, results: Sequence[tuple[Moment, Observation]]) -> None:
         """Add descriptions to memories, which then wait no longer.

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,30 @@ def test_one_thread_appends_while_another_describes_and_nothing_is_lost(store, m
     assert [one.caption for one in stored] == [f"caption of {one.id}" for one in made]
     assert store._tables.observations.count_rows() == 600
     assert store.backlog_counts() == {}
+
+
+@pytest.mark.slow
+def test_what_a_crash_left_in_the_queue_and_comes_after_all_is_never_dropped(store, moment):
+    """A film is watched anew from where the crash came, while what waits is described."""
+    for number in range(60):
+        one = moment(number, f"moment {number}")
+        store.append([], waiting=[pending(one)])
+        asking = threading.Thread(target=store.backlog, kwargs={"limit": 16})
+        asking.start()
+        time.sleep(number % 20 / 2000)
+        store.append([one], waiting=[pending(one)])
+        asking.join()
+
+        assert ids(store.backlog(limit=1)) == [one.id]
+        store.described([(one, told("seen"))])
+
+
+def test_a_reader_drops_nothing_of_what_a_writer_has_queued(folder, moment):
+    with MemoryStore.open(folder, write=True) as writer, MemoryStore.open(folder) as reader:
+        writer.append([], waiting=[pending(moment(0))])
+
+        assert reader.backlog(limit=10) == []
+        assert writer.waiting() == 1
 
 
 @pytest.mark.slow
