@@ -7,6 +7,9 @@ call. The answer is worded while judging, so that it costs none of its own; a sm
 without a plan, and what is to be seen now is looked at before anything else: the median question costs
 three calls. Where the model fails, or the budget ends, the extractive reasoner goes on with what is
 there, and the answer says so. ``asking`` has the prompts.
+
+What a description alone is said to settle is looked at before it is answered with, once: a second look
+saw it already, or does now. Where the pictures do not show it, what else was found is judged anew. What was heard needs no look.
 """
 
 from __future__ import annotations
@@ -41,7 +44,12 @@ from .asking import (
 from .budget import Spending
 from .extractive import ExtractiveReasoner
 from .reading import read_question
-from .reasoner import Cited, Draft, Judgement, Pictures, Plan
+from .reasoner import ENOUGH, Cited, Draft, Judgement, Pictures, Plan
+
+SEEN = "seen"
+"""The kind of what a second look saw as a whole."""
+UNCONFIRMED = 0.65
+"""What a judgement counts for until a look has confirmed it: enough to answer with, not enough to stop at."""
 
 _Asked = TypeVar("_Asked", bound=BaseModel)
 
@@ -64,6 +72,9 @@ class LmmReasoner:
         self._known: dict[str, bool] = {}
         """The moments found by the last judgement, and whether they have been shown."""
         self._cited: list[str] = []
+        self._shown: list[str] = []
+        """The moments that were judged from last."""
+        self._unconfirmed: Judgement | None = None
 
     @cached_property
     def _rules(self) -> ExtractiveReasoner:
@@ -112,7 +123,7 @@ class LmmReasoner:
         looked, by = replied.value, replied.written_by
         self._looks[moment.id] = looked
         self._fresh.append(moment.id)
-        seen = [Finding("attribute", "seen", looked.seen, moment.span, by, confidence=0.8)]
+        seen = [Finding("attribute", SEEN, looked.seen, moment.span, by, confidence=0.8)]
         seen += [
             Finding("visible_text", "read", text, moment.span, by, confidence=0.8)
             for text in map(_tidy, looked.visible_text)
@@ -124,7 +135,8 @@ class LmmReasoner:
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
         """Grade what was found; a look that settled the question needs no call."""
-        settled = self._settled(question, moments)
+        unconfirmed, self._unconfirmed = self._unconfirmed, None
+        settled = self._settled(question, moments, unconfirmed)
         if settled is not None:
             return settled
         if _asks_of_now(question) and moments and not self._looks and self._may_ask:
@@ -134,20 +146,23 @@ class LmmReasoner:
             )
         if not (moments or overview):
             return self._rules.judge(question, plan, overview, moments)
+        if unconfirmed is not None:
+            self._refute(unconfirmed)
         names = named(self._next(moments), self._lmm.moments)
         replied = self._ask(judge_prompt(question, overview, names), Judged)
         if replied is None:
             return self._rules.judge(question, plan, overview, moments)
         judged = replied.value
         cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
-        self._known |= {moment.id: True for moment in names.values()}
+        self._shown = [moment.id for moment in names.values()]
+        self._known |= dict.fromkeys(self._shown, True)
         # What rests on no moment can be checked by nobody.
         sufficiency = SUFFICIENCY[judged.sufficiency] if cited else 0.0
         self._cited = [each.moment_id for each in cited if sufficiency >= ANSWERS_FROM]
         wanted = [names[name] for name in map(_tidy, judged.look_at) if name in names]
         wanted += [names[name] for name in map(_tidy, judged.cites) if name in names]
         look_at = [moment.id for moment in wanted if moment.id not in self._looks]
-        return Judgement(
+        judgement = Judgement(
             sufficiency=sufficiency,
             cited=tuple(cited),
             look_at=tuple(dict.fromkeys(look_at))[:LOOKS],
@@ -158,7 +173,13 @@ class LmmReasoner:
             text=_tidy(judged.answer),
             choice=option_index(judged.choice, question, judged.answer),
             written_by=replied.written_by,
+            overrules=unconfirmed is not None,
         )
+        if not self._wants_a_look(judgement, plan, moments):
+            return judgement
+        self._unconfirmed = judgement
+        first = judgement.cited[0].moment_id
+        return judgement.model_copy(update={"sufficiency": UNCONFIRMED, "look_at": (first,)})
 
     def answer(
         self,
@@ -196,6 +217,21 @@ class LmmReasoner:
         unread = [key for key in found if not self._known[key]]
         return [found[key] for key in dict.fromkeys([*kept, *unread, *found])]
 
+    def _wants_a_look(self, judgement: Judgement, plan: Plan, moments: Sequence[Moment]) -> bool:
+        """Whether it would be answered with, and rests on what nobody has looked at closely yet."""
+        if judgement.sufficiency < ENOUGH or plan.tallies or not self._may_ask:
+            return False
+        first = next(moment for moment in moments if moment.id == judgement.cited[0].moment_id)
+        # What was heard, no picture confirms.
+        known = first.of("speech") or any(finding.kind == SEEN for finding in first.findings)
+        return not known and len(self._looks) < self._spending.budget.looks
+
+    def _refute(self, judgement: Judgement) -> None:
+        """Have what it was made from judged again, without what it rests on if that is one moment alone."""
+        wrong = judgement.cited[0].moment_id if len(judgement.cited) == 1 else ""
+        self._known |= {key: False for key in self._shown if key != wrong}
+        self._cited = [key for key in self._cited if key != wrong]
+
     @property
     def _may_ask(self) -> bool:
         return self._failure is None and self._spending.may_call
@@ -222,18 +258,28 @@ class LmmReasoner:
         self._answered = True
         return replied
 
-    def _settled(self, question: Question, moments: Sequence[Moment]) -> Judgement | None:
-        """What the looks since the last judgement settled, if one of them did."""
+    def _settled(
+        self, question: Question, moments: Sequence[Moment], unconfirmed: Judgement | None
+    ) -> Judgement | None:
+        """What the looks since the last judgement settled or confirmed, if one of them did."""
         fresh, self._fresh = self._fresh, []
+        if unconfirmed is not None and not fresh:
+            return unconfirmed  # there is nothing left to look at
         known = {moment.id: moment for moment in moments}
         for moment_id in fresh:
             looked = self._looks[moment_id]
+            sufficiency = SUFFICIENCY[looked.sufficiency]
             choice = option_index(looked.choice, question, looked.answer)
-            answers = _tidy(looked.answer) if not question.options else choice is not None
-            if SUFFICIENCY[looked.sufficiency] > ANSWERS_FROM and answers and moment_id in known:
+            answers = choice is not None if question.options else bool(_tidy(looked.answer))
+            settles = sufficiency > ANSWERS_FROM and answers and moment_id in known
+            # Two wordings of one answer are not to be told from two answers: without options the pictures' is taken.
+            agrees = choice == unconfirmed.choice if unconfirmed and question.options else not settles
+            if unconfirmed is not None and agrees and sufficiency >= ANSWERS_FROM:
+                return unconfirmed
+            if settles:
                 return Judgement(
-                    sufficiency=SUFFICIENCY[looked.sufficiency],
-                    cited=(_cite(known[moment_id], SUFFICIENCY[looked.sufficiency], looked.seen),),
+                    sufficiency=sufficiency,
+                    cited=(_cite(known[moment_id], sufficiency, looked.seen),),
                     text=_tidy(looked.answer),
                     choice=choice,
                     written_by=self.written_by,

@@ -22,11 +22,9 @@ from ..memory.snapshot import Hit
 from ..memory.values import Moment, Observation
 from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs, TryAgain
 from .answer import Answer, Evidence, GapSeen, Question, StopReason, StreamCoverage, Usage
-from .reasoner import Cited, Judgement, Plan
+from .reasoner import ENOUGH, Cited, Judgement, Plan
 from .state import AgentState, Deps
 
-ENOUGH = 0.7
-"""From this sufficiency on the agent stops looking."""
 SEARCH_LIMIT = 40
 ZOOMS = 3
 """How many rungs above are followed down in one search."""
@@ -177,7 +175,8 @@ def judge(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     judgement = deps.reasoner.judge(question, plan, overview, moments)
     best = Judgement.model_validate(state["best"]) if "best" in state else None
     # What was judged later knows more, but an abstention had better cite something.
-    if best is None or (judgement.sufficiency, bool(judgement.cited)) >= (best.sufficiency, bool(best.cited)):
+    worth = (judgement.sufficiency, bool(judgement.cited))
+    if best is None or judgement.overrules or worth >= (best.sufficiency, bool(best.cited)):
         best = judgement
     to_look = [key for key in judgement.look_at if key not in state.get("visited", [])]
     may_look = bool(to_look) and len(state.get("visited", [])) < deps.spending.budget.looks

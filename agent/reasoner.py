@@ -22,6 +22,9 @@ from ..memory.values import Moment, Observation
 from ..perception.frame import Picture
 from .answer import Question, WhyAbstained
 
+ENOUGH = 0.7
+"""From this sufficiency on the agent stops looking."""
+
 
 class Plan(BaseModel, frozen=True):
     """What to look for, as the tools understand it."""
@@ -79,6 +82,8 @@ class Judgement(BaseModel, frozen=True):
     """Index of the option as it stands."""
     written_by: str = ""
     """The model and prompt that judged; empty where none did."""
+    overrules: bool = False
+    """What was judged before was refuted: it is not answered with, however sure it was."""
 
 
 class Draft(BaseModel, frozen=True):

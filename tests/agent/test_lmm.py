@@ -92,7 +92,7 @@ def prompts(lmm: ScriptedLmm) -> list[str]:
     return [asked.prompt.name for asked in lmm.asked]
 
 
-def test_a_small_memory_is_judged_in_one_call(kitchen):
+def test_a_small_memory_is_judged_in_one_call_and_what_was_heard_needs_no_look(kitchen):
     lmm = ScriptedLmm(judged("all", "M3", answer="At about 20 s."))
 
     with Recollect(kitchen, lmm=lmm) as memory:
@@ -140,14 +140,15 @@ def test_a_larger_memory_is_planned_for_and_searched(memory_of):
     lmm = ScriptedLmm(
         Planned(queries=["zebra beside the fridge"], from_s=None, to_s=None, order="any"),
         judged("most", "M1", answer="A zebra."),
+        looked("all", "A zebra beside a fridge.", answer="A striped horse."),
     )
 
     with Recollect(memory_of(many), lmm=lmm) as memory:
         answer = memory.ask("What animal is there?")
 
-    assert prompts(lmm) == ["plan", "judge"]
+    assert prompts(lmm) == ["plan", "judge", "look"]
     assert "a zebra stands beside the fridge" in words_of(lmm.asked[1])
-    assert answer.text == "A zebra."
+    assert (answer.text, answer.stop_reason) == ("A striped horse.", "sufficient")
 
 
 def test_what_there_was_no_room_for_is_judged_next_beside_what_half_answers(memory_of):
@@ -296,6 +297,121 @@ def test_a_look_that_settles_the_question_is_judged_with_it(kitchen):
     assert answer.usage.lmm_calls == 2
 
 
+TEA_OR_COFFEE = ["COFFEE", "TEA 5 MIN"]
+
+
+def test_where_the_pictures_show_otherwise_than_was_described_they_are_believed(kitchen):
+    lmm = ScriptedLmm(
+        judged("all", "M2", choice="B"), looked("all", "A bag of coffee.", answer="Coffee.", choice="A")
+    )
+
+    with Recollect(kitchen, lmm=lmm) as memory:
+        answer = memory.ask("What is written there?", options=TEA_OR_COFFEE)
+
+    assert prompts(lmm) == ["judge", "look"]
+    assert (answer.choice, answer.evidence[0].text) == ("A", "A bag of coffee.")
+
+
+def test_what_the_pictures_do_not_show_is_judged_anew_without_it(memory_of):
+    path = memory_of([moment(number, f"a red shape enters, number {number}") for number in range(6)])
+    lmm = ScriptedLmm(
+        Planned(queries=["red shape"], from_s=None, to_s=None, order="any"),
+        judged("all", "M1", answer="Then."),
+        looked("none", "A coat on a hook."),
+        judged("half", "M1", answer="Rather then."),
+        moments=2,
+    )
+
+    with Recollect(path, lmm=lmm, budget=Budget(looks=1, rounds=2)) as memory:
+        answer = memory.ask("When does the red shape sing?")
+
+    first, second = (
+        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
+    )
+    assert first[0] not in second
+    assert first[1] in second
+    assert (answer.text, answer.confidence) == ("Rather then.", 0.5)
+
+
+def test_what_was_refuted_is_not_answered_with(kitchen):
+    lmm = ScriptedLmm(
+        judged("all", "M2", answer="A dog."),
+        looked("none", "A cup."),
+        judged("none", missing="which animal"),
+        judged("none", missing="which animal"),
+    )
+
+    with Recollect(kitchen, lmm=lmm) as memory:
+        answer = memory.ask("Which animal is there?")
+
+    assert answer.abstained
+    assert "dog" not in answer.text
+
+
+def test_what_rests_on_several_moments_is_judged_again_with_what_was_seen_in_the_first(kitchen):
+    lmm = ScriptedLmm(
+        judged("all", "M1", "M2", answer="First it enters, then it puts something down."),
+        looked("none", "A woman at the door."),
+        judged("all", "M1", "M2", answer="A woman enters, then puts a cup down."),
+    )
+
+    with Recollect(kitchen, lmm=lmm) as memory:
+        answer = memory.ask("In which order do things happen?")
+
+    assert "A woman at the door." in words_of(lmm.asked[2])
+    assert answer.text == "A woman enters, then puts a cup down."
+
+
+def test_a_moment_that_has_no_picture_left_is_believed_as_it_is_described(tmp_path):
+    with MemoryStore.open(tmp_path / "memory.lance", write=True) as store:
+        store.put_stream(Stream("kitchen", "file", str(tmp_path / "gone.mp4"), "content", "done", 4.0))
+        store.append(KITCHEN)  # and none of the pictures they name
+    lmm = ScriptedLmm(judged("all", "M1", answer="At the start."))
+
+    with Recollect(tmp_path / "memory.lance", lmm=lmm) as memory:
+        answer = memory.ask("When does it enter?")
+
+    assert prompts(lmm) == ["judge"]
+    assert (answer.text, answer.confidence) == ("At the start.", 0.95)
+
+
+def test_without_looks_in_the_budget_nothing_is_looked_at(kitchen):
+    lmm = ScriptedLmm(judged("all", "M1", answer="At the start."))
+
+    with Recollect(kitchen, lmm=lmm, budget=Budget(looks=0)) as memory:
+        answer = memory.ask("When does it enter?")
+
+    assert (answer.text, answer.usage.lmm_calls) == ("At the start.", 1)
+
+
+def test_a_look_that_agrees_leaves_the_answer_as_it_was_judged(kitchen):
+    lmm = ScriptedLmm(
+        judged("all", "M2", "M1", choice="B", answer="Tea, says the label."),
+        looked("half", "A label.", choice="B"),
+    )
+
+    with Recollect(kitchen, lmm=lmm) as memory:
+        answer = memory.ask("What is written there?", options=TEA_OR_COFFEE)
+
+    assert (answer.text, answer.choice, answer.confidence) == ("Tea, says the label.", "B", 0.95)
+    assert [evidence.span.start_s for evidence in answer.evidence] == [10.0, 0.0]
+
+
+def test_what_a_look_saw_before_is_not_looked_at_to_be_sure(kitchen):
+    lmm = ScriptedLmm(
+        judged("all", "M1", answer="A shape."),
+        looked("all", "A woman.", answer="A woman."),
+        judged("all", "M1", answer="From the left."),
+    )
+
+    with Recollect(kitchen, lmm=lmm) as memory:
+        first = memory.ask("What enters?")
+        second = memory.ask("Where from?")
+
+    assert (first.usage.lmm_calls, second.usage.lmm_calls) == (2, 1)
+    assert (first.text, second.text) == ("A woman.", "From the left.")
+
+
 def test_a_look_shows_the_pictures_with_their_times_and_the_question(kitchen):
     lmm = ScriptedLmm(judged("little", "M2", look_at=["M2"]), otherwise=lambda _: looked("none", "a blur"))
 
@@ -343,10 +459,10 @@ def test_what_is_to_be_seen_now_is_looked_at_in_the_newest_moment_before_anythin
 
 
 def test_an_option_is_chosen_by_its_letter(kitchen):
-    lmm = ScriptedLmm(judged("most", "M2", choice="b."))
+    lmm = ScriptedLmm(judged("most", "M2", choice="b."), looked("most", "A label.", choice="b"))
 
     with Recollect(kitchen, lmm=lmm) as memory:
-        answer = memory.ask("What is written there?", options=["COFFEE", "TEA 5 MIN"])
+        answer = memory.ask("What is written there?", options=TEA_OR_COFFEE)
 
     assert "A. COFFEE\nB. TEA 5 MIN" in words_of(lmm.asked[0])
     assert (answer.choice, answer.text) == ("B", "TEA 5 MIN")
