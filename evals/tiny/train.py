@@ -99,7 +99,7 @@ _LESSONS = (
     Lesson(
         4200,
         2000,
-        {"drill": 0.2, "caption": 5.0, "look": 3.5, "judge": 5.0, "summary": 0.8, "plan": 0.6},
+        {"drill": 0.2, "caption": 4.0, "look": 3.5, "judge": 6.0, "summary": 0.8, "plan": 1.2},
         shown=MOMENTS,
         batches=6,
     ),
