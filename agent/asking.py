@@ -156,10 +156,10 @@ def option_index(letter: str | None, question: Question, answer: str = "") -> in
 
     Models that find the answer do not always find its letter.
     """
-    left, named = f" {_plain(answer)} ", []
+    left, named = f" {plain(answer)} ", []
     # The longest first: "the red box and key" is not "the red box".
     for option in sorted(question.options, key=len, reverse=True):
-        if (words := f" {_plain(option)} ") in left:
+        if (words := f" {plain(option)} ") in left:
             named.append(option)
             left = left.replace(words, " | ")
     if len(named) == 1:
@@ -169,5 +169,6 @@ def option_index(letter: str | None, question: Question, answer: str = "") -> in
     return index if 0 <= index < len(question.options) else None
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Its words alone, to compare wordings by."""
     return " ".join(re.findall(r"\w+", text.lower()))

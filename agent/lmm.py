@@ -39,6 +39,7 @@ from .asking import (
     look_prompt,
     named,
     option_index,
+    plain,
     plan_prompt,
 )
 from .budget import Spending
@@ -272,10 +273,11 @@ class LmmReasoner:
             choice = option_index(looked.choice, question, looked.answer)
             answers = choice is not None if question.options else bool(_tidy(looked.answer))
             settles = sufficiency > ANSWERS_FROM and answers and moment_id in known
-            # Two wordings of one answer are not to be told from two answers: without options the pictures' is taken.
-            agrees = choice == unconfirmed.choice if unconfirmed and question.options else not settles
-            if unconfirmed is not None and agrees and sufficiency >= ANSWERS_FROM:
-                return unconfirmed
+            if unconfirmed is not None and sufficiency >= ANSWERS_FROM:
+                # Without options, words that differ may be the same answer or another: the pictures' are taken.
+                same = plain(looked.answer) in plain(unconfirmed.text) or not settles
+                if choice == unconfirmed.choice and (same or question.options):
+                    return unconfirmed
             if settles:
                 return Judgement(
                     sufficiency=sufficiency,

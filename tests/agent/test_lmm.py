@@ -412,6 +412,18 @@ def test_what_a_look_saw_before_is_not_looked_at_to_be_sure(kitchen):
     assert (first.text, second.text) == ("A woman.", "From the left.")
 
 
+def test_a_look_that_says_the_same_in_fewer_words_leaves_the_time_in_the_answer(kitchen):
+    lmm = ScriptedLmm(
+        judged("all", "M2", answer="At 0:12, a label says TEA 5 MIN."),
+        looked("all", "A label.", answer="A label says: tea, 5 min."),
+    )
+
+    with Recollect(kitchen, lmm=lmm) as memory:
+        answer = memory.ask("When is the label shown?")
+
+    assert answer.text == "At 0:12, a label says TEA 5 MIN."
+
+
 def test_a_look_shows_the_pictures_with_their_times_and_the_question(kitchen):
     lmm = ScriptedLmm(judged("little", "M2", look_at=["M2"]), otherwise=lambda _: looked("none", "a blur"))
 
