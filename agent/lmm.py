@@ -9,7 +9,8 @@ three calls. Where the model fails, or the budget ends, the extractive reasoner 
 there, and the answer says so. ``asking`` has the prompts.
 
 What a description alone is said to settle is looked at before it is answered with, once: a second look
-saw it already, or does now. Where the pictures do not show it, what else was found is judged anew. What was heard needs no look.
+saw it already, or does now. Where the pictures do not show it, what else was found is judged anew.
+What was heard needs no look.
 """
 
 from __future__ import annotations
@@ -152,7 +153,8 @@ class LmmReasoner:
         names = named(self._next(moments), self._lmm.moments)
         replied = self._ask(judge_prompt(question, overview, names), Judged)
         if replied is None:
-            return self._rules.judge(question, plan, overview, moments)
+            by_rules = self._rules.judge(question, plan, overview, moments)
+            return by_rules.model_copy(update={"overrules": unconfirmed is not None})
         judged = replied.value
         cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
         self._shown = [moment.id for moment in names.values()]
@@ -275,7 +277,7 @@ class LmmReasoner:
             settles = sufficiency > ANSWERS_FROM and answers and moment_id in known
             if unconfirmed is not None and sufficiency >= ANSWERS_FROM:
                 # Without options, words that differ may be the same answer or another: the pictures' are taken.
-                same = plain(looked.answer) in plain(unconfirmed.text) or not settles
+                same = f" {plain(looked.answer)} " in f" {plain(unconfirmed.text)} " or not settles
                 if choice == unconfirmed.choice and (same or question.options):
                     return unconfirmed
             if settles:

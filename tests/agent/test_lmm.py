@@ -92,6 +92,13 @@ def prompts(lmm: ScriptedLmm) -> list[str]:
     return [asked.prompt.name for asked in lmm.asked]
 
 
+def numbers_judged(lmm: ScriptedLmm) -> list[list[str]]:
+    """The numbers in the captions that each judgement was made from."""
+    return [
+        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
+    ]
+
+
 def test_a_small_memory_is_judged_in_one_call_and_what_was_heard_needs_no_look(kitchen):
     lmm = ScriptedLmm(judged("all", "M3", answer="At about 20 s."))
 
@@ -163,9 +170,7 @@ def test_what_there_was_no_room_for_is_judged_next_beside_what_half_answers(memo
     with Recollect(path, lmm=lmm, budget=Budget(looks=0)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
-    first, second, third = (
-        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
-    )
+    first, second, third = numbers_judged(lmm)
     assert len(first) == len(second) == 12
     assert set(first) & set(second) == {first[1]}
     assert len({*first, *second, *third}) == 30
@@ -185,9 +190,7 @@ def test_what_was_looked_at_in_vain_makes_room_for_what_was_not_read_yet(memory_
     with Recollect(path, lmm=lmm, budget=Budget(rounds=2)) as memory:
         memory.ask("When does the red shape sing?")
 
-    first, second = (
-        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
-    )
+    first, second = numbers_judged(lmm)
     assert (len(first), len(second)) == (2, 2)
     assert not set(first) & set(second)
 
@@ -236,9 +239,7 @@ def test_a_model_that_is_shown_few_moments_at_a_time_reads_them_page_by_page(mem
     with Recollect(path, lmm=lmm, budget=Budget(looks=0)) as memory:
         memory.ask("When does the red shape sing?")
 
-    pages = [
-        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
-    ]
+    pages = numbers_judged(lmm)
     assert [len(page) for page in pages] == [2, 2, 2]
     assert len({number for page in pages for number in page}) == 6
 
@@ -325,9 +326,7 @@ def test_what_the_pictures_do_not_show_is_judged_anew_without_it(memory_of):
     with Recollect(path, lmm=lmm, budget=Budget(looks=1, rounds=2)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
-    first, second = (
-        re.findall(r"number (\d+)", words_of(asked)) for asked in lmm.asked if asked.prompt.name == "judge"
-    )
+    first, second = numbers_judged(lmm)
     assert first[0] not in second
     assert first[1] in second
     assert (answer.text, answer.confidence) == ("Rather then.", 0.5)
@@ -345,6 +344,16 @@ def test_what_was_refuted_is_not_answered_with(kitchen):
         answer = memory.ask("Which animal is there?")
 
     assert answer.abstained
+    assert "dog" not in answer.text
+
+
+def test_what_was_refuted_is_not_answered_with_where_the_budget_ends_there(kitchen):
+    lmm = ScriptedLmm(judged("all", "M2", answer="A dog."), looked("none", "A cup."))
+
+    with Recollect(kitchen, lmm=lmm, budget=Budget(lmm_calls=2)) as memory:
+        answer = memory.ask("Which animal is there?")
+
+    assert answer.stop_reason == "budget"
     assert "dog" not in answer.text
 
 
