@@ -11,7 +11,9 @@
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
     │   ├── NewerMemory        written by a newer Recollect
+    │   ├── OlderMemory        written by an older one, and it cannot be brought up to date here
     │   ├── MemoryInUse        another process is writing to it
+    │   ├── CannotWrite        this user may not write there
     │   ├── DiskFull           no room to write
     │   └── EncoderMismatch    the vectors were made by another encoder
     ├── EncoderError           the model that makes vectors cannot be used
@@ -132,6 +134,17 @@ class NewerMemory(MemoryStoreError):
         self.path, self.found, self.known = path, found, known
 
 
+class OlderMemory(MemoryStoreError):
+    """The memory was written by an older Recollect, and nothing may be written there to bring it up to date."""
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"{path} has schema {found}, and this Recollect reads schema {known}. It can bring the memory there, "
+            f"but may not write into it: run `recollect status --memory {shlex.quote(str(path))}` once as its owner."
+        )
+        self.path, self.found, self.known = path, found, known
+
+
 class MemoryInUse(MemoryStoreError):
     """Another process is writing to the memory."""
 
@@ -141,6 +154,17 @@ class MemoryInUse(MemoryStoreError):
             "to watch something else now, stop that process or use another memory."
         )
         self.path, self.holder = path, holder
+
+
+class CannotWrite(MemoryStoreError):
+    """The folder of the memory, or its disk, is read-only for this user."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"nothing can be written to {path}: the folder or its disk is read-only for this user. "
+            "Asking and searching work; to watch, use another path or ask its owner for the right to write."
+        )
+        self.path = path
 
 
 class DiskFull(MemoryStoreError):

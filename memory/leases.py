@@ -1,8 +1,8 @@
-"""What readers still need: as long as a lease is held, what could be read when it was taken stays readable.
+"""What readers still need: the versions that a lease names stay readable as long as it is held.
 
-    with Lease.take(folder):
-        ...                       # open tables at their newest version, and read
-    needed_since_s(folder)        # who cleans up keeps all that was current then, or came later
+    with Lease.take(folder) as lease:
+        lease.hold({"observations": 41})   # then read that version
+    held(folder)                           # who cleans up keeps what these name
 
 A lease is a file in the memory's ``readers`` folder with a lock that the kernel lets go of, however the reader
 dies. A reader that may not write into the folder reads without one: what it sees stays for a minute at least.
@@ -11,11 +11,13 @@ dies. A reader that may not write into the folder reads without one: what it see
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-import time
 import uuid
 import weakref
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -29,12 +31,13 @@ class Lease:
     """Held until ``release``, or until nobody knows it any more."""
 
     def __init__(self, held: IO[str] | None) -> None:
+        self._held = held
         self.release = weakref.finalize(self, _let_go, held)
         """Let go of it; done twice, the second does nothing."""
 
     @classmethod
     def take(cls, folder: Path) -> Self:
-        """Take one on the memory in ``folder``. Take it before reading what it is to keep."""
+        """Take one on the memory in ``folder``. Until it says what it is for, everything is kept."""
         path = folder / READERS / f"{uuid.uuid4().hex}.lease"
         while True:
             try:
@@ -45,10 +48,20 @@ class Lease:
             fcntl.flock(held, fcntl.LOCK_SH)
             # Somebody may have taken it for left behind before it was locked.
             if path.exists():
-                held.write(repr(time.time()))
-                held.flush()
                 return cls(held)
             held.close()
+
+    def hold(self, versions: Mapping[str, int]) -> None:
+        """From now on, these versions are kept, by the table's name."""
+        if self._held is not None:
+            with suppress(OSError):  # a full disk: it goes on holding everything
+                self._held.write(json.dumps(versions))
+                self._held.flush()
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the writer took it back, for want of room."""
+        return self._held is not None and not os.path.exists(self._held.name)
 
     def __enter__(self) -> Self:
         return self
@@ -59,34 +72,40 @@ class Lease:
         self.release()
 
 
-def held_since_s(folder: Path) -> float | None:
-    """When the oldest lease that is held was taken, in Unix seconds; None where none is.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease that somebody holds."""
 
-    Those of readers that died are removed.
-    """
-    since: list[float] = []
+    path: Path
+    since_s: float
+    """Unix seconds."""
+    versions: Mapping[str, int] | None
+    """None while its reader has not said yet what it needs."""
+
+    def revoke(self) -> None:
+        """Take it back: what it named may go."""
+        self.path.unlink(missing_ok=True)
+
+
+def held(folder: Path) -> list[Held]:
+    """The leases that are held, the oldest first. Those of readers that died are removed."""
+    found = []
     for path in (folder / READERS).glob("*.lease"):
         with suppress(FileNotFoundError), path.open("r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                since.append(_since_s(file))
+                found.append(Held(path, os.fstat(file.fileno()).st_mtime, _versions(file.read())))
             else:
                 path.unlink()
-    return min(since, default=None)
+    return sorted(found, key=lambda lease: lease.since_s)
 
 
-def needed_since_s(folder: Path, keep_s: float = KEEP_S) -> float:
-    """From when on a reader may have begun to read that still reads, in Unix seconds."""
-    since_s = held_since_s(folder)
-    recent_s = time.time() - keep_s
-    return recent_s if since_s is None else min(since_s, recent_s)
-
-
-def _since_s(file: IO[str]) -> float:
-    said = file.read()
-    # A lease that is being taken says nothing yet.
-    return float(said) if said else os.fstat(file.fileno()).st_mtime
+def _versions(said: str) -> Mapping[str, int] | None:
+    try:
+        return {str(name): int(version) for name, version in json.loads(said).items()}
+    except ValueError:
+        return None
 
 
 def _let_go(held: IO[str] | None) -> None:

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import EncoderMismatch, NewerMemory, NotAMemory
@@ -36,6 +36,16 @@ class Manifest:
     encoder: str | None = None
     """Name of the encoder whose vectors it holds; None where it holds none."""
     dim: int | None = None
+    migrations: tuple[str, ...] = ()
+    """The steps that brought it to its schema, where it was made with an older one."""
+
+    def with_encoder(self, encoder: Encoder | None) -> Manifest:
+        """The same with the vectors of another encoder, or with none."""
+        return replace(
+            self,
+            encoder=None if encoder is None else encoder.name,
+            dim=None if encoder is None else encoder.dim,
+        )
 
     def check_encoder(self, folder: Path, encoder: Encoder | None, *, required: bool) -> None:
         """Raise ``EncoderMismatch`` unless ``encoder`` made these vectors.
@@ -69,27 +79,28 @@ def read_manifest(folder: Path) -> Manifest:
         raise NotAMemory(folder, f"its {MANIFEST_NAME} cannot be read ({error})") from None
     if found > SCHEMA_VERSION:
         raise NewerMemory(folder, found, SCHEMA_VERSION)
-    return Manifest(found, float(facts["created_at_s"]), facts.get("encoder"), facts.get("dim"))
-
-
-def write_manifest(folder: Path, encoder: Encoder | None, *, created_at_s: float | None = None) -> Manifest:
-    """Make ``folder`` a memory whose vectors are of ``encoder``: the file appears whole or not at all.
-
-    With ``created_at_s``, the memory is one that was made then.
-    """
-    manifest = Manifest(
-        schema=SCHEMA_VERSION,
-        created_at_s=time.time() if created_at_s is None else created_at_s,
-        encoder=None if encoder is None else encoder.name,
-        dim=None if encoder is None else encoder.dim,
+    return Manifest(
+        found,
+        float(facts["created_at_s"]),
+        facts.get("encoder"),
+        facts.get("dim"),
+        tuple(facts.get("migrations", ())),
     )
+
+
+def new_manifest(encoder: Encoder | None) -> Manifest:
+    """What a memory made now says of itself."""
+    return Manifest(schema=SCHEMA_VERSION, created_at_s=time.time()).with_encoder(encoder)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Make ``folder`` the memory that ``manifest`` describes: the file appears whole or not at all."""
     draft = folder / f"{MANIFEST_NAME}.{os.getpid()}.new"
     with draft.open("w", encoding="utf-8") as file:
         json.dump({"format": FORMAT_NAME, **asdict(manifest)}, file, indent=2)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(folder / MANIFEST_NAME)
-    return manifest
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from . import schema
+from .schema import Row
 
 _RRF_K = 10
 """Of reciprocal-rank fusion: how little the first ranks stand out from the next. With the usual 60, in a
@@ -19,12 +19,12 @@ Place = tuple[str, float, str]
 """Where a moment lies, for putting equals in order: its stream, start and id."""
 
 
-def places_of(rows: Iterable[schema.Row]) -> dict[str, Place]:
+def places_of(rows: Iterable[Row]) -> dict[str, Place]:
     """Where the moments of these rows lie."""
     return {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in rows}
 
 
-def nearest(rows: Iterable[schema.Row]) -> dict[str, float]:
+def nearest(rows: Iterable[Row]) -> dict[str, float]:
     """How near the nearest row of each moment is; the rows come nearest first."""
     near: dict[str, float] = {}
     for row in rows:

@@ -19,10 +19,14 @@ from pathlib import Path
 
 from . import schema, tables
 from .encoder import Encoder
-from .leases import needed_since_s
+from .head import Change, Commits
+from .leases import KEEP_S
 from .lock import WriterLock
 from .manifest import read_manifest, write_manifest
-from .tables import MIN_FREE_BYTES, Tables, one_of, room_to_write, select
+from .migrations import apply_steps
+from .schema import Row
+from .tables import MIN_FREE_BYTES, Tables, latest, one_of, room_to_write, select
+from .upkeep import Upkeep
 from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 
 _ROWS = 256
@@ -57,26 +61,29 @@ def reindex(
     """Give the memory at ``path`` the vectors of ``encoder``, of words and of pictures; None drops them.
 
     With the encoder it has already, only what is missing is made.
-    Raises ``NotAMemory``, ``NewerMemory``, ``MemoryInUse`` or ``DiskFull``, and what the encoder raises;
-    the memory is then as it was, and what was made so far is kept for the next run.
+    Raises ``NotAMemory``, ``NewerMemory``, ``MemoryInUse``, ``CannotWrite`` or ``DiskFull``, and what the
+    encoder raises; the memory is then as it was, and what was made so far is kept for the next run.
     """
     begun = time.monotonic()
     folder = Path(path).expanduser()
     read_manifest(folder)
     texts = pictures = 0
+    commits = Commits(folder)
     with WriterLock(folder, "reindex"), room_to_write(folder, min_free_bytes):
-        manifest = read_manifest(folder)
+        manifest = apply_steps(folder)
         in_use = tables.vector_space(manifest.encoder, manifest.dim)
         wanted = tables.vector_space(encoder.name, encoder.dim) if encoder else None
         tables.drop_vectors(folder, keep={in_use, wanted})
         if encoder is not None:
             opened = Tables.open(folder, encoder=encoder, create=True)
-            for made_texts, made_pictures in _fill(folder, opened, encoder, on_progress, min_free_bytes):
+            filling = _Filling(folder, opened, encoder, commits, on_progress, min_free_bytes)
+            for made_texts, made_pictures in filling.run():
                 texts += made_texts
                 pictures += made_pictures
         if wanted != in_use:
-            write_manifest(folder, encoder, created_at_s=manifest.created_at_s)
+            write_manifest(folder, manifest.with_encoder(encoder))
             tables.drop_vectors(folder, keep={wanted})
+        commits.publish(Tables.open(folder, encoder=encoder).all())
     return ReindexReport(
         encoder=None if encoder is None else encoder.name,
         texts=texts,
@@ -85,72 +92,78 @@ def reindex(
     )
 
 
-def _fill(
-    folder: Path, opened: Tables, encoder: Encoder, on_progress: OnProgress | None, min_free_bytes: int
-) -> Iterator[tuple[int, int]]:
-    """Make what is missing, and say after each batch how many vectors of words and of pictures it was."""
-    commits = 0
-    while True:
-        seen = opened.observations.version
-        total, done = opened.observations.count_rows(), 0
-        for rows in _observations(opened):
-            with room_to_write(folder, min_free_bytes):
-                made = (_fill_texts(opened, encoder, rows), _fill_pictures(opened, encoder, rows))
-                commits += any(made)
-                if commits == _TIDY_COMMITS:
-                    commits = 0
-                    _tidy(folder, opened)
-            yield made
-            done += len(rows)
-            if on_progress is not None:
-                on_progress(done, total)
-        # Second looks are written down without the lock: once more, for those that came meanwhile.
-        if opened.observations.version == seen:
-            break
-    with room_to_write(folder, min_free_bytes):
-        _tidy(folder, opened, thorough=True)
+class _Filling:
+    """Makes what is missing of one encoder's vectors."""
 
+    def __init__(
+        self,
+        folder: Path,
+        opened: Tables,
+        encoder: Encoder,
+        commits: Commits,
+        on_progress: OnProgress | None,
+        min_free_bytes: int,
+    ) -> None:
+        self._folder, self._tables, self._encoder = folder, opened, encoder
+        self._commits, self._on_progress, self._min_free_bytes = commits, on_progress, min_free_bytes
+        self._upkeep = Upkeep(folder, opened, commits, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_S)
 
-def _observations(opened: Tables) -> Iterator[list[schema.Row]]:
-    """All observations, with what vectors are made of."""
-    columns = [*schema.TEXT_VECTOR_COLUMNS, "text", "base", "frame_ids"]
-    scanner = opened.observations.to_lance().scanner(columns=columns, batch_size=_ROWS, batch_readahead=1)
-    for batch in scanner.to_batches():
-        yield batch.to_pylist()
+    def run(self) -> Iterator[tuple[int, int]]:
+        """Make it, and say after each batch how many vectors of words and of pictures it was."""
+        batches = 0
+        while True:
+            seen = self._tables.observations.version
+            total, done = self._tables.observations.count_rows(), 0
+            for rows in self._observations():
+                texts, pictures = self._texts(rows), self._pictures(rows)
+                if texts or pictures:
+                    with room_to_write(self._folder, self._min_free_bytes), self._commits.commit() as change:
+                        self._append(change, texts, pictures)
+                    batches += 1
+                    if batches % _TIDY_COMMITS == 0:
+                        self._upkeep.run(thorough=False)
+                yield len(texts), len(pictures)
+                done += len(rows)
+                if self._on_progress is not None:
+                    self._on_progress(done, total)
+            # Second looks are written down without the lock: once more, for those that came meanwhile.
+            if self._tables.observations.version == seen:
+                break
+        self._upkeep.run(thorough=True)
 
+    def _append(self, change: Change, texts: list[Row], pictures: list[Row]) -> None:
+        change.append(self._tables.text_vectors, texts)
+        change.append(self._tables.frame_vectors, pictures)
 
-def _fill_texts(opened: Tables, encoder: Encoder, rows: list[schema.Row]) -> int:
-    missing = _missing(opened.text_vectors, [row["id"] for row in rows])
-    made = text_vector_rows(encoder, [row for row in rows if row["id"] in missing])
-    if made:
-        tables.append(opened.text_vectors, made)
-    return len(made)
-
-
-def _fill_pictures(opened: Tables, encoder: Encoder, rows: list[schema.Row]) -> int:
-    if opened.frame_vectors is None:
-        return 0
-    of_frame = moments_of_frames(rows)
-    missing = sorted(_missing(opened.frame_vectors, list(of_frame)))
-    made: list[schema.Row] = []
-    for at in range(0, len(missing), _PICTURES):
-        where = one_of("id", missing[at : at + _PICTURES])
-        pictures = select(opened.frames, where=where, columns=["id", "jpeg"])
-        made += frame_vector_rows(
-            encoder, [(one["id"], one["jpeg"], of_frame[one["id"]]) for one in pictures]
+    def _observations(self) -> Iterator[list[Row]]:
+        """All observations, with what vectors are made of."""
+        columns = [*schema.TEXT_VECTOR_COLUMNS, "text", "base", "frame_ids"]
+        scanner = latest(self._tables.observations).scanner(
+            columns=columns, batch_size=_ROWS, batch_readahead=1
         )
-    if made:
-        tables.append(opened.frame_vectors, made)
-    return len(made)
+        for batch in scanner.to_batches():
+            yield batch.to_pylist()
+
+    def _texts(self, rows: list[Row]) -> list[Row]:
+        missing = _missing(self._tables.text_vectors, [row["id"] for row in rows])
+        return text_vector_rows(self._encoder, [row for row in rows if row["id"] in missing])
+
+    def _pictures(self, rows: list[Row]) -> list[Row]:
+        if self._tables.frame_vectors is None:
+            return []
+        of_frame = moments_of_frames(rows)
+        missing = sorted(_missing(self._tables.frame_vectors, list(of_frame)))
+        made: list[Row] = []
+        for at in range(0, len(missing), _PICTURES):
+            where = one_of("id", missing[at : at + _PICTURES])
+            pictures = select(latest(self._tables.frames), where=where, columns=["id", "jpeg"])
+            made += frame_vector_rows(
+                self._encoder, [(one["id"], one["jpeg"], of_frame[one["id"]]) for one in pictures]
+            )
+        return made
 
 
 def _missing(table: tables.Table, ids: list[str]) -> set[str]:
     """Those of ``ids`` that have no row yet."""
-    there = select(table, where=one_of("id", ids), columns=["id"])
+    there = select(latest(table), where=one_of("id", ids), columns=["id"])
     return set(ids) - {row["id"] for row in there}
-
-
-def _tidy(folder: Path, opened: Tables, *, thorough: bool = False) -> None:
-    for table in (opened.text_vectors, opened.frame_vectors):
-        if table is not None:
-            tables.tidy(table, needed_since_s=needed_since_s(folder), thorough=thorough)

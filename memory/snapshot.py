@@ -22,6 +22,8 @@ from .encoder import Encoder
 from .leases import Lease
 from .manifest import using_vectors
 from .ranking import Place, best_first, fused, nearest, places_of
+from .rows import frame_from, gaps_from, moments_from, stream_from, summed_counts
+from .schema import Row
 from .tables import Tables, all_of, one_of, quoted, select
 from .values import (
     Coverage,
@@ -79,7 +81,7 @@ class Snapshot:
     def streams(self) -> list[Stream]:
         """Every stream, by name; as of a time, those of which something had been written by then."""
         rows = select(self._tables.streams)
-        streams = sorted((schema.stream_from(row) for row in rows), key=lambda stream: stream.name)
+        streams = sorted((stream_from(row) for row in rows), key=lambda stream: stream.name)
         return streams if self.as_of_s is None else [s for s in streams if self._knows(s.name)]
 
     def search(
@@ -175,14 +177,14 @@ class Snapshot:
         for at in range(0, len(wanted), _IDS_A_QUERY):
             where = all_of(one_of("id", wanted[at : at + _IDS_A_QUERY]), self._written())
             for row in select(self._tables.frames, where=where):
-                found[row["id"]] = schema.frame_from(row)
+                found[row["id"]] = frame_from(row)
         return [found[frame_id] for frame_id in wanted if frame_id in found]
 
     def gaps(self, stream: str, span: Span | None = None) -> list[Gap]:
         """The gaps of a stream that overlap ``span``, in time order."""
         if stream not in self._gaps:
             rows = select(self._tables.gaps, where=all_of(self._of_streams([stream]), self._written()))
-            self._gaps[stream] = schema.gaps_from(rows)
+            self._gaps[stream] = gaps_from(rows)
         return [gap for gap in self._gaps[stream] if span is None or gap.span.overlaps(span)]
 
     def cover(self, stream: str, span: Span | None = None) -> list[Moment]:
@@ -194,7 +196,7 @@ class Snapshot:
         if (stream, span) in self._covers:
             return self._covers[stream, span]
         whole = span if span is not None else Span(-math.inf, math.inf)
-        rows: list[schema.Row] = []
+        rows: list[Row] = []
         open_spans = [whole]
         for rung in _COVER_RUNGS:
             where = all_of(
@@ -210,7 +212,7 @@ class Snapshot:
             open_spans = _without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
             if not open_spans:
                 break
-        return self._covers.setdefault((stream, span), schema.moments_from(rows))
+        return self._covers.setdefault((stream, span), moments_from(rows))
 
     def coverage(self, stream: str, span: Span | None = None) -> Coverage:
         """What of ``span`` was seen; of all that is remembered of the stream where it is None."""
@@ -233,7 +235,7 @@ class Snapshot:
         """What became of every frame of a stream, those lost in its gaps included."""
         where = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
         kept = tables.select_arrow(self._tables.observations, where=where, columns=_COUNTED)
-        return total_counts([schema.summed_counts(kept), *(gap.counts for gap in self.gaps(stream))])
+        return total_counts([summed_counts(kept), *(gap.counts for gap in self.gaps(stream))])
 
     def _scores(self, text: str, where: str | None, narrow: str | None, limit: int) -> dict[str, float]:
         """The ids of the ``limit`` best moments, best first: by words, and by vectors where there are.
@@ -333,7 +335,7 @@ class Snapshot:
         rows = select(
             self._tables.observations, where=all_of(where, self._written()), columns=schema.MOMENT_COLUMNS
         )
-        return schema.moments_from(rows)
+        return moments_from(rows)
 
     def _knows(self, stream: str) -> bool:
         where = all_of(self._of_streams([stream]), self._written())

@@ -154,6 +154,9 @@ class KeyFrame:
     width: int
     height: int
     jpeg: bytes
+    signature: bytes = b""
+    """A few grey levels, one a byte, in the same order for every picture: how far two pictures' signatures are
+    apart tells how different they look. Empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,8 @@ class Moment:
     wall_start_s: float | None = None
     """Unix seconds at ``span.start_s``; None where the source has no wall clock."""
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
+    sameness: float = 0.0
+    """How much it is like the memory before it on its rung, 0 to 1: what is much alike is forgotten sooner."""
 
     @property
     def caption(self) -> str:
@@ -210,6 +215,63 @@ class Gap:
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
 
 
+Lost = Literal["frame", "moment", "event", "hour", "day"]
+"""What of a span was forgotten: its pictures alone, or the memories of that rung and all below it."""
+
+FORGET_CAUSES = ("budget", "asked")
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A span whose detail was forgotten, with when and why.
+
+    Where a memory above stands for what is gone, the tombstone has that memory's id and span.
+    """
+
+    id: str
+    stream: str
+    epoch: int
+    span: Span
+    lost: Lost
+    cause: str
+    """``budget``: there was no room for it; ``asked``: somebody had it forgotten."""
+    forgotten_at_s: float
+    """Unix seconds."""
+    written_from_s: float
+    """Unix seconds when the first of it had been written: as of an earlier time, there was nothing to forget."""
+    memories: int = 0
+    """How many memories are gone."""
+    counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
+    """What became of the frames that the forgotten memories accounted for; where pictures alone are gone, what
+    changed: ``stored`` is negative then, and ``merged`` has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A stretch of a stream that is never forgotten for want of room."""
+
+    id: str
+    stream: str
+    span: Span
+    note: str = ""
+    pinned_at_s: float = 0.0
+    """Unix seconds."""
+
+
+UseKind = Literal["cited", "looked", "asked", "alerted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A stretch of a stream served somebody: cited in an answer, looked at again, asked about, alerted of."""
+
+    stream: str
+    span: Span
+    how: UseKind
+    at_s: float
+    """Unix seconds."""
+
+
 StreamState = Literal["watching", "stopped", "done", "failed"]
 
 
@@ -241,7 +303,10 @@ class Coverage:
     stream: str
     span: Span
     watched_s: float
+    """Also where what was seen is forgotten by now."""
     gaps: tuple[Gap, ...]
+    forgotten: tuple[Tombstone, ...] = ()
+    """Where memories are gone, not pictures alone."""
 
     @property
     def fraction(self) -> float:

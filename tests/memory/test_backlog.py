@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,24 +176,24 @@ def test_what_a_writer_has_not_described_can_be_listed(store, moment):
     }  # fmt: skip
 
 
-def test_an_entry_whose_moment_never_came_is_dropped_and_holds_nothing_up(store, moment):
-    lost, there = moment(0), moment(1)
-    event = parent(moment, lost, there)
-    store.append([there, event], waiting=[pending(lost), pending(event)])
+def test_a_batch_in_doubt_is_queued_once(folder, moment):
+    one, other = moment(0), moment(1)
+    with MemoryStore.open(folder, write=True) as store:
+        store.append([one], waiting=[pending(one)])
 
-    assert ids(store.backlog(limit=10)) == [event.id]
-    assert store.backlog_counts()["kitchen"].waiting == 1
+    with MemoryStore.open(folder, write=True) as store:
+        store.append([one, other], waiting=[pending(one), pending(other)])
+
+        assert sorted(ids(store.backlog(limit=10))) == sorted([one.id, other.id])
 
 
-def test_an_entry_that_a_crash_left_twice_counts_once(store, moment):
+def test_what_was_forgotten_meanwhile_is_not_described(store, moment):
     one = moment(0)
-    store.append([], waiting=[pending(one)])
-    store.append([one], waiting=[pending(one)])
 
-    assert ids(store.backlog(limit=10)) == [one.id]
-    assert store.backlog_counts()["kitchen"].waiting == 1
-    store.described([(one, told("seen"))])
-    assert store.backlog_counts() == {}
+    store.described([(one, told("A kettle boils."))])
+
+    assert store.snapshot().get([one.id]) == {}
+    assert store._tables.observations.count_rows() == 0
 
 
 def test_the_backlog_outlives_its_writer(folder, moment):
@@ -205,33 +203,6 @@ def test_the_backlog_outlives_its_writer(folder, moment):
 
     with MemoryStore.open(folder) as reader:
         assert reader.backlog(limit=10) == [pending(one, 0.25, 12.5)]
-
-
-@pytest.fixture
-def early(folder, moment) -> Path:
-    """A memory as versions without a backlog made it."""
-    with MemoryStore.open(folder, write=True) as store:
-        store.append([moment(0, "a red car")])
-    shutil.rmtree(folder / "backlog.lance")
-    return folder
-
-
-def test_a_memory_of_an_early_version_is_read_as_it_is(early):
-    with MemoryStore.open(early) as reader:
-        assert (reader.backlog(limit=10), reader.backlog_counts()) == ([], {})
-        assert len(reader.snapshot().search("car")) == 1
-        reader.maintain()
-
-    assert not (early / "backlog.lance").exists()
-
-
-def test_a_memory_of_an_early_version_gets_its_backlog_from_the_first_writer(early, moment):
-    with MemoryStore.open(early) as reader:
-        reader.backlog_counts()
-        with MemoryStore.open(early, write=True) as writer:
-            writer.append([moment(1)], waiting=[pending(moment(1))])
-
-            assert reader.backlog_counts()["kitchen"].waiting == 1
 
 
 @pytest.mark.slow
@@ -266,30 +237,6 @@ def test_one_thread_appends_while_another_describes_and_nothing_is_lost(store, m
     assert [one.caption for one in stored] == [f"caption of {one.id}" for one in made]
     assert store._tables.observations.count_rows() == 600
     assert store.backlog_counts() == {}
-
-
-@pytest.mark.slow
-def test_what_a_crash_left_in_the_queue_and_comes_after_all_is_never_dropped(store, moment):
-    """A film is watched anew from where the crash came, while what waits is described."""
-    for number in range(60):
-        one = moment(number, f"moment {number}")
-        store.append([], waiting=[pending(one)])
-        asking = threading.Thread(target=store.backlog, kwargs={"limit": 16})
-        asking.start()
-        time.sleep(number % 20 / 2000)
-        store.append([one], waiting=[pending(one)])
-        asking.join()
-
-        assert ids(store.backlog(limit=1)) == [one.id]
-        store.described([(one, told("seen"))])
-
-
-def test_a_reader_drops_nothing_of_what_a_writer_has_queued(folder, moment):
-    with MemoryStore.open(folder, write=True) as writer, MemoryStore.open(folder) as reader:
-        writer.append([], waiting=[pending(moment(0))])
-
-        assert reader.backlog(limit=10) == []
-        assert writer.waiting() == 1
 
 
 @pytest.mark.slow

@@ -127,20 +127,6 @@ def test_watching_resumes_where_the_last_moment_or_gap_ended(store: MemoryStore,
     assert after == replace(before, end_s=30.0)
 
 
-def test_pictures_without_a_moment_are_deleted_on_resume(
-    folder: Path, store: MemoryStore, moment: Make, frame: Callable[[float], KeyFrame]
-) -> None:
-    """The writer died after the pictures of [5, 10) and before its moment."""
-    store.append([moment(0, frame_ids=("frame-1.0",))], [frame(1.0)])
-    store.append([], [frame(6.0), replace(frame(7.0), stream="yard", id="yard-7.0")])
-
-    store.resume("kitchen")
-    store.append([moment(1, frame_ids=("frame-6.0",))], [frame(6.0)])
-
-    kept = store._tables.frames.search().select(["id"]).to_list()
-    assert sorted(row["id"] for row in kept) == ["frame-1.0", "frame-6.0", "yard-7.0"]
-
-
 def test_a_second_look_is_kept_beside_the_first_and_only_once(
     folder: Path, store: MemoryStore, moment: Make, finding: Callable[..., Finding]
 ) -> None:

@@ -21,9 +21,9 @@ from recollect.memory import (
     Observation,
     Span,
     reindex,
-    tables,
 )
 from recollect.memory.encoder import Vectors
+from recollect.memory.tidying import VECTOR_INDEX_ROWS
 from recollect.perception.vision import PaletteEncoder
 
 Make = Callable[..., Moment]
@@ -226,27 +226,11 @@ def test_without_the_encoder_a_memory_is_read_by_words_alone(
         assert starts(reader, "fog") == [0.0]
 
 
-def test_vectors_without_a_moment_are_deleted_on_resume(
-    visual: MemoryStore, moment: Make, palette: CountingPalette
-) -> None:
-    """The writer died after the vectors of [5, 10) and before its moment."""
-    append(visual, seen(moment, 0, "white"))
-    lost, frames = seen(moment, 1, "red")
-    visual.append([lost], frames)
-    visual._tables.observations.delete(f"moment_id = '{lost.id}'")
-
-    before = starts(visual, "red")
-    visual.resume("kitchen")
-
-    assert before == [0.0]
-    assert [table.count_rows() for table in visual._tables.all()[-2:]] == [1, 1]
-
-
 @pytest.mark.slow
 def test_many_vectors_are_found_through_an_index_as_well(folder: Path, moment: Make) -> None:
     colours = ["white", "blue", "grey", "green", "black", "yellow"]
     drawn = {colour: jpeg(colour) for colour in (*colours, "red")}
-    few, many = 50, tables.VECTOR_INDEX_ROWS
+    few, many = 50, VECTOR_INDEX_ROWS
     with MemoryStore.open(folder, write=True, encoder=PaletteEncoder()) as store:
         for at in (*range(0, many, 2000), many):
             numbers = range(at, at + (2000 if at < many else few))
@@ -309,7 +293,7 @@ def test_a_reader_learns_that_the_vectors_were_replaced(folder: Path, moment: Ma
         ):
             with pytest.raises(EncoderMismatch, match="holds no vectors"):
                 use()
-        assert len(reader.snapshot().latest("kitchen")[0].observations) == 2
+        assert len(reader.snapshot().latest("kitchen")[0].observations) == 1
         assert starts(reader, "nothing") == [0.0]
 
 

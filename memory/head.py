@@ -1,0 +1,151 @@
+"""Which version of each table is the memory, so that a change of many tables is one step.
+
+    commits = Commits(folder)
+    with commits.commit() as change:
+        change.append(tables.frames, pictures)
+        change.append(tables.observations, rows)
+    # Only now does anybody see any of it; a crash or an error before it leaves none of it behind.
+
+LanceDB commits table by table. ``head.json`` names one version of each, and is replaced in one step: readers
+hold the tables at these versions, and what lies beyond them was never finished. The next commit after a crash
+first takes the tables back to the head. Threads and processes change a memory one after the other, by a lock
+that the kernel lets go of, however its holder dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from . import tables
+from .tables import Rows, Table
+
+log = logging.getLogger(__name__)
+
+HEAD_NAME = "head.json"
+COMMIT_LOCK_NAME = "commit.lock"
+_UNFINISHED = "unfinished"
+"""What the lock's file says while tables are changed; still saying it, its last holder died over that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One state of a memory."""
+
+    number: int
+    """How many commits there were."""
+    versions: dict[str, int]
+    """By the table's name. A table that is not named has just been made and is read as it is."""
+
+
+class Change:
+    """What one commit does; made by ``Commits.commit``."""
+
+    def __init__(self) -> None:
+        self.touched: dict[str, Table] = {}
+
+    def append(self, table: Table, rows: Rows) -> None:
+        """Add rows."""
+        if rows:
+            self.touch(table)
+            tables.append(table, rows)
+
+    def upsert(self, table: Table, on: str, rows: Rows) -> None:
+        """Add rows, in the place of those with the same key where there are any."""
+        if rows:
+            self.touch(table)
+            tables.upsert(table, on, rows)
+
+    def delete(self, table: Table, where: str) -> None:
+        """Delete what ``where`` keeps; where that is nothing, no version is made."""
+        if table.count_rows(where):
+            self.touch(table)
+            table.delete(where)
+
+    def touch(self, table: Table) -> None:
+        """It is changed, or was outside a commit by what changes nothing that is remembered."""
+        self.touched[table.name] = table
+
+
+class Commits:
+    """Changes a memory step by step. May be used from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def head(self) -> Head:
+        """The last state that was finished; without versions where none is written down."""
+        try:
+            said = json.loads((self._folder / HEAD_NAME).read_text(encoding="utf-8"))
+            return Head(int(said["number"]), {str(name): int(at) for name, at in said["versions"].items()})
+        except FileNotFoundError:
+            return Head(0, {})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # A disk that lost power may have kept the name and lost the words; each table by itself is whole.
+            log.warning("%s cannot be read; every table is taken as it is", self._folder / HEAD_NAME)
+            return Head(0, {})
+
+    @contextmanager
+    def commit(self) -> Iterator[Change]:
+        """Change tables; seen by others when the block ends, and not at all where it raises."""
+        with self._alone() as lock:
+            head = self.head()
+            change = Change()
+            _say(lock, _UNFINISHED)
+            try:
+                yield change
+                if change.touched:
+                    changed = {name: int(table.version) for name, table in change.touched.items()}
+                    self._write(Head(head.number + 1, head.versions | changed))
+            except BaseException:
+                # Where this fails too, as on a full disk, the next commit does it.
+                self._go_back(head)
+                _say(lock, "")
+                raise
+            _say(lock, "")
+
+    def publish(self, opened: Collection[Table]) -> None:
+        """Name every one of these tables in the head, and none else: after tables were made or dropped."""
+        with self._alone():
+            head = self.head()
+            named = {table.name: head.versions.get(table.name, int(table.version)) for table in opened}
+            if named != head.versions:
+                self._write(Head(head.number + 1, named))
+
+    @contextmanager
+    def _alone(self) -> Iterator[IO[str]]:
+        """Keep everybody else from changing anything; first undo what somebody died over."""
+        with (self._folder / COMMIT_LOCK_NAME).open("a+", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            if lock.read() == _UNFINISHED:
+                self._go_back(self.head())
+                _say(lock, "")
+            yield lock
+
+    def _go_back(self, head: Head) -> None:
+        database = tables.connect(self._folder)
+        for name, version in head.versions.items():
+            if tables.is_there(self._folder, name):
+                table = database.open_table(name)
+                if table.version != version:
+                    table.restore(version)
+                    # The same rows under a new number: the head goes on naming the old one.
+
+    def _write(self, head: Head) -> None:
+        draft = self._folder / f"{HEAD_NAME}.{os.getpid()}.new"
+        draft.write_text(json.dumps({"number": head.number, "versions": head.versions}), encoding="utf-8")
+        draft.replace(self._folder / HEAD_NAME)
+
+
+def _say(lock: IO[str], word: str) -> None:
+    lock.truncate(0)
+    lock.write(word)
+    lock.flush()
