@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -70,13 +71,21 @@ class HashingEncoder:
         vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.casefold()):
-                padded = f"^{word}$"
-                for at in range(len(padded) - 2):
-                    digest = hashlib.blake2b(padded[at : at + 3].encode(), digest_size=8).digest()
-                    number = int.from_bytes(digest, "little")
-                    # The sign keeps unrelated trigrams that share a bucket from always adding up.
-                    vectors[row, (number >> 1) % self._dim] += 1.0 if number & 1 else -1.0
+                vectors[row] += _trigrams(word, self._dim)
             if not vectors[row].any():
                 vectors[row, 0] = 1.0
         unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
         return unit
+
+
+@lru_cache(maxsize=1 << 16)
+def _trigrams(word: str, dim: int) -> Vectors:
+    """How often each bucket has a trigram of the word; shape ``dim``."""
+    counts = np.zeros(dim, dtype=np.float32)
+    padded = f"^{word}$"
+    for at in range(len(padded) - 2):
+        digest = hashlib.blake2b(padded[at : at + 3].encode(), digest_size=8).digest()
+        number = int.from_bytes(digest, "little")
+        # The sign keeps unrelated trigrams that share a bucket from always adding up.
+        counts[(number >> 1) % dim] += 1.0 if number & 1 else -1.0
+    return counts

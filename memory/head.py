@@ -18,14 +18,15 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
 from . import tables
-from .tables import Rows, Table
+from .tables import Rows, Table, Tables
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Head:
     """How many commits there were."""
     versions: dict[str, int]
     """By the table's name. A table that is not named has just been made and is read as it is."""
+    longest_s: dict[str, float] = field(default_factory=dict)
+    """How long a memory of each rung is at most; of a rung that is not named, nothing is known."""
 
 
 class Change:
@@ -50,24 +53,31 @@ class Change:
 
     def __init__(self) -> None:
         self.touched: dict[str, Table] = {}
+        self.rows: Counter[str] = Counter()
+        """How many rows were added, by the table's name; a deletion counts as one."""
+        self.longest_s: dict[str, float] = {}
+        """How long the memories that are added are, by rung."""
 
     def append(self, table: Table, rows: Rows) -> None:
         """Add rows."""
         if rows:
             self.touch(table)
             tables.append(table, rows)
+            self.rows[table.name] += len(rows)
 
     def upsert(self, table: Table, on: str, rows: Rows) -> None:
         """Add rows, in the place of those with the same key where there are any."""
         if rows:
             self.touch(table)
             tables.upsert(table, on, rows)
+            self.rows[table.name] += len(rows)
 
     def delete(self, table: Table, where: str) -> None:
         """Delete what ``where`` keeps; where that is nothing, no version is made."""
         if table.count_rows(where):
             self.touch(table)
             table.delete(where)
+            self.rows[table.name] += 1
 
     def touch(self, table: Table) -> None:
         """It is changed, or was outside a commit by what changes nothing that is remembered."""
@@ -84,7 +94,11 @@ class Commits:
         """The last state that was finished; without versions where none is written down."""
         try:
             said = json.loads((self._folder / HEAD_NAME).read_text(encoding="utf-8"))
-            return Head(int(said["number"]), {str(name): int(at) for name, at in said["versions"].items()})
+            return Head(
+                int(said["number"]),
+                {str(name): int(at) for name, at in said["versions"].items()},
+                {str(rung): float(longest) for rung, longest in said["longest_s"].items()},
+            )
         except FileNotFoundError:
             return Head(0, {})
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -101,9 +115,13 @@ class Commits:
             _say(lock, _UNFINISHED)
             try:
                 yield change
-                if change.touched:
-                    changed = {name: int(table.version) for name, table in change.touched.items()}
-                    self._write(Head(head.number + 1, head.versions | changed))
+                changed = {name: int(table.version) for name, table in change.touched.items()}
+                if changed.items() - head.versions.items():
+                    longest_s = {
+                        rung: max(known_s, change.longest_s.get(rung, 0.0))
+                        for rung, known_s in head.longest_s.items()
+                    }
+                    self._write(Head(head.number + 1, head.versions | changed, longest_s))
             except BaseException:
                 # Where this fails too, as on a full disk, the next commit does it.
                 self._go_back(head)
@@ -111,13 +129,14 @@ class Commits:
                 raise
             _say(lock, "")
 
-    def publish(self, opened: Collection[Table]) -> None:
+    def publish(self, opened: Tables) -> None:
         """Name every one of these tables in the head, and none else: after tables were made or dropped."""
         with self._alone():
             head = self.head()
-            named = {table.name: head.versions.get(table.name, int(table.version)) for table in opened}
-            if named != head.versions:
-                self._write(Head(head.number + 1, named))
+            named = {table.name: head.versions.get(table.name, int(table.version)) for table in opened.all()}
+            longest_s = head.longest_s or tables.longest_s(opened)
+            if named != head.versions or longest_s != head.longest_s:
+                self._write(Head(head.number + 1, named, longest_s))
 
     @contextmanager
     def _alone(self) -> Iterator[IO[str]]:
@@ -141,7 +160,7 @@ class Commits:
 
     def _write(self, head: Head) -> None:
         draft = self._folder / f"{HEAD_NAME}.{os.getpid()}.new"
-        draft.write_text(json.dumps({"number": head.number, "versions": head.versions}), encoding="utf-8")
+        draft.write_text(json.dumps(asdict(head)), encoding="utf-8")
         draft.replace(self._folder / HEAD_NAME)
 
 

@@ -83,7 +83,7 @@ def reindex(
         if wanted != in_use:
             write_manifest(folder, manifest.with_encoder(encoder))
             tables.drop_vectors(folder, keep={wanted})
-        commits.publish(Tables.open(folder, encoder=encoder).all())
+        commits.publish(Tables.open(folder, encoder=encoder))
     return ReindexReport(
         encoder=None if encoder is None else encoder.name,
         texts=texts,

@@ -12,18 +12,17 @@ read-only. A moment is returned whole, with what every writer observed in it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from . import schema, tables
 from .encoder import Encoder
 from .leases import Lease
 from .manifest import using_vectors
-from .ranking import Place, best_first, fused, nearest, places_of
 from .rows import frame_from, gaps_from, moments_from, stream_from, summed_counts
 from .schema import Row
+from .search import Sought, find, inside, overlapping, with_kinds
 from .tables import Tables, all_of, one_of, quoted, select
 from .values import (
     Coverage,
@@ -36,17 +35,9 @@ from .values import (
     Stream,
     total_counts,
 )
-from .words import pairs_of, share_together
 
-_ROWS_PER_MOMENT = 4
-"""How many rows a search reads for each moment wanted: several observations may tell of the same one."""
-_LEAST_ROWS = 160
-"""How many it reads at least, so that the best of one is the best of forty."""
-_FEW_ROWS = 2000
-"""Up to so many observations that pass a filter, pictures are sought among their moments alone."""
 _IDS_A_QUERY = 500
 _COUNTED = ("id", *schema.COUNT_COLUMNS)
-_PLACED = ("moment_id", "stream", "start_s")
 _COVER_RUNGS: tuple[Rung, ...] = ("day", "hour", "event", "moment")
 
 
@@ -66,9 +57,17 @@ class Snapshot:
     """
 
     def __init__(
-        self, pinned: Tables, *, folder: Path, encoder: Encoder | None, as_of_s: float | None, lease: Lease
+        self,
+        pinned: Tables,
+        *,
+        longest_s: Mapping[str, float],
+        folder: Path,
+        encoder: Encoder | None,
+        as_of_s: float | None,
+        lease: Lease,
     ) -> None:
         self._tables = pinned
+        self._longest_s = longest_s
         self._lease = lease
         self._folder = folder
         self._encoder = encoder
@@ -98,8 +97,8 @@ class Snapshot:
         """The moments that say most of ``text``, best first.
 
         ``text`` is plain words: nothing in it is an operator. Words match by their stem, and count for
-        more where they stand together as they do in ``text``; where the memory has an encoder, meaning counts too, and where that takes pictures, so does what the
-        key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
+        more where they stand together as they do in ``text``; where the memory has an encoder, meaning counts
+        too, and where that takes pictures, so does what the key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
         overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
         one of ``kinds``.
 
@@ -107,14 +106,19 @@ class Snapshot:
         """
         if not text.strip() or limit < 1:
             return []
-        narrow = all_of(self._of_streams(streams), _overlapping(span), self._written())
-        where = all_of(
-            narrow,
-            one_of("rung", rungs) if rungs is not None else None,
-            one_of("written_by", written_by) if written_by is not None else None,
-            _with_kinds(kinds),
+        sought = Sought(
+            text=text,
+            moments=all_of(
+                self._of_streams(streams), overlapping(span, self._longest_s, rungs), self._written()
+            ),
+            rungs=rungs,
+            observed=all_of(
+                one_of("written_by", written_by) if written_by is not None else None, with_kinds(kinds)
+            ),
+            limit=limit,
         )
-        scores = self._scores(text, where, narrow, limit)
+        with using_vectors(self._folder, self._encoder):
+            scores = find(self._tables, self._encoder, sought)
         moments = self.get(scores)
         return [Hit(moments[found], score) for found, score in scores.items() if found in moments]
 
@@ -145,8 +149,8 @@ class Snapshot:
         where = all_of(
             self._of_streams([stream]),
             f"rung = {quoted(rung)}",
-            _overlapping(span),
-            _with_kinds(kinds) or "base",
+            overlapping(span, self._longest_s, [rung]),
+            with_kinds(kinds) or "base",
         )
         ids = self._first_ids(where, limit, newest_first=newest_first)
         return _in_time_order(self.get(ids).values())
@@ -204,7 +208,8 @@ class Snapshot:
                 f"rung = {quoted(rung)}",
                 self._written(),
                 " OR ".join(
-                    f"({_overlapping(part) if rung == 'moment' else _inside(part)})" for part in open_spans
+                    f"({overlapping(part, self._longest_s, [rung]) if rung == 'moment' else inside(part)})"
+                    for part in open_spans
                 ),
             )
             taken = select(self._tables.observations, where=where, columns=schema.MOMENT_COLUMNS)
@@ -236,80 +241,6 @@ class Snapshot:
         where = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
         kept = tables.select_arrow(self._tables.observations, where=where, columns=_COUNTED)
         return total_counts([summed_counts(kept), *(gap.counts for gap in self.gaps(stream))])
-
-    def _scores(self, text: str, where: str | None, narrow: str | None, limit: int) -> dict[str, float]:
-        """The ids of the ``limit`` best moments, best first: by words, and by vectors where there are.
-
-        ``where`` filters observations, and ``narrow`` is the part of it that moments alone answer.
-        """
-        places: dict[str, Place] = {}
-        rankings = [self._by_words(text, where, limit, places)]
-        if self._encoder is not None and self._tables.text_vectors is not None:
-            vector = self._encoder.encode_texts([text])[0]
-            with using_vectors(self._folder, self._encoder):
-                rankings.append(self._by_meaning(vector, where, limit, places))
-                if self._tables.frame_vectors is not None:
-                    rankings.append(self._by_pictures(vector, where, narrow, limit, places))
-        scores = rankings[0] if len(rankings) == 1 else fused(rankings, places)
-        return {found: scores[found] for found in best_first(scores, places)[:limit]}
-
-    def _by_words(
-        self, text: str, where: str | None, limit: int, places: dict[str, Place]
-    ) -> dict[str, float]:
-        """By words that match, and by how many of them stand together as they do in ``text``.
-
-        Full-text search takes each word for itself: of a blue coat and a red cup it makes as much as of
-        a red coat and a blue cup.
-        """
-        rows = tables.match_text(
-            self._tables.observations, text, where=where, columns=(*_PLACED, "text"), limit=_rows_for(limit)
-        )
-        places |= places_of(rows)
-        asked = pairs_of(text)
-        scores: dict[str, float] = {}
-        for row in rows:
-            score = row["_score"] * (1 + share_together(asked, row["text"]))
-            scores[row["moment_id"]] = max(score, scores.get(row["moment_id"], 0.0))
-        return scores
-
-    def _by_meaning(
-        self, vector: Any, where: str | None, limit: int, places: dict[str, Place]
-    ) -> dict[str, float]:
-        rows = tables.match_vector(
-            self._tables.text_vectors, vector, where=where, columns=_PLACED, limit=_rows_for(limit)
-        )
-        places |= places_of(rows)
-        return nearest(rows)
-
-    def _by_pictures(
-        self, vector: Any, where: str | None, narrow: str | None, limit: int, places: dict[str, Place]
-    ) -> dict[str, float]:
-        """Pictures know the facts of their moment; what was observed in it is asked of the observations."""
-        of_moments = all_of(where, "rung = 'moment'")
-        asked, widened = _rows_for(limit), False
-        checked: dict[str, Place | None] = {}
-        while True:
-            rows = tables.match_vector(
-                self._tables.frame_vectors, vector, where=narrow, columns=["moment_id"], limit=asked
-            )
-            near = nearest(rows)
-            unchecked = [found for found in near if found not in checked]
-            checked |= dict.fromkeys(unchecked)
-            for at in range(0, len(unchecked), _IDS_A_QUERY):
-                among = all_of(one_of("moment_id", unchecked[at : at + _IDS_A_QUERY]), of_moments)
-                checked |= places_of(select(self._tables.observations, where=among, columns=_PLACED))
-            fitting = {found: place for found in near if (place := checked[found]) is not None}
-            if len(fitting) >= limit or len(rows) < asked:
-                places |= fitting
-                return {found: near[found] for found in fitting}
-            if not widened:
-                few = select(
-                    self._tables.observations, where=of_moments, columns=["moment_id"], limit=_FEW_ROWS + 1
-                )
-                if len(few) <= _FEW_ROWS:
-                    # Seldom met among the nearest: they are sought by name.
-                    narrow = all_of(narrow, one_of("moment_id", (row["moment_id"] for row in few)))
-            asked, widened = 4 * asked, True
 
     def _first_ids(self, where: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
         """The ids of the first ``limit`` moments by time; reads two narrow columns, not the memories."""
@@ -350,35 +281,6 @@ class Snapshot:
     @staticmethod
     def _of_streams(streams: Sequence[str] | None) -> str | None:
         return None if streams is None else one_of("stream", streams)
-
-
-def _rows_for(limit: int) -> int:
-    return max(limit * _ROWS_PER_MOMENT, _LEAST_ROWS)
-
-
-def _with_kinds(kinds: Sequence[str] | None) -> str | None:
-    if kinds is None:
-        return None
-    listed = ", ".join(quoted(kind) for kind in kinds)
-    return f"array_has_any(kinds, make_array({listed}))" if listed else "false"
-
-
-def _overlapping(span: Span | None) -> str | None:
-    """Rows that share time with ``span``."""
-    if span is None:
-        return None
-    return _bounded("start_s <", span.end_s, "end_s >", span.start_s)
-
-
-def _inside(span: Span) -> str | None:
-    """Rows that lie wholly in ``span``."""
-    return _bounded("end_s <=", span.end_s, "start_s >=", span.start_s)
-
-
-def _bounded(below: str, end_s: float, above: str, start_s: float) -> str:
-    sides = [f"{above} {start_s!r}"] if math.isfinite(start_s) else []
-    sides += [f"{below} {end_s!r}"] if math.isfinite(end_s) else []
-    return " AND ".join(sides) or "true"
 
 
 def _without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:

@@ -45,14 +45,9 @@ from .rows import (
 )
 from .snapshot import Snapshot
 from .tables import MIN_FREE_BYTES, Tables, all_of, latest, one_of, quoted, room_to_write, select
-from .tidying import waiting as waiting_rows
 from .upkeep import Upkeep
-from .values import BacklogCounts, Gap, KeyFrame, Moment, Observation, Pending, Rung, Stream
+from .values import BacklogCounts, Gap, KeyFrame, Moment, Observation, Pending, Rung, Stream, longest_of
 from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
-
-_TIDY_COMMITS = 32
-_TIDY_ROWS = 1024
-_TIDY_FRAME_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +88,12 @@ class MemoryStore:
             folder, opened, self._commits, min_free_bytes=min_free_bytes, keep_versions_s=keep_versions_s
         )
         self._settled: set[str] = set()
-        self._counting = threading.Lock()
-        self._commits_since = self._rows_since = self._frame_rows_since = 0
         self._pinning = threading.Lock()
         self._pinned: tuple[Head, Tables] | None = None
         if lock is not None:
             # What a crash left half done is undone, and the tables that were just made are named.
-            self._commits.publish(opened.all())
-            self._commits_since, self._rows_since = waiting_rows(opened.observations)
+            self._commits.publish(opened)
+            self._upkeep.take_stock()
 
     @classmethod
     def open(
@@ -168,6 +161,7 @@ class MemoryStore:
     def close(self) -> None:
         """Let the next writer in; what was appended is already safe."""
         if self._lock is not None:
+            self._upkeep.close()
             self._lock.release()
             self._lock = None
 
@@ -218,10 +212,10 @@ class MemoryStore:
             change.append(self._tables.frame_vectors, frame_vectors)
             change.append(self._tables.text_vectors, text_vectors)
             change.append(self._tables.observations, added)
+            change.longest_s = longest_of(moments)
             # Last: who describes looks at the queue as it is, and finds nothing there that is not there yet.
             self._backlog.add(change, [item for item in waiting if item.moment_id not in known])
         self._settled |= streams
-        self._count(len(added), len(pictures))
 
     def write_back(self, moment: Moment, observation: Observation) -> None:
         """Add what a second look saw to a moment in the memory; the same look twice is kept once.
@@ -239,8 +233,6 @@ class MemoryStore:
             if self._tables.text_vectors is not None:
                 with using_vectors(self.path, self._encoder):
                     change.append(self._tables.text_vectors, vectors)
-        if self._lock is not None:
-            self._count(1, 0)
 
     # -- what waits to be described -------------------------------------------------------------------
 
@@ -275,13 +267,11 @@ class MemoryStore:
             change.append(self._tables.text_vectors, vectors)
             change.append(self._tables.observations, new)
             self._backlog.remove(change, (moment.id for moment, _ in results))
-        self._count(len(new), 0)
 
     def failed(self, item: Pending, error: str) -> None:
         """Describing it was tried in vain; after ``MOST_ATTEMPTS`` it is given up, and the error kept."""
         with self._change() as change:
             self._backlog.failed(change, item, error)
-        self._count(1, 0)
 
     def not_to_describe(self, moment_ids: Collection[str]) -> None:
         """There is nothing to describe in these memories, so they wait no longer."""
@@ -376,7 +366,14 @@ class MemoryStore:
         lease = Lease.take(self.path)
         head, pinned = self._pin()
         lease.hold(head.versions)
-        return Snapshot(pinned, folder=self.path, encoder=self._encoder, as_of_s=as_of_s, lease=lease)
+        return Snapshot(
+            pinned,
+            longest_s=head.longest_s,
+            folder=self.path,
+            encoder=self._encoder,
+            as_of_s=as_of_s,
+            lease=lease,
+        )
 
     def _pin(self) -> tuple[Head, Tables]:
         """Views of the last state that was finished; opened once, whoever asks for it."""
@@ -389,12 +386,10 @@ class MemoryStore:
     def maintain(self, *, thorough: bool = True) -> None:
         """Fold what was appended into fragments and indexes, and delete versions nobody reads.
 
-        ``append`` does it now and then, not thoroughly; worth calling when a file has been watched to
+        A thread of the writer does it now and then, not thoroughly; worth calling when a file has been watched to
         its end: questions are quickest afterwards. It needs no writer's lock and never changes what is
         remembered. A failure is logged and tried again later.
         """
-        with self._counting:
-            self._commits_since = self._rows_since = self._frame_rows_since = 0
         self._upkeep.run(thorough=thorough)
 
     @contextmanager
@@ -402,6 +397,8 @@ class MemoryStore:
         """Write to the memory: all of it or nothing, and only where there is room."""
         with room_to_write(self.path, self._min_free_bytes), self._commits.commit() as change:
             yield change
+        if self._lock is not None:
+            self._upkeep.note(change.rows)
 
     def _known_of_unsettled(self, moments: Sequence[Moment]) -> set[str]:
         """Those of these memories that are there, of streams whose last batch is in doubt."""
@@ -414,19 +411,3 @@ class MemoryStore:
         where = one_of("moment_id", wanted)
         there = select(latest(self._tables.observations), where=where, columns=["moment_id"])
         return {row["moment_id"] for row in there}
-
-    def _count(self, rows: int, frame_rows: int) -> None:
-        with self._counting:
-            self._commits_since += 1
-            self._rows_since += rows
-            self._frame_rows_since += frame_rows
-            due = (
-                self._commits_since >= _TIDY_COMMITS
-                or self._rows_since >= _TIDY_ROWS
-                or self._frame_rows_since >= _TIDY_FRAME_ROWS
-            )
-            if due:
-                # Taken by this thread: another that counts meanwhile finds nothing due.
-                self._commits_since = self._rows_since = self._frame_rows_since = 0
-        if due:
-            self.maintain(thorough=False)

@@ -22,12 +22,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Lance warns on standard error of what is usual here (an index over an empty table).
+# Both warn on standard error of what is usual here (an index over an empty table, vectors much alike).
 os.environ.setdefault("LANCE_LOG", "error")
+os.environ.setdefault("LANCEDB_LOG", "error")
+# Of an index's statistics, the number of partitions is wanted and not where they lie.
+os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 
 import lance
 import lancedb
 import pyarrow as pa
+import pyarrow.compute as pc
 from lance.dataset import ColumnOrdering
 from lance.query import MatchQuery
 from lancedb.index import FTS, Bitmap, BTree, LabelList
@@ -35,7 +39,7 @@ from lancedb.index import FTS, Bitmap, BTree, LabelList
 from ..errors import CannotWrite, DiskFull, NotAMemory
 from . import schema
 from .encoder import Encoder, ImageEncoder
-from .values import make_id
+from .values import RUNGS, make_id
 
 Rows = list[dict[str, Any]]
 Table = Any
@@ -69,6 +73,8 @@ INDEXES: dict[str, dict[str, Any]] = {
 
 MIN_FREE_BYTES = 64 << 20
 """Left free on the disk by default."""
+_PROBES = 80
+"""Partitions of a vector index that are searched; there are about as many as the root of the number of rows."""
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 256 << 20, 64 << 20
 """What the indexes and the file footers that are kept in RAM may take, for reading."""
 
@@ -278,12 +284,33 @@ def match_text(view: View, text: str, *, where: str | None, columns: Sequence[st
 
 def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
     """The rows whose vector is nearest to ``vector``, best first, with ``_distance``."""
-    # The defaults of a quantised index lose a third of the neighbours; these find them all.
-    nearest = {"column": "vector", "q": vector, "k": limit, "minimum_nprobes": 20, "refine_factor": 10}
-    rows: Rows = view.to_table(
-        nearest=nearest, columns=[*columns, "_distance"], filter=where, prefilter=True
-    ).to_pylist()
-    return rows
+
+    def nearest(**how: int) -> Rows:
+        rows: Rows = view.to_table(
+            # The defaults of a quantised index lose a third of the neighbours; these find nearly all.
+            nearest={"column": "vector", "q": vector, "k": limit, "refine_factor": 4, **how},
+            columns=[*columns, "_distance"],
+            filter=where,
+            prefilter=True,
+        ).to_pylist()
+        return rows
+
+    rows = nearest(minimum_nprobes=_PROBES, maximum_nprobes=_PROBES)
+    if len(rows) == limit or len(rows) == view.count_rows(where):
+        return rows
+    # What passes the filter lies elsewhere: it is looked for until there is enough.
+    return nearest(minimum_nprobes=_PROBES)
+
+
+def longest_s(opened: Tables) -> dict[str, float]:
+    """How long the longest memory of each rung is, in seconds; of a rung without any, 0."""
+    spans = select_arrow(latest(opened.observations), columns=["rung", "start_s", "end_s"])
+    lengths = pc.subtract(spans["end_s"], spans["start_s"])
+    longest = (
+        pa.table({"rung": spans["rung"], "length": lengths}).group_by("rung").aggregate([("length", "max")])
+    )
+    found = dict(zip(longest["rung"].to_pylist(), longest["length_max"].to_pylist(), strict=True))
+    return {rung: found.get(rung, 0.0) for rung in RUNGS}
 
 
 def upsert(table: Table, on: str, rows: Rows) -> None:

@@ -1,16 +1,19 @@
 """Keeps a table quick and small: merges fragments, takes new rows into the indexes, deletes old versions.
 
-    tidy(table, change)                       # inside a commit where the table is more than appended to
-    delete_versions(view, keep={41})
+    tidy(table)                               # inside a commit where the table is more than appended to
+    reclaim(table)                            # what was deleted is taken out of the files
+    delete_versions(view, keep={41}, older_than_s=time.time())
 
-Log-structured: each call adds one small part to every index, and only when there are many, or the call is
-``thorough``, are they merged, so what is written stays a small multiple of what was appended. A call that
-merges nothing costs tens of milliseconds. Nothing here changes what is remembered.
+A table grows like a log-structured merge tree. What was appended since the last call becomes one fragment, and
+one small part of every index; ``_RATIO`` parts of about a size become one, and so on, so that each row is
+written anew a few times in its life and a search asks few parts, however many rows there are. Nothing here
+changes what is remembered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence, Set
 from itertools import pairwise
 from typing import Any
 
@@ -20,36 +23,143 @@ from .tables import Table, kind_of, latest, make_indexes
 
 VECTOR_INDEX_ROWS = 20_000
 """Below this a scan of all vectors is exact and as quick."""
-_FRAGMENT_ROWS = {"frames": 512}
-"""Up to which size fragments are merged. A picture is ten times a memory, so its bound is lower."""
-_MOST_FRAGMENT_ROWS = 8192
-_MOST_DELTAS = 16
-"""How many parts an index may have before they are merged into one."""
+_OUTGROWN = 4
+"""An index of vectors is made anew when there are so many times the rows that it was made for."""
+_RATIO = 8
+"""So many parts of about a size are merged into one."""
+_FRAGMENT_ROWS = {"frames": (512,)}
+_MOST_FRAGMENT_ROWS = (8192, 65536)
+"""Fragments are merged once they make one of so many rows. A picture is ten times a memory, so its bound is lower."""
+_MOST_FRAGMENTS = 64
+"""Or when there are so many."""
+_DEAD_SHARE = 0.5
+"""A file is written anew when this share of its rows is deleted."""
 
 
 def tidy(table: Table, *, thorough: bool = False) -> None:
-    """Merge small fragments and take new rows into the indexes."""
+    """Merge small fragments and take new rows into the indexes; ``thorough`` leaves one part of each."""
     # Words can only be searched with their index, which is there from the start. The others save
     # scanning, of which a table too small to be tidied needs none.
     make_indexes(table)
+    _merge_new_fragments(table)
     dataset = latest(table)
-    rows_per_fragment = _FRAGMENT_ROWS.get(kind_of(table.name), _MOST_FRAGMENT_ROWS)
-    dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
-    indexes = table.list_indices()
-    if indexes:
-        parts = max(index.num_segments or 1 for index in indexes)
-        unindexed = any(index.num_unindexed_rows for index in indexes)
-        if parts + unindexed > (1 if thorough else _MOST_DELTAS):
-            dataset.optimize.optimize_indices(num_indices_to_merge=parts)
-            # Fragments are merged only where the same indexes cover them: now they do.
-            dataset.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
-        elif unindexed:
-            dataset.optimize.optimize_indices(num_indices_to_merge=0)
+    if any(index.num_unindexed_rows for index in table.list_indices()):
+        dataset.optimize.optimize_indices(num_indices_to_merge=0)
+    _merge_parts_of_indexes(latest(table), thorough=thorough)
+    full = _FRAGMENT_ROWS.get(kind_of(table.name), _MOST_FRAGMENT_ROWS)
+    _merge_small_fragments(latest(table), full, thorough=thorough)
     table.checkout_latest()
-    indexed = {column for index in table.list_indices() for column in index.columns}
-    scanned = "vector" in table.schema.names and "vector" not in indexed
-    if scanned and table.count_rows() >= VECTOR_INDEX_ROWS:
-        table.create_index("vector", config=IvfRq())
+    if "vector" in table.schema.names:
+        _index_vectors(table)
+
+
+def _index_vectors(table: Table) -> None:
+    """Make the index of vectors, where there are many; make it anew, where there are many more than it was made for."""
+    rows = table.count_rows()
+    made_for = max(
+        (
+            _partitions(latest(table), index.name) ** 2
+            for index in table.list_indices()
+            if "vector" in index.columns
+        ),
+        default=VECTOR_INDEX_ROWS / _OUTGROWN,
+    )
+    if rows >= _OUTGROWN * made_for:
+        # A search looks at some of the partitions, so their number has to grow with the rows.
+        table.create_index("vector", config=IvfRq(num_partitions=math.isqrt(rows), sample_rate=64))
+
+
+def _partitions(dataset: Any, index: str) -> int:
+    statistics = dataset.index_statistics(index)["indices"]
+    return max(int(part["num_partitions"]) for part in statistics)
+
+
+def _merge_new_fragments(table: Table) -> None:
+    """Make one fragment of those that no index covers yet."""
+    dataset = latest(table)
+    covered = _covered(dataset)
+    new = [
+        fragment.fragment_id for fragment in dataset.get_fragments() if fragment.fragment_id not in covered
+    ]
+    if len(new) > 1:
+        _compact(dataset, new, 1 << 30)
+
+
+def _merge_parts_of_indexes(dataset: Any, *, thorough: bool) -> None:
+    rows = {fragment.fragment_id: fragment.metadata.num_rows for fragment in dataset.get_fragments()}
+    for index in dataset.describe_indices():
+        sizes = [sum(rows.get(key, 0) for key in part.fragment_ids) for part in index.segments]
+        many = len(sizes) if thorough else trailing_run(sizes)
+        if many > 1:
+            dataset.optimize.optimize_indices(num_indices_to_merge=many, index_names=[index.name])
+
+
+def _merge_small_fragments(dataset: Any, full: Sequence[int], *, thorough: bool) -> None:
+    """Merge the last fragments, as far as the same parts of indexes cover them."""
+    fragments = dataset.get_fragments()
+    sizes = [fragment.metadata.num_rows for fragment in fragments]
+    for rows in reversed(full):
+        small = next((back for back, size in enumerate(reversed(sizes)) if size >= rows), len(sizes))
+        if small > 1 and (sum(sizes[-small:]) >= rows or small > _MOST_FRAGMENTS or thorough):
+            chosen = {fragment.fragment_id for fragment in fragments[-small:]}
+            _merge_parts_over(dataset, chosen)
+            dataset.checkout_latest()
+            _compact(dataset, chosen, rows)
+            return
+
+
+def _merge_parts_over(dataset: Any, fragment_ids: Set[int]) -> None:
+    """Merge the last parts of each index that cover nothing but these: then the same part covers all of them."""
+    for index in dataset.describe_indices():
+        back = next(
+            (
+                at
+                for at, part in enumerate(reversed(index.segments))
+                if not set(part.fragment_ids) <= fragment_ids
+            ),
+            len(index.segments),
+        )
+        if back > 1:
+            dataset.optimize.optimize_indices(num_indices_to_merge=back, index_names=[index.name])
+
+
+def trailing_run(sizes: Sequence[int]) -> int:
+    """How many of the last parts are to be merged into one: 0, or at least ``_RATIO``.
+
+    Parts are of about a size where the same power of ``_RATIO`` is in them. The largest such run counts.
+    """
+    classes = [_magnitude(size) for size in sizes]
+    best = 0
+    for least in sorted(set(classes)):
+        run = next((back for back, found in enumerate(reversed(classes)) if found > least), len(classes))
+        if sum(found == least for found in classes[len(classes) - run :]) >= _RATIO:
+            best = run
+    return best
+
+
+def _magnitude(size: int) -> int:
+    power = 0
+    while size >= _RATIO:
+        size //= _RATIO
+        power += 1
+    return power
+
+
+def _covered(dataset: Any) -> set[int]:
+    """The fragments that every index covers; where there is no index, none."""
+    covers = [
+        {key for part in index.segments for key in part.fragment_ids} for index in dataset.describe_indices()
+    ]
+    return set.intersection(*covers) if covers else set()
+
+
+def _compact(dataset: Any, fragment_ids: Collection[int], rows: int) -> None:
+    """Make fragments of about so many rows of these, as far as the same parts of indexes cover them."""
+    chosen = set(fragment_ids)
+    others = [one.fragment_id for one in dataset.get_fragments() if one.fragment_id not in chosen]
+    dataset.optimize.compact_files(
+        target_rows_per_fragment=rows, materialize_deletions=False, excluded_fragment_ids=others
+    )
 
 
 def delete_versions(view: Any, *, keep: Collection[int], older_than_s: float) -> None:

@@ -1,7 +1,9 @@
-"""Keeps a memory quick and small while it is written and read.
+"""Keeps a memory quick and small while it is written and read, in a thread of the writer.
 
-    upkeep = Upkeep(folder, tables, commits)
-    upkeep.run(thorough=True)
+    upkeep = Upkeep(folder, tables, commits, min_free_bytes=…, keep_versions_s=60.0)
+    upkeep.note({"observations": 8})      # so many rows were added: what is due is done, beside whoever goes on
+    upkeep.run(thorough=True)             # now, and all of it
+    upkeep.close()
 
 Tables that are only appended to are merged and indexed beside whoever appends; the small ones, which are also
 changed, in a commit of their own. Then the versions go that nobody reads any more. It changes nothing that is
@@ -12,21 +14,32 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from . import leases
 from .head import Commits
 from .tables import Table, Tables, is_there, kind_of, room_to_write, view
-from .tidying import delete_versions, tidy
+from .tidying import delete_versions, tidy, waiting
 
 log = logging.getLogger(__name__)
 
 UPKEEP_LOCK_NAME = "upkeep.lock"
-_APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
+APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
 """Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
+_SEARCHED = {"observations", "text_vectors", "frame_vectors"}
+_MOST_ROWS = 1024
+_MOST_COMMITS = 64
+_MOST_COMMITS_SEARCHED = 16
+"""A table is tidied after so many rows or commits: what is not in its indexes is scanned, which costs a search
+little for each row, and more for each commit."""
+_TOO_FAR_BEHIND = 16
+"""A writer that is so many times further than that waits until upkeep has caught up."""
+_VERSIONS_EVERY_S = 5.0
 
 
 class Upkeep:
@@ -36,22 +49,82 @@ class Upkeep:
         self, folder: Path, opened: Tables, commits: Commits, *, min_free_bytes: int, keep_versions_s: float
     ) -> None:
         self._folder = folder
-        self._tables = opened
+        self._tables = {table.name: table for table in opened.all()}
         self._commits = commits
         self._min_free_bytes = min_free_bytes
         self._keep_versions_s = keep_versions_s
+        self._rows: Counter[str] = Counter()
+        self._added: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._versions_at = 0.0
+
+    def take_stock(self) -> None:
+        """Note what an earlier writer left to be done."""
+        for name, table in self._tables.items():
+            if kind_of(name) in APPENDED_TO:
+                self._added[name], self._rows[name] = waiting(table)
+
+    def note(self, rows: Mapping[str, int]) -> None:
+        """Rows were added to these tables in one commit. Waits only where upkeep is left far behind."""
+        with self._changed:
+            for name, count in rows.items():
+                self._rows[name] += count
+                self._added[name] += 1
+            if self._closing or not any(map(self._is_due, self._tables)):
+                return
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._main, name="upkeep", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closing or not any(map(self._is_overdue, self._tables)))
 
     def run(self, *, thorough: bool) -> None:
-        """Merge fragments and parts of indexes, and delete versions that nobody reads."""
-        with alone(self._folder):
-            for table in self._tables.all():
-                self._try(table, thorough=thorough)
-            self.delete_versions()
+        """Tidy every table now, and delete the versions that nobody reads."""
+        self._round(self._tables, thorough=thorough)
+        self.delete_versions()
 
-    def _try(self, table: Table, *, thorough: bool) -> None:
+    def close(self) -> None:
+        """Let the thread finish what it is at, and end."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _main(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or any(map(self._is_due, self._tables)))
+                if self._closing:
+                    return
+                due = [name for name in self._tables if self._is_due(name)]
+            self._round(due, thorough=False)
+            if time.monotonic() - self._versions_at >= _VERSIONS_EVERY_S:
+                self.delete_versions()
+                self._versions_at = time.monotonic()
+
+    def _is_due(self, name: str, times: int = 1) -> bool:
+        commits = _MOST_COMMITS_SEARCHED if kind_of(name) in _SEARCHED else _MOST_COMMITS
+        return self._rows[name] >= times * _MOST_ROWS or self._added[name] >= times * commits
+
+    def _is_overdue(self, name: str) -> bool:
+        return self._is_due(name, _TOO_FAR_BEHIND)
+
+    def _round(self, names: Collection[str], *, thorough: bool) -> None:
+        for name in names:
+            with self._changed:
+                # Noted before it is done: what comes meanwhile is not taken for done.
+                self._rows[name] = self._added[name] = 0
+                self._changed.notify_all()
+            with alone(self._folder):
+                self._tidy(self._tables[name], thorough=thorough)
+
+    def _tidy(self, table: Table, *, thorough: bool) -> None:
         try:
             with room_to_write(self._folder, self._min_free_bytes):
-                if kind_of(table.name) not in _APPENDED_TO:
+                if kind_of(table.name) not in APPENDED_TO:
                     with self._commits.commit() as change:
                         change.touch(table)
                         tidy(table, thorough=thorough)

@@ -358,3 +358,11 @@ def moment_id(stream: str, epoch: int, rung: Rung, start_s: float) -> str:
 def total_counts(parts: Iterable[FrameCounts]) -> FrameCounts:
     """The sum of many frame counts."""
     return sum(parts, FrameCounts())
+
+
+def longest_of(moments: Iterable[Moment]) -> dict[str, float]:
+    """How long the longest of these memories is, in seconds, by rung."""
+    longest: dict[str, float] = {}
+    for moment in moments:
+        longest[moment.rung] = max(longest.get(moment.rung, 0.0), moment.span.duration_s)
+    return longest

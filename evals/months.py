@@ -1,0 +1,209 @@
+"""Weeks of several cameras in minutes: simulated lives with pictures and outages, through the real writer.
+
+    with MemoryStore.open("month.lance", write=True, budget_bytes=400 << 20) as store:
+        fill(store, ["door", "yard"], hours=30 * 24, picture_bytes=2000)
+
+``lives`` makes what is seen; here it gets pictures (as many as perception would keep, of bytes that no disk can
+compress, as those of JPEGs are), outages with their gaps and epochs, and the ladder above it. The same arguments
+give the same life. What is simulated is the video and nothing behind it: moments are appended as a worker does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..memory.encoder import HashingEncoder, Vectors
+from ..memory.ladder import Ladder
+from ..memory.store import MemoryStore
+from ..memory.values import FrameCounts, Gap, KeyFrame, Moment, Span, Stream, make_id, moment_id
+from .lives import FPS, WALL_START_S, simulated_moments
+
+BATCH = 64
+"""Moments of a commit: as many as a worker commits at most."""
+_SIGNATURE = 48
+"""Grey levels of a picture's signature."""
+_OUTAGE_CAUSES = ("stalled", "dropped", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """A moment with its pictures."""
+
+    moment: Moment
+    frames: tuple[KeyFrame, ...]
+
+
+class LifeEncoder(HashingEncoder):
+    """Vectors of the pictures of a life too: of each a point by itself, far from every other."""
+
+    @property
+    def name(self) -> str:
+        """Names the method and its dimension."""
+        return f"life/{self.dim}"
+
+    def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
+        """One unit vector per picture, drawn by chance from its first bytes."""
+        vectors = np.empty((len(jpegs), self.dim), np.float32)
+        for row, jpeg in enumerate(jpegs):
+            seed = int.from_bytes(jpeg[2:10], "little")
+            vectors[row] = np.random.Generator(np.random.SFC64(seed)).standard_normal(self.dim, np.float32)
+        unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
+
+
+def lived(
+    seed: int, hours: float, stream: str, *, picture_bytes: int = 35_000, outages_a_day: float = 4.0
+) -> Iterator[Lived | Gap]:
+    """What a camera sees in so many hours, with the gaps in it, in time order.
+
+    A quiet moment has one picture of about ``picture_bytes``, an eventful one up to four. An outage lasts
+    seconds to minutes, and opens a new epoch. With ``picture_bytes=0`` there are no pictures.
+    """
+    rng = random.Random(f"{seed} {stream} outages")
+    outages = _outages(rng, outages_a_day)
+    outage, epoch = next(outages), 0
+    away: list[Moment] = []
+    for moment in simulated_moments(seed, hours, stream):
+        if moment.span.start_s >= outage.start_s and moment.span.start_s < outage.end_s:
+            away.append(moment)
+            continue
+        if away:
+            yield _gap(stream, epoch, Span(away[0].span.start_s, away[-1].span.end_s), rng)
+            away, epoch = [], epoch + 1
+        while outage.end_s <= moment.span.start_s:
+            outage = next(outages)
+        yield _with_pictures(moment, epoch, picture_bytes)
+    if away:
+        yield _gap(stream, epoch, Span(away[0].span.start_s, away[-1].span.end_s), rng)
+
+
+def fill(
+    store: MemoryStore,
+    streams: Sequence[str],
+    hours: float,
+    *,
+    seed: int = 0,
+    picture_bytes: int = 35_000,
+    outages_a_day: float = 4.0,
+    batch: int = BATCH,
+    on_batch: Callable[[float], None] | None = None,
+) -> int:
+    """Have the store remember what cameras of these names see, side by side; how many moments that were.
+
+    ``on_batch`` is told after each commit up to which second of the lives it is.
+    """
+    ladders = {name: Ladder(name) for name in streams}
+    for name in streams:
+        store.put_stream(
+            Stream(name, "live", f"simulated://{name}", name, "watching", 4.0, origin_wall_s=WALL_START_S)
+        )
+    lives = heapq.merge(
+        *(
+            lived(seed + at, hours, name, picture_bytes=picture_bytes, outages_a_day=outages_a_day)
+            for at, name in enumerate(streams)
+        ),
+        key=_end_s,
+    )
+    moments: list[Moment] = []
+    frames: list[KeyFrame] = []
+    count = 0
+
+    def commit(until_s: float) -> None:
+        nonlocal moments, frames
+        store.append(moments, frames)
+        moments, frames = [], []
+        if on_batch is not None:
+            on_batch(until_s)
+
+    for seen in lives:
+        if isinstance(seen, Gap):
+            moments += ladders[seen.stream].break_()
+            commit(seen.span.end_s)
+            store.put_gap(seen, written_at_s=WALL_START_S + seen.span.end_s)
+            continue
+        moments += [seen.moment, *ladders[seen.moment.stream].push(seen.moment)]
+        frames += seen.frames
+        count += 1
+        if count % batch == 0:
+            commit(seen.moment.span.end_s)
+    for ladder in ladders.values():
+        moments += ladder.finish()
+    commit(hours * 3600)
+    return count
+
+
+def _end_s(seen: Lived | Gap) -> float:
+    return seen.span.end_s if isinstance(seen, Gap) else seen.moment.span.end_s
+
+
+def _outages(rng: random.Random, a_day: float) -> Iterator[Span]:
+    time_s = 0.0
+    while True:
+        time_s += rng.expovariate(a_day / 86_400) if a_day else math.inf
+        lasts_s = min(3600.0, rng.lognormvariate(3.5, 1.2))
+        yield Span(time_s, time_s + lasts_s)
+        time_s += lasts_s
+
+
+def _gap(stream: str, epoch: int, span: Span, rng: random.Random) -> Gap:
+    lost = round(span.duration_s * FPS * rng.random())
+    return Gap(
+        id=make_id(stream, epoch, "gap", round(span.start_s * 1000)),
+        stream=stream,
+        epoch=epoch,
+        span=span,
+        cause=rng.choice(_OUTAGE_CAUSES),
+        attempts=1 + int(span.duration_s // 20),
+        wall_start_s=WALL_START_S + span.start_s,
+        counts=FrameCounts(captured=lost, dropped={"overload": lost}),
+    )
+
+
+def _with_pictures(moment: Moment, epoch: int, picture_bytes: int) -> Lived:
+    moment = replace(moment, epoch=epoch, id=moment_id(moment.stream, epoch, "moment", moment.span.start_s))
+    if not picture_bytes:
+        return Lived(moment, ())
+    happens = sum(finding.kind in ("enters", "leaves", "cut") for finding in moment.of("action"))
+    count = min(4, 1 + happens)
+    level = next((float(f.detail["value"]) for f in moment.of("attribute") if f.kind == "brightness"), 0.3)
+    rng = random.Random(moment.id)
+    frames = tuple(
+        _picture(
+            moment,
+            moment.span.start_s + (at + 0.5) * moment.span.duration_s / count,
+            level,
+            picture_bytes,
+            rng,
+        )
+        for at in range(count)
+    )
+    counts = moment.counts
+    counts = replace(counts, stored=count, merged=counts.merged - count)
+    return Lived(replace(moment, frame_ids=tuple(frame.id for frame in frames), counts=counts), frames)
+
+
+def _picture(moment: Moment, time_s: float, level: float, picture_bytes: int, rng: random.Random) -> KeyFrame:
+    pts = round(time_s * 90_000)
+    size = max(200, round(picture_bytes * rng.lognormvariate(-0.08, 0.4)))
+    grey = bytearray([round(200 * level)] * _SIGNATURE)
+    actors = [finding for finding in moment.of("actor") if finding.span.contains(time_s)]
+    for actor in actors:
+        at = int(float(actor.detail["track"]) * 7 + time_s) % (_SIGNATURE - 6)
+        grey[at : at + 6] = b"\xe6" * 6
+    return KeyFrame(
+        id=make_id(moment.stream, moment.epoch, "frame", pts),
+        stream=moment.stream,
+        time_s=time_s,
+        pts=pts,
+        time_base="1/90000",
+        width=1280,
+        height=720,
+        jpeg=b"\xff\xd8" + rng.randbytes(size - 2),
+        signature=bytes(grey),
+    )

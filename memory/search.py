@@ -1,0 +1,168 @@
+"""Finds memories by words, by meaning and by what pictures show, and puts them into one order.
+
+    scores = find(views, encoder, Sought("a red car", moments="stream = 'yard'", limit=10))
+
+Every filter is applied before the search, so that what passes it is found however much else fits better. Small
+memories are searched exactly; large ones through indexes whose recall ``benchmarks/million.py`` measures. What
+is not in an index yet is searched as well. Equals are in the order of time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from .encoder import Encoder
+from .ranking import Place, best_first, fused, nearest, places_of
+from .tables import Tables, all_of, match_text, match_vector, one_of, quoted, select
+from .values import RUNGS, Rung, Span
+from .words import pairs_of, share_together
+
+_ROWS_PER_MOMENT = 4
+"""How many rows are read for each moment wanted: several observations may tell of the same one."""
+_LEAST_ROWS = 80
+"""How many are read at least, so that the best of one is the best of twenty."""
+_FEW_ROWS = 2000
+"""Up to so many observations that pass a filter, pictures are sought among their moments alone."""
+_IDS_A_QUERY = 500
+_PLACED = ("moment_id", "stream", "start_s")
+
+Ranking = tuple[dict[str, float], dict[str, Place]]
+"""What each memory is worth in one search, and where it lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is searched for, and among what."""
+
+    text: str
+    moments: str | None = None
+    """A filter of streams, times and times of writing, which every table of memories has."""
+    rungs: Sequence[Rung] | None = None
+    observed: str | None = None
+    """A filter of what was observed and by whom, which observations and their vectors have."""
+    limit: int = 20
+
+    @property
+    def where(self) -> str | None:
+        """All of it, for observations."""
+        return all_of(self.moments, None if self.rungs is None else one_of("rung", self.rungs), self.observed)
+
+    @property
+    def rows(self) -> int:
+        """How many rows each search reads."""
+        return max(self.limit * _ROWS_PER_MOMENT, _LEAST_ROWS)
+
+
+def find(views: Tables, encoder: Encoder | None, sought: Sought) -> dict[str, float]:
+    """The ids of the ``limit`` best memories with what they are worth, best first."""
+    searches: list[Callable[[], Ranking]] = [lambda: _by_words(views, sought)]
+    if encoder is not None and views.text_vectors is not None:
+        vector = encoder.encode_texts([sought.text])[0]
+        searches.append(lambda: _by_meaning(views, sought, vector))
+        if views.frame_vectors is not None and (sought.rungs is None or "moment" in sought.rungs):
+            searches.append(lambda: _by_pictures(views, sought, vector))
+    # The library lets go of the interpreter while it searches, so the searches go on side by side.
+    found = list(_threads().map(lambda search: search(), searches)) if len(searches) > 1 else [searches[0]()]
+    places = {key: place for _, where in found for key, place in where.items()}
+    rankings = [scores for scores, _ in found]
+    scores = rankings[0] if len(rankings) == 1 else fused(rankings, places)
+    return {key: scores[key] for key in best_first(scores, places)[: sought.limit]}
+
+
+def _by_words(views: Tables, sought: Sought) -> Ranking:
+    """By words that match, and by how many of them stand together as they do in what is sought.
+
+    Full-text search takes each word for itself: of a blue coat and a red cup it makes as much as of
+    a red coat and a blue cup.
+    """
+    rows = match_text(
+        views.observations, sought.text, where=sought.where, columns=(*_PLACED, "text"), limit=sought.rows
+    )
+    asked = pairs_of(sought.text)
+    scores: dict[str, float] = {}
+    for row in rows:
+        score = row["_score"] * (1 + share_together(asked, row["text"]))
+        scores[row["moment_id"]] = max(score, scores.get(row["moment_id"], 0.0))
+    return scores, places_of(rows)
+
+
+def _by_meaning(views: Tables, sought: Sought, vector: Any) -> Ranking:
+    rows = match_vector(views.text_vectors, vector, where=sought.where, columns=_PLACED, limit=sought.rows)
+    return nearest(rows), places_of(rows)
+
+
+def _by_pictures(views: Tables, sought: Sought, vector: Any) -> Ranking:
+    """Pictures know the facts of their moment; what was observed in it is asked of the observations."""
+    if sought.observed is None:
+        rows = match_vector(
+            views.frame_vectors, vector, where=sought.moments, columns=_PLACED, limit=sought.rows
+        )
+        return nearest(rows), places_of(rows)
+    of_moments = all_of(sought.where, "rung = 'moment'")
+    narrow, asked, widened = sought.moments, sought.rows, False
+    checked: dict[str, Place | None] = {}
+    while True:
+        rows = match_vector(views.frame_vectors, vector, where=narrow, columns=["moment_id"], limit=asked)
+        near = nearest(rows)
+        unchecked = [found for found in near if found not in checked]
+        checked |= dict.fromkeys(unchecked)
+        for at in range(0, len(unchecked), _IDS_A_QUERY):
+            among = all_of(one_of("moment_id", unchecked[at : at + _IDS_A_QUERY]), of_moments)
+            checked |= places_of(select(views.observations, where=among, columns=_PLACED))
+        fitting = {found: place for found in near if (place := checked[found]) is not None}
+        if len(fitting) >= sought.limit or len(rows) < asked:
+            return {found: near[found] for found in fitting}, fitting
+        if not widened:
+            few = select(views.observations, where=of_moments, columns=["moment_id"], limit=_FEW_ROWS + 1)
+            if len(few) <= _FEW_ROWS:
+                # Seldom met among the nearest: they are sought by name.
+                narrow = all_of(narrow, one_of("moment_id", (row["moment_id"] for row in few)))
+        asked, widened = 4 * asked, True
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=3, thread_name_prefix="search")
+
+
+def overlapping(
+    span: Span | None, longest_s: Mapping[str, float], rungs: Sequence[Rung] | None = None
+) -> str | None:
+    """A filter that keeps memories of some rungs that share time with ``span``.
+
+    ``longest_s`` says how long a memory of each rung is at most, where that is known: one bound more for each
+    end, without which half of a long memory is looked at to find an hour in its middle.
+    """
+    if span is None:
+        return None
+    bounds = _bounds("start_s", below=span.end_s) + _bounds("end_s", above=span.start_s)
+    lengths = [longest_s.get(rung, math.inf) for rung in (rungs or RUNGS)]
+    if math.isfinite(longest := max(lengths, default=math.inf)):
+        bounds += _bounds("start_s", from_=span.start_s - longest - 1)
+        bounds += _bounds("end_s", below=span.end_s + longest + 1)
+    return " AND ".join(bounds) or "true"
+
+
+def inside(span: Span) -> str:
+    """A filter that keeps memories that lie wholly in ``span``."""
+    bounds = _bounds("start_s", from_=span.start_s) + _bounds("end_s", to=span.end_s)
+    bounds += _bounds("start_s", to=span.end_s) + _bounds("end_s", from_=span.start_s)
+    return " AND ".join(bounds) or "true"
+
+
+def with_kinds(kinds: Sequence[str] | None) -> str | None:
+    """A filter that keeps what has a finding of one of these kinds."""
+    if kinds is None:
+        return None
+    listed = ", ".join(quoted(kind) for kind in kinds)
+    return f"array_has_any(kinds, make_array({listed}))" if listed else "false"
+
+
+def _bounds(column: str, **limits: float) -> list[str]:
+    signs = {"below": "<", "to": "<=", "above": ">", "from_": ">="}
+    return [f"{column} {signs[name]} {at!r}" for name, at in limits.items() if math.isfinite(at)]
