@@ -38,10 +38,10 @@ _DEAD_SHARE = 0.5
 
 def tidy(table: Table, *, thorough: bool = False) -> None:
     """Merge small fragments and take new rows into the indexes; ``thorough`` leaves one part of each."""
+    _merge_new_fragments(table)
     # Words can only be searched with their index, which is there from the start. The others save
     # scanning, of which a table too small to be tidied needs none.
     make_indexes(table)
-    _merge_new_fragments(table)
     dataset = latest(table)
     if any(index.num_unindexed_rows for index in table.list_indices()):
         dataset.optimize.optimize_indices(num_indices_to_merge=0)
