@@ -30,7 +30,7 @@ _RATIO = 8
 _FRAGMENT_ROWS = {"frames": (512,)}
 _MOST_FRAGMENT_ROWS = (8192, 65536)
 """Fragments are merged once they make one of so many rows. A picture is ten times a memory, so its bound is lower."""
-_MOST_FRAGMENTS = 64
+_MOST_FRAGMENTS = 32
 """Or when there are so many."""
 _DEAD_SHARE = 0.5
 """A file is written anew when this share of its rows is deleted."""
