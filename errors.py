@@ -15,6 +15,9 @@
     │   ├── MemoryInUse        another process is writing to it
     │   ├── CannotWrite        this user may not write there
     │   ├── DiskFull           no room to write
+    │   ├── BudgetFull         what may not be forgotten fills the budget
+    │   ├── BadBudget          so many bytes are no budget
+    │   ├── SnapshotExpired    what a long question was reading had to make room
     │   └── EncoderMismatch    the vectors were made by another encoder
     ├── EncoderError           the model that makes vectors cannot be used
     │   ├── EncoderNotInstalled  what it runs on is missing
@@ -176,6 +179,37 @@ class DiskFull(MemoryStoreError):
             "free some space and watch again, it goes on where it stopped."
         )
         self.path, self.why = path, why
+
+
+class BudgetFull(MemoryStoreError):
+    """The budget is full with what may not be forgotten."""
+
+    def __init__(self, path: Path, budget_bytes: int, used_bytes: int, pinned_bytes: int = 0) -> None:
+        pinned = f", {pinned_bytes:,} bytes of it pinned" if pinned_bytes else ""
+        super().__init__(
+            f"{path} takes {used_bytes:,} bytes of its budget of {budget_bytes:,}{pinned}, and nothing more in it may "
+            "be forgotten. All that was remembered is safe; give it a larger budget"
+            + (", or take pins away." if pinned_bytes else ".")
+        )
+        self.path, self.budget_bytes, self.used_bytes = path, budget_bytes, used_bytes
+
+
+class BadBudget(MemoryStoreError):
+    """So many bytes are no budget for a memory."""
+
+    def __init__(self, given: str, why: str) -> None:
+        super().__init__(f"{given} is no budget for a memory: {why}. Give a size such as 20 GB.")
+        self.given, self.why = given, why
+
+
+class SnapshotExpired(MemoryStoreError):
+    """What a reader had held for long was needed by the writer to stay within the budget."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} had to make room while it was being read, and what was being read is gone. Ask again."
+        )
+        self.path = path
 
 
 class EncoderMismatch(MemoryStoreError):

@@ -19,7 +19,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -77,6 +77,13 @@ class Change:
         if table.count_rows(where):
             self.touch(table)
             table.delete(where)
+            self.rows[table.name] += 1
+
+    def delete_rows(self, table: Table, row_ids: Sequence[int]) -> None:
+        """Delete rows by their ids. Nobody else may rewrite the table meanwhile."""
+        if row_ids:
+            self.touch(table)
+            tables.delete_rows(table, row_ids)
             self.rows[table.name] += 1
 
     def touch(self, table: Table) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from .snapshot import Snapshot
 from .tally import base_of, colour_shares, evenly, summarise
-from .values import Gap, Moment, Rung, Span, moment_id
+from .values import RUNGS, Gap, Moment, Rung, Span, moment_id
 
 if TYPE_CHECKING:
     from .store import MemoryStore
@@ -179,10 +179,13 @@ class Ladder:
 
 def _without_parent(snapshot: Snapshot, stream: str) -> list[Moment]:
     """The last hours, events and moments that no stored parent holds, in time order."""
-    newest = snapshot.latest(stream)
+    # The newest of any rung: the moments that it was made of may be forgotten.
+    newest = [
+        last for rung in RUNGS for last in snapshot.timeline(stream, rung=rung, limit=1, newest_first=True)
+    ]
     children: list[Moment] = []
     for rung, above in _ABOVE.items() if newest else ():
-        start_s = newest[0].span.end_s - _REACH_S[rung]
+        start_s = max(last.span.end_s for last in newest) - _REACH_S[rung]
         for parent in snapshot.timeline(stream, rung=above, limit=1, newest_first=True):
             start_s = max(start_s, parent.span.end_s)
         found = snapshot.timeline(stream, Span(start_s, math.inf), rung=rung, limit=_ALL)

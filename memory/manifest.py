@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ..errors import EncoderMismatch, NewerMemory, NotAMemory
 from .encoder import Encoder
+from .ledger import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES
 from .lock import LOCK_NAME
 from .schema import SCHEMA_VERSION
 
@@ -38,6 +39,10 @@ class Manifest:
     dim: int | None = None
     migrations: tuple[str, ...] = ()
     """The steps that brought it to its schema, where it was made with an older one."""
+    budget_bytes: int = UNBOUNDED_BYTES
+    """What the folder may take on the disk."""
+    stream_budgets: Mapping[str, int] = field(default_factory=dict)
+    """What some streams may take of that, in bytes by name."""
 
     def with_encoder(self, encoder: Encoder | None) -> Manifest:
         """The same with the vectors of another encoder, or with none."""
@@ -45,6 +50,14 @@ class Manifest:
             self,
             encoder=None if encoder is None else encoder.name,
             dim=None if encoder is None else encoder.dim,
+        )
+
+    def with_budgets(self, budget_bytes: int | None, stream_budgets: Mapping[str, int] | None) -> Manifest:
+        """The same with other budgets, as far as they are given."""
+        return replace(
+            self,
+            budget_bytes=self.budget_bytes if budget_bytes is None else budget_bytes,
+            stream_budgets={**self.stream_budgets, **(stream_budgets or {})},
         )
 
     def check_encoder(self, folder: Path, encoder: Encoder | None, *, required: bool) -> None:
@@ -85,12 +98,15 @@ def read_manifest(folder: Path) -> Manifest:
         facts.get("encoder"),
         facts.get("dim"),
         tuple(facts.get("migrations", ())),
+        int(facts.get("budget_bytes", UNBOUNDED_BYTES)),
+        {str(name): int(size) for name, size in facts.get("stream_budgets", {}).items()},
     )
 
 
 def new_manifest(encoder: Encoder | None) -> Manifest:
     """What a memory made now says of itself."""
-    return Manifest(schema=SCHEMA_VERSION, created_at_s=time.time()).with_encoder(encoder)
+    made = Manifest(SCHEMA_VERSION, created_at_s=time.time(), budget_bytes=DEFAULT_BUDGET_BYTES)
+    return made.with_encoder(encoder)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -21,6 +21,7 @@ from . import schema, tables
 from .encoder import Encoder
 from .head import Change, Commits
 from .leases import KEEP_S
+from .ledger import Ledger
 from .lock import WriterLock
 from .manifest import read_manifest, write_manifest
 from .migrations import apply_steps
@@ -106,7 +107,10 @@ class _Filling:
     ) -> None:
         self._folder, self._tables, self._encoder = folder, opened, encoder
         self._commits, self._on_progress, self._min_free_bytes = commits, on_progress, min_free_bytes
-        self._upkeep = Upkeep(folder, opened, commits, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_S)
+        ledger = Ledger(folder, read_manifest(folder).budget_bytes)
+        self._upkeep = Upkeep(
+            folder, opened, commits, ledger, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_S
+        )
 
     def run(self) -> Iterator[tuple[int, int]]:
         """Make it, and say after each batch how many vectors of words and of pictures it was."""

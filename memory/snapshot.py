@@ -20,7 +20,7 @@ from . import schema, tables
 from .encoder import Encoder
 from .leases import Lease
 from .manifest import using_vectors
-from .rows import frame_from, gaps_from, moments_from, stream_from, summed_counts
+from .rows import frame_from, gaps_from, moments_from, stream_from, summed_counts, tombstones_from
 from .schema import Row
 from .search import Sought, find, inside, overlapping, with_kinds
 from .tables import Tables, all_of, one_of, quoted, select
@@ -33,6 +33,7 @@ from .values import (
     Rung,
     Span,
     Stream,
+    Tombstone,
     total_counts,
 )
 
@@ -76,6 +77,7 @@ class Snapshot:
         # What was pinned never changes, and a question asks for both more than once.
         self._covers: dict[tuple[str, Span | None], list[Moment]] = {}
         self._gaps: dict[str, list[Gap]] = {}
+        self._forgotten: dict[str, list[Tombstone]] = {}
 
     def streams(self) -> list[Stream]:
         """Every stream, by name; as of a time, those of which something had been written by then."""
@@ -191,16 +193,28 @@ class Snapshot:
             self._gaps[stream] = gaps_from(rows)
         return [gap for gap in self._gaps[stream] if span is None or gap.span.overlaps(span)]
 
+    def tombstones(self, stream: str, span: Span | None = None) -> list[Tombstone]:
+        """What of a stream was forgotten, where that overlaps ``span``, in time order.
+
+        As of a time, what had been written by then and is forgotten by now.
+        """
+        if stream not in self._forgotten:
+            as_of = None if self.as_of_s is None else f"written_from_s <= {float(self.as_of_s)!r}"
+            found = select(self._tables.tombstones, where=all_of(self._of_streams([stream]), as_of))
+            self._forgotten[stream] = tombstones_from(found)
+        return [one for one in self._forgotten[stream] if span is None or one.span.overlaps(span)]
+
     def cover(self, stream: str, span: Span | None = None) -> list[Moment]:
         """The fewest memories that tell all of ``span`` without telling anything twice, in time order.
 
         Days that lie wholly inside, then hours outside those days, then events, and moments for what
-        is left at the edges and at the end that is still open. A few dozen, however long the span.
+        is left at the edges and at the end that is still open. Where these are forgotten, what stands for them,
+        though it begins before the span or ends after it. A few dozen, however long the span.
         """
         if (stream, span) in self._covers:
             return self._covers[stream, span]
         whole = span if span is not None else Span(-math.inf, math.inf)
-        rows: list[Row] = []
+        found: list[Row] = []
         open_spans = [whole]
         for rung in _COVER_RUNGS:
             where = all_of(
@@ -213,17 +227,29 @@ class Snapshot:
                 ),
             )
             taken = select(self._tables.observations, where=where, columns=schema.MOMENT_COLUMNS)
-            rows += taken
+            found += taken
             open_spans = _without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
             if not open_spans:
                 break
-        return self._covers.setdefault((stream, span), moments_from(rows))
+        stands = {
+            one.id
+            for one in self.tombstones(stream, span)
+            if one.lost != "frame" and any(one.span.overlaps(part) for part in open_spans)
+        }
+        memories = moments_from(found)
+        if stands:
+            memories = _in_time_order(
+                {one.id: one for one in (*memories, *self.get(stands).values())}.values()
+            )
+        return self._covers.setdefault((stream, span), memories)
 
     def coverage(self, stream: str, span: Span | None = None) -> Coverage:
         """What of ``span`` was seen; of all that is remembered of the stream where it is None."""
         memories, gaps = self.cover(stream, span), self.gaps(stream, span)
+        forgotten = [one for one in self.tombstones(stream, span) if one.lost != "frame"]
+        seen = [memory.span for memory in memories] + [one.span for one in forgotten]
         if span is None:
-            spans = [memory.span for memory in memories] + [gap.span for gap in gaps]
+            spans = seen + [gap.span for gap in gaps]
             span = (
                 Span(min(0.0, *(s.start_s for s in spans)), max(s.end_s for s in spans))
                 if spans
@@ -232,15 +258,17 @@ class Snapshot:
         return Coverage(
             stream=stream,
             span=span,
-            watched_s=_union_s(memory.span.clipped_to(span) for memory in memories),
+            watched_s=_union_s(one.clipped_to(span) for one in seen),
             gaps=tuple(gaps),
+            forgotten=tuple(forgotten),
         )
 
     def counts(self, stream: str) -> FrameCounts:
-        """What became of every frame of a stream, those lost in its gaps included."""
+        """What became of every frame of a stream, those lost in its gaps and of what is forgotten included."""
         where = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
         kept = tables.select_arrow(self._tables.observations, where=where, columns=_COUNTED)
-        return total_counts([summed_counts(kept), *(gap.counts for gap in self.gaps(stream))])
+        lost = [gap.counts for gap in self.gaps(stream)]
+        return total_counts([summed_counts(kept), *lost, *(one.counts for one in self.tombstones(stream))])
 
     def _first_ids(self, where: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
         """The ids of the first ``limit`` moments by time; reads two narrow columns, not the memories."""

@@ -18,20 +18,22 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import NotAMemory
+from ..errors import BudgetFull, NotAMemory
 from . import tables
 from .backlog import Backlog
 from .encoder import Encoder
 from .head import Change, Commits, Head
 from .leases import KEEP_S, Lease
+from .ledger import Ledger, check_budget
 from .lock import WriterLock
-from .manifest import is_vacant, new_manifest, read_manifest, using_vectors, write_manifest
+from .manifest import Manifest, is_vacant, new_manifest, read_manifest, using_vectors, write_manifest
 from .migrations import apply_steps, migrate
 from .rows import (
     description_row,
@@ -42,12 +44,16 @@ from .rows import (
     second_look_row,
     stream_from,
     stream_row,
+    tombstones_from,
 )
 from .snapshot import Snapshot
 from .tables import MIN_FREE_BYTES, Tables, all_of, latest, one_of, quoted, room_to_write, select
 from .upkeep import Upkeep
 from .values import BacklogCounts, Gap, KeyFrame, Moment, Observation, Pending, Rung, Stream, longest_of
 from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
+
+_COMMIT_BYTES = 256 << 10
+"""What a commit takes beside its rows, at most: the list of its table's files, for each table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class MemoryStore:
         opened: Tables,
         *,
         encoder: Encoder | None,
+        manifest: Manifest,
         lock: WriterLock | None,
         min_free_bytes: int,
         keep_versions_s: float,
@@ -84,8 +91,15 @@ class MemoryStore:
         self._min_free_bytes = min_free_bytes
         self._commits = Commits(folder)
         self._backlog = Backlog(opened.backlog)
+        self._ledger = Ledger(folder, manifest.budget_bytes)
         self._upkeep = Upkeep(
-            folder, opened, self._commits, min_free_bytes=min_free_bytes, keep_versions_s=keep_versions_s
+            folder,
+            opened,
+            self._commits,
+            self._ledger,
+            stream_budgets=manifest.stream_budgets,
+            min_free_bytes=min_free_bytes,
+            keep_versions_s=keep_versions_s,
         )
         self._settled: set[str] = set()
         self._pinning = threading.Lock()
@@ -102,6 +116,8 @@ class MemoryStore:
         *,
         write: bool = False,
         encoder: Encoder | None = None,
+        budget_bytes: int | None = None,
+        stream_budgets: Mapping[str, int] | None = None,
         min_free_bytes: int = MIN_FREE_BYTES,
         keep_versions_s: float = KEEP_S,
         what: str = "a writer",
@@ -114,10 +130,16 @@ class MemoryStore:
         words alone. ``min_free_bytes`` are left free on the disk. What was replaced stays for
         ``keep_versions_s`` for readers that may not take a lease.
 
+        ``budget_bytes`` is what the folder may take on the disk from now on, and ``stream_budgets`` what
+        streams may take of that, by name; a writer notes both in the memory, where they stay until others are
+        given. A new memory has ``DEFAULT_BUDGET_BYTES`` where nothing is said.
+
         Raises ``NotAMemory``, ``NewerMemory``, ``OlderMemory``, ``EncoderMismatch``, ``MemoryInUse``,
-        ``CannotWrite`` or ``DiskFull``.
+        ``BadBudget``, ``CannotWrite`` or ``DiskFull``.
         """
         folder = Path(path).expanduser()
+        for size_bytes in (budget_bytes, *(stream_budgets or {}).values()):
+            check_budget(size_bytes)
         if not write:
             manifest = migrate(folder)
             manifest.check_encoder(folder, encoder, required=False)
@@ -126,6 +148,7 @@ class MemoryStore:
                 folder,
                 opened,
                 encoder=encoder,
+                manifest=manifest,
                 lock=None,
                 min_free_bytes=min_free_bytes,
                 keep_versions_s=keep_versions_s,
@@ -144,12 +167,17 @@ class MemoryStore:
             try:
                 if is_vacant(folder):
                     write_manifest(folder, new_manifest(encoder))
-                apply_steps(folder).check_encoder(folder, encoder, required=True)
+                manifest = apply_steps(folder)
+                manifest.check_encoder(folder, encoder, required=True)
+                with_budgets = manifest.with_budgets(budget_bytes, stream_budgets)
+                if with_budgets != manifest:
+                    write_manifest(folder, with_budgets)
                 opened = Tables.open(folder, encoder=encoder, create=True)
                 return cls(
                     folder,
                     opened,
                     encoder=encoder,
+                    manifest=with_budgets,
                     lock=lock,
                     min_free_bytes=min_free_bytes,
                     keep_versions_s=keep_versions_s,
@@ -207,7 +235,12 @@ class MemoryStore:
         text_vectors = text_vector_rows(self._encoder, added)
         streams = {row["stream"] for row in (*added, *pictures)}
         self._settled -= streams
-        with self._change() as change:
+        sizes_of = Counter(dict.fromkeys(streams, 0))
+        for row in (*added, *pictures):
+            sizes_of[row["stream"]] += row["bytes"]
+        vectors = len(text_vectors) + len(frame_vectors)
+        vector_bytes = 0 if self._encoder is None else vectors * (4 * self._encoder.dim + 200)
+        with self._change(sizes_of, vector_bytes) as change:
             change.append(self._tables.frames, pictures)
             change.append(self._tables.frame_vectors, frame_vectors)
             change.append(self._tables.text_vectors, text_vectors)
@@ -220,14 +253,13 @@ class MemoryStore:
     def write_back(self, moment: Moment, observation: Observation) -> None:
         """Add what a second look saw to a moment in the memory; the same look twice is kept once.
 
-        Needs no writer's lock: a question may do it while a stream is being watched.
+        Where the moment is forgotten by now, so is the look. Needs no writer's lock: a question may do it while a stream is being watched.
         """
         row = second_look_row(moment, observation)
         vectors = text_vector_rows(self._encoder, [row])
-        with self._change() as change:
-            if select(
-                latest(self._tables.observations), where=one_of("id", [row["id"]]), columns=["id"], limit=1
-            ):
+        with self._change({row["stream"]: row["bytes"]}) as change:
+            there = self._rows_of({moment.id})
+            if row["id"] in there or not there:
                 return
             change.append(self._tables.observations, [row])
             if self._tables.text_vectors is not None:
@@ -256,16 +288,16 @@ class MemoryStore:
         is not described.
         """
         told = {row["id"]: row for row in (description_row(moment, said) for moment, said in results)}
-        of_these = one_of("moment_id", {moment.id for moment, _ in results})
-        stored = select(latest(self._tables.observations), where=of_these, columns=["id", "moment_id"])
-        there = {known["moment_id"] for known in stored}
-        for known in stored:
-            told.pop(known["id"], None)
-        new = [row for row in told.values() if row["moment_id"] in there]
-        vectors = text_vector_rows(self._encoder, new)
-        with self._change() as change:
-            change.append(self._tables.text_vectors, vectors)
-            change.append(self._tables.observations, new)
+        vectors = text_vector_rows(self._encoder, list(told.values()))
+        with self._change({row["stream"]: row["bytes"] for row in told.values()}) as change:
+            there = self._rows_of({moment.id for moment, _ in results})
+            new = {
+                key: row
+                for key, row in told.items()
+                if key not in there and row["moment_id"] in there.values()
+            }
+            change.append(self._tables.text_vectors, [row for row in vectors if row["id"] in new])
+            change.append(self._tables.observations, list(new.values()))
             self._backlog.remove(change, (moment.id for moment, _ in results))
 
     def failed(self, item: Pending, error: str) -> None:
@@ -334,24 +366,32 @@ class MemoryStore:
         of_stream = f"stream = {quoted(stream_name)}"
         moments = f"{of_stream} AND base AND rung = 'moment'"
         observations = latest(self._tables.observations)
-        last = select(
-            observations,
-            where=moments,
-            columns=["end_s", "epoch", "shot"],
-            order_by="start_s",
-            descending=True,
-            limit=1,
-        )
+        # The last moment, or, where it is forgotten, what stands for it.
+        last = [
+            row
+            for where in (moments, f"{of_stream} AND base")
+            for row in select(
+                observations,
+                where=where,
+                columns=["end_s", "epoch", "shot"],
+                order_by="end_s",
+                descending=True,
+                limit=1,
+            )
+        ]
         gaps = gaps_from(select(latest(self._tables.gaps), where=of_stream))
+        forgotten = tombstones_from(select(latest(self._tables.tombstones), where=of_stream))
         if not last:
             # No part of a batch can be there already.
             self._settled.add(stream_name)
-            if not gaps:
-                return None
-        ends = [gap.span.end_s for gap in gaps] + [row["end_s"] for row in last]
+        others = [(gap.span.end_s, gap.epoch) for gap in gaps]
+        others += [(one.span.end_s, one.epoch) for one in forgotten]
+        ends = [(row["end_s"], row["epoch"]) for row in last]
+        if not ends and not others:
+            return None
         return ResumePoint(
-            end_s=max(ends),
-            epoch=last[0]["epoch"] if last else gaps[-1].epoch,
+            end_s=max(end_s for end_s, _ in (*ends, *others)),
+            epoch=max(epoch for _, epoch in ends or others),
             shot=last[0]["shot"] if last else 0,
             moments=observations.count_rows(moments),
         )
@@ -393,21 +433,36 @@ class MemoryStore:
         self._upkeep.run(thorough=thorough)
 
     @contextmanager
-    def _change(self) -> Iterator[Change]:
-        """Write to the memory: all of it or nothing, and only where there is room."""
-        with room_to_write(self.path, self._min_free_bytes), self._commits.commit() as change:
+    def _change(
+        self, stream_bytes: Mapping[str, int] | None = None, vector_bytes: int = 0
+    ) -> Iterator[Change]:
+        """Write to the memory: all of it or nothing, and only where there is room.
+
+        ``stream_bytes`` is about how much is written of which stream, and ``vector_bytes`` of vectors.
+        """
+        size_bytes = _COMMIT_BYTES + 2 * sum((stream_bytes or {}).values()) + vector_bytes
+        if not self._ledger.fits(size_bytes):
+            if self._lock is None:
+                raise BudgetFull(self.path, self._ledger.budget_bytes, self._ledger.used_bytes)
+            self._upkeep.make_room(size_bytes)
+        with (
+            room_to_write(self.path, self._min_free_bytes),
+            self._ledger.writing(size_bytes),
+            self._commits.commit() as change,
+        ):
             yield change
         if self._lock is not None:
-            self._upkeep.note(change.rows)
+            self._upkeep.note(change.rows, stream_bytes or {})
 
     def _known_of_unsettled(self, moments: Sequence[Moment]) -> set[str]:
         """Those of these memories that are there, of streams whose last batch is in doubt."""
-        return self._known(moment.id for moment in moments if moment.stream not in self._settled)
+        unsettled = {moment.id for moment in moments if moment.stream not in self._settled}
+        return set(self._rows_of(unsettled).values())
 
-    def _known(self, moment_ids: Iterable[str]) -> set[str]:
-        """Those of these memories that are there."""
-        if not (wanted := set(moment_ids)):
-            return set()
-        where = one_of("moment_id", wanted)
-        there = select(latest(self._tables.observations), where=where, columns=["moment_id"])
-        return {row["moment_id"] for row in there}
+    def _rows_of(self, moment_ids: Set[str]) -> dict[str, str]:
+        """The ids of the rows that there are of these memories, each with the memory's."""
+        if not moment_ids:
+            return {}
+        where = one_of("moment_id", moment_ids)
+        there = select(latest(self._tables.observations), where=where, columns=["id", "moment_id"])
+        return {row["id"]: row["moment_id"] for row in there}

@@ -14,8 +14,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
@@ -39,6 +40,7 @@ from lancedb.index import FTS, Bitmap, BTree, LabelList
 from ..errors import CannotWrite, DiskFull, NotAMemory
 from . import schema
 from .encoder import Encoder, ImageEncoder
+from .ledger import blocks
 from .values import RUNGS, make_id
 
 Rows = list[dict[str, Any]]
@@ -73,9 +75,10 @@ INDEXES: dict[str, dict[str, Any]] = {
 
 MIN_FREE_BYTES = 64 << 20
 """Left free on the disk by default."""
+_BATCH_ROWS = 32_768
 _PROBES = 80
 """Partitions of a vector index that are searched; there are about as many as the root of the number of rows."""
-_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 256 << 20, 64 << 20
+_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 192 << 20, 32 << 20
 """What the indexes and the file footers that are kept in RAM may take, for reading."""
 
 
@@ -130,7 +133,7 @@ class Tables:
 
 def connect(folder: Path) -> Any:
     """The database in the folder; its handles see what others append, as those of the default never do."""
-    return lancedb.connect(folder, read_consistency_interval=timedelta(0))
+    return lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_writing_session())
 
 
 def view(folder: Path, name: str, version: int | None = None) -> View:
@@ -140,7 +143,13 @@ def view(folder: Path, name: str, version: int | None = None) -> View:
 
 def latest(table: Table) -> View:
     """What a handle sees now."""
-    return table.to_lance()
+    return table.to_lance(session=_session())
+
+
+@cache
+def _writing_session() -> lancedb.Session:
+    """Shared by every handle. Writers look things up through views, so this needs little."""
+    return lancedb.Session(index_cache_size_bytes=32 << 20, metadata_cache_size_bytes=32 << 20)
 
 
 @cache
@@ -269,6 +278,22 @@ def select_arrow(
     return found
 
 
+def batches(
+    view: View, columns: Sequence[str], where: str | None = None, *, with_row_id: bool = False
+) -> Iterator[pa.Table]:
+    """The rows that ``where`` keeps, some thousands at a time: for what is read whole and kept as sums."""
+    scanner = view.scanner(
+        columns=list(columns),
+        filter=where,
+        batch_size=_BATCH_ROWS,
+        batch_readahead=2,
+        with_row_id=with_row_id,
+    )
+    for batch in scanner.to_batches():
+        if len(batch):
+            yield pa.Table.from_batches([batch])
+
+
 def match_text(view: View, text: str, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
     """The rows whose ``text`` holds any of the words of ``text``, best first, with ``_score``."""
     rows: Rows = view.to_table(
@@ -313,10 +338,39 @@ def longest_s(opened: Tables) -> dict[str, float]:
     return {rung: found.get(rung, 0.0) for rung in RUNGS}
 
 
+def live_bytes(view: View) -> dict[str, int]:
+    """What the files of a view take on the disk, by their kind, such as ``data file``.
+
+    Those of later versions count too. What else lies in the table's folder is old, or was left by a crash.
+    """
+    sizes: Counter[str] = Counter()
+    folder = Path(view.uri)
+    files = view.tracked_files(min_version=view.version).read_all().select(["path", "type"])
+    for path, kind in {(file["path"], file["type"]) for file in files.to_pylist()}:
+        with suppress(FileNotFoundError):
+            sizes[kind] += blocks((folder / path).stat().st_size)
+    return dict(sizes)
+
+
 def upsert(table: Table, on: str, rows: Rows) -> None:
     """Add rows, in the place of those with the same key where there are any."""
     merge = table.merge_insert(on).when_matched_update_all().when_not_matched_insert_all()
     merge.execute(pa.Table.from_pylist(rows, schema=table.schema))
+
+
+def delete_rows(table: Table, row_ids: Sequence[int]) -> None:
+    """Delete rows by their ids, which a view of the same version told. Costs a tenth of naming them otherwise."""
+    if len(row_ids):
+        table.delete(f"_rowid IN ({', '.join(map(str, row_ids))})")
+
+
+def rows_with(view: View, column: str, values: Set[str]) -> list[int]:
+    """The ids of the rows whose ``column`` is one of ``values``, however many these are."""
+    wanted = pa.array(sorted(values), pa.string())
+    found: list[int] = []
+    for batch in batches(view, [column], with_row_id=True) if values else ():
+        found += batch.filter(pc.is_in(batch[column], wanted))["_rowid"].to_pylist()
+    return found
 
 
 def append(table: Table, rows: Rows) -> None:

@@ -14,30 +14,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence, Set
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from lancedb.index import IvfRq
 
 from .tables import Table, kind_of, latest, make_indexes
 
+APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
+"""Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
 VECTOR_INDEX_ROWS = 20_000
 """Below this a scan of all vectors is exact and as quick."""
 _OUTGROWN = 4
 """An index of vectors is made anew when there are so many times the rows that it was made for."""
 _RATIO = 8
 """So many parts of about a size are merged into one."""
+_MOST_PARTS = 24
+"""Of more parts than that, an index is made whole: forgetting leaves many small ones."""
 _FRAGMENT_ROWS = {"frames": (512,)}
 _MOST_FRAGMENT_ROWS = (8192, 65536)
 """Fragments are merged once they make one of so many rows. A picture is ten times a memory, so its bound is lower."""
 _MOST_FRAGMENTS = 32
 """Or when there are so many."""
-_DEAD_SHARE = 0.5
-"""A file is written anew when this share of its rows is deleted."""
 
 
-def tidy(table: Table, *, thorough: bool = False) -> None:
-    """Merge small fragments and take new rows into the indexes; ``thorough`` leaves one part of each."""
+def scratch_bytes(table: Table, most_bytes: int) -> int:
+    """What ``tidy`` writes before anything old can go, at most; or ``reclaim``, beside the files themselves."""
+    dataset = latest(table)
+    small = sum(_size(fragment) for fragment in dataset.get_fragments())
+    return 2 * index_bytes(table) + min(small, most_bytes)
+
+
+def index_bytes(table: Table) -> int:
+    """What the indexes of a table take."""
+    return sum(index.total_size_bytes or 0 for index in latest(table).describe_indices())
+
+
+def _size(fragment: Any) -> int:
+    return sum(file.file_size_bytes or 0 for file in fragment.metadata.files)
+
+
+def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> None:
+    """Merge small fragments and take new rows into the indexes; ``thorough`` leaves one part of each.
+
+    No more than ``most_bytes`` of fragments become one.
+    """
+    if kind_of(table.name) not in APPENDED_TO:
+        latest(table).optimize.compact_files(target_rows_per_fragment=_MOST_FRAGMENT_ROWS[0])
+        return
     _merge_new_fragments(table)
     # Words can only be searched with their index, which is there from the start. The others save
     # scanning, of which a table too small to be tidied needs none.
@@ -47,7 +71,7 @@ def tidy(table: Table, *, thorough: bool = False) -> None:
         dataset.optimize.optimize_indices(num_indices_to_merge=0)
     _merge_parts_of_indexes(latest(table), thorough=thorough)
     full = _FRAGMENT_ROWS.get(kind_of(table.name), _MOST_FRAGMENT_ROWS)
-    _merge_small_fragments(latest(table), full, thorough=thorough)
+    _merge_small_fragments(latest(table), full, thorough=thorough, most_bytes=most_bytes)
     table.checkout_latest()
     if "vector" in table.schema.names:
         _index_vectors(table)
@@ -70,7 +94,7 @@ def _index_vectors(table: Table) -> None:
 
 
 def _partitions(dataset: Any, index: str) -> int:
-    statistics = dataset.index_statistics(index)["indices"]
+    statistics = dataset.stats.index_stats(index)["indices"]
     return max(int(part["num_partitions"]) for part in statistics)
 
 
@@ -89,17 +113,19 @@ def _merge_parts_of_indexes(dataset: Any, *, thorough: bool) -> None:
     rows = {fragment.fragment_id: fragment.metadata.num_rows for fragment in dataset.get_fragments()}
     for index in dataset.describe_indices():
         sizes = [sum(rows.get(key, 0) for key in part.fragment_ids) for part in index.segments]
-        many = len(sizes) if thorough else trailing_run(sizes)
+        many = len(sizes) if thorough or len(sizes) > _MOST_PARTS else trailing_run(sizes)
         if many > 1:
             dataset.optimize.optimize_indices(num_indices_to_merge=many, index_names=[index.name])
 
 
-def _merge_small_fragments(dataset: Any, full: Sequence[int], *, thorough: bool) -> None:
+def _merge_small_fragments(dataset: Any, full: Sequence[int], *, thorough: bool, most_bytes: int) -> None:
     """Merge the last fragments, as far as the same parts of indexes cover them."""
     fragments = dataset.get_fragments()
     sizes = [fragment.metadata.num_rows for fragment in fragments]
+    fitting = sum(total <= most_bytes for total in accumulate(map(_size, reversed(fragments))))
     for rows in reversed(full):
         small = next((back for back, size in enumerate(reversed(sizes)) if size >= rows), len(sizes))
+        small = min(small, fitting)
         if small > 1 and (sum(sizes[-small:]) >= rows or small > _MOST_FRAGMENTS or thorough):
             chosen = {fragment.fragment_id for fragment in fragments[-small:]}
             _merge_parts_over(dataset, chosen)
@@ -160,6 +186,33 @@ def _compact(dataset: Any, fragment_ids: Collection[int], rows: int) -> None:
     dataset.optimize.compact_files(
         target_rows_per_fragment=rows, materialize_deletions=False, excluded_fragment_ids=others
     )
+
+
+def reclaim(table: Table, *, dead_share: float, most_bytes: int) -> int:
+    """Take what was deleted out of files of which at least ``dead_share`` of the rows are; how many files it was.
+
+    Files of ``most_bytes`` at a time, or one: it has to be called again until it finds none.
+    """
+    dataset = latest(table)
+    chosen: list[int] = []
+    size_bytes = 0
+    for fragment in dataset.get_fragments():
+        facts = fragment.metadata
+        dead = facts.physical_rows - facts.num_rows
+        if dead and dead >= dead_share * facts.physical_rows:
+            size_bytes += _size(fragment)
+            if chosen and size_bytes > most_bytes:
+                break
+            chosen.append(fragment.fragment_id)
+    if chosen:
+        full = _FRAGMENT_ROWS.get(kind_of(table.name), _MOST_FRAGMENT_ROWS)
+        others = [one.fragment_id for one in dataset.get_fragments() if one.fragment_id not in chosen]
+        dataset.optimize.compact_files(
+            target_rows_per_fragment=full[0],
+            materialize_deletions_threshold=0.0,
+            excluded_fragment_ids=others,
+        )
+    return len(chosen)
 
 
 def delete_versions(view: Any, *, keep: Collection[int], older_than_s: float) -> None:

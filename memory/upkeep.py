@@ -1,13 +1,14 @@
-"""Keeps a memory quick and small while it is written and read, in a thread of the writer.
+"""Keeps a memory quick, small and within its budget while it is written and read, in a thread of the writer.
 
-    upkeep = Upkeep(folder, tables, commits, min_free_bytes=…, keep_versions_s=60.0)
+    upkeep = Upkeep(folder, tables, commits, ledger, min_free_bytes=…, keep_versions_s=60.0)
     upkeep.note({"observations": 8})      # so many rows were added: what is due is done, beside whoever goes on
     upkeep.run(thorough=True)             # now, and all of it
+    upkeep.make_room(1_000_000)           # forgets, where that is what it takes
     upkeep.close()
 
 Tables that are only appended to are merged and indexed beside whoever appends; the small ones, which are also
-changed, in a commit of their own. Then the versions go that nobody reads any more. It changes nothing that is
-remembered, so it may be killed at any time, and a failure is logged and tried again later.
+changed, in a commit of their own. Then the versions go that nobody reads any more; and where the budget is nearly
+used up, what is least worth keeping. It may be killed at any time. A failure is logged and tried again later.
 """
 
 from __future__ import annotations
@@ -21,58 +22,91 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import BudgetFull
 from . import leases
+from .forgetting import forget
 from .head import Commits
-from .tables import Table, Tables, is_there, kind_of, room_to_write, view
-from .tidying import delete_versions, tidy, waiting
+from .ledger import HIGH, LOW, Ledger, size_on_disk
+from .retention import Shelf
+from .tables import Table, Tables, is_there, kind_of, live_bytes, room_to_write, view
+from .tidying import (
+    APPENDED_TO,
+    delete_versions,
+    index_bytes,
+    reclaim,
+    scratch_bytes,
+    tidy,
+    waiting,
+)
 
 log = logging.getLogger(__name__)
 
 UPKEEP_LOCK_NAME = "upkeep.lock"
-APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
-"""Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
-_SEARCHED = {"observations", "text_vectors", "frame_vectors"}
+LEASE_S = 60.0
+"""A reader that has read for longer loses what it reads, where the writer needs the room."""
 _MOST_ROWS = 1024
-_MOST_COMMITS = 64
-_MOST_COMMITS_SEARCHED = 16
+_MOST_COMMITS, _MOST_COMMITS_FRAMES = 16, 64
 """A table is tidied after so many rows or commits: what is not in its indexes is scanned, which costs a search
-little for each row, and more for each commit."""
+little for each row, and more for each commit. Pictures are not searched."""
 _TOO_FAR_BEHIND = 16
 """A writer that is so many times further than that waits until upkeep has caught up."""
 _VERSIONS_EVERY_S = 5.0
+_DEAD_SHARE = 0.25
+"""Files are written anew without their deleted rows where these are at least such a share."""
+_MOST_SHARE = 40
+"""No part of the budget larger than this is made one file."""
+_STREAM_CHECKS = 20
+"""A stream's budget is looked at after every such part of it that was written."""
 
 
 class Upkeep:
     """Does what is to be done now and then. May be used from several threads and processes."""
 
     def __init__(
-        self, folder: Path, opened: Tables, commits: Commits, *, min_free_bytes: int, keep_versions_s: float
+        self,
+        folder: Path,
+        opened: Tables,
+        commits: Commits,
+        ledger: Ledger,
+        *,
+        stream_budgets: Mapping[str, int] | None = None,
+        min_free_bytes: int,
+        keep_versions_s: float,
     ) -> None:
         self._folder = folder
+        self._opened = opened
         self._tables = {table.name: table for table in opened.all()}
         self._commits = commits
+        self._ledger = ledger
+        self._stream_budgets = dict(stream_budgets or {})
         self._min_free_bytes = min_free_bytes
         self._keep_versions_s = keep_versions_s
         self._rows: Counter[str] = Counter()
         self._added: Counter[str] = Counter()
+        self._stream_bytes: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
         self._versions_at = 0.0
+
+    # -- from any thread ------------------------------------------------------------------------------
 
     def take_stock(self) -> None:
         """Note what an earlier writer left to be done."""
         for name, table in self._tables.items():
             if kind_of(name) in APPENDED_TO:
                 self._added[name], self._rows[name] = waiting(table)
+        for name, budget_bytes in self._stream_budgets.items():
+            self._stream_bytes[name] = budget_bytes
 
-    def note(self, rows: Mapping[str, int]) -> None:
-        """Rows were added to these tables in one commit. Waits only where upkeep is left far behind."""
+    def note(self, rows: Mapping[str, int], stream_bytes: Mapping[str, int]) -> None:
+        """So much was added in one commit, by table and by stream. Waits only where upkeep is left far behind."""
         with self._changed:
             for name, count in rows.items():
                 self._rows[name] += count
                 self._added[name] += 1
-            if self._closing or not any(map(self._is_due, self._tables)):
+            self._stream_bytes.update(stream_bytes)
+            if self._closing or not self._something_is_due():
                 return
             if self._thread is None:
                 self._thread = threading.Thread(target=self._main, name="upkeep", daemon=True)
@@ -81,9 +115,26 @@ class Upkeep:
             self._changed.wait_for(lambda: self._closing or not any(map(self._is_overdue, self._tables)))
 
     def run(self, *, thorough: bool) -> None:
-        """Tidy every table now, and delete the versions that nobody reads."""
+        """Tidy every table now, forget what is over the budget, and delete the versions that nobody reads."""
         self._round(self._tables, thorough=thorough)
+        self._keep_budgets()
         self.delete_versions()
+
+    def make_room(self, size_bytes: int) -> None:
+        """Forget what is least worth keeping, until so much can be written within the budget.
+
+        Raises ``BudgetFull`` where what may not be forgotten is in the way.
+        """
+        budget_bytes = self._ledger.budget_bytes
+        while True:
+            with alone(self._folder):
+                self.delete_versions(now=True)
+                if not self._ledger.fits(size_bytes):
+                    self._forget_down_to(min(self._ledger.aim_bytes, self._ledger.open_bytes - size_bytes))
+            if self._ledger.fits(size_bytes):
+                return
+            if not self._revoke_a_lease():
+                raise BudgetFull(self._folder, budget_bytes, self._ledger.measure(), self._pinned_bytes())
 
     def close(self) -> None:
         """Let the thread finish what it is at, and end."""
@@ -93,24 +144,52 @@ class Upkeep:
         if self._thread is not None:
             self._thread.join()
 
+    def delete_versions(self, *, now: bool = False) -> None:
+        """Delete the versions that no reader holds; with ``now``, also those just replaced."""
+        held = leases.held(self._folder)
+        if any(lease.versions is None for lease in held):
+            return  # somebody is just beginning to read; the next time will do
+        older_than_s = time.time() - (0.0 if now else self._keep_versions_s)
+        for name, version in self._commits.head().versions.items():
+            if not is_there(self._folder, name):
+                continue
+            keep = {lease.versions[name] for lease in held if lease.versions and name in lease.versions}
+            try:
+                delete_versions(view(self._folder, name, version), keep=keep, older_than_s=older_than_s)
+            except Exception:
+                log.warning("could not delete old versions of %s in %s", name, self._folder, exc_info=True)
+
+    # -- in its own thread, mostly --------------------------------------------------------------------
+
     def _main(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or any(map(self._is_due, self._tables)))
+                self._changed.wait_for(lambda: self._closing or self._something_is_due())
                 if self._closing:
                     return
                 due = [name for name in self._tables if self._is_due(name)]
             self._round(due, thorough=False)
+            self._keep_budgets()
             if time.monotonic() - self._versions_at >= _VERSIONS_EVERY_S:
                 self.delete_versions()
                 self._versions_at = time.monotonic()
 
+    def _something_is_due(self) -> bool:
+        return any(map(self._is_due, self._tables)) or self._ledger.too_full or bool(self._streams_to_check())
+
     def _is_due(self, name: str, times: int = 1) -> bool:
-        commits = _MOST_COMMITS_SEARCHED if kind_of(name) in _SEARCHED else _MOST_COMMITS
+        commits = _MOST_COMMITS_FRAMES if kind_of(name) == "frames" else _MOST_COMMITS
         return self._rows[name] >= times * _MOST_ROWS or self._added[name] >= times * commits
 
     def _is_overdue(self, name: str) -> bool:
         return self._is_due(name, _TOO_FAR_BEHIND)
+
+    def _streams_to_check(self) -> list[str]:
+        return [
+            name
+            for name, budget_bytes in self._stream_budgets.items()
+            if self._stream_bytes[name] * _STREAM_CHECKS > budget_bytes
+        ]
 
     def _round(self, names: Collection[str], *, thorough: bool) -> None:
         for name in names:
@@ -128,28 +207,122 @@ class Upkeep:
                     with self._commits.commit() as change:
                         change.touch(table)
                         tidy(table, thorough=thorough)
-                else:
-                    tidy(table, thorough=thorough)
-                    with self._commits.commit() as change:
-                        change.touch(table)
+                    return
+                most_bytes = self._ledger.budget_bytes // _MOST_SHARE
+                if self._has_room_for(scratch_bytes(table, most_bytes)):
+                    tidy(table, thorough=thorough, most_bytes=most_bytes)
+                    self._publish(table)
         except Exception:
             # It only makes questions slower: nothing that was or will be appended depends on it.
             log.warning("could not tidy %s in %s", table.name, self._folder, exc_info=True)
 
-    def delete_versions(self, *, now: bool = False) -> None:
-        """Delete the versions that no reader holds; with ``now``, also those just replaced."""
+    def _has_room_for(self, scratch_bytes: int) -> bool:
+        """Whether upkeep can write so much; where it can, nobody else takes the room meanwhile."""
+        budget_bytes = self._ledger.budget_bytes
+        self._ledger.reserve(scratch_bytes)
+        if self._ledger.used_bytes + scratch_bytes > budget_bytes:
+            self.delete_versions(now=True)
+        if self._ledger.measure() + scratch_bytes > budget_bytes and self._ledger.too_full:
+            self._forget_down_to(self._ledger.aim_bytes)
+        return self._ledger.used_bytes + scratch_bytes <= budget_bytes
+
+    def _publish(self, table: Table) -> None:
+        with self._commits.commit() as change:
+            change.touch(table)
+
+    # -- forgetting -----------------------------------------------------------------------------------
+
+    def _keep_budgets(self) -> None:
+        try:
+            with alone(self._folder):
+                if self._is_too_full():
+                    self._forget_down_to(self._ledger.aim_bytes)
+                for name in self._streams_to_check():
+                    self._stream_bytes[name] = 0
+                    self._forget_of_stream(name)
+        except Exception:
+            log.warning("could not forget anything in %s", self._folder, exc_info=True)
+
+    def _is_too_full(self) -> bool:
+        """Whether it is time to forget, though all goes that nobody reads any more."""
+        if self._ledger.too_full:
+            self.delete_versions(now=True)
+            self._ledger.measure()
+        return self._ledger.too_full
+
+    def _forget_down_to(self, aim_bytes: int) -> None:
+        """Forget until what is remembered takes no more than ``aim_bytes``, or nothing more helps.
+
+        What readers still hold of what was there before is not remembered: it goes when they are done.
+        """
+        while (live_bytes := self._live_bytes()) > aim_bytes:
+            shelf = self._shelf()
+            units = shelf.dullest((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
+            if units:
+                forget(self._views(), self._opened, self._commits, units)
+            self._reclaim(_DEAD_SHARE if units else 0.0)
+            if not units and self._live_bytes() >= live_bytes:
+                break
+        self.delete_versions(now=True)
+
+    def _forget_of_stream(self, name: str) -> None:
+        """Forget of one stream until it takes no more than its budget, as far as that can be told apart."""
+        budget_bytes = self._stream_budgets[name]
+        while True:
+            shelf = self._shelf()
+            disk_bytes = self._live_bytes() / max(1.0, shelf.payload_bytes)
+            used_bytes = disk_bytes * shelf.streams_bytes.get(name, 0.0)
+            if used_bytes <= HIGH * budget_bytes:
+                return
+            units = shelf.dullest((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
+            if not units:
+                return
+            forget(self._views(), self._opened, self._commits, units)
+            self._reclaim(_DEAD_SHARE)
+
+    def _reclaim(self, dead_share: float) -> None:
+        """Take what was deleted out of the files of which it is at least such a share."""
+        self.delete_versions(now=True)
+        most_bytes = self._ledger.budget_bytes // _MOST_SHARE
+        for name, table in self._tables.items():
+            if kind_of(name) in APPENDED_TO:
+                self._ledger.reserve(2 * index_bytes(table) + most_bytes)
+                while reclaim(table, dead_share=dead_share, most_bytes=most_bytes):
+                    self._publish(table)
+                    self.delete_versions(now=True)
+
+    def _live_bytes(self) -> int:
+        """What the folder would take if nobody read anything but the newest state."""
+        views = self._views().all()
+        of_tables = sum(size_on_disk(Path(one.uri)) for one in views)
+        return self._ledger.measure() - of_tables + sum(sum(live_bytes(one).values()) for one in views)
+
+    def _shelf(self) -> Shelf:
+        views = self._views()
+        rows = max(1, views.observations.count_rows())
+        vectors = (
+            vectors.count_rows() * (4 * vectors.schema.field("vector").type.list_size + 100)
+            for vectors in (views.text_vectors, views.frame_vectors)
+            if vectors is not None
+        )
+        return Shelf.of(views, vector_bytes=sum(vectors) / rows)
+
+    def _views(self) -> Tables:
+        return self._opened.views(self._folder, self._commits.head().versions)
+
+    def _pinned_bytes(self) -> int:
+        return 0
+
+    def _revoke_a_lease(self) -> bool:
+        """Have the reader that reads for longest give way, or wait for it; False where there is none."""
         held = leases.held(self._folder)
-        if any(lease.versions is None for lease in held):
-            return  # somebody is just beginning to read; the next time will do
-        older_than_s = time.time() - (0.0 if now else self._keep_versions_s)
-        for name, version in self._commits.head().versions.items():
-            if not is_there(self._folder, name):
-                continue
-            keep = {lease.versions[name] for lease in held if lease.versions and name in lease.versions}
-            try:
-                delete_versions(view(self._folder, name, version), keep=keep, older_than_s=older_than_s)
-            except Exception:
-                log.warning("could not delete old versions of %s in %s", name, self._folder, exc_info=True)
+        if not held:
+            return False
+        if time.time() - held[0].since_s > LEASE_S:
+            held[0].revoke()
+        else:
+            time.sleep(0.1)
+        return True
 
 
 @contextmanager
