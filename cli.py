@@ -12,7 +12,20 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import ask, caption, demo, doctor, reindex, search, status, timeline, watch
+from .commands import (
+    ask,
+    caption,
+    compact,
+    demo,
+    doctor,
+    forget,
+    pin,
+    reindex,
+    search,
+    status,
+    timeline,
+    watch,
+)
 from .commands.parsing import Parser
 from .commands.printing import one_line
 from .errors import RecollectError
@@ -26,6 +39,9 @@ COMMANDS = {
     "search": search,
     "timeline": timeline,
     "status": status,
+    "pin": pin,
+    "forget": forget,
+    "compact": compact,
     "reindex": reindex,
     "doctor": doctor,
     "serve-lmm": serve_lmm,

@@ -17,6 +17,9 @@
     │   ├── DiskFull           no room to write
     │   ├── BudgetFull         what may not be forgotten fills the budget
     │   ├── BadBudget          so many bytes are no budget
+    │   ├── TracesInUse        the steps of questions cannot be rewritten now
+    │   ├── PinsFull           pins may keep no more
+    │   ├── NothingToPin       nothing is remembered there
     │   ├── SnapshotExpired    what a long question was reading had to make room
     │   └── EncoderMismatch    the vectors were made by another encoder
     ├── EncoderError           the model that makes vectors cannot be used
@@ -184,12 +187,11 @@ class DiskFull(MemoryStoreError):
 class BudgetFull(MemoryStoreError):
     """The budget is full with what may not be forgotten."""
 
-    def __init__(self, path: Path, budget_bytes: int, used_bytes: int, pinned_bytes: int = 0) -> None:
-        pinned = f", {pinned_bytes:,} bytes of it pinned" if pinned_bytes else ""
+    def __init__(self, path: Path, budget_bytes: int, used_bytes: int) -> None:
         super().__init__(
-            f"{path} takes {used_bytes:,} bytes of its budget of {budget_bytes:,}{pinned}, and nothing more in it may "
-            "be forgotten. All that was remembered is safe; give it a larger budget"
-            + (", or take pins away." if pinned_bytes else ".")
+            f"{path} takes {used_bytes:,} bytes of its budget of {budget_bytes:,}, and nothing more in it may be "
+            "forgotten: it is pinned, or too new to have anything that stands for it. All that was remembered is "
+            "safe; give it a larger budget, or take pins away (recollect status, recollect pin)."
         )
         self.path, self.budget_bytes, self.used_bytes = path, budget_bytes, used_bytes
 
@@ -200,6 +202,45 @@ class BadBudget(MemoryStoreError):
     def __init__(self, given: str, why: str) -> None:
         super().__init__(f"{given} is no budget for a memory: {why}. Give a size such as 20 GB.")
         self.given, self.why = given, why
+
+
+class PinsFull(MemoryStoreError):
+    """A pin does not fit into the quota of pins."""
+
+    def __init__(self, path: Path, needed_bytes: int, used_bytes: int, quota_bytes: int) -> None:
+        super().__init__(
+            f"pinning that would keep {needed_bytes:,} bytes more, and of the {quota_bytes:,} that pins may keep in "
+            f"{path}, {used_bytes:,} are taken. Nothing was pinned; pin less, take other pins away (recollect pin "
+            "lists them), or give the memory a larger budget."
+        )
+        self.path, self.needed_bytes, self.used_bytes, self.quota_bytes = (
+            path,
+            needed_bytes,
+            used_bytes,
+            quota_bytes,
+        )
+
+
+class NothingToPin(MemoryStoreError):
+    """Nothing is remembered of the stretch that is to be pinned."""
+
+    def __init__(self, stream: str, start_s: float, end_s: float) -> None:
+        super().__init__(
+            f"there is nothing to pin between {start_s:g} s and {end_s:g} s of {stream!r}: nothing of it is "
+            "remembered, or not any more. `recollect timeline` shows what is."
+        )
+        self.stream, self.start_s, self.end_s = stream, start_s, end_s
+
+
+class TracesInUse(MemoryStoreError):
+    """The steps of questions that are to be forgotten cannot be rewritten now."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the steps of earlier questions could not be rewritten: {why}. What was to be forgotten is gone from "
+            "the memory, and may still stand in them. Ask nothing for a moment, and run `recollect forget` again."
+        )
+        self.why = why
 
 
 class SnapshotExpired(MemoryStoreError):

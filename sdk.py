@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,11 +32,14 @@ from .memory.values import (
     FrameCounts,
     Gap,
     KeyFrame,
+    Lost,
     Moment,
     Observation,
+    Pin,
     Rung,
     Span,
     Stream,
+    Tombstone,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +47,9 @@ if TYPE_CHECKING:
     from .agent.budget import Budget, Spending
     from .agent.reasoner import Reasoner
     from .agent.traces import Traces
+    from .memory.accounting import Account
     from .memory.encoder import Encoder
+    from .memory.erasing import Receipt
     from .memory.reindexing import OnProgress, ReindexReport
     from .memory.snapshot import Hit, Snapshot
     from .memory.store import MemoryStore
@@ -56,6 +61,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ABOVE_TOO = 4
+"""So many times more is looked for where memories above the moments are found as well: some say the same again."""
+_TRACES_SHARE = 20
+"""No more than this part of a memory's budget is for the steps of questions."""
 DEFAULT_FPS = 4.0
 """Frames a second shown to the observers: enough to follow people, cheap enough for one core."""
 
@@ -70,6 +79,8 @@ class StreamStatus:
     counts: FrameCounts
     backlog: BacklogCounts
     """What of it waits for a description by a video LMM."""
+    tombstones: tuple[Tombstone, ...] = ()
+    """What of it was forgotten."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -87,6 +98,7 @@ class StreamStatus:
                 {"start_s": round(gap.span.start_s, 3), "end_s": round(gap.span.end_s, 3), "cause": gap.cause}
                 for gap in self.gaps
             ],
+            "forgotten_s": {lost: round(seconds, 3) for lost, seconds in self.forgotten_s.items()},
             "frames": {
                 "captured": self.counts.captured,
                 "stored": self.counts.stored,
@@ -102,6 +114,14 @@ class StreamStatus:
             },
             "error": self.stream.error,
         }
+
+    @property
+    def forgotten_s(self) -> dict[Lost, float]:
+        """Of how many seconds pictures alone are gone, moments, events, hours or days."""
+        total: dict[Lost, float] = {}
+        for one in self.tombstones:
+            total[one.lost] = total.get(one.lost, 0.0) + one.span.duration_s
+        return total
 
     @property
     def oldest_waiting_s(self) -> float | None:
@@ -122,7 +142,14 @@ class Recollect:
             takes what ``read_settings().lmm`` names when it is first needed, which may be none.
         reasoner: Who thinks instead: None for the LMM where there is one, and else for the extractive
             reasoner, which needs no model.
-        budget: What a question may cost.
+        budget: What the memory may take on the disk, such as ``"20 GB"``, a number of bytes, or
+            ``"unbounded"``. What does not fit is forgotten, the old and dull first, and leaves what it was
+            part of and a tombstone. None takes what the settings or the memory itself name; a new memory has
+            20 GB. ``watch`` and ``compact`` note it in the memory.
+        question_budget: What a question may cost.
+
+    Raises:
+        BadBudget: ``budget`` is no size, or too small for any memory.
     """
 
     def __init__(
@@ -132,7 +159,8 @@ class Recollect:
         encoder: Encoder | None = None,
         lmm: Lmm | LmmSettings | None = None,
         reasoner: Reasoner | None = None,
-        budget: Budget | None = None,
+        budget: str | int | None = None,
+        question_budget: Budget | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self._encoder = encoder
@@ -140,7 +168,8 @@ class Recollect:
         self._served: ServedLmm | None = None
         self._settings_read = False
         self._reasoner = reasoner
-        self._budget = budget
+        self._budget_bytes = None if budget is None else _budget_bytes(budget)
+        self._question_budget = question_budget
         self._lock = threading.Lock()
         self._reader: MemoryStore | None = None
         self._traces: Traces | None = None
@@ -179,6 +208,7 @@ class Recollect:
         fps: float = DEFAULT_FPS,
         ocr: bool = True,
         drain: bool = True,
+        budget: str | int | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_state: Callable[[str, str], None] | None = None,
         max_outage_s: float | None = None,
@@ -197,6 +227,7 @@ class Recollect:
             fps: Frames a second that the observers are shown.
             ocr: Whether text in the picture is read, the dearest of the observers.
             drain: At a file's end, wait until all that waits is described, unless the model is away.
+            budget: What this stream may take of the memory's budget; kept until another is given.
             on_progress: Called every second or two.
             on_state: Called when a live source connects, stalls or drops, and when descriptions begin
                 to wait for the model or go on; not always from the same thread.
@@ -204,7 +235,7 @@ class Recollect:
 
         Raises:
             SourceError: The source is not there or is no video.
-            MemoryStoreError: The memory is in use, full, or newer than this Recollect.
+            MemoryStoreError: The memory is in use, full, or newer than this Recollect; or ``budget`` is none.
             BadSettings: The settings that name the video LMM or the image–text model are wrong.
             EncoderError: The image–text model in the settings cannot be used.
         """
@@ -219,6 +250,9 @@ class Recollect:
                 ocr=ocr,
                 encoder=self._the_encoder(),
                 lmm=self._the_lmm(),
+                budget_bytes=self._budget(),
+                min_free_bytes=self._min_free_bytes(),
+                stream_budget_bytes=None if budget is None else _budget_bytes(budget),
                 drain=drain,
                 on_progress=on_progress,
                 on_state=on_state,
@@ -262,6 +296,8 @@ class Recollect:
                 stream=stream,
                 everything=everything,
                 encoder=self._the_encoder(),
+                budget_bytes=self._budget(),
+                min_free_bytes=self._min_free_bytes(),
                 on_progress=on_progress,
                 on_state=on_state,
                 on_start=started,
@@ -272,6 +308,82 @@ class Recollect:
         self._stops += 1
         for working in tuple(self._working):
             working.stop()
+
+    # -- keeping ----------------------------------------------------------------------------------
+
+    def usage(self) -> Account:
+        """What the memory takes on the disk, by what it is for, against its budget.
+
+        Raises:
+            MemoryStoreError: There is no memory at the path, or it cannot be read.
+        """
+        return self._open_reader().account()
+
+    def compact(self) -> Account:
+        """Forget what is over the budget, merge files and indexes, delete old versions; what it takes then.
+
+        A memory that is watched into does all of this by itself. It is for a smaller budget to take effect
+        at once, and after much was watched at a time.
+
+        Raises:
+            MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
+        """
+        with self._open_writer("compact") as store:
+            store.compact()
+            return store.account()
+
+    def pin(
+        self, stream: str, from_s: float | None = None, to_s: float | None = None, *, note: str = ""
+    ) -> Pin:
+        """Never forget a stretch of a stream for want of room; all of the stream where no times are given.
+
+        A pin keeps every event that it touches, whole. Pins together may keep a tenth of the budget.
+
+        Raises:
+            BadQuestion: The times make no sense.
+            UnknownStream: A stream of that name is not in the memory.
+            MemoryStoreError: Nothing is remembered there, or pins may keep no more (``PinsFull``).
+        """
+        return self._open_reader().pin(stream, _span(from_s, to_s) or Span(0.0, float("inf")), note)
+
+    def forget(
+        self,
+        stream: str,
+        from_s: float | None = None,
+        to_s: float | None = None,
+        *,
+        on_wait: Callable[[int], None] | None = None,
+    ) -> Receipt:
+        """Have a stretch of a stream forgotten for good, or all of it and that it was ever there.
+
+        Whole moments go, with every picture, memory above, index, old version and trace of a question that
+        tells of them; when this returns, no file of the memory holds them. The memories above are made anew of
+        what is left. Questions that began before finish on what they hold, and are waited for.
+
+        Args:
+            stream: The stream's name.
+            from_s: From this stream time on.
+            to_s: Up to this stream time.
+            on_wait: Called, again and again, with how many questions are waited for.
+
+        Raises:
+            BadQuestion: The times make no sense.
+            UnknownStream: A stream of that name is not in the memory.
+            MemoryStoreError: There is no memory at the path, or it is being written, or cannot be.
+        """
+        span = _span(from_s, to_s)
+        with self._open_writer(f"forget {stream}") as store:
+            receipt = store.erase(stream, span, on_wait=on_wait)
+        words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}
+        return replace(receipt, traces=self._checkpointer().forget(words))
+
+    def unpin(self, pin_id: str) -> bool:
+        """Take a pin away; whether there was one."""
+        return self._open_reader().unpin(pin_id)
+
+    def pins(self) -> list[Pin]:
+        """What is pinned, by stream and time."""
+        return self._open_reader().pins()
 
     def reindex(
         self, encoder: Encoder | None = None, *, on_progress: OnProgress | None = None
@@ -359,7 +471,7 @@ class Recollect:
         from .agent.state import Deps  # noqa: PLC0415
         from .tools.toolbox import Scope, Toolbox  # noqa: PLC0415
 
-        spending = Spending(self._budget or Budget())
+        spending = Spending(self._question_budget or Budget())
         names = (stream,) if isinstance(stream, str) else tuple(stream or ())
         as_of_s = as_of.timestamp() if isinstance(as_of, datetime) else as_of
         asked = Question.checked(
@@ -433,6 +545,7 @@ class Recollect:
             MemoryStoreError: There is no memory at the path, or it cannot be read.
         """
         from .agent.answer import MAX_QUESTION_CHARS  # noqa: PLC0415
+        from .tools.toolbox import Scope, Toolbox  # noqa: PLC0415 - loads pydantic
 
         if not words.strip():
             raise BadQuestion("there are no words to search for")
@@ -444,7 +557,13 @@ class Recollect:
         span = _span(from_s, to_s)
         snapshot = self._open_reader().snapshot()
         self._check_names(snapshot, names)
-        return snapshot.search(words, streams=names or None, span=span, rungs=("moment",), limit=limit)
+        toolbox = Toolbox(snapshot, Scope(names, span))
+        hits = snapshot.search(words, streams=names or None, span=span, rungs=("moment",), limit=limit)
+        if any(snapshot.tombstones(name) for name in toolbox.streams()):
+            # Where moments are forgotten, what stands for them is found.
+            found = snapshot.search(words, streams=names or None, span=span, limit=_ABOVE_TOO * limit)
+            hits = [hit for hit in found if toolbox.is_leaf(hit.moment)][:limit]
+        return hits
 
     def timeline(
         self,
@@ -495,6 +614,7 @@ class Recollect:
                 tuple(snapshot.gaps(stream.name)),
                 snapshot.counts(stream.name),
                 backlog.get(stream.name, BacklogCounts()),
+                tuple(snapshot.tombstones(stream.name)),
             )
             for stream in sorted(snapshot.streams(), key=lambda stream: stream.name)
         ]
@@ -575,6 +695,34 @@ class Recollect:
                 self._served = open_lmm(self._lmm or read_settings().lmm)
             return self._served
 
+    def _budget(self) -> int | None:
+        """What the memory may take on the disk: as it was given, or as the settings name it."""
+        from .settings import read_settings  # noqa: PLC0415 - nothing is read before it is needed
+
+        if self._budget_bytes is not None:
+            return self._budget_bytes
+        named = read_settings().memory.budget
+        return None if named is None else _budget_bytes(named)
+
+    def _min_free_bytes(self) -> int:
+        from .settings import parse_bytes, read_settings  # noqa: PLC0415 - nothing is read before it is needed
+
+        return parse_bytes(read_settings().memory.min_free)
+
+    def _open_writer(self, what: str) -> MemoryStore:
+        """The memory, open for writing; it must exist."""
+        from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
+
+        self._open_reader()
+        return MemoryStore.open(
+            self.path,
+            write=True,
+            encoder=self._the_encoder(),
+            budget_bytes=self._budget(),
+            min_free_bytes=self._min_free_bytes(),
+            what=what,
+        )
+
     def _open_reader(self) -> MemoryStore:
         from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
 
@@ -618,7 +766,8 @@ class Recollect:
         store = self._open_reader()
         with self._lock:
             if self._traces is None:
-                self._traces = open_traces(store.path / "questions.sqlite")
+                most_bytes = store.budget_bytes // _TRACES_SHARE
+                self._traces = open_traces(store.path / "questions.sqlite", most_bytes)
             return self._traces
 
     def _check_names(self, snapshot: Snapshot, names: Sequence[str]) -> None:
@@ -626,6 +775,15 @@ class Recollect:
         for name in names:
             if name not in known:
                 raise UnknownStream(name, tuple(known))
+
+
+def _budget_bytes(size: str | int) -> int:
+    from .memory.ledger import check_budget  # noqa: PLC0415 - nothing is loaded before it is used
+    from .settings import parse_bytes  # noqa: PLC0415 - loads pydantic
+
+    found = parse_bytes(size)
+    check_budget(found)
+    return found
 
 
 def _span(from_s: float | None, to_s: float | None) -> Span | None:

@@ -15,6 +15,7 @@ read before it is asked for. This module knows names and values, and not what is
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -24,11 +25,13 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    ByteSize,
     Field,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    TypeAdapter,
     ValidationError,
     field_validator,
 )
@@ -41,7 +44,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from .errors import BadSettings
+from .errors import BadBudget, BadSettings
 
 CONFIG_FILE = "recollect.toml"
 """Looked for in the current folder."""
@@ -162,6 +165,26 @@ class VisionSettings(BaseModel, frozen=True, extra="forbid"):
         return (value.strip() or None) if isinstance(value, str) else value
 
 
+class MemorySettings(BaseModel, frozen=True, extra="forbid"):
+    """What a memory may take on the disk."""
+
+    budget: str | None = None
+    """For the whole memory, such as "20 GB", or "unbounded". Kept in the memory, until another is given; a new
+    memory has 20 GB where nothing is said."""
+    min_free: str = "64 MiB"
+    """Left free on the disk, whatever the budget says."""
+
+    @field_validator("budget", "min_free")
+    @classmethod
+    def _checked_size(cls, size: str | None) -> str | None:
+        if size is not None:
+            try:
+                parse_bytes(size)
+            except BadBudget as error:
+                raise ValueError(f"it is no size: {error.why}") from None
+        return size
+
+
 class Settings(BaseSettings):
     """Everything that can be set. ``read_settings`` makes it, and says in a sentence what is wrong."""
 
@@ -172,6 +195,7 @@ class Settings(BaseSettings):
     lmm: LmmSettings = LmmSettings()
     serve: ServeSettings = ServeSettings()
     vision: VisionSettings = VisionSettings()
+    memory: MemorySettings = MemorySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -216,6 +240,23 @@ def read_settings(**given: Mapping[str, object]) -> Settings:
         raise BadSettings(str(file), f"it is not TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(str(file), f"it cannot be read: {error}") from None
+
+
+def parse_bytes(size: str | int) -> int:
+    """A number of bytes from ``20 GB``, ``1.5 GiB``, ``800MB`` or a number; ``unbounded`` is no bound at all.
+
+    Raises:
+        BadBudget: It is none of these.
+    """
+    if isinstance(size, str) and size.strip().lower() == "unbounded":
+        return sys.maxsize
+    try:
+        found = TypeAdapter(ByteSize).validate_python(size)
+    except ValidationError:
+        raise BadBudget(repr(size), "it is not a number of bytes") from None
+    if found < 0:
+        raise BadBudget(repr(size), "it is less than nothing")
+    return int(found)
 
 
 def _refuse_misspelt_variables() -> None:

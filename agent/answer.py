@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from ..errors import BadQuestion
-from ..memory.values import Span
+from ..memory.values import Lost, Span
 
 MAX_QUESTION_CHARS = 4000
 MAX_OPTIONS = 26
@@ -130,6 +130,19 @@ class GapSeen(BaseModel, frozen=True):
     cause: str
 
 
+class ForgottenSeen(BaseModel, frozen=True):
+    """A stretch inside the scope whose detail was forgotten."""
+
+    start_s: float
+    end_s: float
+    lost: Lost
+    """The highest rung of which memories are gone, with all below it."""
+    cause: str
+    """``budget``: there was no room for them; ``asked``: somebody had them forgotten."""
+    forgotten_at: str
+    """When the last of them went, ISO 8601 in UTC."""
+
+
 class StreamCoverage(BaseModel, frozen=True):
     """How much of one stream, within the question's scope, had been watched."""
 
@@ -137,7 +150,12 @@ class StreamCoverage(BaseModel, frozen=True):
     start_s: float
     end_s: float
     watched_s: float
+    """Also where what was seen is forgotten by now."""
     gaps: tuple[GapSeen, ...] = ()
+    forgotten: tuple[ForgottenSeen, ...] = ()
+    """Where memories are gone, the newest stretches in time order. Where only pictures are, all is still told."""
+    forgotten_s: float = 0.0
+    """Of how many seconds in all."""
 
 
 class Usage(BaseModel):

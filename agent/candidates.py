@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..memory.values import Finding, Moment, Span
+from ..memory.values import RUNGS, Finding, Moment, Span
 from ..memory.words import stem, words_of
 from .matching import TextFit, fit_lines, fits_verbatim, terms_of
 from .reading import Reading
+from .tallies import COUNTED, HIDDEN, VAGUE, counted, is_tally
 
 RELIABILITY = {
     "cut": 0.9, "dissolve": 0.8, "fade": 0.8, "brightness": 0.85, "flash": 0.8, "qr": 0.95, "barcode": 0.95,
@@ -26,6 +27,10 @@ JOIN_GAP_S = 1.0
 """Stretches nearer than this are one when they say the same."""
 SAME_RANK = 0.8
 """Candidates within this share of the best are equals when one is picked by its order in time."""
+FROM_TALLY = 0.95
+"""What is only counted any more is worth this share of what is remembered singly."""
+FORGOTTEN = 0.5
+"""And this, where the one that is meant is forgotten: too little to answer with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,10 @@ class Candidate:
     """The part of the question's words that it holds, 0 to 1."""
     verbatim: bool = True
     """Whether it holds everything the question quotes."""
+    hidden: int = 0
+    """How many like it come between it and the next, at times that are forgotten."""
+    forgotten: bool = False
+    """Whether the one that is meant is among several of which only a summary is left."""
 
 
 def by_words(reading: Reading, moments: Sequence[Moment], ends: dict[str, float]) -> list[Candidate]:
@@ -69,16 +78,32 @@ def by_kinds(
     """Candidates that are findings of the asked kinds, the best of each stream first."""
     found: dict[str, list[Candidate]] = {}
     seen: set[tuple[str, str, Span, str]] = set()
-    for moment in sorted(moments, key=lambda moment: (moment.stream, moment.span)):
+    begun: set[tuple[str, str, float]] = set()
+    # What is told by several rungs is taken from the lowest.
+    for moment in sorted(moments, key=lambda moment: (RUNGS.index(moment.rung), moment.stream, moment.span)):
         for finding in moment.findings:
             key = (moment.stream, finding.kind, finding.span, finding.text)
-            if finding.kind not in kinds or key in seen:
+            begins = (moment.stream, finding.kind, round(finding.span.start_s, 2))
+            from_tally, forgotten = COUNTED in finding.detail, VAGUE in finding.detail
+            told = from_tally and not forgotten and begins in begun
+            if finding.kind not in kinds or key in seen or told:
                 continue
             seen.add(key)
+            begun.add(begins)
             score = RELIABILITY.get(finding.kind, 0.6) * _constraints(reading, finding)
             score *= _place_in_stream(reading, finding.span, ends.get(moment.stream, moment.span.end_s))
+            score *= FORGOTTEN if forgotten else FROM_TALLY if from_tally else 1.0
             found.setdefault(moment.stream, []).append(
-                Candidate(moment.id, moment.stream, finding.span, min(1.0, score), finding.text, (finding,))
+                Candidate(
+                    moment.id,
+                    moment.stream,
+                    finding.span,
+                    min(1.0, score),
+                    finding.text,
+                    (finding,),
+                    hidden=int(float(finding.detail.get(HIDDEN, 0))),
+                    forgotten=forgotten,
+                )
             )
     ranked = [
         (-_stands_out(reading, found[stream]), stream, pick(reading, join(found[stream])))
@@ -169,6 +194,7 @@ def pick(reading: Reading, candidates: Sequence[Candidate]) -> list[Candidate]:
     best_first = sorted(candidates, key=lambda c: (-round(c.score, 4), c.span))
     if not best_first or reading.pick == "all":
         return best_first
+    unknown = [c for c in best_first if c.forgotten]
     equals = [c for c in best_first if c.score >= SAME_RANK * best_first[0].score]
     if reading.pick in ("longest", "shortest", "highest", "lowest"):
         sign = -1 if reading.pick in ("longest", "highest") else 1
@@ -176,13 +202,40 @@ def pick(reading: Reading, candidates: Sequence[Candidate]) -> list[Candidate]:
         equals.sort(key=lambda c: (sign * (_length_s(c) if long else _value(c)), c.span))
     else:
         equals.sort(key=lambda c: c.span, reverse=reading.pick in ("last", "newest"))
-        if reading.pick == "nth" and 1 < reading.nth <= len(equals):
-            equals.insert(0, equals.pop(reading.nth - 1))
+        if reading.pick == "nth" and reading.nth > 1:
+            equals = _nth_first(equals, reading.nth)
+    # What is forgotten may be the one, unless it lies on the other side of what is known.
+    first = equals[0]
+    if reading.pick == "nth":
+        unknown = [c for c in unknown if c.span < first.span]
+    elif reading.pick in ("last", "newest"):
+        unknown = [c for c in unknown if c.span.end_s > first.span.end_s]
+    if unknown and not (reading.colours or reading.sides):
+        equals = [unknown[0], *(c for c in equals if c is not unknown[0])]
+    if equals[0].forgotten:
+        shown = {(c.moment_id, c.span) for c in equals}
+        meant = replace(equals[0], score=FORGOTTEN * min(equals[0].score, 0.9))
+        return [meant, *equals[1:], *(c for c in best_first if (c.moment_id, c.span) not in shown)]
     rest = [c for c in best_first if c not in equals]
     # The order in time outweighs small differences of score; keep scores falling so that lists can be merged.
     top = best_first[0].score
     equals = [replace(c, score=top * (1 - 0.02 * rank)) for rank, c in enumerate(equals)]
     return [*equals, *rest]
+
+
+def _nth_first(in_order: Sequence[Candidate], nth: int) -> list[Candidate]:
+    """The one whose turn it is before the others; or, where its time is forgotten, what is known to lie before it."""
+    place = 1
+    for index, candidate in enumerate(in_order):
+        others = [*in_order[:index], *in_order[index + 1 :]]
+        if place == nth:
+            return [candidate, *others]
+        place += 1 + candidate.hidden
+        if place > nth:
+            count = int(float(candidate.findings[0].detail[COUNTED]))
+            text = f"one of {counted(candidate.findings[0].kind, count)}"
+            return [replace(candidate, text=text, forgotten=True), *others]
+    return list(in_order)
 
 
 def _length_s(candidate: Candidate) -> float:
@@ -213,10 +266,13 @@ def _lines(moment: Moment, reading: Reading) -> list[Finding]:
     return [
         finding
         for finding in moment.findings
-        if finding.field == "visible_text"
-        or finding.kind == "typed"
-        or (finding.field == "speech" and not reading.in_picture)
-        or (not reading.wants_text and finding.field != "attribute")
+        if not (is_tally(finding) or COUNTED in finding.detail)
+        and (
+            finding.field == "visible_text"
+            or finding.kind == "typed"
+            or (finding.field == "speech" and not reading.in_picture)
+            or (not reading.wants_text and finding.field != "attribute")
+        )
     ]
 
 

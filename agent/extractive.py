@@ -14,11 +14,12 @@ from ..memory.values import Finding, Moment, Observation, Span
 from ..memory.words import stem, words_of
 from . import wording
 from .answer import Question, WhyAbstained
-from .candidates import Candidate, by_kinds, by_shots, by_words, distinct
+from .candidates import FORGOTTEN, Candidate, by_kinds, by_shots, by_words, distinct
 from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS
 from .matching import choose_option, fit_lines, terms_of
 from .reading import Reading, read_question
 from .reasoner import Cited, Draft, Judgement, Pictures, Plan
+from .tallies import leaves_of, tells_of_nothing_else
 
 ANSWERS_FROM = 0.5
 """From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
@@ -143,19 +144,21 @@ class ExtractiveReasoner:
         ends: dict[str, float] = {}
         for moment in (*overview, *moments):
             ends[moment.stream] = max(ends.get(moment.stream, 0.0), moment.span.end_s)
-        leaves = [moment for moment in moments if moment.rung == "moment"]
         window = Span(plan.from_s or 0.0, float("inf") if plan.to_s is None else plan.to_s)
-        leaves = [moment for moment in leaves if moment.span.overlaps(window)]
+        leaves = leaves_of(moments, reading, window, ends)
         if reading.relation and (reading.asks == "describe" or not reading.wants_text):
             beside = self._beside(reading, plan, leaves, ends)
             if beside is not None:
                 return beside
         if plan.everything and reading.shots:
-            shots = by_shots(reading, leaves)
+            shots = by_shots(reading, [leaf for leaf in leaves if leaf.rung == "moment"])
             worded = by_words(reading, leaves, ends)
+            if shots and any(leaf.rung != "moment" for leaf in leaves):
+                # Of shots, nothing but their number is left in what stands for moments.
+                shots[0] = replace(shots[0], score=FORGOTTEN * shots[0].score, forgotten=True)
             return distinct([*shots, *worded]), _known(reading, shots[0]) if shots else 0.0
         if reading.asks == "describe" or not (reading.words or plan.kinds or reading.quoted):
-            return _described(reading, leaves, overview, window)
+            return _described(reading, leaves, overview, window, ends)
         worded = by_words(reading, leaves, ends)
         if reading.asks == "how_many" and plan.kinds:
             counted = _counted(reading, plan.kinds, overview)
@@ -171,7 +174,7 @@ class ExtractiveReasoner:
                 return distinct([*worded, *kinded]), text_score
         if not (worded or kinded) and (reading.span or reading.last_s is not None):
             # Nothing fits the words, but the time is named: what was seen then is the answer there is.
-            return _described(reading, leaves, overview, window)
+            return _described(reading, leaves, overview, window, ends)
         if kinded and worded and _readable(kinded[0]):
             # Both are words that were read or heard: their scores tell which fits better.
             merged = sorted([*kinded, *worded], key=lambda candidate: -candidate.score)
@@ -189,11 +192,15 @@ class ExtractiveReasoner:
         if not anchors or anchors[0].score < ANSWERS_FROM:
             return None
         anchor = anchors[0]
+        if anchor.forgotten or any(leaf.id == anchor.moment_id and leaf.rung != "moment" for leaf in leaves):
+            # What came next to it is forgotten with the moment that it was in.
+            return [replace(anchor, forgotten=True)], 0.3
         after = reading.relation == "after"
         near = [
             moment
             for moment in leaves
-            if moment.stream == anchor.stream
+            if moment.rung == "moment"
+            and moment.stream == anchor.stream
             and (
                 moment.span.end_s > anchor.span.end_s if after else moment.span.start_s < anchor.span.start_s
             )
@@ -336,6 +343,8 @@ def _text_sufficiency(reading: Reading, best: Candidate) -> float:
 
 
 def _why(reading: Reading, plan: Plan, ranked: Sequence[Candidate]) -> WhyAbstained:
+    if ranked and ranked[0].forgotten:
+        return "forgotten"
     if reading.quoted or (reading.wants_text and not reading.people):
         return "not_seen"
     listed = any(finding.kind in plan.kinds for candidate in ranked for finding in candidate.findings)
@@ -355,13 +364,22 @@ def _cite(candidate: Candidate) -> Cited:
 
 
 def _described(
-    reading: Reading, leaves: Sequence[Moment], overview: Sequence[Moment], window: Span
+    reading: Reading,
+    leaves: Sequence[Moment],
+    overview: Sequence[Moment],
+    window: Span,
+    ends: dict[str, float],
 ) -> tuple[list[Candidate], float]:
     """The overview itself, or the moments of the asked stretch, as candidates."""
     narrow = window.end_s != float("inf") or reading.pick in ("newest", "last") or reading.last_s is not None
     if reading.pick == "newest":
         # What is to be seen now is told by the last few moments and nothing else.
         leaves = sorted(leaves, key=lambda moment: -moment.span.end_s)[:NOW_MOMENTS]
+    if narrow and leaves:
+        told = [leaf for leaf in leaves if tells_of_nothing_else(leaf, reading, window, ends)]
+        if not told or (reading.pick == "newest" and leaves[0] not in told):
+            return [replace(_captioned(leaf), forgotten=True) for leaf in leaves], 0.3
+        leaves = told
     tiles = (
         list(leaves) if narrow or not overview else [tile for tile in overview if tile.span.overlaps(window)]
     )

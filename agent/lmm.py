@@ -77,6 +77,8 @@ class LmmReasoner:
         self._shown: list[str] = []
         """The moments that were judged from last."""
         self._unconfirmed: Judgement | None = None
+        self._looked_now = False
+        """Whether a look at the newest moment was asked for."""
 
     @cached_property
     def _rules(self) -> ExtractiveReasoner:
@@ -141,8 +143,16 @@ class LmmReasoner:
         settled = self._settled(question, moments, unconfirmed)
         if settled is not None:
             return settled
-        if _asks_of_now(question) and moments and not self._looks and self._may_ask:
-            newest = max(moments, key=lambda moment: moment.span.end_s)
+        newest = max(moments, key=lambda moment: moment.span.end_s, default=None)
+        if (
+            newest is not None
+            and newest.rung == "moment"
+            and _asks_of_now(question)
+            and not self._looked_now
+            and self._may_ask
+        ):
+            # Where no pictures are left of it, it is judged by its words in the next round.
+            self._looked_now = True
             return Judgement(
                 sufficiency=0.0, cited=(_cite(newest, 0.0, newest.caption),), look_at=(newest.id,)
             )
@@ -213,7 +223,7 @@ class LmmReasoner:
         What brought it nearer to an answer stays, whether looked at or cited; then comes what was not shown
         yet, the latest finds first, and last what has been judged already.
         """
-        found = {moment.id: moment for moment in moments if moment.rung == "moment"}
+        found = {moment.id: moment for moment in moments}
         told = [key for key, looked in self._looks.items() if SUFFICIENCY[looked.sufficiency] > 0]
         kept = [key for key in (*told, *self._cited) if key in found]
         self._known = dict.fromkeys(found, False) | self._known
@@ -225,6 +235,8 @@ class LmmReasoner:
         if judgement.sufficiency < ENOUGH or plan.tallies or not self._may_ask:
             return False
         first = next(moment for moment in moments if moment.id == judgement.cited[0].moment_id)
+        if first.rung != "moment":
+            return False  # the few pictures of so long a stretch refute nothing
         # What was heard, no picture confirms.
         known = first.of("speech") or any(finding.kind == SEEN for finding in first.findings)
         return not known and len(self._looks) < self._spending.budget.looks

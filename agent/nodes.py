@@ -8,6 +8,7 @@ spent, so an answer comes even when time runs out in the middle.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,11 +20,14 @@ from pydantic import ValidationError
 from ..errors import MemoryStoreError
 from ..memory.ranking import Place, best_first, fused
 from ..memory.snapshot import Hit
-from ..memory.values import Moment, Observation
+from ..memory.values import Moment, Observation, Span
 from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs, TryAgain
-from .answer import Answer, Evidence, GapSeen, Question, StopReason, StreamCoverage, Usage
-from .reasoner import ENOUGH, Cited, Judgement, Plan
+from .answer import Answer, Question, StopReason, Usage
+from .evidence import coverage_of, evidence_of
+from .forgotten import admitted, lost_in, without_a_trace
+from .reasoner import ENOUGH, Draft, Judgement, Plan
 from .state import AgentState, Deps
+from .uses import uses_of
 
 SEARCH_LIMIT = 40
 ZOOMS = 3
@@ -32,8 +36,8 @@ ZOOM_LIMIT = 4
 EVIDENCE_LIMIT = 8
 UNFIT = (TryAgain, ValidationError)
 """A reasoner asked a tool for what makes no sense: it is brought nothing, and the question goes on."""
-MAX_GAPS = 20
-"""Gaps named per stream in an answer; a longer list helps nobody."""
+UNWRITTEN = (MemoryStoreError, OSError, RuntimeError)
+"""A full disk or a memory that may only be read costs later questions something, and never this one its answer."""
 
 
 def survey(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
@@ -129,7 +133,7 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                     near = tools.neighbours(
                         NeighboursArgs(moment_id=cited.moment_id, before=stride, after=stride)
                     )
-                    found += [moment.id for moment in near]
+                    found += [moment.id for moment in near if tools.is_leaf(moment)]
     new = len(set(found) - set(state.get("found", [])))
     return {"found": found, "asked": asked, "new": new, "round": round_number}
 
@@ -156,8 +160,7 @@ def inspect(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
             observation = deps.tools.inspect(InspectArgs(moment_id=moment_id))
         if observation is not None and observation.findings:
             moment = deps.tools.get([moment_id])[moment_id]
-            # A full disk costs later questions this look, and must not cost this one its answer.
-            with suppress(MemoryStoreError):
+            with suppress(*UNWRITTEN):
                 deps.store.write_back(moment, observation)
             deps.looked[moment_id] = observation
             seen += 1
@@ -202,7 +205,7 @@ def enough(state: AgentState) -> Literal["answer", "recall"]:
 
 
 def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
-    """Answer or abstain, with evidence, coverage and cost.
+    """Answer or abstain, with evidence, coverage and cost; note in the memory what of it served.
 
     Reads everything; writes ``answer``.
     """
@@ -211,6 +214,7 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     best = Judgement.model_validate(state["best"])
     overview, moments = _moments(deps, state["overview"]), _moments(deps, state.get("found", []))
     draft = deps.reasoner.answer(question, plan, best, overview, moments)
+    draft = _admitted(deps, question, plan, draft, overview)
     known = {moment.id: moment for moment in (*overview, *moments)}
     # A model may name a moment that it was never shown, and a stretch may be found by several ways.
     distinct = {
@@ -225,8 +229,8 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         confidence=round(draft.confidence, 3),
         abstained=draft.why is not None,
         why=draft.why,
-        evidence=[_evidence(one, known[one.moment_id]) for one in cited[:EVIDENCE_LIMIT]],
-        coverage=_coverage(deps, question),
+        evidence=[evidence_of(deps.snapshot, one, known[one.moment_id]) for one in cited[:EVIDENCE_LIMIT]],
+        coverage=[coverage_of(deps.snapshot, stream, question.span) for stream in deps.tools.streams()],
         as_of=deps.as_of,
         usage=Usage(
             lmm_calls=deps.spending.calls,
@@ -239,6 +243,12 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         note=draft.note,
         reasoner=deps.reasoner.written_by,
     )
+    with suppress(*UNWRITTEN):
+        looked = deps.tools.get(list(deps.looked)).values()
+        streams = deps.tools.streams() if question.span is not None else ()
+        ends_s = {stream: _end_s(deps, stream) for stream in streams}
+        if uses := uses_of(question, result, looked, ends_s, at_s=time.time()):
+            deps.store.note_uses(uses)
     return {"answer": result.model_dump(mode="json")}
 
 
@@ -261,21 +271,61 @@ def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | No
     for stream in deps.tools.streams():
         from_s, to_s = plan.from_s, plan.to_s
         if plan.last_s is not None:
-            newest = deps.snapshot.latest(stream, 1)
-            end_s = newest[0].span.end_s if newest else 0.0
-            from_s, to_s = max(0.0, end_s - plan.last_s), None
+            from_s, to_s = max(0.0, _end_s(deps, stream) - plan.last_s), None
         windows[stream] = (from_s, to_s)
     return windows
 
 
+def _end_s(deps: Deps, stream: str) -> float:
+    """Where what was watched of a stream ends, forgotten or not."""
+    ends_s = [moment.span.end_s for moment in deps.snapshot.latest(stream, 1)]
+    ends_s += [one.span.end_s for one in deps.snapshot.tombstones(stream)]
+    return max(ends_s, default=0.0)
+
+
+def _asked_spans(deps: Deps, question: Question, plan: Plan) -> dict[str, Span | None]:
+    """The stretch of each stream that is asked about, by the question's scope and by its words."""
+    spans: dict[str, Span | None] = {}
+    for stream, (from_s, to_s) in _windows(deps, plan).items():
+        start_s, end_s = max(0.0, from_s or 0.0), float("inf") if to_s is None else to_s
+        # A plan that makes no sense leaves all of the scope in question.
+        named = Span(start_s, end_s) if start_s < end_s else Span(0.0, float("inf"))
+        span = named if question.span is None else named.clipped_to(question.span)
+        if span is not None:
+            spans[stream] = span
+    return spans
+
+
+def _admitted(deps: Deps, question: Question, plan: Plan, draft: Draft, overview: Sequence[Moment]) -> Draft:
+    """The draft, with what it owes to the fact that memories are forgotten."""
+    spans = _asked_spans(deps, question, plan)
+    lost = lost_in(deps.snapshot, spans)
+    if not lost:
+        return draft
+    uncounted = without_a_trace(lost, overview) if plan.tallies else ()
+    all_gone = False
+    if draft.why == "needs_model":
+        left = (
+            moment
+            for stream, span in spans.items()
+            for moment in deps.snapshot.timeline(stream, span, limit=1)
+        )
+        all_gone = next(left, None) is None
+    return admitted(draft, lost, uncounted=uncounted, all_gone=all_gone)
+
+
 def _leaves(deps: Deps, query: str, hits: Sequence[Hit]) -> list[Hit]:
-    """The moments among the hits; a rung above, where it is the only hit, is searched inside."""
-    leaves = [hit for hit in hits if hit.moment.rung == "moment"]
+    """The moments among the hits, and what stands for moments that are forgotten.
+
+    Any other rung above, where it is the only hit, is searched inside.
+    """
+    leaves = [hit for hit in hits if deps.tools.is_leaf(hit.moment)]
     moments = [hit.moment for hit in leaves]
     parents = [
         hit.moment
         for hit in hits
         if hit.moment.rung == "event"
+        and not deps.tools.is_leaf(hit.moment)
         and not any(m.stream == hit.moment.stream and m.span.overlaps(hit.moment.span) for m in moments)
     ]
     for parent in parents[:ZOOMS]:
@@ -296,7 +346,10 @@ def _place(moment: Moment) -> Place:
 
 
 def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:
-    """The ids of the moments where the overview's tallies have their first, last, longest and extreme values."""
+    """The ids of the moments where the overview's tallies have their first, last, longest and extreme values.
+
+    Where such a moment is forgotten, the tally itself is all that tells of it.
+    """
     ids: list[str] = []
     for tile in overview:
         if tile.rung == "moment":
@@ -312,38 +365,8 @@ def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:
                     args = TimelineArgs(
                         stream=tile.stream, from_s=float(at_s), to_s=float(at_s) + 0.001, limit=1
                     )
-                    ids += [moment.id for moment in deps.tools.timeline(args)]
+                    there = deps.tools.timeline(args)
+                    ids += [moment.id for moment in there]
+                    if any(moment.rung != "moment" for moment in there):
+                        ids.append(tile.id)
     return ids
-
-
-def _evidence(cited: Cited, moment: Moment) -> Evidence:
-    return Evidence(
-        stream=moment.stream,
-        start_s=round(cited.start_s, 3),
-        end_s=round(cited.end_s, 3),
-        text=cited.text,
-        frame_ids=moment.frame_ids,
-        memory_id=moment.id,
-        score=round(cited.score, 3),
-    )
-
-
-def _coverage(deps: Deps, question: Question) -> list[StreamCoverage]:
-    coverage = []
-    for stream in deps.tools.streams():
-        seen = deps.snapshot.coverage(stream, question.span)
-        coverage.append(
-            StreamCoverage(
-                stream=stream,
-                start_s=round(seen.span.start_s, 3),
-                end_s=round(seen.span.end_s, 3),
-                watched_s=round(seen.watched_s, 3),
-                gaps=tuple(
-                    GapSeen(
-                        start_s=round(gap.span.start_s, 3), end_s=round(gap.span.end_s, 3), cause=gap.cause
-                    )
-                    for gap in seen.gaps[-MAX_GAPS:]
-                ),
-            )
-        )
-    return coverage

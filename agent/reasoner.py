@@ -50,7 +50,7 @@ class Plan(BaseModel, frozen=True):
 
 
 class Cited(BaseModel, frozen=True):
-    """A stretch of a moment that speaks for an answer."""
+    """A stretch of a moment, or of what stands for forgotten ones, that speaks for an answer."""
 
     moment_id: str
     start_s: float
@@ -121,7 +121,10 @@ class Reasoner(Protocol):
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        """Grade what was found so far; ``moments`` are all found, in the order they were found."""
+        """Grade what was found so far; ``moments`` are all found, in the order they were found.
+
+        Where moments are forgotten, the memories above that stand for them are among these.
+        """
 
     def answer(
         self,

@@ -36,7 +36,8 @@ class AgentState(TypedDict, total=False):
     plan: dict[str, Any]
     """A ``Plan``."""
     found: Annotated[list[str], newest_first]
-    """Ids of the moments found so far: those of the last recall first, in each what fits best."""
+    """Ids of the moments found so far, and of what stands for forgotten ones: those of the last recall first, in
+    each what fits best."""
     asked: Annotated[list[str], merged]
     """The recalls already done: none is done twice."""
     visited: Annotated[list[str], merged]

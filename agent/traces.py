@@ -1,16 +1,17 @@
 """Where the steps of questions are kept, so that they can be read back.
 
-    traces = open_traces(Path("questions.sqlite"))
+    traces = open_traces(Path("questions.sqlite"), most_bytes=50_000_000)
     agent = build_agent(traces)
+    traces.trim()                                  # after each question
 
 A trace is a convenience: where it cannot be written (a full disk, a memory that may only be read), the
-question is answered all the same and leaves none. The newest ``MAX_TRACES`` are kept.
+question is answered all the same and leaves none. The newest ``MAX_TRACES`` are kept, or as many as fit.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.sqlite import SqliteSaver
+
+from ..errors import TracesInUse
 
 MAX_TRACES = 1000
 """Some 20 kB each."""
@@ -27,6 +30,10 @@ _BUSY_S = 10.0
 
 class Traces(SqliteSaver):
     """LangGraph's checkpointer for SQLite, except that a disk that takes no more is not an error."""
+
+    def __init__(self, connection: sqlite3.Connection, most_bytes: int) -> None:
+        super().__init__(connection)
+        self._most_bytes = most_bytes
 
     def put(
         self,
@@ -65,18 +72,63 @@ class Traces(SqliteSaver):
         except sqlite3.Error:
             return None
 
-    def forget_old(self, keep: int = MAX_TRACES) -> None:
-        """Delete all but the newest traces."""
+    def trim(self, keep: int = MAX_TRACES) -> None:
+        """Delete all but the newest traces: so many, and fewer where these take too much."""
+        with suppress(sqlite3.Error):
+            self._keep_newest(keep)
+            while self._bytes() > self._most_bytes and (there := self._count()):
+                self._keep_newest(there // 2)
+                with self.cursor():
+                    self.conn.execute("VACUUM")
+            return
+        self._give_up()
+
+    def forget(self, words: Set[str]) -> int:
+        """Delete the traces in which any of these words stands, such as the id of a memory; how many.
+
+        Nothing of them is left in the file. Raises ``TracesInUse`` where others keep it from being rewritten.
+        """
+        sought = [word.encode() for word in sorted(words) if word]
+        try:
+            with self.cursor() as cursor:
+                doomed: set[str] = set()
+                for table, column in (("checkpoints", "checkpoint"), ("writes", "value")):
+                    for thread_id, blob in cursor.execute(f"SELECT thread_id, {column} FROM {table}"):
+                        if thread_id not in doomed and any(word in (blob or b"") for word in sought):
+                            doomed.add(thread_id)
+                for table in ("writes", "checkpoints"):
+                    cursor.executemany(
+                        f"DELETE FROM {table} WHERE thread_id = ?", [(thread_id,) for thread_id in doomed]
+                    )
+            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.conn.execute("VACUUM")
+            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            self._give_up()
+            raise TracesInUse(str(error)) from error
+        return len(doomed)
+
+    def _keep_newest(self, keep: int) -> None:
         # The ids of checkpoints begin with their time, so they sort by age.
         newest = (
             "SELECT thread_id FROM checkpoints GROUP BY thread_id ORDER BY max(checkpoint_id) DESC LIMIT ?"
         )
-        try:
+        if self._count() > keep:
             with self.cursor() as cursor:
                 for table in ("writes", "checkpoints"):
                     cursor.execute(f"DELETE FROM {table} WHERE thread_id NOT IN ({newest})", (keep,))
-        except sqlite3.Error:
-            self._give_up()
+
+    def _count(self) -> int:
+        with self.cursor(transaction=False) as cursor:
+            return int(cursor.execute("SELECT count(DISTINCT thread_id) FROM checkpoints").fetchone()[0])
+
+    def _bytes(self) -> int:
+        with self.cursor(transaction=False) as cursor:
+            return int(
+                cursor.execute(
+                    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+                ).fetchone()[0]
+            )
 
     def close(self) -> None:
         """Let go of the file."""
@@ -87,12 +139,17 @@ class Traces(SqliteSaver):
             self.conn.rollback()
 
 
-def open_traces(path: Path) -> Traces:
-    """The traces in the file at ``path``, which is made if need be; in RAM where it cannot be."""
+def open_traces(path: Path, most_bytes: int = MAX_TRACES * 20_000) -> Traces:
+    """The traces in the file at ``path``, which is made if need be; in RAM where it cannot be.
+
+    They take no more than ``most_bytes``, about.
+    """
     try:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_S)
+        # What is deleted is overwritten: somebody may have asked for it to be forgotten.
+        connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection = sqlite3.connect(":memory:", check_same_thread=False)
-    traces = Traces(connection)
-    traces.forget_old()
+    traces = Traces(connection, most_bytes)
+    traces.trim()
     return traces

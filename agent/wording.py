@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..memory.values import Moment
+from ..memory.values import Moment, Tombstone
 from ..times import between
 from .answer import Question, WhyAbstained
 from .candidates import Candidate
 from .reading import Reading
 from .reasoner import Plan
+from .tallies import counted
 
-COUNT_NAMES = {
-    "visit": ("visit", "visits"),
-    "enters": ("arrival", "arrivals"),
-    "leaves": ("departure", "departures"),
-    "removed": ("thing taken away", "things taken away"),
-    "placed": ("thing put down", "things put down"),
-    "cut": ("cut", "cuts"),
-    "dissolve": ("dissolve", "dissolves"),
-    "empty": ("empty stretch", "empty stretches"),
-    "typed": ("line typed", "lines typed"),
-    "flash": ("flash", "flashes"),
-    "face": ("sighting of a face", "sightings of a face"),
-}
 MAX_QUOTED = 3
+MAX_STRETCHES = 3
 
 
 def stretch(candidate: Candidate) -> str:
@@ -59,6 +48,8 @@ def abstention(why: WhyAbstained, reading: Reading, ranked: Sequence[Candidate])
     elif why == "needs_model":
         named = ", ".join(f"“{word}”" for word in reading.unknown[:4]) or "who or what is seen"
         reason = f"I cannot tell: no observer here recognises {named}; that needs a video model."
+    elif why == "forgotten":
+        reason = "I cannot tell any more: of what was observed, only a summary is left."
     else:
         reason = "What was observed does not settle it."
     if not ranked:
@@ -83,12 +74,40 @@ def nothing_watched(question: Question) -> str:
     return f"Nothing was watched {where}, so there is nothing to answer from."
 
 
+def may_have_been(lost: Sequence[Tombstone]) -> str:
+    """Said where something was not found, but not all is left of where it was looked for."""
+    return f"But what was seen at {_places(lost)} is forgotten: it may have been there."
+
+
+def is_forgotten(lost: Sequence[Tombstone]) -> str:
+    """Said where a summary alone is left of what would tell."""
+    return f"What was seen at {_places(lost)} is forgotten."
+
+
+def nothing_left(lost: Sequence[Tombstone]) -> str:
+    """Said where the scope was watched, and holds nothing any more."""
+    return f"What was seen at {_places(lost)} is forgotten, so there is nothing left to answer from."
+
+
+def not_counted(lost: Sequence[Tombstone]) -> str:
+    """Said where a count or an extreme is told of what is left."""
+    return f"What was seen at {_places(lost)} is forgotten, and is not taken into account."
+
+
+def _places(lost: Sequence[Tombstone]) -> str:
+    """Where memories are gone: the longest stretches, in time order."""
+    longest = sorted(lost, key=lambda one: -one.span.duration_s)[:MAX_STRETCHES]
+    shown = [one for one in lost if one in longest]
+    told = ", ".join(f"{between(one.span.start_s, one.span.end_s)} in {one.stream}" for one in shown)
+    more = len(lost) - len(shown)
+    return f"{told} and {more} more stretch{'' if more == 1 else 'es'}" if more > 0 else told
+
+
 def count_of(kind: str, count: int, reading: Reading) -> str:
     """A count in words; shots are one more than the cuts between them."""
     if kind == "cut" and any(word.startswith(("shot", "scene")) for word in reading.words):
         return f"{count + 1} shots"
-    one, many = COUNT_NAMES.get(kind, (f"“{kind}”", f"“{kind}”"))
-    return f"{count} {one if count == 1 else many}"
+    return counted(kind, count)
 
 
 def tally(kind: str, tiles: Sequence[Moment]) -> int:

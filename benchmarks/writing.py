@@ -149,7 +149,9 @@ def main() -> None:
                 for at, batch in enumerate(itertools.islice(chunks, count)):
                     for place, size in enumerate(payload_bytes(batch, encoder.dim)):
                         sizes[place] += size
-                    rows = [one for seen in batch for one in (seen.moment, *ladder.push(seen.moment))]
+                    rows = [
+                        one for seen in batch for one in (seen.moment, *ladder.push(seen.moment, seen.frames))
+                    ]
                     frames = [frame for seen in batch for frame in seen.frames]
                     if pace is not None:
                         time.sleep(max(0.0, begun + at * ROWS / pace - time.perf_counter()))

@@ -83,10 +83,24 @@ def picture(text: str) -> Path:
 def add_scope(parser: argparse.ArgumentParser) -> None:
     """Add which stream, and which part of it."""
     parser.add_argument("--stream", metavar="NAME", help="only this stream")
+    add_span(parser)
+
+
+def add_span(parser: argparse.ArgumentParser) -> None:
+    """Add which part of a stream."""
     parser.add_argument(
         "--from", dest="from_s", type=time_s, metavar="T", help="from this stream time on, such as 1:20"
     )
     parser.add_argument("--to", dest="to_s", type=time_s, metavar="T", help="up to this stream time")
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add what the memory may take on the disk."""
+    parser.add_argument(
+        "--budget",
+        metavar="SIZE",
+        help="what the memory may take on the disk from now on, such as '20 GB', or 'unbounded'",
+    )
 
 
 def add_lmm_flags(parser: argparse.ArgumentParser) -> None:
@@ -105,8 +119,9 @@ def open_memory(arguments: argparse.Namespace) -> Recollect:
 
     flags = {"url": getattr(arguments, "lmm_url", None), "model": getattr(arguments, "lmm_model", None)}
     given = {name: value for name, value in flags.items() if value is not None}
+    budget = getattr(arguments, "budget", None)
     if not given:
-        return Recollect(arguments.memory)
+        return Recollect(arguments.memory, budget=budget)
     from ..settings import read_settings  # noqa: PLC0415
 
-    return Recollect(arguments.memory, lmm=read_settings(lmm=given).lmm)
+    return Recollect(arguments.memory, lmm=read_settings(lmm=given).lmm, budget=budget)

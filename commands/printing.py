@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..times import between, clock
 
 if TYPE_CHECKING:
     from ..agent.answer import Answer
+
+
+_LOST = {"frame": "pictures", "moment": "moments", "event": "events", "hour": "hours", "day": "days"}
+_CAUSES = {"budget": "no room", "asked": "on request"}
 
 
 def print_json(value: Any) -> None:
@@ -47,6 +52,11 @@ def print_answer(answer: Answer) -> None:
     for coverage in answer.coverage:
         for gap in coverage.gaps[:3]:
             print(f"  not seen: {clock(gap.start_s)}–{clock(gap.end_s)} of {coverage.stream} ({gap.cause})")
+        for gone in coverage.forgotten[:3]:
+            print(
+                f"  forgotten: {clock(gone.start_s)}–{clock(gone.end_s)} of {coverage.stream} "
+                f"({_LOST[gone.lost]}; {_CAUSES.get(gone.cause, gone.cause)})"
+            )
 
 
 def moment_dict(moment: Any) -> dict[str, Any]:
@@ -91,6 +101,16 @@ def shortened(text: str, limit: int = 90) -> str:
 def waiting_words(count: int) -> str:
     """How to go on with what is not described yet."""
     return f"{count} wait{'s' if count == 1 else ''} for the video LMM; go on with: recollect caption"
+
+
+def size(size_bytes: int) -> str:
+    """A number of bytes for people: ``412.4 MB``."""
+    if size_bytes >= sys.maxsize:
+        return "no bound"
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= least:
+            return f"{size_bytes / least:.1f} {unit}"
+    return f"{size_bytes} bytes"
 
 
 def one_line(error: Exception) -> str:

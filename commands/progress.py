@@ -23,6 +23,7 @@ def watch_with_progress(
     fps: float = DEFAULT_FPS,
     ocr: bool = True,
     drain: bool = True,
+    budget: str | None = None,
     quiet: bool = False,
     max_outage_s: float | None = None,
 ) -> WatchReport:
@@ -71,6 +72,7 @@ def watch_with_progress(
             fps=fps,
             ocr=ocr,
             drain=drain,
+            budget=budget,
             on_progress=on_progress,
             on_state=on_state,
             max_outage_s=max_outage_s,

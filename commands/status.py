@@ -1,18 +1,23 @@
-"""``recollect status`` prints what is in the memory, and what waits."""
+"""``recollect status`` prints what is in the memory, what it takes, and what waits."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..times import clock
 from .parsing import open_memory
-from .printing import print_json, shortened
+from .printing import print_json, shortened, size
 
 if TYPE_CHECKING:
+    from ..memory.accounting import Account
+    from ..memory.values import Rung
     from ..sdk import StreamStatus
 
-DESCRIPTION = "Print what is in the memory, and how completely it was watched."
+DESCRIPTION = "Print what is in the memory, what it takes on the disk, and how completely it was watched."
+_LOST = {"frame": "pictures", "moment": "moments", "event": "events", "hour": "hours", "day": "days"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,39 +28,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
     with open_memory(arguments) as memory:
-        statuses = memory.status()
-        size_bytes = sum(file.stat().st_size for file in memory.path.rglob("*") if file.is_file())
+        statuses, account = memory.status(), memory.usage()
     if arguments.json:
         print_json(
             {
                 "memory": str(arguments.memory),
-                "bytes": size_bytes,
+                "bytes": account.used_bytes,
+                "account": dataclasses.asdict(account),
                 "streams": [status.to_dict() for status in statuses],
             }
         )
         return 0
-    print(
-        f"{arguments.memory}: {len(statuses)} stream{'' if len(statuses) == 1 else 's'}, {size_bytes / 1e6:.1f} MB"
-    )
+    _print_account(arguments.memory, len(statuses), account)
     for status in statuses:
-        counts, span = status.counts, status.coverage.span
-        of = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
-        print(
-            f"  {status.stream.name} ({status.stream.kind}, {status.stream.state}): "
-            f"{clock(span.start_s)}–{clock(span.end_s)}{of}, watched {status.coverage.watched_s:.1f} s"
-        )
-        dropped = ", ".join(f"{count} {cause}" for cause, count in counts.dropped.items()) or "0"
-        print(
-            f"    frames: {counts.captured} captured = {counts.stored} stored + {counts.sampled_out} sampled out "
-            f"+ {counts.merged} merged + {dropped} dropped"
-        )
-        if text := _backlog(status):
-            print(f"    {text}")
-        for gap in status.gaps[-10:]:
-            print(
-                f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip()
-            )
+        _print_stream(status, account)
     return 0
+
+
+def _print_account(memory: str, streams: int, account: Account) -> None:
+    print(
+        f"{memory}: {streams} stream{'' if streams == 1 else 's'}, {size(account.used_bytes)}"
+        f" of {size(account.budget_bytes)}; {size(account.free_bytes)} free on the disk"
+    )
+    print(f"  words: {_by_rung(account.words)}")
+    print(f"  pictures: {_by_rung(account.pictures)}")
+    readers = f", {account.readers} reading" if account.readers else ""
+    print(
+        f"  indexes: {size(account.indexes)}; old versions: {size(account.old_versions)}{readers};"
+        f" steps of questions: {size(account.checkpoints)}; rest: {size(account.rest)}"
+    )
+    if account.pinned_bytes:
+        print(f"  pinned: {size(account.pinned_bytes)} of {size(account.pin_quota_bytes)}")
+
+
+def _by_rung(sizes: Mapping[Rung, int]) -> str:
+    return ", ".join(f"{_LOST[rung]} {size(size_bytes)}" for rung, size_bytes in sizes.items())
+
+
+def _print_stream(status: StreamStatus, account: Account) -> None:
+    name, counts, span = status.stream.name, status.counts, status.coverage.span
+    of = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
+    budget = f" of {size(account.stream_budgets[name])}" if name in account.stream_budgets else ""
+    print(
+        f"  {name} ({status.stream.kind}, {status.stream.state}): "
+        f"{clock(span.start_s)}–{clock(span.end_s)}{of}, watched {status.coverage.watched_s:.1f} s,"
+        f" {size(account.streams.get(name, 0))}{budget}"
+    )
+    dropped = ", ".join(f"{count} {cause}" for cause, count in counts.dropped.items()) or "0"
+    print(
+        f"    frames: {counts.captured} captured = {counts.stored} stored + {counts.sampled_out} sampled out "
+        f"+ {counts.merged} merged + {dropped} dropped"
+    )
+    if forgotten := status.forgotten_s:
+        told = ", ".join(f"{_LOST[lost]} of {clock(seconds)}" for lost, seconds in sorted(forgotten.items()))
+        print(f"    forgotten: {told}")
+    if text := _backlog(status):
+        print(f"    {text}")
+    for gap in status.gaps[-10:]:
+        print(f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip())
 
 
 def _backlog(status: StreamStatus) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import RecollectError
 from ..sdk import DEFAULT_FPS
 from ..times import clock
-from .parsing import add_lmm_flags, fps, open_memory, time_s
+from .parsing import add_budget, add_lmm_flags, fps, open_memory, time_s
 from .printing import waiting_words
 from .progress import watch_with_progress
 
@@ -29,6 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-outage", type=time_s, metavar="T", help="give up on a live source after this long without it"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_budget(parser)
+    parser.add_argument(
+        "--stream-budget", metavar="SIZE", help="what each stream given may take of the memory's budget"
+    )
     add_lmm_flags(parser)
 
 
@@ -49,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
                     ocr=not arguments.no_ocr,
                     # What the model has not described yet must not keep the next one waiting.
                     drain=source is arguments.source[-1],
+                    budget=arguments.stream_budget,
                     quiet=arguments.quiet,
                     max_outage_s=arguments.max_outage,
                 )

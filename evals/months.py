@@ -127,7 +127,7 @@ def fill(
             commit(seen.span.end_s)
             store.put_gap(seen, written_at_s=WALL_START_S + seen.span.end_s)
             continue
-        moments += [seen.moment, *ladders[seen.moment.stream].push(seen.moment)]
+        moments += [seen.moment, *ladders[seen.moment.stream].push(seen.moment, seen.frames)]
         frames += seen.frames
         count += 1
         if count % batch == 0:

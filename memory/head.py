@@ -79,12 +79,13 @@ class Change:
             table.delete(where)
             self.rows[table.name] += 1
 
-    def delete_rows(self, table: Table, row_ids: Sequence[int]) -> None:
-        """Delete rows by their ids. Nobody else may rewrite the table meanwhile."""
+    def delete_rows(self, table: Table, row_ids: Sequence[int]) -> int:
+        """Delete rows by their ids; how many. Nobody else may rewrite the table meanwhile."""
         if row_ids:
             self.touch(table)
             tables.delete_rows(table, row_ids)
             self.rows[table.name] += 1
+        return len(row_ids)
 
     def touch(self, table: Table) -> None:
         """It is changed, or was outside a commit by what changes nothing that is remembered."""
@@ -144,6 +145,15 @@ class Commits:
             longest_s = head.longest_s or tables.longest_s(opened)
             if named != head.versions or longest_s != head.longest_s:
                 self._write(Head(head.number + 1, named, longest_s))
+
+    @contextmanager
+    def still(self, opened: Tables) -> Iterator[None]:
+        """Nobody changes anything inside the block, and the head names the newest version of every table."""
+        with self._alone():
+            head = self.head()
+            newest = {table.name: int(table.version) for table in opened.all()}
+            self._write(Head(head.number + 1, head.versions | newest, head.longest_s))
+            yield
 
     @contextmanager
     def _alone(self) -> Iterator[IO[str]]:

@@ -15,6 +15,7 @@ and seen at the next measurement.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ MIN_BUDGET_BYTES = 64_000_000
 """Less does not hold the indexes, and the room to write them anew."""
 DEFAULT_BUDGET_BYTES = 20_000_000_000
 """Of a memory that is made without one being named."""
-UNBOUNDED_BYTES = 1 << 62
+UNBOUNDED_BYTES = sys.maxsize
 """No bound but the disk's."""
 _RESERVE, _LEAST_RESERVE_BYTES = 0.05, 5_000_000
 """The share of the budget that is left to upkeep at least: files are written anew before the old ones go, and

@@ -187,9 +187,7 @@ class _Parents:
             first = int(np.searchsorted(self.ends, start, side="right"))
             last = int(np.searchsorted(self.keys, end, side="left"))
             if last > first:
-                age_s = max(0.0, now_s - use["at_s"])
-                weight = _USE_WEIGHTS.get(use["how"], 0.0) * 0.5 ** (age_s / _USE_HALF_LIFE_S)
-                self.uses[first:last] += weight / (last - first)
+                self.uses[first:last] += weight_of_use(use["how"], now_s - use["at_s"]) / (last - first)
 
 
 class Shelf:
@@ -402,6 +400,11 @@ def _add_sums(total: Counter[str], names: pa.ChunkedArray, sizes: Numbers) -> No
 def _numbers(column: pa.ChunkedArray) -> Numbers:
     numbers: Numbers = column.to_numpy().astype(np.float64)
     return numbers
+
+
+def weight_of_use(how: str, age_s: float) -> float:
+    """How much a use of some seconds ago counts: 1 where it was cited just now, half of that after a month."""
+    return _USE_WEIGHTS.get(how, 0.0) * float(0.5 ** (max(0.0, age_s) / _USE_HALF_LIFE_S))
 
 
 def holding(starts: Numbers, ends: Numbers, keys: Numbers) -> NDArray[np.int64]:

@@ -15,12 +15,14 @@ import pyarrow.compute as pc
 
 from .schema import COUNT_COLUMNS, FRAME_VECTOR_COLUMNS, STREAMS, TEXT_VECTOR_COLUMNS, Row
 from .values import (
+    RUNGS,
     Finding,
     FrameCounts,
     Gap,
     KeyFrame,
     Moment,
     Observation,
+    Outline,
     Pending,
     Pin,
     Span,
@@ -134,6 +136,26 @@ def _moment(rows: list[Mapping[str, Any]]) -> Moment:
         counts=counts_from(base),
         sameness=round(base["sameness"], 4),
     )
+
+
+def outlines_from(rows: Iterable[Mapping[str, Any]]) -> list[Outline]:
+    """The outlines of the memories whose rows these are, in time order."""
+    rows = list(rows)
+    described = {row["moment_id"] for row in rows if not row["base"]}
+    outlines = [
+        Outline(
+            id=row["moment_id"],
+            rung=row["rung"],
+            epoch=row["epoch"],
+            span=Span(row["start_s"], row["end_s"]),
+            written_at_s=row["written_at_s"],
+            counts=counts_from(row),
+            described=row["moment_id"] in described,
+        )
+        for row in rows
+        if row["base"]
+    ]
+    return sorted(outlines, key=lambda outline: (outline.span, RUNGS.index(outline.rung)))
 
 
 def _dump_findings(findings: Sequence[Finding]) -> str:

@@ -12,15 +12,26 @@ read-only. A moment is returned whole, with what every writer observed in it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
+from ..errors import SnapshotExpired
 from . import schema, tables
 from .encoder import Encoder
 from .leases import Lease
 from .manifest import using_vectors
-from .rows import frame_from, gaps_from, moments_from, stream_from, summed_counts, tombstones_from
+from .rows import (
+    frame_from,
+    gaps_from,
+    moments_from,
+    outlines_from,
+    stream_from,
+    summed_counts,
+    tombstones_from,
+)
 from .schema import Row
 from .search import Sought, find, inside, overlapping, with_kinds
 from .tables import Tables, all_of, one_of, quoted, select
@@ -30,16 +41,43 @@ from .values import (
     Gap,
     KeyFrame,
     Moment,
+    Outline,
     Rung,
     Span,
     Stream,
     Tombstone,
+    spans_without,
     total_counts,
 )
 
 _IDS_A_QUERY = 500
 _COUNTED = ("id", *schema.COUNT_COLUMNS)
+_OUTLINED = ("moment_id", "rung", "epoch", "start_s", "end_s", "written_at_s", "base", *schema.COUNT_COLUMNS)
 _COVER_RUNGS: tuple[Rung, ...] = ("day", "hour", "event", "moment")
+
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def _leased(
+    read: Callable[Concatenate[Snapshot, _Parameters], _Result],
+) -> Callable[Concatenate[Snapshot, _Parameters], _Result]:
+    """Where reading fails because the writer needed the room, that is said.
+
+    Raises ``SnapshotExpired``.
+    """
+
+    @wraps(read)
+    def reading(self: Snapshot, *args: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
+        try:
+            return read(self, *args, **options)
+        except Exception as error:
+            if self._lease.revoked:
+                raise SnapshotExpired(self._folder) from error
+            raise
+
+    return reading  # type: ignore[return-value]  # of a function it is not known that it is a method
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +92,8 @@ class Hit:
 class Snapshot:
     """A memory as it was when the snapshot was taken. Made by ``MemoryStore.snapshot``.
 
-    What it shows is kept on disk as long as somebody holds it.
+    What it shows is kept on disk as long as somebody holds it; only a writer that has no room left within its
+    budget takes it back, and not in the first minute. What is read from it then raises ``SnapshotExpired``.
     """
 
     def __init__(
@@ -79,12 +118,18 @@ class Snapshot:
         self._gaps: dict[str, list[Gap]] = {}
         self._forgotten: dict[str, list[Tombstone]] = {}
 
+    def release(self) -> None:
+        """Hold it no longer: what it shows may go. Nothing is to be read from it afterwards."""
+        self._lease.release()
+
+    @_leased
     def streams(self) -> list[Stream]:
         """Every stream, by name; as of a time, those of which something had been written by then."""
         rows = select(self._tables.streams)
         streams = sorted((stream_from(row) for row in rows), key=lambda stream: stream.name)
         return streams if self.as_of_s is None else [s for s in streams if self._knows(s.name)]
 
+    @_leased
     def search(
         self,
         text: str,
@@ -124,6 +169,7 @@ class Snapshot:
         moments = self.get(scores)
         return [Hit(moments[found], score) for found, score in scores.items() if found in moments]
 
+    @_leased
     def get(self, ids: Iterable[str]) -> dict[str, Moment]:
         """The moments of these ids that are in the memory, in the order asked."""
         wanted = list(dict.fromkeys(ids))
@@ -133,6 +179,7 @@ class Snapshot:
                 found[moment.id] = moment
         return {moment_id: found[moment_id] for moment_id in wanted if moment_id in found}
 
+    @_leased
     def timeline(
         self,
         stream: str,
@@ -157,6 +204,12 @@ class Snapshot:
         ids = self._first_ids(where, limit, newest_first=newest_first)
         return _in_time_order(self.get(ids).values())
 
+    @_leased
+    def outlines(self, stream: str, span: Span | None = None) -> list[Outline]:
+        """Every memory of a stream that overlaps ``span``, of any rung, in time order, without what it says."""
+        where = all_of(self._of_streams([stream]), overlapping(span, self._longest_s), self._written())
+        return outlines_from(select(self._tables.observations, where=where, columns=_OUTLINED))
+
     def neighbours(self, moment: Moment, before: int = 1, after: int = 1) -> list[Moment]:
         """The moments of its rung just before and just after it, in time order, without itself."""
         same = all_of(self._of_streams([moment.stream]), f"rung = {quoted(moment.rung)}", "base")
@@ -176,6 +229,7 @@ class Snapshot:
         """The last ``limit`` moments of a stream, in time order."""
         return self.timeline(stream, limit=limit, newest_first=True)
 
+    @_leased
     def frames(self, ids: Iterable[str]) -> list[KeyFrame]:
         """The pictures of these ids that are in the memory, in the order asked."""
         wanted = list(dict.fromkeys(ids))
@@ -186,6 +240,28 @@ class Snapshot:
                 found[row["id"]] = frame_from(row)
         return [found[frame_id] for frame_id in wanted if frame_id in found]
 
+    @_leased
+    def signatures(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """How the pictures of these ids look that are in the memory, as ``KeyFrame.signature`` has it.
+
+        The pictures themselves are not read.
+        """
+        wanted = list(dict.fromkeys(ids))
+        found: dict[str, bytes] = {}
+        for at in range(0, len(wanted), _IDS_A_QUERY):
+            where = all_of(one_of("id", wanted[at : at + _IDS_A_QUERY]), self._written())
+            for row in select(self._tables.frames, where=where, columns=["id", "signature"]):
+                found[row["id"]] = row["signature"]
+        return found
+
+    @_leased
+    def count_frames(self, stream: str, span: Span) -> int:
+        """How many pictures of a stretch of a stream there are."""
+        inside = f"time_s >= {span.start_s!r} AND time_s < {span.end_s!r}"
+        where = all_of(self._of_streams([stream]), inside, self._written())
+        return int(self._tables.frames.count_rows(where))
+
+    @_leased
     def gaps(self, stream: str, span: Span | None = None) -> list[Gap]:
         """The gaps of a stream that overlap ``span``, in time order."""
         if stream not in self._gaps:
@@ -193,6 +269,7 @@ class Snapshot:
             self._gaps[stream] = gaps_from(rows)
         return [gap for gap in self._gaps[stream] if span is None or gap.span.overlaps(span)]
 
+    @_leased
     def tombstones(self, stream: str, span: Span | None = None) -> list[Tombstone]:
         """What of a stream was forgotten, where that overlaps ``span``, in time order.
 
@@ -204,6 +281,7 @@ class Snapshot:
             self._forgotten[stream] = tombstones_from(found)
         return [one for one in self._forgotten[stream] if span is None or one.span.overlaps(span)]
 
+    @_leased
     def cover(self, stream: str, span: Span | None = None) -> list[Moment]:
         """The fewest memories that tell all of ``span`` without telling anything twice, in time order.
 
@@ -228,7 +306,7 @@ class Snapshot:
             )
             taken = select(self._tables.observations, where=where, columns=schema.MOMENT_COLUMNS)
             found += taken
-            open_spans = _without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
+            open_spans = spans_without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
             if not open_spans:
                 break
         stands = {
@@ -263,6 +341,7 @@ class Snapshot:
             forgotten=tuple(forgotten),
         )
 
+    @_leased
     def counts(self, stream: str) -> FrameCounts:
         """What became of every frame of a stream, those lost in its gaps and of what is forgotten included."""
         where = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
@@ -309,21 +388,6 @@ class Snapshot:
     @staticmethod
     def _of_streams(streams: Sequence[str] | None) -> str | None:
         return None if streams is None else one_of("stream", streams)
-
-
-def _without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
-    """What is left of ``spans`` after ``taken``."""
-    left = list(spans)
-    for gone in taken:
-        left = [
-            part
-            for span in left
-            for part in (
-                [Span(span.start_s, min(span.end_s, gone.start_s))] if span.start_s < gone.start_s else []
-            )
-            + ([Span(max(span.start_s, gone.end_s), span.end_s)] if gone.end_s < span.end_s else [])
-        ]
-    return left
 
 
 def _in_time_order(moments: Iterable[Moment]) -> list[Moment]:

@@ -25,16 +25,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import BudgetFull, NotAMemory
+from ..errors import BudgetFull, NotAMemory, UnknownStream
 from . import tables
+from .accounting import Account, take_account
 from .backlog import Backlog
 from .encoder import Encoder
+from .erasing import Eraser, OnWait, Receipt
 from .head import Change, Commits, Head
 from .leases import KEEP_S, Lease
 from .ledger import Ledger, check_budget
 from .lock import WriterLock
 from .manifest import Manifest, is_vacant, new_manifest, read_manifest, using_vectors, write_manifest
 from .migrations import apply_steps, migrate
+from .pins import Pins
+from .retention import weight_of_use
 from .rows import (
     description_row,
     frame_row,
@@ -45,11 +49,26 @@ from .rows import (
     stream_from,
     stream_row,
     tombstones_from,
+    use_row,
 )
+from .search import overlapping
 from .snapshot import Snapshot
 from .tables import MIN_FREE_BYTES, Tables, all_of, latest, one_of, quoted, room_to_write, select
 from .upkeep import Upkeep
-from .values import BacklogCounts, Gap, KeyFrame, Moment, Observation, Pending, Rung, Stream, longest_of
+from .values import (
+    BacklogCounts,
+    Gap,
+    KeyFrame,
+    Moment,
+    Observation,
+    Pending,
+    Pin,
+    Rung,
+    Span,
+    Stream,
+    Use,
+    longest_of,
+)
 from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 
 _COMMIT_BYTES = 256 << 10
@@ -91,6 +110,7 @@ class MemoryStore:
         self._min_free_bytes = min_free_bytes
         self._commits = Commits(folder)
         self._backlog = Backlog(opened.backlog)
+        self._manifest = manifest
         self._ledger = Ledger(folder, manifest.budget_bytes)
         self._upkeep = Upkeep(
             folder,
@@ -101,13 +121,13 @@ class MemoryStore:
             min_free_bytes=min_free_bytes,
             keep_versions_s=keep_versions_s,
         )
+        self._pins = Pins(folder, opened, self._commits, manifest.budget_bytes)
         self._settled: set[str] = set()
         self._pinning = threading.Lock()
         self._pinned: tuple[Head, Tables] | None = None
         if lock is not None:
             # What a crash left half done is undone, and the tables that were just made are named.
             self._commits.publish(opened)
-            self._upkeep.take_stock()
 
     @classmethod
     def open(
@@ -266,6 +286,20 @@ class MemoryStore:
                 with using_vectors(self.path, self._encoder):
                     change.append(self._tables.text_vectors, vectors)
 
+    def note_uses(self, uses: Sequence[Use]) -> None:
+        """Note which stretches served somebody: they are forgotten later than others.
+
+        Needs no writer's lock, as a second look needs none.
+        """
+        with self._change() as change:
+            change.append(self._tables.uses, [use_row(use) for use in uses])
+
+    def used(self, stream: str, span: Span) -> float:
+        """How much a stretch of a stream served somebody: 0 never, 1 where it was cited once, just now."""
+        where = all_of(f"stream = {quoted(stream)}", overlapping(span, {}))
+        uses = select(latest(self._tables.uses), where=where, columns=["how", "at_s"])
+        return sum(weight_of_use(use["how"], time.time() - use["at_s"]) for use in uses)
+
     # -- what waits to be described -------------------------------------------------------------------
 
     def enqueue(self, items: Sequence[Pending]) -> None:
@@ -422,6 +456,82 @@ class MemoryStore:
             if self._pinned is None or self._pinned[0] != head:
                 self._pinned = (head, self._tables.views(self.path, head.versions))
             return self._pinned
+
+    # -- what it takes, and what may not be forgotten --------------------------------------------------
+
+    def pin(self, stream: str, span: Span, note: str = "") -> Pin:
+        """Never forget a stretch of a stream for want of room. Needs no writer's lock.
+
+        Raises ``UnknownStream``, ``NothingToPin`` where nothing is remembered there, and ``PinsFull``.
+        """
+        if self.stream(stream) is None:
+            raise UnknownStream(stream, tuple(one.name for one in self.streams()))
+        with room_to_write(self.path, self._min_free_bytes):
+            return self._pins.add(stream, span, note)
+
+    def unpin(self, pin_id: str) -> bool:
+        """Take a pin away; whether there was one."""
+        with room_to_write(self.path, self._min_free_bytes):
+            return self._pins.remove(pin_id)
+
+    def pins(self) -> list[Pin]:
+        """Every pin, by stream and time."""
+        return self._pins.all()
+
+    @property
+    def budget_bytes(self) -> int:
+        """What the memory may take on the disk."""
+        return self._manifest.budget_bytes
+
+    def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> Receipt:
+        """Have a stretch of a stream, or all of it, forgotten for good; when this returns no file holds it.
+
+        Of a stretch, whole moments go, with every memory, picture and index that tells of them; the memories above
+        are made anew of what is left. Questions that began before are waited for (``on_wait`` is told how many).
+        Needs the writer's lock. Raises ``UnknownStream``.
+        """
+        if self._lock is None:
+            raise RuntimeError("only who opened the memory for writing may erase from it")
+        if self.stream(stream) is None:
+            raise UnknownStream(stream, tuple(one.name for one in self.streams()))
+        with room_to_write(self.path, 0):
+            receipt = self._eraser().erase(stream, span, on_wait=on_wait)
+        self._settled.discard(stream)
+        return receipt
+
+    def _eraser(self) -> Eraser:
+        return Eraser(self.path, self._tables, self._commits, self._upkeep, self.snapshot, self._encoder)
+
+    def account(self) -> Account:
+        """What the memory takes on the disk, by what it is for."""
+        manifest = read_manifest(self.path)
+        with Lease.take(self.path) as lease:
+            head = self._commits.head()
+            lease.hold(head.versions)
+            return take_account(
+                self.path,
+                self._tables.views(self.path, head.versions),
+                budget_bytes=manifest.budget_bytes,
+                stream_budgets=manifest.stream_budgets,
+                pins=self._pins,
+            )
+
+    def set_stream_budget(self, stream: str, budget_bytes: int) -> None:
+        """What a stream may take of the memory's budget from now on.
+
+        Raises ``BadBudget``.
+        """
+        check_budget(budget_bytes)
+        with room_to_write(self.path, self._min_free_bytes):
+            self._manifest = read_manifest(self.path).with_budgets(None, {stream: budget_bytes})
+            write_manifest(self.path, self._manifest)
+        self._upkeep.set_stream_budgets(self._manifest.stream_budgets)
+
+    def compact(self) -> None:
+        """Forget what is over the budget, merge files and indexes, and delete old versions, all of it now."""
+        self._eraser().finish()
+        self._upkeep.run(thorough=True)
+        self._upkeep.delete_versions(now=True)
 
     def maintain(self, *, thorough: bool = True) -> None:
         """Fold what was appended into fragments and indexes, and delete versions nobody reads.

@@ -116,10 +116,14 @@ class Tables:
                 opened[kind_of(name)] = table
         return cls(**opened)
 
+    def named(self) -> dict[str, Table]:
+        """Every table that is there, by its kind."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: table for name, table in found.items() if table is not None}
+
     def all(self) -> tuple[Table, ...]:
         """Every table that is there."""
-        found = (getattr(self, field.name) for field in fields(self))
-        return tuple(table for table in found if table is not None)
+        return tuple(self.named().values())
 
     def views(self, folder: Path, versions: Mapping[str, int]) -> Tables:
         """All of it at these versions, by name; what they do not name, as it is now."""
@@ -370,6 +374,14 @@ def rows_with(view: View, column: str, values: Set[str]) -> list[int]:
     found: list[int] = []
     for batch in batches(view, [column], with_row_id=True) if values else ():
         found += batch.filter(pc.is_in(batch[column], wanted))["_rowid"].to_pylist()
+    return found
+
+
+def row_ids(view: View, where: str | None) -> list[int]:
+    """The ids of the rows that ``where`` keeps."""
+    found: list[int] = []
+    for batch in batches(view, [], where, with_row_id=True):
+        found += batch["_rowid"].to_pylist()
     return found
 
 

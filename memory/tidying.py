@@ -19,7 +19,7 @@ from typing import Any
 
 from lancedb.index import IvfRq
 
-from .tables import Table, kind_of, latest, make_indexes
+from .tables import INDEXES, Table, kind_of, latest, make_indexes
 
 APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
 """Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
@@ -89,13 +89,28 @@ def _index_vectors(table: Table) -> None:
         default=VECTOR_INDEX_ROWS / _OUTGROWN,
     )
     if rows >= _OUTGROWN * made_for:
-        # A search looks at some of the partitions, so their number has to grow with the rows.
-        table.create_index("vector", config=IvfRq(num_partitions=math.isqrt(rows), sample_rate=64))
+        _make_vector_index(table)
+
+
+def _make_vector_index(table: Table) -> None:
+    # A search looks at some of the partitions, so their number has to grow with the rows.
+    partitions = max(1, math.isqrt(table.count_rows()))
+    table.create_index("vector", config=IvfRq(num_partitions=partitions, sample_rate=64), replace=True)
 
 
 def _partitions(dataset: Any, index: str) -> int:
     statistics = dataset.stats.index_stats(index)["indices"]
     return max(int(part["num_partitions"]) for part in statistics)
+
+
+def make_indexes_anew(table: Table) -> None:
+    """Make every index of a table of its rows alone: an old one may hold words of rows that are gone."""
+    there = {column for index in table.list_indices() for column in index.columns}
+    for column, config in INDEXES.get(kind_of(table.name), {}).items():
+        if column in there:
+            table.create_index(column, config=config, replace=True)
+    if "vector" in there:
+        _make_vector_index(table)
 
 
 def _merge_new_fragments(table: Table) -> None:
@@ -231,6 +246,12 @@ def delete_versions(view: Any, *, keep: Collection[int], older_than_s: float) ->
 
 
 def waiting(table: Table) -> tuple[int, int]:
-    """How many small fragments and how many unindexed rows slow the table's questions down."""
-    rows = max((index.num_unindexed_rows or 0 for index in table.list_indices()), default=0)
-    return int(table.stats()["fragment_stats"]["num_small_fragments"]), rows
+    """How many fragments, and how many rows in them, were added since the table was last tidied."""
+    dataset = latest(table)
+    fragments = dataset.get_fragments()
+    if kind_of(table.name) in APPENDED_TO:
+        covered = _covered(dataset)
+        new = [fragment for fragment in fragments if fragment.fragment_id not in covered]
+    else:
+        new = fragments[1:]
+    return len(new), sum(fragment.metadata.num_rows for fragment in new)

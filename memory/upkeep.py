@@ -18,21 +18,23 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from ..errors import BudgetFull
 from . import leases
 from .forgetting import forget
-from .head import Commits
+from .head import Change, Commits
 from .ledger import HIGH, LOW, Ledger, size_on_disk
 from .retention import Shelf
-from .tables import Table, Tables, is_there, kind_of, live_bytes, room_to_write, view
+from .tables import Table, Tables, is_there, kind_of, latest, live_bytes, room_to_write, select, view
 from .tidying import (
     APPENDED_TO,
     delete_versions,
     index_bytes,
+    make_indexes_anew,
     reclaim,
     scratch_bytes,
     tidy,
@@ -42,6 +44,8 @@ from .tidying import (
 log = logging.getLogger(__name__)
 
 UPKEEP_LOCK_NAME = "upkeep.lock"
+_PATIENCE_S = 600.0
+"""So long a reader is waited for by who erases."""
 LEASE_S = 60.0
 """A reader that has read for longer loses what it reads, where the writer needs the room."""
 _MOST_ROWS = 1024
@@ -51,6 +55,8 @@ little for each row, and more for each commit. Pictures are not searched."""
 _TOO_FAR_BEHIND = 16
 """A writer that is so many times further than that waits until upkeep has caught up."""
 _VERSIONS_EVERY_S = 5.0
+_BUDGET_AGAIN_S = 1.0
+_MOST_USES = 20_000
 _DEAD_SHARE = 0.25
 """Files are written anew without their deleted rows where these are at least such a share."""
 _MOST_SHARE = 40
@@ -72,8 +78,11 @@ class Upkeep:
         stream_budgets: Mapping[str, int] | None = None,
         min_free_bytes: int,
         keep_versions_s: float,
+        forgets: bool = True,
     ) -> None:
+        """Who only reads, and now and then notes something down, tidies what that leaves, and never ``forgets``."""
         self._folder = folder
+        self._forgets = forgets
         self._opened = opened
         self._tables = {table.name: table for table in opened.all()}
         self._commits = commits
@@ -83,28 +92,35 @@ class Upkeep:
         self._keep_versions_s = keep_versions_s
         self._rows: Counter[str] = Counter()
         self._added: Counter[str] = Counter()
-        self._stream_bytes: Counter[str] = Counter()
+        self._known: set[str] = set()
+        # A stream's budget is looked at with the first thing that is noted.
+        self._stream_bytes: Counter[str] = Counter(self._stream_budgets)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
         self._versions_at = 0.0
+        self._budget_at = 0.0
 
     # -- from any thread ------------------------------------------------------------------------------
 
-    def take_stock(self) -> None:
-        """Note what an earlier writer left to be done."""
-        for name, table in self._tables.items():
-            if kind_of(name) in APPENDED_TO:
-                self._added[name], self._rows[name] = waiting(table)
-        for name, budget_bytes in self._stream_budgets.items():
-            self._stream_bytes[name] = budget_bytes
+    def set_stream_budgets(self, stream_budgets: Mapping[str, int]) -> None:
+        """From now on, these streams may take so much of the budget, in bytes by name."""
+        with self._changed:
+            self._stream_budgets = dict(stream_budgets)
+            # Looked at with the next thing that is noted.
+            self._stream_bytes.update(stream_budgets)
 
     def note(self, rows: Mapping[str, int], stream_bytes: Mapping[str, int]) -> None:
         """So much was added in one commit, by table and by stream. Waits only where upkeep is left far behind."""
         with self._changed:
             for name, count in rows.items():
-                self._rows[name] += count
-                self._added[name] += 1
+                if name in self._known:
+                    self._rows[name] += count
+                    self._added[name] += 1
+                else:
+                    # Others may have left something to be done, before this process began.
+                    self._added[name], self._rows[name] = waiting(self._tables[name])
+                    self._known.add(name)
             self._stream_bytes.update(stream_bytes)
             if self._closing or not self._something_is_due():
                 return
@@ -134,7 +150,7 @@ class Upkeep:
             if self._ledger.fits(size_bytes):
                 return
             if not self._revoke_a_lease():
-                raise BudgetFull(self._folder, budget_bytes, self._ledger.measure(), self._pinned_bytes())
+                raise BudgetFull(self._folder, budget_bytes, self._ledger.measure())
 
     def close(self) -> None:
         """Let the thread finish what it is at, and end."""
@@ -159,6 +175,39 @@ class Upkeep:
             except Exception:
                 log.warning("could not delete old versions of %s in %s", name, self._folder, exc_info=True)
 
+    # -- for who erases, and keeps everybody else from upkeep meanwhile --------------------------------
+
+    def rewrite_all(self) -> None:
+        """Write every file and every index anew that holds something deleted."""
+        for table in self._tables.values():
+            if kind_of(table.name) in APPENDED_TO:
+                while reclaim(table, dead_share=0.0, most_bytes=self._ledger.budget_bytes // _MOST_SHARE):
+                    self._publish(table)
+                make_indexes_anew(table)
+                self._publish(table)
+            else:
+                with self._commits.commit() as change:
+                    change.touch(table)
+                    tidy(table, thorough=True)
+
+    def wait_for_readers(self, on_wait: Callable[[int], None] | None) -> None:
+        """Wait until nobody reads anything but the newest state; who takes very long loses what he reads."""
+        while True:
+            newest = self._commits.head().versions
+            behind = [lease for lease in leases.held(self._folder) if lease.versions != newest]
+            if not behind:
+                return
+            if on_wait is not None:
+                on_wait(len(behind))
+            if time.time() - behind[0].since_s > _PATIENCE_S:
+                behind[0].revoke()
+            time.sleep(0.05)
+
+    def delete_all_but_the_newest(self) -> None:
+        """Delete every file that the newest state does not need. Nobody may change anything meanwhile."""
+        for table in self._tables.values():
+            latest(table).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+
     # -- in its own thread, mostly --------------------------------------------------------------------
 
     def _main(self) -> None:
@@ -175,7 +224,11 @@ class Upkeep:
                 self._versions_at = time.monotonic()
 
     def _something_is_due(self) -> bool:
-        return any(map(self._is_due, self._tables)) or self._ledger.too_full or bool(self._streams_to_check())
+        if any(map(self._is_due, self._tables)):
+            return True
+        if not self._forgets or time.monotonic() < self._budget_at:
+            return False
+        return self._ledger.too_full or bool(self._streams_to_check())
 
     def _is_due(self, name: str, times: int = 1) -> bool:
         commits = _MOST_COMMITS_FRAMES if kind_of(name) == "frames" else _MOST_COMMITS
@@ -206,6 +259,8 @@ class Upkeep:
                 if kind_of(table.name) not in APPENDED_TO:
                     with self._commits.commit() as change:
                         change.touch(table)
+                        if table.name == "uses":
+                            self._trim_uses(change, table)
                         tidy(table, thorough=thorough)
                     return
                 most_bytes = self._ledger.budget_bytes // _MOST_SHARE
@@ -215,6 +270,14 @@ class Upkeep:
         except Exception:
             # It only makes questions slower: nothing that was or will be appended depends on it.
             log.warning("could not tidy %s in %s", table.name, self._folder, exc_info=True)
+
+    def _trim_uses(self, change: Change, table: Table) -> None:
+        """Keep the newest uses: what was used long ago counts little."""
+        if table.count_rows() > _MOST_USES:
+            newest = select(
+                latest(table), columns=["at_s"], order_by="at_s", descending=True, limit=_MOST_USES // 2
+            )
+            change.delete(table, f"at_s < {newest[-1]['at_s']!r}")
 
     def _has_room_for(self, scratch_bytes: int) -> bool:
         """Whether upkeep can write so much; where it can, nobody else takes the room meanwhile."""
@@ -233,6 +296,8 @@ class Upkeep:
     # -- forgetting -----------------------------------------------------------------------------------
 
     def _keep_budgets(self) -> None:
+        if not self._forgets:
+            return
         try:
             with alone(self._folder):
                 if self._is_too_full():
@@ -240,6 +305,9 @@ class Upkeep:
                 for name in self._streams_to_check():
                     self._stream_bytes[name] = 0
                     self._forget_of_stream(name)
+            if self._ledger.too_full:
+                # Readers hold what could go: not tried again at once.
+                self._budget_at = time.monotonic() + _BUDGET_AGAIN_S
         except Exception:
             log.warning("could not forget anything in %s", self._folder, exc_info=True)
 
@@ -285,11 +353,20 @@ class Upkeep:
         self.delete_versions(now=True)
         most_bytes = self._ledger.budget_bytes // _MOST_SHARE
         for name, table in self._tables.items():
-            if kind_of(name) in APPENDED_TO:
-                self._ledger.reserve(2 * index_bytes(table) + most_bytes)
-                while reclaim(table, dead_share=dead_share, most_bytes=most_bytes):
-                    self._publish(table)
-                    self.delete_versions(now=True)
+            if kind_of(name) not in APPENDED_TO:
+                continue
+            scratch_bytes = 2 * index_bytes(table) + most_bytes
+            self._ledger.reserve(scratch_bytes)
+            while not self._is_held_up(scratch_bytes):
+                if not reclaim(table, dead_share=dead_share, most_bytes=most_bytes):
+                    break
+                self._publish(table)
+                self.delete_versions(now=True)
+
+    def _is_held_up(self, scratch_bytes: int) -> bool:
+        """Whether files cannot be written anew within the budget, as readers still hold what they would replace."""
+        fits = self._ledger.measure() + scratch_bytes <= self._ledger.budget_bytes
+        return not fits and bool(leases.held(self._folder))
 
     def _live_bytes(self) -> int:
         """What the folder would take if nobody read anything but the newest state."""
@@ -309,9 +386,6 @@ class Upkeep:
 
     def _views(self) -> Tables:
         return self._opened.views(self._folder, self._commits.head().versions)
-
-    def _pinned_bytes(self) -> int:
-        return 0
 
     def _revoke_a_lease(self) -> bool:
         """Have the reader that reads for longest give way, or wait for it; False where there is none."""

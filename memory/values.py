@@ -198,6 +198,21 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """Where a memory lies and what it accounts for, without what it says: for many at a time."""
+
+    id: str
+    rung: Rung
+    epoch: int
+    span: Span
+    written_at_s: float
+    """Unix seconds."""
+    counts: FrameCounts
+    described: bool
+    """Whether more was said of it than when it was first written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """A span of which nothing was seen, with its cause."""
 
@@ -358,6 +373,32 @@ def moment_id(stream: str, epoch: int, rung: Rung, start_s: float) -> str:
 def total_counts(parts: Iterable[FrameCounts]) -> FrameCounts:
     """The sum of many frame counts."""
     return sum(parts, FrameCounts())
+
+
+def merged_spans(spans: Iterable[Span]) -> list[Span]:
+    """The same time in as few spans as can be, in order: those that touch or overlap become one."""
+    merged: list[Span] = []
+    for span in sorted(spans):
+        if merged and span.start_s <= merged[-1].end_s:
+            merged[-1] = merged[-1].hull(span)
+        else:
+            merged.append(span)
+    return merged
+
+
+def spans_without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
+    """What is left of ``spans`` after ``taken``."""
+    left = list(spans)
+    for gone in taken:
+        left = [
+            part
+            for span in left
+            for part in (
+                [Span(span.start_s, min(span.end_s, gone.start_s))] if span.start_s < gone.start_s else []
+            )
+            + ([Span(max(span.start_s, gone.end_s), span.end_s)] if gone.end_s < span.end_s else [])
+        ]
+    return left
 
 
 def longest_of(moments: Iterable[Moment]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from ..errors import UnknownStream
 from ..memory.encoder import Encoder
 from ..memory.manifest import read_manifest
 from ..memory.store import MemoryStore
+from ..memory.tables import MIN_FREE_BYTES
 from ..memory.values import RUNGS
 from .captioner import Captioner, CaptionReport, to_describe
 from .describe import template_of
@@ -31,6 +32,8 @@ def caption(
     stream: str | None = None,
     everything: bool = False,
     encoder: Encoder | None = None,
+    budget_bytes: int | None = None,
+    min_free_bytes: int = MIN_FREE_BYTES,
     on_progress: Callable[[CaptionReport], None] | None = None,
     on_state: Callable[[str, str], None] | None = None,
     on_start: Callable[[Stoppable], None] | None = None,
@@ -46,7 +49,14 @@ def caption(
         LmmError: With ``everything``: the server does not say which model it serves.
     """
     read_manifest(path)  # a wrong path must not make an empty memory
-    with MemoryStore.open(path, write=True, encoder=encoder, what="describe what was watched") as store:
+    with MemoryStore.open(
+        path,
+        write=True,
+        encoder=encoder,
+        budget_bytes=budget_bytes,
+        min_free_bytes=min_free_bytes,
+        what="describe what was watched",
+    ) as store:
         if stream is not None and store.stream(stream) is None:
             raise UnknownStream(stream, tuple(known.name for known in store.streams()))
         if everything:

@@ -35,10 +35,14 @@ def pictures_again(
 ) -> list[tuple[float, Picture]]:
     """Pictures of a moment with their times, ``most`` of them at most, spread evenly and whole.
 
-    From the file itself where it can be, else those that were ``kept``; none where no pixels are left.
+    From the file itself where it can be, else those that were ``kept``; none where no pixels are left. A memory
+    above the first rung is looked at in the pictures that were kept of it: its stretch is too long to be decoded.
     """
-    decoded = _decoded(stream, moment, most)
-    return decoded or [(frame.time_s, _picture_of(frame)) for frame in kept[:most]]
+    decoded = _decoded(stream, moment, most) if moment.rung == "moment" else []
+    if decoded:
+        return decoded
+    pictures = ((frame.time_s, _picture_of(frame)) for frame in kept[:most])
+    return [(time_s, picture) for time_s, picture in pictures if picture is not None]
 
 
 def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Observation | None:
@@ -79,8 +83,7 @@ def _content_id(path: Path, size: int, changed_ns: int) -> str:
     return content_id_of(path)
 
 
-def _picture_of(frame: KeyFrame) -> Picture:
-    decoded = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise ValueError(f"key frame {frame.id} holds no readable picture")
-    return np.asarray(decoded, np.uint8)
+def _picture_of(frame: KeyFrame) -> Picture | None:
+    """What was kept, decoded; None where it cannot be: a damaged picture is as good as none."""
+    decoded = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR) if frame.jpeg else None
+    return None if decoded is None else np.asarray(decoded, np.uint8)

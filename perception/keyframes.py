@@ -25,6 +25,8 @@ STEP_LEVELS = 25
 NEW_CELLS = 0.005
 """A picture is new when this share of thumbnail cells differs by ``STEP_LEVELS`` from the one before: a dozen
 cells, about what a bag takes that somebody puts down on the other side of a room."""
+SIGNATURE_CELLS = (8, 6)
+"""Columns and rows of a signature: enough to tell where in the picture something is, and too few for grain."""
 SPACING_S = 0.5
 """Pictures nearer in time than this are not both candidates."""
 
@@ -43,6 +45,11 @@ def encode_jpeg(picture: Picture, max_side: int = MAX_SIDE) -> tuple[bytes, int,
     if not encoded:
         raise ValueError(f"a picture of {width}×{height} could not be encoded")
     return data.tobytes(), width, height
+
+
+def signature_of(thumb: Thumb) -> bytes:
+    """The grey levels of the picture's cells, row by row from the top left; a cell's is the mean of its area."""
+    return cv2.resize(thumb, SIGNATURE_CELLS, interpolation=cv2.INTER_AREA).tobytes()
 
 
 class KeyFrameChooser:
@@ -70,6 +77,7 @@ class KeyFrameChooser:
                     width=width,
                     height=height,
                     jpeg=jpeg,
+                    signature=signature_of(frame.thumb),
                 ),
                 frame.thumb,
             )

@@ -23,6 +23,7 @@ import cv2
 from ..errors import StreamNameTaken
 from ..memory.encoder import Encoder
 from ..memory.store import MemoryStore
+from ..memory.tables import MIN_FREE_BYTES
 from ..memory.values import FrameCounts, KeyFrame, Moment, Stream
 from .captioner import Captioner, CaptionReport
 from .lmm import Lmm
@@ -47,6 +48,9 @@ def watch(
     ocr: bool = True,
     encoder: Encoder | None = None,
     lmm: Lmm | None = None,
+    budget_bytes: int | None = None,
+    min_free_bytes: int = MIN_FREE_BYTES,
+    stream_budget_bytes: int | None = None,
     drain: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     on_state: Callable[[str, str], None] | None = None,
@@ -57,7 +61,8 @@ def watch(
 
     With ``lmm`` whatever waits in the memory is described meanwhile. With ``drain`` a file's end is not
     the end: it goes on until nothing waits, unless the model is away; the rest waits for the next time.
-    ``on_start`` is given whatever must be told to stop, before it runs.
+    ``budget_bytes`` is what the memory may take on the disk, and ``stream_budget_bytes`` what the stream may take
+    of that; both stay as they are where nothing is said. ``on_start`` is given whatever must be told to stop, before it runs.
 
     Raises:
         SourceError: The source is not there or is no video.
@@ -71,13 +76,16 @@ def watch(
     if encoder is not None:
         # Loaded now: a model that cannot be used makes no memory either, and no frames wait for it later.
         encoder.encode_texts([""])
-    with MemoryStore.open(path, write=True, encoder=encoder) as store:
+    with MemoryStore.open(
+        path, write=True, encoder=encoder, budget_bytes=budget_bytes, min_free_bytes=min_free_bytes
+    ) as store:
         watching = partial(
             _watch,
             store,
             source,
             looked_at,
             stream=stream,
+            stream_budget_bytes=stream_budget_bytes,
             fps=fps,
             ocr=ocr,
             on_state=on_state,
@@ -140,6 +148,7 @@ def _watch(
     looked_at: Source,
     *,
     stream: str | None,
+    stream_budget_bytes: int | None,
     fps: float,
     ocr: bool,
     remember: Callable[[Sequence[Moment], Sequence[KeyFrame]], None],
@@ -154,6 +163,8 @@ def _watch(
     if known is not None and known.state == "done":
         return _already_done(store, known)
     record = _record(store, info, stream, fps, known)
+    if stream_budget_bytes is not None:
+        store.set_stream_budget(record.name, stream_budget_bytes)
     worker: StreamWorker | None = None
 
     def told(state: str, detail: str) -> None:

@@ -126,7 +126,7 @@ class StreamWorker:
         self._shots = ShotDetector()
         self._cutter = MomentCutter(LIVE_MAX_S if self._live else MAX_S)
         self._chooser = KeyFrameChooser(stream.name)
-        self._ladder = Ladder(stream.name)
+        self._ladder = Ladder(stream.name, self._used)
         self._epoch = 0
         self._shot = 0
         self._held: Frame | None = None
@@ -200,6 +200,9 @@ class StreamWorker:
             seconds=time.monotonic() - started,
         )
 
+    def _used(self, span: Span) -> float:
+        return self._store.used(self._stream.name, span)
+
     def _resume(self) -> float | None:
         """Take up where the last run's commits end."""
         point = self._store.resume(self._stream.name)
@@ -207,7 +210,7 @@ class StreamWorker:
             return None
         self._epoch, self._shot = point.epoch, point.shot
         self._from_s = self._end_s = point.end_s
-        self._ladder = Ladder.restore(self._store, self._stream.name)
+        self._ladder = Ladder.restore(self._store, self._stream.name, self._used)
         if not self._live:
             self._cutter.begin(point.end_s)
         elif (now_s := self._live_now_s()) - self._end_s > SETTLED_S:
@@ -381,7 +384,7 @@ class StreamWorker:
                 counts=counts,
             )
             self._moments.append(moment)
-            self._moments += self._ladder.push(moment)
+            self._moments += self._ladder.push(moment, frames)
             self._frames += frames
             self._end_s = span.end_s
             self._written += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -68,6 +69,29 @@ def short_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode())
     return path
+
+
+@pytest.fixture
+def have_forgotten() -> Callable[..., None]:
+    """``have_forgotten(store, ("event", "children"))``: every event loses its moments, as without room it would.
+
+    A loss is a parent's rung and what goes under it: ``frame``, ``children`` or ``self``. ``within`` names a
+    stretch of time; what reaches beyond it stays.
+    """
+    from recollect.memory.forgetting import forget
+    from recollect.memory.retention import Shelf
+
+    def forgetting(store: Any, *losses: tuple[str, str], within: Any = None) -> None:
+        for loss in losses:
+            while units := [
+                unit
+                for unit in Shelf.of(store._upkeep._views()).dullest(need_bytes=1e12)
+                if (unit.rung, unit.loss) == loss
+                and (within is None or unit.span.clipped_to(within) == unit.span)
+            ]:
+                forget(store._upkeep._views(), store._tables, store._commits, units)
+
+    return forgetting
 
 
 @pytest.fixture(scope="session")

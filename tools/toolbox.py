@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..memory.snapshot import Hit, Snapshot
-from ..memory.values import Moment, Observation, Rung, Span
+from ..memory.values import RUNGS, Moment, Observation, Rung, Span
 
 Limit = Annotated[int, Field(ge=1, le=100)]
 
@@ -63,7 +64,10 @@ class SearchArgs(_Args):
 
 
 class TimelineArgs(_Args):
-    """Ask for the moments of a stream in time order, all of them or those with certain findings."""
+    """Ask for the moments of a stream in time order, all of them or those with certain findings.
+
+    Where moments are forgotten, what stands for them comes in their place.
+    """
 
     stream: str
     from_s: float | None = None
@@ -101,6 +105,7 @@ class Toolbox:
         self._inspector = inspector
         # The snapshot never changes, so what was read once need not be read again.
         self._read: dict[str, Moment] = {}
+        self._standing: dict[str, set[str]] = {}
 
     def streams(self) -> tuple[str, ...]:
         """The names of the streams in scope, sorted."""
@@ -114,7 +119,11 @@ class Toolbox:
     def overview(self, args: OverviewArgs) -> list[Moment]:
         """The fewest memories that tile the span, highest rungs first, in time order."""
         span = self._span(args.from_s, args.to_s)
-        return [] if span == _NOTHING else self._noted(self._snapshot.cover(self._stream(args.stream), span))
+        if span == _NOTHING:
+            return []
+        tiles = self._snapshot.cover(self._stream(args.stream), span)
+        # What stands for forgotten moments at the edges may reach beyond the scope.
+        return self._noted([tile for tile in tiles if self._in_scope(tile)])
 
     def search(self, args: SearchArgs) -> list[Hit]:
         """The moments that fit the words best, best first."""
@@ -129,19 +138,41 @@ class Toolbox:
         return [hit for hit in hits if self._in_scope(hit.moment)]
 
     def timeline(self, args: TimelineArgs) -> list[Moment]:
-        """Moments in time order; with ``newest_first``, the last ``limit`` of them."""
+        """Moments in time order; with ``newest_first``, the last ``limit`` of them.
+
+        Where moments are forgotten, what stands for them.
+        """
         span = self._span(args.from_s, args.to_s)
         if span == _NOTHING:
             return []
-        moments = self._snapshot.timeline(
+        moments = self._listed(args, args.rung, span)
+        if args.rung == "moment":
+            # Each memory above either stands for what it was made of, or holds what is listed: so that of the
+            # first few of all rungs together, none is missed.
+            lost = {one.lost for one in self._snapshot.tombstones(args.stream, span)}
+            for below, above in pairwise(RUNGS):
+                if below in lost:
+                    moments += [one for one in self._listed(args, above, span) if self.is_leaf(one)]
+            moments.sort(key=lambda moment: (moment.span, moment.id))
+        moments = [moment for moment in moments if self._in_scope(moment)]
+        return self._noted(moments[-args.limit :] if args.newest_first else moments[: args.limit])
+
+    def is_leaf(self, moment: Moment) -> bool:
+        """Whether nothing below it is left to tell more: it is a moment, or stands for what is forgotten."""
+        if moment.stream not in self._standing:
+            tombstones = self._snapshot.tombstones(moment.stream)
+            self._standing[moment.stream] = {one.id for one in tombstones if one.lost != "frame"}
+        return moment.rung == "moment" or moment.id in self._standing[moment.stream]
+
+    def _listed(self, args: TimelineArgs, rung: Rung, span: Span | None) -> list[Moment]:
+        return self._snapshot.timeline(
             self._stream(args.stream),
             span,
-            rung=args.rung,
+            rung=rung,
             kinds=args.kinds or None,
             limit=args.limit,
             newest_first=args.newest_first,
         )
-        return self._noted([moment for moment in moments if self._in_scope(moment)])
 
     def neighbours(self, args: NeighboursArgs) -> list[Moment]:
         """What came before and after, in time order, without the moment itself."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recollect import Recollect
-from recollect.agent.answer import Answer, Question
+from recollect.agent.answer import Answer, Evidence, Question
 from recollect.agent.budget import Budget, Spending
 from recollect.agent.graph import build_agent
 from recollect.agent.reasoner import Cited, Draft, Judgement, Plan, Reasoner, ScriptedReasoner
 from recollect.agent.state import Deps
 from recollect.agent.traces import Traces, open_traces
+from recollect.agent.uses import uses_of
+from recollect.errors import DiskFull
 from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
+from recollect.memory.tables import latest, select
+from recollect.memory.values import Use
 from recollect.tools.toolbox import Scope, Toolbox
 
 WRITTEN_AT_S = 1000.0
@@ -80,14 +86,15 @@ def ask(store: MemoryStore, traces: Traces) -> Ask:
         budget: Budget | None = None,
         as_of_s: float | None = None,
         sees: Callable[[Moment], Observation | None] | None = None,
+        memory: MemoryStore = store,
         **question: Any,
     ) -> Answer:
         asked = Question.checked("When?", as_of_s=as_of_s, **question)
-        snapshot, trace_id = store.snapshot(as_of_s=as_of_s), uuid.uuid4().hex
+        snapshot, trace_id = memory.snapshot(as_of_s=as_of_s), uuid.uuid4().hex
         deps = Deps(
             tools=Toolbox(snapshot, Scope(asked.streams, asked.span), sees),
             snapshot=snapshot,
-            store=store,
+            store=memory,
             reasoner=reasoner,
             spending=Spending(budget or Budget()),
             trace_id=trace_id,
@@ -420,8 +427,102 @@ def test_only_the_newest_traces_are_kept(tmp_path, store):
         ids = [memory.ask(f"When was it {number}?").trace_id for number in range(4)]
     traces = open_traces(path / "questions.sqlite")
 
-    traces.forget_old(keep=2)
+    traces.trim(keep=2)
     traces.close()
 
     with Recollect(path) as memory:
         assert [bool(memory.trace(trace_id)) for trace_id in ids] == [False, False, True, True]
+
+
+# -- what of the memory it used -----------------------------------------------------------------------
+
+
+def used(store: MemoryStore) -> list[tuple[str, str, float, float]]:
+    """How which stretch of which stream was used."""
+    rows = select(latest(store._tables.uses))
+    return sorted((row["how"], row["stream"], row["start_s"], row["end_s"]) for row in rows)
+
+
+ANSWERED = Draft(text="At 20 s.", confidence=0.9, cited=(cited(KITCHEN[2]), cited(KITCHEN[0])))
+ABSTAINED = ANSWERED.model_copy(update={"why": "unclear"})
+SURE = Judgement(sufficiency=0.9)
+
+
+def test_what_an_answer_cites_is_noted_as_used(ask, store):
+    before_s = time.time()
+
+    ask(ScriptedReasoner(plan=KETTLE, judgements=[SURE], draft=ANSWERED))
+
+    assert used(store) == [("cited", "kitchen", 0, 10), ("cited", "kitchen", 20, 30)]
+    assert all(before_s <= row["at_s"] <= time.time() for row in select(latest(store._tables.uses)))
+
+
+def test_what_an_abstention_offers_is_not_noted_as_used(ask, store):
+    ask(ScriptedReasoner(plan=KETTLE, judgements=[SURE], draft=ABSTAINED))
+
+    assert used(store) == []
+
+
+def test_what_was_looked_at_again_is_noted_where_something_was_seen(ask, store):
+    looks = Judgement(sufficiency=0.1, look_at=(KITCHEN[2].id, KITCHEN[0].id))
+
+    ask(
+        ScriptedReasoner(plan=KETTLE, judgements=[looks, SURE], draft=ABSTAINED),
+        sees=lambda one: spotted(one) if one.id == KITCHEN[2].id else None,
+    )
+
+    assert used(store) == [("looked", "kitchen", 20, 30)]
+
+
+@pytest.mark.parametrize(
+    ("scope", "noted"),
+    [
+        ({"from_s": 5.0, "to_s": 15.0}, [("asked", "garden", 5, 15), ("asked", "kitchen", 5, 15)]),
+        ({"from_s": 30.0}, [("asked", "kitchen", 30, 50)]),
+        ({"to_s": 1000.0, "streams": ("garden",)}, [("asked", "garden", 0, 20)]),
+        ({"from_s": 1000.0}, []),
+        ({}, []),
+    ],
+)
+def test_a_stretch_that_was_asked_about_is_noted_as_far_as_it_was_watched(ask, store, scope, noted):
+    ask(ScriptedReasoner(plan=KETTLE, draft=ABSTAINED), **scope)
+
+    assert used(store) == noted
+
+
+def test_a_question_is_noted_in_one_commit_and_one_that_used_nothing_in_none(ask, store):
+    commits = [store._commits.head().number]
+    for draft, scope in ((ANSWERED, {"to_s": 40.0}), (ABSTAINED, {})):
+        ask(ScriptedReasoner(plan=KETTLE, judgements=[SURE], draft=draft), **scope)
+        commits.append(store._commits.head().number)
+
+    assert [later - earlier for earlier, later in pairwise(commits)] == [1, 0]
+
+
+def test_a_memory_that_cannot_be_written_answers_and_takes_note_of_nothing(ask, store):
+    looks = Judgement(sufficiency=0.1, look_at=(KITCHEN[2].id,))
+    reasoner = ScriptedReasoner(plan=KETTLE, judgements=[looks, SURE], draft=ANSWERED)
+
+    with MemoryStore.open(store.path, min_free_bytes=1 << 60) as full:  # no disk has so much to spare
+        with pytest.raises(DiskFull):
+            full.note_uses([Use("kitchen", KITCHEN[0].span, "cited", time.time())])
+        answer = ask(reasoner, memory=full, sees=spotted)
+
+    assert (answer.text, answer.abstained) == ("At 20 s.", False)
+    assert used(store) == []
+
+
+def test_the_notes_of_one_question_are_bounded():
+    streams = {f"camera {number}": 100.0 for number in range(20)}
+    evidence = [
+        Evidence(stream="kitchen", start_s=at, end_s=at + 1, text="", memory_id="m", score=1.0)
+        for at in range(20)
+    ]
+    answer = Answer(
+        text="", confidence=1.0, evidence=evidence, as_of="now", stop_reason="sufficient", trace_id=""
+    )
+    question = Question.checked("When?", from_s=5.0)
+
+    uses = uses_of(question, answer, KITCHEN, streams, at_s=1000.0)
+
+    assert Counter(use.how for use in uses) == {"cited": 8, "looked": 4, "asked": 8}

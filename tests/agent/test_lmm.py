@@ -117,7 +117,7 @@ def test_a_small_memory_is_judged_in_one_call_and_what_was_heard_needs_no_look(k
 def test_what_is_remembered_enters_the_prompt_as_data_under_short_names(kitchen):
     lmm = ScriptedLmm(judged("none"))
 
-    with Recollect(kitchen, lmm=lmm, budget=Budget(rounds=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, question_budget=Budget(rounds=1)) as memory:
         memory.ask("What is written there?")
 
     told = words_of(lmm.asked[0])
@@ -167,7 +167,7 @@ def test_what_there_was_no_room_for_is_judged_next_beside_what_half_answers(memo
         judged("all", "M1", answer="Then."),
     )
 
-    with Recollect(path, lmm=lmm, budget=Budget(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, question_budget=Budget(looks=0)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
     first, second, third = numbers_judged(lmm)
@@ -187,7 +187,7 @@ def test_what_was_looked_at_in_vain_makes_room_for_what_was_not_read_yet(memory_
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, budget=Budget(rounds=2)) as memory:
+    with Recollect(path, lmm=lmm, question_budget=Budget(rounds=2)) as memory:
         memory.ask("When does the red shape sing?")
 
     first, second = numbers_judged(lmm)
@@ -236,7 +236,7 @@ def test_a_model_that_is_shown_few_moments_at_a_time_reads_them_page_by_page(mem
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, budget=Budget(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, question_budget=Budget(looks=0)) as memory:
         memory.ask("When does the red shape sing?")
 
     pages = numbers_judged(lmm)
@@ -252,7 +252,7 @@ def test_a_plan_may_name_the_time(memory_of):
         judged("none"),
     )
 
-    with Recollect(memory_of(many), lmm=lmm, budget=Budget(rounds=1)) as memory:
+    with Recollect(memory_of(many), lmm=lmm, question_budget=Budget(rounds=1)) as memory:
         memory.ask("What is on the shelf in the middle?")
 
     told = words_of(lmm.asked[1])
@@ -275,7 +275,7 @@ def test_it_abstains_and_says_what_is_missing(kitchen):
         judged("little", "M2", missing="who put it down."), otherwise=lambda _: looked("none", "a blur")
     )
 
-    with Recollect(kitchen, lmm=lmm, budget=Budget(rounds=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, question_budget=Budget(rounds=1)) as memory:
         answer = memory.ask("Who put the cup down?")
 
     assert (answer.abstained, answer.why) == (True, "unclear")
@@ -323,7 +323,7 @@ def test_what_the_pictures_do_not_show_is_judged_anew_without_it(memory_of):
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, budget=Budget(looks=1, rounds=2)) as memory:
+    with Recollect(path, lmm=lmm, question_budget=Budget(looks=1, rounds=2)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
     first, second = numbers_judged(lmm)
@@ -350,7 +350,7 @@ def test_what_was_refuted_is_not_answered_with(kitchen):
 def test_what_was_refuted_is_not_answered_with_where_the_budget_ends_there(kitchen):
     lmm = ScriptedLmm(judged("all", "M2", answer="A dog."), looked("none", "A cup."))
 
-    with Recollect(kitchen, lmm=lmm, budget=Budget(lmm_calls=2)) as memory:
+    with Recollect(kitchen, lmm=lmm, question_budget=Budget(lmm_calls=2)) as memory:
         answer = memory.ask("Which animal is there?")
 
     assert answer.stop_reason == "budget"
@@ -387,7 +387,7 @@ def test_a_moment_that_has_no_picture_left_is_believed_as_it_is_described(tmp_pa
 def test_without_looks_in_the_budget_nothing_is_looked_at(kitchen):
     lmm = ScriptedLmm(judged("all", "M1", answer="At the start."))
 
-    with Recollect(kitchen, lmm=lmm, budget=Budget(looks=0)) as memory:
+    with Recollect(kitchen, lmm=lmm, question_budget=Budget(looks=0)) as memory:
         answer = memory.ask("When does it enter?")
 
     assert (answer.text, answer.usage.lmm_calls) == ("At the start.", 1)
@@ -436,7 +436,7 @@ def test_a_look_that_says_the_same_in_fewer_words_leaves_the_time_in_the_answer(
 def test_a_look_shows_the_pictures_with_their_times_and_the_question(kitchen):
     lmm = ScriptedLmm(judged("little", "M2", look_at=["M2"]), otherwise=lambda _: looked("none", "a blur"))
 
-    with Recollect(kitchen, lmm=lmm, budget=Budget(looks=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, question_budget=Budget(looks=1)) as memory:
         memory.ask("What colour is the cup?")
 
     look = lmm.asked[1]
@@ -527,7 +527,7 @@ def test_a_letter_that_no_option_has_is_no_choice(kitchen):
 def test_no_call_starts_once_the_budget_is_spent(kitchen, budget):
     lmm = ScriptedLmm(otherwise=lambda _: judged("little", "M1", look_at=["M1"]))
 
-    with Recollect(kitchen, lmm=lmm, budget=budget) as memory:
+    with Recollect(kitchen, lmm=lmm, question_budget=budget) as memory:
         answer = memory.ask("Who comes in?")
 
     assert len(lmm.asked) == 1
@@ -538,7 +538,7 @@ def test_no_call_starts_once_the_budget_is_spent(kitchen, budget):
 def test_every_call_is_given_what_is_left_of_the_time(kitchen):
     lmm = ScriptedLmm(judged("all", "M1", answer="Yes."))
 
-    with Recollect(kitchen, lmm=lmm, budget=Budget(seconds=7.0)) as memory:
+    with Recollect(kitchen, lmm=lmm, question_budget=Budget(seconds=7.0)) as memory:
         memory.ask("Does anybody come in?")
 
     assert lmm.asked[0].deadline_s is not None
@@ -613,7 +613,7 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_the_budget_say
 
     with (
         ServedLmm(LmmSettings(url=server.url, model="loopback")) as lmm,
-        Recollect(kitchen, lmm=lmm, budget=Budget(seconds=1.0)) as memory,
+        Recollect(kitchen, lmm=lmm, question_budget=Budget(seconds=1.0)) as memory,
     ):
         answer = memory.ask('When does the sign say "TEA 5 MIN"?')
 

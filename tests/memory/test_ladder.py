@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,16 +11,37 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recollect.memory import Finding, Gap, MemoryStore, Moment, Observation, Span, moment_id
-from recollect.memory.ladder import MOST_EVENT_S, Ladder
+from recollect.memory import Finding, Gap, KeyFrame, MemoryStore, Moment, Observation, Span, moment_id
+from recollect.memory.boundaries import LEAST_EVENT_MOMENTS, LEAST_EVENT_S, MOST_EVENT_S
+from recollect.memory.ladder import Ladder
+from recollect.memory.likeness import likeness
+from recollect.memory.pictures import choose
 from recollect.memory.tally import MOST_LINES, summarise
 
 Make = Callable[..., Moment]
 
 
+def pictures(moment: Moment) -> list[KeyFrame]:
+    """The pictures of a moment; how each looks follows from its id."""
+    return [
+        KeyFrame(
+            frame_id,
+            moment.stream,
+            moment.span.start_s,
+            0,
+            "1/1",
+            4,
+            3,
+            b"jpeg",
+            hashlib.blake2b(frame_id.encode(), digest_size=48).digest(),
+        )
+        for frame_id in moment.frame_ids
+    ]
+
+
 def climb(moments: Sequence[Moment], *, finish: bool = True) -> list[Moment]:
     ladder = Ladder("kitchen")
-    parents = [parent for moment in moments for parent in ladder.push(moment)]
+    parents = [parent for moment in moments for parent in ladder.push(moment, pictures(moment))]
     return parents + (ladder.finish() if finish else [])
 
 
@@ -29,9 +51,9 @@ def of_rung(memories: Sequence[Moment], rung: str) -> list[Moment]:
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Moment]:
-    """Up to some hours of moments, with cuts, holes, epochs, numbers and colours."""
+    """Up to some hours of moments, with cuts, holes, epochs, people, quiet, numbers, lines and colours."""
     moments = []
-    at_s, epoch, shot = 0.0, 0, 0
+    at_s, epoch, shot, who = 0.0, 0, 0, 0
     for number in range(draw(st.integers(1, 60))):
         step = draw(st.sampled_from(["on", "on", "on", "on", "cut", "cut", "hole", "epoch"]))
         shot += step == "cut"
@@ -40,14 +62,19 @@ def streams(draw: st.DrawFn) -> list[Moment]:
         span = Span(at_s, at_s + draw(st.sampled_from([2.0, 5.0, 10.0, 90.0, 200.0])))
         at_s = span.end_s
         findings = []
-        for kind in draw(st.sets(st.sampled_from(["enters", "leaves", "visit"]))):
-            seen = Span(span.start_s, span.start_s + draw(st.integers(0, 8)) / 4)
-            value = {"value": float(draw(st.integers(0, 5)))} if kind == "visit" else {}
-            findings.append(Finding("action", kind, kind, seen, "motion/1", detail=value))
+        who = draw(st.sampled_from([0, who, who, who, number]))
+        if who:
+            findings.append(Finding("actor", "shape", "a shape", span, "motion/1", detail={"track": who}))
+            for kind in draw(st.sets(st.sampled_from(["enters", "leaves", "visit"]))):
+                seen = Span(span.start_s, span.start_s + draw(st.integers(0, 8)) / 4)
+                value = {"value": float(draw(st.integers(0, 5)))} if kind == "visit" else {}
+                findings.append(Finding("action", kind, kind, seen, "motion/1", detail=value))
         grey = draw(st.sampled_from([0.2, 0.5, 0.9]))
         findings.append(
             Finding("attribute", "colour", "c", span, "look/1", detail={"grey": grey, "red": 0.9 - grey})
         )
+        if draw(st.booleans()):
+            findings.append(Finding("visible_text", "line", f"LINE {number % 3}", span, "ocr/1"))
         moments.append(
             Moment(
                 id=moment_id("kitchen", epoch, "moment", span.start_s),
@@ -56,7 +83,7 @@ def streams(draw: st.DrawFn) -> list[Moment]:
                 span=span,
                 observations=(Observation(f"m{number}", tuple(findings), "observers/1", span.end_s),),
                 shot=shot,
-                frame_ids=(f"f{number}",),
+                frame_ids=tuple(f"f{number}-{at}" for at in range(1 + bool(who))),
             )
         )
     return moments
@@ -77,7 +104,10 @@ def test_parents_tile_their_children_and_never_reach_across_a_break(moments: lis
         for earlier, later in itertools.pairwise(children):
             assert later.span.start_s == earlier.span.end_s
         assert parent.observations[0].written_at_s == children[-1].observations[0].written_at_s
-        assert len(parent.frame_ids) <= 4
+        shown = [frame_id for child in children for frame_id in child.frame_ids]
+        assert list(parent.frame_ids) == choose(
+            shown, {f.id: f.signature for m in moments for f in pictures(m)}
+        )
     in_events = [child for event in of_rung(parents, "event") for child in event.child_ids]
     assert in_events == [moment.id for moment in moments]
 
@@ -96,8 +126,39 @@ def test_tallies_of_every_rung_equal_those_counted_from_the_moments(moments: lis
             assert dict(finding.detail) == pytest.approx(dict(expected[key].detail))
 
 
+@given(streams())
+@settings(max_examples=50, deadline=None)
+def test_no_event_is_too_long_and_none_too_short_that_a_break_did_not_end(moments: list[Moment]) -> None:
+    known = {moment.id: moment for moment in moments}
+    events = of_rung(climb(moments), "event")
+
+    for event, following in itertools.pairwise(events):
+        children = [known[child] for child in event.child_ids]
+        assert event.span.duration_s <= MOST_EVENT_S or len(children) == 1
+        first = known[following.child_ids[0]]
+        broken = following.epoch != event.epoch or first.span.start_s > event.span.end_s
+        full = known[following.child_ids[-1]].span.end_s - event.span.start_s > MOST_EVENT_S
+        enough = event.span.duration_s >= LEAST_EVENT_S or len(children) >= LEAST_EVENT_MOMENTS
+        assert broken or full or enough
+
+
+@given(streams())
+@settings(max_examples=25, deadline=None)
+def test_a_parent_knows_how_much_it_is_like_the_one_before_it_on_its_rung(moments: list[Moment]) -> None:
+    parents = climb(moments)
+
+    for rung in ("event", "hour", "day"):
+        made = of_rung(parents, rung)
+        assert [parent.sameness for parent in made[:1]] == [0.0] * len(made[:1])
+        for before, parent in itertools.pairwise(made):
+            assert parent.sameness == likeness(before, parent)
+            assert 0.0 <= parent.sameness <= 1.0
+            assert parent.sameness == round(parent.sameness, 4)
+    assert {moment.sameness for moment in moments} == {0.0}
+
+
 @given(streams(), st.data())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_restored_ladder_goes_on_as_if_it_had_never_stopped(
     tmp_path_factory: pytest.TempPathFactory, moments: list[Moment], data: st.DataObject
 ) -> None:
@@ -105,12 +166,17 @@ def test_a_restored_ladder_goes_on_as_if_it_had_never_stopped(
     whole = climb(moments)
     with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
         before = climb(moments[:stop], finish=False)
-        store.append([*moments[:stop], *before])
+        # What could not be stored with the last moments is made again.
+        stored = before[: data.draw(st.integers(max(0, len(before) - 2), len(before)))]
+        store.append(
+            [*moments[:stop], *stored], [frame for moment in moments[:stop] for frame in pictures(moment)]
+        )
 
         ladder = Ladder.restore(store, "kitchen")
-        after = [parent for moment in moments[stop:] for parent in ladder.push(moment)] + ladder.finish()
+        after = [parent for one in moments[stop:] for parent in ladder.push(one, pictures(one))]
+        after += ladder.finish()
 
-    assert before + after == whole
+    assert [*stored, *after] == whole
 
 
 def steady(make: Make, seconds: float, moment_s: float = 10.0, first_s: float = 0.0) -> list[Moment]:

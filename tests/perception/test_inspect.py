@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -85,6 +86,25 @@ def test_a_file_that_has_changed_is_not_taken_for_the_one_that_was_watched(video
     video.write_bytes(video.read_bytes() + b"more")
 
     assert look_again(stream, moment(2.0, 4.0), []) is None
+
+
+def test_a_damaged_picture_is_as_good_as_none(video: Path):
+    stream = stream_of(video)
+    video.unlink()
+    damaged = replace(kept("MUSEUM"), jpeg=b"\xff\xd8 and no more")
+
+    assert pictures_again(stream, moment(2.0, 4.0), [damaged], most=4) == []
+    assert texts(look_again(stream, moment(2.0, 4.0), [damaged, kept("OPEN")])) == ["OPEN"]
+
+
+def test_a_memory_above_moments_is_looked_at_in_the_pictures_that_were_kept_of_it(video: Path):
+    """Its stretch may be an hour, of which the file would have to be decoded for a few pictures."""
+    event = replace(moment(0.0, 4.0), rung="event")
+
+    [(time_s, _)] = pictures_again(stream_of(video), event, [kept("MUSEUM")], most=4)
+
+    assert time_s == 2.0
+    assert pictures_again(stream_of(video), event, [], most=4) == []
 
 
 def test_of_a_moment_without_pixels_nothing_is_said(video: Path):

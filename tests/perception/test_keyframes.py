@@ -99,6 +99,20 @@ def test_the_same_picture_has_the_same_id_in_every_run_and_another_in_another_ep
     assert len({kept_id("door", 0), kept_id("door", 1), kept_id("yard", 0)}) == 3
 
 
+def test_the_signature_of_a_picture_is_the_grey_of_its_cells():
+    chooser, shown = KeyFrameChooser("door"), frame(0.0, 90)
+    shown.thumb[:6, :8] = 30  # the cell at the top left
+    shown.thumb[30:, 56:] = 210  # at the bottom right
+    shown.thumb[6:9, 8:16] = 190  # half of a cell
+    chooser.push(shown, 0.0)
+
+    (kept,) = chooser.take(Span(0.0, 5.0))
+
+    levels = np.frombuffer(kept.signature, np.uint8).reshape(6, 8)
+    assert (levels[0, 0], levels[5, 7], levels[1, 1]) == (30, 210, 140)
+    assert np.count_nonzero(levels == 90) == 45
+
+
 def test_a_large_picture_is_made_smaller_and_keeps_its_shape():
     data, width, height = encode_jpeg(np.full((2160, 3840, 3), 120, np.uint8))
 

@@ -16,6 +16,7 @@ import pytest
 from recollect import Recollect
 from recollect.errors import StreamNameTaken
 from recollect.memory import MemoryStore
+from recollect.memory.pictures import choose
 from recollect.memory.values import Finding, FrameCounts, Moment, Span, Stream
 from recollect.perception.file import FileSource
 from recollect.perception.frame import Frame
@@ -153,6 +154,18 @@ def test_the_key_frames_of_every_moment_are_jpegs_taken_from_its_span(watched: P
                 assert moment.span.contains(frame.time_s)
                 picture = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR)
                 assert picture.shape == (frame.height, frame.width, 3)
+
+
+def test_every_picture_has_a_signature_and_events_show_those_that_look_different(watched: Path) -> None:
+    with Recollect(watched) as memory:
+        events = memory.timeline("film", rung="event")
+        known = {moment.id: moment for moment in memory.timeline("film")}
+        for event in events:
+            taken = [frame_id for child in event.child_ids for frame_id in known[child].frame_ids]
+            signatures = {frame.id: frame.signature for frame in memory.frames(taken)}
+
+            assert {len(signature) for signature in signatures.values()} == {48}
+            assert list(event.frame_ids) == choose(taken, signatures)
 
 
 def test_a_dissolve_ends_a_moment_where_the_new_shot_begins(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -34,14 +35,16 @@ def moment(stream: str, number: int, caption: str, *kinds: str) -> Moment:
 
 
 def event(stream: str, children: list[Moment], caption: str) -> Moment:
-    """The rung above some moments."""
+    """The rung above some moments, with a finding of each of their kinds."""
     span = children[0].span.hull(children[-1].span)
+    kinds = sorted({finding.kind for child in children for finding in child.findings})
+    found = tuple(Finding("action", kind, f"1 × {kind}", span, "ladder/1") for kind in kinds)
     return Moment(
         id=moment_id(stream, 0, "event", span.start_s),
         stream=stream,
         epoch=0,
         span=span,
-        observations=(Observation(caption, (), "ladder/1", 1000.0 + span.end_s),),
+        observations=(Observation(caption, found, "ladder/1", 1000.0 + span.end_s),),
         rung="event",
         child_ids=tuple(child.id for child in children),
     )
@@ -63,6 +66,18 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
             store.put_stream(Stream(name, "file", f"{name}.mp4", f"content:{name}", "done", 4.0))
         store.append([*KITCHEN, event("kitchen", KITCHEN, "a kettle comes and goes, and a cat")])
         store.append(GARDEN)
+        yield store.snapshot()
+
+
+@pytest.fixture
+def half_forgotten(tmp_path: Path, have_forgotten: Callable[..., None]) -> Iterator[Snapshot]:
+    """The first of two events in the kitchen, [0, 40) and [40, 80), has lost its moments."""
+    later = [moment("kitchen", number, f"a cat enters, time {number}", "enters") for number in range(4, 8)]
+    with MemoryStore.open(tmp_path / "memory.lance", write=True) as store:
+        store.put_stream(Stream("kitchen", "live", "rtsp://kitchen", "kitchen", "stopped", 4.0))
+        events = [event("kitchen", KITCHEN, "a kettle comes and goes"), event("kitchen", later, "a cat")]
+        store.append([*KITCHEN, *later, *events])
+        have_forgotten(store, ("event", "children"), within=events[0].span)
         yield store.snapshot()
 
 
@@ -157,6 +172,41 @@ def test_the_overview_is_the_highest_rungs_that_tile_the_span(snapshot):
     assert captions(tools.overview(OverviewArgs(stream="kitchen", from_s=12.0, to_s=18.0))) == [
         "a cat enters"
     ]
+
+
+def test_what_stands_for_forgotten_moments_comes_in_their_place(half_forgotten):
+    tools = Toolbox(half_forgotten, Scope())
+
+    everything = tools.timeline(TimelineArgs(stream="kitchen"))
+    first = tools.timeline(TimelineArgs(stream="kitchen", kinds=("enters",), limit=2))
+    last = tools.timeline(TimelineArgs(stream="kitchen", kinds=("enters",), limit=2, newest_first=True))
+    removed = tools.timeline(TimelineArgs(stream="kitchen", kinds=("removed",)))
+    later = tools.timeline(TimelineArgs(stream="kitchen", from_s=40.0, to_s=55.0))
+
+    cats = [f"a cat enters, time {number}" for number in range(4, 8)]
+    assert captions(everything) == ["a kettle comes and goes", *cats]
+    assert captions(first) == ["a kettle comes and goes", cats[0]]
+    assert captions(last) == cats[2:]
+    assert captions(removed) == ["a kettle comes and goes"]
+    assert captions(later) == cats[:2]
+
+
+def test_a_leaf_is_a_moment_or_what_stands_for_forgotten_ones(half_forgotten):
+    tools = Toolbox(half_forgotten, Scope())
+    first, second = tools.timeline(TimelineArgs(stream="kitchen", rung="event"))
+    [cat] = tools.timeline(TimelineArgs(stream="kitchen", from_s=41.0, to_s=42.0))
+
+    assert [tools.is_leaf(one) for one in (first, second, cat)] == [True, False, True]
+
+
+def test_what_stands_for_forgotten_moments_is_kept_back_where_it_tells_of_more_than_the_scope(half_forgotten):
+    tools = Toolbox(half_forgotten, Scope(span=Span(20.0, 60.0)))
+
+    listed = tools.timeline(TimelineArgs(stream="kitchen"))
+    tiles = tools.overview(OverviewArgs(stream="kitchen"))
+
+    assert captions(listed) == captions(tiles) == ["a cat enters, time 4", "a cat enters, time 5"]
+    assert tools.search(SearchArgs(query="kettle")) == []
 
 
 def test_only_what_is_in_scope_is_looked_at_again(snapshot):
