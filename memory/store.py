@@ -71,8 +71,8 @@ from .values import (
 )
 from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 
-_COMMIT_BYTES = 256 << 10
-"""What a commit takes beside its rows, at most: the list of its table's files, for each table."""
+_COMMIT_BYTES, _OVERHEAD = 256 << 10, 1.2
+"""What a commit takes at most: the list of its table's files, for each table, and so many times its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,12 +255,12 @@ class MemoryStore:
         text_vectors = text_vector_rows(self._encoder, added)
         streams = {row["stream"] for row in (*added, *pictures)}
         self._settled -= streams
-        sizes_of = Counter(dict.fromkeys(streams, 0))
+        stream_bytes: Counter[str] = Counter()
         for row in (*added, *pictures):
-            sizes_of[row["stream"]] += row["bytes"]
+            stream_bytes[row["stream"]] += row["bytes"]
         vectors = len(text_vectors) + len(frame_vectors)
         vector_bytes = 0 if self._encoder is None else vectors * (4 * self._encoder.dim + 200)
-        with self._change(sizes_of, vector_bytes) as change:
+        with self._change(stream_bytes, vector_bytes) as change:
             change.append(self._tables.frames, pictures)
             change.append(self._tables.frame_vectors, frame_vectors)
             change.append(self._tables.text_vectors, text_vectors)
@@ -550,7 +550,7 @@ class MemoryStore:
 
         ``stream_bytes`` is about how much is written of which stream, and ``vector_bytes`` of vectors.
         """
-        size_bytes = _COMMIT_BYTES + 2 * sum((stream_bytes or {}).values()) + vector_bytes
+        size_bytes = _COMMIT_BYTES + int(_OVERHEAD * (sum((stream_bytes or {}).values()) + vector_bytes))
         if not self._ledger.fits(size_bytes):
             if self._lock is None:
                 raise BudgetFull(self.path, self._ledger.budget_bytes, self._ledger.used_bytes)

@@ -42,7 +42,7 @@ def scratch_bytes(table: Table, most_bytes: int) -> int:
     """What ``tidy`` writes before anything old can go, at most; or ``reclaim``, beside the files themselves."""
     dataset = latest(table)
     small = sum(_size(fragment) for fragment in dataset.get_fragments())
-    return 2 * index_bytes(table) + min(small, most_bytes)
+    return 2 * index_bytes(table) + min(small, 2 * most_bytes)
 
 
 def index_bytes(table: Table) -> int:
@@ -62,7 +62,7 @@ def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> 
     if kind_of(table.name) not in APPENDED_TO:
         latest(table).optimize.compact_files(target_rows_per_fragment=_MOST_FRAGMENT_ROWS[0])
         return
-    _merge_new_fragments(table)
+    _merge_new_fragments(table, most_bytes)
     # Words can only be searched with their index, which is there from the start. The others save
     # scanning, of which a table too small to be tidied needs none.
     make_indexes(table)
@@ -113,15 +113,14 @@ def make_indexes_anew(table: Table) -> None:
         _make_vector_index(table)
 
 
-def _merge_new_fragments(table: Table) -> None:
-    """Make one fragment of those that no index covers yet."""
+def _merge_new_fragments(table: Table, most_bytes: int) -> None:
+    """Make one fragment of those that no index covers yet, or of the first of them that fit."""
     dataset = latest(table)
     covered = _covered(dataset)
-    new = [
-        fragment.fragment_id for fragment in dataset.get_fragments() if fragment.fragment_id not in covered
-    ]
-    if len(new) > 1:
-        _compact(dataset, new, 1 << 30)
+    new = [fragment for fragment in dataset.get_fragments() if fragment.fragment_id not in covered]
+    fitting = sum(total <= most_bytes for total in accumulate(map(_size, new)))
+    if fitting > 1:
+        _compact(dataset, [fragment.fragment_id for fragment in new[:fitting]], 1 << 30)
 
 
 def _merge_parts_of_indexes(dataset: Any, *, thorough: bool) -> None:

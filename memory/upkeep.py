@@ -61,6 +61,7 @@ _DEAD_SHARE = 0.25
 """Files are written anew without their deleted rows where these are at least such a share."""
 _MOST_SHARE = 40
 """No part of the budget larger than this is made one file."""
+_SLACK_SHARE = 50
 _STREAM_CHECKS = 20
 """A stream's budget is looked at after every such part of it that was written."""
 
@@ -146,7 +147,9 @@ class Upkeep:
             with alone(self._folder):
                 self.delete_versions(now=True)
                 if not self._ledger.fits(size_bytes):
-                    self._forget_down_to(min(self._ledger.aim_bytes, self._ledger.open_bytes - size_bytes))
+                    # What is measured is a little more than what is remembered.
+                    needed_bytes = size_bytes + budget_bytes // _SLACK_SHARE
+                    self._forget_down_to(min(self._ledger.aim_bytes, self._ledger.open_bytes - needed_bytes))
             if self._ledger.fits(size_bytes):
                 return
             if not self._revoke_a_lease():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,19 @@ import pytest
 from recollect.memory import (
     Finding,
     FrameCounts,
+    Gap,
     KeyFrame,
+    Ladder,
     MemoryStore,
     Moment,
     Observation,
     Span,
+    Stream,
     moment_id,
 )
+from recollect.memory.forgetting import forget
+from recollect.memory.retention import Shelf, Unit
+from recollect.memory.tables import select
 
 MakeMoment = Callable[..., Moment]
 
@@ -75,3 +83,153 @@ def store(folder: Path) -> Iterator[MemoryStore]:
     """An empty memory, open for writing."""
     with MemoryStore.open(folder, write=True) as opened:
         yield opened
+
+
+KITCHEN = Stream("kitchen", "live", "rtsp://cam", "kitchen", "stopped", 4.0)
+
+
+def life(
+    hours: float, *, epochs: int = 1, stream: str = "kitchen"
+) -> tuple[list[Moment], list[KeyFrame], list[Gap]]:
+    """Moments of 10 s with a picture every 5 s, in epochs with gaps of a minute between them."""
+    moments: list[Moment] = []
+    frames: list[KeyFrame] = []
+    gaps: list[Gap] = []
+    at_s = 0.0
+    for epoch in range(epochs):
+        if epoch:
+            gaps.append(Gap(f"gap-{stream}-{epoch}", stream, epoch - 1, Span(at_s, at_s + 60), "stalled"))
+            at_s += 60
+        for _ in range(int(hours * 360 / epochs)):
+            span = Span(at_s, at_s + 10)
+            pictures = [
+                KeyFrame(f"{stream}-{time_s}", stream, time_s, int(time_s), "1/1", 4, 3, b"jpeg" * 50)
+                for time_s in (at_s, at_s + 5)
+            ]
+            moments.append(
+                Moment(
+                    moment_id(stream, epoch, "moment", at_s),
+                    stream,
+                    epoch,
+                    span,
+                    (Observation(f"at {at_s:g}", (), "observers/1", 1000.0 + span.end_s),),
+                    frame_ids=tuple(picture.id for picture in pictures),
+                    counts=FrameCounts(250, 2, 208, 38, {"damaged": 2})
+                    if at_s % 100 == 0
+                    else FrameCounts(250, 2, 208, 40),
+                )
+            )
+            frames += pictures
+            at_s += 10
+    return moments, frames, gaps
+
+
+def fill(
+    store: MemoryStore, hours: float, *, epochs: int = 1, finish: bool = True, stream: str = "kitchen"
+) -> list[Moment]:
+    """Have it watched; the moments."""
+    moments, frames, gaps = life(hours, epochs=epochs, stream=stream)
+    store.put_stream(replace(KITCHEN, name=stream, content_id=stream))
+    ladder = Ladder(stream)
+    rows: list[Moment] = []
+    for earlier, moment in itertools.pairwise([None, *moments]):
+        if earlier is not None and moment.epoch != earlier.epoch:
+            rows += ladder.break_()
+        rows += [moment, *ladder.push(moment)]
+    store.append(rows + (ladder.finish() if finish else []), frames)
+    for gap in gaps:
+        store.put_gap(gap)
+    return moments
+
+
+def shelf(store: MemoryStore) -> Shelf:
+    return Shelf.of(store._upkeep._views())
+
+
+def forget_some(store: MemoryStore, units: list[Unit]) -> None:
+    forget(store._upkeep._views(), store._tables, store._commits, units)
+
+
+def climb_down(store: MemoryStore) -> int:
+    """Whatever may go, until nothing may; in how many passes."""
+    for passes in itertools.count():
+        units = shelf(store).dullest(1e12)
+        if not units:
+            return passes
+        forget_some(store, units)
+    raise AssertionError
+
+
+def stored_pictures(store: MemoryStore) -> set[str]:
+    return {row["id"] for row in select(store._pin()[1].frames, columns=["id"])}
+
+
+def check(store: MemoryStore, moments: list[Moment]) -> None:
+    """Every second is a moment's, a parent's, a gap's or a tombstone's; every frame is counted once."""
+    snapshot = store.snapshot()
+    stream = moments[0].stream
+    whole = Span(moments[0].span.start_s, moments[-1].span.end_s)
+    coverage = snapshot.coverage(stream, whole)
+    gone_s = sum(gap.span.duration_s for gap in coverage.gaps)
+    assert coverage.watched_s + gone_s == pytest.approx(whole.duration_s)
+
+    counts = snapshot.counts(stream)
+    assert counts.balanced
+    assert counts.captured == sum(moment.counts.captured for moment in moments)
+    assert counts.dropped == sum((moment.counts for moment in moments), FrameCounts()).dropped
+    pictures = stored_pictures(store)
+    assert counts.stored == len(pictures)
+
+    memories = {
+        memory.id: memory
+        for rung in ("moment", "event", "hour", "day")
+        for memory in snapshot.timeline(stream, rung=rung, limit=100_000)
+    }
+    tombstones = {one.id: one for one in snapshot.tombstones(stream)}
+    for memory in memories.values():
+        missing = set(memory.child_ids) - memories.keys()
+        assert not missing or tombstones[memory.id].lost == memories_below(memory), (
+            "children went without a word"
+        )
+        assert not missing or missing == set(memory.child_ids), "children went one by one"
+    for memory in memories.values():
+        for key in set(memory.frame_ids) - pictures:
+            at_s = float(key.rpartition("-")[2])
+            assert any(one.span.contains(at_s) for one in tombstones.values()), (
+                "a picture went without a word"
+            )
+    shown = {key for memory in memories.values() for key in memory.frame_ids}
+    assert pictures <= shown, "a picture is kept that nothing shows"
+
+
+def memories_below(parent: Moment) -> str:
+    return {"event": "moment", "hour": "event", "day": "hour"}[parent.rung]
+
+
+class Kitchen:
+    """A camera in a kitchen, its memory filled, thinned and checked."""
+
+    stream = KITCHEN
+    life = staticmethod(life)
+    """Moments of 10 s, pictures and gaps."""
+
+    @staticmethod
+    def ladder() -> Ladder:
+        """Of the kitchen."""
+        return Ladder("kitchen")
+
+    watch = staticmethod(fill)
+    """``watch(store, 2.0, epochs=3)`` has two hours remembered, with two gaps; the moments."""
+    shelf = staticmethod(shelf)
+    forget = staticmethod(forget_some)
+    forget_all = staticmethod(climb_down)
+    """Forgets whatever may go, until nothing may; in how many passes."""
+    check = staticmethod(check)
+    """Every second is a moment's, a parent's, a gap's or a tombstone's, and every frame is counted once."""
+    pictures = staticmethod(stored_pictures)
+
+
+@pytest.fixture
+def kitchen() -> Kitchen:
+    """What is done with a kitchen."""
+    return Kitchen()

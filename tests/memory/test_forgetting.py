@@ -2,177 +2,48 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recollect.memory import (
-    FrameCounts,
-    Gap,
-    KeyFrame,
     Ladder,
     MemoryStore,
     Moment,
-    Observation,
     Pin,
     Span,
-    Stream,
     Use,
-    moment_id,
 )
-from recollect.memory.forgetting import forget
-from recollect.memory.retention import Shelf, Unit
 from recollect.memory.rows import pin_row, use_row
-from recollect.memory.tables import latest, select
-
-STREAM = Stream("kitchen", "live", "rtsp://cam", "cam", "stopped", 4.0)
-
-
-def shelf(store: MemoryStore) -> Shelf:
-    return Shelf.of(store._upkeep._views())
-
-
-def forget_some(store: MemoryStore, units: list[Unit]) -> None:
-    forget(store._upkeep._views(), store._tables, store._commits, units)
-
-
-def forget_all(store: MemoryStore) -> int:
-    """Whatever may go, until nothing may; in how many passes."""
-    for passes in itertools.count():
-        units = shelf(store).dullest(1e12)
-        if not units:
-            return passes
-        forget_some(store, units)
-    raise AssertionError
-
-
-def life(
-    hours: float, *, epochs: int = 1, stream: str = "kitchen"
-) -> tuple[list[Moment], list[KeyFrame], list[Gap]]:
-    """Moments of 10 s with a picture every 5 s, in epochs with gaps of a minute between them."""
-    moments: list[Moment] = []
-    frames: list[KeyFrame] = []
-    gaps: list[Gap] = []
-    at_s = 0.0
-    for epoch in range(epochs):
-        if epoch:
-            gaps.append(Gap(f"gap-{stream}-{epoch}", stream, epoch - 1, Span(at_s, at_s + 60), "stalled"))
-            at_s += 60
-        for _ in range(int(hours * 360 / epochs)):
-            span = Span(at_s, at_s + 10)
-            pictures = [
-                KeyFrame(f"{stream}-{time_s}", stream, time_s, int(time_s), "1/1", 4, 3, b"jpeg" * 50)
-                for time_s in (at_s, at_s + 5)
-            ]
-            moments.append(
-                Moment(
-                    moment_id(stream, epoch, "moment", at_s),
-                    stream,
-                    epoch,
-                    span,
-                    (Observation(f"at {at_s:g}", (), "observers/1", 1000.0 + span.end_s),),
-                    frame_ids=tuple(picture.id for picture in pictures),
-                    counts=FrameCounts(250, 2, 208, 38, {"damaged": 2})
-                    if at_s % 100 == 0
-                    else FrameCounts(250, 2, 208, 40),
-                )
-            )
-            frames += pictures
-            at_s += 10
-    return moments, frames, gaps
-
-
-def fill(
-    store: MemoryStore, hours: float, *, epochs: int = 1, finish: bool = True, stream: str = "kitchen"
-) -> list[Moment]:
-    """Have it watched; the moments."""
-    moments, frames, gaps = life(hours, epochs=epochs, stream=stream)
-    store.put_stream(replace(STREAM, name=stream, content_id=stream))
-    ladder = Ladder(stream)
-    rows: list[Moment] = []
-    for earlier, moment in itertools.pairwise([None, *moments]):
-        if earlier is not None and moment.epoch != earlier.epoch:
-            rows += ladder.break_()
-        rows += [moment, *ladder.push(moment)]
-    store.append(rows + (ladder.finish() if finish else []), frames)
-    for gap in gaps:
-        store.put_gap(gap)
-    return moments
-
-
-def stored_pictures(store: MemoryStore) -> set[str]:
-    return {row["id"] for row in select(latest(store._tables.frames), columns=["id"])}
-
-
-def check(store: MemoryStore, moments: list[Moment]) -> None:
-    """Every second is a moment's, a parent's, a gap's or a tombstone's; every frame is counted once."""
-    snapshot = store.snapshot()
-    stream = moments[0].stream
-    whole = Span(moments[0].span.start_s, moments[-1].span.end_s)
-    coverage = snapshot.coverage(stream, whole)
-    gone_s = sum(gap.span.duration_s for gap in coverage.gaps)
-    assert coverage.watched_s + gone_s == pytest.approx(whole.duration_s)
-
-    counts = snapshot.counts(stream)
-    assert counts.balanced
-    assert counts.captured == sum(moment.counts.captured for moment in moments)
-    assert counts.dropped == sum((moment.counts for moment in moments), FrameCounts()).dropped
-    pictures = stored_pictures(store)
-    assert counts.stored == len(pictures)
-
-    memories = {
-        memory.id: memory
-        for rung in ("moment", "event", "hour", "day")
-        for memory in snapshot.timeline(stream, rung=rung, limit=100_000)
-    }
-    tombstones = {one.id: one for one in snapshot.tombstones(stream)}
-    for memory in memories.values():
-        missing = set(memory.child_ids) - memories.keys()
-        assert not missing or tombstones[memory.id].lost == memories_below(memory), (
-            "children went without a word"
-        )
-        assert not missing or missing == set(memory.child_ids), "children went one by one"
-    for memory in memories.values():
-        for key in set(memory.frame_ids) - pictures:
-            at_s = float(key.rpartition("-")[2])
-            assert any(one.span.contains(at_s) for one in tombstones.values()), (
-                "a picture went without a word"
-            )
-    shown = {key for memory in memories.values() for key in memory.frame_ids}
-    assert pictures <= shown, "a picture is kept that nothing shows"
-
-
-def memories_below(parent: Moment) -> str:
-    return {"event": "moment", "hour": "event", "day": "hour"}[parent.rung]
 
 
 @given(st.data())
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_accounted_for(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    kitchen: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
         hours, epochs = data.draw(st.sampled_from([0.3, 2.2, 5.0])), data.draw(st.integers(1, 3))
-        moments = fill(store, hours, epochs=epochs, finish=data.draw(st.booleans()))
+        moments = kitchen.watch(store, hours, epochs=epochs, finish=data.draw(st.booleans()))
         for _ in range(data.draw(st.integers(1, 4))):
-            units = shelf(store).dullest(1e12)
-            forget_some(store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else [])
-            check(store, moments)
-        forget_all(store)
-        check(store, moments)
+            units = kitchen.shelf(store).dullest(1e12)
+            kitchen.forget(store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else [])
+            kitchen.check(store, moments)
+        kitchen.forget_all(store)
+        kitchen.check(store, moments)
 
 
-def test_pictures_go_before_words_and_children_before_their_parent(store: MemoryStore) -> None:
-    moments = fill(store, 2.0)
+def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any, store: MemoryStore) -> None:
+    moments = kitchen.watch(store, 2.0)
     losses = []
-    while units := shelf(store).dullest(1e12):
+    while units := kitchen.shelf(store).dullest(1e12):
         losses.append({(unit.rung, unit.loss) for unit in units})
-        forget_some(store, units)
-        check(store, moments)
+        kitchen.forget(store, units)
+        kitchen.check(store, moments)
 
     assert losses[0] == {("event", "frame")}
     assert losses[1] == {("event", "children"), ("hour", "frame")}
@@ -181,55 +52,57 @@ def test_pictures_go_before_words_and_children_before_their_parent(store: Memory
     assert first == sorted(first)
 
 
-def test_at_last_a_finished_stream_is_one_tombstone(store: MemoryStore) -> None:
-    moments = fill(store, 30.0)
-    store.put_stream(replace(STREAM, state="done"))
+def test_at_last_a_finished_stream_is_one_tombstone(kitchen: Any, store: MemoryStore) -> None:
+    moments = kitchen.watch(store, 30.0)
+    store.put_stream(replace(kitchen.stream, state="done"))
 
-    forget_all(store)
+    kitchen.forget_all(store)
 
     (tombstone,) = store.snapshot().tombstones("kitchen")
     assert tombstone.span == Span(moments[0].span.start_s, moments[-1].span.end_s)
     assert tombstone.lost == "day"
     assert tombstone.counts.captured == 250 * len(moments)
-    assert stored_pictures(store) == set()
+    assert kitchen.pictures(store) == set()
     assert store._tables.observations.count_rows() == 0
 
 
-def test_a_tombstone_never_reaches_across_a_gap(store: MemoryStore) -> None:
-    moments = fill(store, 3.0, epochs=3)
-    store.put_stream(replace(STREAM, state="done"))
+def test_a_tombstone_never_reaches_across_a_gap(kitchen: Any, store: MemoryStore) -> None:
+    moments = kitchen.watch(store, 3.0, epochs=3)
+    store.put_stream(replace(kitchen.stream, state="done"))
 
-    forget_all(store)
+    kitchen.forget_all(store)
 
     tombstones = store.snapshot().tombstones("kitchen")
     assert [one.epoch for one in tombstones] == [0, 1, 2]
     assert len(store.snapshot().gaps("kitchen")) == 2
-    check(store, moments)
+    kitchen.check(store, moments)
 
 
-def test_what_has_no_parent_yet_is_not_forgotten(store: MemoryStore) -> None:
-    moments = fill(store, 0.05, finish=False)
+def test_what_has_no_parent_yet_is_not_forgotten(kitchen: Any, store: MemoryStore) -> None:
+    moments = kitchen.watch(store, 0.05, finish=False)
 
-    assert forget_all(store) == 0
+    assert kitchen.forget_all(store) == 0
     assert len(store.snapshot().timeline("kitchen")) == len(moments)
 
 
-def test_an_open_hour_stays_though_its_events_may_lose_their_moments(store: MemoryStore) -> None:
+def test_an_open_hour_stays_though_its_events_may_lose_their_moments(
+    kitchen: Any, store: MemoryStore
+) -> None:
     """The writer still has to make the hour of them."""
-    fill(store, 0.8, finish=False)
+    kitchen.watch(store, 0.8, finish=False)
 
-    forget_all(store)
+    kitchen.forget_all(store)
 
     assert len(store.snapshot().timeline("kitchen", rung="event")) == 9
 
 
-def test_a_tombstone_says_what_is_gone_when_and_why(store: MemoryStore) -> None:
-    fill(store, 0.5)
+def test_a_tombstone_says_what_is_gone_when_and_why(kitchen: Any, store: MemoryStore) -> None:
+    kitchen.watch(store, 0.5)
     event = store.snapshot().timeline("kitchen", rung="event")[0]
-    units = [unit for unit in shelf(store).dullest(1e12) if unit.parent_id == event.id]
-    forget_some(store, units)
-    units = [unit for unit in shelf(store).dullest(1e12) if unit.parent_id == event.id]
-    forget_some(store, units)
+    units = [unit for unit in kitchen.shelf(store).dullest(1e12) if unit.parent_id == event.id]
+    kitchen.forget(store, units)
+    units = [unit for unit in kitchen.shelf(store).dullest(1e12) if unit.parent_id == event.id]
+    kitchen.forget(store, units)
 
     (tombstone,) = [one for one in store.snapshot().tombstones("kitchen") if one.id == event.id]
     assert (tombstone.lost, tombstone.cause, tombstone.span) == ("moment", "budget", event.span)
@@ -240,20 +113,22 @@ def test_a_tombstone_says_what_is_gone_when_and_why(store: MemoryStore) -> None:
     assert tombstone.counts.stored == len(event.frame_ids), "those that the event shows are still there"
 
 
-def test_as_of_a_time_before_it_was_written_nothing_was_forgotten(store: MemoryStore) -> None:
-    moments = fill(store, 0.5)
-    forget_all(store)
+def test_as_of_a_time_before_it_was_written_nothing_was_forgotten(kitchen: Any, store: MemoryStore) -> None:
+    moments = kitchen.watch(store, 0.5)
+    kitchen.forget_all(store)
 
     assert store.snapshot(as_of_s=1000.0).tombstones("kitchen") == []
     assert store.snapshot(as_of_s=1e9).tombstones("kitchen") != []
-    check(store, moments)
+    kitchen.check(store, moments)
 
 
-def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(store: MemoryStore) -> None:
-    moments = fill(store, 0.5)
+def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(
+    kitchen: Any, store: MemoryStore
+) -> None:
+    moments = kitchen.watch(store, 0.5)
     before = store.snapshot()
 
-    forget_all(store)
+    kitchen.forget_all(store)
     store._upkeep.delete_versions(now=True)
 
     assert len(before.timeline("kitchen", limit=1000)) == len(moments)
@@ -262,11 +137,13 @@ def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(store: Memo
     assert store.snapshot().timeline("kitchen") == []
 
 
-def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(store: MemoryStore) -> None:
-    fill(store, 0.5)
+def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(
+    kitchen: Any, store: MemoryStore
+) -> None:
+    kitchen.watch(store, 0.5)
     events = store.snapshot().timeline("kitchen", rung="event")
     for _ in range(2):
-        forget_some(store, shelf(store).dullest(1e12))
+        kitchen.forget(store, kitchen.shelf(store).dullest(1e12))
 
     cover = store.snapshot().cover("kitchen", Span(100.0, 200.0))
 
@@ -276,28 +153,28 @@ def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(store: Memo
     assert [one.lost for one in coverage.forgotten] == ["moment"]
 
 
-def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(folder: Path) -> None:
+def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
-        moments = fill(store, 0.5)
-        store.put_stream(replace(STREAM, state="done"))
-        forget_all(store)
+        moments = kitchen.watch(store, 0.5)
+        store.put_stream(replace(kitchen.stream, state="done"))
+        kitchen.forget_all(store)
         point = store.resume("kitchen")
 
     assert point is not None
     assert (point.end_s, point.epoch, point.moments) == (moments[-1].span.end_s, 0, 0)
 
 
-def test_the_hour_is_made_of_events_whose_moments_are_forgotten(folder: Path) -> None:
-    moments, frames, _ = life(1.5)
+def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, folder: Path) -> None:
+    moments, frames, _ = kitchen.life(1.5)
     unbroken = Ladder("kitchen")
     parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.finish()
     with MemoryStore.open(folder, write=True) as store:
-        store.put_stream(STREAM)
+        store.put_stream(kitchen.stream)
         ladder = Ladder("kitchen")
         store.append(
             [row for moment in moments[:300] for row in (moment, *ladder.push(moment))], frames[:600]
         )
-        forget_all(store)
+        kitchen.forget_all(store)
         restored = Ladder.restore(store, "kitchen")
         later = [parent for moment in moments[300:] for parent in restored.push(moment)] + restored.finish()
 
@@ -308,61 +185,61 @@ def test_the_hour_is_made_of_events_whose_moments_are_forgotten(folder: Path) ->
     assert hour.child_ids == next(parent for parent in parents if parent.rung == "hour").child_ids
 
 
-def test_a_pinned_stretch_keeps_its_events_whole(store: MemoryStore) -> None:
-    moments = fill(store, 1.0)
+def test_a_pinned_stretch_keeps_its_events_whole(kitchen: Any, store: MemoryStore) -> None:
+    moments = kitchen.watch(store, 1.0)
     store._tables.pins.add([pin_row(Pin("p", "kitchen", Span(905.0, 910.0)))])
     store._commits.publish(store._tables)
     with store._commits.commit() as change:
         change.touch(store._tables.pins)
 
-    forget_all(store)
+    kitchen.forget_all(store)
 
     left = store.snapshot().timeline("kitchen")
     assert Span(left[0].span.start_s, left[-1].span.end_s) == Span(900.0, 1200.0)
     assert len(store.snapshot().frames(key for moment in left for key in moment.frame_ids)) == 2 * len(left)
-    check(store, moments)
+    kitchen.check(store, moments)
 
 
 @pytest.fixture
-def long(store: MemoryStore) -> MemoryStore:
+def long(kitchen: Any, store: MemoryStore) -> MemoryStore:
     """Two days of a kitchen."""
-    fill(store, 48.0)
+    kitchen.watch(store, 48.0)
     return store
 
 
-def kept_of(store: MemoryStore, share: float) -> list[Span]:
+def kept_of(kitchen: Any, store: MemoryStore, share: float) -> list[Span]:
     """Which events keep their pictures when so much of all pictures is forgotten, a twentieth at a time."""
-    all_bytes = sum(unit.bytes for unit in shelf(store)._units())
+    all_bytes = sum(unit.bytes for unit in kitchen.shelf(store)._units())
     for _ in range(round(20 * share)):
-        forget_some(store, shelf(store).dullest(all_bytes / 20))
+        kitchen.forget(store, kitchen.shelf(store).dullest(all_bytes / 20))
     lost = {one.id for one in store.snapshot().tombstones("kitchen")}
     events = store.snapshot().timeline("kitchen", rung="event", limit=10_000)
     return [event.span for event in events if event.id not in lost]
 
 
-def test_the_old_is_thinned_and_the_recent_stays(long: MemoryStore) -> None:
-    kept = kept_of(long, 0.5)
+def test_the_old_is_thinned_and_the_recent_stays(kitchen: Any, long: MemoryStore) -> None:
+    kept = kept_of(kitchen, long, 0.5)
 
     by_day = [sum(span.start_s // 86_400 == day for span in kept) for day in (0, 1)]
     assert by_day[1] > 1.5 * by_day[0] > 0, "some of the first day stays"
 
 
-def test_what_was_used_stays_longer(long: MemoryStore) -> None:
+def test_what_was_used_stays_longer(kitchen: Any, long: MemoryStore) -> None:
     used = [Span(at_s, at_s + 60) for at_s in range(0, 12 * 3600, 600)]
     with long._commits.commit() as change:
         change.append(
             long._tables.uses, [use_row(Use("kitchen", span, "cited", 1000.0 + 48 * 3600)) for span in used]
         )
 
-    kept = [span for span in kept_of(long, 0.5) if span.end_s <= 12 * 3600]
+    kept = [span for span in kept_of(kitchen, long, 0.5) if span.end_s <= 12 * 3600]
 
     of_used = sum(any(span.overlaps(one) for one in used) for span in kept)
     assert of_used > 2 * (len(kept) - of_used), "every other event was used"
 
 
-def test_what_is_all_alike_goes_first(folder: Path) -> None:
+def test_what_is_all_alike_goes_first(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
-        moments, frames, _ = life(24.0)
+        moments, frames, _ = kitchen.life(24.0)
         ladder = Ladder("kitchen")
         rows: list[Moment] = [one for moment in moments for one in (moment, *ladder.push(moment))]
         alike = [
@@ -371,9 +248,9 @@ def test_what_is_all_alike_goes_first(folder: Path) -> None:
             else one
             for one in rows
         ]
-        store.put_stream(STREAM)
+        store.put_stream(kitchen.stream)
         store.append(alike, frames)
-        kept = kept_of(store, 0.5)
+        kept = kept_of(kitchen, store, 0.5)
 
     odd = sum((span.start_s // 300) % 2 == 1 for span in kept)
     assert odd < len(kept) - odd
