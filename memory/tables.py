@@ -147,20 +147,30 @@ def view(folder: Path, name: str, version: int | None = None) -> View:
 
 def latest(table: Table) -> View:
     """What a handle sees now."""
-    return table.to_lance(session=_session())
+    return table.to_lance(session=_working_session())
 
 
 @cache
 def _writing_session() -> lancedb.Session:
     """Shared by every handle. Writers look things up through views, so this needs little."""
-    return lancedb.Session(index_cache_size_bytes=32 << 20, metadata_cache_size_bytes=32 << 20)
+    return lancedb.Session(index_cache_size_bytes=8 << 20, metadata_cache_size_bytes=8 << 20)
+
+
+@cache
+def _working_session() -> Any:
+    """Shared by views of what is just being written and tidied: what they read is soon written anew."""
+    return _lance_session(16 << 20, 16 << 20)
 
 
 @cache
 def _session() -> Any:
-    """Shared by every view, so that a new snapshot finds the indexes warm; bounds what they keep in RAM."""
+    """Shared by every other view, so that a new snapshot finds the indexes warm; bounds what they keep in RAM."""
+    return _lance_session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
+
+
+def _lance_session(index_bytes: int, metadata_bytes: int) -> Any:
     return lance.Session(  # type: ignore[attr-defined]  # it is, in all but name
-        index_cache_size_bytes=_INDEX_CACHE_BYTES, metadata_cache_size_bytes=_METADATA_CACHE_BYTES
+        index_cache_size_bytes=index_bytes, metadata_cache_size_bytes=metadata_bytes
     )
 
 

@@ -1,0 +1,195 @@
+"""Thirty days of two cameras through the real writer, in a memory that may hold a tenth of them.
+
+    python benchmarks/month.py [--days 30] [--picture-bytes 2000] [--share 0.1]
+
+One day is written without a bound first: what it takes, times the days and the share, is the budget. While the
+days go by, another process measures the folder and the writer's RAM all the time. Then every second has to be a
+moment's, a parent's, a gap's or a tombstone's, every frame counted, and searches are timed turn by turn against
+those of a memory of one hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recollect.evals.months import LifeEncoder, fill
+from recollect.memory import MemoryStore, Span
+from recollect.memory.ledger import size_on_disk
+
+STREAMS = ("door", "yard")
+WORDS = (
+    "a tall red shape enters from the left", "coffee sold out", "two for one bread", "somebody stays in the middle",
+    "the blue shape leaves", "very dark and nothing moves", "new candles", "a wide green shape on the right",
+)  # fmt: skip
+SAMPLE_S = 0.02
+
+
+def sample(folder: Path, pid: int) -> None:
+    """Measure the folder and a process until standard input ends; print what was most, of RAM for each mark."""
+    marks: list[float] = []
+    most_bytes, samples, rss_bytes = 0, 0, 0
+    import select
+
+    while True:
+        if select.select([sys.stdin], [], [], SAMPLE_S)[0]:
+            if not sys.stdin.readline():
+                break
+            marks.append(rss_bytes)
+            rss_bytes = 0
+        most_bytes = max(most_bytes, size_on_disk(folder))
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        rss_bytes = max(rss_bytes, pages * 4096)
+        samples += 1
+    print(json.dumps({"most_bytes": most_bytes, "samples": samples, "rss_bytes": marks}), flush=True)
+
+
+def one_life(folder: Path, hours: float, picture_bytes: int) -> int:
+    """Write so many hours without a bound; what they take, optimised."""
+    with MemoryStore.open(folder, write=True, encoder=LifeEncoder(), keep_versions_s=1.0) as store:
+        fill(store, STREAMS, hours, picture_bytes=picture_bytes)
+        store.compact()
+    return size_on_disk(folder)
+
+
+def timed(store: MemoryStore, hours: float) -> list[float]:
+    """How long some searches take, in milliseconds: words, vectors and pictures, filtered by stream and time."""
+    taken = []
+    for number, words in enumerate(WORDS):
+        span = Span(hours * 3600 * number / 16, hours * 3600) if number % 2 else None
+        begun = time.perf_counter()
+        hits = store.snapshot().search(words, streams=[STREAMS[number % 2]], span=span, limit=10)
+        taken.append(1e3 * (time.perf_counter() - begun))
+        assert hits
+    return taken
+
+
+def p95(taken: list[float]) -> float:
+    return statistics.quantiles(taken, n=20)[-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--days", type=float, default=30.0)
+    parser.add_argument("--picture-bytes", type=int, default=2000)
+    parser.add_argument("--share", type=float, default=0.1)
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--sample", nargs=2, metavar=("FOLDER", "PID"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.sample:
+        sample(Path(arguments.sample[0]), int(arguments.sample[1]))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        day_bytes = one_life(Path(temporary) / "day.lance", 24.0, arguments.picture_bytes)
+        one_life(Path(temporary) / "hour.lance", 1.0, arguments.picture_bytes)
+        budget = int(day_bytes * arguments.days * arguments.share)
+        print(
+            f"a day of {len(STREAMS)} streams takes {day_bytes / 1e6:.0f} MB, {arguments.days:g} days would take"
+            f" {day_bytes * arguments.days / 1e9:.2f} GB; the budget is {budget / 1e6:.0f} MB",
+            flush=True,
+        )
+        folder = Path(temporary) / "month.lance"
+        with MemoryStore.open(
+            folder, write=True, encoder=LifeEncoder(), budget_bytes=budget, keep_versions_s=1.0
+        ) as store:
+            moments, sampled, seconds = watch(store, folder, arguments.days, arguments.picture_bytes)
+            told(store, arguments.days, moments, seconds, sampled, budget)
+        compare(Path(temporary), arguments.days, arguments.repeats)
+
+
+def watch(
+    store: MemoryStore, folder: Path, days: float, picture_bytes: int
+) -> tuple[int, dict[str, object], float]:
+    """Let the days go by; how many moments there were, what was sampled, and how long it took."""
+    import os
+
+    sampler = subprocess.Popen(
+        [sys.executable, __file__, "--sample", str(folder), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert sampler.stdin is not None
+    begun, next_day = time.perf_counter(), 1
+
+    def on_batch(until_s: float) -> None:
+        nonlocal next_day
+        if until_s >= next_day * 86_400:
+            assert sampler.stdin is not None
+            print(next_day, file=sampler.stdin, flush=True)
+            print(f"  day {next_day}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+            next_day += 1
+
+    moments = fill(store, STREAMS, days * 24, picture_bytes=picture_bytes, batch=256, on_batch=on_batch)
+    seconds = time.perf_counter() - begun
+    out, _ = sampler.communicate()
+    return moments, json.loads(out), seconds
+
+
+def told(
+    store: MemoryStore, days: float, moments: int, seconds: float, sampled: dict[str, object], budget: int
+) -> None:
+    """Print what came of it, after checking that nothing is unaccounted for."""
+    most_bytes, rss = int(str(sampled["most_bytes"])), [float(str(one)) for one in sampled["rss_bytes"]]  # type: ignore[attr-defined]
+    print(
+        f"{moments:,} moments in {seconds / 60:.1f} minutes: {days * 86_400 * len(STREAMS) / seconds:.0f} times as fast"
+        " as they were lived"
+    )
+    print(
+        f"disk: at most {most_bytes / 1e6:.1f} MB in {sampled['samples']:,} samples,"
+        f" {most_bytes / budget:.3f} of the budget" + (": OVER IT" if most_bytes > budget else "")
+    )
+    if len(rss) >= 6:
+        third = len(rss) // 3
+        first, last = max(rss[third : 2 * third]), max(rss[-third:])
+        print(
+            f"RAM: at most {first / 1e6:.0f} MB in the second third of the days, {last / 1e6:.0f} MB in the last:"
+            f" {last / first:.2f}x"
+        )
+    snapshot = store.snapshot()
+    for stream in STREAMS:
+        whole = Span(0.0, days * 86_400)
+        coverage, counts = snapshot.coverage(stream, whole), snapshot.counts(stream)
+        gaps_s = sum(gap.span.duration_s for gap in coverage.gaps)
+        missing_s = whole.duration_s - coverage.watched_s - gaps_s
+        lost: dict[str, float] = {}
+        for one in snapshot.tombstones(stream):
+            lost[one.lost] = lost.get(one.lost, 0.0) + one.span.duration_s / 3600
+        hours = ", ".join(f"{name}s of {value:.0f} h" for name, value in lost.items())
+        print(
+            f"{stream}: {missing_s:.3f} s unaccounted for; {gaps_s / 60:.0f} min of gaps; forgotten: {hours};"
+            f" {counts.captured:,} frames, {'balanced' if counts.balanced else 'NOT BALANCED'}"
+        )
+    account = store.account()
+    print(f"words { ({rung: f'{size / 1e6:.1f} MB' for rung, size in account.words.items()}) }")
+    print(f"pictures { ({rung: f'{size / 1e6:.1f} MB' for rung, size in account.pictures.items()}) }")
+    print(f"indexes {account.indexes / 1e6:.1f} MB, old versions {account.old_versions / 1e6:.1f} MB")
+
+
+def compare(folder: Path, days: float, repeats: int) -> None:
+    """Print what a search costs after all of it, against one hour."""
+    lengths = {"hour": 1.0, "month": days * 24}
+    stores = {name: MemoryStore.open(folder / f"{name}.lance", encoder=LifeEncoder()) for name in lengths}
+    taken: dict[str, list[float]] = {name: [] for name in lengths}
+    for repeat in range(repeats + 2):
+        for name, store in stores.items():
+            times = timed(store, lengths[name])
+            if repeat >= 2:
+                taken[name] += times
+    for name, times in taken.items():
+        print(f"searching the {name}: median {statistics.median(times):.1f} ms, p95 {p95(times):.1f} ms")
+    print(f"p95 of the {days:g} days over that of one hour: {p95(taken['month']) / p95(taken['hour']):.2f}x")
+    for store in stores.values():
+        store.close()
+
+
+if __name__ == "__main__":
+    main()
