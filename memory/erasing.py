@@ -175,7 +175,7 @@ class Eraser:
         tables, counts = self._tables, Counter[str]()
         of_stream = f"stream = {quoted(stream)}"
         pins = self._pins_outside(stream, plan.spans)
-        inside = " OR ".join(f"({overlapping(one, {})})" for one in plan.spans) or "false"
+        inside = " OR ".join(f"({overlapping(one)})" for one in plan.spans) or "false"
         doomed = {
             "frames": row_ids(latest(tables.frames), all_of(of_stream, _where("time_s", plan.spans))),
             "pins": row_ids(latest(tables.pins), all_of(of_stream, inside)),

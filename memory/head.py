@@ -21,12 +21,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from . import tables
 from .tables import Rows, Table, Tables
+from .values import Extent
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ class Head:
     """How many commits there were."""
     versions: dict[str, int]
     """By the table's name. A table that is not named has just been made and is read as it is."""
-    longest_s: dict[str, float] = field(default_factory=dict)
-    """How long a memory of each rung is at most; of a rung that is not named, nothing is known."""
+    extents: dict[str, Extent] | None = None
+    """Where the memories of each rung lie; None where that is not known."""
 
 
 class Change:
@@ -55,8 +56,8 @@ class Change:
         self.touched: dict[str, Table] = {}
         self.rows: Counter[str] = Counter()
         """How many rows were added, by the table's name; a deletion counts as one."""
-        self.longest_s: dict[str, float] = {}
-        """How long the memories that are added are, by rung."""
+        self.extents: dict[str, Extent] = {}
+        """Where the memories that are added lie, by rung."""
 
     def append(self, table: Table, rows: Rows) -> None:
         """Add rows."""
@@ -105,7 +106,8 @@ class Commits:
             return Head(
                 int(said["number"]),
                 {str(name): int(at) for name, at in said["versions"].items()},
-                {str(rung): float(longest) for rung, longest in said["longest_s"].items()},
+                said["extents"]
+                and {str(rung): Extent(*map(float, found)) for rung, found in said["extents"].items()},
             )
         except FileNotFoundError:
             return Head(0, {})
@@ -125,11 +127,13 @@ class Commits:
                 yield change
                 changed = {name: int(table.version) for name, table in change.touched.items()}
                 if changed.items() - head.versions.items():
-                    longest_s = {
-                        rung: max(known_s, change.longest_s.get(rung, 0.0))
-                        for rung, known_s in head.longest_s.items()
-                    }
-                    self._write(Head(head.number + 1, head.versions | changed, longest_s))
+                    extents = head.extents
+                    if extents is not None:
+                        extents = extents | {
+                            rung: added.joined(extents.get(rung, added))
+                            for rung, added in change.extents.items()
+                        }
+                    self._write(Head(head.number + 1, head.versions | changed, extents))
             except BaseException:
                 # Where this fails too, as on a full disk, the next commit does it.
                 self._go_back(head)
@@ -142,9 +146,9 @@ class Commits:
         with self._alone():
             head = self.head()
             named = {table.name: head.versions.get(table.name, int(table.version)) for table in opened.all()}
-            longest_s = head.longest_s or tables.longest_s(opened)
-            if named != head.versions or longest_s != head.longest_s:
-                self._write(Head(head.number + 1, named, longest_s))
+            extents = tables.extents(opened) if head.extents is None else head.extents
+            if named != head.versions or extents != head.extents:
+                self._write(Head(head.number + 1, named, extents))
 
     @contextmanager
     def still(self, opened: Tables) -> Iterator[None]:
@@ -152,7 +156,7 @@ class Commits:
         with self._alone():
             head = self.head()
             newest = {table.name: int(table.version) for table in opened.all()}
-            self._write(Head(head.number + 1, head.versions | newest, head.longest_s))
+            self._write(Head(head.number + 1, head.versions | newest, head.extents))
             yield
 
     @contextmanager

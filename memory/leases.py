@@ -112,4 +112,6 @@ def _let_go(held: IO[str] | None) -> None:
     if held is not None:
         with suppress(OSError):
             os.unlink(held.name)
-        held.close()
+        # On a full disk what it says may never have been written.
+        with suppress(OSError):
+            held.close()

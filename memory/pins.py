@@ -85,7 +85,7 @@ class Pins:
             where=all_of(
                 f"stream = {quoted(stream)}",
                 "base AND rung IN ('moment', 'event')",
-                " OR ".join(f"({overlapping(span, {})})" for span in spans),
+                " OR ".join(f"({overlapping(span)})" for span in spans),
             ),
             columns=["start_s", "end_s"],
         )

@@ -13,21 +13,25 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 from .encoder import Encoder
 from .ranking import Place, best_first, fused, nearest, places_of
-from .tables import Tables, all_of, match_text, match_vector, one_of, quoted, select
-from .values import RUNGS, Rung, Span
+from .schema import Row
+from .tables import Tables, View, all_of, match_text, match_vector, one_of, quoted, select
+from .values import RUNGS, Extent, Rung, Span
 from .words import pairs_of, share_together
 
 _ROWS_PER_MOMENT = 4
 """How many rows are read for each moment wanted: several observations may tell of the same one."""
-_LEAST_ROWS = 80
-"""How many are read at least, so that the best of one is the best of twenty."""
+_LEAST_ROWS = 40
+"""How many are read at least, so that the best of one is the best of ten."""
 _FEW_ROWS = 2000
 """Up to so many observations that pass a filter, pictures are sought among their moments alone."""
+_WIDE, _MARGIN = 0.5, 1.25
+"""A span is wide where it holds more than that share of all time; then so many times as much is read as would do if
+what is found were spread evenly over time."""
 _IDS_A_QUERY = 500
 _PLACED = ("moment_id", "stream", "start_s")
 
@@ -41,16 +45,35 @@ class Sought:
 
     text: str
     moments: str | None = None
-    """A filter of streams, times and times of writing, which every table of memories has."""
+    """A filter of streams and times of writing, which every table of memories has."""
+    span: Span | None = None
+    """What is found shares time with this."""
+    extents: Mapping[str, Extent] | None = None
+    """Where the memories of each rung lie, if that is known."""
     rungs: Sequence[Rung] | None = None
     observed: str | None = None
     """A filter of what was observed and by whom, which observations and their vectors have."""
     limit: int = 20
 
     @property
-    def where(self) -> str | None:
-        """All of it, for observations."""
+    def at_any_time(self) -> str | None:
+        """All of it but the span, for observations."""
         return all_of(self.moments, None if self.rungs is None else one_of("rung", self.rungs), self.observed)
+
+    @property
+    def in_span(self) -> str | None:
+        """The span; None where everything lies in it."""
+        where = overlapping(self.span, self.extents, self.rungs)
+        return None if where == "true" else where
+
+    @property
+    def share(self) -> float:
+        """How much of the time of all memories the span holds; 0 where that is not known."""
+        whole = _joined(self.extents, self.rungs)
+        if self.span is None or whole is None or whole.last_start_s <= whole.first_end_s:
+            return 0.0
+        held_s = min(self.span.end_s, whole.last_start_s) - max(self.span.start_s, whole.first_end_s)
+        return held_s / (whole.last_start_s - whole.first_end_s)
 
     @property
     def rows(self) -> int:
@@ -80,9 +103,7 @@ def _by_words(views: Tables, sought: Sought) -> Ranking:
     Full-text search takes each word for itself: of a blue coat and a red cup it makes as much as of
     a red coat and a blue cup.
     """
-    rows = match_text(
-        views.observations, sought.text, where=sought.where, columns=(*_PLACED, "text"), limit=sought.rows
-    )
+    rows = _best(match_text, views.observations, sought.text, sought, sought.at_any_time, (*_PLACED, "text"))
     asked = pairs_of(sought.text)
     scores: dict[str, float] = {}
     for row in rows:
@@ -92,19 +113,17 @@ def _by_words(views: Tables, sought: Sought) -> Ranking:
 
 
 def _by_meaning(views: Tables, sought: Sought, vector: Any) -> Ranking:
-    rows = match_vector(views.text_vectors, vector, where=sought.where, columns=_PLACED, limit=sought.rows)
+    rows = _best(match_vector, views.text_vectors, vector, sought, sought.at_any_time, _PLACED)
     return nearest(rows), places_of(rows)
 
 
 def _by_pictures(views: Tables, sought: Sought, vector: Any) -> Ranking:
     """Pictures know the facts of their moment; what was observed in it is asked of the observations."""
     if sought.observed is None:
-        rows = match_vector(
-            views.frame_vectors, vector, where=sought.moments, columns=_PLACED, limit=sought.rows
-        )
+        rows = _best(match_vector, views.frame_vectors, vector, sought, sought.moments, _PLACED)
         return nearest(rows), places_of(rows)
-    of_moments = all_of(sought.where, "rung = 'moment'")
-    narrow, asked, widened = sought.moments, sought.rows, False
+    of_moments = all_of(sought.at_any_time, sought.in_span, "rung = 'moment'")
+    narrow, asked, widened = all_of(sought.moments, sought.in_span), sought.rows, False
     checked: dict[str, Place | None] = {}
     while True:
         rows = match_vector(views.frame_vectors, vector, where=narrow, columns=["moment_id"], limit=asked)
@@ -125,27 +144,66 @@ def _by_pictures(views: Tables, sought: Sought, vector: Any) -> Ranking:
         asked, widened = 4 * asked, True
 
 
+def _best(
+    match: Callable[..., list[Row]],
+    view: View,
+    query: Any,
+    sought: Sought,
+    where: str | None,
+    columns: Sequence[str],
+) -> list[Row]:
+    """The rows that match best, among those that ``where`` keeps and that lie in the span.
+
+    A filter of time costs by how much it keeps. Where that is most of what there is, some more of the best are
+    looked at, and those that pass are kept: the same rows.
+    """
+    in_span, share = sought.in_span, sought.share
+    if in_span is not None and share > _WIDE:
+        span, asked = sought.span, math.ceil(_MARGIN * sought.rows / share)
+        assert span is not None
+        rows = match(view, query, where=where, columns=[*columns, "end_s"], limit=asked)
+        passing = [row for row in rows if row["start_s"] < span.end_s and row["end_s"] > span.start_s]
+        if len(passing) >= sought.rows or len(rows) < asked:
+            return passing[: sought.rows]
+    return match(view, query, where=all_of(where, in_span), columns=columns, limit=sought.rows)
+
+
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=3, thread_name_prefix="search")
 
 
 def overlapping(
-    span: Span | None, longest_s: Mapping[str, float], rungs: Sequence[Rung] | None = None
+    span: Span | None,
+    extents: Mapping[str, Extent] | None = None,
+    rungs: Sequence[Rung] | None = None,
 ) -> str | None:
     """A filter that keeps memories of some rungs that share time with ``span``.
 
-    ``longest_s`` says how long a memory of each rung is at most, where that is known: one bound more for each
-    end, without which half of a long memory is looked at to find an hour in its middle.
+    ``extents`` says where the memories of each rung lie, if that is known. A filter costs what it keeps, bound by
+    bound: those are left out that keep everything, and each end gets one more where half of all memories would
+    be gone through to find an hour in their middle.
     """
     if span is None:
         return None
-    bounds = _bounds("start_s", below=span.end_s) + _bounds("end_s", above=span.start_s)
-    lengths = [longest_s.get(rung, math.inf) for rung in (rungs or RUNGS)]
-    if math.isfinite(longest := max(lengths, default=math.inf)):
-        bounds += _bounds("start_s", from_=span.start_s - longest - 1)
-        bounds += _bounds("end_s", below=span.end_s + longest + 1)
+    below, above = span.end_s, span.start_s
+    if (whole := _joined(extents, rungs)) is None:
+        bounds = _bounds("start_s", below=below) + _bounds("end_s", above=above)
+        return " AND ".join(bounds) or "true"
+    bounds = []
+    if below <= whole.last_start_s:
+        bounds += _bounds("start_s", below=below)
+    if above >= whole.first_end_s:
+        bounds += _bounds("end_s", above=above)
+    if len(bounds) == 2:
+        bounds += _bounds("start_s", from_=above - whole.longest_s - 1)
+        bounds += _bounds("end_s", below=below + whole.longest_s + 1)
     return " AND ".join(bounds) or "true"
+
+
+def _joined(extents: Mapping[str, Extent] | None, rungs: Sequence[Rung] | None) -> Extent | None:
+    known = [extents[rung] for rung in (rungs or RUNGS) if rung in extents] if extents else []
+    return reduce(Extent.joined, known) if known else None
 
 
 def inside(span: Span) -> str:

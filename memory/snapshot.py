@@ -37,6 +37,7 @@ from .search import Sought, find, inside, overlapping, with_kinds
 from .tables import Tables, all_of, one_of, quoted, select
 from .values import (
     Coverage,
+    Extent,
     FrameCounts,
     Gap,
     KeyFrame,
@@ -100,14 +101,14 @@ class Snapshot:
         self,
         pinned: Tables,
         *,
-        longest_s: Mapping[str, float],
+        extents: Mapping[str, Extent] | None,
         folder: Path,
         encoder: Encoder | None,
         as_of_s: float | None,
         lease: Lease,
     ) -> None:
         self._tables = pinned
-        self._longest_s = longest_s
+        self._extents = extents
         self._lease = lease
         self._folder = folder
         self._encoder = encoder
@@ -155,9 +156,9 @@ class Snapshot:
             return []
         sought = Sought(
             text=text,
-            moments=all_of(
-                self._of_streams(streams), overlapping(span, self._longest_s, rungs), self._written()
-            ),
+            moments=all_of(self._of_streams(streams), self._written()),
+            span=span,
+            extents=self._extents,
             rungs=rungs,
             observed=all_of(
                 one_of("written_by", written_by) if written_by is not None else None, with_kinds(kinds)
@@ -198,7 +199,7 @@ class Snapshot:
         where = all_of(
             self._of_streams([stream]),
             f"rung = {quoted(rung)}",
-            overlapping(span, self._longest_s, [rung]),
+            overlapping(span, self._extents, [rung]),
             with_kinds(kinds) or "base",
         )
         ids = self._first_ids(where, limit, newest_first=newest_first)
@@ -207,7 +208,7 @@ class Snapshot:
     @_leased
     def outlines(self, stream: str, span: Span | None = None) -> list[Outline]:
         """Every memory of a stream that overlaps ``span``, of any rung, in time order, without what it says."""
-        where = all_of(self._of_streams([stream]), overlapping(span, self._longest_s), self._written())
+        where = all_of(self._of_streams([stream]), overlapping(span, self._extents), self._written())
         return outlines_from(select(self._tables.observations, where=where, columns=_OUTLINED))
 
     def neighbours(self, moment: Moment, before: int = 1, after: int = 1) -> list[Moment]:
@@ -300,7 +301,7 @@ class Snapshot:
                 f"rung = {quoted(rung)}",
                 self._written(),
                 " OR ".join(
-                    f"({overlapping(part, self._longest_s, [rung]) if rung == 'moment' else inside(part)})"
+                    f"({overlapping(part, self._extents, [rung]) if rung == 'moment' else inside(part)})"
                     for part in open_spans
                 ),
             )

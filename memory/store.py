@@ -67,7 +67,7 @@ from .values import (
     Span,
     Stream,
     Use,
-    longest_of,
+    extents_of,
 )
 from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 
@@ -265,7 +265,7 @@ class MemoryStore:
             change.append(self._tables.frame_vectors, frame_vectors)
             change.append(self._tables.text_vectors, text_vectors)
             change.append(self._tables.observations, added)
-            change.longest_s = longest_of(moments)
+            change.extents = extents_of(moments)
             # Last: who describes looks at the queue as it is, and finds nothing there that is not there yet.
             self._backlog.add(change, [item for item in waiting if item.moment_id not in known])
         self._settled |= streams
@@ -296,7 +296,7 @@ class MemoryStore:
 
     def used(self, stream: str, span: Span) -> float:
         """How much a stretch of a stream served somebody: 0 never, 1 where it was cited once, just now."""
-        where = all_of(f"stream = {quoted(stream)}", overlapping(span, {}))
+        where = all_of(f"stream = {quoted(stream)}", overlapping(span))
         uses = select(latest(self._tables.uses), where=where, columns=["how", "at_s"])
         return sum(weight_of_use(use["how"], time.time() - use["at_s"]) for use in uses)
 
@@ -442,7 +442,7 @@ class MemoryStore:
         lease.hold(head.versions)
         return Snapshot(
             pinned,
-            longest_s=head.longest_s,
+            extents=head.extents,
             folder=self.path,
             encoder=self._encoder,
             as_of_s=as_of_s,

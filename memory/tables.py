@@ -12,6 +12,7 @@ rows mean is in ``schema``.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 from collections import Counter
@@ -41,7 +42,7 @@ from ..errors import CannotWrite, DiskFull, NotAMemory
 from . import schema
 from .encoder import Encoder, ImageEncoder
 from .ledger import blocks
-from .values import RUNGS, make_id
+from .values import Extent, make_id
 
 Rows = list[dict[str, Any]]
 Table = Any
@@ -75,9 +76,14 @@ INDEXES: dict[str, dict[str, Any]] = {
 
 MIN_FREE_BYTES = 64 << 20
 """Left free on the disk by default."""
+_REFINED = 120
+"""At least so many of the nearest by a quantised index are compared by their whole vectors."""
 _BATCH_ROWS = 32_768
-_PROBES = 80
-"""Partitions of a vector index that are searched; there are about as many as the root of the number of rows."""
+_READ_BYTES = 64 << 10
+"""What lies so near is read at once: a search picks dozens of rows out of a large file."""
+_LEAST_PROBES, _MOST_PROBES, _PROBES_SHARE = 20, 80, 8
+"""Of the partitions of a vector index, about as many as the root of the number of rows, so many are searched: an
+eighth of them, within bounds."""
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 192 << 20, 32 << 20
 """What the indexes and the file footers that are kept in RAM may take, for reading."""
 
@@ -142,7 +148,9 @@ def connect(folder: Path) -> Any:
 
 def view(folder: Path, name: str, version: int | None = None) -> View:
     """The table of that name at a version; at its newest where that is None."""
-    return lance.dataset(folder / f"{name}.lance", version=version, session=_session())
+    return lance.dataset(
+        folder / f"{name}.lance", version=version, session=_session(), block_size=_READ_BYTES
+    )
 
 
 def latest(table: Table) -> View:
@@ -327,29 +335,31 @@ def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequenc
     def nearest(**how: int) -> Rows:
         rows: Rows = view.to_table(
             # The defaults of a quantised index lose a third of the neighbours; these find nearly all.
-            nearest={"column": "vector", "q": vector, "k": limit, "refine_factor": 4, **how},
+            nearest={"column": "vector", "q": vector, "k": limit, "refine_factor": refine, **how},
             columns=[*columns, "_distance"],
             filter=where,
             prefilter=True,
         ).to_pylist()
         return rows
 
-    rows = nearest(minimum_nprobes=_PROBES, maximum_nprobes=_PROBES)
+    refine = max(2, math.ceil(_REFINED / limit))
+    probes = min(max(_LEAST_PROBES, math.isqrt(view.count_rows()) // _PROBES_SHARE), _MOST_PROBES)
+    rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
     if len(rows) == limit or len(rows) == view.count_rows(where):
         return rows
     # What passes the filter lies elsewhere: it is looked for until there is enough.
-    return nearest(minimum_nprobes=_PROBES)
+    return nearest(minimum_nprobes=probes)
 
 
-def longest_s(opened: Tables) -> dict[str, float]:
-    """How long the longest memory of each rung is, in seconds; of a rung without any, 0."""
+def extents(opened: Tables) -> dict[str, Extent]:
+    """Where the memories of each rung lie; a rung without any is not named."""
     spans = select_arrow(latest(opened.observations), columns=["rung", "start_s", "end_s"])
-    lengths = pc.subtract(spans["end_s"], spans["start_s"])
-    longest = (
-        pa.table({"rung": spans["rung"], "length": lengths}).group_by("rung").aggregate([("length", "max")])
-    )
-    found = dict(zip(longest["rung"].to_pylist(), longest["length_max"].to_pylist(), strict=True))
-    return {rung: found.get(rung, 0.0) for rung in RUNGS}
+    spans = spans.append_column("length_s", pc.subtract(spans["end_s"], spans["start_s"]))
+    found = spans.group_by("rung").aggregate([("end_s", "min"), ("start_s", "max"), ("length_s", "max")])
+    return {
+        row["rung"]: Extent(row["end_s_min"], row["start_s_max"], row["length_s_max"])
+        for row in found.to_pylist()
+    }
 
 
 def live_bytes(view: View) -> dict[str, int]:

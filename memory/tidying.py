@@ -13,7 +13,7 @@ changes what is remembered.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -23,7 +23,7 @@ from .tables import INDEXES, Table, kind_of, latest, make_indexes
 
 APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
 """Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
-VECTOR_INDEX_ROWS = 20_000
+VECTOR_INDEX_ROWS = 4096
 """Below this a scan of all vectors is exact and as quick."""
 _OUTGROWN = 4
 """An index of vectors is made anew when there are so many times the rows that it was made for."""
@@ -54,14 +54,15 @@ def _size(fragment: Any) -> int:
     return sum(file.file_size_bytes or 0 for file in fragment.metadata.files)
 
 
-def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> None:
+def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> bool:
     """Merge small fragments and take new rows into the indexes; ``thorough`` leaves one part of each.
 
-    No more than ``most_bytes`` of fragments become one.
+    No more than ``most_bytes`` of fragments become one. It does a little at a time: being ``thorough``, it has to
+    be called again where it returns True.
     """
     if kind_of(table.name) not in APPENDED_TO:
         latest(table).optimize.compact_files(target_rows_per_fragment=_MOST_FRAGMENT_ROWS[0])
-        return
+        return False
     _merge_new_fragments(table, most_bytes)
     # Words can only be searched with their index, which is there from the start. The others save
     # scanning, of which a table too small to be tidied needs none.
@@ -71,10 +72,13 @@ def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> 
         dataset.optimize.optimize_indices(num_indices_to_merge=0)
     _merge_parts_of_indexes(latest(table), thorough=thorough)
     full = _FRAGMENT_ROWS.get(kind_of(table.name), _MOST_FRAGMENT_ROWS)
-    _merge_small_fragments(latest(table), full, thorough=thorough, most_bytes=most_bytes)
+    if not thorough:
+        _merge_last_fragments(latest(table), full, most_bytes)
+    merged = _merge_a_run(latest(table), full[-1], most_bytes=most_bytes, thorough=thorough)
     table.checkout_latest()
     if "vector" in table.schema.names:
         _index_vectors(table)
+    return merged and thorough
 
 
 def _index_vectors(table: Table) -> None:
@@ -132,35 +136,69 @@ def _merge_parts_of_indexes(dataset: Any, *, thorough: bool) -> None:
             dataset.optimize.optimize_indices(num_indices_to_merge=many, index_names=[index.name])
 
 
-def _merge_small_fragments(dataset: Any, full: Sequence[int], *, thorough: bool, most_bytes: int) -> None:
-    """Merge the last fragments, as far as the same parts of indexes cover them."""
+def _merge_last_fragments(dataset: Any, full: Sequence[int], most_bytes: int) -> None:
+    """Merge the last fragments, where they make one that is full or are too many."""
     fragments = dataset.get_fragments()
     sizes = [fragment.metadata.num_rows for fragment in fragments]
     fitting = sum(total <= most_bytes for total in accumulate(map(_size, reversed(fragments))))
     for rows in reversed(full):
         small = next((back for back, size in enumerate(reversed(sizes)) if size >= rows), len(sizes))
         small = min(small, fitting)
-        if small > 1 and (sum(sizes[-small:]) >= rows or small > _MOST_FRAGMENTS or thorough):
-            chosen = {fragment.fragment_id for fragment in fragments[-small:]}
-            _merge_parts_over(dataset, chosen)
-            dataset.checkout_latest()
-            _compact(dataset, chosen, rows)
+        if small > 1 and (sum(sizes[-small:]) >= rows or small > _MOST_FRAGMENTS):
+            _merge(dataset, fragments[-small:], rows)
             return
 
 
-def _merge_parts_over(dataset: Any, fragment_ids: Set[int]) -> None:
-    """Merge the last parts of each index that cover nothing but these: then the same part covers all of them."""
+def _merge_a_run(dataset: Any, rows: int, *, most_bytes: int, thorough: bool) -> bool:
+    """Merge fragments that stand side by side and have become small, such as forgetting leaves in the middle.
+
+    The last ones are left to be filled, and a large one is not written anew for some small ones; ``thorough``
+    merges what there is. Tells whether it merged anything: in one call one run, the longest.
+    """
+    fragments = dataset.get_fragments()
+    runs = runs_of_small(
+        [(_size(one), one.metadata.num_rows) for one in fragments], most_bytes=most_bytes, most_rows=rows
+    )
+    if not thorough:
+        runs = [
+            run
+            for run in runs
+            if run.stop <= len(fragments) - _MOST_FRAGMENTS
+            and len(run) >= _RATIO
+            and 2 * max(map(_size, fragments[run.start : run.stop]))
+            <= sum(map(_size, fragments[run.start : run.stop]))
+        ]
+    run = max(runs, key=len, default=range(0))
+    if len(run) > 1:
+        _merge(dataset, fragments[run.start : run.stop], rows)
+    return len(dataset.get_fragments()) < len(fragments)
+
+
+def runs_of_small(sizes: Sequence[tuple[int, int]], *, most_bytes: int, most_rows: int) -> list[range]:
+    """Where fragments stand side by side that fit into one, of their bytes and rows."""
+    runs = [range(0)]
+    total_bytes = total_rows = 0
+    for at, (size, rows) in enumerate(sizes):
+        if total_bytes + size > most_bytes or total_rows + rows > most_rows:
+            runs.append(range(at, at))
+            total_bytes = total_rows = 0
+        runs[-1] = range(runs[-1].start, at + 1)
+        total_bytes, total_rows = total_bytes + size, total_rows + rows
+    return runs
+
+
+def _merge(dataset: Any, fragments: Sequence[Any], rows: int) -> None:
+    """Make one of fragments that stand side by side, in the table and in each index."""
+    chosen = {fragment.fragment_id for fragment in fragments}
     for index in dataset.describe_indices():
-        back = next(
-            (
-                at
-                for at, part in enumerate(reversed(index.segments))
-                if not set(part.fragment_ids) <= fragment_ids
-            ),
-            len(index.segments),
-        )
-        if back > 1:
-            dataset.optimize.optimize_indices(num_indices_to_merge=back, index_names=[index.name])
+        # Fragments become one where the same part of an index covers all of them.
+        over = [at for at, part in enumerate(index.segments) if chosen & set(part.fragment_ids)]
+        if len(over) > 1:
+            dataset.optimize.optimize_indices(
+                num_indices_to_merge=len(index.segments) - over[0], index_names=[index.name]
+            )
+    dataset.checkout_latest()
+    _compact(dataset, chosen, rows)
 
 
 def trailing_run(sizes: Sequence[int]) -> int:

@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from . import leases
 from .forgetting import forget
 from .head import Change, Commits
 from .ledger import HIGH, LOW, Ledger, size_on_disk
-from .retention import Shelf
+from .retention import Shelf, Unit
 from .tables import Table, Tables, is_there, kind_of, latest, live_bytes, room_to_write, select, view
 from .tidying import (
     APPENDED_TO,
@@ -267,9 +267,11 @@ class Upkeep:
                         tidy(table, thorough=thorough)
                     return
                 most_bytes = self._ledger.budget_bytes // _MOST_SHARE
-                if self._has_room_for(scratch_bytes(table, most_bytes)):
-                    tidy(table, thorough=thorough, most_bytes=most_bytes)
+                while self._has_room_for(scratch_bytes(table, most_bytes)):
+                    is_more = tidy(table, thorough=thorough, most_bytes=most_bytes)
                     self._publish(table)
+                    if not is_more:
+                        break
         except Exception:
             # It only makes questions slower: nothing that was or will be appended depends on it.
             log.warning("could not tidy %s in %s", table.name, self._folder, exc_info=True)
@@ -330,7 +332,7 @@ class Upkeep:
             shelf = self._shelf()
             units = shelf.dullest((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
             if units:
-                forget(self._views(), self._opened, self._commits, units)
+                self._forget(units)
             self._reclaim(_DEAD_SHARE if units else 0.0)
             if not units and self._live_bytes() >= live_bytes:
                 break
@@ -348,8 +350,13 @@ class Upkeep:
             units = shelf.dullest((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
             if not units:
                 return
-            forget(self._views(), self._opened, self._commits, units)
+            self._forget(units)
             self._reclaim(_DEAD_SHARE)
+
+    def _forget(self, units: Sequence[Unit]) -> None:
+        forget(self._views(), self._opened, self._commits, units)
+        with self._changed:
+            self._added["tombstones"] += 1
 
     def _reclaim(self, dead_share: float) -> None:
         """Take what was deleted out of the files of which it is at least such a share."""

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Rung = Literal["moment", "event", "hour", "day"]
 """A step of the memory's ladder, finest first."""
@@ -401,9 +401,26 @@ def spans_without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
     return left
 
 
-def longest_of(moments: Iterable[Moment]) -> dict[str, float]:
-    """How long the longest of these memories is, in seconds, by rung."""
-    longest: dict[str, float] = {}
+class Extent(NamedTuple):
+    """Where memories of one rung lie, all streams together; forgetting some leaves it as it is."""
+
+    first_end_s: float
+    last_start_s: float
+    longest_s: float
+
+    def joined(self, other: Extent) -> Extent:
+        """Where those of both lie."""
+        return Extent(
+            min(self.first_end_s, other.first_end_s),
+            max(self.last_start_s, other.last_start_s),
+            max(self.longest_s, other.longest_s),
+        )
+
+
+def extents_of(moments: Iterable[Moment]) -> dict[str, Extent]:
+    """Where these memories lie, by rung."""
+    found: dict[str, Extent] = {}
     for moment in moments:
-        longest[moment.rung] = max(longest.get(moment.rung, 0.0), moment.span.duration_s)
-    return longest
+        own = Extent(moment.span.end_s, moment.span.start_s, moment.span.duration_s)
+        found[moment.rung] = own.joined(found.get(moment.rung, own))
+    return found
