@@ -40,6 +40,7 @@ from .values import (
     Rung,
     Span,
     Tombstone,
+    extents_of,
     make_id,
     merged_spans,
     spans_without,
@@ -194,6 +195,7 @@ class Eraser:
         if tables.text_vectors is not None:
             change.append(tables.text_vectors, text_vector_rows(self._encoder, made))
         change.append(tables.observations, made)
+        change.extents = extents_of(plan.parents)
         change.append(tables.backlog, [pending_row(item) for item in plan.waiting])
         change.append(tables.pins, [pin_row(pin) for pin in pins])
         change.upsert(tables.tombstones, "id", [tombstone_row(one) for one in plan.tombstones])

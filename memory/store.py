@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -53,7 +53,19 @@ from .rows import (
 )
 from .search import overlapping
 from .snapshot import Snapshot
-from .tables import MIN_FREE_BYTES, Tables, all_of, latest, one_of, quoted, room_to_write, select
+from .tables import (
+    MIN_FREE_BYTES,
+    Tables,
+    all_of,
+    is_there,
+    kind_of,
+    latest,
+    one_of,
+    quoted,
+    room_to_write,
+    select,
+    view,
+)
 from .upkeep import Upkeep
 from .values import (
     BacklogCounts,
@@ -508,9 +520,15 @@ class MemoryStore:
         with Lease.take(self.path) as lease:
             head = self._commits.head()
             lease.hold(head.versions)
+            # Its vectors take what they take, whoever asks.
+            vectors = {
+                kind_of(name): view(self.path, name, version)
+                for name, version in head.versions.items()
+                if kind_of(name) in ("text_vectors", "frame_vectors") and is_there(self.path, name)
+            }
             return take_account(
                 self.path,
-                self._tables.views(self.path, head.versions),
+                replace(self._tables.views(self.path, head.versions), **vectors),
                 budget_bytes=manifest.budget_bytes,
                 stream_budgets=manifest.stream_budgets,
                 pins=self._pins,
