@@ -15,6 +15,8 @@ from .schema import Row
 _RRF_K = 10
 """Of reciprocal-rank fusion: how little the first ranks stand out from the next. With the usual 60, in a
 memory of some hundred moments, what only a picture shows falls behind what two rankings have by chance."""
+_DIGITS = 5
+"""Of distances, whose numbers have seven."""
 Place = tuple[str, float, str]
 """Where a moment lies, for putting equals in order: its stream, start and id."""
 
@@ -28,7 +30,8 @@ def nearest(rows: Iterable[Row]) -> dict[str, float]:
     """How near the nearest row of each moment is; the rows come nearest first."""
     near: dict[str, float] = {}
     for row in rows:
-        near.setdefault(row["moment_id"], -row["_distance"])
+        # An index adds up the same numbers in another order: what is less than this apart is equal.
+        near.setdefault(row["moment_id"], -round(row["_distance"], _DIGITS))
     return near
 
 

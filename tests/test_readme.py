@@ -47,7 +47,8 @@ def test_every_sub_command_is_shown():
     named = {words[1] for words in commands("recollect")}
 
     assert named == {
-        "watch", "ask", "search", "timeline", "status", "caption", "reindex", "doctor", "demo", "serve-lmm"
+        "watch", "ask", "search", "timeline", "status", "pin", "forget", "compact", "caption", "reindex", "doctor",
+        "demo", "serve-lmm",
     }  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def test_every_settings_file_shown_is_understood(block, tmp_path, monkeypatch):
     monkeypatch.setenv("RECOLLECT_CONFIG", str(tmp_path / "shown.toml"))
 
     settings = read_settings()
-    assert settings.lmm.url or settings.vision.model
+    assert settings.lmm.url or settings.vision.model or settings.memory.budget
 
 
 @pytest.mark.slow

@@ -76,7 +76,8 @@ def starts(store: MemoryStore, words: str, **filters: object) -> list[float]:
 def ranked_by_pictures(store: MemoryStore, words: str, **filters: object) -> list[float]:
     """What search finds by pictures alone: the hits of a memory whose texts have no vectors."""
     assert store._tables.text_vectors is not None
-    store._tables.text_vectors.delete("true")
+    with store._commits.commit() as change:
+        change.delete(store._tables.text_vectors, "true")
     return starts(store, words, **filters)
 
 
@@ -232,8 +233,8 @@ def test_many_vectors_are_found_through_an_index_as_well(folder: Path, moment: M
     drawn = {colour: jpeg(colour) for colour in (*colours, "red")}
     few, many = 50, VECTOR_INDEX_ROWS
     with MemoryStore.open(folder, write=True, encoder=PaletteEncoder()) as store:
-        for at in (*range(0, many, 2000), many):
-            numbers = range(at, at + (2000 if at < many else few))
+        for at in (*range(0, many, 2048), many):
+            numbers = range(at, at + (2048 if at < many else few))
             names = ["red" if n in (321, many + 7) else colours[n % 6] for n in numbers]
             frames = [
                 KeyFrame(f"f{n}", "kitchen", n * 5.0, n, "1/1", 64, 48, drawn[name])

@@ -1,0 +1,130 @@
+"""Small files are merged where they stand, and a filter of time keeps what it should at any bound."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recollect.memory import MemoryStore, Moment, Span
+from recollect.memory.search import overlapping
+from recollect.memory.tables import latest, select
+from recollect.memory.tidying import runs_of_small, tidy, trailing_run
+from recollect.memory.upkeep import alone
+from recollect.memory.values import Extent
+
+Make = Callable[..., Moment]
+SIZES = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=40)
+
+
+@given(SIZES)
+def test_runs_stand_side_by_side_hold_everything_once_and_fit(sizes):
+    runs = runs_of_small(sizes, most_bytes=60, most_rows=30)
+
+    assert [at for run in runs for at in run] == list(range(len(sizes)))
+    for run in runs:
+        if len(run) > 1:
+            assert sum(sizes[at][0] for at in run) <= 60
+            assert sum(sizes[at][1] for at in run) <= 30
+
+
+@given(SIZES)
+def test_no_two_runs_side_by_side_would_fit_into_one(sizes):
+    runs = [run for run in runs_of_small(sizes, most_bytes=60, most_rows=30) if run]
+
+    for first, second in itertools.pairwise(runs):
+        head = [*first, second.start]
+        assert sum(sizes[at][0] for at in head) > 60 or sum(sizes[at][1] for at in head) > 30
+
+
+@given(st.lists(st.integers(1, 100_000), max_size=60))
+def test_a_run_of_parts_is_none_or_long_enough(sizes):
+    assert trailing_run(sizes) == 0 or 8 <= trailing_run(sizes) <= len(sizes)
+
+
+def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
+    tmp_path: Path, moment: Make
+) -> None:
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+        for number in range(90):
+            store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
+        table = store._tables.observations
+        tidy(table, thorough=True, most_bytes=1)  # every file stays as it is, but for their indexes
+        before, many = select(latest(table), order_by="start_s"), len(latest(table).get_fragments())
+        for _ in range(40):
+            tidy(table)
+        after, few = select(latest(table), order_by="start_s"), len(latest(table).get_fragments())
+        found = latest(table).to_table(
+            full_text_query="coat41", filter="start_s < 10000.0", prefilter=True, columns=["caption"]
+        )
+
+    assert many == 90
+    assert few <= 32 + 8  # what is newest is left to be filled
+    assert after == before
+    assert sorted(found["caption"].to_pylist()) == [f"coat41 {at}" for at in range(8)]
+
+
+def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
+    tmp_path: Path, moment: Make
+) -> None:
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+        for number in range(20):
+            store.append([moment(number * 8 + at) for at in range(8)])
+        table = store._tables.observations
+        while tidy(table, thorough=True):
+            pass
+        view = latest(table)
+
+        assert len(view.get_fragments()) == 1
+        assert {len(index.segments) for index in view.describe_indices()} == {1}
+
+
+SPANS = [
+    Span(start, start + length) for start in np.arange(3.0, 60.0, 4.0).tolist() for length in (0.0, 1.0, 7.5)
+]
+AT = st.floats(-10.0, 90.0) | st.sampled_from([3.0, 59.0, 66.5])
+
+
+@pytest.fixture(scope="module")
+def spans(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
+    rows = pa.table({"start_s": [one.start_s for one in SPANS], "end_s": [one.end_s for one in SPANS]})
+    return lance.write_dataset(rows, tmp_path_factory.mktemp("spans") / "spans.lance")
+
+
+@given(AT | st.just(-math.inf), AT | st.just(math.inf), st.booleans())
+def test_bounds_that_are_left_out_or_added_change_nothing_that_a_span_keeps(
+    spans: lance.LanceDataset, one: float, other: float, known: bool
+) -> None:
+    span = Span(min(one, other), max(one, other))
+    whole = reduce(Extent.joined, (Extent(own.end_s, own.start_s, own.duration_s) for own in SPANS))
+
+    kept = spans.to_table(filter=overlapping(span, {"moment": whole} if known else None)).to_pylist()
+
+    assert sorted((row["start_s"], row["end_s"]) for row in kept) == sorted(
+        (own.start_s, own.end_s) for own in SPANS if own.start_s < span.end_s and own.end_s > span.start_s
+    )
+
+
+@pytest.mark.parametrize(
+    "span", [Span(0.0, 900.0), Span(100.0, 850.0), Span(700.0, 1200.0), Span(400.0, 420.0)]
+)
+def test_a_wide_span_finds_what_a_filter_would(tmp_path: Path, moment: Make, span: Span) -> None:
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store:
+        store.append([moment(number, f"a coat {number % 7}") for number in range(240)])
+        snapshot = store.snapshot()
+        hits = snapshot.search("coat 3", span=span, limit=8)
+        snapshot._extents = None  # then no span is known to be wide
+        filtered = snapshot.search("coat 3", span=span, limit=8)
+
+    assert [hit.moment for hit in hits] == [hit.moment for hit in filtered]
+    assert all(hit.moment.span.overlaps(span) for hit in hits)
+    assert len(hits) == min(8, sum(moment(n).span.overlaps(span) for n in range(240)))
