@@ -5,7 +5,7 @@
 A memory is filled with simulated lives and optimised. Then moments are appended in the streaming pattern, first
 as fast as it goes, then at twenty times the pace of ten cameras, while a second process searches. What counts:
 the rate against what ten cameras need, the bytes written (as the system counts them) against those of the rows,
-and how long searches take beside it against the same searches of the optimised memory before.
+and how long searches take beside it, and of what it leaves, against the same searches of the same memory optimised.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from recollect.evals.months import LifeEncoder, Lived, fill, lived
-from recollect.memory import MemoryStore, schema
+from recollect.memory import KeyFrame, MemoryStore, Moment, schema
 from recollect.memory.ladder import Ladder
 from recollect.memory.rows import frame_row, observation_rows
 from recollect.memory.values import Span
 
+Commit = tuple[list[Moment], list[KeyFrame]]
 ROWS = 8
 """Moments of a commit."""
 CAMERAS = 10
@@ -134,55 +135,67 @@ def main() -> None:
                 store, ["shop"], hours, picture_bytes=arguments.picture_bytes, batch=256, outages_a_day=0
             )
             store.maintain()
-            print(f"{moments} moments, optimised: {moments / hours:.0f} an hour")
-            before = result(timed_searches(folder, hours * 3600, arguments.seconds))
-            print(f"searching it: median {before[0]:.1f} ms, p95 {before[1]:.1f} ms")
-
+            print(f"{moments:,} moments, {moments / hours:.0f} an hour")
             life = lived(1, 1e6, "stall", picture_bytes=arguments.picture_bytes, outages_a_day=0)
             ladder = Ladder("stall")
             sizes = [0, 0]
             chunks = batches(life)  # type: ignore[arg-type]  # without outages there are no gaps
 
-            def append(count: int, pace: float | None) -> list[float]:
-                taken = []
-                begun = time.perf_counter()
-                for at, batch in enumerate(itertools.islice(chunks, count)):
+            def prepared(count: int) -> list[Commit]:
+                """What is appended, made beforehand: a camera's worker makes it while it waits."""
+                made = []
+                for batch in itertools.islice(chunks, count):
                     for place, size in enumerate(payload_bytes(batch, encoder.dim)):
                         sizes[place] += size
                     rows = [
                         one for seen in batch for one in (seen.moment, *ladder.push(seen.moment, seen.frames))
                     ]
-                    frames = [frame for seen in batch for frame in seen.frames]
-                    if pace is not None:
-                        time.sleep(max(0.0, begun + at * ROWS / pace - time.perf_counter()))
-                    started = time.perf_counter()
-                    store.append(rows, frames)
-                    taken.append(time.perf_counter() - started)
-                return taken
+                    made.append((rows, [frame for seen in batch for frame in seen.frames]))
+                return made
 
-            written = written_bytes()
-            begun = time.perf_counter()
-            append(arguments.commits, None)
-            rate = arguments.commits * ROWS / (time.perf_counter() - begun)
-            written = written_bytes() - written
+            fast = prepared(arguments.commits)
+            of_rows, of_pictures = sizes
+            written, begun = written_bytes(), time.perf_counter()
+            append(store, fast, None)
+            rate, written = len(fast) * ROWS / (time.perf_counter() - begun), written_bytes() - written
             print(
                 f"\nas fast as it goes: {rate:.0f} moments/s, {rate / NEEDED:.0f}x what {CAMERAS} cameras need"
             )
             print(
-                f"written {written / 1e6:.0f} MB for rows of {sizes[0] / 1e6:.0f} MB and pictures of {sizes[1] / 1e6:.0f}"
-                f" MB: {written / sum(sizes):.2f}x"
+                f"written {written / 1e6:.0f} MB for rows of {of_rows / 1e6:.0f} MB and pictures of"
+                f" {of_pictures / 1e6:.0f} MB: {written / (of_rows + of_pictures):.2f}x"
             )
-            paced = int(arguments.seconds * PACE / ROWS)
+            paced = prepared(int(arguments.seconds * PACE / ROWS))
             searching = timed_searches(folder, hours * 3600, arguments.seconds)
-            taken = append(paced, PACE)
+            taken = append(store, paced, PACE)
             beside = result(searching)
-            print(f"\nat {PACE:.0f} moments/s (20x), searching beside it: median {beside[0]:.1f} ms, p95 {beside[1]:.1f}"
-                  f" ms: {beside[1] / before[1]:.2f}x the optimised p95")  # fmt: skip
-            print(f"an append: median {1e3 * statistics.median(taken):.1f} ms, "
-                  f"p95 {1e3 * statistics.quantiles(taken, n=20)[-1]:.1f} ms, most {1e3 * max(taken):.0f} ms")  # fmt: skip
+            left = result(timed_searches(folder, hours * 3600, arguments.seconds))
             store.maintain()
             after = result(timed_searches(folder, hours * 3600, arguments.seconds))
-            print(f"searching it, optimised anew: median {after[0]:.1f} ms, p95 {after[1]:.1f} ms")
+            print(f"\nat {PACE:.0f} moments/s, an append: median {1e3 * statistics.median(taken):.1f} ms, "
+                  f"p95 {1e3 * statistics.quantiles(taken, n=20)[-1]:.1f} ms, most {1e3 * max(taken):.0f} ms")  # fmt: skip
+            for when, found in (
+                ("beside it", beside),
+                ("as that left it", left),
+                ("freshly optimised", after),
+            ):
+                print(
+                    f"searching {when}: median {found[0]:.1f} ms, p95 {found[1]:.1f} ms,"
+                    f" {found[1] / after[1]:.2f}x that of the optimised memory"
+                )
+
+
+def append(store: MemoryStore, commits: list[Commit], pace: float | None) -> list[float]:
+    """Append them, at so many moments a second or as fast as it goes; how long each took, in seconds."""
+    taken = []
+    begun = time.perf_counter()
+    for at, (moments, frames) in enumerate(commits):
+        if pace is not None:
+            time.sleep(max(0.0, begun + at * ROWS / pace - time.perf_counter()))
+        started = time.perf_counter()
+        store.append(moments, frames)
+        taken.append(time.perf_counter() - started)
+    return taken
 
 
 if __name__ == "__main__":
