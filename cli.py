@@ -7,6 +7,7 @@ understands and does is in ``commands``.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    warnings = logging.StreamHandler()
+    warnings.setFormatter(_InALine())
+    logging.getLogger(__package__).addHandler(warnings)
     try:
         code = int(arguments.run(arguments))
         # What is left in the buffer is written here, where a reader that has gone can be told from a failure.
@@ -71,6 +75,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"recollect: {one_line(error)}", file=sys.stderr)
         return 1
+    finally:
+        logging.getLogger(__package__).removeHandler(warnings)
+
+
+class _InALine(logging.Formatter):
+    """What could not be done beside the work that was asked for: what, and why, without a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of it."""
+        error = record.exc_info[1] if record.exc_info else None
+        why = f": {one_line(error)}" if isinstance(error, Exception) else ""
+        return f"recollect: {record.getMessage()}{why}"
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -48,6 +48,7 @@ The raiser passes facts; the class owns the sentence: what happened, why, and wh
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 
@@ -225,8 +226,9 @@ class NothingToPin(MemoryStoreError):
     """Nothing is remembered of the stretch that is to be pinned."""
 
     def __init__(self, stream: str, start_s: float, end_s: float) -> None:
+        where = f"after {start_s:g} s" if math.isinf(end_s) else f"between {start_s:g} s and {end_s:g} s"
         super().__init__(
-            f"there is nothing to pin between {start_s:g} s and {end_s:g} s of {stream!r}: nothing of it is "
+            f"there is nothing to pin {where} of {stream!r}: nothing of it is "
             "remembered, or not any more. `recollect timeline` shows what is."
         )
         self.stream, self.start_s, self.end_s = stream, start_s, end_s

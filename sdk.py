@@ -65,6 +65,8 @@ _ABOVE_TOO = 4
 """So many times more is looked for where memories above the moments are found as well: some say the same again."""
 _TRACES_SHARE = 20
 """No more than this part of a memory's budget is for the steps of questions."""
+_TRACES_PENDING = "questions.pending"
+"""Is in the memory's folder while the steps of questions may still tell of what the memory has forgotten."""
 DEFAULT_FPS = 4.0
 """Frames a second shown to the observers: enough to follow people, cheap enough for one core."""
 
@@ -242,7 +244,7 @@ class Recollect:
         with self._stoppable() as started:
             from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
 
-            return watch(
+            report = watch(
                 self.path,
                 str(source),
                 stream=stream,
@@ -259,6 +261,9 @@ class Recollect:
                 on_start=started,
                 max_outage_s=max_outage_s,
             )
+        if self._budget_bytes is not None:
+            self._drop_reader()
+        return report
 
     def caption(
         self,
@@ -330,7 +335,12 @@ class Recollect:
         """
         with self._open_writer("compact") as store:
             store.compact()
-            return store.account()
+            if (self.path / _TRACES_PENDING).exists():
+                self._checkpointer().forget_all()
+                (self.path / _TRACES_PENDING).unlink(missing_ok=True)
+            account = store.account()
+        self._drop_reader()
+        return account
 
     def pin(
         self, stream: str, from_s: float | None = None, to_s: float | None = None, *, note: str = ""
@@ -371,11 +381,22 @@ class Recollect:
             UnknownStream: A stream of that name is not in the memory.
             MemoryStoreError: There is no memory at the path, or it is being written, or cannot be.
         """
+        from .memory.tables import room_to_write  # noqa: PLC0415 - LanceDB takes seconds to load
+
         span = _span(from_s, to_s)
+        pending = self.path / _TRACES_PENDING
         with self._open_writer(f"forget {stream}") as store:
+            # Whoever is interrupted between the two leaves traces of which nobody knows any more what they tell.
+            interrupted = pending.exists()
+            if store.stream(stream) is not None:
+                with room_to_write(self.path, 0):
+                    pending.touch()
             receipt = store.erase(stream, span, on_wait=on_wait)
-        words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}
-        return replace(receipt, traces=self._checkpointer().forget(words))
+            words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}
+            traces = self._checkpointer()
+            count = traces.forget_all() if interrupted else traces.forget(words)
+            pending.unlink(missing_ok=True)
+        return replace(receipt, traces=count)
 
     def unpin(self, pin_id: str) -> bool:
         """Take a pin away; whether there was one."""
@@ -409,10 +430,7 @@ class Recollect:
         report = reindex(self.path, encoder, on_progress=on_progress)
         with self._lock:
             self._encoder = encoder
-            if self._reader is not None:
-                # It was opened with the vectors there were before.
-                self._reader.close()
-                self._reader = None
+        self._drop_reader()
         return report
 
     # -- asking -----------------------------------------------------------------------------------
@@ -478,44 +496,48 @@ class Recollect:
             question, options=tuple(options), streams=names, from_s=from_s, to_s=to_s, as_of_s=as_of_s
         )
         store = self._open_reader()
-        snapshot = store.snapshot(as_of_s=as_of_s)
-        self._check_names(snapshot, names)
-        known = {stream.name: stream for stream in snapshot.streams()}
-        trace_id = uuid.uuid4().hex
-        reasoner = self._thinker(spending)
+        with store.snapshot(as_of_s=as_of_s) as snapshot:
+            self._check_names(snapshot, names)
+            known = {stream.name: stream for stream in snapshot.streams()}
+            trace_id = uuid.uuid4().hex
+            reasoner = self._thinker(spending)
 
-        def inspector(moment: Moment) -> Observation | None:
-            from .perception.inspect import pictures_again  # noqa: PLC0415 - heavy, and few questions need it
+            def inspector(moment: Moment) -> Observation | None:
+                from .perception.inspect import pictures_again  # noqa: PLC0415 - heavy, and few questions need it
 
-            stream, kept = known[moment.stream], snapshot.frames(moment.frame_ids)
-            return reasoner.look(asked, moment, lambda most: pictures_again(stream, moment, kept, most=most))
+                stream, kept = known[moment.stream], snapshot.frames(moment.frame_ids)
+                return reasoner.look(
+                    asked, moment, lambda most: pictures_again(stream, moment, kept, most=most)
+                )
 
-        deps = Deps(
-            tools=Toolbox(
-                snapshot,
-                Scope(names, asked.span),
-                inspector,
-            ),
-            snapshot=snapshot,
-            store=store,
-            reasoner=reasoner,
-            spending=spending,
-            trace_id=trace_id,
-            as_of=datetime.fromtimestamp(time.time() if as_of_s is None else as_of_s, UTC).isoformat(
-                timespec="milliseconds"
-            ),
-        )
-        agent = build_agent(self._checkpointer())
-        updates = agent.stream(
-            {"question": asked.model_dump()},
-            {"configurable": {"thread_id": trace_id}},
-            context=deps,
-            stream_mode="updates",
-            durability="async",
-        )
-        for update in updates:
-            for name, change in update.items():
-                yield name, change or {}
+            deps = Deps(
+                tools=Toolbox(
+                    snapshot,
+                    Scope(names, asked.span),
+                    inspector,
+                ),
+                snapshot=snapshot,
+                store=store,
+                reasoner=reasoner,
+                spending=spending,
+                trace_id=trace_id,
+                as_of=datetime.fromtimestamp(time.time() if as_of_s is None else as_of_s, UTC).isoformat(
+                    timespec="milliseconds"
+                ),
+            )
+            traces = self._checkpointer()
+            agent = build_agent(traces)
+            updates = agent.stream(
+                {"question": asked.model_dump()},
+                {"configurable": {"thread_id": trace_id}},
+                context=deps,
+                stream_mode="updates",
+                durability="async",
+            )
+            for update in updates:
+                for name, change in update.items():
+                    yield name, change or {}
+            traces.trim()
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
         """The stored steps of an earlier question, in order: each step's name and the state after it.
@@ -555,15 +577,15 @@ class Recollect:
             )
         names = (stream,) if isinstance(stream, str) else tuple(stream or ())
         span = _span(from_s, to_s)
-        snapshot = self._open_reader().snapshot()
-        self._check_names(snapshot, names)
-        toolbox = Toolbox(snapshot, Scope(names, span))
-        hits = snapshot.search(words, streams=names or None, span=span, rungs=("moment",), limit=limit)
-        if any(snapshot.tombstones(name) for name in toolbox.streams()):
-            # Where moments are forgotten, what stands for them is found.
-            found = snapshot.search(words, streams=names or None, span=span, limit=_ABOVE_TOO * limit)
-            hits = [hit for hit in found if toolbox.is_leaf(hit.moment)][:limit]
-        return hits
+        with self._open_reader().snapshot() as snapshot:
+            self._check_names(snapshot, names)
+            toolbox = Toolbox(snapshot, Scope(names, span))
+            hits = snapshot.search(words, streams=names or None, span=span, rungs=("moment",), limit=limit)
+            if any(snapshot.tombstones(name) for name in toolbox.streams()):
+                # Where moments are forgotten, what stands for them is found.
+                found = snapshot.search(words, streams=names or None, span=span, limit=_ABOVE_TOO * limit)
+                hits = [hit for hit in found if toolbox.is_leaf(hit.moment)][:limit]
+            return hits
 
     def timeline(
         self,
@@ -582,42 +604,43 @@ class Recollect:
             MemoryStoreError: There is no memory at the path, or it cannot be read.
         """
         span = _span(from_s, to_s)
-        snapshot = self._open_reader().snapshot()
-        self._check_names(snapshot, (stream,) if stream else ())
-        names = [stream] if stream else sorted(known.name for known in snapshot.streams())
-        moments: list[Moment] = []
-        for name in names:
-            moments += snapshot.timeline(name, span, rung=rung, limit=limit - len(moments))
-            if len(moments) >= limit:
-                break
-        return moments
+        with self._open_reader().snapshot() as snapshot:
+            self._check_names(snapshot, (stream,) if stream else ())
+            names = [stream] if stream else sorted(known.name for known in snapshot.streams())
+            moments: list[Moment] = []
+            for name in names:
+                moments += snapshot.timeline(name, span, rung=rung, limit=limit - len(moments))
+                if len(moments) >= limit:
+                    break
+            return moments
 
     def gaps(self, stream: str) -> list[Gap]:
         """What of a stream was not seen, in time order."""
-        snapshot = self._open_reader().snapshot()
-        self._check_names(snapshot, (stream,))
-        return snapshot.gaps(stream)
+        with self._open_reader().snapshot() as snapshot:
+            self._check_names(snapshot, (stream,))
+            return snapshot.gaps(stream)
 
     def frames(self, ids: Sequence[str]) -> list[KeyFrame]:
         """Key frames by id, in the given order; those no longer kept are left out."""
-        snapshot = self._open_reader().snapshot()
-        return snapshot.frames(list(ids))
+        with self._open_reader().snapshot() as snapshot:
+            return snapshot.frames(list(ids))
 
     def status(self) -> list[StreamStatus]:
         """What is in the memory, stream by stream."""
         store = self._open_reader()
-        snapshot, backlog = store.snapshot(), store.backlog_counts()
-        return [
-            StreamStatus(
-                stream,
-                snapshot.coverage(stream.name),
-                tuple(snapshot.gaps(stream.name)),
-                snapshot.counts(stream.name),
-                backlog.get(stream.name, BacklogCounts()),
-                tuple(snapshot.tombstones(stream.name)),
-            )
-            for stream in sorted(snapshot.streams(), key=lambda stream: stream.name)
-        ]
+        backlog = store.backlog_counts()
+        with store.snapshot() as snapshot:
+            return [
+                StreamStatus(
+                    stream,
+                    snapshot.coverage(stream.name),
+                    tuple(snapshot.gaps(stream.name)),
+                    snapshot.counts(stream.name),
+                    backlog.get(stream.name, BacklogCounts()),
+                    tuple(snapshot.tombstones(stream.name)),
+                )
+                for stream in sorted(snapshot.streams(), key=lambda stream: stream.name)
+            ]
 
     # -- async forms ------------------------------------------------------------------------------
 
@@ -726,11 +749,18 @@ class Recollect:
     def _open_reader(self) -> MemoryStore:
         from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
 
-        encoder = self._the_encoder()
+        encoder, min_free_bytes = self._the_encoder(), self._min_free_bytes()
         with self._lock:
             if self._reader is None:
-                self._reader = MemoryStore.open(self.path, encoder=encoder)
+                self._reader = MemoryStore.open(self.path, encoder=encoder, min_free_bytes=min_free_bytes)
             return self._reader
+
+    def _drop_reader(self) -> None:
+        """Read with other eyes from now on: what it was opened with, such as vectors and the budget, has changed."""
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
 
     def _thinker(self, spending: Spending) -> Reasoner:
         """Who thinks about one question."""
@@ -764,10 +794,11 @@ class Recollect:
         from .agent.traces import open_traces  # noqa: PLC0415
 
         store = self._open_reader()
+        most_bytes = store.budget_bytes // _TRACES_SHARE
         with self._lock:
             if self._traces is None:
-                most_bytes = store.budget_bytes // _TRACES_SHARE
                 self._traces = open_traces(store.path / "questions.sqlite", most_bytes)
+            self._traces.most_bytes = most_bytes
             return self._traces
 
     def _check_names(self, snapshot: Snapshot, names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ read before it is asked for. This module knows names and values, and not what is
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ CONFIG_FILE = "recollect.toml"
 CONFIG_VARIABLE = "RECOLLECT_CONFIG"
 """Names another file; it must exist."""
 _PREFIX = "RECOLLECT_"
+_SIZE = re.compile(r"\d*\.?\d+\s*[a-z]*", re.ASCII | re.IGNORECASE)
 MOST_MOMENTS = 12
 """Moments that a model may be shown at a time."""
 
@@ -174,6 +176,11 @@ class MemorySettings(BaseModel, frozen=True, extra="forbid"):
     min_free: str = "64 MiB"
     """Left free on the disk, whatever the budget says."""
 
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return _none_if_empty(value)
+
     @field_validator("budget", "min_free")
     @classmethod
     def _checked_size(cls, size: str | None) -> str | None:
@@ -182,6 +189,13 @@ class MemorySettings(BaseModel, frozen=True, extra="forbid"):
                 parse_bytes(size)
             except BadBudget as error:
                 raise ValueError(f"it is no size: {error.why}") from None
+        return size
+
+    @field_validator("min_free")
+    @classmethod
+    def _leaves_something(cls, size: str) -> str:
+        if parse_bytes(size) >= sys.maxsize:
+            raise ValueError("nothing could ever be written; only a budget may be without a bound")
         return size
 
 
@@ -250,8 +264,10 @@ def parse_bytes(size: str | int) -> int:
     """
     if isinstance(size, str) and size.strip().lower() == "unbounded":
         return sys.maxsize
+    # Pydantic alone takes "1,5 GB" for 1, and passes over the rest.
+    whole = not isinstance(size, str) or _SIZE.fullmatch(size.strip())
     try:
-        found = TypeAdapter(ByteSize).validate_python(size)
+        found = TypeAdapter(ByteSize).validate_python(size if whole else "")
     except ValidationError:
         raise BadBudget(repr(size), "it is not a number of bytes") from None
     if found < 0:

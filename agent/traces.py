@@ -10,8 +10,9 @@ question is answered all the same and leaves none. The newest ``MAX_TRACES`` are
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ MAX_TRACES = 1000
 """Some 20 kB each."""
 _BUSY_S = 10.0
 """How long to wait for another process that writes its trace."""
+_ID = re.compile(rb"(?=([0-9a-f]{20}))")
+"""Where the id of a memory may stand."""
 
 
 class Traces(SqliteSaver):
@@ -33,7 +36,8 @@ class Traces(SqliteSaver):
 
     def __init__(self, connection: sqlite3.Connection, most_bytes: int) -> None:
         super().__init__(connection)
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
+        """What they may take, about."""
 
     def put(
         self,
@@ -76,10 +80,12 @@ class Traces(SqliteSaver):
         """Delete all but the newest traces: so many, and fewer where these take too much."""
         with suppress(sqlite3.Error):
             self._keep_newest(keep)
-            while self._bytes() > self._most_bytes and (there := self._count()):
+            if self._bytes() > self.most_bytes:
+                # It may be that only the file is too large, for what was in it before.
+                self._rewrite()
+            while self._bytes() > self.most_bytes and (there := self._count()):
                 self._keep_newest(there // 2)
-                with self.cursor():
-                    self.conn.execute("VACUUM")
+                self._rewrite()
             return
         self._give_up()
 
@@ -88,25 +94,48 @@ class Traces(SqliteSaver):
 
         Nothing of them is left in the file. Raises ``TracesInUse`` where others keep it from being rewritten.
         """
-        sought = [word.encode() for word in sorted(words) if word]
+        sought = {word.encode() for word in words if word}
+        ids = {word for word in sought if _ID.match(word) and len(word) == 20}
+        others = sought - ids
+
+        def told(blob: bytes) -> bool:
+            # Of a stream of months there are a million ids, and looking for each of them would take hours.
+            return any(word in blob for word in others) or any(at[1] in ids for at in _ID.finditer(blob))
+
+        return self._delete(told)
+
+    def forget_all(self) -> int:
+        """Delete every trace; how many. Raises ``TracesInUse`` as ``forget`` does."""
+        return self._delete(lambda blob: True)
+
+    def _delete(self, told: Callable[[bytes], bool]) -> int:
+        """Delete the traces of which it is ``told`` by any of their blobs, so that no file holds them."""
         try:
             with self.cursor() as cursor:
                 doomed: set[str] = set()
                 for table, column in (("checkpoints", "checkpoint"), ("writes", "value")):
                     for thread_id, blob in cursor.execute(f"SELECT thread_id, {column} FROM {table}"):
-                        if thread_id not in doomed and any(word in (blob or b"") for word in sought):
+                        if thread_id not in doomed and told(blob or b""):
                             doomed.add(thread_id)
                 for table in ("writes", "checkpoints"):
                     cursor.executemany(
                         f"DELETE FROM {table} WHERE thread_id = ?", [(thread_id,) for thread_id in doomed]
                     )
-            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self.conn.execute("VACUUM")
-            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            rewritten = self._rewrite()
         except sqlite3.Error as error:
             self._give_up()
             raise TracesInUse(str(error)) from error
+        if not rewritten:
+            raise TracesInUse("another process is reading them")
         return len(doomed)
+
+    def _rewrite(self) -> bool:
+        """Write the file anew without what was deleted; whether the old one is gone, or somebody reads it still."""
+        with self.cursor(transaction=False) as cursor:
+            cursor.execute("VACUUM")
+            # What was written goes into a file beside it first, and leaves that one here.
+            (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def _keep_newest(self, keep: int) -> None:
         # The ids of checkpoints begin with their time, so they sort by age.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -76,4 +77,6 @@ def _print_receipt(receipt: Receipt) -> None:
 def _as_dict(receipt: Receipt) -> dict[str, object]:
     plain = dataclasses.asdict(receipt)
     del plain["memory_ids"]
+    if plain["asked"] is not None and math.isinf(plain["asked"]["end_s"]):
+        plain["asked"]["end_s"] = None  # JSON knows no infinity
     return plain

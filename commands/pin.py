@@ -31,6 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadQuestion(
             "--remove takes a pin away by its id, and a stream is what is to be pinned: give one"
         )
+    about = arguments.from_s is not None or arguments.to_s is not None or arguments.note
+    if about and not arguments.stream:
+        raise BadQuestion(
+            "--from, --to and --note say what is to be pinned, and of which stream was not said: give its name"
+        )
     with open_memory(arguments) as memory:
         if arguments.remove:
             if not memory.unpin(arguments.remove):

@@ -154,9 +154,13 @@ def blocks(size_bytes: int) -> int:
 
 
 def _handed_to_the_system() -> int | None:
-    """What this process has written since it began, wherever to; None where the system does not tell."""
+    """What this process has written since it began, wherever to, at most; None where the system does not tell.
+
+    Each write may be one of a file of its own, of which the last block is not full.
+    """
     try:
         with open("/proc/self/io", encoding="ascii") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("wchar"))
-    except (OSError, StopIteration, ValueError):
+            told = dict(line.split(": ") for line in file)
+        return int(told["wchar"]) + BLOCK_BYTES * int(told["syscw"])
+    except (OSError, KeyError, ValueError):
         return None

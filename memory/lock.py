@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -40,11 +41,18 @@ class WriterLock:
             said = file.read()
             file.close()
             raise MemoryInUse(self._folder, _holder(said)) from None
-        file.truncate(0)
-        json.dump(
-            {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot_id(), "what": self._what}, file
-        )
-        file.flush()
+        try:
+            file.truncate(0)
+            json.dump(
+                {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot_id(), "what": self._what},
+                file,
+            )
+            file.flush()
+        except OSError:
+            # On a full disk: the lock is let go of with the file, though not all of it could be written.
+            with suppress(OSError):
+                file.close()
+            raise
         self._file = file
 
     def release(self) -> None:

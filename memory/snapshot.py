@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from ..errors import SnapshotExpired
 from . import schema, tables
@@ -122,6 +123,14 @@ class Snapshot:
     def release(self) -> None:
         """Hold it no longer: what it shows may go. Nothing is to be read from it afterwards."""
         self._lease.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
 
     @_leased
     def streams(self) -> list[Stream]:

@@ -55,7 +55,9 @@ from .search import overlapping
 from .snapshot import Snapshot
 from .tables import (
     MIN_FREE_BYTES,
+    Table,
     Tables,
+    View,
     all_of,
     is_there,
     kind_of,
@@ -309,7 +311,7 @@ class MemoryStore:
     def used(self, stream: str, span: Span) -> float:
         """How much a stretch of a stream served somebody: 0 never, 1 where it was cited once, just now."""
         where = all_of(f"stream = {quoted(stream)}", overlapping(span))
-        uses = select(latest(self._tables.uses), where=where, columns=["how", "at_s"])
+        uses = select(self._finished(self._tables.uses), where=where, columns=["how", "at_s"])
         return sum(weight_of_use(use["how"], time.time() - use["at_s"]) for use in uses)
 
     # -- what waits to be described -------------------------------------------------------------------
@@ -373,7 +375,7 @@ class MemoryStore:
         columns = ["moment_id"]
         base, told = (
             tables.select_arrow(
-                latest(self._tables.observations), where=all_of(of_stream, kept), columns=columns
+                self._finished(self._tables.observations), where=all_of(of_stream, kept), columns=columns
             )
             for kept in ("base", done)
         )
@@ -395,12 +397,12 @@ class MemoryStore:
 
     def streams(self) -> list[Stream]:
         """Every stream, by name."""
-        found = (stream_from(row) for row in select(latest(self._tables.streams)))
+        found = (stream_from(row) for row in select(self._finished(self._tables.streams)))
         return sorted(found, key=lambda stream: stream.name)
 
     def stream(self, name: str) -> Stream | None:
         """The stream of that name, or None."""
-        found = select(latest(self._tables.streams), where=f"name = {quoted(name)}")
+        found = select(self._finished(self._tables.streams), where=f"name = {quoted(name)}")
         return stream_from(found[0]) if found else None
 
     def stream_with_content(self, content_id: str) -> Stream | None:
@@ -411,7 +413,7 @@ class MemoryStore:
         """Where to go on watching a stream; None where nothing of it was remembered."""
         of_stream = f"stream = {quoted(stream_name)}"
         moments = f"{of_stream} AND base AND rung = 'moment'"
-        observations = latest(self._tables.observations)
+        observations = self._finished(self._tables.observations)
         # The last moment, or, where it is forgotten, what stands for it.
         last = [
             row
@@ -425,8 +427,8 @@ class MemoryStore:
                 limit=1,
             )
         ]
-        gaps = gaps_from(select(latest(self._tables.gaps), where=of_stream))
-        forgotten = tombstones_from(select(latest(self._tables.tombstones), where=of_stream))
+        gaps = gaps_from(select(self._finished(self._tables.gaps), where=of_stream))
+        forgotten = tombstones_from(select(self._finished(self._tables.tombstones), where=of_stream))
         if not last:
             # No part of a batch can be there already.
             self._settled.add(stream_name)
@@ -468,6 +470,12 @@ class MemoryStore:
             if self._pinned is None or self._pinned[0] != head:
                 self._pinned = (head, self._tables.views(self.path, head.versions))
             return self._pinned
+
+    def _finished(self, table: Table) -> View:
+        """What finished commits left of a table: on a full disk, one may not have been undone yet."""
+        newest = latest(table)
+        version = self._commits.head().versions.get(table.name, newest.version)
+        return newest if newest.version == version else newest.checkout_version(version)
 
     # -- what it takes, and what may not be forgotten --------------------------------------------------
 
@@ -572,7 +580,8 @@ class MemoryStore:
         if not self._ledger.fits(size_bytes):
             if self._lock is None:
                 raise BudgetFull(self.path, self._ledger.budget_bytes, self._ledger.used_bytes)
-            self._upkeep.make_room(size_bytes)
+            with room_to_write(self.path, 0):
+                self._upkeep.make_room(size_bytes)
         with (
             room_to_write(self.path, self._min_free_bytes),
             self._ledger.writing(size_bytes),
@@ -592,5 +601,5 @@ class MemoryStore:
         if not moment_ids:
             return {}
         where = one_of("moment_id", moment_ids)
-        there = select(latest(self._tables.observations), where=where, columns=["id", "moment_id"])
+        there = select(self._finished(self._tables.observations), where=where, columns=["id", "moment_id"])
         return {row["id"]: row["moment_id"] for row in there}

@@ -55,6 +55,7 @@ little for each row, and more for each commit. Pictures are not searched."""
 _TOO_FAR_BEHIND = 16
 """A writer that is so many times further than that waits until upkeep has caught up."""
 _VERSIONS_EVERY_S = 5.0
+_EVER = timedelta(days=3650)
 _BUDGET_AGAIN_S = 1.0
 _MOST_USES = 20_000
 _DEAD_SHARE = 0.25
@@ -99,6 +100,8 @@ class Upkeep:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
+        # Others may have died here before.
+        self._something_is_left_over = forgets
         self._versions_at = 0.0
         self._budget_at = 0.0
 
@@ -136,6 +139,8 @@ class Upkeep:
         self._round(self._tables, thorough=thorough)
         self._keep_budgets()
         self.delete_versions()
+        if self._forgets:
+            self._delete_left_over()
 
     def make_room(self, size_bytes: int) -> None:
         """Forget what is least worth keeping, until so much can be written within the budget.
@@ -177,6 +182,16 @@ class Upkeep:
                 delete_versions(view(self._folder, name, version), keep=keep, older_than_s=older_than_s)
             except Exception:
                 log.warning("could not delete old versions of %s in %s", name, self._folder, exc_info=True)
+
+    def _delete_left_over(self) -> None:
+        """Delete the files that no version names: of who died in the middle of it, or of what failed."""
+        try:
+            with alone(self._folder), self._commits.still(self._opened):
+                for table in self._tables.values():
+                    latest(table).cleanup_old_versions(older_than=_EVER, delete_unverified=True)
+            self._something_is_left_over = False
+        except Exception:
+            log.warning("could not delete what was left over in %s", self._folder, exc_info=True)
 
     # -- for who erases, and keeps everybody else from upkeep meanwhile --------------------------------
 
@@ -222,6 +237,8 @@ class Upkeep:
                 due = [name for name in self._tables if self._is_due(name)]
             self._round(due, thorough=False)
             self._keep_budgets()
+            if self._something_is_left_over:
+                self._delete_left_over()
             if time.monotonic() - self._versions_at >= _VERSIONS_EVERY_S:
                 self.delete_versions()
                 self._versions_at = time.monotonic()
@@ -275,6 +292,7 @@ class Upkeep:
         except Exception:
             # It only makes questions slower: nothing that was or will be appended depends on it.
             log.warning("could not tidy %s in %s", table.name, self._folder, exc_info=True)
+            self._something_is_left_over = self._forgets
 
     def _trim_uses(self, change: Change, table: Table) -> None:
         """Keep the newest uses: what was used long ago counts little."""

@@ -160,11 +160,12 @@ def _watch(
     """Watch a source into an open memory."""
     info = looked_at.info
     known = _where_it_is_now(store, store.stream_with_content(info.content_id), info)
-    if known is not None and known.state == "done":
-        return _already_done(store, known)
-    record = _record(store, info, stream, fps, known)
+    is_done = known is not None and known.state == "done"
+    record = known if known is not None and is_done else _record(store, info, stream, fps, known)
     if stream_budget_bytes is not None:
         store.set_stream_budget(record.name, stream_budget_bytes)
+    if is_done:
+        return _already_done(store, record)
     worker: StreamWorker | None = None
 
     def told(state: str, detail: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +72,119 @@ def short_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode())
     return path
+
+
+class Door(NamedTuple):
+    """A memory of half an hour at a door, and what is said in twenty seconds of it and nowhere else."""
+
+    memory: Path
+    secret: str
+    """A word that is said, read and asked about from 0:15:00 to 0:15:20 of the stream ``door``."""
+    secret_jpeg: bytes
+    """What its pictures hold then."""
+
+    def files_with(self, *needles: bytes) -> list[str]:
+        """The files of the memory in which any of these stands; by default, what is said and shown there alone."""
+        sought = needles or (self.secret.encode(), self.secret_jpeg)
+        return sorted(
+            str(path.relative_to(self.memory))
+            for path in self.memory.rglob("*")
+            if path.is_file() and any(needle in path.read_bytes() for needle in sought)
+        )
+
+
+@pytest.fixture(scope="session")
+def _door(tmp_path_factory: pytest.TempPathFactory) -> Door:
+    from recollect.evals.months import fill
+    from recollect.memory import (
+        Finding,
+        FrameCounts,
+        KeyFrame,
+        Ladder,
+        MemoryStore,
+        Moment,
+        Observation,
+        Span,
+        Stream,
+        moment_id,
+    )
+
+    door = Door(
+        tmp_path_factory.mktemp("door") / "door.lance", "xylophonequartz", random.Random(7).randbytes(400)
+    )
+    ladder = Ladder("door")
+    rows: list[Moment] = []
+    frames: list[KeyFrame] = []
+    for number in range(180):
+        span = Span(number * 10.0, number * 10.0 + 10.0)
+        secret = number in (90, 91)
+        said = f"a parcel, and the {door.secret} beside it" if secret else f"a plain wall, number {number}"
+        seen = Finding("visible_text", "line", said, span, "text/1")
+        jpeg = door.secret_jpeg if secret else b"jpeg" * 100
+        picture = KeyFrame(f"door-{number}", "door", span.start_s, number, "1/1", 4, 3, jpeg, bytes(48))
+        observation = Observation(said, (seen,), "observers/1", 1.7e9 + span.end_s)
+        counts = FrameCounts(250, 1, 209, 40)
+        id_ = moment_id("door", 0, "moment", span.start_s)
+        moment = Moment(id_, "door", 0, span, (observation,), frame_ids=(picture.id,), counts=counts)
+        rows += [moment, *ladder.push(moment, [picture])]
+        frames.append(picture)
+    with MemoryStore.open(door.memory, write=True, min_free_bytes=0) as store:
+        store.put_stream(Stream("door", "file", "door.mp4", "content:door", "done", 4.0, duration_s=1800.0))
+        store.append(rows + ladder.finish(), frames)
+        fill(store, ["yard"], 0.1, picture_bytes=300, outages_a_day=0)
+    return door
+
+
+@pytest.fixture
+def door(_door: Door, tmp_path: Path) -> Door:
+    """Half an hour at a door, with a secret in the middle, and some minutes of a yard; a copy of its own."""
+    copy = tmp_path / "door.lance"
+    shutil.copytree(_door.memory, copy)
+    return _door._replace(memory=copy)
+
+
+class Disk:
+    """A small disk of its own, in which room can be taken away and given back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ballast = path / "ballast"
+
+    def leave(self, room_bytes: int) -> None:
+        """Fill it until so much room is left, about."""
+        while True:
+            self.empty()
+            with self._ballast.open("wb") as file, suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(self.path).free - room_bytes))
+                return
+            # A thread has written something since it was asked how much is free.
+
+    def empty(self) -> None:
+        """Give back what was taken."""
+        self._ballast.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[int], Disk]]:
+    """``disk(32)`` is a disk of 32 MB; a test that asks for it is skipped where nothing may be mounted."""
+    mounted: list[Path] = []
+
+    def mount(megabytes: int) -> Disk:
+        path = tmp_path / f"disk-{len(mounted)}"
+        path.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(path)]
+        if (
+            os.geteuid() != 0
+            or shutil.which("mount") is None
+            or subprocess.run(command, capture_output=True, check=False).returncode
+        ):
+            pytest.skip("a small disk can only be mounted by root, and where mounting is allowed")
+        mounted.append(path)
+        return Disk(path)
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 @pytest.fixture

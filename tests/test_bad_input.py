@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -172,30 +171,27 @@ def test_a_memory_being_written_refuses_another_writer_and_answers_meanwhile(
     assert capfd.readouterr().err == ""
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 80 MB of its own."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(mount)]
-    if (
-        os.geteuid() != 0
-        or shutil.which("mount") is None
-        or subprocess.run(options, capture_output=True, check=False).returncode
-    ):
-        pytest.skip("a small disk can only be mounted by root, and where mounting is allowed")
-    yield mount
-    subprocess.run(["umount", "--lazy", str(mount)], check=True)
+@pytest.mark.parametrize(
+    "argv",
+    [["forget", "short", "--from", "0", "--to", "1"], ["forget", "short", "--all"], ["compact"]],
+    ids=" ".join,
+)
+def test_what_has_to_write_waits_for_nobody_and_says_who_writes(refused, unharmed, argv):
+    with MemoryStore.open(unharmed, write=True, what="watch door"):
+        said = refused(*argv, memory=unharmed)
+
+    assert f"is being written by process {os.getpid()} on " in said
+    assert "(watch door)" in said
+    assert "stop that process" in said
 
 
-def test_a_full_disk_is_told_and_what_was_remembered_is_still_there(
-    refused, small_disk, kept, demo_video, capfd
-):
-    memory = small_disk / "memory.lance"
+def test_a_full_disk_is_told_and_what_was_remembered_is_still_there(refused, disk, kept, demo_video, capfd):
+    small = disk(80)
+    memory = small.path / "memory.lance"
     shutil.copytree(kept, memory)
     with Recollect(memory) as opened:
         before = opened.timeline()
-    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free - 4096))
+    small.leave(4096)
 
     said = refused("watch", str(demo_video), memory=memory)
     capfd.readouterr()
@@ -205,7 +201,7 @@ def test_a_full_disk_is_told_and_what_was_remembered_is_still_there(
     out, err = capfd.readouterr()
     assert (answered, err) == (0, "")
     assert json.loads(out)["trace_id"]
-    (small_disk / "ballast").unlink()
+    small.empty()
     with Recollect(memory) as opened:
         assert opened.timeline() == before
 
@@ -244,6 +240,29 @@ def test_a_full_disk_is_told_and_what_was_remembered_is_still_there(
         (["timeline", "--rung", "week"], "'week'"),
         (["timeline", "--stream", "nowhere"], "there is no stream 'nowhere'"),
         (["timeline", "--from", "20", "--to", "10"], "before it starts"),
+        (["watch", "clip.mp4", "--budget", "lots"], "'lots' is no budget for a memory"),
+        (["watch", "clip.mp4", "--budget", ""], "'' is no budget for a memory"),
+        (["watch", "clip.mp4", "--budget", "1 MB"], "Give a size such as 20 GB"),
+        (["watch", "clip.mp4", "--stream-budget", "-3 GB"], "'-3 GB' is no budget"),
+        (["watch", "clip.mp4", "--stream-budget", "0"], "less than 64,000,000 bytes do not hold its indexes"),
+        (["compact", "--budget", "lots"], "Give a size such as 20 GB"),
+        (["compact", "--budget", "63.9 MB"], "63,900,000 bytes is no budget for a memory"),
+        (["compact", "short"], "short"),
+        (["pin", "nowhere"], "there is no stream 'nowhere' in this memory. Streams here: short"),
+        (["pin", "short", "--from", "20", "--to", "10"], "ends (10 s) before it starts (20 s)"),
+        (["pin", "short", "--from", "soon"], "'soon' is not a time; write it as 80, 1:20"),
+        (["pin", "short", "--from", "1:00:00"], "nothing to pin after 3600 s of 'short'"),
+        (["pin", "short", "--from", "50", "--to", "60"], "`recollect timeline` shows what is"),
+        (["pin", "--from", "5"], "which stream was not said"),
+        (["pin", "--note", "the parcel"], "which stream was not said"),
+        (["pin", "--remove", "none"], "there is no pin 'none'. `recollect pin` lists them"),
+        (["pin", "short", "--remove", "none"], "give one"),
+        (["forget"], "stream"),
+        (["forget", "short"], "--from and --to, or with --all the whole stream"),
+        (["forget", "short", "--all", "--from", "1"], "--from and --to, or with --all the whole stream"),
+        (["forget", "nowhere", "--all"], "there is no stream 'nowhere' in this memory. Streams here: short"),
+        (["forget", "short", "--from", "20", "--to", "10"], "ends (10 s) before it starts (20 s)"),
+        (["forget", "short", "--to", "never"], "'never' is not a time"),
         (["watch"], "source"),
         (["watch", "clip.mp4", "--fps", "0"], "'0' is not a rate"),
         (["watch", "clip.mp4", "--fps", "fast"], "'fast' is not a rate"),
@@ -257,7 +276,23 @@ def test_what_cannot_be_asked_is_refused(refused, unharmed, argv, said):
     assert said in refused(*argv, memory=unharmed)
 
 
-@pytest.mark.parametrize("argv", [["ask", "What?"], ["search", "box"], ["timeline"], ["status"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["ask", "What?"],
+        ["search", "box"],
+        ["timeline"],
+        ["status"],
+        ["pin"],
+        ["pin", "door"],
+        ["pin", "--remove", "it"],
+        ["forget", "door", "--all"],
+        ["forget", "door", "--from", "5"],
+        ["compact"],
+        ["compact", "--budget", "1 GB"],
+    ],
+    ids=" ".join,
+)
 def test_a_memory_that_is_not_there_yet_is_told_and_not_made(refused, tmp_path, argv):
     memory = tmp_path / "none.lance"
 
@@ -265,7 +300,11 @@ def test_a_memory_that_is_not_there_yet_is_told_and_not_made(refused, tmp_path, 
     assert not memory.exists()
 
 
-@pytest.mark.parametrize("argv", [["ask", "What?"], ["status"], ["watch"]])
+@pytest.mark.parametrize(
+    "argv",
+    [["ask", "What?"], ["status"], ["watch"], ["pin"], ["forget", "door", "--all"], ["compact"]],
+    ids=" ".join,
+)
 def test_what_is_no_memory_is_refused_and_left_alone(refused, tmp_path, short_video, argv):
     argv = [*argv, str(short_video)] if argv == ["watch"] else argv
     file, foreign = tmp_path / "letter.txt", tmp_path / "letters"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from recollect.errors import BadSettings
-from recollect.settings import read_settings
+from recollect.errors import BadBudget, BadSettings
+from recollect.settings import parse_bytes, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,11 @@ def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
         ("RECOLLECT_LMM__VIDEO", "mp4", "'clip' or 'pictures'"),
         ("RECOLLECT_VISION__MODLE", "x/y", "did you mean model"),
         ("RECOLLECT_VISION_MODEL", "x/y", "did you mean RECOLLECT_VISION__MODEL"),
+        ("RECOLLECT_MEMORY__BUDGET", "lots", "it is no size"),
+        ("RECOLLECT_MEMORY__MIN_FREE", "", "it is no size"),
+        ("RECOLLECT_MEMORY__MIN_FREE", "unbounded", "nothing could ever be written"),
+        ("RECOLLECT_MEMORY__BUGDET", "20 GB", "did you mean budget"),
+        ("RECOLLECT_MEMORY_BUDGET", "20 GB", "did you mean RECOLLECT_MEMORY__BUDGET"),
         ("RECOLLECT_CONFIG", "no.toml", "no such file"),
     ],
 )
@@ -88,6 +94,8 @@ def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, 
         ("[lmm]\nconcurrency = 0\n", "lmm.concurrency in recollect.toml", "greater than 0"),
         ("[llm]\n", "llm in recollect.toml", "did you mean lmm"),
         ('[vision]\nurl = "x"\n', "vision.url in recollect.toml", "there are model, device"),
+        ('[memory]\nbudget = "-3 GB"\n', "memory.budget in recollect.toml", "it is no size"),
+        ('[memory]\nsize = "20 GB"\n', "memory.size in recollect.toml", "there are budget, min_free"),
         ("lmm = 3\n", "lmm in recollect.toml", "dictionary"),
         ("[lmm\n", "recollect.toml", "not TOML"),
     ],
@@ -124,3 +132,56 @@ def test_a_wrong_value_that_may_hold_a_secret_is_not_repeated(name, value):
 
     assert "s3cret" not in str(bad.value)
     assert bad.value.__cause__ is None
+
+
+# -- what a memory may take -------------------------------------------------------------------------------
+
+
+def test_where_nothing_is_said_of_a_budget_the_memory_has_its_own_and_some_room_is_left_on_the_disk():
+    memory = read_settings().memory
+
+    assert memory.budget is None
+    assert parse_bytes(memory.min_free) == 64 << 20
+
+
+def test_the_budget_of_a_memory_is_read_from_the_file_and_the_environment(folder, monkeypatch):
+    (folder / "recollect.toml").write_text('[memory]\nbudget = "20 GB"\nmin_free = "1 GiB"\n')
+    from_file = read_settings().memory
+    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "unbounded")
+    from_environment = read_settings().memory
+    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "")
+    taken_back = read_settings().memory
+
+    assert (from_file.budget, from_file.min_free) == ("20 GB", "1 GiB")
+    assert (from_environment.budget, from_environment.min_free) == ("unbounded", "1 GiB")
+    assert taken_back.budget is None
+
+
+@pytest.mark.parametrize(
+    ("size", "size_bytes"),
+    [
+        ("20 GB", 20_000_000_000),
+        ("500MB", 500_000_000),
+        ("1.5 GiB", 1_610_612_736),
+        ("2 tb", 2_000_000_000_000),
+        (" 64 MiB ", 64 << 20),
+        ("800", 800),
+        ("0", 0),
+        (1_000_000, 1_000_000),
+        ("unbounded", sys.maxsize),
+        (" Unbounded", sys.maxsize),
+    ],
+)
+def test_a_size_is_a_number_of_bytes(size, size_bytes):
+    assert parse_bytes(size) == size_bytes
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["", " ", "lots", "-3 GB", "-1", "20 GB of it", "GB", "1,5 GB", "nan", "inf", "1e9", "20 GBit/s", -1],
+)
+def test_what_is_no_size_is_refused_with_one_that_is(size):
+    with pytest.raises(BadBudget, match="Give a size such as 20 GB") as bad:
+        parse_bytes(size)
+
+    assert repr(size) in str(bad.value)

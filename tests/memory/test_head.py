@@ -14,7 +14,7 @@ import pytest
 from recollect.memory import KeyFrame, MemoryStore, Moment
 from recollect.memory.head import HEAD_NAME, Commits
 from recollect.memory.rows import frame_row, observation_rows
-from recollect.memory.tables import latest, select
+from recollect.memory.tables import append, latest, select
 
 Make = Callable[..., Moment]
 
@@ -99,6 +99,23 @@ def test_who_comes_after_a_crash_undoes_what_it_left(
 
     assert while_in_the_middle == ["a red car"]
     assert after == (["a red car", "a blue car"] if next_is == "a writer" else ["a dent"])
+
+
+def test_what_an_unfinished_change_left_does_not_count_as_there(
+    store: MemoryStore, moment: Make, frame: Callable[[float], KeyFrame]
+) -> None:
+    """As where the disk was too full even to undo it: the next commit does, and the batch is appended again."""
+    store.append([moment(0)])
+    batch = moment(1, frame_ids=("frame-6.0",))
+    append(store._tables.frames, [frame_row(frame(6.0), 0.0)])
+    append(store._tables.observations, observation_rows(batch))
+    (store.path / "commit.lock").write_text("unfinished")
+    store._settled.clear()
+
+    store.append([batch], [frame(6.0)])
+
+    assert [one.span.start_s for one in store.snapshot().timeline("kitchen")] == [0.0, 5.0]
+    assert pictures(store) == ["frame-6.0"]
 
 
 def test_changes_of_several_threads_come_one_after_the_other(store: MemoryStore, moment: Make) -> None:

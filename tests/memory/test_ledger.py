@@ -39,6 +39,16 @@ def test_what_the_process_writes_counts_before_it_is_measured_again(tmp_path: Pa
     assert ledger.measure() - before_bytes < 3_100_000
 
 
+def test_small_files_count_as_the_blocks_they_take_before_they_are_measured(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, BUDGET)
+    ledger.measure()
+
+    for number in range(300):
+        write(tmp_path / f"{number}", 100)
+
+    assert ledger.used_bytes >= size_on_disk(tmp_path)
+
+
 def test_what_is_under_way_counts_though_nothing_of_it_is_written(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, BUDGET)
     open_bytes = ledger.open_bytes

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,14 +102,18 @@ def test_the_lock_of_a_killed_process_is_free(folder: Path) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
+        began_s = time.monotonic()
         with pytest.raises(MemoryInUse, match=rf"process {holder.pid} on .* \(watch kitchen.mp4\)"):
             MemoryStore.open(folder, write=True)
+        refused_s = time.monotonic() - began_s
 
         holder.send_signal(signal.SIGKILL)
         holder.wait()
 
+    began_s = time.monotonic()
     with MemoryStore.open(folder, write=True) as store:
         assert store.streams() == []
+    assert max(refused_s, time.monotonic() - began_s) < 1.0, "nobody waits for anything"
 
 
 def test_closing_lets_the_next_writer_in(folder: Path) -> None:
