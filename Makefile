@@ -45,7 +45,7 @@ format: $(READY)  ## put the code in the project's format
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## run the benchmarks, but for those that need vLLM
+bench: $(READY)  ## run the benchmarks, but for those that need vLLM; hours
 	@for script in $(filter-out benchmarks/_% benchmarks/house.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
