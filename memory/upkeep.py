@@ -197,12 +197,17 @@ class Upkeep:
 
     def rewrite_all(self) -> None:
         """Write every file and every index anew that holds something deleted."""
+        most_bytes = self._ledger.budget_bytes // _MOST_SHARE
         for table in self._tables.values():
             if kind_of(table.name) in APPENDED_TO:
-                while reclaim(table, dead_share=0.0, most_bytes=self._ledger.budget_bytes // _MOST_SHARE):
+                # What has to go goes, whether there is room for it or not; it is made where it can be.
+                self._has_room_for(scratch_bytes(table, most_bytes))
+                while reclaim(table, dead_share=0.0, most_bytes=most_bytes):
                     self._publish(table)
+                    self.delete_versions(now=True)
                 make_indexes_anew(table)
                 self._publish(table)
+                self.delete_versions(now=True)
             else:
                 with self._commits.commit() as change:
                     change.touch(table)

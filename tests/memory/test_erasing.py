@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,22 @@ def test_the_memories_above_are_made_anew_of_what_is_left(secret: MemoryStore) -
             assert [child.id for child in children] == list(parent.child_ids)
             assert parent.span == Span(children[0].span.start_s, children[-1].span.end_s)
             assert len(snapshot.frames(parent.frame_ids)) == len(parent.frame_ids) > 0
+
+
+def test_a_stretch_of_time_tells_of_what_was_made_anew_and_of_nothing_beside_it(secret: MemoryStore) -> None:
+    """Parents made anew are shorter, and may end before anything of their rung did."""
+    secret.erase("kitchen", Span(3.0, 17.0))
+    secret.erase("kitchen", ASKED)
+
+    snapshot = secret.snapshot()
+    for rung in ("moment", "event", "hour", "day"):
+        there = snapshot.timeline("kitchen", rung=rung, limit=10_000)
+        edges = sorted({at for one in there for at in (one.span.start_s, one.span.end_s)})
+        for start_s, end_s in [(0.0, edges[0]), *pairwise(edges[:41])]:
+            span = Span(start_s, end_s)
+            assert snapshot.timeline("kitchen", span, rung) == [
+                one for one in there if one.span.overlaps(span)
+            ]
 
 
 def test_a_question_that_began_before_finishes_on_what_it_holds(secret: MemoryStore) -> None:
