@@ -51,7 +51,7 @@ def sample(folder: Path, pid: int) -> None:
 
 
 def one_life(folder: Path, hours: float, picture_bytes: int) -> int:
-    """Write so many hours without a bound; what they take, optimised."""
+    """Write so many hours without a bound; what they take once all of it is merged."""
     with MemoryStore.open(folder, write=True, encoder=LifeEncoder(), keep_versions_s=1.0) as store:
         fill(store, STREAMS, hours, picture_bytes=picture_bytes)
         store.compact()

@@ -30,8 +30,8 @@ _LEAST_ROWS = 40
 _FEW_ROWS = 2000
 """Up to so many observations that pass a filter, pictures are sought among their moments alone."""
 _WIDE, _MARGIN = 0.5, 1.25
-"""A span is wide where it holds more than that share of all time; then so many times as much is read as would do if
-what is found were spread evenly over time."""
+"""A span is wide where it holds more than that share of what a cheaper filter keeps; then so many times as much is
+read as would do if what is found were spread evenly over time."""
 _IDS_A_QUERY = 500
 _PLACED = ("moment_id", "stream", "start_s")
 
@@ -67,13 +67,20 @@ class Sought:
         return None if where == "true" else where
 
     @property
-    def share(self) -> float:
-        """How much of the time of all memories the span holds; 0 where that is not known."""
+    def loosely_in_span(self) -> tuple[str | None, float]:
+        """A filter of time that costs less and keeps more, and how much of that the span may hold; 0 for none."""
         whole = _joined(self.extents, self.rungs)
         if self.span is None or whole is None or whole.last_start_s <= whole.first_end_s:
-            return 0.0
-        held_s = min(self.span.end_s, whole.last_start_s) - max(self.span.start_s, whole.first_end_s)
-        return held_s / (whole.last_start_s - whole.first_end_s)
+            return None, 0.0
+        start_s, end_s = self.span.start_s, self.span.end_s
+        held_s = min(end_s, whole.last_start_s) - max(start_s, whole.first_end_s)
+        share = held_s / (whole.last_start_s - whole.first_end_s)
+        if share > _WIDE or end_s > whole.last_start_s or start_s < whole.first_end_s:
+            return None, share
+        # By its start alone: what begins before the span, and not too long before, may end in it.
+        before_s = whole.longest_s + 1
+        where = " AND ".join(_bounds("start_s", from_=start_s - before_s, below=end_s))
+        return where, (end_s - start_s) / (end_s - start_s + before_s)
 
     @property
     def rows(self) -> int:
@@ -154,14 +161,14 @@ def _best(
 ) -> list[Row]:
     """The rows that match best, among those that ``where`` keeps and that lie in the span.
 
-    A filter of time costs by how much it keeps. Where that is most of what there is, some more of the best are
-    looked at, and those that pass are kept: the same rows.
+    A filter of time costs by how much it keeps, for each bound. Where a cheaper one keeps little more, some more of
+    the best are looked at, and those that pass are kept: the same rows.
     """
-    in_span, share = sought.in_span, sought.share
+    in_span, (loosely, share) = sought.in_span, sought.loosely_in_span
     if in_span is not None and share > _WIDE:
         span, asked = sought.span, math.ceil(_MARGIN * sought.rows / share)
         assert span is not None
-        rows = match(view, query, where=where, columns=[*columns, "end_s"], limit=asked)
+        rows = match(view, query, where=all_of(where, loosely), columns=[*columns, "end_s"], limit=asked)
         passing = [row for row in rows if row["start_s"] < span.end_s and row["end_s"] > span.start_s]
         if len(passing) >= sought.rows or len(rows) < asked:
             return passing[: sought.rows]

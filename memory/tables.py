@@ -76,6 +76,8 @@ INDEXES: dict[str, dict[str, Any]] = {
 
 MIN_FREE_BYTES = 64 << 20
 """Left free on the disk by default."""
+_FEW_ROWS = 5000
+"""To compare so many vectors one by one is quicker than to search an index until enough of them are found."""
 _REFINED = 120
 """At least so many of the nearest by a quantised index are compared by their whole vectors."""
 _BATCH_ROWS = 32_768
@@ -345,10 +347,10 @@ def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequenc
     refine = max(2, math.ceil(_REFINED / limit))
     probes = min(max(_LEAST_PROBES, math.isqrt(view.count_rows()) // _PROBES_SHARE), _MOST_PROBES)
     rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
-    if len(rows) == limit or len(rows) == view.count_rows(where):
+    if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
         return rows
-    # What passes the filter lies elsewhere: it is looked for until there is enough.
-    return nearest(minimum_nprobes=probes)
+    # What passes the filter lies elsewhere: where that is little, it is compared one by one.
+    return nearest(use_index=False) if passing <= _FEW_ROWS else nearest(minimum_nprobes=probes)
 
 
 def extents(opened: Tables) -> dict[str, Extent]:

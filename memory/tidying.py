@@ -5,9 +5,9 @@
     delete_versions(view, keep={41}, older_than_s=time.time())
 
 A table grows like a log-structured merge tree. What was appended since the last call becomes one fragment, and
-one small part of every index; ``_RATIO`` parts of about a size become one, and so on, so that each row is
-written anew a few times in its life and a search asks few parts, however many rows there are. Nothing here
-changes what is remembered.
+one small part of every index; small fragments become one, and small parts, so that each row is written anew a few
+times in its life and a search asks few of them, however many rows there are. Nothing here changes what is
+remembered.
 """
 
 from __future__ import annotations
@@ -28,21 +28,16 @@ VECTOR_INDEX_ROWS = 4096
 _OUTGROWN = 4
 """An index of vectors is made anew when there are so many times the rows that it was made for."""
 _RATIO = 8
-"""So many parts of about a size are merged into one."""
-_MOST_PARTS = 24
-"""Of more parts than that, an index is made whole: forgetting leaves many small ones."""
-_FRAGMENT_ROWS = {"frames": (512,)}
-_MOST_FRAGMENT_ROWS = (8192, 65536)
-"""Fragments are merged once they make one of so many rows. A picture is ten times a memory, so its bound is lower."""
-_MOST_FRAGMENTS = 32
-"""Or when there are so many."""
+"""So many small fragments at least are merged into one."""
+_FULL_ROWS, _FRAGMENT_ROWS = 65536, {"frames": 512}
+"""A fragment of so many rows is not merged any more. A picture is ten times a memory, so its bound is lower."""
 
 
 def scratch_bytes(table: Table, most_bytes: int) -> int:
     """What ``tidy`` writes before anything old can go, at most; or ``reclaim``, beside the files themselves."""
     dataset = latest(table)
     small = sum(_size(fragment) for fragment in dataset.get_fragments())
-    return 2 * index_bytes(table) + min(small, 2 * most_bytes)
+    return 4 * index_bytes(table) + min(small, 3 * most_bytes)
 
 
 def index_bytes(table: Table) -> int:
@@ -61,7 +56,7 @@ def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> 
     be called again where it returns True.
     """
     if kind_of(table.name) not in APPENDED_TO:
-        latest(table).optimize.compact_files(target_rows_per_fragment=_MOST_FRAGMENT_ROWS[0])
+        latest(table).optimize.compact_files(target_rows_per_fragment=_FULL_ROWS)
         return False
     _merge_new_fragments(table, most_bytes)
     # Words can only be searched with their index, which is there from the start. The others save
@@ -71,10 +66,8 @@ def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> 
     if any(index.num_unindexed_rows for index in table.list_indices()):
         dataset.optimize.optimize_indices(num_indices_to_merge=0)
     _merge_parts_of_indexes(latest(table), thorough=thorough)
-    full = _FRAGMENT_ROWS.get(kind_of(table.name), _MOST_FRAGMENT_ROWS)
-    if not thorough:
-        _merge_last_fragments(latest(table), full, most_bytes)
-    merged = _merge_a_run(latest(table), full[-1], most_bytes=most_bytes, thorough=thorough)
+    full = _FRAGMENT_ROWS.get(kind_of(table.name), _FULL_ROWS)
+    merged = _merge_a_run(latest(table), full, most_bytes=most_bytes, thorough=thorough)
     table.checkout_latest()
     if "vector" in table.schema.names:
         _index_vectors(table)
@@ -131,47 +124,57 @@ def _merge_parts_of_indexes(dataset: Any, *, thorough: bool) -> None:
     rows = {fragment.fragment_id: fragment.metadata.num_rows for fragment in dataset.get_fragments()}
     for index in dataset.describe_indices():
         sizes = [sum(rows.get(key, 0) for key in part.fragment_ids) for part in index.segments]
-        many = len(sizes) if thorough or len(sizes) > _MOST_PARTS else trailing_run(sizes)
+        many = len(sizes) if thorough else to_merge(sizes)
         if many > 1:
             dataset.optimize.optimize_indices(num_indices_to_merge=many, index_names=[index.name])
 
 
-def _merge_last_fragments(dataset: Any, full: Sequence[int], most_bytes: int) -> None:
-    """Merge the last fragments, where they make one that is full or are too many."""
-    fragments = dataset.get_fragments()
-    sizes = [fragment.metadata.num_rows for fragment in fragments]
-    fitting = sum(total <= most_bytes for total in accumulate(map(_size, reversed(fragments))))
-    for rows in reversed(full):
-        small = next((back for back, size in enumerate(reversed(sizes)) if size >= rows), len(sizes))
-        small = min(small, fitting)
-        if small > 1 and (sum(sizes[-small:]) >= rows or small > _MOST_FRAGMENTS):
-            _merge(dataset, fragments[-small:], rows)
-            return
+def _merge_a_run(dataset: Any, full_rows: int, *, most_bytes: int, thorough: bool) -> bool:
+    """Merge fragments that stand side by side and are small: the newest, and those that forgetting made so.
 
-
-def _merge_a_run(dataset: Any, rows: int, *, most_bytes: int, thorough: bool) -> bool:
-    """Merge fragments that stand side by side and have become small, such as forgetting leaves in the middle.
-
-    The last ones are left to be filled, and a large one is not written anew for some small ones; ``thorough``
-    merges what there is. Tells whether it merged anything: in one call one run, the longest.
+    ``_RATIO`` of them at least, none of which is most of them all, so that each row is written anew a few times
+    only; ``thorough`` merges what there is. Tells whether it merged anything: in one call one run, the longest.
     """
     fragments = dataset.get_fragments()
-    runs = runs_of_small(
-        [(_size(one), one.metadata.num_rows) for one in fragments], most_bytes=most_bytes, most_rows=rows
-    )
-    if not thorough:
-        runs = [
-            run
-            for run in runs
-            if run.stop <= len(fragments) - _MOST_FRAGMENTS
-            and len(run) >= _RATIO
-            and 2 * max(map(_size, fragments[run.start : run.stop]))
-            <= sum(map(_size, fragments[run.start : run.stop]))
-        ]
+    sizes = [(_size(one), one.metadata.num_rows) for one in fragments]
+    if thorough:
+        runs = runs_of_small(sizes, most_bytes=most_bytes, most_rows=full_rows)
+    else:
+        runs = worth_merging(sizes, most_bytes=most_bytes, full_rows=full_rows)
     run = max(runs, key=len, default=range(0))
     if len(run) > 1:
-        _merge(dataset, fragments[run.start : run.stop], rows)
+        _merge(dataset, fragments[run.start : run.stop], full_rows)
     return len(dataset.get_fragments()) < len(fragments)
+
+
+def worth_merging(sizes: Sequence[tuple[int, int]], *, most_bytes: int, full_rows: int) -> list[range]:
+    """Where fragments stand side by side of which ``_RATIO`` at least are about as large as the largest.
+
+    Those of a few rows are looked at first, then larger ones with them, up to those that are full. Of their bytes and
+    rows; none of them has more than half of the rows that are merged.
+    """
+    powers = [_magnitude(rows) for _, rows in sizes]
+    for power in sorted(set(powers)):
+        worth = []
+        for within in _stretches(
+            [own <= power and rows < full_rows for own, (_, rows) in zip(powers, sizes, strict=True)]
+        ):
+            for run in runs_of_small(
+                sizes[within.start : within.stop], most_bytes=most_bytes, most_rows=2 * full_rows
+            ):
+                found = range(within.start + run.start, within.start + run.stop)
+                rows = [sizes[at][1] for at in found]
+                if powers[found.start : found.stop].count(power) >= _RATIO and 2 * max(rows) <= sum(rows):
+                    worth.append(found)
+        if worth:
+            return worth
+    return []
+
+
+def _stretches(holds: Sequence[bool]) -> list[range]:
+    """Where it holds, each as long as can be."""
+    edges = [0, *(at for at in range(1, len(holds)) if holds[at] != holds[at - 1]), len(holds)]
+    return [range(start, stop) for start, stop in pairwise(edges) if start < stop and holds[start]]
 
 
 def runs_of_small(sizes: Sequence[tuple[int, int]], *, most_bytes: int, most_rows: int) -> list[range]:
@@ -201,18 +204,17 @@ def _merge(dataset: Any, fragments: Sequence[Any], rows: int) -> None:
     _compact(dataset, chosen, rows)
 
 
-def trailing_run(sizes: Sequence[int]) -> int:
-    """How many of the last parts are to be merged into one: 0, or at least ``_RATIO``.
+def to_merge(sizes: Sequence[int]) -> int:
+    """How many of the last parts are to become one, so that each has twice the rows of all after it; 0 for none.
 
-    Parts are of about a size where the same power of ``_RATIO`` is in them. The largest such run counts.
+    A search asks each part, so there are few; and each row is written anew only as often as what it is in doubles.
     """
-    classes = [_magnitude(size) for size in sizes]
-    best = 0
-    for least in sorted(set(classes)):
-        run = next((back for back, found in enumerate(reversed(classes)) if found > least), len(classes))
-        if sum(found == least for found in classes[len(classes) - run :]) >= _RATIO:
-            best = run
-    return best
+    many = total = 0
+    for back, size in enumerate(reversed(sizes)):
+        if size < 2 * total:
+            many = back + 1
+        total += size
+    return many
 
 
 def _magnitude(size: int) -> int:
@@ -257,10 +259,10 @@ def reclaim(table: Table, *, dead_share: float, most_bytes: int) -> int:
                 break
             chosen.append(fragment.fragment_id)
     if chosen:
-        full = _FRAGMENT_ROWS.get(kind_of(table.name), _MOST_FRAGMENT_ROWS)
+        full = _FRAGMENT_ROWS.get(kind_of(table.name), _FULL_ROWS)
         others = [one.fragment_id for one in dataset.get_fragments() if one.fragment_id not in chosen]
         dataset.optimize.compact_files(
-            target_rows_per_fragment=full[0],
+            target_rows_per_fragment=full,
             materialize_deletions_threshold=0.0,
             excluded_fragment_ids=others,
         )

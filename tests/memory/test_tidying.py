@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from recollect.memory import MemoryStore, Moment, Span
 from recollect.memory.search import overlapping
 from recollect.memory.tables import latest, select
-from recollect.memory.tidying import runs_of_small, tidy, trailing_run
+from recollect.memory.tidying import runs_of_small, tidy, to_merge, worth_merging
 from recollect.memory.upkeep import alone
 from recollect.memory.values import Extent
 
@@ -47,8 +47,39 @@ def test_no_two_runs_side_by_side_would_fit_into_one(sizes):
 
 
 @given(st.lists(st.integers(1, 100_000), max_size=60))
-def test_a_run_of_parts_is_none_or_long_enough(sizes):
-    assert trailing_run(sizes) == 0 or 8 <= trailing_run(sizes) <= len(sizes)
+def test_parts_of_an_index_stay_few_and_each_has_twice_what_comes_after_it(added: list[int]) -> None:
+    parts: list[int] = []
+    for rows in added:
+        parts.append(rows)
+        if many := to_merge(parts):
+            parts[-many:] = [sum(parts[-many:])]
+
+        assert all(part >= 2 * sum(parts[at + 1 :]) for at, part in enumerate(parts))
+    assert sum(parts) == sum(added)
+
+
+@given(SIZES)
+def test_what_is_worth_merging_stands_side_by_side_and_at_least_doubles(sizes: list[tuple[int, int]]) -> None:
+    for run in worth_merging(sizes, most_bytes=300, full_rows=100):
+        rows = [sizes[at][1] for at in run]
+        assert len(rows) >= 8
+        assert 2 * max(rows) <= sum(rows)
+        assert sum(sizes[at][0] for at in run) <= 300
+
+
+def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_times() -> None:
+    sizes: list[tuple[int, int]] = []
+    written, most = 0, 0
+    for _ in range(4096):
+        sizes.append((128, 128))
+        for run in worth_merging(sizes, most_bytes=1 << 40, full_rows=65536)[-1:]:
+            rows = sum(sizes[at][1] for at in run)
+            sizes[run.start : run.stop] = [(rows, rows)]
+            written += rows
+        most = max(most, len(sizes))
+
+    assert most <= 4096 * 128 // 65536 + 3 * 7
+    assert written <= 3 * 4096 * 128
 
 
 def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
@@ -68,7 +99,7 @@ def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
         )
 
     assert many == 90
-    assert few <= 32 + 8  # what is newest is left to be filled
+    assert few <= 2 * 8  # what is newest is left to be filled
     assert after == before
     assert sorted(found["caption"].to_pylist()) == [f"coat41 {at}" for at in range(8)]
 
