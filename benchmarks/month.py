@@ -50,12 +50,11 @@ def sample(folder: Path, pid: int) -> None:
     print(json.dumps({"most_bytes": most_bytes, "samples": samples, "rss_bytes": marks}), flush=True)
 
 
-def one_life(folder: Path, hours: float, picture_bytes: int) -> int:
-    """Write so many hours without a bound; what they take once all of it is merged."""
-    with MemoryStore.open(folder, write=True, encoder=LifeEncoder(), keep_versions_s=1.0) as store:
-        fill(store, STREAMS, hours, picture_bytes=picture_bytes)
-        store.compact()
-    return size_on_disk(folder)
+def one_life(folder: Path, hours: float, picture_bytes: int) -> MemoryStore:
+    """Write so many hours without a bound, as the month is written."""
+    store = MemoryStore.open(folder, write=True, encoder=LifeEncoder(), keep_versions_s=1.0)
+    fill(store, STREAMS, hours, picture_bytes=picture_bytes, batch=256)
+    return store
 
 
 def timed(store: MemoryStore, hours: float) -> list[float]:
@@ -88,8 +87,10 @@ def main() -> None:
         sample(Path(arguments.sample[0]), int(arguments.sample[1]))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        day_bytes = one_life(Path(temporary) / "day.lance", 24.0, arguments.picture_bytes)
-        one_life(Path(temporary) / "hour.lance", 1.0, arguments.picture_bytes)
+        with one_life(Path(temporary) / "day.lance", 24.0, arguments.picture_bytes) as day:
+            day.compact()
+            day_bytes = size_on_disk(day.path)
+        one_life(Path(temporary) / "hour.lance", 1.0, arguments.picture_bytes).close()
         budget = int(day_bytes * arguments.days * arguments.share)
         print(
             f"a day of {len(STREAMS)} streams takes {day_bytes / 1e6:.0f} MB, {arguments.days:g} days would take"

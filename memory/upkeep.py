@@ -408,7 +408,9 @@ class Upkeep:
         return self._ledger.measure() - of_tables + sum(sum(live_bytes(one).values()) for one in views)
 
     def _shelf(self) -> Shelf:
-        views = self._views()
+        # What goes is named by where it lies. Who died over tidying left it elsewhere than the head says.
+        with self._commits.still(self._opened):
+            views = self._views()
         rows = max(1, views.observations.count_rows())
         vectors = (
             vectors.count_rows() * (4 * vectors.schema.field("vector").type.list_size + 100)

@@ -19,6 +19,9 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.rows import pin_row, use_row
+from recollect.memory.tables import latest, row_ids
+from recollect.memory.tidying import reclaim
+from recollect.memory.upkeep import alone
 
 
 @given(st.data())
@@ -50,6 +53,21 @@ def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any,
     order = [("event", "frame"), ("event", "children"), ("hour", "children"), ("day", "children")]
     first = [next(at for at, pass_ in enumerate(losses) if step in pass_) for step in order]
     assert first == sorted(first)
+
+
+def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, store: MemoryStore) -> None:
+    """Its rows lie elsewhere then than the last finished commit says."""
+    moments = kitchen.watch(store, 3.0)
+    with alone(store.path):
+        store._upkeep._forget(store._upkeep._shelf().dullest(1e12)[:5])
+        there = set(row_ids(latest(store._tables.frames), None))
+        reclaim(store._tables.frames, dead_share=0.0, most_bytes=1 << 40)
+        moved = set(row_ids(latest(store._tables.frames), None))
+
+        store._upkeep._forget(store._upkeep._shelf().dullest(1e12))
+
+    assert not there & moved
+    kitchen.check(store, moments)
 
 
 def test_at_last_a_finished_stream_is_one_tombstone(kitchen: Any, store: MemoryStore) -> None:
