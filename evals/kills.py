@@ -147,6 +147,8 @@ class Writer:
                     stream, *ends_s = order["erase"]
                     with step("erase"):
                         self._store.erase(stream, Span(*ends_s))
+                    # Nobody watches while something is erased: who goes on begins with what is left.
+                    self._ladders = {name: Ladder.restore(self._store, name) for name in STREAMS}
         say("done")
         self.go_on(batch)
 
