@@ -38,6 +38,7 @@ import statistics
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -421,7 +422,7 @@ class Recollecting:
         return MemoryStore.open(self._folder, write=True, encoder=self._encoder)
 
 
-class WithWords:
+class WithWords(ABC):
     """What the peers have in common: words are FTS5's, and the two rankings are fused."""
 
     def __init__(self, words: Words) -> None:
@@ -452,12 +453,13 @@ class WithWords:
         self._threads.shutdown()
         self._words.connection.close()
 
+    @abstractmethod
     def nearest(self, question: Question, count: int) -> dict[str, float]:
         """The rows nearest in meaning, each with its similarity, nearest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add(self, rows: Sequence[Row], vectors: Vectors) -> None:
-        raise NotImplementedError
+        """Take these rows with their vectors."""
 
 
 class Column:
