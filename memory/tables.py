@@ -78,14 +78,13 @@ MIN_FREE_BYTES = 64 << 20
 """Left free on the disk by default."""
 _FEW_ROWS = 5000
 """To compare so many vectors one by one is quicker than to search an index until enough of them are found."""
-_REFINED = 120
+_REFINED = 200
 """At least so many of the nearest by a quantised index are compared by their whole vectors."""
 _BATCH_ROWS = 32_768
 _READ_BYTES = 64 << 10
 """What lies so near is read at once: a search picks dozens of rows out of a large file."""
-_LEAST_PROBES, _MOST_PROBES, _PROBES_SHARE = 20, 80, 8
-"""Of the partitions of a vector index, about as many as the root of the number of rows, so many are searched: an
-eighth of them, within bounds."""
+_PROBES = 80
+"""Partitions of a vector index that are searched; there are about as many as the root of the number of rows."""
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 192 << 20, 32 << 20
 """What the indexes and the file footers that are kept in RAM may take, for reading."""
 
@@ -345,12 +344,11 @@ def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequenc
         return rows
 
     refine = max(2, math.ceil(_REFINED / limit))
-    probes = min(max(_LEAST_PROBES, math.isqrt(view.count_rows()) // _PROBES_SHARE), _MOST_PROBES)
-    rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
+    rows = nearest(minimum_nprobes=_PROBES, maximum_nprobes=_PROBES)
     if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
         return rows
     # What passes the filter lies elsewhere: where that is little, it is compared one by one.
-    return nearest(use_index=False) if passing <= _FEW_ROWS else nearest(minimum_nprobes=probes)
+    return nearest(use_index=False) if passing <= _FEW_ROWS else nearest(minimum_nprobes=_PROBES)
 
 
 def extents(opened: Tables) -> dict[str, Extent]:
