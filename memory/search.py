@@ -54,6 +54,8 @@ class Sought:
     observed: str | None = None
     """A filter of what was observed and by whom, which observations and their vectors have."""
     limit: int = 20
+    many_rows: int = 100_000
+    """In a table of no more rows than that, no filter of time costs much."""
 
     @property
     def at_any_time(self) -> str | None:
@@ -161,11 +163,11 @@ def _best(
 ) -> list[Row]:
     """The rows that match best, among those that ``where`` keeps and that lie in the span.
 
-    A filter of time costs by how much it keeps, for each bound. Where a cheaper one keeps little more, some more of
-    the best are looked at, and those that pass are kept: the same rows.
+    A filter of time costs by how much it keeps. Where that is much, and a cheaper one keeps little more, some more
+    of the best are looked at, and those that pass are kept: the same rows.
     """
     in_span, (loosely, share) = sought.in_span, sought.loosely_in_span
-    if in_span is not None and share > _WIDE:
+    if in_span is not None and share > _WIDE and view.count_rows() > sought.many_rows:
         span, asked = sought.span, math.ceil(_MARGIN * sought.rows / share)
         assert span is not None
         rows = match(view, query, where=all_of(where, loosely), columns=[*columns, "end_s"], limit=asked)
@@ -187,8 +189,8 @@ def overlapping(
 ) -> str | None:
     """A filter that keeps memories of some rungs that share time with ``span``.
 
-    ``extents`` says where the memories of each rung lie, if that is known. A filter costs what it keeps, bound by
-    bound: those are left out that keep everything, and each end gets one more where half of all memories would
+    ``extents`` says where the memories of each rung lie, if that is known. A filter costs what it keeps, column by
+    column: those are left out that keep everything, and each gets one more bound where half of all memories would
     be gone through to find an hour in their middle.
     """
     if span is None:
@@ -197,15 +199,13 @@ def overlapping(
     if (whole := _joined(extents, rungs)) is None:
         bounds = _bounds("start_s", below=below) + _bounds("end_s", above=above)
         return " AND ".join(bounds) or "true"
-    bounds = []
-    if below <= whole.last_start_s:
-        bounds += _bounds("start_s", below=below)
-    if above >= whole.first_end_s:
-        bounds += _bounds("end_s", above=above)
-    if len(bounds) == 2:
-        bounds += _bounds("start_s", from_=above - whole.longest_s - 1)
-        bounds += _bounds("end_s", below=below + whole.longest_s + 1)
-    return " AND ".join(bounds) or "true"
+    starts = _bounds("start_s", below=below) if below <= whole.last_start_s else []
+    ends = _bounds("end_s", above=above) if above >= whole.first_end_s else []
+    if starts and ends:
+        starts += _bounds("start_s", from_=above - whole.longest_s - 1)
+        ends += _bounds("end_s", below=below + whole.longest_s + 1)
+    # Two bounds of one column that stand side by side are looked up at once.
+    return all_of(*(" AND ".join(bounds) for bounds in (starts, ends))) or "true"
 
 
 def _joined(extents: Mapping[str, Extent] | None, rungs: Sequence[Rung] | None) -> Extent | None:

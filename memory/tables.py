@@ -12,7 +12,6 @@ rows mean is in ``schema``.
 from __future__ import annotations
 
 import errno
-import math
 import os
 import shutil
 from collections import Counter
@@ -78,8 +77,6 @@ MIN_FREE_BYTES = 64 << 20
 """Left free on the disk by default."""
 _FEW_ROWS = 5000
 """To compare so many vectors one by one is quicker than to search an index until enough of them are found."""
-_REFINED = 200
-"""At least so many of the nearest by a quantised index are compared by their whole vectors."""
 _BATCH_ROWS = 32_768
 _READ_BYTES = 64 << 10
 """What lies so near is read at once: a search picks dozens of rows out of a large file."""
@@ -335,15 +332,14 @@ def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequenc
 
     def nearest(**how: int) -> Rows:
         rows: Rows = view.to_table(
-            # The defaults of a quantised index lose a third of the neighbours; these find nearly all.
-            nearest={"column": "vector", "q": vector, "k": limit, "refine_factor": refine, **how},
+            # What the index finds is put in order by the whole vectors.
+            nearest={"column": "vector", "q": vector, "k": limit, "refine_factor": 1, **how},
             columns=[*columns, "_distance"],
             filter=where,
             prefilter=True,
         ).to_pylist()
         return rows
 
-    refine = max(2, math.ceil(_REFINED / limit))
     rows = nearest(minimum_nprobes=_PROBES, maximum_nprobes=_PROBES)
     if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
         return rows

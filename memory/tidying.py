@@ -1,6 +1,9 @@
 """Keeps a table quick and small: merges fragments, takes new rows into the indexes, deletes old versions.
 
-    tidy(table)                               # inside a commit where the table is more than appended to
+    with commits.commit() as change:
+        change.touch(table)
+        gathered = gather(table)
+    tidy(table, gathered)
     reclaim(table)                            # what was deleted is taken out of the files
     delete_versions(view, keep={41}, older_than_s=time.time())
 
@@ -12,25 +15,31 @@ remembered.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from itertools import accumulate, pairwise
 from typing import Any
 
 from lancedb.index import IvfRq
 
-from .tables import INDEXES, Table, kind_of, latest, make_indexes
+from .tables import INDEXES, Table, View, kind_of, latest, make_indexes
 
 APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
 """Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
 VECTOR_INDEX_ROWS = 4096
 """Below this a scan of all vectors is exact and as quick."""
+_PARTITION_ROWS = 1024
+"""Of a partition of the index, about: as many are searched however many there are. Each part of the index has the
+centres of all of them, so there are no more than that."""
+_BITS = 3
+"""For each dimension of a vector in the index. With one, many more have to be compared by their whole vectors."""
 _OUTGROWN = 4
 """An index of vectors is made anew when there are so many times the rows that it was made for."""
-_RATIO = 8
+_RATIO = 16
 """So many small fragments at least are merged into one."""
+_PART_RATIO = 4
+"""A part of an index has so many times the rows of all parts after it, or they become one."""
 _FULL_ROWS, _FRAGMENT_ROWS = 65536, {"frames": 512}
-"""A fragment of so many rows is not merged any more. A picture is ten times a memory, so its bound is lower."""
+"""Rows of a fragment that is full. A picture is ten times a memory, so its bound is lower."""
 
 
 def scratch_bytes(table: Table, most_bytes: int) -> int:
@@ -49,50 +58,67 @@ def _size(fragment: Any) -> int:
     return sum(file.file_size_bytes or 0 for file in fragment.metadata.files)
 
 
-def tidy(table: Table, *, thorough: bool = False, most_bytes: int = 1 << 62) -> bool:
-    """Merge small fragments and take new rows into the indexes; ``thorough`` leaves one part of each.
+def compact(table: Table) -> None:
+    """Merge the files of a table of few rows and no indexes; inside a commit."""
+    latest(table).optimize.compact_files(target_rows_per_fragment=_FULL_ROWS)
 
-    No more than ``most_bytes`` of fragments become one. It does a little at a time: being ``thorough``, it has to
-    be called again where it returns True.
+
+def gather(table: Table, *, most_bytes: int = 1 << 62) -> View:
+    """Make one fragment of those that no index covers yet, or of the first of them that fit; what is to be tidied.
+
+    Inside a commit: what was appended meanwhile would stay a fragment of its own.
     """
-    if kind_of(table.name) not in APPENDED_TO:
-        latest(table).optimize.compact_files(target_rows_per_fragment=_FULL_ROWS)
-        return False
-    _merge_new_fragments(table, most_bytes)
+    dataset = latest(table)
+    covered = _covered(dataset)
+    new = [fragment for fragment in dataset.get_fragments() if fragment.fragment_id not in covered]
+    fitting = sum(total <= most_bytes for total in accumulate(map(_size, new)))
+    if fitting > 1:
+        _compact(dataset, [fragment.fragment_id for fragment in new[:fitting]], 1 << 30)
+    return latest(table)
+
+
+def tidy(table: Table, gathered: View, *, thorough: bool = False, most_bytes: int = 1 << 62) -> bool:
+    """Take new rows into the indexes and merge small fragments; ``thorough`` leaves one part of each index.
+
+    What was appended since they were ``gathered`` waits. No more than ``most_bytes`` of fragments become one. It
+    does a little at a time: where it returns True, there is more to be merged.
+    """
+    full_rows = _full_rows(table)
+    run = _run_to_merge(gathered, full_rows, most_bytes=most_bytes, thorough=thorough)
+    _update_indexes(gathered, run, thorough=thorough)
+    if run:
+        _compact(latest(table), run, full_rows)
     # Words can only be searched with their index, which is there from the start. The others save
     # scanning, of which a table too small to be tidied needs none.
     make_indexes(table)
-    dataset = latest(table)
-    if any(index.num_unindexed_rows for index in table.list_indices()):
-        dataset.optimize.optimize_indices(num_indices_to_merge=0)
-    _merge_parts_of_indexes(latest(table), thorough=thorough)
-    full = _FRAGMENT_ROWS.get(kind_of(table.name), _FULL_ROWS)
-    merged = _merge_a_run(latest(table), full, most_bytes=most_bytes, thorough=thorough)
-    table.checkout_latest()
     if "vector" in table.schema.names:
         _index_vectors(table)
-    return merged and thorough
+    left = latest(table)
+    is_merged = not run <= {fragment.fragment_id for fragment in left.get_fragments()}
+    return is_merged and bool(_run_to_merge(left, full_rows, most_bytes=most_bytes, thorough=thorough))
+
+
+def _full_rows(table: Table) -> int:
+    """A fragment of so many rows is not merged any more."""
+    return _FRAGMENT_ROWS.get(kind_of(table.name), _FULL_ROWS)
 
 
 def _index_vectors(table: Table) -> None:
     """Make the index of vectors, where there are many; make it anew, where there are many more than it was made for."""
-    rows = table.count_rows()
-    made_for = max(
-        (
-            _partitions(latest(table), index.name) ** 2
-            for index in table.list_indices()
-            if "vector" in index.columns
-        ),
-        default=VECTOR_INDEX_ROWS / _OUTGROWN,
-    )
+    rows, made_for = table.count_rows(), VECTOR_INDEX_ROWS // _OUTGROWN
+    dataset = latest(table)
+    for index in dataset.describe_indices():
+        if index.field_names == ["vector"]:
+            bits = index.details["compression"].get("num_bits")
+            made_for = _partitions(dataset, index.name) * _PARTITION_ROWS if bits == _BITS else 0
     if rows >= _OUTGROWN * made_for:
         _make_vector_index(table)
 
 
 def _make_vector_index(table: Table) -> None:
-    # A search looks at some of the partitions, so their number has to grow with the rows.
-    partitions = max(1, math.isqrt(table.count_rows()))
-    table.create_index("vector", config=IvfRq(num_partitions=partitions, sample_rate=64), replace=True)
+    partitions = max(1, table.count_rows() // _PARTITION_ROWS)
+    config = IvfRq(num_partitions=partitions, num_bits=_BITS, sample_rate=64)
+    table.create_index("vector", config=config, replace=True)
 
 
 def _partitions(dataset: Any, index: str) -> int:
@@ -110,45 +136,44 @@ def make_indexes_anew(table: Table) -> None:
         _make_vector_index(table)
 
 
-def _merge_new_fragments(table: Table, most_bytes: int) -> None:
-    """Make one fragment of those that no index covers yet, or of the first of them that fit."""
-    dataset = latest(table)
-    covered = _covered(dataset)
-    new = [fragment for fragment in dataset.get_fragments() if fragment.fragment_id not in covered]
-    fitting = sum(total <= most_bytes for total in accumulate(map(_size, new)))
-    if fitting > 1:
-        _compact(dataset, [fragment.fragment_id for fragment in new[:fitting]], 1 << 30)
-
-
-def _merge_parts_of_indexes(dataset: Any, *, thorough: bool) -> None:
-    rows = {fragment.fragment_id: fragment.metadata.num_rows for fragment in dataset.get_fragments()}
-    for index in dataset.describe_indices():
-        sizes = [sum(rows.get(key, 0) for key in part.fragment_ids) for part in index.segments]
-        many = len(sizes) if thorough else to_merge(sizes)
-        if many > 1:
-            dataset.optimize.optimize_indices(num_indices_to_merge=many, index_names=[index.name])
-
-
-def _merge_a_run(dataset: Any, full_rows: int, *, most_bytes: int, thorough: bool) -> bool:
-    """Merge fragments that stand side by side and are small: the newest, and those that forgetting made so.
-
-    ``_RATIO`` of them at least, none of which is most of them all, so that each row is written anew a few times
-    only; ``thorough`` merges what there is. Tells whether it merged anything: in one call one run, the longest.
-    """
-    fragments = dataset.get_fragments()
+def _run_to_merge(view: View, full_rows: int, *, most_bytes: int, thorough: bool) -> set[int]:
+    """The longest run of fragments that are worth merging; ``thorough``, of those that are small. None for none."""
+    fragments = view.get_fragments()
     sizes = [(_size(one), one.metadata.num_rows) for one in fragments]
     if thorough:
         runs = runs_of_small(sizes, most_bytes=most_bytes, most_rows=full_rows)
     else:
         runs = worth_merging(sizes, most_bytes=most_bytes, full_rows=full_rows)
     run = max(runs, key=len, default=range(0))
-    if len(run) > 1:
-        _merge(dataset, fragments[run.start : run.stop], full_rows)
-    return len(dataset.get_fragments()) < len(fragments)
+    return {fragments[at].fragment_id for at in run} if len(run) > 1 else set()
+
+
+def _update_indexes(dataset: Any, run: Set[int], *, thorough: bool) -> None:
+    """Take what is new into every index, with the last parts where they are small; one part is to cover the run.
+
+    All of them of the same version, so that they cover the same fragments whatever is appended meanwhile:
+    fragments become one only where one part of each index covers them all.
+    """
+    rows = {fragment.fragment_id: fragment.metadata.num_rows for fragment in dataset.get_fragments()}
+    alike: dict[int, list[str]] = {}
+    for index in dataset.describe_indices():
+        parts = [set(part.fragment_ids) for part in index.segments]
+        new = rows.keys() - set().union(*parts)
+        sizes = [sum(rows.get(key, 0) for key in part) for part in (*parts, *([new] if new else []))]
+        many = len(sizes) if thorough else to_merge(sizes)
+        touched = [at for at, part in enumerate((*parts, new)) if part & run]
+        if len(touched) > 1:
+            many = max(many, len(sizes) - touched[0])
+        if new or many > 1:
+            alike.setdefault(max(0, many - bool(new)), []).append(index.name)
+    for many, names in alike.items():
+        dataset.checkout_version(dataset.version).optimize.optimize_indices(
+            num_indices_to_merge=many, index_names=names
+        )
 
 
 def worth_merging(sizes: Sequence[tuple[int, int]], *, most_bytes: int, full_rows: int) -> list[range]:
-    """Where fragments stand side by side of which ``_RATIO`` at least are about as large as the largest.
+    """Where fragments stand side by side of which ``_RATIO`` at least are about as large as the largest, or all that fit.
 
     Those of a few rows are looked at first, then larger ones with them, up to those that are full. Of their bytes and
     rows; none of them has more than half of the rows that are merged.
@@ -164,7 +189,9 @@ def worth_merging(sizes: Sequence[tuple[int, int]], *, most_bytes: int, full_row
             ):
                 found = range(within.start + run.start, within.start + run.stop)
                 rows = [sizes[at][1] for at in found]
-                if powers[found.start : found.stop].count(power) >= _RATIO and 2 * max(rows) <= sum(rows):
+                no_more_fit = found.stop < within.stop
+                many = no_more_fit or powers[found.start : found.stop].count(power) >= _RATIO
+                if many and 2 * max(rows, default=0) <= sum(rows) > 0:
                     worth.append(found)
         if worth:
             return worth
@@ -190,28 +217,15 @@ def runs_of_small(sizes: Sequence[tuple[int, int]], *, most_bytes: int, most_row
     return runs
 
 
-def _merge(dataset: Any, fragments: Sequence[Any], rows: int) -> None:
-    """Make one of fragments that stand side by side, in the table and in each index."""
-    chosen = {fragment.fragment_id for fragment in fragments}
-    for index in dataset.describe_indices():
-        # Fragments become one where the same part of an index covers all of them.
-        over = [at for at, part in enumerate(index.segments) if chosen & set(part.fragment_ids)]
-        if len(over) > 1:
-            dataset.optimize.optimize_indices(
-                num_indices_to_merge=len(index.segments) - over[0], index_names=[index.name]
-            )
-    dataset.checkout_latest()
-    _compact(dataset, chosen, rows)
-
-
 def to_merge(sizes: Sequence[int]) -> int:
-    """How many of the last parts are to become one, so that each has twice the rows of all after it; 0 for none.
+    """How many of the last parts are to become one, so that each has ``_PART_RATIO`` times the rows of all after it.
 
-    A search asks each part, so there are few; and each row is written anew only as often as what it is in doubles.
+    0 for none. A search asks each part, so there are few; what an index says of a row is a tenth of the row, so it
+    may be written anew more often.
     """
     many = total = 0
     for back, size in enumerate(reversed(sizes)):
-        if size < 2 * total:
+        if size < _PART_RATIO * total:
             many = back + 1
         total += size
     return many
@@ -259,10 +273,9 @@ def reclaim(table: Table, *, dead_share: float, most_bytes: int) -> int:
                 break
             chosen.append(fragment.fragment_id)
     if chosen:
-        full = _FRAGMENT_ROWS.get(kind_of(table.name), _FULL_ROWS)
         others = [one.fragment_id for one in dataset.get_fragments() if one.fragment_id not in chosen]
         dataset.optimize.compact_files(
-            target_rows_per_fragment=full,
+            target_rows_per_fragment=_full_rows(table),
             materialize_deletions_threshold=0.0,
             excluded_fragment_ids=others,
         )

@@ -32,7 +32,9 @@ from .retention import Shelf, Unit
 from .tables import Table, Tables, is_there, kind_of, latest, live_bytes, room_to_write, select, view
 from .tidying import (
     APPENDED_TO,
+    compact,
     delete_versions,
+    gather,
     index_bytes,
     make_indexes_anew,
     reclaim,
@@ -48,8 +50,8 @@ _PATIENCE_S = 600.0
 """So long a reader is waited for by who erases."""
 LEASE_S = 60.0
 """A reader that has read for longer loses what it reads, where the writer needs the room."""
-_MOST_ROWS = 1024
-_MOST_COMMITS, _MOST_COMMITS_FRAMES = 16, 64
+_MOST_ROWS, _MOST_COMMITS = 256, 8
+_MOST_ROWS_FRAMES, _MOST_COMMITS_FRAMES = 1024, 64
 """A table is tidied after so many rows or commits: what is not in its indexes is scanned, which costs a search
 little for each row, and more for each commit. Pictures are not searched."""
 _TOO_FAR_BEHIND = 16
@@ -149,6 +151,8 @@ class Upkeep:
         """
         budget_bytes = self._ledger.budget_bytes
         while True:
+            # Who lets go of it meanwhile leaves something to be freed by the next attempt.
+            was_read = bool(leases.held(self._folder))
             with alone(self._folder):
                 self.delete_versions(now=True)
                 if not self._ledger.fits(size_bytes):
@@ -157,11 +161,11 @@ class Upkeep:
                     self._forget_down_to(min(self._ledger.aim_bytes, self._ledger.open_bytes - needed_bytes))
             if self._ledger.fits(size_bytes):
                 return
-            if not self._revoke_a_lease():
+            if not self._revoke_a_lease() and not was_read:
                 raise BudgetFull(self._folder, budget_bytes, self._ledger.measure())
 
     def close(self) -> None:
-        """Let the thread finish what it is at, and end."""
+        """Let the thread finish what is due, and end: what is left behind is quick to search."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -211,7 +215,7 @@ class Upkeep:
             else:
                 with self._commits.commit() as change:
                     change.touch(table)
-                    tidy(table, thorough=True)
+                    compact(table)
 
     def wait_for_readers(self, on_wait: Callable[[int], None] | None) -> None:
         """Wait until nobody reads anything but the newest state; who takes very long loses what he reads."""
@@ -237,9 +241,9 @@ class Upkeep:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._something_is_due())
-                if self._closing:
-                    return
                 due = [name for name in self._tables if self._is_due(name)]
+                if self._closing and not due:
+                    return
             self._round(due, thorough=False)
             self._keep_budgets()
             if self._something_is_left_over:
@@ -256,8 +260,10 @@ class Upkeep:
         return self._ledger.too_full or bool(self._streams_to_check())
 
     def _is_due(self, name: str, times: int = 1) -> bool:
-        commits = _MOST_COMMITS_FRAMES if kind_of(name) == "frames" else _MOST_COMMITS
-        return self._rows[name] >= times * _MOST_ROWS or self._added[name] >= times * commits
+        rows, commits = _MOST_ROWS, _MOST_COMMITS
+        if kind_of(name) == "frames":
+            rows, commits = _MOST_ROWS_FRAMES, _MOST_COMMITS_FRAMES
+        return self._rows[name] >= times * rows or self._added[name] >= times * commits
 
     def _is_overdue(self, name: str) -> bool:
         return self._is_due(name, _TOO_FAR_BEHIND)
@@ -286,11 +292,14 @@ class Upkeep:
                         change.touch(table)
                         if table.name == "uses":
                             self._trim_uses(change, table)
-                        tidy(table, thorough=thorough)
+                        compact(table)
                     return
                 most_bytes = self._ledger.budget_bytes // _MOST_SHARE
                 while self._has_room_for(scratch_bytes(table, most_bytes)):
-                    is_more = tidy(table, thorough=thorough, most_bytes=most_bytes)
+                    with self._commits.commit() as change:
+                        change.touch(table)
+                        gathered = gather(table, most_bytes=most_bytes)
+                    is_more = tidy(table, gathered, thorough=thorough, most_bytes=most_bytes)
                     self._publish(table)
                     if not is_more:
                         break

@@ -235,6 +235,7 @@ def test_the_memories_above_are_made_once_there_is_room(store: MemoryStore, smal
         above += ladder.push(moment)
     above += ladder.finish()
     store.append(below, frames)
+    store.maintain()  # so that upkeep frees nothing meanwhile
 
     def consolidate() -> None:
         store.append(above)

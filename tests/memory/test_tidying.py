@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.memory import MemoryStore, Moment, Span
-from recollect.memory.search import overlapping
+from recollect.memory.search import Sought, find, overlapping
 from recollect.memory.tables import latest, select
-from recollect.memory.tidying import runs_of_small, tidy, to_merge, worth_merging
+from recollect.memory.tidying import gather, runs_of_small, tidy, to_merge, worth_merging
 from recollect.memory.upkeep import alone
 from recollect.memory.values import Extent
 
@@ -47,14 +48,14 @@ def test_no_two_runs_side_by_side_would_fit_into_one(sizes):
 
 
 @given(st.lists(st.integers(1, 100_000), max_size=60))
-def test_parts_of_an_index_stay_few_and_each_has_twice_what_comes_after_it(added: list[int]) -> None:
+def test_parts_of_an_index_stay_few_and_each_has_four_times_what_comes_after_it(added: list[int]) -> None:
     parts: list[int] = []
     for rows in added:
         parts.append(rows)
         if many := to_merge(parts):
             parts[-many:] = [sum(parts[-many:])]
 
-        assert all(part >= 2 * sum(parts[at + 1 :]) for at, part in enumerate(parts))
+        assert all(part >= 4 * sum(parts[at + 1 :]) for at, part in enumerate(parts))
     assert sum(parts) == sum(added)
 
 
@@ -62,7 +63,12 @@ def test_parts_of_an_index_stay_few_and_each_has_twice_what_comes_after_it(added
 def test_what_is_worth_merging_stands_side_by_side_and_at_least_doubles(sizes: list[tuple[int, int]]) -> None:
     for run in worth_merging(sizes, most_bytes=300, full_rows=100):
         rows = [sizes[at][1] for at in run]
-        assert len(rows) >= 8
+        with_next = sizes[run.start : run.stop + 1]
+        assert (
+            len(rows) >= 16
+            or sum(size for size, _ in with_next) > 300
+            or sum(size for _, size in with_next) > 200
+        )
         assert 2 * max(rows) <= sum(rows)
         assert sum(sizes[at][0] for at in run) <= 300
 
@@ -78,7 +84,7 @@ def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_
             written += rows
         most = max(most, len(sizes))
 
-    assert most <= 4096 * 128 // 65536 + 3 * 7
+    assert most <= 4096 * 128 // 65536 + 3 * 15
     assert written <= 3 * 4096 * 128
 
 
@@ -89,17 +95,19 @@ def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
         for number in range(90):
             store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
         table = store._tables.observations
-        tidy(table, thorough=True, most_bytes=1)  # every file stays as it is, but for their indexes
+        tidy(
+            table, latest(table), thorough=True, most_bytes=1
+        )  # every file stays as it is, but for their indexes
         before, many = select(latest(table), order_by="start_s"), len(latest(table).get_fragments())
         for _ in range(40):
-            tidy(table)
+            tidy(table, gather(table))
         after, few = select(latest(table), order_by="start_s"), len(latest(table).get_fragments())
         found = latest(table).to_table(
             full_text_query="coat41", filter="start_s < 10000.0", prefilter=True, columns=["caption"]
         )
 
     assert many == 90
-    assert few <= 2 * 8  # what is newest is left to be filled
+    assert few <= 2 * 16  # what is newest is left to be filled
     assert after == before
     assert sorted(found["caption"].to_pylist()) == [f"coat41 {at}" for at in range(8)]
 
@@ -111,7 +119,7 @@ def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
         for number in range(20):
             store.append([moment(number * 8 + at) for at in range(8)])
         table = store._tables.observations
-        while tidy(table, thorough=True):
+        while tidy(table, gather(table), thorough=True):
             pass
         view = latest(table)
 
@@ -151,11 +159,12 @@ def test_bounds_that_are_left_out_or_added_change_nothing_that_a_span_keeps(
 def test_a_wide_span_finds_what_a_filter_would(tmp_path: Path, moment: Make, span: Span) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store:
         store.append([moment(number, f"a coat {number % 7}") for number in range(240)])
-        snapshot = store.snapshot()
-        hits = snapshot.search("coat 3", span=span, limit=8)
-        snapshot._extents = None  # then no span is known to be wide
-        filtered = snapshot.search("coat 3", span=span, limit=8)
+        with store.snapshot() as snapshot:
+            sought = Sought("coat 3", span=span, extents=snapshot._extents, limit=8)
+            filtered = find(snapshot._tables, None, sought)
+            looked_through = find(snapshot._tables, None, replace(sought, many_rows=100))
+            found = snapshot.get(filtered)
 
-    assert [hit.moment for hit in hits] == [hit.moment for hit in filtered]
-    assert all(hit.moment.span.overlaps(span) for hit in hits)
-    assert len(hits) == min(8, sum(moment(n).span.overlaps(span) for n in range(240)))
+    assert list(looked_through) == list(filtered)
+    assert all(one.span.overlaps(span) for one in found.values())
+    assert len(found) == min(8, sum(moment(n).span.overlaps(span) for n in range(240)))
