@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -78,17 +79,14 @@ def test_what_a_reader_holds_is_neither_forgotten_for_nor_goes_over_the_budget(f
         fill(store, ["door"], 0.9, picture_bytes=PICTURE, outages_a_day=0)
         reading = store.snapshot()
         moments = reading.timeline("door", limit=10_000)
-        filling = threading.Thread(
-            target=fill, args=(store, ["yard"], 1.2), kwargs={"picture_bytes": PICTURE, "outages_a_day": 0}
-        )
-        with highest(folder) as most:
-            filling.start()
+        with highest(folder) as most, ThreadPoolExecutor(1) as pool:
+            filling = pool.submit(fill, store, ["yard"], 1.2, picture_bytes=PICTURE, outages_a_day=0)
             # By then it would have had to write over what is held.
-            filling.join(timeout=LEASE_S / 3)
-            waits = filling.is_alive()
+            wait([filling], timeout=LEASE_S / 3)
+            waits = not filling.done()
             still_there = len(reading.frames(key for moment in moments for key in moment.frame_ids))
             reading.release()
-            filling.join()
+            filling.result()
 
         assert waits
         assert still_there == sum(len(moment.frame_ids) for moment in moments)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from recollect.memory import MemoryStore, Moment, Span
 from recollect.memory.search import Sought, find, overlapping
 from recollect.memory.tables import latest, select
-from recollect.memory.tidying import gather, runs_of_small, tidy, to_merge, worth_merging
+from recollect.memory.tidying import gather, runs_of_small, tidy, to_merge, waiting, worth_merging
 from recollect.memory.upkeep import alone
 from recollect.memory.values import Extent
 
@@ -95,9 +95,8 @@ def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
         for number in range(90):
             store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
         table = store._tables.observations
-        tidy(
-            table, latest(table), thorough=True, most_bytes=1
-        )  # every file stays as it is, but for their indexes
+        # Every file stays as it is, but for the indexes.
+        tidy(table, latest(table), thorough=True, most_bytes=1)
         before, many = select(latest(table), order_by="start_s"), len(latest(table).get_fragments())
         for _ in range(40):
             tidy(table, gather(table))
@@ -125,6 +124,40 @@ def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
 
         assert len(view.get_fragments()) == 1
         assert {len(index.segments) for index in view.describe_indices()} == {1}
+
+
+def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
+    tmp_path: Path, moment: Make
+) -> None:
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+        table = store._tables.observations
+        for round_ in range(3):
+            for at in range(6):
+                store.append([moment(round_ * 6 + at)])
+            gathered = gather(table)
+            store.append([moment(1000 + round_, "a late coat")])
+            tidy(table, gathered)
+        view = latest(table)
+        covered = {
+            frozenset(key for part in index.segments for key in part.fragment_ids)
+            for index in view.describe_indices()
+        }
+        found = store.snapshot().search("late coat", limit=3)
+
+    assert len(covered) == 1
+    assert len([one for one in view.get_fragments() if one.fragment_id not in next(iter(covered))]) == 1
+    assert [hit.moment.id for hit in found] == [moment(1000 + round_).id for round_ in range(3)]
+
+
+def test_closed_a_memory_is_left_quick_to_search(tmp_path: Path, moment: Make) -> None:
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store:
+        for number in range(100):
+            store.append([moment(number * 8 + at) for at in range(8)])
+    with MemoryStore.open(tmp_path / "m.lance") as reader:
+        commits, rows = waiting(reader._tables.observations)
+
+    assert commits < 8
+    assert rows < 256
 
 
 SPANS = [
