@@ -27,7 +27,7 @@ _ROWS_PER_MOMENT = 4
 """How many rows are read for each moment wanted: several observations may tell of the same one."""
 _LEAST_ROWS = 40
 """How many are read at least, so that the best of one is the best of ten."""
-_FEW_ROWS = 2000
+_FEW_OBSERVATIONS = 2000
 """Up to so many observations that pass a filter, pictures are sought among their moments alone."""
 _WIDE, _MARGIN = 0.5, 1.25
 """A span is wide where it holds more than that share of what a cheaper filter keeps; then so many times as much is
@@ -146,8 +146,10 @@ def _by_pictures(views: Tables, sought: Sought, vector: Any) -> Ranking:
         if len(fitting) >= sought.limit or len(rows) < asked:
             return {found: near[found] for found in fitting}, fitting
         if not widened:
-            few = select(views.observations, where=of_moments, columns=["moment_id"], limit=_FEW_ROWS + 1)
-            if len(few) <= _FEW_ROWS:
+            few = select(
+                views.observations, where=of_moments, columns=["moment_id"], limit=_FEW_OBSERVATIONS + 1
+            )
+            if len(few) <= _FEW_OBSERVATIONS:
                 # Seldom met among the nearest: they are sought by name.
                 narrow = all_of(narrow, one_of("moment_id", (row["moment_id"] for row in few)))
         asked, widened = 4 * asked, True

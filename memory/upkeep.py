@@ -50,7 +50,7 @@ _PATIENCE_S = 600.0
 """So long a reader is waited for by who erases."""
 LEASE_S = 60.0
 """A reader that has read for longer loses what it reads, where the writer needs the room."""
-_MOST_ROWS, _MOST_COMMITS = 256, 8
+_MOST_ROWS, _MOST_COMMITS = 256, 4
 _MOST_ROWS_FRAMES, _MOST_COMMITS_FRAMES = 1024, 64
 """A table is tidied after so many rows or commits: what is not in its indexes is scanned, which costs a search
 little for each row, and more for each commit. Pictures are not searched."""
