@@ -54,7 +54,7 @@ _MOST_ROWS, _MOST_COMMITS = 256, 4
 _MOST_ROWS_FRAMES, _MOST_COMMITS_FRAMES = 1024, 64
 """A table is tidied after so many rows or commits: what is not in its indexes is scanned, which costs a search
 little for each row, and more for each commit. Pictures are not searched."""
-_TOO_FAR_BEHIND = 16
+_TOO_FAR_BEHIND = 32
 """A writer that is so many times further than that waits until upkeep has caught up."""
 _VERSIONS_EVERY_S = 5.0
 _EVER = timedelta(days=3650)
