@@ -81,7 +81,7 @@ _BATCH_ROWS = 32_768
 _READ_BYTES = 64 << 10
 """What lies so near is read at once: a search picks dozens of rows out of a large file."""
 _PROBES = 80
-"""Partitions of a vector index that are searched; there are about as many as the root of the number of rows."""
+"""Partitions of a vector index that are searched; ``tidying`` makes one of about a thousand rows."""
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 192 << 20, 32 << 20
 """What the indexes and the file footers that are kept in RAM may take, for reading."""
 
