@@ -18,7 +18,7 @@ from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
 from ..errors import MemoryStoreError
-from ..memory.ranking import Place, best_first, fused
+from ..memory.ranking import Place, best_first, fused, place_of
 from ..memory.snapshot import Hit
 from ..memory.values import Moment, Observation, Span
 from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs, TryAgain
@@ -103,8 +103,8 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                     )
                     hits = _leaves(deps, query, tools.search(args))
                     rankings.append({hit.moment.id: hit.score for hit in hits})
-                    places |= {hit.moment.id: _place(hit.moment) for hit in hits}
-    found += best_first(fused(rankings, places), places)
+                    places |= {hit.moment.id: place_of(hit.moment) for hit in hits}
+    found += best_first(fused(rankings), places)
     if round_number == 1 and (plan.kinds or plan.everything):
         for stream, (from_s, to_s) in windows.items():
             # Kinds are listed one by one: a common one must not crowd out a rare one.
@@ -339,10 +339,6 @@ def _leaves(deps: Deps, query: str, hits: Sequence[Hit]) -> list[Hit]:
         )
         leaves += deps.tools.search(args)
     return leaves
-
-
-def _place(moment: Moment) -> Place:
-    return moment.stream, moment.span.start_s, moment.id
 
 
 def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:

@@ -54,7 +54,7 @@ import numpy as np
 
 from recollect.memory import Moment, Observation, Span, moment_id
 from recollect.memory.encoder import HashingEncoder, Vectors
-from recollect.memory.ranking import Place, best_first, fused
+from recollect.memory.ranking import Place, best_first, fused, place_of
 from recollect.memory.words import stem, words_of
 
 STREAMS = ("door", "yard", "shop", "gate")
@@ -385,12 +385,14 @@ class Recollecting:
 
         views, sought = self._sought(question)
         vector = self._encoder.encode_texts([question.words])[0]
-        return list(search._by_meaning(views, sought, vector)[0])
+        return list(search._by_meaning(views, sought, vector))
 
     def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Place]]:
         from recollect.memory import search
 
-        return search._by_words(*self._sought(question))
+        scores = search._by_words(*self._sought(question))
+        found = self._store.snapshot().get(scores)
+        return scores, {key: place_of(moment) for key, moment in found.items()}
 
     def append(self, moments: Sequence[Moment]) -> None:
         self._writer.append(moments)
@@ -435,7 +437,7 @@ class WithWords(ABC):
         near = self.nearest(question, ROWS)
         said = by_words.result()
         places = self._words.places([*said, *near])
-        scores = fused([said, near], places)
+        scores = fused([said, near])
         return self._words.tell(best_first(scores, places)[:LIMIT])
 
     def by_meaning(self, question: Question) -> list[Any]:
@@ -1023,7 +1025,7 @@ def exactly_fused(by_words: dict[int, float], truth: Truth, facts: Facts, ids: S
     places: dict[str, Place] = {}
     for row in {int(key) for scores in rankings for key in scores}:
         places[str(row)] = (facts.streams[facts.of_stream[row]], float(facts.starts[row]), ids[row])
-    return [int(key) for key in best_first(fused(rankings, places), places)[:LIMIT]]
+    return [int(key) for key in best_first(fused(rankings), places)[:LIMIT]]
 
 
 def verdict(asked: dict[str, Asked], recalls: dict[str, float]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,8 @@ BATCH = 64
 """Moments of a commit: as many as a worker commits at most."""
 _SIGNATURE = 48
 """Grey levels of a picture's signature."""
+_OF_SCENE, _OF_LIGHT, _OF_WORDS, _OF_CHANCE = 0.7, 0.4, 0.45, 0.4
+"""How much of a picture's vector comes from what."""
 _OUTAGE_CAUSES = ("stalled", "dropped", "refused")
 
 
@@ -40,7 +43,11 @@ class Lived:
 
 
 class LifeEncoder(HashingEncoder):
-    """Vectors of the pictures of a life too: of each a point by itself, far from every other."""
+    """Vectors of the pictures of a life too, near those of the same camera in the same light.
+
+    So are those of CLIP and the like: pictures of one scene have a cosine of 0.6 to 0.9, whatever happens in it, and
+    a picture has 0.3 or so with the words that tell what it shows. Here a picture says both in its comment.
+    """
 
     @property
     def name(self) -> str:
@@ -48,13 +55,30 @@ class LifeEncoder(HashingEncoder):
         return f"life/{self.dim}"
 
     def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
-        """One unit vector per picture, drawn by chance from its first bytes."""
-        vectors = np.empty((len(jpegs), self.dim), np.float32)
-        for row, jpeg in enumerate(jpegs):
-            seed = int.from_bytes(jpeg[2:10], "little")
-            vectors[row] = np.random.Generator(np.random.SFC64(seed)).standard_normal(self.dim, np.float32)
-        unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        """One unit vector per picture: of its scene, of what it shows, and of what chance makes of its bytes."""
+        comments = [_comment(jpeg).partition(": ") for jpeg in jpegs]
+        scenes = np.stack([self._scene(*scene.split(" in ")) for scene, _, _ in comments])
+        chance = np.stack([_direction(zlib.crc32(jpeg), self.dim) for jpeg in jpegs])
+        shown = self.encode_texts([words for _, _, words in comments])
+        vectors = scenes + _OF_WORDS * shown + _OF_CHANCE * chance
+        unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return unit
+
+    def _scene(self, camera: str, light: str) -> Vectors:
+        return _OF_SCENE * _direction(zlib.crc32(camera.encode()), self.dim) + _OF_LIGHT * _direction(
+            zlib.crc32(f"{camera} in {light}".encode()), self.dim
+        )
+
+
+def _direction(seed: int, dim: int) -> Vectors:
+    drawn = np.random.Generator(np.random.SFC64(seed)).standard_normal(dim, np.float32)
+    unit: Vectors = drawn / np.linalg.norm(drawn)
+    return unit
+
+
+def _comment(jpeg: bytes) -> str:
+    length = int.from_bytes(jpeg[4:6], "big")
+    return jpeg[6 : 4 + length].decode()
 
 
 def lived(
@@ -193,6 +217,9 @@ def _picture(moment: Moment, time_s: float, level: float, picture_bytes: int, rn
     size = max(200, round(picture_bytes * rng.lognormvariate(-0.08, 0.4)))
     grey = bytearray([round(200 * level)] * _SIGNATURE)
     actors = [finding for finding in moment.of("actor") if finding.span.contains(time_s)]
+    shown = "; ".join(actor.text for actor in actors) or "nobody"
+    comment = f"{moment.stream} in light {level:.1f}: {shown}".encode()
+    head = b"\xff\xd8\xff\xfe" + (2 + len(comment)).to_bytes(2, "big") + comment
     for actor in actors:
         at = int(float(actor.detail["track"]) * 7 + time_s) % (_SIGNATURE - 6)
         grey[at : at + 6] = b"\xe6" * 6
@@ -204,6 +231,6 @@ def _picture(moment: Moment, time_s: float, level: float, picture_bytes: int, rn
         time_base="1/90000",
         width=1280,
         height=720,
-        jpeg=b"\xff\xd8" + rng.randbytes(size - 2),
+        jpeg=head + rng.randbytes(max(2, size - len(head))),
         signature=bytes(grey),
     )

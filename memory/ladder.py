@@ -29,12 +29,11 @@ from .likeness import likeness
 from .pictures import choose
 from .snapshot import Snapshot
 from .tally import summarise
-from .values import RUNGS, Gap, KeyFrame, Moment, Rung, Span, moment_id
+from .values import HOUR_S, RUNGS, Gap, KeyFrame, Moment, Rung, Span, moment_id
 
 if TYPE_CHECKING:
     from .store import MemoryStore
 
-HOUR_S = 3600.0
 DAY_S = 86_400.0
 _HOLE_S = 1.0
 """Moments further apart than this, in seconds, were not watched in one go."""

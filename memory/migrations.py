@@ -8,7 +8,9 @@ stands in ``memory.json``. A memory of a newer schema is refused before any of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ import pyarrow as pa
 
 from ..errors import CannotWrite, OlderMemory
 from . import schema, tables
+from .head import HEAD_NAME, Commits
 from .lock import WriterLock
 from .manifest import Manifest, read_manifest, write_manifest
+from .rows import record_of, start_hour
 from .tables import room_to_write
 
 Step = Callable[[Path], None]
@@ -100,6 +104,33 @@ def tables_that_are_missing(folder: Path) -> None:
         tables.open_table(folder, name, columns, create=True)
 
 
+def observations_have_records(folder: Path) -> None:
+    """All that an observation says goes into one column; those that nothing is searched or counted by go."""
+
+    def added(batch: pa.RecordBatch) -> pa.RecordBatch:
+        rows = batch.to_pylist()
+        records = [record_of({**row, "findings": json.loads(row["findings"])}) for row in rows]
+        return pa.record_batch([pa.array(records, pa.string())], ["record"])
+
+    _add_columns(folder, "observations", ("record",), added, list(schema.RECORDED))
+    gone = {"shot", "wall_start_s", "child_ids", "caption", "findings"}
+    _drop_columns(folder, "observations", gone)
+
+
+def memories_tell_their_hour(folder: Path) -> None:
+    """What is filtered by time gets a column for the hour in which it starts."""
+
+    def added(batch: pa.RecordBatch) -> pa.RecordBatch:
+        hours = [start_hour(start_s) for start_s in batch["start_s"].to_pylist()]
+        return pa.record_batch([pa.array(hours, pa.int32())], ["start_hour"])
+
+    for name in ("observations", *(found.stem for found in folder.glob("*_vectors-*.lance"))):
+        _add_columns(folder, name, ("start_hour",), added, ["start_s"])
+        with _changed(folder, name) as view:
+            if view is not None and "start_s" in tables.indexed(view):
+                tables.make_indexes(tables.connect(folder).open_table(name))
+
+
 def _add_columns(
     folder: Path,
     name: str,
@@ -107,14 +138,35 @@ def _add_columns(
     added: Callable[[pa.RecordBatch], pa.RecordBatch],
     read: list[str],
 ) -> None:
+    with _changed(folder, name) as view:
+        if view is not None and not set(columns) <= set(view.schema.names):
+            view.add_columns(added, read_columns=read)
+
+
+def _drop_columns(folder: Path, name: str, columns: Set[str]) -> None:
+    with _changed(folder, name) as view:
+        if view is not None and (gone := columns & set(view.schema.names)):
+            view.drop_columns(sorted(gone))
+
+
+@contextmanager
+def _changed(folder: Path, name: str) -> Iterator[Any]:
+    """The newest state of a table, for changing it in one step; None where there is no such table."""
     if not tables.is_there(folder, name):
+        yield None
         return
-    view: Any = tables.view(folder, name)
-    if not set(columns) <= set(view.schema.names):
-        view.add_columns(added, read_columns=read)
+    commits = Commits(folder)
+    if not (folder / HEAD_NAME).exists():
+        # It is of a time before heads, when each table was taken as it was.
+        yield tables.view(folder, name)
+        return
+    with commits.commit() as change:
+        yield tables.view(folder, name)
+        change.touch(tables.connect(folder).open_table(name))
 
 
 _STEPS: dict[int, tuple[Step, ...]] = {
-    1: (frames_tell_their_size, observations_tell_their_size, tables_that_are_missing)
+    1: (frames_tell_their_size, observations_tell_their_size, tables_that_are_missing),
+    2: (observations_have_records, memories_tell_their_hour),
 }
 """By the schema they start from."""

@@ -1,6 +1,7 @@
 """Puts the moments that several searches found into one order.
 
-    fused([by_words, by_meaning, by_pictures], places)   # what each moment is worth by its ranks
+    scores = fused([by_words, by_meaning, by_pictures])  # what each moment is worth by its ranks
+    best_first(scores, places)                           # their ids
 
 Each ranking is a dictionary from a moment's id to its score there. Nothing here reads a table.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from .schema import Row
+from .values import Moment
 
 _RRF_K = 10
 """Of reciprocal-rank fusion: how little the first ranks stand out from the next. With the usual 60, in a
@@ -21,9 +23,9 @@ Place = tuple[str, float, str]
 """Where a moment lies, for putting equals in order: its stream, start and id."""
 
 
-def places_of(rows: Iterable[Row]) -> dict[str, Place]:
-    """Where the moments of these rows lie."""
-    return {row["moment_id"]: (row["stream"], row["start_s"], row["moment_id"]) for row in rows}
+def place_of(moment: Moment) -> Place:
+    """Where a moment lies."""
+    return moment.stream, moment.span.start_s, moment.id
 
 
 def nearest(rows: Iterable[Row]) -> dict[str, float]:
@@ -35,7 +37,7 @@ def nearest(rows: Iterable[Row]) -> dict[str, float]:
     return near
 
 
-def fused(rankings: Iterable[dict[str, float]], places: dict[str, Place]) -> dict[str, float]:
+def fused(rankings: Iterable[dict[str, float]]) -> dict[str, float]:
     """What each moment is worth by its rank in each ranking: scores of different kinds do not compare.
 
     Of equals, each has the rank of the last: what fits much alike, as the words of a quiet stream do,
@@ -44,7 +46,9 @@ def fused(rankings: Iterable[dict[str, float]], places: dict[str, Place]) -> dic
     worth: dict[str, float] = {}
     for scores in rankings:
         rank = 0
-        for _, equals in groupby(best_first(scores, places), key=scores.__getitem__):
+        for _, equals in groupby(
+            sorted(scores, key=scores.__getitem__, reverse=True), key=scores.__getitem__
+        ):
             same = list(equals)
             rank += len(same)
             for found in same:

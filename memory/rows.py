@@ -7,14 +7,24 @@ moments_from(rows)                       # [moment]
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .schema import COUNT_COLUMNS, FRAME_VECTOR_COLUMNS, STREAMS, TEXT_VECTOR_COLUMNS, Row
+from .schema import (
+    COUNT_COLUMNS,
+    FRAME_VECTOR_COLUMNS,
+    OBSERVATIONS,
+    RECORDED,
+    STREAMS,
+    TEXT_VECTOR_COLUMNS,
+    Row,
+)
 from .values import (
+    HOUR_S,
     RUNGS,
     Finding,
     FrameCounts,
@@ -32,8 +42,25 @@ from .values import (
     make_id,
 )
 
-_ROW_BYTES = 250
-"""What the columns of an observation that are not text take, about."""
+_ROW_BYTES = 150
+"""What the columns of an observation that are not text take, about. Text takes half of its length."""
+_USUAL: Row = {
+    "epoch": 0,
+    "shot": 0,
+    "wall_start_s": None,
+    "child_ids": [],
+    "frame_ids": [],
+    "caption": "",
+    "findings": [],
+    "base": False,
+    "captured": 0,
+    "stored": 0,
+    "sampled_out": 0,
+    "merged": 0,
+    "dropped": "",
+    "sameness": 0.0,
+}
+"""What a record leaves out."""
 
 
 def observation_rows(moment: Moment, frame_bytes: int = 0) -> list[Row]:
@@ -54,7 +81,7 @@ def observation_rows(moment: Moment, frame_bytes: int = 0) -> list[Row]:
 
 def second_look_row(moment: Moment, observation: Observation) -> Row:
     """The row of a look taken after the moment was stored; the same look always has the same id."""
-    digest = make_id(observation.caption, _dump_findings(observation.findings))
+    digest = make_id(observation.caption, _json([_finding_json(finding) for finding in observation.findings]))
     return _observation_row(
         moment, observation, make_id(moment.id, observation.written_by, digest), base=False
     )
@@ -66,8 +93,8 @@ def description_row(moment: Moment, observation: Observation) -> Row:
 
 
 def _observation_row(moment: Moment, observation: Observation, row_id: str, *, base: bool) -> Row:
-    text, findings = document(observation), _dump_findings(observation.findings)
-    return {
+    text = document(observation)
+    told = {
         "id": row_id,
         "moment_id": moment.id,
         "rung": moment.rung,
@@ -80,17 +107,33 @@ def _observation_row(moment: Moment, observation: Observation, row_id: str, *, b
         "child_ids": list(moment.child_ids) if base else [],
         "frame_ids": list(moment.frame_ids) if base else [],
         "caption": observation.caption,
-        "text": text,
-        "kinds": sorted({finding.kind for finding in observation.findings}),
-        "findings": findings,
+        "findings": [_finding_json(finding) for finding in observation.findings],
         "written_by": observation.written_by,
         "written_at_s": observation.written_at_s,
         "base": base,
         **_counts_row(moment.counts if base else FrameCounts()),
         "sameness": moment.sameness,
-        "bytes": _ROW_BYTES + len(text) + len(findings) + len(observation.caption),
-        "frame_bytes": 0,
     }
+    record = record_of(told)
+    return {
+        **{name: told[name] for name in OBSERVATIONS.names if name in told},
+        "start_hour": start_hour(moment.span.start_s),
+        "text": text,
+        "kinds": sorted({finding.kind for finding in observation.findings}),
+        "bytes": _ROW_BYTES + (len(text) + len(record)) // 2,
+        "frame_bytes": 0,
+        "record": record,
+    }
+
+
+def record_of(told: Mapping[str, Any]) -> str:
+    """What an observation says, as its record: JSON of ``RECORDED``, without what has its usual value."""
+    return _json({name: told[name] for name in RECORDED if name not in _USUAL or told[name] != _USUAL[name]})
+
+
+def start_hour(start_s: float) -> int:
+    """The hour of a stream in which something starts, by which it is filtered."""
+    return math.floor(start_s / HOUR_S)
 
 
 def document(observation: Observation) -> str:
@@ -102,13 +145,18 @@ def document(observation: Observation) -> str:
     return "\n".join(texts.values())
 
 
-def moments_from(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
-    """The moments whose rows these are, each once, in time order.
+def told_by(records: Iterable[str]) -> list[Row]:
+    """What these records say."""
+    return [_USUAL | json.loads(record) for record in records]
 
-    A row stored twice counts once. Observations come base first, then oldest first.
+
+def moments_from(told: Iterable[Mapping[str, Any]]) -> list[Moment]:
+    """The moments that these records tell of, each once, in time order.
+
+    What is stored twice counts once. Observations come base first, then oldest first.
     """
     by_moment: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in rows:
+    for row in told:
         by_moment.setdefault(row["moment_id"], {})[row["id"]] = row
     moments = [_moment(list(written.values())) for written in by_moment.values()]
     return sorted(moments, key=lambda m: (m.stream, m.span, m.id))
@@ -123,9 +171,7 @@ def _moment(rows: list[Mapping[str, Any]]) -> Moment:
         epoch=base["epoch"],
         span=Span(base["start_s"], base["end_s"]),
         observations=tuple(
-            Observation(
-                row["caption"], _load_findings(row["findings"]), row["written_by"], row["written_at_s"]
-            )
+            Observation(row["caption"], _findings(row["findings"]), row["written_by"], row["written_at_s"])
             for row in rows
         ),
         rung=base["rung"],
@@ -158,9 +204,8 @@ def outlines_from(rows: Iterable[Mapping[str, Any]]) -> list[Outline]:
     return sorted(outlines, key=lambda outline: (outline.span, RUNGS.index(outline.rung)))
 
 
-def _dump_findings(findings: Sequence[Finding]) -> str:
-    written = [_finding_json(finding) for finding in findings]
-    return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _finding_json(finding: Finding) -> Row:
@@ -182,7 +227,7 @@ def _finding_json(finding: Finding) -> Row:
     return written
 
 
-def _load_findings(written: str) -> tuple[Finding, ...]:
+def _findings(written: Iterable[Row]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             field=one["field"],
@@ -194,7 +239,7 @@ def _load_findings(written: str) -> tuple[Finding, ...]:
             box=tuple(one["box"]) if "box" in one else None,
             detail=one.get("detail", {}),
         )
-        for one in json.loads(written)
+        for one in written
     )
 
 

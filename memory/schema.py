@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by every change of the tables that an older Recollect would misread; ``migrations`` has the steps."""
 
 Row = dict[str, Any]
@@ -87,16 +87,12 @@ OBSERVATIONS = pa.schema(
         pa.field("rung", pa.string()),
         pa.field("stream", pa.string()),
         pa.field("epoch", pa.int64()),
-        pa.field("shot", pa.int64()),
         pa.field("start_s", pa.float64()),
+        pa.field("start_hour", pa.int32()),
         pa.field("end_s", pa.float64()),
-        pa.field("wall_start_s", pa.float64()),
-        pa.field("child_ids", pa.list_(pa.string())),
         pa.field("frame_ids", pa.list_(pa.string())),
-        pa.field("caption", pa.string()),
         pa.field("text", pa.string()),
         pa.field("kinds", pa.list_(pa.string())),
-        pa.field("findings", pa.string()),
         pa.field("written_by", pa.string()),
         pa.field("written_at_s", pa.float64()),
         pa.field("base", pa.bool_()),
@@ -104,6 +100,7 @@ OBSERVATIONS = pa.schema(
         pa.field("sameness", pa.float32()),
         pa.field("bytes", pa.int64()),
         pa.field("frame_bytes", pa.int64()),
+        pa.field("record", pa.string()),
     ]
 )
 
@@ -171,12 +168,15 @@ TABLES = {
 }
 """Every table but those of vectors, which depend on the encoder."""
 
-MOMENT_COLUMNS = [
-    name for name in OBSERVATIONS.names if name not in ("text", "kinds", "bytes", "frame_bytes")
-]
-"""What is needed to make moments of rows: all but what only search and accounting look at."""
+RECORDED = (
+    *("id", "moment_id", "rung", "stream", "epoch", "shot", "start_s", "end_s", "wall_start_s"),
+    *("child_ids", "frame_ids", "caption", "findings", "written_by", "written_at_s", "base"),
+    *COUNT_COLUMNS,
+    "sameness",
+)
+"""What a record holds: all that is needed to make moments of rows."""
 
-FRAME_VECTOR_COLUMNS = ("moment_id", "stream", "start_s", "end_s", "written_at_s")
+FRAME_VECTOR_COLUMNS = ("moment_id", "stream", "start_s", "start_hour", "end_s", "written_at_s")
 TEXT_VECTOR_COLUMNS = ("id", *FRAME_VECTOR_COLUMNS, "rung", "kinds", "written_by")
 """What a search filters by, and the observation's id; copied, as an observation never changes."""
 

@@ -17,10 +17,9 @@ from functools import cache, reduce
 from typing import Any
 
 from .encoder import Encoder
-from .ranking import Place, best_first, fused, nearest, places_of
-from .schema import Row
-from .tables import Tables, View, all_of, match_text, match_vector, one_of, quoted, select
-from .values import RUNGS, Extent, Rung, Span
+from .ranking import fused, nearest
+from .tables import Tables, all_of, match_text, match_vector, one_of, quoted, select
+from .values import HOUR_S, RUNGS, Extent, Rung, Span
 from .words import pairs_of, share_together
 
 _ROWS_PER_MOMENT = 4
@@ -29,14 +28,10 @@ _LEAST_ROWS = 40
 """How many are read at least, so that the best of one is the best of ten."""
 _FEW_OBSERVATIONS = 2000
 """Up to so many observations that pass a filter, pictures are sought among their moments alone."""
-_WIDE, _MARGIN = 0.5, 1.25
-"""A span is wide where it holds more than that share of what a cheaper filter keeps; then so many times as much is
-read as would do if what is found were spread evenly over time."""
 _IDS_A_QUERY = 500
-_PLACED = ("moment_id", "stream", "start_s")
 
-Ranking = tuple[dict[str, float], dict[str, Place]]
-"""What each memory is worth in one search, and where it lies."""
+Ranking = dict[str, float]
+"""What each memory is worth in one search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +49,6 @@ class Sought:
     observed: str | None = None
     """A filter of what was observed and by whom, which observations and their vectors have."""
     limit: int = 20
-    many_rows: int = 100_000
-    """In a table of no more rows than that, no filter of time costs much."""
 
     @property
     def at_any_time(self) -> str | None:
@@ -69,29 +62,13 @@ class Sought:
         return None if where == "true" else where
 
     @property
-    def loosely_in_span(self) -> tuple[str | None, float]:
-        """A filter of time that costs less and keeps more, and how much of that the span may hold; 0 for none."""
-        whole = _joined(self.extents, self.rungs)
-        if self.span is None or whole is None or whole.last_start_s <= whole.first_end_s:
-            return None, 0.0
-        start_s, end_s = self.span.start_s, self.span.end_s
-        held_s = min(end_s, whole.last_start_s) - max(start_s, whole.first_end_s)
-        share = held_s / (whole.last_start_s - whole.first_end_s)
-        if share > _WIDE or end_s > whole.last_start_s or start_s < whole.first_end_s:
-            return None, share
-        # By its start alone: what begins before the span, and not too long before, may end in it.
-        before_s = whole.longest_s + 1
-        where = " AND ".join(_bounds("start_s", from_=start_s - before_s, below=end_s))
-        return where, (end_s - start_s) / (end_s - start_s + before_s)
-
-    @property
     def rows(self) -> int:
         """How many rows each search reads."""
         return max(self.limit * _ROWS_PER_MOMENT, _LEAST_ROWS)
 
 
-def find(views: Tables, encoder: Encoder | None, sought: Sought) -> dict[str, float]:
-    """The ids of the ``limit`` best memories with what they are worth, best first."""
+def find(views: Tables, encoder: Encoder | None, sought: Sought) -> Ranking:
+    """The ids of the ``limit`` best memories with what they are worth, best first; and of those worth as much as the last."""
     searches: list[Callable[[], Ranking]] = [lambda: _by_words(views, sought)]
     if encoder is not None and views.text_vectors is not None:
         vector = encoder.encode_texts([sought.text])[0]
@@ -99,11 +76,12 @@ def find(views: Tables, encoder: Encoder | None, sought: Sought) -> dict[str, fl
         if views.frame_vectors is not None and (sought.rungs is None or "moment" in sought.rungs):
             searches.append(lambda: _by_pictures(views, sought, vector))
     # The library lets go of the interpreter while it searches, so the searches go on side by side.
-    found = list(_threads().map(lambda search: search(), searches)) if len(searches) > 1 else [searches[0]()]
-    places = {key: place for _, where in found for key, place in where.items()}
-    rankings = [scores for scores, _ in found]
-    scores = rankings[0] if len(rankings) == 1 else fused(rankings, places)
-    return {key: scores[key] for key in best_first(scores, places)[: sought.limit]}
+    rankings = (
+        list(_threads().map(lambda search: search(), searches)) if len(searches) > 1 else [searches[0]()]
+    )
+    scores = rankings[0] if len(rankings) == 1 else fused(rankings)
+    best = sorted(scores.items(), key=lambda found: -found[1])
+    return {key: score for key, score in best if score >= best[: sought.limit][-1][1]}
 
 
 def _by_words(views: Tables, sought: Sought) -> Ranking:
@@ -112,39 +90,42 @@ def _by_words(views: Tables, sought: Sought) -> Ranking:
     Full-text search takes each word for itself: of a blue coat and a red cup it makes as much as of
     a red coat and a blue cup.
     """
-    rows = _best(match_text, views.observations, sought.text, sought, sought.at_any_time, (*_PLACED, "text"))
+    where, columns = all_of(sought.at_any_time, sought.in_span), ["moment_id", "text"]
+    rows = match_text(views.observations, sought.text, where=where, columns=columns, limit=sought.rows)
     asked = pairs_of(sought.text)
     scores: dict[str, float] = {}
     for row in rows:
         score = row["_score"] * (1 + share_together(asked, row["text"]))
         scores[row["moment_id"]] = max(score, scores.get(row["moment_id"], 0.0))
-    return scores, places_of(rows)
+    return scores
 
 
 def _by_meaning(views: Tables, sought: Sought, vector: Any) -> Ranking:
-    rows = _best(match_vector, views.text_vectors, vector, sought, sought.at_any_time, _PLACED)
-    return nearest(rows), places_of(rows)
+    where = all_of(sought.at_any_time, sought.in_span)
+    return nearest(
+        match_vector(views.text_vectors, vector, where=where, columns=["moment_id"], limit=sought.rows)
+    )
 
 
 def _by_pictures(views: Tables, sought: Sought, vector: Any) -> Ranking:
     """Pictures know the facts of their moment; what was observed in it is asked of the observations."""
-    if sought.observed is None:
-        rows = _best(match_vector, views.frame_vectors, vector, sought, sought.moments, _PLACED)
-        return nearest(rows), places_of(rows)
     of_moments = all_of(sought.at_any_time, sought.in_span, "rung = 'moment'")
     narrow, asked, widened = all_of(sought.moments, sought.in_span), sought.rows, False
-    checked: dict[str, Place | None] = {}
+    checked: dict[str, bool] = {}
     while True:
         rows = match_vector(views.frame_vectors, vector, where=narrow, columns=["moment_id"], limit=asked)
         near = nearest(rows)
+        if sought.observed is None:
+            return near
         unchecked = [found for found in near if found not in checked]
-        checked |= dict.fromkeys(unchecked)
+        checked |= dict.fromkeys(unchecked, False)
         for at in range(0, len(unchecked), _IDS_A_QUERY):
             among = all_of(one_of("moment_id", unchecked[at : at + _IDS_A_QUERY]), of_moments)
-            checked |= places_of(select(views.observations, where=among, columns=_PLACED))
-        fitting = {found: place for found in near if (place := checked[found]) is not None}
+            fit = select(views.observations, where=among, columns=["moment_id"])
+            checked |= dict.fromkeys((row["moment_id"] for row in fit), True)
+        fitting = {found: nearness for found, nearness in near.items() if checked[found]}
         if len(fitting) >= sought.limit or len(rows) < asked:
-            return {found: near[found] for found in fitting}, fitting
+            return fitting
         if not widened:
             few = select(
                 views.observations, where=of_moments, columns=["moment_id"], limit=_FEW_OBSERVATIONS + 1
@@ -153,30 +134,6 @@ def _by_pictures(views: Tables, sought: Sought, vector: Any) -> Ranking:
                 # Seldom met among the nearest: they are sought by name.
                 narrow = all_of(narrow, one_of("moment_id", (row["moment_id"] for row in few)))
         asked, widened = 4 * asked, True
-
-
-def _best(
-    match: Callable[..., list[Row]],
-    view: View,
-    query: Any,
-    sought: Sought,
-    where: str | None,
-    columns: Sequence[str],
-) -> list[Row]:
-    """The rows that match best, among those that ``where`` keeps and that lie in the span.
-
-    A filter of time costs by how much it keeps. Where that is much, and a cheaper one keeps little more, some more
-    of the best are looked at, and those that pass are kept: the same rows.
-    """
-    in_span, (loosely, share) = sought.in_span, sought.loosely_in_span
-    if in_span is not None and share > _WIDE and view.count_rows() > sought.many_rows:
-        span, asked = sought.span, math.ceil(_MARGIN * sought.rows / share)
-        assert span is not None
-        rows = match(view, query, where=all_of(where, loosely), columns=[*columns, "end_s"], limit=asked)
-        passing = [row for row in rows if row["start_s"] < span.end_s and row["end_s"] > span.start_s]
-        if len(passing) >= sought.rows or len(rows) < asked:
-            return passing[: sought.rows]
-    return match(view, query, where=all_of(where, in_span), columns=columns, limit=sought.rows)
 
 
 @cache
@@ -191,23 +148,48 @@ def overlapping(
 ) -> str | None:
     """A filter that keeps memories of some rungs that share time with ``span``.
 
-    ``extents`` says where the memories of each rung lie, if that is known. A filter costs what it keeps, column by
-    column: those are left out that keep everything, and each gets one more bound where half of all memories would
-    be gone through to find an hour in their middle.
+    ``extents`` says where the memories of each rung lie, if that is known. Then the filter is made of what starts
+    in the span, whole hours at once, and of the little that starts before it and ends in it or after it: what an
+    index has to add up row by row does not grow with the span. Bounds that keep everything are left out.
     """
     if span is None:
         return None
-    below, above = span.end_s, span.start_s
+    from_s, until_s = span.start_s, span.end_s
+    if from_s == math.inf or until_s == -math.inf:
+        return "false"
     if (whole := _joined(extents, rungs)) is None:
-        bounds = _bounds("start_s", below=below) + _bounds("end_s", above=above)
-        return " AND ".join(bounds) or "true"
-    starts = _bounds("start_s", below=below) if below <= whole.last_start_s else []
-    ends = _bounds("end_s", above=above) if above >= whole.first_end_s else []
-    if starts and ends:
-        starts += _bounds("start_s", from_=above - whole.longest_s - 1)
-        ends += _bounds("end_s", below=below + whole.longest_s + 1)
-    # Two bounds of one column that stand side by side are looked up at once.
-    return all_of(*(" AND ".join(bounds) for bounds in (starts, ends))) or "true"
+        return " AND ".join(_bounds("start_s", below=until_s) + _bounds("end_s", above=from_s)) or "true"
+    if until_s > whole.last_start_s:
+        until_s = math.inf
+    if from_s < whole.first_end_s:
+        return _starting(-math.inf, until_s)
+    reach_s = whole.longest_s + 1
+    before = _bounds("start_s", from_=from_s - reach_s, to=from_s)
+    if until_s <= from_s:
+        before += _bounds("start_s", below=until_s)
+    before += _bounds("end_s", above=from_s, to=from_s + reach_s)
+    return f"({_starting(from_s, until_s)}) OR ({' AND '.join(before)})"
+
+
+def _starting(after_s: float, until_s: float) -> str:
+    """A filter that keeps what starts between these times."""
+    if until_s - after_s <= 2 * HOUR_S or until_s == -after_s == math.inf:
+        return " AND ".join(_bounds("start_s", above=after_s, below=until_s)) or "true"
+    hours, edges = [], []
+    if math.isfinite(after_s):
+        first = _hour(after_s) + 1
+        hours.append(f"start_hour >= {first}")
+        edges.append(_bounds("start_s", above=after_s, below=first * HOUR_S))
+    if math.isfinite(until_s):
+        last = _hour(until_s)
+        hours.append(f"start_hour < {last}")
+        edges.append(_bounds("start_s", from_=last * HOUR_S, below=until_s))
+    return " OR ".join(f"({' AND '.join(bounds)})" for bounds in (hours, *edges))
+
+
+def _hour(time_s: float) -> int:
+    # A column of hours holds no more than that.
+    return max(-(2**31) + 1, min(2**31 - 2, math.floor(time_s / HOUR_S)))
 
 
 def _joined(extents: Mapping[str, Extent] | None, rungs: Sequence[Rung] | None) -> Extent | None:

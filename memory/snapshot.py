@@ -24,6 +24,7 @@ from . import schema, tables
 from .encoder import Encoder
 from .leases import Lease
 from .manifest import using_vectors
+from .ranking import best_first, place_of
 from .rows import (
     frame_from,
     gaps_from,
@@ -31,6 +32,7 @@ from .rows import (
     outlines_from,
     stream_from,
     summed_counts,
+    told_by,
     tombstones_from,
 )
 from .schema import Row
@@ -177,7 +179,9 @@ class Snapshot:
         with using_vectors(self._folder, self._encoder):
             scores = find(self._tables, self._encoder, sought)
         moments = self.get(scores)
-        return [Hit(moments[found], score) for found, score in scores.items() if found in moments]
+        places = {found: place_of(moment) for found, moment in moments.items()}
+        best = best_first({found: scores[found] for found in places}, places)
+        return [Hit(moments[found], scores[found]) for found in best[:limit]]
 
     @_leased
     def get(self, ids: Iterable[str]) -> dict[str, Moment]:
@@ -185,7 +189,8 @@ class Snapshot:
         wanted = list(dict.fromkeys(ids))
         found: dict[str, Moment] = {}
         for at in range(0, len(wanted), _IDS_A_QUERY):
-            for moment in self._moments(one_of("moment_id", wanted[at : at + _IDS_A_QUERY])):
+            among = one_of("moment_id", wanted[at : at + _IDS_A_QUERY])
+            for moment in moments_from(self._told(all_of(among, self._written()))):
                 found[moment.id] = moment
         return {moment_id: found[moment_id] for moment_id in wanted if moment_id in found}
 
@@ -314,7 +319,7 @@ class Snapshot:
                     for part in open_spans
                 ),
             )
-            taken = select(self._tables.observations, where=where, columns=schema.MOMENT_COLUMNS)
+            taken = self._told(where)
             found += taken
             open_spans = spans_without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
             if not open_spans:
@@ -379,11 +384,9 @@ class Snapshot:
             # Several rows told of the same moment.
             rows_wanted *= 2
 
-    def _moments(self, where: str) -> list[Moment]:
-        rows = select(
-            self._tables.observations, where=all_of(where, self._written()), columns=schema.MOMENT_COLUMNS
-        )
-        return moments_from(rows)
+    def _told(self, where: str | None) -> list[Row]:
+        found = tables.select_arrow(self._tables.observations, where=where, columns=["record"])
+        return told_by(found["record"].to_pylist())
 
     def _knows(self, stream: str) -> bool:
         where = all_of(self._of_streams([stream]), self._written())

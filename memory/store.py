@@ -48,6 +48,7 @@ from .rows import (
     second_look_row,
     stream_from,
     stream_row,
+    told_by,
     tombstones_from,
     use_row,
 )
@@ -416,15 +417,18 @@ class MemoryStore:
         observations = self._finished(self._tables.observations)
         # The last moment, or, where it is forgotten, what stands for it.
         last = [
-            row
+            told
             for where in (moments, f"{of_stream} AND base")
-            for row in select(
-                observations,
-                where=where,
-                columns=["end_s", "epoch", "shot"],
-                order_by="end_s",
-                descending=True,
-                limit=1,
+            for told in told_by(
+                row["record"]
+                for row in select(
+                    observations,
+                    where=where,
+                    columns=["record", "end_s"],
+                    order_by="end_s",
+                    descending=True,
+                    limit=1,
+                )
             )
         ]
         gaps = gaps_from(select(self._finished(self._tables.gaps), where=of_stream))

@@ -31,6 +31,7 @@ os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 
 import lance
 import lancedb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from lance.dataset import ColumnOrdering
@@ -53,6 +54,7 @@ INDEXES: dict[str, dict[str, Any]] = {
     "observations": {
         "text": FTS(with_position=False, stem=True, remove_stop_words=False, ascii_folding=True),
         "start_s": BTree(),
+        "start_hour": Bitmap(),
         "end_s": BTree(),
         "moment_id": BTree(),
         "rung": Bitmap(),
@@ -63,13 +65,14 @@ INDEXES: dict[str, dict[str, Any]] = {
     "frames": {"id": BTree()},
     "text_vectors": {
         "start_s": BTree(),
+        "start_hour": Bitmap(),
         "end_s": BTree(),
         "rung": Bitmap(),
         "stream": Bitmap(),
         "written_by": Bitmap(),
         "kinds": LabelList(),
     },
-    "frame_vectors": {"start_s": BTree(), "end_s": BTree(), "stream": Bitmap()},
+    "frame_vectors": {"start_s": BTree(), "start_hour": Bitmap(), "end_s": BTree(), "stream": Bitmap()},
 }
 """By the kind of table."""
 
@@ -80,8 +83,8 @@ _FEW_ROWS = 5000
 _BATCH_ROWS = 32_768
 _READ_BYTES = 64 << 10
 """What lies so near is read at once: a search picks dozens of rows out of a large file."""
-_PROBES = 80
-"""Partitions of a vector index that are searched; ``tidying`` makes one of about a thousand rows."""
+_ROWS_A_PROBE, _LEAST_PROBES, _MOST_PROBES = 4096, 16, 80
+"""One partition of a vector index is searched for so many rows; ``tidying`` makes one of about a thousand."""
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 192 << 20, 32 << 20
 """What the indexes and the file footers that are kept in RAM may take, for reading."""
 
@@ -231,10 +234,15 @@ def make_indexes(table: Table, kind: type = object) -> None:
         if isinstance(config, kind)
     }
     if wanted:
-        indexed = {column for index in table.list_indices() for column in index.columns}
+        there = indexed(latest(table))
         for column, config in wanted.items():
-            if column not in indexed:
+            if column not in there:
                 table.create_index(column, config=config)
+
+
+def indexed(view: View) -> set[str]:
+    """The columns that have an index."""
+    return {column for index in view.describe_indices() for column in index.field_names}
 
 
 def is_there(folder: Path, name: str) -> bool:
@@ -328,23 +336,29 @@ def match_text(view: View, text: str, *, where: str | None, columns: Sequence[st
 
 
 def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
-    """The rows whose vector is nearest to ``vector``, best first, with ``_distance``."""
+    """The rows whose vector is nearest to ``vector``, best first, with ``_distance``, the square of how far it is."""
 
-    def nearest(**how: int) -> Rows:
-        rows: Rows = view.to_table(
-            # What the index finds is put in order by the whole vectors.
-            nearest={"column": "vector", "q": vector, "k": limit, "refine_factor": 1, **how},
-            columns=[*columns, "_distance"],
+    def nearest(**how: Any) -> Rows:
+        # An index tells about how far a row is. The whole vectors, which tell exactly, come with what is read anyway.
+        found = view.to_table(
+            nearest={"column": "vector", "q": vector, "k": limit, **how},
+            columns=[*columns, "vector", "_distance"],
             filter=where,
             prefilter=True,
-        ).to_pylist()
-        return rows
+        )
+        away = found["vector"].combine_chunks().flatten().to_numpy().reshape(len(found), len(vector)) - vector
+        distances = np.einsum("ij,ij->i", away, away)
+        rows: Rows = found.select(columns).to_pylist()
+        return [
+            {**rows[at], "_distance": float(distances[at])} for at in np.argsort(distances, kind="stable")
+        ]
 
-    rows = nearest(minimum_nprobes=_PROBES, maximum_nprobes=_PROBES)
+    probes = min(_MOST_PROBES, max(_LEAST_PROBES, view.count_rows() // _ROWS_A_PROBE))
+    rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
     if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
         return rows
     # What passes the filter lies elsewhere: where that is little, it is compared one by one.
-    return nearest(use_index=False) if passing <= _FEW_ROWS else nearest(minimum_nprobes=_PROBES)
+    return nearest(use_index=False) if passing <= _FEW_ROWS else nearest(minimum_nprobes=probes)
 
 
 def extents(opened: Tables) -> dict[str, Extent]:

@@ -34,19 +34,19 @@ _BITS = 3
 """For each dimension of a vector in the index. With one, many more have to be compared by their whole vectors."""
 _OUTGROWN = 4
 """An index of vectors is made anew when there are so many times the rows that it was made for."""
-_RATIO = 16
-"""So many small fragments at least are merged into one."""
 _PART_RATIO = 4
 """A part of an index has so many times the rows of all parts after it, or they become one."""
 _FULL_ROWS, _FRAGMENT_ROWS = 65536, {"frames": 512}
 """Rows of a fragment that is full. A picture is ten times a memory, so its bound is lower."""
+_TIERS = ((512, 16), (4096, 8), (_FULL_ROWS, 4))
+"""Of how many rows a fragment is small, and so many of them at least are merged into one. To write all that is large
+anew costs most, and so does a search that asks many of them for what it found: most of what it finds lies in them."""
 
 
 def scratch_bytes(table: Table, most_bytes: int) -> int:
     """What ``tidy`` writes before anything old can go, at most; or ``reclaim``, beside the files themselves."""
-    dataset = latest(table)
-    small = sum(_size(fragment) for fragment in dataset.get_fragments())
-    return 4 * index_bytes(table) + min(small, 3 * most_bytes)
+    small = sum(_size(fragment) for fragment in latest(table).get_fragments())
+    return 3 * index_bytes(table) + min(small, 2 * most_bytes)
 
 
 def index_bytes(table: Table) -> int:
@@ -173,16 +173,16 @@ def _update_indexes(dataset: Any, run: Set[int], *, thorough: bool) -> None:
 
 
 def worth_merging(sizes: Sequence[tuple[int, int]], *, most_bytes: int, full_rows: int) -> list[range]:
-    """Where fragments stand side by side of which ``_RATIO`` at least are about as large as the largest, or all that fit.
+    """Where fragments stand side by side of which enough are about as large as the largest, or all that fit.
 
     Those of a few rows are looked at first, then larger ones with them, up to those that are full. Of their bytes and
     rows; none of them has more than half of the rows that are merged.
     """
-    powers = [_magnitude(rows) for _, rows in sizes]
-    for power in sorted(set(powers)):
+    tiers = [_tier(rows) for _, rows in sizes]
+    for tier in sorted(set(tiers)):
         worth = []
         for within in _stretches(
-            [own <= power and rows < full_rows for own, (_, rows) in zip(powers, sizes, strict=True)]
+            [own <= tier and rows < full_rows for own, (_, rows) in zip(tiers, sizes, strict=True)]
         ):
             for run in runs_of_small(
                 sizes[within.start : within.stop], most_bytes=most_bytes, most_rows=2 * full_rows
@@ -190,7 +190,7 @@ def worth_merging(sizes: Sequence[tuple[int, int]], *, most_bytes: int, full_row
                 found = range(within.start + run.start, within.start + run.stop)
                 rows = [sizes[at][1] for at in found]
                 no_more_fit = found.stop < within.stop
-                many = no_more_fit or powers[found.start : found.stop].count(power) >= _RATIO
+                many = no_more_fit or tiers[found.start : found.stop].count(tier) >= _TIERS[tier][1]
                 if many and 2 * max(rows, default=0) <= sum(rows) > 0:
                     worth.append(found)
         if worth:
@@ -231,12 +231,8 @@ def to_merge(sizes: Sequence[int]) -> int:
     return many
 
 
-def _magnitude(size: int) -> int:
-    power = 0
-    while size >= _RATIO:
-        size //= _RATIO
-        power += 1
-    return power
+def _tier(rows: int) -> int:
+    return min(sum(rows >= bound for bound, _ in _TIERS), len(_TIERS) - 1)
 
 
 def _covered(dataset: Any) -> set[int]:

@@ -62,7 +62,7 @@ _BUDGET_AGAIN_S = 1.0
 _MOST_USES = 20_000
 _DEAD_SHARE = 0.25
 """Files are written anew without their deleted rows where these are at least such a share."""
-_MOST_SHARE = 40
+_MOST_SHARE = 20
 """No part of the budget larger than this is made one file."""
 _SLACK_SHARE = 50
 _STREAM_CHECKS = 20

@@ -20,6 +20,7 @@ Rung = Literal["moment", "event", "hour", "day"]
 """A step of the memory's ladder, finest first."""
 
 RUNGS: tuple[Rung, ...] = get_args(Rung)
+HOUR_S = 3600.0
 
 Field = Literal["actor", "action", "object", "place", "visible_text", "speech", "attribute"]
 """What of an observation a finding fills. Text that was read or heard never mixes with the rest."""

@@ -385,3 +385,27 @@ def test_children_are_what_a_parent_was_made_of(store: MemoryStore, moment: Make
 
     assert snapshot.children(event) == moments
     assert snapshot.children(moments[0]) == []
+
+
+@pytest.mark.parametrize("tidied", [False, True])
+def test_a_search_in_a_span_of_many_hours_finds_what_lies_in_it_and_nothing_else(
+    folder: Path, moment: Make, tidied: bool
+) -> None:
+    moments = [moment(n, "a coat", span=Span(n * 700.0, n * 700.0 + (n % 3) * 500.0)) for n in range(120)]
+    spans = [
+        Span(a, b)
+        for a in (0.0, 3600.0, 7100.0, 30_000.0)
+        for b in (7200.0, 32_400.0, 50_400.5, 90_000.0)
+        if a < b
+    ]
+    with MemoryStore.open(folder, write=True, encoder=HashingEncoder()) as store:
+        store.append(moments)
+        if tidied:
+            store.compact()
+        with store.snapshot() as snapshot:
+            found = [[hit.moment for hit in snapshot.search("coat", span=span, limit=200)] for span in spans]
+
+    for span, inside in zip(spans, found, strict=True):
+        assert inside == [
+            one for one in moments if one.span.start_s < span.end_s and one.span.end_s > span.start_s
+        ]
