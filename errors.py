@@ -36,6 +36,10 @@
     │   ├── LmmRefused           it does not take this request
     │   ├── LmmNotServed         it serves another model
     │   └── LmmReplyOutOfSchema  it answered something else than was asked for
+    ├── EvaluationError        an evaluation cannot go on
+    │   ├── BadSuite             the files of a benchmark are not there, or are others
+    │   ├── BadRun               what an earlier run wrote is something else
+    │   └── LookedAhead          a system asked for what comes after the question
     └── ServingError           a video LMM cannot be served
         ├── VllmNotFound         there is no vLLM to serve it with
         ├── ModelNotFound        there is no such model
@@ -413,6 +417,39 @@ class LmmReplyOutOfSchema(LmmError):
             advice = "Allow more with lmm.max_tokens; a model that never ends needs another one."
         super().__init__(f"the video LMM {model!r} replied out of schema: {why}. {advice}")
         self.model, self.why, self.cut_at_tokens = model, why, cut_at_tokens
+
+
+class EvaluationError(RecollectError):
+    """An evaluation cannot go on."""
+
+
+class BadSuite(EvaluationError):
+    """The files of a benchmark are not there, or are something else."""
+
+    def __init__(self, suite: str, where: Path, why: str, get: str = "") -> None:
+        super().__init__(f"cannot read {suite} in {where}: {why}." + (f" {get}" if get else ""))
+        self.suite, self.where, self.why = suite, where, why
+
+
+class BadRun(EvaluationError):
+    """What an earlier run left in its folder is something else, or of another run."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"cannot go on with the run in {path}: {why}. Name another folder, or delete this one."
+        )
+        self.path, self.why = path, why
+
+
+class LookedAhead(EvaluationError):
+    """A system asked for what comes after the question, or before what may be used."""
+
+    def __init__(self, time_s: float, from_s: float, until_s: float) -> None:
+        super().__init__(
+            f"a system asked for {time_s:.3f} s of a video of which only {from_s:.3f} to {until_s:.3f} s may be used."
+            " Its answer would not be one that can be given live; mend the system."
+        )
+        self.time_s, self.from_s, self.until_s = time_s, from_s, until_s
 
 
 class ServingError(RecollectError):

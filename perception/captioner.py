@@ -20,7 +20,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from ..errors import LmmError, LmmOverloaded, LmmRefused, LmmReplyOutOfSchema
@@ -94,6 +94,7 @@ class Captioner:
         first_pause_s: How long a server in trouble is left alone at first.
         on_state: Told when captions begin to wait and why, and when they go on; from another thread.
         on_progress: Told what was done whenever something was written; from another thread.
+        dated_as_seen: Descriptions count as written when what they describe was, for who asks as of that time.
     """
 
     def __init__(
@@ -106,8 +107,10 @@ class Captioner:
         first_pause_s: float = FIRST_PAUSE_S,
         on_state: Callable[[str, str], None] | None = None,
         on_progress: Callable[[CaptionReport], None] | None = None,
+        dated_as_seen: bool = False,
     ) -> None:
         self._store, self._lmm, self._stream = store, lmm, stream
+        self._dated_as_seen = dated_as_seen
         self._concurrency, self._first_pause_s = concurrency, first_pause_s
         self._on_state, self._on_progress = on_state, on_progress
         self._described = self._given_up = 0
@@ -262,6 +265,8 @@ class Captioner:
                 self._store.not_to_describe([job.item.moment_id])
                 self._look_again = True  # something above may have waited for it
                 return
+            if self._dated_as_seen:
+                observation = replace(observation, written_at_s=job.moment.observations[0].written_at_s)
             self._results.append((job, observation))
             self._unfit.clear()
             if self._tries and job.begun_at >= self._try_at:

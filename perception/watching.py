@@ -56,6 +56,7 @@ def watch(
     on_state: Callable[[str, str], None] | None = None,
     on_start: Callable[[Stoppable], None] | None = None,
     max_outage_s: float | None = None,
+    written_at: Callable[[float], float] | None = None,
 ) -> WatchReport:
     """Watch ``source`` into the memory at ``path`` until it ends or is stopped.
 
@@ -63,6 +64,8 @@ def watch(
     the end: it goes on until nothing waits, unless the model is away; the rest waits for the next time.
     ``budget_bytes`` is what the memory may take on the disk, and ``stream_budget_bytes`` what the stream may take
     of that; both stay as they are where nothing is said. ``on_start`` is given whatever must be told to stop, before it runs.
+    ``written_at`` says when what was made of the frames up to a stream time counts as written, in Unix seconds, for
+    who asks as of a time: a file is watched as fast as it goes. What is described is dated as what it describes.
 
     Raises:
         SourceError: The source is not there or is no video.
@@ -91,11 +94,18 @@ def watch(
             on_state=on_state,
             on_start=on_start,
             max_outage_s=max_outage_s,
+            written_at=written_at,
         )
         if lmm is None:
             return watching(remember=store.append, on_progress=on_progress)
         telling = _Telling(on_progress)
-        with Captioner(store, lmm, on_state=on_state, on_progress=telling.described) as captioner:
+        with Captioner(
+            store,
+            lmm,
+            on_state=on_state,
+            on_progress=telling.described,
+            dated_as_seen=written_at is not None,
+        ) as captioner:
             if on_start is not None:
                 on_start(captioner)
             report = watching(remember=captioner.remember, on_progress=telling.watched)
@@ -156,6 +166,7 @@ def _watch(
     on_state: Callable[[str, str], None] | None,
     on_start: Callable[[Stoppable], None] | None,
     max_outage_s: float | None,
+    written_at: Callable[[float], float] | None,
 ) -> WatchReport:
     """Watch a source into an open memory."""
     info = looked_at.info
@@ -188,7 +199,15 @@ def _watch(
         )
     with closing(opened), _one_thread():
         observers = default_observers(info, ocr=ocr)
-        worker = StreamWorker(store, record, opened, observers, remember=remember, on_progress=on_progress)
+        worker = StreamWorker(
+            store,
+            record,
+            opened,
+            observers,
+            remember=remember,
+            on_progress=on_progress,
+            written_at=written_at,
+        )
         if on_start is not None:
             on_start(worker)
         return worker.run()

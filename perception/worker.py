@@ -111,14 +111,20 @@ class StreamWorker:
         *,
         remember: Callable[[Sequence[Moment], Sequence[KeyFrame]], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        written_at: Callable[[float], float] | None = None,
     ) -> None:
-        """``remember`` appends to the store, where more than that is to be done with what is appended."""
+        """Nothing is watched yet.
+
+        ``remember`` appends to the store, where more than that is to be done with what is appended. ``written_at``
+        says when, in Unix seconds, what was made of the frames up to a stream time counts as written; None: now.
+        """
         self._store = store
         self._remember = remember or store.append
         self._stream = stream
         self._source = source
         self._observers = observers
         self._on_progress = on_progress
+        self._written_at = written_at
         # Not a threading.Event: setting one from a signal handler may deadlock.
         self._stopped = False
         self._first = True
@@ -130,6 +136,7 @@ class StreamWorker:
         self._epoch = 0
         self._shot = 0
         self._held: Frame | None = None
+        self._latest_s = 0.0
         self._interval_s = 0.04
         self._from_s = 0.0
         self._end_s = 0.0
@@ -233,6 +240,7 @@ class StreamWorker:
             self._start_epoch(frame)
         change = self._shots.push(frame)
         held, self._held = self._held, frame
+        self._latest_s = frame.time_s
         if held is not None:
             self._interval_s = min(1.0, max(0.001, frame.time_s - held.time_s))
             self._pass_on(held, change)
@@ -363,6 +371,7 @@ class StreamWorker:
 
     def _finish(self, spans: Sequence[Span]) -> None:
         """Compose the moments that are now final."""
+        now_s = time.time() if self._written_at is None else self._written_at(self._latest_s)
         for span in spans:
             frames = self._chooser.take(span)
             findings = self._shot_findings(span)
@@ -376,7 +385,7 @@ class StreamWorker:
                 epoch=self._epoch,
                 span=span,
                 observations=(
-                    Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, time.time()),
+                    Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, now_s),
                 ),
                 shot=self._shot,
                 frame_ids=tuple(frame.id for frame in frames),

@@ -1,0 +1,282 @@
+"""What a run showed: tables with intervals, from the files it left, as often as wanted and without asking again.
+
+    scored = read_run(Path("run"))
+    print(markdown(scored))
+    write_csv(scored, Path("run/scores.csv"))
+
+Every question counts for every system: what failed or was not answered is worth nothing. Intervals and differences
+are of clusters drawn anew (``statistics``); p-values of one table are adjusted together, after Holm.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from ..errors import BadRun
+from .records import Ingest, Manifest, Prediction, Sample, Timing, read
+from .scoring import evidence_recall, score
+from .statistics import (
+    Interval,
+    Paired,
+    clustered_mean,
+    detectable_difference_between,
+    holm,
+    paired_difference,
+)
+
+OURS = "recollect"
+_LAGS = (
+    (10.0, "0–10 s"),
+    (60.0, "10–60 s"),
+    (300.0, "1–5 min"),
+    (1800.0, "5–30 min"),
+    (7200.0, "30 min–2 h"),
+)
+_LONGER = "more than 2 h"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One answer of one system, and what it is worth."""
+
+    sample: Sample
+    prediction: Prediction
+    score: float
+    seconds: float
+
+    @property
+    def chosen(self) -> float:
+        """Its score if it had to choose: an abstention is a guess among the options."""
+        options = len(self.sample.options) or (2 if self.sample.kind == "yes_no" else 0)
+        return self.score if self.prediction.answer is not None or not options else 1 / options
+
+    @property
+    def recall(self) -> float | None:
+        """How much of what proves the answer was among what it retrieved; None where it retrieves nothing."""
+        return evidence_recall(self.sample, self.prediction.found) if self.prediction.found else None
+
+
+@dataclass(frozen=True)
+class Read:
+    """All that a run left."""
+
+    manifest: Manifest
+    scored: Sequence[Scored]
+    ingests: Sequence[Ingest]
+
+    def of(self, system: str) -> list[Scored]:
+        """What one system answered, by sample."""
+        return [one for one in self.scored if one.prediction.system == system]
+
+    @property
+    def systems(self) -> list[str]:
+        """Those that answered, in the order of the run."""
+        there = {one.prediction.system for one in self.scored}
+        return [name for name in self.manifest.systems if name in there]
+
+
+def read_run(folder: Path) -> Read:
+    """Score what a run answered so far.
+
+    Raises ``BadRun`` where there is no run, or what it left cannot be read.
+    """
+    manifest = next(read(folder / "manifest.json", Manifest), None)
+    if manifest is None:
+        raise BadRun(folder, "there is none")
+    samples = {sample.id: sample for sample in read(folder / "samples.jsonl", Sample)}
+    seconds = {
+        (one.sample, one.system, one.repeat): one.seconds for one in read(folder / "timings.jsonl", Timing)
+    }
+    scored = []
+    for one in read(folder / "predictions.jsonl", Prediction):
+        if one.sample not in samples:
+            raise BadRun(folder, f"{one.sample} was answered and never asked")
+        sample = samples[one.sample]
+        if sample.gold is not None:
+            took_s = seconds.get((one.sample, one.system, one.repeat), 0.0)
+            scored.append(Scored(sample, one, score(sample, one), took_s))
+    return Read(manifest, scored, list(read(folder / "ingests.jsonl", Ingest)))
+
+
+def markdown(run: Read) -> str:
+    """Everything, as Markdown."""
+    if not run.scored:
+        return "Nothing that can be scored was answered yet.\n"
+    parts = [_headline(run), _systems(run)]
+    parts += [_split(run, "type", lambda one: one.sample.tags.get("type", one.sample.kind))]
+    if any(one.sample.lag_s is not None for one in run.scored):
+        parts.append(_split(run, "time since the evidence", _lag, [*(name for _, name in _LAGS), _LONGER]))
+    return "\n".join(parts)
+
+
+def write_csv(run: Read, path: Path) -> None:
+    """One row for each answer."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            [
+                "sample",
+                "video",
+                "cluster",
+                "kind",
+                "type",
+                "lag_s",
+                "system",
+                "repeat",
+                "status",
+                "answer",
+                "gold",
+                "score",
+                "evidence_recall",
+                "lmm_calls",
+                "tokens",
+                "pictures",
+                "seconds",
+            ]
+        )
+        for one in run.scored:
+            sample, said = one.sample, one.prediction
+            writer.writerow(
+                [
+                    *(sample.id, sample.video, sample.cluster, sample.kind, sample.tags.get("type", "")),
+                    *("" if sample.lag_s is None else round(sample.lag_s, 3), said.system, said.repeat),
+                    *(
+                        said.status,
+                        said.answer,
+                        sample.gold,
+                        one.score,
+                        "" if one.recall is None else one.recall,
+                    ),
+                    *(said.usage.lmm_calls, said.usage.tokens, said.usage.pictures, round(one.seconds, 4)),
+                ]
+            )
+
+
+def _headline(run: Read) -> str:
+    ours = run.of(OURS) or run.of(run.systems[0])
+    watched_s = sum(one.duration_s for one in run.ingests)
+    took_s = sum(one.seconds for one in run.ingests)
+    clusters = len({one.sample.cluster for one in ours})
+    lines = [
+        f"{run.manifest.suite}: {len(ours)} questions of {clusters} independent"
+        f" video{'s' if clusters != 1 else ''}."
+    ]
+    if watched_s:
+        told = sum(one.usage.lmm_calls for one in run.ingests), sum(one.usage.tokens for one in run.ingests)
+        lines.append(
+            f"{watched_s / 60:.1f} minutes were watched {watched_s / max(took_s, 1e-9):.1f} times as fast as they last,"
+            f" into {sum(one.memory_bytes for one in run.ingests) / 1e6 / (watched_s / 3600):.1f} MB an hour"
+            + (f", with {told[0]:,} calls and {told[1]:,} tokens of a model." if told[0] else ".")
+        )
+    return " ".join(lines) + "\n"
+
+
+def _systems(run: Read) -> str:
+    """One row for each system."""
+    ours = run.of(OURS)
+    leads = {name: _paired(ours, run.of(name)) for name in run.systems if ours and name != OURS}
+    adjusted = dict(zip(leads, holm([lead.p_value for lead in leads.values()]), strict=True)) if leads else {}
+    rows = [
+        "| system | right (95 %) | if it must choose | all of a pair | abstained | failed | recollect leads by (95 %) | p"
+        " | evidence found | calls | tokens | pictures | s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name in run.systems:
+        mine = run.of(name)
+        recalls = [one.recall for one in mine if one.recall is not None]
+        lead = leads.get(name)
+        groups = _groups(mine)
+        rows.append(
+            f"| {name} | {_told(_mean(mine, lambda one: one.score))} | {fmean(one.chosen for one in mine):.2f}"
+            f" | {f'{fmean(groups):.2f}' if groups else '–'}"
+            f" | {_share(mine, 'abstained')} | {_share(mine, 'error')}"
+            f" | {_told(lead.difference, '+') if lead else '–'} | {f'{adjusted[name]:.3f}' if lead else '–'}"
+            f" | {f'{fmean(recalls):.2f}' if recalls else '–'}"
+            f" | {fmean(one.prediction.usage.lmm_calls for one in mine):.1f}"
+            f" | {fmean(one.prediction.usage.tokens for one in mine):,.0f}"
+            f" | {fmean(one.prediction.usage.pictures for one in mine):.1f} | {fmean(one.seconds for one in mine):.2f} |"
+        )
+    chance = [1 / len(one.sample.options) for one in run.of(run.systems[0]) if one.sample.options]
+    notes = [f"By chance: {fmean(chance):.2f}."] if chance else []
+    others = [name for name in run.systems if name != OURS]
+    if ours and others:
+        seen = max(_detectable(ours, run.of(name)) for name in others)
+        notes.append(
+            f"Differences below {100 * seen:.0f} points cannot be told from chance here (80 % power)."
+        )
+    return "\n".join([*rows, "", *notes, ""])
+
+
+def _split(
+    run: Read, what: str, key: Callable[[Scored], str | None], order: Sequence[str] | None = None
+) -> str:
+    """The scores of every system, by a part of the questions."""
+    there = dict.fromkeys(key(one) for one in run.scored)
+    names = [name for name in (order or sorted(name for name in there if name is not None)) if name in there]
+    counts = {name: sum(key(one) == name for one in run.of(run.systems[0])) for name in names}
+    rows = [
+        f"| {what} | {' | '.join(f'{name} ({counts[name]})' for name in names)} |",
+        f"|---{'|---' * len(names)}|",
+    ]
+    for system in run.systems:
+        mine = run.of(system)
+        cells = [
+            _told(_mean([one for one in mine if key(one) == name], lambda one: one.score)) for name in names
+        ]
+        rows.append(f"| {system} | {' | '.join(cells)} |")
+    return "\n".join([*rows, ""])
+
+
+def _lag(one: Scored) -> str | None:
+    lag_s = one.sample.lag_s
+    if lag_s is None:
+        return None
+    return next((name for until_s, name in _LAGS if lag_s < until_s), _LONGER)
+
+
+def _mean(scored: Sequence[Scored], value: Callable[[Scored], float]) -> Interval:
+    return clustered_mean([value(one) for one in scored], [one.sample.cluster for one in scored])
+
+
+def _paired(ours: Sequence[Scored], theirs: Sequence[Scored]) -> Paired:
+    one, other, clusters = _together(ours, theirs)
+    return paired_difference(one, other, clusters)
+
+
+def _detectable(ours: Sequence[Scored], theirs: Sequence[Scored]) -> float:
+    one, other, clusters = _together(ours, theirs)
+    return detectable_difference_between(one, other, clusters)
+
+
+def _together(ours: Sequence[Scored], theirs: Sequence[Scored]) -> tuple[list[float], list[float], list[str]]:
+    """The scores of two systems for the questions that both answered, with their clusters."""
+    their = {(one.sample.id, one.prediction.repeat): one.score for one in theirs}
+    both = [one for one in ours if (one.sample.id, one.prediction.repeat) in their]
+    return (
+        [one.score for one in both],
+        [their[one.sample.id, one.prediction.repeat] for one in both],
+        [one.sample.cluster for one in both],
+    )
+
+
+def _groups(scored: Iterable[Scored]) -> list[float]:
+    """For each group of questions whether all of them were answered right."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for one in scored:
+        if one.sample.group is not None:
+            found.setdefault((one.sample.group, one.prediction.repeat), []).append(one.score)
+    return [float(min(scores) == 1.0) for scores in found.values() if len(scores) > 1]
+
+
+def _share(scored: Sequence[Scored], status: str) -> str:
+    return f"{fmean(one.prediction.status == status for one in scored):.2f}"
+
+
+def _told(found: Interval, sign: str = "") -> str:
+    if not found.known:
+        return f"{found.value:{sign}.2f}"
+    return f"{found.value:{sign}.2f} ({found.low:{sign}.2f} to {found.high:{sign}.2f})"

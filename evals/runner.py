@@ -1,0 +1,297 @@
+"""Runs an evaluation: each video is watched once, each question is asked at its time, each answer is kept at once.
+
+    run = Run(Path("run"), suite, embedded_systems(), Watching())
+    for progress in run.go():
+        print(progress)
+    scored(Path("run"), suite)                    # again and again, without asking anything again
+
+A run that was killed goes on where it was: videos, questions and systems come in an order that is always the same, a
+question that was answered is not asked again, and a video that was half watched is watched anew, so that the
+predictions are those of a run that was not killed, byte for byte. What fails is tried again, and then counts as
+wrong: no question is left out for any system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .. import __version__
+from ..agent.budget import Budget
+from ..errors import BadRun, LookedAhead
+from ..memory.ledger import size_on_disk
+from ..memory.store import MemoryStore
+from ..sdk import Recollect
+from ..settings import LmmSettings
+from .ingest import Watching, as_of_s, at_the_end_s, ingest
+from .records import Ingest, Lines, Manifest, Prediction, R, Sample, Timing, read
+from .suites.suite import Suite
+from .systems import Posed, Said, System
+from .video import CausalVideo
+
+log = logging.getLogger(__name__)
+
+BUDGET = Budget(seconds=600.0)
+"""Of a question: by calls and tokens, which count the same on any machine."""
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of the videos: every ``of``-th by a hash of its name."""
+
+    number: int = 0
+    of: int = 1
+
+    def has(self, video: str) -> bool:
+        """Whether it is this part's."""
+        return int.from_bytes(hashlib.sha256(video.encode()).digest()[:8], "big") % self.of == self.number
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    answered: int
+    of: int
+    video: str
+    left_s: float | None
+    """About how long it will still take; None while nothing can be told."""
+
+
+class Run:
+    """One suite put to some systems, in a folder of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        suite: Suite,
+        systems: Sequence[System],
+        watching: Watching,
+        *,
+        settings: dict[str, str] | None = None,
+        limit: int | None = None,
+        shard: Shard | None = None,
+        repeats: int = 1,
+        budget: Budget = BUDGET,
+        retry_errors: bool = False,
+    ) -> None:
+        """Nothing is read or written yet.
+
+        ``settings`` are what else the predictions depend on, for the manifest; ``limit`` is how many questions are
+        asked; ``retry_errors`` asks those again that failed in an earlier run.
+        """
+        self.folder, self._suite, self._systems, self._watching = folder, suite, systems, watching
+        self._settings = {**(settings or {}), "watching": watching.name, "limit": str(limit or "all")}
+        self._shard, self._limit, self._repeats, self._budget = shard or Shard(), limit, repeats, budget
+        self._retry_errors = retry_errors
+
+    def go(self) -> Iterator[Progress]:
+        """Do what is left to do; tells after every answer.
+
+        Raises ``BadRun`` where the folder holds another run, ``BadSuite``, ``SourceError`` and ``MemoryStoreError``.
+        """
+        samples = self._samples()
+        self._check_manifest()
+        self._keep(samples)
+        if self._retry_errors:
+            self._drop_errors()
+        done = {_key(one) for one in read(self.folder / "predictions.jsonl", Prediction)}
+        every = len(samples) * len(self._systems) * self._repeats
+        begun, begun_with = time.monotonic(), len(done)
+        with ExitStack() as stack:
+            predictions = stack.enter_context(Lines(self.folder / "predictions.jsonl", Prediction))
+            timings = stack.enter_context(Lines(self.folder / "timings.jsonl", Timing))
+            ingests = stack.enter_context(Lines(self.folder / "ingests.jsonl", Ingest))
+            for video, of_video in by_video(samples):
+                for prediction, timing in self._answers(video, of_video, done, ingests):
+                    timings.append(timing)
+                    predictions.append(prediction)
+                    done.add(_key(prediction))
+                    made = len(done) - begun_with
+                    left_s = (time.monotonic() - begun) / made * (every - len(done))
+                    yield Progress(len(done), every, video, left_s)
+
+    # -- one video ------------------------------------------------------------------------------------
+
+    def _answers(
+        self, video: str, samples: Sequence[Sample], done: set[tuple[str, str, int]], ingests: Lines[Ingest]
+    ) -> Iterator[tuple[Prediction, Timing]]:
+        wanted = [
+            (sample, system, repeat)
+            for sample in samples
+            for system in self._systems
+            for repeat in range(self._repeats)
+            if (sample.id, system.name, repeat) not in done
+        ]
+        if not wanted:
+            return
+        path = self._suite.video(video)
+        memory = self.folder / "memories" / f"{hashlib.sha256(video.encode()).hexdigest()[:16]}.lance"
+        watched = self._watched(video, path, memory, ingests)
+        recollect = Recollect(
+            memory,
+            encoder=self._watching.encoder,
+            lmm=self._watching.lmm or LmmSettings(),
+            question_budget=self._budget,
+        )
+        memory_bytes = size_on_disk(memory)
+        with recollect, MemoryStore.open(memory, encoder=self._watching.encoder) as store:
+            for sample, system, repeat in wanted:
+                until_s = at_the_end_s(watched.duration_s) if sample.asked_at_s is None else sample.asked_at_s
+                visible_s = watched.duration_s if sample.asked_at_s is None else sample.asked_at_s
+                causal = CausalVideo(path, until_s=visible_s, from_s=sample.from_s)
+                begun = time.perf_counter()
+                with store.snapshot(as_of_s=as_of_s(until_s)) as snapshot:
+                    posed = Posed(sample, causal, recollect, snapshot, as_of_s(until_s))
+                    said, error = self._said(system, posed)
+                yield (
+                    Prediction(
+                        sample=sample.id,
+                        system=system.name,
+                        repeat=repeat,
+                        status="error" if error else said.status,
+                        answer=said.answer,
+                        said=said.said,
+                        confidence=said.confidence,
+                        spans=said.spans,
+                        found=said.found,
+                        usage=said.usage.model_copy(update={"pictures": causal.count}),
+                        latest_s=causal.latest_s,
+                        error=error,
+                    ),
+                    Timing(
+                        sample=sample.id,
+                        system=system.name,
+                        repeat=repeat,
+                        seconds=time.perf_counter() - begun,
+                        memory_bytes=memory_bytes if system.remembers else 0,
+                    ),
+                )
+
+    def _said(self, system: System, posed: Posed) -> tuple[Said, str]:
+        """What a system says, and why it says nothing where it fails again and again."""
+        error = ""
+        for _ in range(_TRIES):
+            try:
+                return system.answer(posed), ""
+            except LookedAhead:
+                # No answer of such a system is worth anything.
+                raise
+            except Exception as failed:
+                log.warning("%s failed at %s", system.name, posed.sample.id, exc_info=True)
+                error = f"{type(failed).__name__}: {failed}"
+        return Said(), error
+
+    def _watched(self, video: str, path: Path, memory: Path, ingests: Lines[Ingest]) -> Ingest:
+        known = [one for one in read(self.folder / "ingests.jsonl", Ingest) if one.video == video]
+        if known and memory.exists():
+            return known[-1]
+        watched = ingest(path, memory, name=video, watching=self._watching)
+        ingests.append(watched)
+        return watched
+
+    # -- the run's own files --------------------------------------------------------------------------
+
+    def _samples(self) -> list[Sample]:
+        found = [sample for sample in self._suite.samples() if self._shard.has(sample.video)]
+        return in_order(found)[: self._limit]
+
+    def _check_manifest(self) -> None:
+        path = self.folder / "manifest.json"
+        now = Manifest(
+            suite=self._suite.name,
+            systems=tuple(system.name for system in self._systems),
+            version=__version__,
+            settings={
+                **self._settings,
+                "budget": self._budget.model_dump_json(),
+                "repeats": str(self._repeats),
+            },
+            files={file.name: _sha256(file) for file in self._suite.files()},
+            begun_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        if path.exists():
+            then = next(iter(read(path, Manifest)), None)
+            if then is None or then.model_copy(update={"begun_at": now.begun_at}) != now:
+                raise BadRun(self.folder, "it is of other questions, systems, settings or another version")
+            return
+        with Lines(path, Manifest) as manifest:
+            manifest.append(now)
+
+    def _keep(self, samples: Sequence[Sample]) -> None:
+        """Write the questions down, for scoring and for others."""
+        path = self.folder / "samples.jsonl"
+        if list(read(path, Sample)) == list(samples):
+            return
+        path.unlink(missing_ok=True)
+        with Lines(path, Sample) as lines:
+            for sample in samples:
+                lines.append(sample)
+
+    def _drop_errors(self) -> None:
+        path = self.folder / "predictions.jsonl"
+        kept = [one for one in read(path, Prediction) if one.status != "error"]
+        rewritten = path.with_suffix(".new")
+        rewritten.unlink(missing_ok=True)
+        with Lines(rewritten, Prediction) as lines:
+            for one in kept:
+                lines.append(one)
+        rewritten.replace(path)
+
+
+def in_order(samples: Iterable[Sample]) -> list[Sample]:
+    """By video, as videos first come, and then by the time at which they are asked."""
+    samples = list(samples)
+    place = {video: at for at, video in enumerate(dict.fromkeys(sample.video for sample in samples))}
+    return sorted(samples, key=lambda sample: (place[sample.video], *_when(sample)))
+
+
+def by_video(samples: Sequence[Sample]) -> list[tuple[str, list[Sample]]]:
+    """The questions of each video."""
+    found: dict[str, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(sample.video, []).append(sample)
+    return list(found.items())
+
+
+def merge(folders: Sequence[Path], into: Path) -> None:
+    """Put the shards of a run together in one folder.
+
+    Raises ``BadRun`` where two of them answer the same question.
+    """
+    of: dict[tuple[str, str, int], Path] = {}
+    for folder in folders:
+        for one in read(folder / "predictions.jsonl", Prediction):
+            if (other := of.setdefault(_key(one), folder)) != folder:
+                raise BadRun(folder, f"it answers {one.sample}, as {other} does")
+    _copy_all(folders, into / "samples.jsonl", Sample)
+    _copy_all(folders, into / "predictions.jsonl", Prediction)
+    _copy_all(folders, into / "timings.jsonl", Timing)
+    _copy_all(folders, into / "ingests.jsonl", Ingest)
+
+
+def _copy_all(folders: Sequence[Path], into: Path, kind: type[R]) -> None:
+    with Lines(into, kind) as lines:
+        for folder in folders:
+            for record in read(folder / into.name, kind):
+                lines.append(record)
+
+
+def _when(sample: Sample) -> tuple[bool, float, str]:
+    return sample.asked_at_s is None, sample.asked_at_s or 0.0, sample.id
+
+
+def _key(one: Prediction) -> tuple[str, str, int]:
+    return one.sample, one.system, one.repeat
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,244 @@
+"""A run that was broken off writes what an unbroken one does, and nothing that comes after a question changes it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from recollect.errors import BadRun, LookedAhead
+from recollect.evals.house import furnish
+from recollect.evals.ingest import Watching
+from recollect.evals.records import Ingest, Prediction, Sample, Timing, read
+from recollect.evals.runner import Run, Shard, in_order, merge
+from recollect.evals.systems import Posed, Said, embedded_systems
+from recollect.evals.world import render
+
+from .conftest import HouseSuite
+
+WATCHING = Watching(ocr=False, name="quick")
+
+
+def go(folder: Path, suite: HouseSuite, **options: object) -> bytes:
+    for _ in Run(folder, suite, embedded_systems(), WATCHING, **options).go():  # type: ignore[arg-type]
+        pass
+    return (folder / "predictions.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    go(folder, suite)
+    return folder
+
+
+def test_every_system_answers_every_question_once(whole: Path, suite: HouseSuite) -> None:
+    said = list(read(whole / "predictions.jsonl", Prediction))
+
+    assert len({(one.sample, one.system) for one in said}) == len(said)
+    assert len(said) == len(suite.asked) * len(embedded_systems())
+    assert {one.status for one in said} <= {"ok", "abstained"}
+
+
+def test_nothing_that_rests_on_the_memory_rests_on_what_came_after_the_question(
+    whole: Path, suite: HouseSuite
+) -> None:
+    asked_at_s = {sample.id: sample.asked_at_s for sample in suite.asked}
+    found = [(one, span) for one in read(whole / "predictions.jsonl", Prediction) for span in one.found]
+
+    assert found
+    assert all(span[1] <= asked_at_s[one.sample] for one, span in found)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
+    tmp_path: Path, whole: Path, suite: HouseSuite, seed: int
+) -> None:
+    rng = random.Random(seed)
+    path = tmp_path / "predictions.jsonl"
+    for _ in range(2):
+        run = Run(tmp_path, suite, embedded_systems(), WATCHING)
+        for _ in islice(run.go(), rng.randrange(1, 12)):
+            pass
+        # Killed while a line was being written.
+        path.write_bytes(path.read_bytes()[: -rng.randrange(1, 60)])
+
+    assert go(tmp_path, suite) == (whole / "predictions.jsonl").read_bytes()
+
+
+def test_a_video_that_was_half_watched_is_watched_anew(
+    tmp_path: Path, whole: Path, suite: HouseSuite
+) -> None:
+    go(tmp_path, suite, limit=1)
+    (tmp_path / "ingests.jsonl").write_bytes(b"")
+    (tmp_path / "predictions.jsonl").write_bytes(b"")
+    memory = next((tmp_path / "memories").iterdir())
+    (memory / "head.json").write_text("half written")
+
+    first = go(tmp_path, suite, limit=1)
+
+    assert first == b"".join(
+        (whole / "predictions.jsonl").read_bytes().splitlines(keepends=True)[: len(embedded_systems())]
+    )
+    assert len(list(read(tmp_path / "ingests.jsonl", Ingest))) == 1
+
+
+def test_what_happens_after_a_question_changes_no_answer(
+    tmp_path: Path, suite: HouseSuite, whole: Path
+) -> None:
+    """The same house until 14 s, and then another."""
+    one, other = furnish("running", 24.0), furnish("another", 24.0)
+    cut_s = 14.0
+    asked = [sample for sample in suite.asked if (sample.asked_at_s or 0.0) < cut_s - 1.0]
+    assert asked, "nothing is asked early enough"
+
+    class Poisoned:
+        duration_s = 24.0
+
+        def draw(self, time_s: float) -> object:
+            return (one if time_s < cut_s else other).timeline.draw(time_s)
+
+        def truths(self) -> list[object]:
+            return []
+
+    video = tmp_path / "poisoned.mp4"
+    render(Poisoned(), video, seed=1)  # type: ignore[arg-type]
+    go(tmp_path / "run", suite.but(videos={"one": video}, asked=asked))
+
+    ids = {sample.id for sample in asked}
+    before = [said for said in read(whole / "predictions.jsonl", Prediction) if said.sample in ids]
+    assert any(said.found for said in before)
+    assert list(read(tmp_path / "run" / "predictions.jsonl", Prediction)) == before
+
+
+def test_the_order_of_questions_and_which_are_asked_change_no_answer(
+    tmp_path: Path, suite: HouseSuite, whole: Path
+) -> None:
+    some = list(reversed(suite.asked))[::2]
+    go(tmp_path, suite.but(asked=some))
+
+    ids = {sample.id for sample in some}
+    before = [said for said in read(whole / "predictions.jsonl", Prediction) if said.sample in ids]
+    assert list(read(tmp_path / "predictions.jsonl", Prediction)) == before
+
+
+@dataclass
+class Failing:
+    """Fails a few times, or always."""
+
+    times: int
+    name: str = "failing"
+    remembers: bool = False
+    tries: int = 0
+
+    def answer(self, posed: Posed) -> Said:
+        self.tries += 1
+        if self.tries <= self.times:
+            raise RuntimeError("the server burns")
+        return Said("A", "A")
+
+
+def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, suite: HouseSuite) -> None:
+    for failing, status in ((Failing(2), "ok"), (Failing(99), "error")):
+        folder = tmp_path / status
+        for _ in Run(folder, suite, [failing], WATCHING, limit=1).go():
+            pass
+        (said,) = read(folder / "predictions.jsonl", Prediction)
+        assert (said.status, failing.tries) == (status, 3)
+    assert said.error == "RuntimeError: the server burns"
+    assert said.answer is None
+
+
+def test_errors_can_be_asked_again(tmp_path: Path, suite: HouseSuite) -> None:
+    for failing in (Failing(99), Failing(0)):
+        for _ in Run(tmp_path, suite, [failing], WATCHING, limit=2, retry_errors=True).go():
+            pass
+
+    assert [said.status for said in read(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
+
+
+class Peeking:
+    """Looks at what comes after the question."""
+
+    name, remembers = "peeking", False
+
+    def answer(self, posed: Posed) -> Said:
+        posed.video.pictures([posed.video.until_s + 0.1])
+        return Said("A", "A")
+
+
+def test_a_system_that_looks_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
+    with pytest.raises(LookedAhead, match="mend the system"):
+        next(Run(tmp_path, suite, [Peeking()], WATCHING).go())
+
+
+class Looking:
+    """Sees the last picture there is."""
+
+    name, remembers = "looking", False
+
+    def answer(self, posed: Posed) -> Said:
+        posed.video.spread(3)
+        return Said("A", "A")
+
+
+def test_the_latest_picture_that_was_seen_is_noted(tmp_path: Path, suite: HouseSuite) -> None:
+    for _ in Run(tmp_path, suite, [Looking()], WATCHING).go():
+        pass
+
+    said = {one.sample: one for one in read(tmp_path / "predictions.jsonl", Prediction)}
+    for sample in suite.asked:
+        assert said[sample.id].usage.pictures == 3
+        assert 0.0 < (said[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
+
+
+def test_another_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
+    next(Run(tmp_path, suite, [Looking()], WATCHING).go())
+
+    with pytest.raises(BadRun, match="other questions, systems, settings"):
+        next(Run(tmp_path, suite, [Failing(0)], WATCHING).go())
+
+
+def test_shards_share_the_videos_out_and_come_together_again(tmp_path: Path) -> None:
+    names = [f"video {number}" for number in range(100)]
+    shards = [Shard(number, 3) for number in range(3)]
+
+    assert all(sum(shard.has(name) for shard in shards) == 1 for name in names)
+    assert all(20 < sum(shard.has(name) for name in names) < 50 for shard in shards)
+
+
+def test_merging_shards_refuses_an_answer_that_is_there_twice(
+    tmp_path: Path, suite: HouseSuite, whole: Path
+) -> None:
+    merge([whole], tmp_path / "alone")
+    assert (tmp_path / "alone" / "predictions.jsonl").read_bytes() == (
+        whole / "predictions.jsonl"
+    ).read_bytes()
+    assert len(list(read(tmp_path / "alone" / "timings.jsonl", Timing))) == len(suite.asked) * len(
+        embedded_systems()
+    )
+
+    again = tmp_path / "again"
+    merge([whole], again)
+    with pytest.raises(BadRun, match="it answers house/one"):
+        merge([whole, again], tmp_path / "both")
+
+
+def test_questions_of_a_video_are_asked_in_the_order_of_time() -> None:
+    def sample(number: int, video: str, asked_at_s: float | None) -> Sample:
+        return Sample(
+            id=str(number),
+            suite="s",
+            video=video,
+            cluster=video,
+            kind="text",
+            question="?",
+            asked_at_s=asked_at_s,
+        )
+
+    mixed = [sample(1, "b", 9.0), sample(2, "a", None), sample(3, "b", 3.0), sample(4, "a", 5.0)]
+
+    assert [one.id for one in in_order(mixed)] == ["3", "1", "4", "2"]

@@ -1,0 +1,430 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from recollect.evals.statistics import (
+    Interval,
+    clustered_error,
+    clustered_mean,
+    design_effect,
+    detectable_difference,
+    detectable_difference_between,
+    holm,
+    interval_of,
+    mcnemar_p,
+    paired_difference,
+    risk_coverage_area,
+    sign_flip_p,
+    wilson,
+)
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+Z = 1.959964
+P_VALUES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)
+
+
+def clustered(seed: int, *, clusters: int, shared: float = 1.0) -> tuple[Floats, Codes]:
+    """Scores around 0, of clusters of 2 to 9 samples that have so much in common."""
+    rng = np.random.default_rng(seed)
+    cluster_of = np.repeat(np.arange(clusters), rng.integers(2, 10, clusters))
+    scores = shared * rng.normal(size=clusters)[cluster_of] + rng.normal(size=len(cluster_of))
+    return scores, cluster_of
+
+
+def two_systems(seed: int = 0, samples: int = 600) -> tuple[Floats, Floats, Codes]:
+    """Two that are right about much the same samples, the easy ones; twelve samples a video."""
+    rng = np.random.default_rng(seed)
+    clusters = np.arange(samples) // 12
+    easy = rng.normal(size=samples) + 0.5 * rng.normal(size=samples)[clusters]
+    ours, theirs = (easy + 0.4 * rng.normal(size=samples) > hard for hard in (-0.4, -0.2))
+    return ours.astype(float), theirs.astype(float), clusters
+
+
+def one_each(scores: Sequence[float]) -> range:
+    """Every sample its own cluster."""
+    return range(len(scores))
+
+
+def half_width(interval: Interval) -> float:
+    return (interval.high - interval.low) / 2
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_the_clustered_error_says() -> None:
+    scores, clusters = clustered(1, clusters=400)
+
+    interval = clustered_mean(scores, clusters)
+
+    assert interval.value == pytest.approx(scores.mean())
+    assert half_width(interval) == pytest.approx(Z * clustered_error(scores, clusters), rel=0.03)
+
+
+def test_nineteen_of_twenty_intervals_hold_the_true_mean() -> None:
+    sets = [clustered(seed, clusters=60) for seed in range(200)]
+    intervals = [clustered_mean(scores, clusters) for scores, clusters in sets]
+    blind = [clustered_mean(scores, np.arange(len(scores))) for scores, _ in sets[:60]]
+
+    assert 0.92 <= np.mean([one.low <= 0 <= one.high for one in intervals]) <= 0.98
+    assert np.mean([one.low <= 0 <= one.high for one in blind]) < 0.85
+
+
+def test_of_few_clusters_an_interval_leans_to_where_they_are_skewed() -> None:
+    scores = np.exp(np.random.default_rng(3).normal(size=20))
+
+    interval = clustered_mean(scores, np.arange(20))
+
+    assert interval.high - interval.value > 1.3 * (interval.value - interval.low)
+
+
+def test_bca_agrees_with_scipy() -> None:
+    """Of ``scipy.stats.bootstrap`` 1.17.1 with a million resamples."""
+    scores = [0.1, 0.2, 0.2, 0.3, 0.4, 0.4, 0.5, 0.9, 1.6, 3.1]
+
+    interval = clustered_mean(scores, one_each(scores))
+
+    assert interval.low == pytest.approx(0.380, abs=0.015)
+    assert interval.high == pytest.approx(1.630, abs=0.03)
+
+
+def test_one_cluster_has_a_mean_and_no_interval() -> None:
+    interval = clustered_mean([1.0, 0.0, 1.0, 1.0], ["day1"] * 4)
+
+    assert interval.value == 0.75
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    assert not interval.known
+    assert clustered_mean([1.0, 0.0], ["day1", "day2"]).known
+
+
+def test_equal_scores_leave_no_doubt() -> None:
+    assert clustered_mean([1.0] * 6, [1, 1, 2, 2, 3, 3]) == (1.0, 1.0, 1.0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.sampled_from([0.0, 0.1, 0.3, 1.0]), min_size=2, max_size=60),
+    st.floats(-5, 5),
+    st.floats(0.1, 10),
+)
+def test_an_interval_moves_and_stretches_with_its_scores(
+    scores: list[float], by: float, times: float
+) -> None:
+    clusters = [at // 2 for at in range(len(scores))]
+    moved = [by + times * score for score in scores]
+
+    interval = clustered_mean(scores, clusters)
+
+    expected = [by + times * bound for bound in interval]
+    assert clustered_mean(moved, clusters) == pytest.approx(expected, abs=1e-6, nan_ok=True)
+
+
+def test_the_same_seed_gives_the_same_interval_whatever_clusters_are_called() -> None:
+    scores, clusters = clustered(4, clusters=50)
+    named = [f"video{one:02}" for one in clusters]
+
+    assert clustered_mean(scores, clusters) == clustered_mean(scores, named)
+    assert clustered_mean(scores, clusters) != clustered_mean(scores, clusters, seed=1)
+
+
+def test_a_macro_mean_counts_a_small_group_as_much_as_a_large_one() -> None:
+    scores = [1.0] * 8 + [0.0] * 2
+    groups = ["recall"] * 8 + ["count"] * 2
+
+    assert clustered_mean(scores, one_each(scores), groups=groups).value == 0.5
+    assert clustered_mean(scores, one_each(scores)).value == 0.8
+
+
+def test_the_interval_of_a_macro_mean_is_that_of_the_whole() -> None:
+    scores, clusters = clustered(5, clusters=50)
+    groups = np.arange(len(scores)) % 3
+
+    def macro(at: NDArray[np.intp]) -> float:
+        return float(np.mean([scores[at][groups[at] == group].mean() for group in range(3)]))
+
+    whole = interval_of(macro, clusters)
+
+    assert clustered_mean(scores, clusters, groups=groups) == pytest.approx(whole)
+
+
+def test_a_group_that_a_draw_misses_does_not_count_in_it() -> None:
+    scores = [0.0, 1.0, 0.0, 1.0]
+
+    interval = clustered_mean(scores, [1, 2, 3, 4], groups=["a", "a", "a", "b"])
+
+    assert interval.value == pytest.approx((1 / 3 + 1) / 2)
+    assert 0.0 <= interval.low <= interval.high <= 1.0
+
+
+def test_a_paired_interval_is_narrower_than_that_of_each_system() -> None:
+    ours, theirs, clusters = two_systems()
+
+    paired = paired_difference(ours, theirs, clusters)
+
+    assert paired.difference.value == pytest.approx(ours.mean() - theirs.mean())
+    assert half_width(paired.difference) < half_width(clustered_mean(ours, clusters))
+    assert half_width(paired.difference) < half_width(clustered_mean(theirs, clusters))
+    assert paired.discordance == np.mean(ours != theirs)
+
+
+def test_the_other_way_round_a_difference_is_its_opposite() -> None:
+    ours, theirs, clusters = two_systems()
+
+    one, other = paired_difference(ours, theirs, clusters), paired_difference(theirs, ours, clusters)
+
+    assert tuple(one.difference) == pytest.approx(
+        (-other.difference.value, -other.difference.high, -other.difference.low), abs=1e-3
+    )
+    assert (one.p_value, one.mcnemar_p) == (other.p_value, other.mcnemar_p)
+
+
+def test_a_system_does_not_differ_from_itself() -> None:
+    ours, _, clusters = two_systems()
+
+    paired = paired_difference(ours, ours, clusters)
+
+    assert paired == ((0.0, 0.0, 0.0), 1.0, 1.0, 0.0)
+
+
+def test_for_independent_samples_flipping_signs_agrees_with_mcnemar() -> None:
+    ours, theirs, _ = two_systems(samples=300)
+
+    paired = paired_difference(ours, theirs, np.arange(300))
+
+    assert paired.mcnemar_p is not None
+    assert paired.p_value == pytest.approx(paired.mcnemar_p, abs=0.015)
+
+
+def test_scores_between_nothing_and_all_have_no_mcnemar() -> None:
+    assert paired_difference([0.5, 1.0], [0.0, 1.0], [1, 2]).mcnemar_p is None
+
+
+def test_few_clusters_have_every_pattern_of_signs_tried() -> None:
+    parts = [3.0, -1.0, 2.0, 0.5, 4.0, -0.25]
+
+    totals = [abs(np.dot(signs, parts)) for signs in product([1, -1], repeat=6)]
+
+    assert sign_flip_p(parts, one_each(parts)) == np.mean(np.array(totals) >= sum(parts))
+    assert sign_flip_p([1.0] * 5, [1, 2, 3, 4, 5]) == 1 / 16
+    assert sign_flip_p([1.0] * 5, [1] * 5) == 1.0
+
+
+def test_drawn_patterns_come_to_what_all_of_them_come_to() -> None:
+    """Of 20 equal differences of which 15 are gains, more than chance is a binomial tail."""
+    differences = [1.0] * 15 + [-1.0] * 5
+
+    tail = 2 * sum(math.comb(20, losses) for losses in range(6)) / 2**20
+
+    assert sign_flip_p(differences, one_each(differences)) == pytest.approx(tail, abs=0.006)
+
+
+def test_where_nothing_differs_p_values_are_spread_evenly() -> None:
+    sets = [clustered(seed, clusters=12) for seed in range(500)]
+    ps = np.array([sign_flip_p(scores, clusters) for scores, clusters in sets])
+
+    for level in (0.05, 0.25, 0.5, 0.75):
+        assert np.mean(ps <= level) == pytest.approx(level, abs=3 * math.sqrt(level * (1 - level) / 500))
+
+
+def test_blind_to_clusters_a_p_value_is_too_often_small() -> None:
+    sets = [clustered(seed, clusters=20, shared=2.0) for seed in range(60)]
+
+    aware = np.mean([sign_flip_p(scores, clusters) <= 0.05 for scores, clusters in sets])
+    blind = np.mean([sign_flip_p(scores, np.arange(len(scores))) <= 0.05 for scores, _ in sets])
+
+    assert aware <= 0.12
+    assert blind > 0.25
+
+
+def test_groups_decide_what_a_cluster_weighs_when_its_sign_flips() -> None:
+    """Of groups that count alike, one sample alone in its group weighs as much as the four of the other."""
+    differences = [-1.0, 1.0, 1.0, 1.0, 1.0]
+    groups = ["a", "b", "b", "b", "b"]
+
+    assert sign_flip_p(differences, [1, 2, 3, 4, 5]) == 12 / 32
+    assert sign_flip_p(differences, [1, 2, 3, 4, 5], groups=groups) == 1.0
+
+
+def test_mcnemar_is_a_binomial_tail_of_the_samples_that_differ() -> None:
+    ours = [1.0] * 9 + [0.0] * 2 + [1.0] * 30
+    theirs = [0.0] * 9 + [1.0] * 2 + [1.0] * 30
+
+    assert mcnemar_p(ours, theirs) == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert mcnemar_p(ours, ours) == 1.0
+    assert mcnemar_p([1.0, 0.0], [0.0, 1.0]) == 1.0
+    assert mcnemar_p([1.0] * 5_000, [0.0] * 5_000) == 0.0
+
+
+def test_wilson_is_as_published() -> None:
+    """Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20 and 1 of 29."""
+    assert wilson(81, 263)[1:] == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148)[1:] == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20)[1:] == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson(1, 29)[1:] == pytest.approx((0.0061, 0.1718), abs=5e-5)
+
+
+@given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_lies_within_nothing_and_all_and_holds_the_share(counted: tuple[int, int]) -> None:
+    share, low, high = wilson(*counted)
+    mirrored = wilson(counted[1] - counted[0], counted[1])
+
+    assert 0.0 <= low <= share <= high <= 1.0
+    assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((low, high), abs=1e-12)
+
+
+def test_the_clustered_error_is_that_of_the_paper() -> None:
+    """Miller 2024: the variance of single scores and the covariances within a cluster, written as loops."""
+    scores, clusters = clustered(6, clusters=30)
+    n, away = len(scores), scores - scores.mean()
+
+    within = sum(
+        away[i] * away[j] for i in range(n) for j in range(n) if clusters[i] == clusters[j] and i != j
+    )
+    expected = math.sqrt((sum(away**2) + within) / n**2)
+
+    assert clustered_error(scores, clusters) == pytest.approx(expected * math.sqrt(30 / 29))
+    assert clustered_error(scores, np.arange(n)) == pytest.approx(np.std(scores, ddof=1) / math.sqrt(n))
+    assert math.isnan(clustered_error(scores, np.zeros(n)))
+
+
+def test_the_design_effect_is_one_plus_what_further_samples_of_a_cluster_share() -> None:
+    rng = np.random.default_rng(7)
+    clusters = np.repeat(np.arange(4_000), 5)
+    scores = rng.normal(size=4_000)[clusters] + math.sqrt(3) * rng.normal(size=20_000)
+
+    assert design_effect(scores, clusters) == pytest.approx(1 + (5 - 1) * 0.25, rel=0.05)
+    assert design_effect(scores, np.arange(20_000)) == pytest.approx(1.0)
+    assert design_effect(np.repeat(rng.normal(size=500), 5), clusters[:2_500]) == pytest.approx(5.0, rel=0.01)
+
+
+def test_the_design_effect_is_not_known_of_one_cluster_or_equal_scores() -> None:
+    assert math.isnan(design_effect([0.0, 1.0], [1, 1]))
+    assert math.isnan(design_effect([1.0, 1.0], [1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("samples", "points"),
+    [
+        (297, (6.7, 7.8, 8.9)),
+        (500, (5.2, 6.0, 6.9)),
+        (900, (3.9, 4.5, 5.1)),
+        (1_463, (3.0, 3.5, 4.0)),
+        (2_700, (2.2, 2.6, 3.0)),
+    ],
+)
+def test_more_samples_that_differ_less_show_a_smaller_difference(
+    samples: int, points: tuple[float, float, float]
+) -> None:
+    found = [100 * detectable_difference(samples, discordance) for discordance in (0.17, 0.23, 0.30)]
+
+    assert found == pytest.approx(points, abs=0.06)
+
+
+def test_a_design_effect_of_four_doubles_what_can_be_seen() -> None:
+    assert detectable_difference(500, 0.2, 4.0) == pytest.approx(2 * detectable_difference(500, 0.2))
+
+
+def test_a_difference_that_can_just_be_seen_is_seen_in_eighty_of_a_hundred() -> None:
+    rng = np.random.default_rng(8)
+    least = detectable_difference(500, 0.2)
+    chances = [0.1 - least / 2, 0.8, 0.1 + least / 2]
+
+    differences = rng.choice([-1.0, 0.0, 1.0], size=(2_000, 500), p=chances)
+    z = differences.mean(axis=1) / (differences.std(axis=1) / math.sqrt(500))
+
+    assert np.mean(z > Z) == pytest.approx(0.80, abs=0.03)
+
+
+def test_what_can_be_seen_follows_from_how_two_systems_differed() -> None:
+    ours, theirs, clusters = two_systems()
+    discordance = float(np.mean(ours != theirs))
+    effect = design_effect(ours - theirs, clusters)
+
+    found = detectable_difference_between(ours, theirs, clusters)
+
+    assert found == pytest.approx(detectable_difference(600, discordance, effect))
+    assert math.isnan(detectable_difference_between(ours, ours, clusters))
+    assert math.isnan(detectable_difference_between(ours, theirs, np.zeros(600)))
+
+
+def test_holm_as_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert holm([0.6, 0.7]) == (1.0, 1.0)
+
+
+@given(P_VALUES)
+def test_holm_keeps_the_order_and_lies_between_the_p_value_and_bonferroni(given_ps: list[float]) -> None:
+    adjusted = holm(given_ps)
+
+    bonferroni = [min(1.0, p * len(given_ps)) for p in given_ps]
+    assert all(p <= one <= most for p, one, most in zip(given_ps, adjusted, bonferroni, strict=True))
+    assert [adjusted[at] for at in np.argsort(given_ps, kind="stable")] == sorted(adjusted)
+
+
+def test_the_area_under_risk_and_coverage_as_by_hand() -> None:
+    confidences, correct = [0.9, 0.8, 0.3, 0.6], [1.0, 0.0, 0.0, 1.0]
+
+    assert risk_coverage_area(confidences, correct) == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)
+    assert risk_coverage_area([0.9, 0.8], [1.0, 1.0]) == 0.0
+
+
+def test_equal_confidences_count_as_the_mean_over_their_orders() -> None:
+    correct = [1.0, 0.0, 1.0, 0.0]
+
+    one_way = risk_coverage_area([0.9, 0.51, 0.5, 0.4], correct)
+    other_way = risk_coverage_area([0.9, 0.5, 0.51, 0.4], correct)
+
+    assert risk_coverage_area([0.9, 0.5, 0.5, 0.4], correct) == pytest.approx((one_way + other_way) / 2)
+    assert risk_coverage_area([0.5] * 4, correct) == pytest.approx(0.5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=20))
+def test_the_area_depends_on_the_order_of_confidences_alone(answered: list[tuple[int, bool]]) -> None:
+    sure, right = zip(*answered, strict=True)
+
+    area = risk_coverage_area(sure, right)
+
+    assert 0.0 <= area <= 1.0
+    assert risk_coverage_area([math.exp(one) for one in sure[::-1]], right[::-1]) == pytest.approx(area)
+
+
+def test_an_interval_can_be_had_of_any_statistic() -> None:
+    ours, theirs, clusters = two_systems(samples=240)
+
+    interval = interval_of(lambda at: float(ours[at].sum() / theirs[at].sum()), clusters)
+
+    assert interval.value == pytest.approx(ours.sum() / theirs.sum())
+    assert interval.low < interval.value < interval.high
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: clustered_mean([], []), "no samples"),
+        (lambda: clustered_mean([1.0], [1, 2]), "1 scores and 2 labels of clusters"),
+        (lambda: clustered_mean([1.0], [1], groups=["a", "b"]), "1 scores and 2 labels of groups"),
+        (lambda: clustered_mean([1.0, math.nan], [1, 2]), "nan"),
+        (lambda: clustered_mean(np.zeros((2, 2)), [1, 2]), "shape"),
+        (lambda: interval_of(len, []), "no samples"),
+        (lambda: paired_difference([1.0, 0.0], [1.0], [1, 2]), "2 scores and 1 others"),
+        (lambda: mcnemar_p([0.5], [1.0]), "0 and 1"),
+        (lambda: wilson(0, 0), "no samples"),
+        (lambda: wilson(3, 2), "3 of 2"),
+        (lambda: detectable_difference(0, 0.2), "no samples"),
+        (lambda: detectable_difference(10, 0.0), "greater than 0"),
+        (lambda: holm([]), "no samples"),
+        (lambda: holm([1.2]), "between 0 and 1"),
+        (lambda: risk_coverage_area([0.5], [1.0, 0.0]), "1 scores and 2 others"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused_in_words(call: Callable[[], object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        call()
