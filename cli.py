@@ -19,6 +19,7 @@ from .commands import (
     compact,
     demo,
     doctor,
+    eval as evaluate,
     forget,
     pin,
     reindex,
@@ -47,6 +48,7 @@ COMMANDS = {
     "doctor": doctor,
     "serve-lmm": serve_lmm,
     "demo": demo,
+    "eval": evaluate,
 }
 
 

@@ -1,6 +1,6 @@
 """Has videos watched for an evaluation, in made-up time: as of a time, only what had been shown by then is there.
 
-    ingest(Path("house.mp4"), Path("run/house.lance"), watching=Watching())
+    ingest(FileFootage(Path("house.mp4")), Path("run/house.lance"), name="house", watching=Watching())
     with Recollect("run/house.lance") as memory:
         memory.ask("Who came in?", as_of=as_of_s(61.5))        # the answer of one minute into the video
 
@@ -20,6 +20,7 @@ from ..memory.ledger import UNBOUNDED_BYTES, size_on_disk
 from ..perception.lmm import Lmm
 from ..perception.watching import watch
 from .records import Ingest, Usage
+from .video import Footage
 
 STREAM = "video"
 """What the stream is called in every memory of an evaluation: the name of a file may give answers away."""
@@ -52,7 +53,7 @@ def at_the_end_s(duration_s: float) -> float:
     return duration_s + _AT_THE_END_S
 
 
-def ingest(video: Path, memory: Path, *, name: str, watching: Watching) -> Ingest:
+def ingest(footage: Footage, memory: Path, *, name: str, watching: Watching) -> Ingest:
     """Watch a video into a memory of its own; what an earlier run left there half done is deleted.
 
     Raises ``SourceError``, ``MemoryStoreError`` and, where an LMM describes, ``LmmError``.
@@ -62,7 +63,7 @@ def ingest(video: Path, memory: Path, *, name: str, watching: Watching) -> Inges
     calls, tokens = _spent(watching.lmm)
     report = watch(
         memory,
-        str(video),
+        footage.source(watching.fps),
         stream=STREAM,
         fps=watching.fps,
         ocr=watching.ocr,

@@ -104,6 +104,8 @@ class Prediction(Record):
     """What it says it rests on."""
     found: tuple[tuple[float, float], ...] = ()
     """What it retrieved, best first, whatever it then made of it."""
+    encoded: bool | None = None
+    """Whether what is remembered of the evidence names the answer; told by who is given the evidence."""
     usage: Usage = Usage()
     latest_s: float | None = None
     """The latest picture it was given, in seconds of the video; None where it was given none."""

@@ -11,6 +11,7 @@ are of clusters drawn anew (``statistics``); p-values of one table are adjusted 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,9 @@ from .statistics import (
     holm,
     paired_difference,
 )
+from .suites.suite import Suite
 
-OURS = "recollect"
+OURS, ORACLE = "recollect", "oracle evidence"
 _LAGS = (
     (10.0, "0–10 s"),
     (60.0, "10–60 s"),
@@ -110,6 +112,7 @@ def markdown(run: Read) -> str:
     parts += [_split(run, "type", lambda one: one.sample.tags.get("type", one.sample.kind))]
     if any(one.sample.lag_s is not None for one in run.scored):
         parts.append(_split(run, "time since the evidence", _lag, [*(name for _, name in _LAGS), _LONGER]))
+    parts.append(_failures(run))
     return "\n".join(parts)
 
 
@@ -154,6 +157,41 @@ def write_csv(run: Read, path: Path) -> None:
                     *(said.usage.lmm_calls, said.usage.tokens, said.usage.pictures, round(one.seconds, 4)),
                 ]
             )
+
+
+def official(run: Read, suite: Suite) -> str:
+    """What the benchmark's own parser and score make of the same answers, as its own table has it."""
+    tables = {
+        system: suite.totals(
+            [
+                (one.sample, worth)
+                for one in run.of(system)
+                if math.isfinite(worth := suite.official(one.sample, reply(one.prediction)))
+            ]
+        )
+        for system in run.systems
+    }
+    names = list(dict.fromkeys(name for table in tables.values() for name in table))
+    rows = [f"| {suite.name}, as its makers score | {' | '.join(names)} |", f"|---{'|---' * len(names)}|"]
+    for system, table in tables.items():
+        cells = [f"{table[name]:.3f}" if name in table else "–" for name in names]
+        rows.append(f"| {system} | {' | '.join(cells)} |")
+    return "\n".join([*rows, ""])
+
+
+def reply(prediction: Prediction) -> str:
+    """An answer as a model would give it that does as it is told; empty where there is none."""
+    match prediction.answer:
+        case None:
+            return ""
+        case "yes" | "no" as word:
+            return word.capitalize()
+        case float(number):
+            return f"{number:g}"
+        case str(words):
+            return words
+        case _:
+            return prediction.said
 
 
 def _headline(run: Read) -> str:
@@ -205,9 +243,10 @@ def _systems(run: Read) -> str:
     others = [name for name in run.systems if name != OURS]
     if ours and others:
         seen = max(_detectable(ours, run.of(name)) for name in others)
-        notes.append(
-            f"Differences below {100 * seen:.0f} points cannot be told from chance here (80 % power)."
-        )
+        if math.isfinite(seen):
+            notes.append(
+                f"Differences below {100 * seen:.0f} points cannot be told from chance here (80 % power)."
+            )
     return "\n".join([*rows, "", *notes, ""])
 
 
@@ -217,18 +256,47 @@ def _split(
     """The scores of every system, by a part of the questions."""
     there = dict.fromkeys(key(one) for one in run.scored)
     names = [name for name in (order or sorted(name for name in there if name is not None)) if name in there]
-    counts = {name: sum(key(one) == name for one in run.of(run.systems[0])) for name in names}
-    rows = [
-        f"| {what} | {' | '.join(f'{name} ({counts[name]})' for name in names)} |",
-        f"|---{'|---' * len(names)}|",
-    ]
-    for system in run.systems:
-        mine = run.of(system)
-        cells = [
-            _told(_mean([one for one in mine if key(one) == name], lambda one: one.score)) for name in names
-        ]
-        rows.append(f"| {system} | {' | '.join(cells)} |")
+    rows = [f"| {what} | questions | {' | '.join(run.systems)} |", f"|---|---{'|---' * len(run.systems)}|"]
+    for name in names:
+        parts = [[one for one in run.of(system) if key(one) == name] for system in run.systems]
+        cells = [_told(_mean(part, lambda one: one.score)) if part else "–" for part in parts]
+        rows.append(f"| {name} | {len(parts[0])} | {' | '.join(cells)} |")
     return "\n".join([*rows, ""])
+
+
+def _failures(run: Read) -> str:
+    """Why recollect did not answer right what it did not."""
+    oracle = {(one.sample.id, one.prediction.repeat): one for one in run.of(ORACLE)}
+    causes = [
+        _cause(one, given)
+        for one in run.of(OURS)
+        if one.score < 1.0 and (given := oracle.get((one.sample.id, one.prediction.repeat))) is not None
+    ]
+    if not causes:
+        return ""
+    rows = ["| where recollect fails | questions | of those that it fails at |", "|---|---|---|"]
+    rows += [
+        f"| {cause} | {causes.count(cause)} | {causes.count(cause) / len(causes):.2f} |" for cause in _CAUSES
+    ]
+    return "\n".join([*rows, ""])
+
+
+_CAUSES = (
+    "not asked for: answers of this kind (alerts, orders, lists) are not given yet",
+    "not encoded: what is remembered of the evidence does not name the answer",
+    "not retrieved: no piece of the evidence was found",
+    "not used: it was found, and is enough where nothing else is shown",
+    "misread: shown alone it is not enough either, though it names the answer or has no words",
+)
+
+
+def _cause(ours: Scored, given: Scored) -> str:
+    not_asked_for, not_encoded, not_retrieved, not_used, misread = _CAUSES
+    if ours.sample.kind in ("alerts", "order", "checklist"):
+        return not_asked_for
+    if given.score == 1.0:
+        return not_used if ours.recall else not_retrieved
+    return not_encoded if given.prediction.encoded is False else misread
 
 
 def _lag(one: Scored) -> str | None:

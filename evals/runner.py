@@ -33,7 +33,7 @@ from .ingest import Watching, as_of_s, at_the_end_s, ingest
 from .records import Ingest, Lines, Manifest, Prediction, R, Sample, Timing, read
 from .suites.suite import Suite
 from .systems import Posed, Said, System
-from .video import CausalVideo
+from .video import CausalVideo, FileFootage, Footage
 
 log = logging.getLogger(__name__)
 
@@ -132,9 +132,11 @@ class Run:
         ]
         if not wanted:
             return
-        path = self._suite.video(video)
+        footage = self._suite.video(video)
+        if isinstance(footage, Path):
+            footage = FileFootage(footage)
         memory = self.folder / "memories" / f"{hashlib.sha256(video.encode()).hexdigest()[:16]}.lance"
-        watched = self._watched(video, path, memory, ingests)
+        watched = self._watched(video, footage, memory, ingests)
         recollect = Recollect(
             memory,
             encoder=self._watching.encoder,
@@ -146,7 +148,7 @@ class Run:
             for sample, system, repeat in wanted:
                 until_s = at_the_end_s(watched.duration_s) if sample.asked_at_s is None else sample.asked_at_s
                 visible_s = watched.duration_s if sample.asked_at_s is None else sample.asked_at_s
-                causal = CausalVideo(path, until_s=visible_s, from_s=sample.from_s)
+                causal = CausalVideo(footage, until_s=visible_s, from_s=sample.from_s)
                 begun = time.perf_counter()
                 with store.snapshot(as_of_s=as_of_s(until_s)) as snapshot:
                     posed = Posed(sample, causal, recollect, snapshot, as_of_s(until_s))
@@ -162,6 +164,7 @@ class Run:
                         confidence=said.confidence,
                         spans=said.spans,
                         found=said.found,
+                        encoded=said.encoded,
                         usage=said.usage.model_copy(update={"pictures": causal.count}),
                         latest_s=causal.latest_s,
                         error=error,
@@ -185,15 +188,16 @@ class Run:
                 # No answer of such a system is worth anything.
                 raise
             except Exception as failed:
-                log.warning("%s failed at %s", system.name, posed.sample.id, exc_info=True)
+                log.debug("%s failed at %s", system.name, posed.sample.id, exc_info=True)
                 error = f"{type(failed).__name__}: {failed}"
+        log.warning("%s cannot answer %s: %s", system.name, posed.sample.id, error)
         return Said(), error
 
-    def _watched(self, video: str, path: Path, memory: Path, ingests: Lines[Ingest]) -> Ingest:
+    def _watched(self, video: str, footage: Footage, memory: Path, ingests: Lines[Ingest]) -> Ingest:
         known = [one for one in read(self.folder / "ingests.jsonl", Ingest) if one.video == video]
         if known and memory.exists():
             return known[-1]
-        watched = ingest(path, memory, name=video, watching=self._watching)
+        watched = ingest(footage, memory, name=video, watching=self._watching)
         ingests.append(watched)
         return watched
 

@@ -23,8 +23,10 @@ from ..agent.budget import Budget, Spending
 from ..agent.extractive import ExtractiveReasoner
 from ..agent.lmm import LmmReasoner
 from ..agent.reasoner import Reasoner
+from ..memory.rows import document
 from ..memory.snapshot import Snapshot
 from ..memory.values import Moment, Span
+from ..memory.words import stem, words_of
 from ..perception.frame import Picture
 from ..perception.lmm import Lmm
 from ..sdk import Recollect
@@ -78,6 +80,7 @@ class Said:
     spans: tuple[tuple[float, float], ...] = ()
     found: tuple[tuple[float, float], ...] = ()
     usage: Usage = field(default_factory=Usage)
+    encoded: bool | None = None
 
 
 class System(Protocol):
@@ -105,7 +108,6 @@ class Agent:
         answer = posed.memory.ask(
             posed.sample.question,
             options=posed.options,
-            stream=STREAM,
             from_s=posed.sample.from_s or None,
             as_of=posed.as_of_s,
         )
@@ -154,6 +156,8 @@ class OneCall:
     moments: Callable[[Posed], Sequence[Moment]]
     lmm: Lmm | None = None
     remembers: bool = True
+    is_oracle: bool = False
+    """Whether the moments are those that prove the answer."""
 
     def answer(self, posed: Posed) -> Said:
         """Judge what there is, and answer from it."""
@@ -166,8 +170,9 @@ class OneCall:
         found = tuple((one.span.start_s, one.span.end_s) for one in moments[:_FOUND])
         spans = tuple((round(cited.start_s, 3), round(cited.end_s, 3)) for cited in draft.cited)
         usage = Usage(lmm_calls=spending.calls, tokens=spending.tokens)
+        encoded = names_answer(posed.sample, moments) if self.is_oracle else None
         if draft.why is not None:
-            return Said(draft.text, None, "abstained", round(draft.confidence, 4), (), found, usage)
+            return Said(draft.text, None, "abstained", round(draft.confidence, 4), (), found, usage, encoded)
         letter = None if draft.choice is None else ascii_uppercase[draft.choice]
         value = parsed(
             posed.sample.kind,
@@ -175,7 +180,18 @@ class OneCall:
             options=len(posed.sample.options),
         )
         status: Status = "ok" if value is not None else "abstained"
-        return Said(draft.text, value, status, round(draft.confidence, 4), spans, found, usage)
+        return Said(draft.text, value, status, round(draft.confidence, 4), spans, found, usage, encoded)
+
+
+def names_answer(sample: Sample, moments: Sequence[Moment]) -> bool | None:
+    """Whether what is remembered of some moments has all words of the answer; None where the answer has no words."""
+    gold = sample.gold
+    if sample.kind == "choice" and isinstance(gold, str):
+        gold = sample.options[ascii_uppercase.index(gold)]
+    if not isinstance(gold, str) or sample.kind == "yes_no":
+        return None
+    told = " ".join(document(observation) for moment in moments for observation in moment.observations)
+    return {stem(word) for word in words_of(gold)} <= {stem(word) for word in words_of(told)}
 
 
 def nothing(posed: Posed) -> Sequence[Moment]:
@@ -241,7 +257,7 @@ def embedded_systems() -> list[System]:
         Agent(),
         OneCall("one-shot retrieval", retrieved_by_captions(_FOUND)),
         OneCall("all captions", all_captions),
-        OneCall("oracle evidence", proving),
+        OneCall("oracle evidence", proving, is_oracle=True),
         *guesses(),
     ]
 
@@ -252,7 +268,7 @@ def with_model(lmm: Lmm, *, frames: int = 32) -> list[System]:
         Agent(),
         OneCall("one-shot retrieval", retrieved_by_captions(lmm.moments), lmm),
         OneCall("all captions", all_captions, lmm),
-        OneCall("oracle evidence", proving, lmm),
+        OneCall("oracle evidence", proving, lmm, is_oracle=True),
         OneCall("blind", nothing, lmm),
         Frames("one frame", lambda video, _: video.spread(1), lmm),
         Frames(f"{frames} frames of all", lambda video, _: video.spread(frames), lmm),

@@ -41,7 +41,7 @@ from .worker import Progress, StreamWorker, WatchReport
 
 def watch(
     path: Path,
-    source: str,
+    source: str | Source,
     *,
     stream: str | None = None,
     fps: float = 4.0,
@@ -60,7 +60,8 @@ def watch(
 ) -> WatchReport:
     """Watch ``source`` into the memory at ``path`` until it ends or is stopped.
 
-    With ``lmm`` whatever waits in the memory is described meanwhile. With ``drain`` a file's end is not
+    A source that is open already, and is no live one, is watched as a file is, at the rate it was opened with, and
+    closed. With ``lmm`` whatever waits in the memory is described meanwhile. With ``drain`` a file's end is not
     the end: it goes on until nothing waits, unless the model is away; the rest waits for the next time.
     ``budget_bytes`` is what the memory may take on the disk, and ``stream_budget_bytes`` what the stream may take
     of that; both stay as they are where nothing is said. ``on_start`` is given whatever must be told to stop, before it runs.
@@ -73,7 +74,7 @@ def watch(
         EncoderError: The encoder's model cannot be used.
     """
     # The source is looked at first: a wrong path must not make an empty memory.
-    looked_at = open_source(source, fps=fps)
+    looked_at = open_source(source, fps=fps) if isinstance(source, str) else source
     if looked_at.info.kind == "live":
         looked_at.close()
     if encoder is not None:
@@ -154,7 +155,7 @@ class _Telling:
 
 def _watch(
     store: MemoryStore,
-    source: str,
+    source: str | Source,
     looked_at: Source,
     *,
     stream: str | None,
@@ -187,7 +188,7 @@ def _watch(
             on_state(state, detail)
 
     opened = looked_at
-    if info.kind == "live" or record.fps != fps:
+    if isinstance(source, str) and (info.kind == "live" or record.fps != fps):
         point = store.resume(record.name)
         opened = open_source(
             source,

@@ -47,7 +47,7 @@ def test_every_sub_command_is_shown():
     named = {words[1] for words in commands("recollect")}
 
     assert named == {
-        "watch", "ask", "search", "timeline", "status", "pin", "forget", "compact", "caption", "reindex", "doctor",
+        "watch", "ask", "search", "timeline", "status", "pin", "forget", "compact", "caption", "reindex", "doctor", "eval",
         "demo", "serve-lmm",
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -34,6 +34,7 @@ _READ_S = 1.0
 _HANDLES_S = 0.7
 """How long an arm takes to reach, and to come back."""
 _SIDES = ("left", "right")
+_SAME_S = 0.001
 
 
 class _Steps(Generic[_T]):
@@ -53,6 +54,28 @@ class _Steps(Generic[_T]):
     @property
     def last(self) -> _T:
         return self._values[-1]
+
+    @property
+    def all(self) -> list[tuple[float, _T]]:
+        """Each value with the time from which it holds."""
+        return list(zip([0.0, *self._times_s], self._values, strict=True))
+
+    def with_each(self, change: Callable[[_T], _T]) -> _Steps[_T]:
+        """The same times with other values."""
+        changed = _Steps(change(self._values[0]))
+        for time_s, value in self.all[1:]:
+            changed.set(time_s, change(value))
+        return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a room shows while the camera is in it: each value with the time from which it holds, in seconds since the scene began."""
+
+    on: tuple[list[tuple[float, Thing | None]], list[tuple[float, Thing | None]]]
+    """What is on its two places."""
+    open: list[tuple[float, bool]]
+    sign: list[tuple[float, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +137,57 @@ class RoomScene:
     def draw(self, time_s: float) -> Picture:
         """The picture of it."""
         return draw(self.view(time_s))
+
+    @property
+    def kept(self) -> Kept:
+        """What the room shows, and when that changes."""
+        return Kept((self._on[0].all, self._on[1].all), self._open.all, self._sign.all)
+
+    def with_person(self, coming: Happening, person: Person) -> RoomScene:
+        """The same scene, but that somebody else came on the visit that began by ``coming``."""
+        was = coming.act.who
+        visit = next(
+            visit
+            for visit in self._visits
+            if visit.person == was and abs(visit.way[0][0] - coming.span.start_s) < _SAME_S
+        )
+        stay = Span(visit.way[0][0], visit.way[-1][0])
+
+        def changed(happening: Happening) -> Happening:
+            act = happening.act
+            if (
+                not stay.start_s - _SAME_S
+                <= happening.span.start_s
+                <= happening.span.end_s
+                <= stay.end_s + _SAME_S
+            ):
+                return happening
+            who, to = (person if one == was and one is not None else one for one in (act.who, act.to))
+            return replace(happening, act=replace(act, who=who, to=to))
+
+        visits = [replace(one, person=person) if one is visit else one for one in self._visits]
+        return replace(self, _visits=visits, happenings=[changed(one) for one in self.happenings])
+
+    def with_gift(self, giving: Happening, thing: Thing) -> RoomScene:
+        """The same scene, but that something else went from hand to hand in ``giving``."""
+
+        def held(visit: _Visit) -> _Visit:
+            there = visit.way[0][0] < giving.span.middle_s < visit.way[-1][0]
+            hands = visit.holds.with_each(lambda one: thing if one == giving.act.what else one)
+            return replace(visit, holds=hands) if there else visit
+
+        given = replace(giving, act=replace(giving.act, what=thing))
+        happenings = [given if one == giving else one for one in self.happenings]
+        return replace(self, _visits=[held(visit) for visit in self._visits], happenings=happenings)
+
+    def with_code(self, was: str, code: str) -> RoomScene:
+        """The same scene, but that the sign says another code wherever it said ``was``."""
+        happenings = [
+            replace(one, act=replace(one.act, where=code)) if one.act.where == was else one
+            for one in self.happenings
+        ]
+        sign = self._sign.with_each(lambda one: code if one == was else one)
+        return replace(self, _sign=sign, happenings=happenings)
 
     def truths(self) -> list[Truth]:
         """What happens, in words."""

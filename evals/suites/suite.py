@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..records import Prediction, Sample
+from ..video import Footage
 
 
 class Suite(Protocol):
@@ -24,6 +25,10 @@ class Suite(Protocol):
     @property
     def name(self) -> str:
         """As the command has it: ``ovo``."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the samples depend on beside the files, for the manifest."""
 
     def files(self) -> Sequence[Path]:
         """The files that the samples are made of, for the manifest."""
@@ -34,14 +39,11 @@ class Suite(Protocol):
         Raises ``BadSuite`` where a file is missing or has not the official schema, with where to get it.
         """
 
-    def video(self, name: str) -> Path:
-        """The file of a video.
+    def video(self, name: str) -> Path | Footage:
+        """The file of a video, or what draws it.
 
         Raises ``BadSuite`` where it is not there.
         """
-
-    def prompt(self, sample: Sample) -> str:
-        """The official wording, options and instruction included: what a model alone would be asked."""
 
     def official(self, sample: Sample, said: str) -> float:
         """What the benchmark's own parser and score make of a reply, 0 to 1; odd replies as it takes them."""

@@ -68,13 +68,15 @@ def test_the_interval_of_a_mean_is_as_wide_as_the_clustered_error_says() -> None
     assert half_width(interval) == pytest.approx(Z * clustered_error(scores, clusters), rel=0.03)
 
 
-def test_nineteen_of_twenty_intervals_hold_the_true_mean() -> None:
-    sets = [clustered(seed, clusters=60) for seed in range(200)]
-    intervals = [clustered_mean(scores, clusters) for scores, clusters in sets]
-    blind = [clustered_mean(scores, np.arange(len(scores))) for scores, _ in sets[:60]]
+def test_about_nineteen_of_twenty_intervals_hold_the_true_mean() -> None:
+    """Of 50 clusters, 94 in 100 do, in closed form too; three standard errors of 400 such sets are 3.5."""
+    sets = [clustered(seed, clusters=50) for seed in range(400)]
 
-    assert 0.92 <= np.mean([one.low <= 0 <= one.high for one in intervals]) <= 0.98
-    assert np.mean([one.low <= 0 <= one.high for one in blind]) < 0.85
+    intervals = [clustered_mean(scores, clusters) for scores, clusters in sets]
+    blind = [Z * clustered_error(scores, np.arange(len(scores))) for scores, _ in sets]
+
+    assert np.mean([one.low <= 0 <= one.high for one in intervals]) == pytest.approx(0.94, abs=0.035)
+    assert np.mean([abs(scores.mean()) <= half for (scores, _), half in zip(sets, blind, strict=True)]) < 0.8
 
 
 def test_of_few_clusters_an_interval_leans_to_where_they_are_skewed() -> None:

@@ -21,6 +21,10 @@ class HouseSuite:
     asked: Sequence[Sample]
     name: str = "house"
 
+    @property
+    def settings(self) -> Mapping[str, str]:
+        return {}
+
     def files(self) -> Sequence[Path]:
         return list(self.videos.values())
 
@@ -29,9 +33,6 @@ class HouseSuite:
 
     def video(self, name: str) -> Path:
         return self.videos[name]
-
-    def prompt(self, sample: Sample) -> str:
-        return sample.question
 
     def official(self, sample: Sample, said: str) -> float:
         return float(said == sample.gold)

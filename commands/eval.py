@@ -1,0 +1,217 @@
+"""``recollect eval`` measures Recollect, and what it is measured against, on a benchmark."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BadRun, BadSuite, RecollectError
+from .parsing import add_lmm_flags, fps, limit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..evals.runner import Run, Shard
+    from ..evals.suites.suite import Suite
+    from ..evals.systems import System
+    from ..perception.lmm import ServedLmm
+
+DESCRIPTION = "Measure Recollect and baselines on a benchmark, with intervals."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command understands."""
+    parser.add_argument(
+        "suite",
+        help="'world', which is drawn here, or a published benchmark such as 'ovo'; 'list' lists them",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where the official files of a published benchmark are"
+    )
+    parser.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this system; repeat it (default: all)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where everything is put (default: ./eval-SUITE)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run that is there")
+    parser.add_argument("--retry-errors", action="store_true", help="ask again what failed")
+    parser.add_argument("--report", action="store_true", help="only score and print what was answered so far")
+    parser.add_argument("--limit", type=limit, metavar="N", help="at most so many questions")
+    parser.add_argument(
+        "--shard", type=shard, metavar="I/N", help="only the videos of part I of N, from 1 on"
+    )
+    parser.add_argument(
+        "--fps", type=fps, default=4.0, metavar="F", help="frames a second that are looked at (default: 4)"
+    )
+    parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
+    add_lmm_flags(parser)
+    world = parser.add_argument_group("of the world")
+    world.add_argument(
+        "--minutes", type=minutes, default=10.0, metavar="M", help="how long a video is (default: 10)"
+    )
+    world.add_argument(
+        "--videos",
+        type=limit,
+        default=2,
+        metavar="N",
+        help="how many there are, each with a twin (default: 2)",
+    )
+    world.add_argument("--questions", type=limit, default=40, metavar="N", help="about each (default: 40)")
+    world.add_argument(
+        "--seed", default="public", metavar="TEXT", help="another one is another world (default: public)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; returns the exit code."""
+    if arguments.suite == "list":
+        from ..evals.suites import PUBLISHED  # noqa: PLC0415
+
+        print(f"{'world':16} a house that is drawn here, in which everything that happens is known")
+        for name, (_, about) in PUBLISHED.items():
+            print(f"{name:16} {about}")
+        return 0
+    folder = arguments.out or Path(f"eval-{arguments.suite}")
+    if not arguments.report:
+        if (folder / "manifest.json").exists() and not (arguments.resume or arguments.retry_errors):
+            raise BadRun(folder, "there is one already; --resume goes on with it, --report prints it")
+        _go(arguments, folder)
+    return _report(folder, _suite(arguments) if arguments.data is not None else None)
+
+
+def shard(text: str) -> Shard:
+    """A part of the videos, such as ``1/4``."""
+    from ..evals.runner import Shard  # noqa: PLC0415
+
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 1/4")
+    return Shard(int(number) - 1, int(of))
+
+
+def minutes(text: str) -> float:
+    """How long."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.2 <= found <= 24 * 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes between 0.2 and 1440")
+    return found
+
+
+def _go(arguments: argparse.Namespace, folder: Path) -> None:
+    """Ask what is left to be asked."""
+    from ..evals.ingest import Watching  # noqa: PLC0415
+    from ..evals.runner import Run  # noqa: PLC0415
+    from ..evals.systems import embedded_systems, with_model  # noqa: PLC0415
+
+    suite = _suite(arguments)
+    lmm = _lmm(arguments)
+    try:
+        systems = _chosen(embedded_systems() if lmm is None else with_model(lmm), arguments.system)
+        name = f"{arguments.fps:g} fps, text {'not ' if arguments.no_ocr else ''}read, {'no model' if lmm is None else lmm.name}"
+        watching = Watching(lmm=lmm, fps=arguments.fps, ocr=not arguments.no_ocr, name=name)
+        _with_progress(
+            Run(
+                folder,
+                suite,
+                systems,
+                watching,
+                settings=dict(suite.settings),
+                limit=arguments.limit,
+                shard=arguments.shard,
+                retry_errors=arguments.retry_errors,
+            )
+        )
+    finally:
+        if lmm is not None:
+            lmm.close()
+
+
+def _suite(arguments: argparse.Namespace) -> Suite:
+    from ..evals.suites import PUBLISHED, open_suite  # noqa: PLC0415
+    from ..evals.suites.world import WorldSuite  # noqa: PLC0415
+
+    if arguments.suite == "world":
+        return WorldSuite(
+            seed=arguments.seed,
+            videos=arguments.videos,
+            lasts_s=60 * arguments.minutes,
+            questions=arguments.questions,
+        )
+    if arguments.suite in PUBLISHED and arguments.data is None:
+        raise BadSuite(
+            arguments.suite, Path(), "its official files are not here; name their folder with --data"
+        )
+    return open_suite(arguments.suite, arguments.data or Path())
+
+
+def _lmm(arguments: argparse.Namespace) -> ServedLmm | None:
+    """The video LMM that the settings or the command name."""
+    from ..perception.lmm import open_lmm  # noqa: PLC0415
+    from ..settings import read_settings  # noqa: PLC0415
+
+    flags = {"url": arguments.lmm_url, "model": arguments.lmm_model}
+    settings = read_settings().lmm.model_copy(update={name: value for name, value in flags.items() if value})
+    return None if settings.url is None else open_lmm(settings)
+
+
+def _chosen(systems: Sequence[System], names: Sequence[str]) -> list[System]:
+    """Those that are named, or all."""
+    known = {system.name: system for system in systems}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RecollectError(f"there is no system {unknown[0]!r}. There are: {', '.join(known)}.")
+    return [known[name] for name in names] if names else list(systems)
+
+
+def _with_progress(run: Run) -> None:
+    """Show how far it is, and for how long it goes on."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    from ..times import clock  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("watching", total=None, left="")
+        for progress in run.go():
+            left = "" if progress.left_s is None else f"{clock(progress.left_s)} left"
+            bar.update(
+                task, description=progress.video, completed=progress.answered, total=progress.of, left=left
+            )
+
+
+def _report(folder: Path, published: Suite | None) -> int:
+    """Score, print and keep the report; of a published benchmark with its own scores and files to submit."""
+    from ..evals.records import Prediction, Sample, read  # noqa: PLC0415
+    from ..evals.report import markdown, official, read_run, write_csv  # noqa: PLC0415
+
+    found = read_run(folder)
+    told = markdown(found)
+    if published is not None:
+        if found.scored:
+            told += "\n" + official(found, published)
+        samples = list(read(folder / "samples.jsonl", Sample))
+        predictions = list(read(folder / "predictions.jsonl", Prediction))
+        published.export(samples, predictions, folder / "official")
+    (folder / "report.md").write_text(told, encoding="utf-8")
+    write_csv(found, folder / "scores.csv")
+    print(told)
+    return 0

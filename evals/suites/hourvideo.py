@@ -1,0 +1,198 @@
+"""HourVideo: recordings of somebody's hour, and questions with five options in 18 kinds of tasks.
+
+    suite = HourVideo(Path("HourVideo"))                   # the dev split: v1.0_release/json/dev_v1.0_annotations.json
+    suite.official(sample, '{"YOUR_ANSWER": "C. Red"}')    # 1.0 where C is right
+
+The answers of the test split are kept by its makers. The official protocol asks the questions of a task together,
+except where one gives away another; here each is asked alone, which tells a system less. What is to be predicted is
+asked before it happens: nothing after the start of its stretch may be used. Tasks whose options are pictures are left
+out unless they are asked for, as words cannot show them. The official parser takes the first letter of a reply,
+or of its ``YOUR_ANSWER`` where it is JSON: "Answer: C" is A, and "(C)" is nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from ..records import Prediction, Sample
+from .multiple_choice import found, right, video
+from .reading import Item, Source, mean, means, replies, write
+
+SOURCE = Source(
+    "HourVideo",
+    "Get it from https://huggingface.co/datasets/HourVideo/HourVideo, and the recordings from Ego4D "
+    "(code: https://github.com/keshik6/HourVideo).",
+)
+PICTURES = (
+    "navigation/room_to_room_image",
+    "navigation/object_retrieval_image",
+    "reasoning/spatial/layout",
+)
+"""The tasks whose options are files of pictures."""
+PREDICTIVE = "reasoning/predictive"
+_FILES = {"dev": "dev_v1.0_annotations.json", "test": "test_v1.0.json", "samples": "samples_v1.0.json"}
+_FOLDERS = ("v1.0_release/json/", "json/", "")
+
+
+class _Question(Item):
+    qid: str
+    task: str
+    question: str
+    answer_1: str
+    answer_2: str
+    answer_3: str
+    answer_4: str
+    answer_5: str
+    correct_answer_label: str | None = None
+    relevant_timestamps: str | list[str] | None = None
+
+
+class _Recording(Item):
+    benchmark_dataset: list[_Question]
+
+
+# Beside the recordings the file may carry words of its makers, such as a canary.
+_RECORDINGS: TypeAdapter[dict[str, _Recording | str]] = TypeAdapter(dict[str, _Recording | str])
+
+
+class HourVideo:
+    """Reads the official JSON of a split: of every recording its questions."""
+
+    name = "hourvideo"
+
+    def __init__(
+        self, folder: Path, split: Literal["dev", "test", "samples"] = "dev", *, pictures: bool = False
+    ) -> None:
+        """``pictures``: with the tasks whose options are pictures; the options are the names of their files."""
+        self._folder, self._pictures = folder, pictures
+        self._split: Literal["dev", "test", "samples"] = split
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Which split, and whether with options that are pictures."""
+        return {"split": self._split, "pictures": str(self._pictures)}
+
+    def files(self) -> Sequence[Path]:
+        """The one file of questions."""
+        return [found(SOURCE, self._folder, *(folder + _FILES[self._split] for folder in _FOLDERS))]
+
+    def samples(self) -> Iterator[Sample]:
+        """Every question, in the order of the file."""
+        for uid, item in self._read():
+            yield self._sample(uid, item)
+
+    def video(self, name: str) -> Path:
+        """The file of a recording, by its name at Ego4D."""
+        return video(
+            SOURCE, self._folder, name, "videos", "v2/full_scale", "full_scale", "v2/video_540ss", ""
+        )
+
+    def official(self, sample: Sample, said: str) -> float:
+        """Whether what the official parser finds is the right letter."""
+        return right(sample, answered(said))
+
+    def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
+        """The accuracy overall, of each task, and of each family of tasks."""
+        table = means(scored, lambda sample: [sample.tags["family"], sample.tags["task"]])
+        return {**table, "overall": mean(score for _, score in scored)}
+
+    def export(
+        self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
+    ) -> Sequence[Path]:
+        """For each run a table a recording and task, as the official scorer reads them, and all letters by ``qid``."""
+        files = []
+        for run, said in replies(predictions).items():
+            letters: dict[str, str] = {}
+            tables: dict[Path, list[tuple[str, str, str]]] = {}
+            for sample in samples:
+                qid = sample.id.removeprefix("hourvideo/")
+                letters[qid] = answered(said.get(sample.id) or "")
+                path = folder / run / sample.video / f"{_asked_as(sample.tags['task'])}.csv"
+                tables.setdefault(path, []).append((qid, str(sample.gold or ""), letters[qid]))
+            for path, rows in tables.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("w", encoding="utf-8", newline="") as file:
+                    # The scorer reads the column of this name unless it is told another.
+                    head = ("qid", "correct_answer_label", "gemini_answer")
+                    csv.writer(file, lineterminator="\n").writerows([head, *rows])
+            files += [*tables, write(folder / run / "answers.json", letters)]
+        return files
+
+    def _read(self) -> Iterator[tuple[str, _Question]]:
+        for uid, recording in SOURCE.read(self.files()[0], _RECORDINGS).items():
+            if isinstance(recording, _Recording):
+                for item in recording.benchmark_dataset:
+                    if self._pictures or item.task not in PICTURES:
+                        yield uid, item
+
+    def _sample(self, uid: str, item: _Question) -> Sample:
+        predictive = item.task == PREDICTIVE
+        stamps = item.relevant_timestamps or ""
+        spans = spans_s(stamps if isinstance(stamps, str) else "; ".join(stamps))
+        if predictive and not spans:
+            raise SOURCE.refuse(
+                self.files()[0], f"`relevant_timestamps` of {item.qid} does not tell when to ask"
+            )
+        known = self._split != "test"
+        if known and item.correct_answer_label not in tuple("ABCDE"):
+            raise SOURCE.refuse(
+                self.files()[0], f"`correct_answer_label` of {item.qid} is no letter from A to E"
+            )
+        return Sample(
+            id=f"hourvideo/{item.qid}",
+            suite=self.name,
+            video=uid,
+            cluster=uid,
+            kind="choice",
+            question=item.question,
+            options=(item.answer_1, item.answer_2, item.answer_3, item.answer_4, item.answer_5),
+            gold=item.correct_answer_label if known else None,
+            asked_at_s=spans[0][0] if predictive else None,
+            evidence=() if predictive else spans,
+            tags={"task": item.task, "family": item.task.split("/")[0]},
+        )
+
+
+def answered(said: str) -> str:
+    """The letter that the official code finds in a reply; nothing where it does not begin with one."""
+    match = re.match("[A-Za-z]", _answer(said))
+    return match[0] if match else ""
+
+
+def spans_s(stamps: str) -> tuple[tuple[float, float], ...]:
+    """The stretches of ``relevant_timestamps``, such as ``00:10:05-00:12:00``, in seconds."""
+    pairs = re.findall(r"(\d+):(\d\d):(\d\d)\s*-\s*(\d+):(\d\d):(\d\d)", stamps)
+    spans = [(_seconds(*map(int, one[:3])), _seconds(*map(int, one[3:]))) for one in pairs]
+    # Times are whole seconds: one that ends when it starts is that second.
+    return tuple((start_s, max(end_s, start_s + 1.0)) for start_s, end_s in spans if end_s >= start_s)
+
+
+def _seconds(hours: int, minutes: int, seconds: int) -> float:
+    return 3600.0 * hours + 60.0 * minutes + seconds
+
+
+def _asked_as(task: str) -> str:
+    """The name of a task's table; the official scorer looks for both kinds of summaries in one."""
+    return "summarization" if task.startswith("summarization/") else task.replace("/", "_")
+
+
+def _answer(said: str) -> str:
+    """What a reply in JSON has under ``YOUR_ANSWER`` or a name like it; any other reply as it is."""
+    # So the official code undoes Markdown before it reads.
+    bare = said.replace("json", "").replace("`", "")
+    try:
+        value: Any = json.loads(bare)
+    except ValueError:
+        return said
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return said
+    return next((str(one) for name, one in value.items() if name.startswith("YOUR_")), "")

@@ -1,0 +1,160 @@
+"""LongVideoBench: 3,763 videos of four lengths, and questions that refer to a moment in them.
+
+    suite = LongVideoBench(Path("LongVideoBench"))   # with lvb_val.json or its table, and the videos in videos/
+    suite.official(sample, "The answer is C.")       # 1.0 where C is right
+
+The answers of the test split are kept by its makers: ``LongVideoBench(folder, "test")`` is only exported. The setting
+is the one without subtitles. The parser, which its makers gave to lmms-eval, strikes out some phrases and takes the
+first of A to E in what is left; where there is none it draws an option by chance, which here depends on a seed and on
+the question and on nothing else. ``position`` counts frames and the file has no rate, so that no evidence is told.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from ..records import Prediction, Sample
+from .multiple_choice import by_tags, first_letter, found, letter, right, table, video
+from .reading import Item, Source, replies, write
+
+SOURCE = Source(
+    "LongVideoBench",
+    "Get it from https://huggingface.co/datasets/longvideobench/LongVideoBench "
+    "(code: https://github.com/longvideobench/LongVideoBench).",
+)
+_FILES = {
+    "val": ("lvb_val.json", "validation-00000-of-00001.parquet"),
+    "test": ("lvb_test_wo_gt.json", "test-00000-of-00001.parquet"),
+}
+_PREFIXES = (
+    "The best answer is",
+    "The correct answer is",
+    "The answer is",
+    "The answer",
+    "The best option is",
+    "The correct option is",
+    "Best answer:",
+    "Best option:",
+)
+_NONE = "N/A"
+"""What the table has in place of an option that there is not."""
+
+
+class _Question(Item):
+    id: str
+    video_id: str
+    video_path: str
+    question: str
+    correct_choice: int | None = None
+    duration_group: int
+    question_category: str
+    topic_category: str
+    level: str | None = None
+
+
+class _Listed(_Question):
+    """An entry of the JSON."""
+
+    candidates: list[str]
+
+
+class _Row(_Question):
+    """A row of the table."""
+
+    option0: str
+    option1: str
+    option2: str = _NONE
+    option3: str = _NONE
+    option4: str = _NONE
+
+
+_LISTED: TypeAdapter[list[_Listed]] = TypeAdapter(list[_Listed])
+_ROWS: TypeAdapter[list[_Row]] = TypeAdapter(list[_Row])
+
+
+class LongVideoBench:
+    """Reads the official JSON of a split, or its table."""
+
+    name = "longvideobench"
+
+    def __init__(self, folder: Path, split: Literal["val", "test"] = "val", *, seed: int = 0) -> None:
+        """``seed`` decides what is drawn for a reply without a letter."""
+        self._folder, self._seed = folder, seed
+        self._split: Literal["val", "test"] = split
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Which split, and what is drawn for replies without a letter."""
+        return {"split": self._split, "seed": str(self._seed)}
+
+    def files(self) -> Sequence[Path]:
+        """The one file of questions."""
+        return [found(SOURCE, self._folder, *_FILES[self._split])]
+
+    def samples(self) -> Iterator[Sample]:
+        """Every question, in the order of the file."""
+        path = self.files()[0]
+        if path.suffix == ".parquet":
+            for row in table(SOURCE, path, _ROWS):
+                given = (row.option0, row.option1, row.option2, row.option3, row.option4)
+                yield self._sample(row, [option for option in given if option != _NONE])
+        else:
+            for item in SOURCE.read(path, _LISTED):
+                yield self._sample(item, item.candidates)
+
+    def video(self, name: str) -> Path:
+        """The file of a video, by its ``video_path``."""
+        return video(SOURCE, self._folder, name, "videos", "")
+
+    def official(self, sample: Sample, said: str) -> float:
+        """Whether what the official parser finds, or draws, is the right letter."""
+        return right(sample, self.parsed(sample, said))
+
+    def parsed(self, sample: Sample, said: str) -> str:
+        """The letter in a reply; one drawn by chance where there is none."""
+        drawn = random.Random(f"{self._seed} {sample.id}").randrange(len(sample.options))
+        return first_letter(said, _PREFIXES, "ABCDE") or letter(drawn)
+
+    def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
+        """The accuracy overall, by length in seconds at most, by category of question, and by its level."""
+        return by_tags(scored, "duration_group", "question_category", "level")
+
+    def export(
+        self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
+    ) -> Sequence[Path]:
+        """For each run every reply by the question's id, as is submitted to the leaderboard."""
+        return [
+            write(
+                folder / run / "longvideobench_submission.json",
+                {sample.id.removeprefix("longvideobench/"): said.get(sample.id) or "" for sample in samples},
+            )
+            for run, said in replies(predictions).items()
+        ]
+
+    def _sample(self, item: _Question, options: Sequence[str]) -> Sample:
+        gold = None
+        if self._split == "val":
+            if item.correct_choice is None or item.correct_choice not in range(len(options)):
+                raise SOURCE.refuse(self.files()[0], f"`correct_choice` of {item.id} is none of its options")
+            gold = letter(item.correct_choice)
+        tags = {
+            "duration_group": str(item.duration_group),
+            "question_category": item.question_category,
+            "topic_category": item.topic_category,
+        }
+        return Sample(
+            id=f"longvideobench/{item.id}",
+            suite=self.name,
+            video=item.video_path,
+            cluster=item.video_id,
+            kind="choice",
+            question=item.question,
+            options=tuple(options),
+            gold=gold,
+            tags=tags if item.level is None else {**tags, "level": item.level},
+        )

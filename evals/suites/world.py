@@ -1,0 +1,118 @@
+"""A world that is drawn here: houses in which everything that happens is known, each with a twin that differs in one fact.
+
+    suite = WorldSuite(seed="public", videos=3, lasts_s=600.0, questions=40)
+    suite.video(next(suite.samples()).video)         # drawn when it is looked at; on no disk, however long it is
+
+Of each house general questions are asked, and of both twins the same ones whose answers the one fact decides: no
+trick with texts gets both right. Splits are ``public`` and ``dev``; any other seed is a salt that makes houses nobody
+else has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import cast
+
+from ...errors import BadSuite
+from ..house import House
+from ..living import Split, Twins, pair_accuracy, questions_about, seeds, twins
+from ..records import Prediction, Sample
+from ..scoring import parsed, score
+from ..video import DrawnFootage
+
+_TWIN_SHARE = 4
+"""One question of so many is asked of both twins."""
+_SPARE = 20
+"""So many times as many seeds are tried as houses are wanted."""
+
+
+class WorldSuite:
+    """``videos`` houses with their twins, ``lasts_s`` long, with about ``questions`` questions each."""
+
+    name = "world"
+
+    def __init__(self, *, seed: str, videos: int, lasts_s: float, questions: int) -> None:
+        self._seed, self._lasts_s, self._questions = seed, lasts_s, questions
+        self._videos = videos
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the questions depend on."""
+        # A salt is its owner's: only that it is the same has to be seen.
+        return {
+            "houses": " ".join(pair.samples[0].cluster for pair in self._pairs),
+            "lasts_s": f"{self._lasts_s:g}",
+            "questions": str(self._questions),
+        }
+
+    def files(self) -> Sequence[Path]:
+        """None: all is drawn."""
+        return ()
+
+    @cached_property
+    def _pairs(self) -> list[Twins]:
+        most = self._videos * _SPARE
+        if self._seed in ("public", "dev"):
+            candidates = seeds(cast(Split, self._seed), most)
+        else:
+            candidates = seeds("private", most, salt=self._seed)
+        found: list[Twins] = []
+        for seed in candidates:
+            # In a short house it may be that nothing could be another.
+            with suppress(ValueError):
+                found.append(twins(seed, self._lasts_s, limit=max(1, self._questions // _TWIN_SHARE)))
+            if len(found) == self._videos:
+                return found
+        raise BadSuite(self.name, Path(), f"in {self._lasts_s:g} s too little happens; make it longer")
+
+    @cached_property
+    def _houses(self) -> dict[str, House]:
+        """By the names of their videos."""
+        return {
+            sample.video: (pair.one, pair.other)[at % 2]
+            for pair in self._pairs
+            for at, sample in enumerate(pair.samples)
+        }
+
+    def samples(self) -> Iterator[Sample]:
+        """The questions of each house, and then those of it and its twin."""
+        for pair in self._pairs:
+            first = pair.samples[0]
+            general = questions_about(
+                pair.one, seed=self._seed, limit=self._questions - len(pair.samples) // 2
+            )
+            for kind, some in (("house", general), ("twins", pair.samples)):
+                for sample in some:
+                    named = f"{self.name}/{kind}/{sample.id.partition('/')[2]}"
+                    yield sample.model_copy(
+                        update={"id": named, "suite": self.name, "cluster": first.cluster}
+                    )
+
+    def video(self, name: str) -> DrawnFootage:
+        """The house, drawn when it is looked at."""
+        house = self._houses[name]
+        return DrawnFootage(house.timeline.draw, house.duration_s, name)
+
+    def official(self, sample: Sample, said: str) -> float:
+        """The strict score: there is no other."""
+        answer = parsed(sample.kind, said, options=len(sample.options))
+        return score(sample, Prediction(sample=sample.id, system="", status="ok", answer=answer, said=said))
+
+    def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
+        """The mean, and how many pairs of twins were both told right."""
+        of_twins = [(sample, worth) for sample, worth in scored if "twins" in sample.tags]
+        found = {"overall": fmean(worth for _, worth in scored)}
+        if of_twins:
+            worths = {sample.id: worth for sample, worth in of_twins}
+            found["pairs"] = pair_accuracy([sample for sample, _ in of_twins], worths)
+        return found
+
+    def export(
+        self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
+    ) -> Sequence[Path]:
+        """Nothing: it is scored here alone."""
+        return ()

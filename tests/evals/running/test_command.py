@@ -1,0 +1,80 @@
+"""``recollect eval`` on a world of less than a minute, and what it says to wrong input."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from recollect.cli import main
+
+QUICK = ["--minutes", "0.7", "--videos", "1", "--questions", "8", "--no-ocr"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        try:
+            code = main(["eval", *argv])
+        except SystemExit as ended:
+            code = int(str(ended.code))
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return run
+
+
+def test_a_world_is_drawn_watched_asked_about_and_reported(run, tmp_path: Path) -> None:
+    code, out, _ = run("world", *QUICK)
+    report = (tmp_path / "eval-world" / "report.md").read_text()
+    with (tmp_path / "eval-world" / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert code == 0
+    assert out == report + "\n"
+    for system in ("recollect", "one-shot retrieval", "all captions", "oracle evidence", "random"):
+        assert f"| {system} | " in out
+    assert len(rows) == 7 * len({row["sample"] for row in rows})
+    assert "error" not in {row["status"] for row in rows}
+
+
+def test_a_run_goes_on_only_where_it_is_told_to_and_is_printed_again_without_asking(run) -> None:
+    first = run("world", *QUICK, "--limit", "1", "--system", "random")
+    refused = run("world", *QUICK, "--limit", "1", "--system", "random")
+    again = run("world", *QUICK, "--limit", "1", "--system", "random", "--resume")
+    printed = run("world", "--report")
+
+    assert refused[0] == 2
+    assert "--resume goes on with it" in refused[2]
+    assert first[1] == again[1] == printed[1]
+
+
+def test_the_benchmarks_are_listed(run) -> None:
+    code, out, _ = run("list")
+
+    assert code == 0
+    assert out.startswith("world ")
+    assert "\novo " in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["nothing"], "there is no such benchmark; there are world, ovo"),
+        (["ovo"], "name their folder with --data"),
+        (["ovo", "--data", "none"], "there is no such folder"),
+        (["world", "--system", "magic"], "there is no system 'magic'. There are: recollect"),
+        (["world", "--minutes", "0"], "not a number of minutes"),
+        (["world", "--shard", "4/3"], "is no part such as 1/4"),
+        (["world", "--report"], "cannot go on with the run in eval-world: there is none"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(run, argv: list[str], said: str) -> None:
+    code, _, err = run(*argv)
+
+    assert code == 2
+    assert said in err
+    assert len(err.strip().splitlines()) == 1

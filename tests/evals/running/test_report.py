@@ -1,0 +1,175 @@
+"""A report counts every question for every system, tells what is sure, and where what is lost was lost."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recollect.errors import BadRun
+from recollect.evals.records import Lines, Manifest, Prediction, Sample, Timing
+from recollect.evals.report import markdown, official, read_run, reply, write_csv
+
+EVIDENCE = ((10.0, 12.0),)
+
+
+def sample(number: int, **changed: Any) -> Sample:
+    return Sample(
+        id=f"s/{number}", suite="made", video=f"v{number % 5}", cluster=f"v{number % 5}", kind="choice",
+        question="?", options=("a", "b", "c", "d"), gold="A", asked_at_s=20.0 + 100 * (number % 2),
+        evidence=EVIDENCE, group=f"pair {number // 2}", **changed,
+    )  # fmt: skip
+
+
+def said(number: int, system: str, right: bool, **changed: Any) -> Prediction:
+    status, answer = changed.pop("status", "ok"), "A" if right else "B"
+    return Prediction(
+        sample=f"s/{number}",
+        system=system,
+        status=status,
+        answer=answer if status == "ok" else None,
+        **changed,
+    )
+
+
+def written(folder: Path, predictions: list[Prediction], count: int = 20) -> Path:
+    systems = tuple(dict.fromkeys(one.system for one in predictions))
+    with Lines(folder / "manifest.json", Manifest) as manifest:
+        manifest.append(
+            Manifest(suite="made", systems=systems, version="0", settings={}, begun_at="2026-11-28T00:00:00Z")
+        )
+    with Lines(folder / "samples.jsonl", Sample) as samples:
+        for number in range(count):
+            samples.append(sample(number))
+    with (
+        Lines(folder / "predictions.jsonl", Prediction) as lines,
+        Lines(folder / "timings.jsonl", Timing) as timings,
+    ):
+        for one in predictions:
+            lines.append(one)
+            timings.append(Timing(sample=one.sample, system=one.system, seconds=0.5))
+    return folder
+
+
+def row_of(told: str, system: str, table: str = "| system |") -> list[str]:
+    lines = told[told.index(table) :].splitlines()
+    return [
+        cell.strip()
+        for cell in next(line for line in lines if line.startswith(f"| {system} |")).split("|")[1:-1]
+    ]
+
+
+def test_what_failed_and_what_was_not_answered_counts_as_wrong(tmp_path: Path) -> None:
+    status = {0: "error", 1: "abstained", 2: "over_budget"}
+    run = read_run(
+        written(tmp_path, [said(n, "recollect", True, status=status.get(n, "ok")) for n in range(20)])
+    )
+    row = row_of(markdown(run), "recollect")
+
+    assert row[1].startswith("0.85 (")
+    assert row[2] == "0.89", "what was not answered is a guess of one in four"
+    assert row[4:6] == ["0.05", "0.05"]
+
+
+def test_a_pair_counts_where_both_are_right(tmp_path: Path) -> None:
+    run = read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0 or n > 9) for n in range(20)]))
+
+    assert row_of(markdown(run), "recollect")[3] == "0.50"
+
+
+def test_a_lead_has_an_interval_and_a_p_value_and_the_noise_is_told(tmp_path: Path) -> None:
+    ours = [said(n, "recollect", n % 4 > 0) for n in range(20)]
+    theirs = [said(n, "another", n in (1, 2, 5, 13, 17)) for n in range(20)]
+    told = markdown(read_run(written(tmp_path, [*ours, *theirs])))
+    lead, p = row_of(told, "another")[6:8]
+
+    assert lead.startswith("+0.50 (+")
+    assert 0.0 < float(p) < 0.2
+    assert "cannot be told from chance here" in told
+    assert "By chance: 0.25." in told
+
+
+def test_scores_are_told_by_the_time_since_the_evidence(tmp_path: Path) -> None:
+    told = markdown(read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0) for n in range(20)])))
+
+    assert "| time since the evidence | questions | recollect |" in told
+    assert row_of(told, "0–10 s", "| time since")[1:] == ["10", "1.00 (1.00 to 1.00)"]
+    assert row_of(told, "1–5 min", "| time since")[1:] == ["10", "0.00 (0.00 to 0.00)"]
+
+
+@pytest.mark.parametrize(
+    ("found", "oracle_right", "encoded", "cause"),
+    [
+        (EVIDENCE, True, True, "not used"),
+        (((40.0, 50.0),), True, True, "not retrieved"),
+        ((), True, True, "not retrieved"),
+        (EVIDENCE, False, False, "not encoded"),
+        (EVIDENCE, False, True, "misread"),
+    ],
+)
+def test_each_failure_has_one_cause(
+    tmp_path: Path, found: Any, oracle_right: bool, encoded: bool, cause: str
+) -> None:
+    ours = [said(n, "recollect", n > 3, found=found) for n in range(20)]
+    oracle = [said(n, "oracle evidence", oracle_right, encoded=encoded) for n in range(20)]
+    told = markdown(read_run(written(tmp_path, [*ours, *oracle])))
+    causes = {
+        line.split(":")[0].lstrip("| "): line.split("|")[2].strip()
+        for line in told.splitlines()
+        if ": " in line and line.startswith("| ")
+    }
+
+    assert causes.pop(cause) == "4"
+    assert set(causes.values()) == {"0"}
+
+
+def test_a_table_has_one_row_for_each_answer(tmp_path: Path) -> None:
+    run = read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0) for n in range(20)]))
+    write_csv(run, tmp_path / "scores.csv")
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert len(rows) == 20
+    assert [row["score"] for row in rows[:2]] == ["1.0", "0.0"]
+    assert {row["seconds"] for row in rows} == {"0.5"}
+    assert rows[1]["lag_s"] == "108.0"
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRun, match="there is none"):
+        read_run(tmp_path)
+
+
+def test_an_answer_to_what_was_not_asked_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, [said(30, "recollect", True)])
+
+    with pytest.raises(BadRun, match="was answered and never asked"):
+        read_run(tmp_path)
+
+
+def test_the_makers_score_is_of_bare_answers_and_leaves_out_what_they_leave_out(tmp_path: Path) -> None:
+    class Makers:
+        name = "made"
+
+        def official(self, sample: Sample, said: str) -> float:
+            return float("nan") if not said else float(said == "A")
+
+        def totals(self, scored: Any) -> dict[str, float]:
+            return {"overall": sum(worth for _, worth in scored) / len(scored), "answers": float(len(scored))}
+
+    told = [said(n, "recollect", n > 9, status="abstained" if n < 5 else "ok") for n in range(20)]
+    table = official(read_run(written(tmp_path, told)), Makers())  # type: ignore[arg-type]
+
+    assert row_of(table, "recollect", "| made, as its makers score |") == ["recollect", "0.667", "15.000"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [(None, ""), ("B", "B"), ("yes", "Yes"), (3.0, "3"), (2.5, "2.5"), (("a", "b"), "a; b")],
+)
+def test_an_answer_is_told_bare(answer: Any, told: str) -> None:
+    prediction = Prediction(sample="s", system="x", status="ok", answer=answer, said="a; b")
+
+    assert reply(prediction) == told
