@@ -109,8 +109,8 @@ def minutes(text: str) -> float:
 def _go(arguments: argparse.Namespace, folder: Path) -> None:
     """Ask what is left to be asked."""
     from ..evals.ingest import Watching  # noqa: PLC0415
+    from ..evals.lineups import embedded_systems, with_model  # noqa: PLC0415
     from ..evals.runner import Run  # noqa: PLC0415
-    from ..evals.systems import embedded_systems, with_model  # noqa: PLC0415
 
     suite = _suite(arguments)
     lmm = _lmm(arguments)

@@ -32,13 +32,11 @@ from ..settings import LmmSettings
 from .ingest import Watching, as_of_s, at_the_end_s, ingest
 from .records import Ingest, Lines, Manifest, Prediction, R, Sample, Timing, read
 from .suites.suite import Suite
-from .systems import Posed, Said, System
+from .systems import BUDGET, Posed, Said, System
 from .video import CausalVideo, FileFootage, Footage
 
 log = logging.getLogger(__name__)
 
-BUDGET = Budget(seconds=600.0)
-"""Of a question: by calls and tokens, which count the same on any machine."""
 _TRIES = 3
 
 

@@ -1,7 +1,6 @@
 """What is measured, and what it is measured against: the same memory, model, prompts and parser, with less around them.
 
-    systems = embedded_systems()                     # or with_model(lmm)
-    said = systems[0].answer(posed)                  # of the runner: a question with all that may be used for it
+    said = Agent().answer(posed)                     # of the runner: a question with all that may be used for it
 
 ``recollect`` is the whole agent. The others are guesses that need no video, the model without a memory (blind, or
 with some frames), and one call about what retrieval once, all captions or the stretches that prove the answer give.
@@ -13,22 +12,30 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import ascii_uppercase
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..agent.answer import Question
-from ..agent.asking import ANSWERS_FROM, MAX_TOKENS, SUFFICIENCY, Looked, look_prompt, option_index
-from ..agent.budget import Budget, Spending
+from ..agent.asking import (
+    ANSWERS_FROM,
+    MAX_TOKENS,
+    SUFFICIENCY,
+    Judged,
+    Looked,
+    judge_prompt,
+    look_prompt,
+    named,
+    option_index,
+)
+from ..agent.budget import Budget
 from ..agent.extractive import ExtractiveReasoner
-from ..agent.lmm import LmmReasoner
-from ..agent.reasoner import Reasoner
 from ..memory.rows import document
 from ..memory.snapshot import Snapshot
 from ..memory.values import Moment, Span
 from ..memory.words import stem, words_of
 from ..perception.frame import Picture
-from ..perception.lmm import Lmm
+from ..perception.lmm import Lmm, Prompt
 from ..sdk import Recollect
 from .ingest import STREAM
 from .records import Sample, Status, Usage, Value
@@ -36,10 +43,12 @@ from .scoring import parsed
 from .video import CausalVideo
 
 _MOST_MOMENTS = 10_000
+BUDGET = Budget(seconds=600.0)
+"""Of a question: by calls and tokens, which count the same on any machine."""
 _FOUND = 10
 """So many of what was retrieved are noted."""
-_LAST_PICTURES = 4
-"""As many of the last frames as are hard to beat on streaming benchmarks (SimpleStream, arXiv 2604.02317)."""
+LAST_S = 4
+"""So many last frames, one a second, are hard to beat on streaming benchmarks (SimpleStream, arXiv 2604.02317)."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +124,15 @@ class Agent:
         usage = Usage(lmm_calls=answer.usage.lmm_calls, tokens=answer.usage.tokens)
         if answer.abstained:
             return Said(answer.text, None, "abstained", answer.confidence, (), spans, usage)
-        said = _as_agreed(posed, answer.text, answer.choice, spans)
-        value = parsed(posed.sample.kind, said, options=len(posed.sample.options))
-        status: Status = "ok" if value is not None else "abstained"
-        return Said(answer.text, value, status, round(answer.confidence, 4), spans, spans, usage)
+        return said_of(
+            posed,
+            answer.text,
+            answer.choice,
+            spans=spans,
+            found=spans,
+            confidence=round(answer.confidence, 4),
+            usage=usage,
+        )
 
 
 @dataclass(frozen=True)
@@ -150,7 +164,7 @@ def guesses() -> list[System]:
 
 @dataclass(frozen=True)
 class OneCall:
-    """What a reasoner makes of some moments at once, without looking for more."""
+    """What one look at some moments makes of them, without looking for more: a model's, or the rules'."""
 
     name: str
     moments: Callable[[Posed], Sequence[Moment]]
@@ -161,26 +175,55 @@ class OneCall:
 
     def answer(self, posed: Posed) -> Said:
         """Judge what there is, and answer from it."""
-        spending = Spending(Budget())
-        reasoner: Reasoner = ExtractiveReasoner() if self.lmm is None else LmmReasoner(self.lmm, spending)
-        moments, question = self.moments(posed), posed.question
-        plan = ExtractiveReasoner().read(question, ())
-        judgement = reasoner.judge(question, plan, moments, moments)
-        draft = reasoner.answer(question, plan, judgement, moments, moments)
-        found = tuple((one.span.start_s, one.span.end_s) for one in moments[:_FOUND])
-        spans = tuple((round(cited.start_s, 3), round(cited.end_s, 3)) for cited in draft.cited)
-        usage = Usage(lmm_calls=spending.calls, tokens=spending.tokens)
-        encoded = names_answer(posed.sample, moments) if self.is_oracle else None
-        if draft.why is not None:
-            return Said(draft.text, None, "abstained", round(draft.confidence, 4), (), found, usage, encoded)
-        letter = None if draft.choice is None else ascii_uppercase[draft.choice]
-        value = parsed(
-            posed.sample.kind,
-            _as_agreed(posed, draft.text, letter, spans),
-            options=len(posed.sample.options),
+        moments = self.moments(posed)
+        said = self._judged(posed, moments) if self.lmm is None else self._asked(self.lmm, posed, moments)
+        return replace(
+            said,
+            found=tuple((one.span.start_s, one.span.end_s) for one in moments[:_FOUND]),
+            encoded=names_answer(posed.sample, moments) if self.is_oracle else None,
         )
-        status: Status = "ok" if value is not None else "abstained"
-        return Said(draft.text, value, status, round(draft.confidence, 4), spans, found, usage, encoded)
+
+    def _judged(self, posed: Posed, moments: Sequence[Moment]) -> Said:
+        rules, question = ExtractiveReasoner(), posed.question
+        plan = rules.read(question, ())
+        judgement = rules.judge(question, plan, moments, moments)
+        draft = rules.answer(question, plan, judgement, moments, moments)
+        confidence = round(draft.confidence, 4)
+        if draft.why is not None:
+            return Said(draft.text, None, "abstained", confidence)
+        return said_of(
+            posed,
+            draft.text,
+            None if draft.choice is None else ascii_uppercase[draft.choice],
+            spans=tuple((round(cited.start_s, 3), round(cited.end_s, 3)) for cited in draft.cited),
+            confidence=confidence,
+        )
+
+    def _asked(self, lmm: Lmm, posed: Posed, moments: Sequence[Moment]) -> Said:
+        shown = named(moments, len(moments))
+        told, usage = asked_once(lmm, judge_prompt(posed.question, (), shown), Judged)
+        spans = tuple((one.span.start_s, one.span.end_s) for name in told.cites if (one := shown.get(name)))
+        return replied(posed, told, usage, spans)
+
+
+_Told = TypeVar("_Told", Judged, Looked)
+
+
+def asked_once(lmm: Lmm, prompt: Prompt, reply: type[_Told]) -> tuple[_Told, Usage]:
+    """One call, and what it cost. Raises ``LmmError``."""
+    said = lmm.ask_now(prompt, reply, deadline_s=BUDGET.seconds, max_tokens=MAX_TOKENS[prompt.name])
+    return said.value, Usage(lmm_calls=said.usage.calls, tokens=said.usage.tokens)
+
+
+def replied(
+    posed: Posed, told: Judged | Looked, usage: Usage, spans: tuple[tuple[float, float], ...] = ()
+) -> Said:
+    """What a model said in one call; an abstention where it says that what it was shown settles less than half."""
+    if SUFFICIENCY[told.sufficiency] < ANSWERS_FROM:
+        return Said(told.answer, None, "abstained", usage=usage)
+    index = option_index(told.choice, posed.question, told.answer) if posed.options else None
+    letter = None if index is None else ascii_uppercase[index]
+    return said_of(posed, told.answer, letter, spans=spans, usage=usage)
 
 
 def names_answer(sample: Sample, moments: Sequence[Moment]) -> bool | None:
@@ -237,48 +280,28 @@ class Frames:
         prompt = look_prompt(posed.question, Moment("video", STREAM, 0, posed.scope, ()), shown)
         if prompt is None:
             return Said(status="abstained")
-        replied = self.lmm.ask_now(
-            prompt, Looked, deadline_s=Budget().seconds, max_tokens=MAX_TOKENS[prompt.name]
-        )
-        told, cost = replied.value, replied.usage
-        usage = Usage(lmm_calls=cost.calls, tokens=cost.tokens, pictures=len(shown))
-        index = option_index(told.choice, posed.question, told.answer) if posed.options else None
-        if SUFFICIENCY[told.sufficiency] < ANSWERS_FROM:
-            return Said(told.answer, None, "abstained", usage=usage)
-        letter = None if index is None else ascii_uppercase[index]
-        said = _as_agreed(posed, told.answer, letter, ())
-        value = parsed(posed.sample.kind, said, options=len(posed.sample.options))
-        return Said(told.answer, value, "ok" if value is not None else "abstained", usage=usage)
+        told, usage = asked_once(self.lmm, prompt, Looked)
+        return replied(posed, told, usage)
 
 
-def embedded_systems() -> list[System]:
-    """Recollect without any model, and all that can be had with as little."""
-    return [
-        Agent(),
-        OneCall("one-shot retrieval", retrieved_by_captions(_FOUND)),
-        OneCall("all captions", all_captions),
-        OneCall("oracle evidence", proving, is_oracle=True),
-        *guesses(),
-    ]
-
-
-def with_model(lmm: Lmm, *, frames: int = 32) -> list[System]:
-    """Recollect with a video LMM, and the same model with less around it."""
-    return [
-        Agent(),
-        OneCall("one-shot retrieval", retrieved_by_captions(lmm.moments), lmm),
-        OneCall("all captions", all_captions, lmm),
-        OneCall("oracle evidence", proving, lmm, is_oracle=True),
-        OneCall("blind", nothing, lmm),
-        Frames("one frame", lambda video, _: video.spread(1), lmm),
-        Frames(f"{frames} frames of all", lambda video, _: video.spread(frames), lmm),
-        Frames(
-            f"last {_LAST_PICTURES} seconds",
-            lambda video, _: video.spread(_LAST_PICTURES, last_s=_LAST_PICTURES),
-            lmm,
-        ),
-        *guesses(),
-    ]
+def said_of(
+    posed: Posed,
+    text: str,
+    letter: str | None,
+    *,
+    spans: tuple[tuple[float, float], ...] = (),
+    found: tuple[tuple[float, float], ...] = (),
+    confidence: float | None = None,
+    usage: Usage | None = None,
+    encoded: bool | None = None,
+) -> Said:
+    """A reply that is meant as an answer, read as it was agreed; an abstention where it cannot be."""
+    letter = (letter or "").strip().rstrip(".").upper() or None
+    value = parsed(
+        posed.sample.kind, _as_agreed(posed, text, letter, spans), options=len(posed.sample.options)
+    )
+    status: Status = "ok" if value is not None else "abstained"
+    return Said(text, value, status, confidence, spans, found, usage or Usage(), encoded)
 
 
 def _as_agreed(posed: Posed, text: str, letter: str | None, spans: tuple[tuple[float, float], ...]) -> str:
@@ -287,7 +310,7 @@ def _as_agreed(posed: Posed, text: str, letter: str | None, spans: tuple[tuple[f
         case "choice":
             return letter or ""
         case "yes_no":
-            return "" if letter is None else posed.options[ord(letter) - ord("A")]
+            return {"A": "yes", "B": "no"}.get(letter or "", "")
         case "number":
             found = re.search(r"\d+(?:\.\d+)?", text)
             return found.group() if found else ""

@@ -384,9 +384,7 @@ class StreamWorker:
                 stream=self._stream.name,
                 epoch=self._epoch,
                 span=span,
-                observations=(
-                    Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, now_s),
-                ),
+                observations=(Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, now_s),),
                 shot=self._shot,
                 frame_ids=tuple(frame.id for frame in frames),
                 wall_start_s=self._wall_s(span.start_s),

@@ -21,6 +21,7 @@ from ..records import Sample, Value
 from .draws import Draft, Moment, calm
 from .kinds import KINDS
 from .log import Log
+from .specs import Spec
 
 SUITE = "living"
 LAGS: tuple[tuple[str, float, float], ...] = (
@@ -34,7 +35,8 @@ LAGS: tuple[tuple[str, float, float], ...] = (
 """How long before the question the last of its evidence ended: name, from, to."""
 LENGTHS = (("1 min", 180.0), ("5 min", 450.0), ("10 min", 1800.0), ("1 h", 3 * 3600.0), ("6 h", 12 * 3600.0))
 """Names of lengths, and up to which they are meant; longer is ``24 h``."""
-_TRIES = 14
+_TRIES, _ANYWHERE = 14, 3
+"""How often a question is tried, and how many of these no longer care how far back it goes."""
 _ONCE = frozenset({"usual"})
 """Kinds with so few answers in a house that a second question would be half told by the first."""
 _DRY_ROUNDS = 3
@@ -92,7 +94,7 @@ class Asker:
         self._log = Log.of(house)
         self.times_s = [calm(self._log, time_s) for time_s in asked_at]
         self._lags = [lag for lag in LAGS if lag[1] < (max(self.times_s or [house.duration_s]))]
-        self._texts: set[str] = set()
+        self._asked: set[Spec] = set()
         self._proven: set[object] = set()
 
     def ask(self, kinds: Sequence[str], limit: int) -> list[tuple[str, int, Draft]]:
@@ -107,7 +109,7 @@ class Asker:
                 if drafts and len(found) + len(drafts) <= limit:
                     group = next(groups)
                     found += [(kind, group, draft) for draft in drafts]
-                    self._texts.add(drafts[0].text)
+                    self._asked.add(drafts[0].spec)
                     kinds = [each for each in kinds if each not in _ONCE or each != kind]
                     self._proven |= {_proof(draft) for draft in drafts}
             dry = dry + 1 if len(found) == before else 0
@@ -119,7 +121,7 @@ class Asker:
         luck = self.rng.random()
         for attempt in range(_TRIES):
             name, least_s, most_s = self._lags[turn % len(self._lags)]
-            anywhere = attempt >= _TRIES - 3
+            anywhere = attempt >= _TRIES - _ANYWHERE
             moment = self._moment(*((0.0, float("inf")) if anywhere else (least_s, most_s)), luck)
             drafts = KINDS[kind](moment) if moment else []
             if not drafts or any(map(self._known, drafts)):
@@ -141,13 +143,13 @@ class Asker:
         return Moment(self._log.until(now_s), rng, least_s, most_s, luck, self.times_s)
 
     def _known(self, draft: Draft) -> bool:
-        return draft.text in self._texts or _proof(draft) in self._proven
+        return draft.spec in self._asked or _proof(draft) in self._proven
 
 
 def _proof(draft: Draft) -> object:
     """The same for questions that have the same answer for the same reason."""
     if not draft.found.evidence:
-        return draft.text
+        return draft.spec
     ends = tuple(round(span.start_s, 3) for span in draft.found.evidence)
     return ends, draft.found.value
 

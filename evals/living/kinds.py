@@ -454,7 +454,7 @@ KINDS: Mapping[str, Callable[[Moment], list[Draft]]] = {
     "standing": standing,
     "listing": listing,
 }
-"""In the order of section 4.2 of the plan: 1 to 19."""
+"""Each with what draws it."""
 
 
 def needs_all(spec: Chain, log: Log) -> bool:

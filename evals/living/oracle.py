@@ -191,7 +191,7 @@ def _again(spec: Again, log: Log) -> Found | None:
 def _order(patterns: tuple[Pattern, ...], log: Log) -> Found | None:
     events = [_nth(log.acts(pattern), 0) for pattern in patterns]
     found = [(event.at_s, pattern, event) for event, pattern in zip(events, patterns, strict=True) if event]
-    if len(found) < len(patterns):
+    if len({at_s for at_s, *_ in found}) < len(patterns):
         return None
     found.sort(key=lambda one: one[0])
     return Found(tuple(item(pattern) for _, pattern, _ in found), _spans([event for _, _, event in found]))

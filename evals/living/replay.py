@@ -323,6 +323,8 @@ class Replay:
             notes = self._such(pattern)
             if len(notes) != 1:
                 return None
+            if any(notes[0].at_s == at_s for at_s, _ in found):
+                return None
             found.append((notes[0].at_s, clause(pattern)))
         return tuple(words for _, words in sorted(found))
 

@@ -139,7 +139,8 @@ def _other_thing(house: House, rng: random.Random) -> tuple[House, Change] | Non
 
 def _other_code(house: House, rng: random.Random) -> tuple[House, Change] | None:
     """A sign says for once what another sign says at another time."""
-    shown = [happening.act.where for happening in house.happenings if happening.act.kind == "shows"]
+    signs = [happening.act for happening in house.happenings if happening.act.kind == "shows"]
+    shown = [act.where for act in signs]
     once = [
         (number, happening)
         for number, (_, scene) in enumerate(house.scenes)
@@ -148,11 +149,15 @@ def _other_code(house: House, rng: random.Random) -> tuple[House, Change] | None
         and shown.count(happening.act.where) == 1
         and _scenes_with(house, happening.act.where) == 1
     ]
-    if not once or len(set(shown)) < 2:
+    if not once:
         return None
     number, showing = rng.choice(once)
     was = showing.act.where
-    code = rng.choice(sorted(set(shown) - {was}))
+    elsewhere = {act.where for act in signs if act.room != showing.act.room}
+    codes = sorted(elsewhere - {act.where for act in signs if act.room == showing.act.room})
+    if not codes:
+        return None
+    code = rng.choice(codes)
     return _changed(house, number, showing, rng, "where", was, code, lambda s: s.with_code(was, code))
 
 

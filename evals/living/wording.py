@@ -91,7 +91,7 @@ def question(spec: Spec) -> str:
             where = f"the sign in {pattern.room}" if pattern.room else "the signs of the house"
             return f"How many different codes did {where} show in the last {duration(lasts_s)}?"
         case Order(patterns):
-            return f"In which order did these {len(patterns)} happen, the earliest first?"
+            return f"In which order did this happen, the earliest first: {'; '.join(map(clause, patterns))}?"
         case Stay(person, room):
             return f"The last time that {person} was in {room}, how long was it from coming in to leaving?"
         case Longest(_, room):

@@ -12,9 +12,10 @@ import pytest
 from recollect.errors import BadRun, LookedAhead
 from recollect.evals.house import furnish
 from recollect.evals.ingest import Watching
+from recollect.evals.lineups import embedded_systems
 from recollect.evals.records import Ingest, Prediction, Sample, Timing, read
 from recollect.evals.runner import Run, Shard, in_order, merge
-from recollect.evals.systems import Posed, Said, embedded_systems
+from recollect.evals.systems import Posed, Said
 from recollect.evals.world import render
 
 from .conftest import HouseSuite

@@ -1,0 +1,59 @@
+"""Which systems are measured together.
+
+embedded_systems()        # Recollect without any model, and what can be had with as little
+with_model(lmm)           # Recollect with a video LMM, and the same model with less, or something else, around it
+"""
+
+from __future__ import annotations
+
+from ..perception.lmm import Lmm
+from .systems import (
+    LAST_S,
+    Agent,
+    Frames,
+    OneCall,
+    System,
+    all_captions,
+    guesses,
+    nothing,
+    proving,
+    retrieved_by_captions,
+)
+from .videolucy import VideoLucy
+
+_FOUND = 10
+"""So many moments one search without a model is to find."""
+
+
+def embedded_systems() -> list[System]:
+    """Recollect without any model, and all that can be had with as little."""
+    return [
+        Agent(),
+        OneCall("one-shot retrieval", retrieved_by_captions(_FOUND)),
+        OneCall("all captions", all_captions),
+        OneCall("oracle evidence", proving, is_oracle=True),
+        *guesses(),
+    ]
+
+
+def with_model(lmm: Lmm, *, frames: int = 32) -> list[System]:
+    """Recollect with a video LMM, and the same model with less around it."""
+    return [
+        Agent(),
+        VideoLucy(lmm),
+        OneCall("one-shot retrieval", retrieved_by_captions(lmm.moments), lmm),
+        OneCall("all captions", all_captions, lmm),
+        OneCall("oracle evidence", proving, lmm, is_oracle=True),
+        OneCall("blind", nothing, lmm),
+        Frames("one frame", lambda video, _: video.spread(1), lmm),
+        Frames(f"{frames} frames of all", lambda video, _: video.spread(frames), lmm),
+        Frames(f"last {LAST_S} seconds", lambda video, _: video.spread(LAST_S, last_s=LAST_S), lmm),
+        Frames(
+            "frames of the evidence",
+            lambda video, sample: video.pictures(
+                span.start_s + (at + 0.5) * span.duration_s / 4 for span in sample.spans for at in range(4)
+            ),
+            lmm,
+        ),
+        *guesses(),
+    ]
