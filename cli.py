@@ -19,7 +19,7 @@ from .commands import (
     compact,
     demo,
     doctor,
-    eval as evaluate,
+    evaluate,
     forget,
     pin,
     reindex,
