@@ -39,7 +39,9 @@
     ├── EvaluationError        an evaluation cannot go on
     │   ├── BadSuite             the files of a benchmark are not there, or are others
     │   ├── BadRun               what an earlier run wrote is something else
-    │   └── LookedAhead          a system asked for what comes after the question
+    │   ├── LookedAhead          a system asked for what comes after the question
+    │   ├── UnfitTask            a task of lmms-eval asks what is no question about a video
+    │   └── NotStored            a question has no stored answer
     └── ServingError           a video LMM cannot be served
         ├── VllmNotFound         there is no vLLM to serve it with
         ├── ModelNotFound        there is no such model
@@ -450,6 +452,28 @@ class LookedAhead(EvaluationError):
             " Its answer would not be one that can be given live; mend the system."
         )
         self.time_s, self.from_s, self.until_s = time_s, from_s, until_s
+
+
+class UnfitTask(EvaluationError):
+    """A task asks something that is no question about one video."""
+
+    def __init__(self, task: str, why: str) -> None:
+        super().__init__(
+            f"cannot answer the task {task}: {why}. Recollect takes tasks of lmms-eval that generate an answer "
+            "to a question about one video file."
+        )
+        self.task, self.why = task, why
+
+
+class NotStored(EvaluationError):
+    """A question has no stored answer, or one to something else."""
+
+    def __init__(self, sample: str, path: Path, why: str) -> None:
+        super().__init__(
+            f"cannot replay {sample} from {path}: {why}. Correct the model args `predictions`, `system` and "
+            "`sample`, which names a stored answer, such as sample=videomme/{row[question_id]}; or have it answered first."
+        )
+        self.sample, self.path, self.why = sample, path, why
 
 
 class ServingError(RecollectError):

@@ -3,22 +3,26 @@
     suite = WorldSuite(seed="public", videos=3, lasts_s=600.0, questions=40)
     suite.video(next(suite.samples()).video)         # drawn when it is looked at; on no disk, however long it is
 
-Of each house general questions are asked, and of both twins the same ones whose answers the one fact decides: no
-trick with texts gets both right. Splits are ``public`` and ``dev``; any other seed is a salt that makes houses nobody
+Of each house general questions are asked; plain ones, in the words that ``recollect-tiny`` was taught, about what
+happens once; and of both twins the same ones, whose answers the one fact decides: no trick with texts gets both right. Splits are ``public`` and ``dev``; any other seed is a salt that makes houses nobody
 else has.
 """
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
+from string import ascii_uppercase
 from typing import cast
 
 from ...errors import BadSuite
-from ..house import House
+from ..house import House, ask_about
+from ..house.questions import OPTIONS
 from ..living import Split, Twins, pair_accuracy, questions_about, seeds, twins
 from ..records import Prediction, Sample
 from ..scoring import parsed, score
@@ -26,6 +30,9 @@ from ..video import DrawnFootage
 
 _TWIN_SHARE = 4
 """One question of so many is asked of both twins."""
+_PLAIN_SHARE = 3
+"""And one of so many is a plain one."""
+_SEEN_S = 1.0
 _SPARE = 20
 """So many times as many seeds are tried as houses are wanted."""
 
@@ -82,10 +89,10 @@ class WorldSuite:
         """The questions of each house, and then those of it and its twin."""
         for pair in self._pairs:
             first = pair.samples[0]
-            general = questions_about(
-                pair.one, seed=self._seed, limit=self._questions - len(pair.samples) // 2
-            )
-            for kind, some in (("house", general), ("twins", pair.samples)):
+            plain = plain_questions(pair.one, first.video, limit=self._questions // _PLAIN_SHARE)
+            left = self._questions - len(plain) - len(pair.samples) // 2
+            general = questions_about(pair.one, seed=self._seed, limit=left)
+            for kind, some in (("house", general), ("plain", plain), ("twins", pair.samples)):
                 for sample in some:
                     named = f"{self.name}/{kind}/{sample.id.partition('/')[2]}"
                     yield sample.model_copy(
@@ -116,3 +123,31 @@ class WorldSuite:
     ) -> Sequence[Path]:
         """Nothing: it is scored here alone."""
         return ()
+
+
+def plain_questions(house: House, video: str, *, limit: int) -> list[Sample]:
+    """Questions with four options about what happens once, each asked some time after it, be it seconds or hours."""
+    rng = random.Random(f"plain {house.seed} {video}")
+    found = []
+    for number, asked in enumerate(ask_about(house, limit=3 * limit)):
+        known_s = max((span.end_s for span in asked.evidence), default=house.duration_s) + _SEEN_S
+        if len(asked.options) < OPTIONS or asked.choice is None or known_s >= house.duration_s:
+            continue
+        # As many soon after as long after, by orders of magnitude.
+        later_s = math.exp(rng.uniform(0.0, math.log(house.duration_s - known_s + 1.0))) - 1.0
+        found.append(
+            Sample(
+                id=f"plain/{video}/{number}",
+                suite=WorldSuite.name,
+                video=video,
+                cluster=video,
+                kind="choice",
+                question=asked.text,
+                options=asked.options,
+                gold=ascii_uppercase[asked.choice],
+                asked_at_s=round(known_s + later_s, 3),
+                evidence=tuple((round(span.start_s, 3), round(span.end_s, 3)) for span in asked.evidence),
+                tags={"type": "plain", "hops": "1"},
+            )
+        )
+    return found[:limit]
