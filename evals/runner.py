@@ -219,13 +219,13 @@ class Run:
             files={file.name: _sha256(file) for file in self._suite.files()},
             begun_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        if path.exists():
-            then = next(iter(read(path, Manifest)), None)
-            if then is None or then.model_copy(update={"begun_at": now.begun_at}) != now:
-                raise BadRun(self.folder, "it is of other questions, systems, settings or another version")
-            return
-        with Lines(path, Manifest) as manifest:
-            manifest.append(now)
+        then = next(read(path, Manifest), None)
+        if then is None:
+            # Also where a run was killed over writing it down.
+            with Lines(path, Manifest) as manifest:
+                manifest.append(now)
+        elif then.model_copy(update={"begun_at": now.begun_at}) != now:
+            raise BadRun(self.folder, "it is of other questions, systems, settings or another version")
 
     def _keep(self, samples: Sequence[Sample]) -> None:
         """Write the questions down, for scoring and for others."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import random
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,3 +82,32 @@ def test_what_cannot_be_measured_is_refused_in_one_line(run, argv: list[str], sa
     assert code == 2
     assert said in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_random_and_resumed_a_run_says_what_an_unbroken_one_does(tmp_path: Path, seed: int) -> None:
+    """With ``kill -9``, again and again, wherever it is: drawing, watching, asking, writing."""
+    rng = random.Random(seed)
+    command = [sys.executable, "-m", "recollect.cli", "eval", "world", *QUICK]
+
+    def predictions(name: str) -> Path:
+        return tmp_path / name / "predictions.jsonl"
+
+    subprocess.run([*command, "--out", "whole"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    for _ in range(4):
+        running = subprocess.Popen(
+            [*command, "--out", "broken", "--resume"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(rng.uniform(0.5, 9.0))
+        running.kill()
+        running.wait()
+    subprocess.run(
+        [*command, "--out", "broken", "--resume"], cwd=tmp_path, check=True, capture_output=True, timeout=300
+    )
+
+    assert predictions("broken").read_bytes() == predictions("whole").read_bytes()

@@ -203,6 +203,16 @@ def test_another_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseS
         next(Run(tmp_path, suite, [Failing(0)], WATCHING).go())
 
 
+def test_a_run_that_was_killed_before_it_had_written_anything_down_begins(
+    tmp_path: Path, suite: HouseSuite
+) -> None:
+    (tmp_path / "manifest.json").write_text('{"suite":"ho')
+
+    next(Run(tmp_path, suite, [Looking()], WATCHING).go())
+
+    assert (tmp_path / "manifest.json").read_text().startswith('{"suite":"house"')
+
+
 def test_shards_share_the_videos_out_and_come_together_again(tmp_path: Path) -> None:
     names = [f"video {number}" for number in range(100)]
     shards = [Shard(number, 3) for number in range(3)]
