@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
     add_lmm_flags(parser)
+    parser.add_argument(
+        "--lmm",
+        action="store_true",
+        help="serve recollect-tiny by vLLM for as long as it takes, and measure with it",
+    )
     world = parser.add_argument_group("of the world")
     world.add_argument(
         "--minutes", type=minutes, default=10.0, metavar="M", help="how long a video is (default: 10)"
@@ -113,11 +120,16 @@ def _go(arguments: argparse.Namespace, folder: Path) -> None:
     from ..evals.runner import Run  # noqa: PLC0415
 
     suite = _suite(arguments)
-    lmm = _lmm(arguments)
-    try:
+    with _lmm(arguments, folder) as lmm:
         systems = _chosen(embedded_systems() if lmm is None else with_model(lmm), arguments.system)
-        name = f"{arguments.fps:g} fps, text {'not ' if arguments.no_ocr else ''}read, {'no model' if lmm is None else lmm.name}"
-        watching = Watching(lmm=lmm, fps=arguments.fps, ocr=not arguments.no_ocr, name=name)
+        read = "not read" if arguments.no_ocr else "read"
+        model = "no model" if lmm is None else lmm.name
+        watching = Watching(
+            lmm=lmm,
+            fps=arguments.fps,
+            ocr=not arguments.no_ocr,
+            name=f"{arguments.fps:g} fps, text {read}, {model}",
+        )
         _with_progress(
             Run(
                 folder,
@@ -130,9 +142,6 @@ def _go(arguments: argparse.Namespace, folder: Path) -> None:
                 retry_errors=arguments.retry_errors,
             )
         )
-    finally:
-        if lmm is not None:
-            lmm.close()
 
 
 def _suite(arguments: argparse.Namespace) -> Suite:
@@ -153,14 +162,27 @@ def _suite(arguments: argparse.Namespace) -> Suite:
     return open_suite(arguments.suite, arguments.data or Path())
 
 
-def _lmm(arguments: argparse.Namespace) -> ServedLmm | None:
-    """The video LMM that the settings or the command name."""
+@contextmanager
+def _lmm(arguments: argparse.Namespace, folder: Path) -> Iterator[ServedLmm | None]:
+    """The video LMM that the settings or the command name, or ``recollect-tiny``, served as long as it is needed."""
     from ..perception.lmm import open_lmm  # noqa: PLC0415
     from ..settings import read_settings  # noqa: PLC0415
 
+    if arguments.lmm:
+        from ..serve_lmm.tiny import served_tiny  # noqa: PLC0415
+
+        folder.mkdir(parents=True, exist_ok=True)
+        with served_tiny(folder / "vllm.log") as tiny:
+            yield tiny
+        return
     flags = {"url": arguments.lmm_url, "model": arguments.lmm_model}
     settings = read_settings().lmm.model_copy(update={name: value for name, value in flags.items() if value})
-    return None if settings.url is None else open_lmm(settings)
+    lmm = open_lmm(settings)
+    try:
+        yield lmm
+    finally:
+        if lmm is not None:
+            lmm.close()
 
 
 def _chosen(systems: Sequence[System], names: Sequence[str]) -> list[System]:
