@@ -115,12 +115,13 @@ def minutes(text: str) -> float:
 
 def _go(arguments: argparse.Namespace, folder: Path) -> None:
     """Ask what is left to be asked."""
-    from ..evals.ingest import Watching  # noqa: PLC0415
-    from ..evals.lineups import embedded_systems, with_model  # noqa: PLC0415
-    from ..evals.runner import Run  # noqa: PLC0415
-
-    suite = _suite(arguments)
+    # First: a process that is to start others must not have loaded LanceDB.
     with _lmm(arguments, folder) as lmm:
+        from ..evals.ingest import Watching  # noqa: PLC0415
+        from ..evals.lineups import embedded_systems, with_model  # noqa: PLC0415
+        from ..evals.runner import Run  # noqa: PLC0415
+
+        suite = _suite(arguments)
         systems = _chosen(embedded_systems() if lmm is None else with_model(lmm), arguments.system)
         read = "not read" if arguments.no_ocr else "read"
         model = "no model" if lmm is None else lmm.name

@@ -6,7 +6,9 @@ with_model(lmm)           # Recollect with a video LMM, and the same model with 
 
 from __future__ import annotations
 
+from ..perception.frame import Picture
 from ..perception.lmm import Lmm
+from .records import Sample
 from .systems import (
     LAST_S,
     Agent,
@@ -19,10 +21,13 @@ from .systems import (
     proving,
     retrieved_by_captions,
 )
+from .video import CausalVideo
 from .videolucy import VideoLucy
 
 _FOUND = 10
 """So many moments one search without a model is to find."""
+_OF_A_STRETCH = 4
+"""So many frames of the evidence are shown, of each stretch."""
 
 
 def embedded_systems() -> list[System]:
@@ -48,12 +53,16 @@ def with_model(lmm: Lmm, *, frames: int = 32) -> list[System]:
         Frames("one frame", lambda video, _: video.spread(1), lmm),
         Frames(f"{frames} frames of all", lambda video, _: video.spread(frames), lmm),
         Frames(f"last {LAST_S} seconds", lambda video, _: video.spread(LAST_S, last_s=LAST_S), lmm),
-        Frames(
-            "frames of the evidence",
-            lambda video, sample: video.pictures(
-                span.start_s + (at + 0.5) * span.duration_s / 4 for span in sample.spans for at in range(4)
-            ),
-            lmm,
-        ),
+        Frames("frames of the evidence", _of_the_evidence, lmm),
         *guesses(),
     ]
+
+
+def _of_the_evidence(video: CausalVideo, sample: Sample) -> list[tuple[float, Picture]]:
+    """Some frames of each stretch that proves the answer; of what somebody is to be told of later, none."""
+    times_s = (
+        span.start_s + (at + 0.5) * span.duration_s / _OF_A_STRETCH
+        for span in sample.spans
+        for at in range(_OF_A_STRETCH)
+    )
+    return video.pictures(time_s for time_s in times_s if video.from_s <= time_s < video.until_s)

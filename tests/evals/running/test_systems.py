@@ -111,6 +111,16 @@ def test_who_has_frames_alone_sees_as_many_as_it_is_named_for_and_none_too_late(
     assert len([part for part in lmm.asked[1].prompt.parts if isinstance(part, Clip)]) == 1
 
 
+def test_of_evidence_that_is_still_to_come_no_frame_is_shown(posed: Any) -> None:
+    lmm = ScriptedLmm(otherwise=lambda _: looked())
+    system = next(system for system in with_model(lmm) if system.name == "frames of the evidence")
+
+    assert system.answer(posed(evidence=((1.0, 2.0), (5.0, 6.0)))).answer == "B"
+    ahead = posed(10.0, evidence=((20.0, 21.0),))
+    assert system.answer(ahead).status == "abstained"
+    assert ahead.video.count == 0
+
+
 def test_a_model_that_says_little_abstains_where_it_may(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda _: looked(sufficiency="little"))
     said = next(system for system in with_model(lmm) if system.name == "one frame").answer(posed())
