@@ -3,7 +3,7 @@
     lmms-eval eval --model recollect --model_args memory=run,endpoint=http://127.0.0.1:8000/v1,time_field=query_time …
     lmms-eval eval --model recollect_replay --model_args 'predictions=run,sample=videomme/{row[question_id]}' …
 
-This is the only module here that needs lmms-eval, and only lmms-eval imports it.
+Only lmms-eval makes models of them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-
-from lmms_eval.api.instance import GenerationResult, TokenCounts
-from lmms_eval.api.model import lmms
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NoReturn
 
 from ...errors import EvaluationError, UnfitTask
 from ..runner import Progress
 from .answering import Answered, Settings, answer
 from .requests import Instance, Request, read_request
 from .stored import BY_NUMBER, Stored
+
+if TYPE_CHECKING:
+    from lmms_eval.api.instance import GenerationResult
+
+try:
+    from lmms_eval.api.model import lmms
+except ModuleNotFoundError:  # whoever loads every module there is can load this one, and make no model of it
+    lmms = object
 
 
 class _Model(lmms):  # type: ignore[misc]  # nothing is known of its types
@@ -93,6 +97,8 @@ class Watching(_Model):
 
     def generate_until(self, requests: Sequence[Instance]) -> list[GenerationResult]:
         """Answer, or give again what was answered in an earlier run."""
+        from tqdm import tqdm  # noqa: PLC0415 - lmms-eval has it
+
         asked = self._read(requests)
         with tqdm(desc="Recollect", unit="answer") as bar:
 
@@ -136,6 +142,8 @@ class Replaying(_Model):
 
 
 def _result(answer: Answered) -> GenerationResult:
+    from lmms_eval.api.instance import GenerationResult, TokenCounts  # noqa: PLC0415
+
     return GenerationResult(answer.text, TokenCounts(answer.input_tokens, answer.output_tokens))
 
 
