@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadRun, BadSuite, RecollectError
-from .parsing import add_lmm_flags, fps, limit
+from .parsing import add_lmm_flags, fps, limit, lmm_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,21 +123,13 @@ def _go(arguments: argparse.Namespace, folder: Path) -> None:
 
         suite = _suite(arguments)
         systems = _chosen(embedded_systems() if lmm is None else with_model(lmm), arguments.system)
-        read = "not read" if arguments.no_ocr else "read"
-        model = "no model" if lmm is None else lmm.name
-        watching = Watching(
-            lmm=lmm,
-            fps=arguments.fps,
-            ocr=not arguments.no_ocr,
-            name=f"{arguments.fps:g} fps, text {read}, {model}",
-        )
+        watching = Watching(lmm=lmm, fps=arguments.fps, ocr=not arguments.no_ocr)
         _with_progress(
             Run(
                 folder,
                 suite,
                 systems,
                 watching,
-                settings=dict(suite.settings),
                 limit=arguments.limit,
                 shard=arguments.shard,
                 retry_errors=arguments.retry_errors,
@@ -176,9 +168,7 @@ def _lmm(arguments: argparse.Namespace, folder: Path) -> Iterator[ServedLmm | No
         with served_tiny(folder / "vllm.log") as tiny:
             yield tiny
         return
-    flags = {"url": arguments.lmm_url, "model": arguments.lmm_model}
-    settings = read_settings().lmm.model_copy(update={name: value for name, value in flags.items() if value})
-    lmm = open_lmm(settings)
+    lmm = open_lmm(read_settings(lmm=lmm_flags(arguments)).lmm)
     try:
         yield lmm
     finally:

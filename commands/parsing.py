@@ -113,12 +113,17 @@ def add_lmm_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def lmm_flags(arguments: argparse.Namespace) -> dict[str, str]:
+    """What the command says of the video LMM, as settings; nothing where it leaves that to the settings."""
+    flags = {"url": getattr(arguments, "lmm_url", None), "model": getattr(arguments, "lmm_model", None)}
+    return {name: value for name, value in flags.items() if value is not None}
+
+
 def open_memory(arguments: argparse.Namespace) -> Recollect:
     """Open the memory that is named, with the video LMM that is."""
     from ..sdk import Recollect  # noqa: PLC0415
 
-    flags = {"url": getattr(arguments, "lmm_url", None), "model": getattr(arguments, "lmm_model", None)}
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = lmm_flags(arguments)
     budget = getattr(arguments, "budget", None)
     if not given:
         return Recollect(arguments.memory, budget=budget)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..memory.encoder import Encoder
 from ..memory.ledger import UNBOUNDED_BYTES, size_on_disk
-from ..perception.lmm import Lmm
+from ..perception.lmm import Lmm, LmmUsage
 from ..perception.watching import watch
 from .records import Ingest, Usage
 from .video import Footage
@@ -39,8 +39,15 @@ class Watching:
     fps: float = 4.0
     ocr: bool = True
     budget_bytes: int = UNBOUNDED_BYTES
-    name: str = "default"
-    """Of all of this, for the records."""
+
+    @property
+    def name(self) -> str:
+        """Of all of this, for the records."""
+        parts = [f"{self.fps:g} fps", f"text {'' if self.ocr else 'not '}read"]
+        parts += ["no model" if self.lmm is None else self.lmm.name]
+        parts += [] if self.encoder is None else [self.encoder.name]
+        parts += [] if self.budget_bytes == UNBOUNDED_BYTES else [f"{self.budget_bytes:,} bytes"]
+        return ", ".join(parts)
 
 
 def as_of_s(asked_at_s: float) -> float:
@@ -60,7 +67,7 @@ def ingest(footage: Footage, memory: Path, *, name: str, watching: Watching) -> 
     """
     shutil.rmtree(memory, ignore_errors=True)
     begun = time.perf_counter()
-    calls, tokens = _spent(watching.lmm)
+    before = _spent(watching.lmm)
     report = watch(
         memory,
         footage.source(watching.fps),
@@ -79,11 +86,12 @@ def ingest(footage: Footage, memory: Path, *, name: str, watching: Watching) -> 
         seconds=time.perf_counter() - begun,
         moments=report.moments,
         memory_bytes=size_on_disk(memory),
-        usage=Usage(lmm_calls=_spent(watching.lmm)[0] - calls, tokens=_spent(watching.lmm)[1] - tokens),
+        usage=_spent(watching.lmm, before),
     )
 
 
-def _spent(lmm: Lmm | None) -> tuple[int, int]:
-    """Calls and tokens that describing has cost so far."""
-    usage = None if lmm is None else lmm.usage["caption"]
-    return (0, 0) if usage is None else (usage.calls, usage.tokens)
+def _spent(lmm: Lmm | None, before: Usage | None = None) -> Usage:
+    """What describing has cost so far, or since before."""
+    before = before or Usage()
+    spent = LmmUsage() if lmm is None else lmm.usage["caption"]
+    return Usage(lmm_calls=spent.calls - before.lmm_calls, tokens=spent.tokens - before.tokens)

@@ -45,8 +45,8 @@ class Lived:
 class LifeEncoder(HashingEncoder):
     """Vectors of the pictures of a life too, near those of the same camera in the same light.
 
-    So are those of CLIP and the like: pictures of one scene have a cosine of 0.6 to 0.9, whatever happens in it, and
-    a picture has 0.3 or so with the words that tell what it shows. Here a picture says both in its comment.
+    So encoders of pictures and words are meant to be: two pictures of one scene are far more alike than a picture
+    and the words that tell what it shows. Here a picture says both in its comment.
     """
 
     @property

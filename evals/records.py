@@ -11,6 +11,7 @@ same bytes as one that was not; how long things took is told apart, by ``Timing`
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,15 @@ somebody was to be told, facts in any order."""
 Value = str | float | tuple[str, ...] | tuple[tuple[float, float], ...] | tuple[float, ...]
 """An answer, as its kind has it. A choice is the letter of an option, ``A`` for the first."""
 Status = Literal["ok", "abstained", "over_budget", "error"]
+LAGS: tuple[tuple[str, float, float], ...] = (
+    ("0–10 s", 0.0, 10.0),
+    ("10–60 s", 10.0, 60.0),
+    ("1–5 min", 60.0, 300.0),
+    ("5–30 min", 300.0, 1800.0),
+    ("30 min–2 h", 1800.0, 7200.0),
+    ("more than 2 h", 7200.0, math.inf),
+)
+"""How long before a question the last of its evidence ended: name, from, to."""
 
 
 class Record(BaseModel):
@@ -76,6 +86,11 @@ class Sample(Record):
         if self.asked_at_s is None or not self.evidence:
             return None
         return max(0.0, self.asked_at_s - max(end_s for _, end_s in self.evidence))
+
+
+def name_of_lag(lag_s: float) -> str:
+    """In which of ``LAGS`` so many seconds are."""
+    return next(name for name, from_s, to_s in LAGS if from_s <= lag_s < to_s)
 
 
 class Usage(Record):
@@ -158,7 +173,7 @@ class Lines(Generic[R]):
     """A file of records that can only grow. One process appends at a time."""
 
     def __init__(self, path: Path, kind: type[R]) -> None:
-        self._path, self._kind = path, kind
+        """``kind`` is of the records, for the type checker alone."""
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = _whole_lines_bytes(path)
         self._file = path.open("ab")

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from ..errors import BadRun
-from .records import Ingest, Manifest, Prediction, Sample, Timing, read
-from .scoring import evidence_recall, score
+from .records import LAGS, Ingest, Manifest, Prediction, Sample, Timing, name_of_lag, read
+from .scoring import evidence_recall, reply, score
 from .statistics import (
     Interval,
     Paired,
@@ -31,14 +32,6 @@ from .statistics import (
 from .suites.suite import Suite
 
 OURS, ORACLE = "recollect", "oracle evidence"
-_LAGS = (
-    (10.0, "0–10 s"),
-    (60.0, "10–60 s"),
-    (300.0, "1–5 min"),
-    (1800.0, "5–30 min"),
-    (7200.0, "30 min–2 h"),
-)
-_LONGER = "more than 2 h"
 
 
 @dataclass(frozen=True)
@@ -111,52 +104,41 @@ def markdown(run: Read) -> str:
     parts = [_headline(run), _systems(run)]
     parts += [_split(run, "type", lambda one: one.sample.tags.get("type", one.sample.kind))]
     if any(one.sample.lag_s is not None for one in run.scored):
-        parts.append(_split(run, "time since the evidence", _lag, [*(name for _, name in _LAGS), _LONGER]))
+        parts.append(_split(run, "time since the evidence", _lag, [name for name, *_ in LAGS]))
     parts.append(_failures(run))
     return "\n".join(parts)
 
 
 def write_csv(run: Read, path: Path) -> None:
     """One row for each answer."""
+    rows = [_row(one) for one in run.scored]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            [
-                "sample",
-                "video",
-                "cluster",
-                "kind",
-                "type",
-                "lag_s",
-                "system",
-                "repeat",
-                "status",
-                "answer",
-                "gold",
-                "score",
-                "evidence_recall",
-                "lmm_calls",
-                "tokens",
-                "pictures",
-                "seconds",
-            ]
-        )
-        for one in run.scored:
-            sample, said = one.sample, one.prediction
-            writer.writerow(
-                [
-                    *(sample.id, sample.video, sample.cluster, sample.kind, sample.tags.get("type", "")),
-                    *("" if sample.lag_s is None else round(sample.lag_s, 3), said.system, said.repeat),
-                    *(
-                        said.status,
-                        said.answer,
-                        sample.gold,
-                        one.score,
-                        "" if one.recall is None else one.recall,
-                    ),
-                    *(said.usage.lmm_calls, said.usage.tokens, said.usage.pictures, round(one.seconds, 4)),
-                ]
-            )
+        writer = csv.DictWriter(file, rows[0] if rows else ())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _row(one: Scored) -> dict[str, Any]:
+    sample, said = one.sample, one.prediction
+    return {
+        "sample": sample.id,
+        "video": sample.video,
+        "cluster": sample.cluster,
+        "kind": sample.kind,
+        "type": sample.tags.get("type", ""),
+        "lag_s": None if sample.lag_s is None else round(sample.lag_s, 3),
+        "system": said.system,
+        "repeat": said.repeat,
+        "status": said.status,
+        "answer": said.answer,
+        "gold": sample.gold,
+        "score": one.score,
+        "evidence_recall": one.recall,
+        "lmm_calls": said.usage.lmm_calls,
+        "tokens": said.usage.tokens,
+        "pictures": said.usage.pictures,
+        "seconds": round(one.seconds, 4),
+    }
 
 
 def official(run: Read, suite: Suite) -> str:
@@ -177,21 +159,6 @@ def official(run: Read, suite: Suite) -> str:
         cells = [f"{table[name]:.3f}" if name in table else "–" for name in names]
         rows.append(f"| {system} | {' | '.join(cells)} |")
     return "\n".join([*rows, ""])
-
-
-def reply(prediction: Prediction) -> str:
-    """An answer as a model would give it that does as it is told; empty where there is none."""
-    match prediction.answer:
-        case None:
-            return ""
-        case "yes" | "no" as word:
-            return word.capitalize()
-        case float(number):
-            return f"{number:g}"
-        case str(words):
-            return words
-        case _:
-            return prediction.said
 
 
 def _headline(run: Read) -> str:
@@ -300,10 +267,7 @@ def _cause(ours: Scored, given: Scored) -> str:
 
 
 def _lag(one: Scored) -> str | None:
-    lag_s = one.sample.lag_s
-    if lag_s is None:
-        return None
-    return next((name for until_s, name in _LAGS if lag_s < until_s), _LONGER)
+    return None if one.sample.lag_s is None else name_of_lag(one.sample.lag_s)
 
 
 def _mean(scored: Sequence[Scored], value: Callable[[Scored], float]) -> Interval:

@@ -3,7 +3,7 @@
     run = Run(Path("run"), suite, embedded_systems(), Watching())
     for progress in run.go():
         print(progress)
-    scored(Path("run"), suite)                    # again and again, without asking anything again
+    read_run(Path("run"))                         # of ``report``: again and again, without asking anything again
 
 A run that was killed goes on where it was: videos, questions and systems come in an order that is always the same, a
 question that was answered is not asked again, and a video that was half watched is watched anew, so that the
@@ -16,8 +16,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from ..settings import LmmSettings
 from .ingest import Watching, as_of_s, at_the_end_s, ingest
 from .records import Ingest, Lines, Manifest, Prediction, R, Sample, Timing, read
 from .suites.suite import Suite
-from .systems import BUDGET, Posed, Said, System
+from .systems import BUDGET, Posed, Remembered, Said, System
 from .video import CausalVideo, FileFootage, Footage
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,6 @@ class Run:
         systems: Sequence[System],
         watching: Watching,
         *,
-        settings: dict[str, str] | None = None,
         limit: int | None = None,
         shard: Shard | None = None,
         repeats: int = 1,
@@ -82,11 +81,9 @@ class Run:
     ) -> None:
         """Nothing is read or written yet.
 
-        ``settings`` are what else the predictions depend on, for the manifest; ``limit`` is how many questions are
-        asked; ``retry_errors`` asks those again that failed in an earlier run.
+        ``limit`` is how many questions are asked; ``retry_errors`` asks those again that failed in an earlier run.
         """
         self.folder, self._suite, self._systems, self._watching = folder, suite, systems, watching
-        self._settings = {**(settings or {}), "watching": watching.name, "limit": str(limit or "all")}
         self._shard, self._limit, self._repeats, self._budget = shard or Shard(), limit, repeats, budget
         self._retry_errors = retry_errors
 
@@ -133,24 +130,21 @@ class Run:
         footage = self._suite.video(video)
         if isinstance(footage, Path):
             footage = FileFootage(footage)
-        memory = self.folder / "memories" / f"{hashlib.sha256(video.encode()).hexdigest()[:16]}.lance"
-        watched = self._watched(video, footage, memory, ingests)
-        recollect = Recollect(
-            memory,
-            encoder=self._watching.encoder,
-            lmm=self._watching.lmm or LmmSettings(),
-            question_budget=self._budget,
-        )
-        memory_bytes = size_on_disk(memory)
-        with recollect, MemoryStore.open(memory, encoder=self._watching.encoder) as store:
+        with ExitStack() as stack:
+            duration_s, memory_bytes, remembered = footage.duration_s, 0, None
+            if any(system.remembers for system in self._systems):
+                memory = self.folder / "memories" / f"{hashlib.sha256(video.encode()).hexdigest()[:16]}.lance"
+                duration_s = self._watched(video, footage, memory, ingests).duration_s
+                memory_bytes = size_on_disk(memory)
+                remembered = stack.enter_context(self._opened(memory))
             for sample, system, repeat in wanted:
-                until_s = at_the_end_s(watched.duration_s) if sample.asked_at_s is None else sample.asked_at_s
-                visible_s = watched.duration_s if sample.asked_at_s is None else sample.asked_at_s
-                causal = CausalVideo(footage, until_s=visible_s, from_s=sample.from_s)
+                until_s = duration_s if sample.asked_at_s is None else sample.asked_at_s
+                asked_s = as_of_s(at_the_end_s(until_s) if sample.asked_at_s is None else until_s)
+                causal = CausalVideo(footage, until_s=until_s, from_s=sample.from_s)
                 begun = time.perf_counter()
-                with store.snapshot(as_of_s=as_of_s(until_s)) as snapshot:
-                    posed = Posed(sample, causal, recollect, snapshot, as_of_s(until_s))
-                    said, error = self._said(system, posed)
+                with ExitStack() as question:
+                    there = None if remembered is None else question.enter_context(remembered(asked_s))
+                    said, error = self._said(system, Posed(sample, causal, asked_s, there))
                 yield (
                     Prediction(
                         sample=sample.id,
@@ -175,6 +169,24 @@ class Run:
                         memory_bytes=memory_bytes if system.remembers else 0,
                     ),
                 )
+
+    @contextmanager
+    def _opened(self, memory: Path) -> Iterator[Callable[[float], AbstractContextManager[Remembered]]]:
+        """A memory for reading; what is given opens it as of a time."""
+        recollect = Recollect(
+            memory,
+            encoder=self._watching.encoder,
+            lmm=self._watching.lmm or LmmSettings(),
+            question_budget=self._budget,
+        )
+        with recollect, MemoryStore.open(memory, encoder=self._watching.encoder) as store:
+
+            @contextmanager
+            def as_of(asked_s: float) -> Iterator[Remembered]:
+                with store.snapshot(as_of_s=asked_s) as snapshot:
+                    yield Remembered(recollect, snapshot)
+
+            yield as_of
 
     def _said(self, system: System, posed: Posed) -> tuple[Said, str]:
         """What a system says, and why it says nothing where it fails again and again."""
@@ -212,7 +224,9 @@ class Run:
             systems=tuple(system.name for system in self._systems),
             version=__version__,
             settings={
-                **self._settings,
+                **self._suite.settings,
+                "watching": self._watching.name,
+                "limit": str(self._limit or "all"),
                 "budget": self._budget.model_dump_json(),
                 "repeats": str(self._repeats),
             },

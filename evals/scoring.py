@@ -46,6 +46,21 @@ def parsed(kind: Kind, said: str, *, options: int = 0) -> Value | None:
             return tuple(map(float, re.findall(r"\d+(?:\.\d+)?", said)))
 
 
+def reply(prediction: Prediction) -> str:
+    """An answer as a model gives it that does as it is told; empty where there is none."""
+    match prediction.answer:
+        case None:
+            return ""
+        case "yes" | "no" as word:
+            return word.capitalize()
+        case float(number):
+            return f"{number:g}"
+        case str(words):
+            return words
+        case _:
+            return prediction.said
+
+
 def score(sample: Sample, prediction: Prediction) -> float:
     """What a prediction is worth, 0 to 1; 0 where there is no answer. Raises ``ValueError`` where no answer is known."""
     if sample.gold is None:

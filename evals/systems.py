@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from string import ascii_uppercase
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..agent.answer import Question
 from ..agent.asking import (
@@ -51,16 +51,40 @@ LAST_S = 4
 """So many last frames, one a second, are hard to beat on streaming benchmarks (SimpleStream, arXiv 2604.02317)."""
 
 
+class Remembered(NamedTuple):
+    """A video that was watched."""
+
+    memory: Recollect
+    snapshot: Snapshot
+    """As of the question's time."""
+
+
 @dataclass(frozen=True)
 class Posed:
     """A question, with all that may be used for it."""
 
     sample: Sample
     video: CausalVideo
-    memory: Recollect
-    snapshot: Snapshot
-    """The memory as of the question's time."""
     as_of_s: float
+    """When it is asked, as the memory dates what is written."""
+    remembered: Remembered | None = None
+    """None where no system that is measured remembers: then nothing was watched."""
+
+    @property
+    def memory(self) -> Recollect:
+        """What was made of the video, for who asks it. Raises ``ValueError`` where it was not watched."""
+        return self._there.memory
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The same as of the question's time. Raises ``ValueError`` where it was not watched."""
+        return self._there.snapshot
+
+    @property
+    def _there(self) -> Remembered:
+        if self.remembered is None:
+            raise ValueError("a system asks the memory and does not say so: set its `remembers`")
+        return self.remembered
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -101,7 +125,7 @@ class System(Protocol):
 
     @property
     def remembers(self) -> bool:
-        """Whether it asks the memory: a video is watched once where any system does."""
+        """Whether it asks the memory: videos are watched, once, where any system of a run does."""
 
     def answer(self, posed: Posed) -> Said:
         """Answer or abstain."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from .encoder import Encoder
 from .ranking import fused, nearest
+from .rows import start_hour
 from .tables import Tables, all_of, match_text, match_vector, one_of, quoted, select
 from .values import HOUR_S, RUNGS, Extent, Rung, Span
 from .words import pairs_of, share_together
@@ -189,7 +190,7 @@ def _starting(after_s: float, until_s: float) -> str:
 
 def _hour(time_s: float) -> int:
     # A column of hours holds no more than that.
-    return max(-(2**31) + 1, min(2**31 - 2, math.floor(time_s / HOUR_S)))
+    return max(-(2**31) + 1, min(2**31 - 2, start_hour(time_s)))
 
 
 def _joined(extents: Mapping[str, Extent] | None, rungs: Sequence[Rung] | None) -> Extent | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from lancedb.index import IvfRq
 
-from .tables import INDEXES, Table, View, kind_of, latest, make_indexes
+from .tables import INDEXES, Table, View, indexed, kind_of, latest, make_indexes
 
 APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
 """Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
@@ -128,7 +128,7 @@ def _partitions(dataset: Any, index: str) -> int:
 
 def make_indexes_anew(table: Table) -> None:
     """Make every index of a table of its rows alone: an old one may hold words of rows that are gone."""
-    there = {column for index in table.list_indices() for column in index.columns}
+    there = indexed(latest(table))
     for column, config in INDEXES.get(kind_of(table.name), {}).items():
         if column in there:
             table.create_index(column, config=config, replace=True)

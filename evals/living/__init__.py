@@ -13,7 +13,7 @@ What happens is a log (``log``) that can be cut at any time; a question is data 
 
 from __future__ import annotations
 
-from .asking import LAGS, questions_about
+from .asking import questions_about
 from .audits import Finding, audit, coverage
 from .kinds import KINDS
 from .log import Event, Log, Pattern
@@ -26,7 +26,6 @@ from .wording import question
 
 __all__ = [
     "KINDS",
-    "LAGS",
     "Change",
     "Event",
     "Finding",

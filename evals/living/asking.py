@@ -4,7 +4,7 @@
     samples[0].question, samples[0].options, samples[0].gold, samples[0].evidence
 
 The same house and seed give the same questions. How long ago what is asked about was last seen is spread over
-``LAGS``, kind by kind.
+``LAGS`` (of ``records``), kind by kind.
 """
 
 from __future__ import annotations
@@ -17,22 +17,13 @@ from itertools import count
 
 from ...memory.values import Span
 from ..house import House
-from ..records import Sample, Value
+from ..records import LAGS, Sample, Value, name_of_lag
 from .draws import Draft, Moment, calm
 from .kinds import KINDS
 from .log import Log
 from .specs import Spec
 
 SUITE = "living"
-LAGS: tuple[tuple[str, float, float], ...] = (
-    ("0-10 s", 0.0, 10.0),
-    ("10-60 s", 10.0, 60.0),
-    ("1-5 min", 60.0, 300.0),
-    ("5-30 min", 300.0, 1800.0),
-    ("30 min-2 h", 1800.0, 7200.0),
-    (">2 h", 7200.0, float("inf")),
-)
-"""How long before the question the last of its evidence ended: name, from, to."""
 LENGTHS = (("1 min", 180.0), ("5 min", 450.0), ("10 min", 1800.0), ("1 h", 3 * 3600.0), ("6 h", 12 * 3600.0))
 """Names of lengths, and up to which they are meant; longer is ``24 h``."""
 _TRIES, _ANYWHERE = 14, 3
@@ -73,7 +64,7 @@ def lag_of(draft: Draft) -> str:
     if not draft.found.evidence:
         return "none"
     lag_s = max(0.0, draft.asked_at_s - max(span.end_s for span in draft.found.evidence))
-    return next(name for name, from_s, to_s in LAGS if from_s <= lag_s < to_s)
+    return name_of_lag(lag_s)
 
 
 def length_of(seconds: float) -> str:

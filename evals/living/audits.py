@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Sample
-from .kinds import COUNTS
+from .forms import COUNTS
 
 ALLOWED = 0.03
 """So far above chance nothing is wrong yet."""

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..house import PEOPLE, THINGS, Act, Happening, House, Person, RoomScene, Thing, furnish
-from ..records import Kind, Sample
+from ..records import LAGS, Kind, Sample
 from ..world import Timeline
-from .asking import LAGS, SUITE, length_of, sample_of, video_of
+from .asking import SUITE, length_of, sample_of, video_of
 from .draws import OPTIONS, Draft, calm, mentions, mixed
-from .kinds import COUNTS, NEEDLES, ORDINALS
+from .forms import COUNTS, NEEDLES, ORDINALS
 from .log import PLACES, SIGNS, Log, Pattern, Slot, pattern_of
 from .oracle import Found, answer
 from .specs import NOT_SEEN, NOTHING, Chain, Company, Count, Happened, Link, Spec, State

@@ -20,6 +20,7 @@ from ...settings import read_settings
 from ..ingest import Watching
 from ..records import Kind, Lines, Prediction, Record, Sample, read
 from ..runner import Progress, Run
+from ..scoring import reply
 from ..systems import Agent, Posed, Said
 from .requests import Request, RequestSuite
 
@@ -77,12 +78,7 @@ def answer(
     suite = RequestSuite(requests, time_field=settings.time_field)
     with ExitStack() as stack:
         lmm = lmm or stack.enter_context(_opened(settings))
-        watching = Watching(
-            lmm=lmm,
-            fps=settings.fps,
-            ocr=settings.ocr,
-            name=f"{settings.fps:g} fps, text {'' if settings.ocr else 'not '}read, {'no model' if lmm is None else lmm.name}",
-        )
+        watching = Watching(lmm=lmm, fps=settings.fps, ocr=settings.ocr)
         _note(folder, suite.samples())
         tokens = stack.enter_context(Lines(folder / TOKENS, Tokens))
         run = Run(
@@ -90,7 +86,6 @@ def answer(
             suite,
             [_Counting(lmm, tokens)],
             watching,
-            settings=dict(suite.settings),
             retry_errors=settings.retry_errors,
         )
         for progress in run.go():
@@ -114,24 +109,18 @@ def tokens_in(folder: Path) -> Mapping[str, Tokens]:
 
 def answered(request: Request, prediction: Prediction, tokens: Tokens | None) -> Answered:
     """A prediction as the task takes it."""
-    text = request.cut(reply(prediction, request.asked.kind))
+    text = request.cut(told(prediction, request.asked.kind))
     return Answered(text) if tokens is None else Answered(text, tokens.input_tokens, tokens.output_tokens)
 
 
-def reply(prediction: Prediction, kind: Kind) -> str:
+def told(prediction: Prediction, kind: Kind) -> str:
     """What is handed to a task's parser: of a choice the bare letter, and nothing where none was made.
 
-    What an abstention or a failure says is no answer; parsers would find letters in it.
+    What an abstention from a choice or a failure says is no answer; parsers would find letters in it.
     """
-    match prediction.answer:
-        case None:
-            return "" if kind in ("choice", "yes_no") or prediction.status == "error" else prediction.said
-        case str(words):
-            return words
-        case float(number):
-            return f"{number:g}"
-        case _:
-            return prediction.said
+    if prediction.answer is None and kind not in ("choice", "yes_no") and prediction.status != "error":
+        return prediction.said
+    return reply(prediction)
 
 
 class _Counting(Agent):

@@ -103,12 +103,10 @@ class RequestSuite:
         self._time_field = time_field
         self._paths: dict[str, Path] = {}
         self._samples: dict[str, Sample] = {}
-        self._texts: dict[str, str] = {}
         for request in requests:
             sample = self._sample(request)
             if self._samples.setdefault(sample.id, sample) != sample:
                 raise UnfitTask(request.task, f"it asks two different things about row {request.doc_id}")
-            self._texts[sample.id] = request.text
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -126,10 +124,6 @@ class RequestSuite:
     def video(self, name: str) -> Path:
         """The file of that content."""
         return self._paths[name]
-
-    def prompt(self, sample: Sample) -> str:
-        """As the task words it."""
-        return self._texts[sample.id]
 
     def official(self, sample: Sample, said: str) -> float:
         """Left out: lmms-eval scores."""

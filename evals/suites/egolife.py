@@ -19,8 +19,7 @@ from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
 from .clock import clock_spans, day_s, told
-from .multiple_choice import by_tags, found
-from .reading import Item, Source, mean, raw, replies, write
+from .reading import Item, Source, by_tags, found, mean, raw, replies, write
 
 PEOPLE = ("A1_JAKE",)
 """Whose questions papers report."""

@@ -20,8 +20,7 @@ from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
 from .clock import ClockSpan, clock_spans, day_s, spliced_s, told
-from .multiple_choice import by_tags, found, video
-from .reading import Item, Source, replies, unlettered, write
+from .reading import Item, Source, by_tags, found, replies, unlettered, video, write
 
 SOURCE = Source(
     "EgoMem",

@@ -13,13 +13,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import by_tags, found, letter, right, video
-from .reading import Item, Source, lettered, replies, write
+from .reading import Item, Source, by_tags, found, lettered, replies, right, video, write
 
 SOURCE = Source(
     "EgoSchema",
@@ -85,7 +85,7 @@ class EgoSchema:
                     kind="choice",
                     question=item.question,
                     options=item.options,
-                    gold=letter(known[item.q_uid]) if item.q_uid in known else None,
+                    gold=ascii_uppercase[known[item.q_uid]] if item.q_uid in known else None,
                 )
 
     def video(self, name: str) -> Path:
@@ -95,7 +95,7 @@ class EgoSchema:
     def official(self, sample: Sample, said: str) -> float:
         """Whether the reply is the right option."""
         number = chosen(sample, said)
-        return right(sample, letter(number) if number >= 0 else "")
+        return right(sample, ascii_uppercase[number] if number >= 0 else "")
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The accuracy."""
@@ -124,7 +124,7 @@ def chosen(sample: Sample, said: str) -> int:
     whole = [line if line.endswith(".") else f"{line}." for line in lettered(sample.options)]
     # Where an option has several sentences the first alone counts as its words.
     words = [line.split(". ")[1] for line in whole]
-    for form in (whole, words, [letter(at) for at in range(len(whole))]):
+    for form in (whole, words, [ascii_uppercase[at] for at in range(len(whole))]):
         if said in form:
             return form.index(said)
     return -1

@@ -22,8 +22,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import found, right, video
-from .reading import Item, Source, mean, means, replies, write
+from .reading import Item, Source, found, mean, means, replies, right, video, write
 
 SOURCE = Source(
     "HourVideo",

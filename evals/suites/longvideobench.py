@@ -14,13 +14,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Literal
 
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import by_tags, first_letter, found, letter, right, table, video
-from .reading import Item, Source, replies, write
+from .reading import Item, Source, by_tags, first_letter, found, replies, right, table, video, write
 
 SOURCE = Source(
     "LongVideoBench",
@@ -118,7 +118,7 @@ class LongVideoBench:
     def parsed(self, sample: Sample, said: str) -> str:
         """The letter in a reply; one drawn by chance where there is none."""
         drawn = random.Random(f"{self._seed} {sample.id}").randrange(len(sample.options))
-        return first_letter(said, _PREFIXES, "ABCDE") or letter(drawn)
+        return first_letter(said, _PREFIXES, "ABCDE") or ascii_uppercase[drawn]
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The accuracy overall, by length in seconds at most, by category of question, and by its level."""
@@ -141,7 +141,7 @@ class LongVideoBench:
         if self._split == "val":
             if item.correct_choice is None or item.correct_choice not in range(len(options)):
                 raise SOURCE.refuse(self.files()[0], f"`correct_choice` of {item.id} is none of its options")
-            gold = letter(item.correct_choice)
+            gold = ascii_uppercase[item.correct_choice]
         tags = {
             "duration_group": str(item.duration_group),
             "question_category": item.question_category,

@@ -18,8 +18,7 @@ from typing import Literal
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import found, lines, right, video
-from .reading import Item, Source, mean, means, replies, write
+from .reading import Item, Source, found, lines, mean, means, replies, right, video, write
 
 SOURCE = Source(
     "LVBench",

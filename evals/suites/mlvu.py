@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import found, letter, right, video
-from .reading import Item, Source, mean, means, replies, write
+from .reading import Item, Source, found, mean, means, replies, right, video, write
 
 TASKS = {
     "plotQA": "1_plotQA",
@@ -198,7 +198,7 @@ class Mlvu:
         if answer not in candidates:
             raise self._source.refuse(path, f"`answer` of {which} is none of its `candidates`")
         # The official code keeps the last where options are the same.
-        return letter(max(at for at, option in enumerate(candidates) if option == answer))
+        return ascii_uppercase[max(at for at, option in enumerate(candidates) if option == answer)]
 
 
 def before_bracket(said: str) -> str:

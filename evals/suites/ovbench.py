@@ -17,8 +17,7 @@ from typing import Any, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import by_tags, video
-from .reading import LEFT_OUT, Item, Source, raw, replies, write
+from .reading import LEFT_OUT, Item, Source, by_tags, raw, replies, video, write
 
 SOURCE = Source(
     "OVBench",

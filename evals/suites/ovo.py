@@ -20,8 +20,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import found, video
-from .reading import Item, Source, mean, means, raw, replies, write
+from .reading import Item, Source, found, mean, means, raw, replies, video, write
 
 GROUPS = {
     "backward": ("EPM", "ASI", "HLD"),

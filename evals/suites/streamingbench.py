@@ -18,8 +18,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import by_tags, found, video
-from .reading import LEFT_OUT, Item, Source, clock_s, raw, replies, unlettered, write
+from .reading import LEFT_OUT, Item, Source, by_tags, clock_s, found, raw, replies, unlettered, video, write
 
 Part = Literal["real", "omni", "sqa", "proactive"]
 PARTS: tuple[Part, ...] = ("real", "omni", "sqa", "proactive")

@@ -19,8 +19,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import by_tags, found, video
-from .reading import LEFT_OUT, Item, Source, lettered, mean, replies, unlettered, write
+from .reading import LEFT_OUT, Item, Source, by_tags, found, lettered, mean, replies, unlettered, video, write
 
 Format = Literal["multi-choice", "yes_no", "caption_matching", "captioning"]
 FORMATS: tuple[Format, ...] = ("multi-choice", "yes_no", "caption_matching", "captioning")

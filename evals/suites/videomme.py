@@ -17,8 +17,22 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .multiple_choice import by_tags, first_letter, found, right, table, video
-from .reading import LEFT_OUT, Item, Source, lettered, means, replies, unlettered, write
+from .reading import (
+    LEFT_OUT,
+    Item,
+    Source,
+    by_tags,
+    first_letter,
+    found,
+    lettered,
+    means,
+    replies,
+    right,
+    table,
+    unlettered,
+    video,
+    write,
+)
 
 SOURCE = Source(
     "Video-MME",

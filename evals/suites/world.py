@@ -24,6 +24,7 @@ from ...errors import BadSuite
 from ..house import House, ask_about
 from ..house.questions import OPTIONS
 from ..living import Split, Twins, pair_accuracy, questions_about, seeds, twins
+from ..living.asking import video_of
 from ..records import Prediction, Sample
 from ..scoring import parsed, score
 from ..video import DrawnFootage
@@ -79,17 +80,13 @@ class WorldSuite:
     @cached_property
     def _houses(self) -> dict[str, House]:
         """By the names of their videos."""
-        return {
-            sample.video: (pair.one, pair.other)[at % 2]
-            for pair in self._pairs
-            for at, sample in enumerate(pair.samples)
-        }
+        return {video_of(house): house for pair in self._pairs for house in (pair.one, pair.other)}
 
     def samples(self) -> Iterator[Sample]:
         """The questions of each house, and then those of it and its twin."""
         for pair in self._pairs:
             first = pair.samples[0]
-            plain = plain_questions(pair.one, first.video, limit=self._questions // _PLAIN_SHARE)
+            plain = plain_questions(pair.one, limit=self._questions // _PLAIN_SHARE)
             left = self._questions - len(plain) - len(pair.samples) // 2
             general = questions_about(pair.one, seed=self._seed, limit=left)
             for kind, some in (("house", general), ("plain", plain), ("twins", pair.samples)):
@@ -125,8 +122,9 @@ class WorldSuite:
         return ()
 
 
-def plain_questions(house: House, video: str, *, limit: int) -> list[Sample]:
+def plain_questions(house: House, *, limit: int) -> list[Sample]:
     """Questions with four options about what happens once, each asked some time after it, be it seconds or hours."""
+    video = video_of(house)
     rng = random.Random(f"plain {house.seed} {video}")
     found = []
     for number, asked in enumerate(ask_about(house, limit=3 * limit)):

@@ -24,8 +24,7 @@ from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
 from ..scoring import iou
-from .multiple_choice import video
-from .reading import Item, Source, mean, replies, write
+from .reading import Item, Source, mean, replies, video, write
 
 SOURCE = Source(
     "X-LeBench",

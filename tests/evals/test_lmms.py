@@ -16,7 +16,7 @@ import pytest
 
 from recollect.errors import BadRun, LmmUnreachable, NoLmm, NotStored, SourceNotFound, UnfitTask
 from recollect.evals.house import ask_about, furnish
-from recollect.evals.lmms.answering import Settings, answer, reply
+from recollect.evals.lmms.answering import Settings, answer, told
 from recollect.evals.lmms.prompt import read_prompt
 from recollect.evals.lmms.requests import Request, RequestSuite, read_request
 from recollect.evals.lmms.stored import Stored
@@ -271,7 +271,7 @@ def test_a_time_that_cannot_be_read_does_not_open_the_whole_video(toy: Toy, row:
     ],
 )
 def test_a_reply_is_what_a_task_can_read(prediction: dict[str, Any], kind: Any, text: str) -> None:
-    assert reply(Prediction(sample="toy/0", system="recollect", **prediction), kind) == text
+    assert told(Prediction(sample="toy/0", system="recollect", **prediction), kind) == text
 
 
 def test_a_video_is_watched_once_and_answers_know_only_what_was_seen(toy: Toy, tmp_path: Path) -> None:

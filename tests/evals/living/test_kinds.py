@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 import pytest
 
 from recollect.evals.house import ROOMS, THINGS, House, furnish
-from recollect.evals.living import KINDS, LAGS, Log, questions_about
+from recollect.evals.living import KINDS, Log, questions_about
 from recollect.evals.living.asking import Asker
-from recollect.evals.living.kinds import COUNTS
+from recollect.evals.living.forms import COUNTS
 from recollect.evals.living.specs import CARRIED_OFF, NOT_SEEN, NOTHING, STAYS_S, Chain, State
-from recollect.evals.records import Sample
+from recollect.evals.records import LAGS, Sample
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import pytest
 
 from recollect.errors import BadRun
 from recollect.evals.records import Lines, Manifest, Prediction, Sample, Timing
-from recollect.evals.report import markdown, official, read_run, reply, write_csv
+from recollect.evals.report import markdown, official, read_run, write_csv
+from recollect.evals.scoring import reply
 
 EVIDENCE = ((10.0, 12.0),)
 

@@ -15,12 +15,12 @@ from recollect.evals.ingest import Watching
 from recollect.evals.lineups import embedded_systems
 from recollect.evals.records import Ingest, Prediction, Sample, Timing, read
 from recollect.evals.runner import Run, Shard, in_order, merge
-from recollect.evals.systems import Posed, Said
+from recollect.evals.systems import Agent, Posed, Said, guesses
 from recollect.evals.world import render
 
 from .conftest import HouseSuite
 
-WATCHING = Watching(ocr=False, name="quick")
+WATCHING = Watching(ocr=False)
 
 
 def go(folder: Path, suite: HouseSuite, **options: object) -> bytes:
@@ -159,6 +159,29 @@ def test_errors_can_be_asked_again(tmp_path: Path, suite: HouseSuite) -> None:
             pass
 
     assert [said.status for said in read(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
+
+
+def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: HouseSuite) -> None:
+    for _ in Run(tmp_path, suite, guesses(), WATCHING).go():
+        pass
+
+    assert len(list(read(tmp_path / "predictions.jsonl", Prediction))) == len(suite.asked) * len(guesses())
+    assert list(read(tmp_path / "ingests.jsonl", Ingest)) == []
+    assert not (tmp_path / "memories").exists()
+
+
+class Forgetful(Agent):
+    """Asks the memory and does not say so."""
+
+    remembers = False
+
+
+def test_a_system_that_asks_the_memory_has_to_say_so(tmp_path: Path, suite: HouseSuite) -> None:
+    for _ in Run(tmp_path, suite, [Forgetful()], WATCHING, limit=1).go():
+        pass
+
+    (said,) = read(tmp_path / "predictions.jsonl", Prediction)
+    assert said.error == "ValueError: a system asks the memory and does not say so: set its `remembers`"
 
 
 class Peeking:

@@ -12,7 +12,7 @@ from recollect import Recollect
 from recollect.agent.asking import Judged, Looked
 from recollect.evals.ingest import Watching, as_of_s, ingest
 from recollect.evals.lineups import embedded_systems, with_model
-from recollect.evals.systems import Agent, OneCall, Posed, names_answer, nothing, proving, said_of
+from recollect.evals.systems import Agent, OneCall, Posed, Remembered, names_answer, nothing, proving, said_of
 from recollect.evals.video import CausalVideo, FileFootage
 from recollect.evals.videolucy import ITERATIONS, VideoLucy
 from recollect.memory import MemoryStore
@@ -48,7 +48,7 @@ def posed(memory: Path, suite: HouseSuite) -> Iterator[Any]:
             )
             video = CausalVideo(FileFootage(suite.videos["one"]), until_s=asked_at_s)
             snapshot = store.snapshot(as_of_s=as_of_s(asked_at_s))
-            return Posed(sample, video, recollect, snapshot, as_of_s(asked_at_s))
+            return Posed(sample, video, as_of_s(asked_at_s), Remembered(recollect, snapshot))
 
         yield pose
 

@@ -46,7 +46,7 @@ def test_frames_are_spread_over_what_may_be_seen_and_counted(suite: HouseSuite) 
 def test_a_drawn_video_is_remembered_as_its_file_is(tmp_path: Path, suite: HouseSuite) -> None:
     house = furnish("running", 24.0)
     drawn = DrawnFootage(house.timeline.draw, house.duration_s, "running")
-    watching = Watching(ocr=False, name="quick")
+    watching = Watching(ocr=False)
     told = {}
     for name, footage in (("drawn", drawn), ("file", FileFootage(suite.videos["one"]))):
         watched = ingest(footage, tmp_path / name, name=name, watching=watching)
