@@ -186,7 +186,7 @@ def _systems(run: Read) -> str:
     leads = {name: _paired(ours, run.of(name)) for name in run.systems if ours and name != OURS}
     adjusted = dict(zip(leads, holm([lead.p_value for lead in leads.values()]), strict=True)) if leads else {}
     rows = [
-        "| system | right (95 %) | if it must choose | all of a pair | abstained | failed | recollect leads by (95 %) | p"
+        "| system | right (95 %) | if it must choose | all of a group | abstained | failed | recollect leads by (95 %) | p"
         " | evidence found | calls | tokens | pictures | s |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
