@@ -3,8 +3,8 @@
     account = take_account(folder, views, budget_bytes=…, stream_budgets={}, pins=pins)
     account.words["event"], account.pictures["moment"], account.old_versions, account.used_bytes
 
-The sum of the parts is what the folder takes. What lies in the files of one table is told apart by rung in
-proportion to what its rows take before they are compressed.
+The sum of the parts is what the folder takes, whatever is written or tidied away meanwhile. What lies in the files of
+one table is told apart by rung in proportion to what its rows take before they are compressed.
 """
 
 from __future__ import annotations
@@ -71,14 +71,18 @@ def take_account(
 ) -> Account:
     """Measure the memory in ``folder``; ``views`` is its newest state."""
     tables: dict[str, dict[str, int]] = {}
-    folders_bytes = 0
-    for view in views.all():
-        tables[kind_of(Path(view.uri).stem)] = live_bytes(view)
-        folders_bytes += size_on_disk(Path(view.uri))
-    used_bytes = size_on_disk(folder)
+    tables_bytes = old_bytes = 0
+    folders = [folder / Path(view.uri).name for view in views.all()]
+    for view, table_folder in zip(views.all(), folders, strict=True):
+        tables[kind_of(table_folder.stem)] = sizes = live_bytes(view)
+        # The folder holds less than what was live a moment ago where some of that went since.
+        old_bytes += max(0, size_on_disk(table_folder) - sum(sizes.values()))
+        tables_bytes += sum(sizes.values())
+    steps = list(folder.glob(f"{CHECKPOINTS}*"))
+    checkpoints = sum(blocks(file.stat().st_size) for file in steps)
+    beside_bytes = size_on_disk(folder, leave_out=[*folders, *steps])
+    used_bytes = tables_bytes + old_bytes + checkpoints + beside_bytes
     data = {kind: sizes.get("data file", 0) + sizes.get("deletion file", 0) for kind, sizes in tables.items()}
-    live = sum(sum(sizes.values()) for sizes in tables.values())
-    checkpoints = sum(blocks(file.stat().st_size) for file in folder.glob(f"{CHECKPOINTS}*"))
     rungs_words = _rows_by_rung(views.observations)
     rungs_pictures = _pictures_by_rung(views)
     words = Counter(_shared_out(data["observations"], rungs_words))
@@ -93,9 +97,9 @@ def take_account(
         words={rung: words[rung] for rung in RUNGS},
         pictures={rung: pictures[rung] for rung in RUNGS},
         indexes=indexes,
-        old_versions=max(0, folders_bytes - live),
+        old_versions=old_bytes,
         checkpoints=checkpoints,
-        rest=max(0, used_bytes - told - max(0, folders_bytes - live) - checkpoints),
+        rest=tables_bytes - told + beside_bytes,
         streams=_shared_out(told, Shelf.of(views).streams_bytes),
         stream_budgets=dict(stream_budgets),
         pinned_bytes=pins.used_bytes(),

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -128,8 +128,12 @@ def check_budget(budget_bytes: int | None) -> None:
         )
 
 
-def size_on_disk(path: Path) -> int:
-    """What a folder takes on the disk, with everything below it, in whole blocks."""
+def size_on_disk(path: Path, *, leave_out: Collection[Path] = ()) -> int:
+    """What a folder takes on the disk, with everything below it, in whole blocks.
+
+    Of what is left out, folders count for themselves and files not at all.
+    """
+    left_out = set(map(os.fspath, leave_out))
     total, folders = 0, [os.fspath(path)]
     while folders:
         try:
@@ -137,9 +141,10 @@ def size_on_disk(path: Path) -> int:
                 for entry in entries:
                     try:
                         if entry.is_dir(follow_symlinks=False):
-                            folders.append(entry.path)
+                            if entry.path not in left_out:
+                                folders.append(entry.path)
                             total += BLOCK_BYTES
-                        else:
+                        elif entry.path not in left_out:
                             total += blocks(entry.stat(follow_symlinks=False).st_size)
                     except FileNotFoundError:
                         continue  # deleted while it was looked at

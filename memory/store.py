@@ -560,8 +560,7 @@ class MemoryStore:
     def compact(self) -> None:
         """Forget what is over the budget, merge files and indexes, and delete old versions, all of it now."""
         self._eraser().finish()
-        self._upkeep.run(thorough=True)
-        self._upkeep.delete_versions(now=True)
+        self._upkeep.run(thorough=True, now=True)
 
     def maintain(self, *, thorough: bool = True) -> None:
         """Fold what was appended into fragments and indexes, and delete versions nobody reads.

@@ -136,11 +136,15 @@ class Upkeep:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._closing or not any(map(self._is_overdue, self._tables)))
 
-    def run(self, *, thorough: bool) -> None:
-        """Tidy every table now, forget what is over the budget, and delete the versions that nobody reads."""
+    def run(self, *, thorough: bool, now: bool = False) -> None:
+        """Tidy every table now, forget what is over the budget, and delete the versions that nobody reads.
+
+        With ``now``, also those just replaced.
+        """
         self._round(self._tables, thorough=thorough)
         self._keep_budgets()
-        self.delete_versions()
+        with alone(self._folder):
+            self.delete_versions(now=now)
         if self._forgets:
             self._delete_left_over()
 
@@ -173,7 +177,10 @@ class Upkeep:
             self._thread.join()
 
     def delete_versions(self, *, now: bool = False) -> None:
-        """Delete the versions that no reader holds; with ``now``, also those just replaced."""
+        """Delete the versions that no reader holds; with ``now``, also those just replaced.
+
+        For who is ``alone`` with the memory.
+        """
         held = leases.held(self._folder)
         if any(lease.versions is None for lease in held):
             return  # somebody is just beginning to read; the next time will do
@@ -249,7 +256,8 @@ class Upkeep:
             if self._something_is_left_over:
                 self._delete_left_over()
             if time.monotonic() - self._versions_at >= _VERSIONS_EVERY_S:
-                self.delete_versions()
+                with alone(self._folder):
+                    self.delete_versions()
                 self._versions_at = time.monotonic()
 
     def _something_is_due(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from recollect.memory import (
     Span,
     Use,
 )
+from recollect.memory.accounting import Account
 from recollect.memory.ledger import size_on_disk
 from recollect.memory.upkeep import alone
 
@@ -175,8 +177,7 @@ def test_the_parts_of_an_account_always_add_up_to_what_is_on_the_disk(
             with alone(folder):  # so that upkeep changes nothing meanwhile
                 account, on_disk = life.store.account(), size_on_disk(folder)
                 measured = life.store._ledger.measure()
-            parts = [*account.words.values(), *account.pictures.values(), account.indexes]
-            parts += [account.old_versions, account.checkpoints, account.rest]
+            parts = parts_of(account)
             assert min(parts) >= 0
             # Each is rounded by itself.
             assert sum(parts) == pytest.approx(account.used_bytes, abs=len(parts))
@@ -185,6 +186,37 @@ def test_the_parts_of_an_account_always_add_up_to_what_is_on_the_disk(
             assert sum(account.streams.values()) <= sum(parts[:9]) + len(account.streams)
             assert measured == pytest.approx(on_disk, abs=4096)
             life.check()
+
+
+def parts_of(account: Account) -> list[int]:
+    parts = [*account.words.values(), *account.pictures.values(), account.indexes]
+    return [*parts, account.old_versions, account.checkpoints, account.rest]
+
+
+def test_an_account_adds_up_while_the_memory_is_written_and_tidied(kitchen: Any, tmp_path: Path) -> None:
+    moments, frames, _ = kitchen.life(1.0)
+    done = threading.Event()
+    with MemoryStore.open(
+        tmp_path / "m", write=True, encoder=HashingEncoder(16), keep_versions_s=0.0
+    ) as store:
+        store.put_stream(kitchen.stream)
+
+        def write() -> None:
+            try:
+                for at in range(0, 80, 8):
+                    store.append(moments[at : at + 8], frames[2 * at : 2 * (at + 8)])
+                    store.compact()
+            finally:
+                done.set()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        while not done.is_set():
+            account = store.account()
+            parts = parts_of(account)
+            assert min(parts) >= 0
+            assert sum(parts) == pytest.approx(account.used_bytes, abs=len(parts))
+        writer.join()
 
 
 @pytest.mark.slow
