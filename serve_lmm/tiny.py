@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _START_S = 600.0
 _REPLY_S = 120.0
 """For a machine whose two cores do everything at once."""
+_REPLY_TOKENS = 256
+"""No description it was taught is longer; one that is never ends."""
 
 
 def start_tiny(log: Path, *, model: str = TINY) -> VllmServer:
@@ -63,7 +65,12 @@ def client_of(server: VllmServer) -> ServedLmm:
     key = read_settings().lmm.api_key
     return ServedLmm(
         LmmSettings(
-            url=server.launch.url, api_key=key, server_priorities=True, timeout_s=_REPLY_S, moments=MOMENTS
+            url=server.launch.url,
+            api_key=key,
+            server_priorities=True,
+            timeout_s=_REPLY_S,
+            moments=MOMENTS,
+            max_tokens=_REPLY_TOKENS,
         )
     )
 
