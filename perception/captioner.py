@@ -34,8 +34,8 @@ from .lmm import Lmm
 
 log = logging.getLogger(__name__)
 
-CONCURRENCY = 8
-"""Descriptions under way at a time. The client's own limit holds beside it."""
+CONCURRENCY = 32
+"""Descriptions under way at a time, at most. How many of them are sent is up to the client (``lmm.concurrency``)."""
 FLUSH_S = 1.5
 FLUSH_ITEMS = 32
 """Descriptions are written when either is reached: one by one they would bury the store in versions."""

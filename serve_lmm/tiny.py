@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _START_S = 600.0
 _REPLY_S = 120.0
 """For a machine whose two cores do everything at once."""
+_CONCURRENCY = 32
+"""So small a model takes longer to be asked than to answer: together, requests cost each less."""
 _REPLY_TOKENS = 256
 """No description it was taught is longer; one that is never ends."""
 
@@ -71,6 +73,7 @@ def client_of(server: VllmServer) -> ServedLmm:
             timeout_s=_REPLY_S,
             moments=MOMENTS,
             max_tokens=_REPLY_TOKENS,
+            concurrency=_CONCURRENCY,
         )
     )
 
