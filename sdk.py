@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .perception.watching import Stoppable
     from .perception.worker import Progress, WatchReport
     from .settings import LmmSettings
+    from .tools.toolbox import Inspector, Scope, Toolbox
 
 T = TypeVar("T")
 
@@ -487,7 +488,7 @@ class Recollect:
         from .agent.budget import Budget, Spending  # noqa: PLC0415
         from .agent.graph import build_agent  # noqa: PLC0415
         from .agent.state import Deps  # noqa: PLC0415
-        from .tools.toolbox import Scope, Toolbox  # noqa: PLC0415
+        from .tools.toolbox import Scope  # noqa: PLC0415
 
         spending = Spending(self._question_budget or Budget())
         names = (stream,) if isinstance(stream, str) else tuple(stream or ())
@@ -511,11 +512,7 @@ class Recollect:
                 )
 
             deps = Deps(
-                tools=Toolbox(
-                    snapshot,
-                    Scope(names, asked.span),
-                    inspector,
-                ),
+                tools=self._toolbox(snapshot, Scope(names, asked.span), inspector),
                 snapshot=snapshot,
                 store=store,
                 reasoner=reasoner,
@@ -774,6 +771,12 @@ class Recollect:
         from .agent.lmm import LmmReasoner  # noqa: PLC0415
 
         return LmmReasoner(model, spending)
+
+    def _toolbox(self, snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
+        """What the agent may do to the memory while it answers one question."""
+        from .tools.toolbox import Toolbox  # noqa: PLC0415
+
+        return Toolbox(snapshot, scope, inspector)
 
     def _the_encoder(self) -> Encoder | None:
         """The encoder that was given, or else the one the settings name when it is first needed."""

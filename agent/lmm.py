@@ -92,6 +92,8 @@ class LmmReasoner:
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
         """Plan the searches; without a call where all there is can be shown at once."""
         plan = self._rules.read(question, overview).model_copy(update={"looks": True})
+        if not overview:
+            return plan
         if _asks_of_now(question):
             return plan.model_copy(
                 update={"queries": (), "everything": True, "newest_first": True, "each": 2}

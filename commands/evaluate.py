@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..evals.systems import System
     from ..perception.lmm import ServedLmm
 
+_AT_ONCE = 8
+"""A server answers so many nearly as quickly as one."""
 DESCRIPTION = "Measure Recollect and baselines on a benchmark, with intervals."
 
 
@@ -52,6 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fps", type=fps, default=4.0, metavar="F", help="frames a second that are looked at (default: 4)"
     )
     parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
+    parser.add_argument(
+        "--budget", metavar="SIZE", help="what a memory may take, such as '100 MB' (default: no bound)"
+    )
+    parser.add_argument(
+        "--without-parts", action="store_true", help="measure Recollect without each of its parts, too"
+    )
+    parser.add_argument(
+        "--calls",
+        type=limit,
+        action="append",
+        default=[],
+        metavar="N",
+        help="measure Recollect that may ask the model N times for a question, too; repeat it",
+    )
+    parser.add_argument(
+        "--at-once",
+        type=limit,
+        metavar="N",
+        help="so many answers are under way at a time (default: 1, and 8 with a model)",
+    )
     add_lmm_flags(parser)
     parser.add_argument(
         "--lmm",
@@ -115,15 +137,32 @@ def minutes(text: str) -> float:
 
 def _go(arguments: argparse.Namespace, folder: Path) -> None:
     """Ask what is left to be asked."""
+    from ..memory.ledger import UNBOUNDED_BYTES, check_budget  # noqa: PLC0415
+    from ..settings import parse_bytes, read_settings  # noqa: PLC0415
+
+    budget_bytes = UNBOUNDED_BYTES if arguments.budget is None else parse_bytes(arguments.budget)
+    check_budget(budget_bytes)
     # First: a process that is to start others must not have loaded LanceDB.
     with _lmm(arguments, folder) as lmm:
         from ..evals.ingest import Watching  # noqa: PLC0415
-        from ..evals.lineups import embedded_systems, with_model  # noqa: PLC0415
+        from ..evals.lineups import embedded_systems, with_calls, with_model, without_parts  # noqa: PLC0415
         from ..evals.runner import Run  # noqa: PLC0415
+        from ..perception.vision import open_encoder  # noqa: PLC0415
 
         suite = _suite(arguments)
-        systems = _chosen(embedded_systems() if lmm is None else with_model(lmm), arguments.system)
-        watching = Watching(lmm=lmm, fps=arguments.fps, ocr=not arguments.no_ocr)
+        vision = read_settings().vision
+        encoder = None if vision.model is None else open_encoder(vision)
+        line_up = embedded_systems(encoder) if lmm is None else with_model(lmm, encoder)
+        line_up += without_parts() if arguments.without_parts else []
+        line_up += with_calls(arguments.calls)
+        systems = _chosen(line_up, arguments.system)
+        watching = Watching(
+            encoder=encoder,
+            lmm=lmm,
+            fps=arguments.fps,
+            ocr=not arguments.no_ocr,
+            budget_bytes=budget_bytes,
+        )
         _with_progress(
             Run(
                 folder,
@@ -132,6 +171,7 @@ def _go(arguments: argparse.Namespace, folder: Path) -> None:
                 watching,
                 limit=arguments.limit,
                 shard=arguments.shard,
+                at_once=arguments.at_once or (1 if lmm is None else _AT_ONCE),
                 retry_errors=arguments.retry_errors,
             )
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..memory.encoder import Encoder
 from ..memory.ledger import UNBOUNDED_BYTES, size_on_disk
+from ..memory.store import MemoryStore
 from ..perception.lmm import Lmm, LmmUsage
 from ..perception.watching import watch
 from .records import Ingest, Usage
@@ -79,6 +80,9 @@ def ingest(footage: Footage, memory: Path, *, name: str, watching: Watching) -> 
         budget_bytes=watching.budget_bytes,
         written_at=as_of_s,
     )
+    with MemoryStore.open(memory, write=True, encoder=watching.encoder) as store:
+        # What a word counts for depends on which rows its index has, and that on how quickly they were written.
+        store.maintain()
     return Ingest(
         video=name,
         memory=watching.name,

@@ -2,15 +2,24 @@
 
 embedded_systems()        # Recollect without any model, and what can be had with as little
 with_model(lmm)           # Recollect with a video LMM, and the same model with less, or something else, around it
+without_parts()           # Recollect without one of its parts
+with_calls([1, 2, 4])     # Recollect that may ask the model so often
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..memory.encoder import Encoder, ImageEncoder
+from ..memory.search import Way
 from ..perception.frame import Picture
 from ..perception.lmm import Lmm
+from .parts import PARTS
 from .records import Sample
 from .systems import (
+    BUDGET,
     LAST_S,
+    OURS,
     Agent,
     Frames,
     OneCall,
@@ -19,34 +28,37 @@ from .systems import (
     guesses,
     nothing,
     proving,
-    retrieved_by_captions,
+    retrieved,
 )
 from .video import CausalVideo
 from .videolucy import VideoLucy
 
+_OF_CAPTIONS: tuple[Way, ...] = ("words", "meaning")
 _FOUND = 10
 """So many moments one search without a model is to find."""
 _OF_A_STRETCH = 4
 """So many frames of the evidence are shown, of each stretch."""
 
 
-def embedded_systems() -> list[System]:
+def embedded_systems(encoder: Encoder | None = None) -> list[System]:
     """Recollect without any model, and all that can be had with as little."""
     return [
         Agent(),
-        OneCall("one-shot retrieval", retrieved_by_captions(_FOUND)),
+        OneCall("one-shot retrieval", retrieved(_FOUND, *_OF_CAPTIONS)),
+        *_by_pictures(encoder, _FOUND, None),
         OneCall("all captions", all_captions),
         OneCall("oracle evidence", proving, is_oracle=True),
         *guesses(),
     ]
 
 
-def with_model(lmm: Lmm, *, frames: int = 32) -> list[System]:
+def with_model(lmm: Lmm, encoder: Encoder | None = None, *, frames: int = 32) -> list[System]:
     """Recollect with a video LMM, and the same model with less around it."""
     return [
         Agent(),
         VideoLucy(lmm),
-        OneCall("one-shot retrieval", retrieved_by_captions(lmm.moments), lmm),
+        OneCall("one-shot retrieval", retrieved(lmm.moments, *_OF_CAPTIONS), lmm),
+        *_by_pictures(encoder, lmm.moments, lmm),
         OneCall("all captions", all_captions, lmm),
         OneCall("oracle evidence", proving, lmm, is_oracle=True),
         OneCall("blind", nothing, lmm),
@@ -56,6 +68,29 @@ def with_model(lmm: Lmm, *, frames: int = 32) -> list[System]:
         Frames("frames of the evidence", _of_the_evidence, lmm),
         *guesses(),
     ]
+
+
+def without_parts() -> list[System]:
+    """Recollect without one of its parts, each in turn."""
+    return [Agent(f"{OURS} without {part}", kind) for part, kind in PARTS.items()]
+
+
+def with_calls(calls: Sequence[int]) -> list[System]:
+    """Recollect that may ask the model no more often than so, for a question: what accuracy costs."""
+    return [
+        Agent(
+            f"{OURS}, {most} call{'s' if most != 1 else ''}",
+            budget=BUDGET.model_copy(update={"lmm_calls": most}),
+        )
+        for most in calls
+    ]
+
+
+def _by_pictures(encoder: Encoder | None, most: int, lmm: Lmm | None) -> list[System]:
+    """One search among vectors of pictures; none where there are no such vectors."""
+    if not isinstance(encoder, ImageEncoder):
+        return []
+    return [OneCall("one-shot retrieval by pictures", retrieved(most, "pictures"), lmm)]
 
 
 def _of_the_evidence(video: CausalVideo, sample: Sample) -> list[tuple[float, Picture]]:

@@ -30,8 +30,9 @@ from .statistics import (
     paired_difference,
 )
 from .suites.suite import Suite
+from .systems import OURS
 
-OURS, ORACLE = "recollect", "oracle evidence"
+ORACLE = "oracle evidence"
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from threading import Lock
+from typing import TypeVar
 
 from .. import __version__
 from ..agent.budget import Budget
-from ..errors import BadRun, LookedAhead
+from ..errors import BadRun, LmmReplyOutOfSchema, LookedAhead
 from ..memory.ledger import size_on_disk
 from ..memory.store import MemoryStore
 from ..sdk import Recollect
@@ -38,6 +43,9 @@ from .video import CausalVideo, FileFootage, Footage
 log = logging.getLogger(__name__)
 
 _TRIES = 3
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 @dataclass(frozen=True)
@@ -76,15 +84,16 @@ class Run:
         limit: int | None = None,
         shard: Shard | None = None,
         repeats: int = 1,
-        budget: Budget = BUDGET,
+        at_once: int = 1,
         retry_errors: bool = False,
     ) -> None:
         """Nothing is read or written yet.
 
-        ``limit`` is how many questions are asked; ``retry_errors`` asks those again that failed in an earlier run.
+        ``limit`` is how many questions are asked, ``at_once`` how many answers may be under way at a time: a server
+        takes less for each of several. ``retry_errors`` asks those again that failed in an earlier run.
         """
         self.folder, self._suite, self._systems, self._watching = folder, suite, systems, watching
-        self._shard, self._limit, self._repeats, self._budget = shard or Shard(), limit, repeats, budget
+        self._shard, self._limit, self._repeats, self._at_once = shard or Shard(), limit, repeats, at_once
         self._retry_errors = retry_errors
 
     def go(self) -> Iterator[Progress]:
@@ -137,7 +146,9 @@ class Run:
                 duration_s = self._watched(video, footage, memory, ingests).duration_s
                 memory_bytes = size_on_disk(memory)
                 remembered = stack.enter_context(self._opened(memory))
-            for sample, system, repeat in wanted:
+
+            def answered(one: tuple[Sample, System, int]) -> tuple[Prediction, Timing]:
+                sample, system, repeat = one
                 until_s = duration_s if sample.asked_at_s is None else sample.asked_at_s
                 asked_s = as_of_s(at_the_end_s(until_s) if sample.asked_at_s is None else until_s)
                 causal = CausalVideo(footage, until_s=until_s, from_s=sample.from_s)
@@ -145,46 +156,54 @@ class Run:
                 with ExitStack() as question:
                     there = None if remembered is None else question.enter_context(remembered(asked_s))
                     said, error = self._said(system, Posed(sample, causal, asked_s, there))
-                yield (
-                    Prediction(
-                        sample=sample.id,
-                        system=system.name,
-                        repeat=repeat,
-                        status="error" if error else said.status,
-                        answer=said.answer,
-                        said=said.said,
-                        confidence=said.confidence,
-                        spans=said.spans,
-                        found=said.found,
-                        encoded=said.encoded,
-                        usage=said.usage.model_copy(update={"pictures": causal.count}),
-                        latest_s=causal.latest_s,
-                        error=error,
-                    ),
-                    Timing(
-                        sample=sample.id,
-                        system=system.name,
-                        repeat=repeat,
-                        seconds=time.perf_counter() - begun,
-                        memory_bytes=memory_bytes if system.remembers else 0,
-                    ),
+                prediction = Prediction(
+                    sample=sample.id,
+                    system=system.name,
+                    repeat=repeat,
+                    status="error" if error else said.status,
+                    answer=said.answer,
+                    said=said.said,
+                    confidence=said.confidence,
+                    spans=said.spans,
+                    found=said.found,
+                    encoded=said.encoded,
+                    usage=said.usage.model_copy(update={"pictures": causal.count}),
+                    latest_s=causal.latest_s,
+                    error=error,
                 )
+                timing = Timing(
+                    sample=sample.id,
+                    system=system.name,
+                    repeat=repeat,
+                    seconds=time.perf_counter() - begun,
+                    memory_bytes=memory_bytes if system.remembers else 0,
+                )
+                return prediction, timing
+
+            yield from in_turn(answered, wanted, at_once=self._at_once)
 
     @contextmanager
     def _opened(self, memory: Path) -> Iterator[Callable[[float], AbstractContextManager[Remembered]]]:
         """A memory for reading; what is given opens it as of a time."""
-        recollect = Recollect(
-            memory,
-            encoder=self._watching.encoder,
-            lmm=self._watching.lmm or LmmSettings(),
-            question_budget=self._budget,
-        )
-        with recollect, MemoryStore.open(memory, encoder=self._watching.encoder) as store:
+        with ExitStack() as stack:
+            store = stack.enter_context(MemoryStore.open(memory, encoder=self._watching.encoder))
+
+            known: dict[tuple[type[Recollect], Budget], Recollect] = {}
+            opening = Lock()
+
+            def opened(kind: type[Recollect], budget: Budget) -> Recollect:
+                with opening:
+                    if (kind, budget) not in known:
+                        lmm = self._watching.lmm or LmmSettings()
+                        known[kind, budget] = stack.enter_context(
+                            kind(memory, encoder=self._watching.encoder, lmm=lmm, question_budget=budget)
+                        )
+                    return known[kind, budget]
 
             @contextmanager
             def as_of(asked_s: float) -> Iterator[Remembered]:
                 with store.snapshot(as_of_s=asked_s) as snapshot:
-                    yield Remembered(recollect, snapshot)
+                    yield Remembered(opened, snapshot)
 
             yield as_of
 
@@ -197,6 +216,10 @@ class Run:
             except LookedAhead:
                 # No answer of such a system is worth anything.
                 raise
+            except LmmReplyOutOfSchema as failed:
+                # Who asks the model has tried again already, where that could help.
+                error = f"{type(failed).__name__}: {failed}"
+                break
             except Exception as failed:
                 log.debug("%s failed at %s", system.name, posed.sample.id, exc_info=True)
                 error = f"{type(failed).__name__}: {failed}"
@@ -227,7 +250,7 @@ class Run:
                 **self._suite.settings,
                 "watching": self._watching.name,
                 "limit": str(self._limit or "all"),
-                "budget": self._budget.model_dump_json(),
+                "budget": BUDGET.model_dump_json(),
                 "repeats": str(self._repeats),
             },
             files={file.name: _sha256(file) for file in self._suite.files()},
@@ -260,6 +283,23 @@ class Run:
             for one in kept:
                 lines.append(one)
         rewritten.replace(path)
+
+
+def in_turn(do: Callable[[_T], _U], each: Iterable[_T], *, at_once: int) -> Iterator[_U]:
+    """What ``do`` makes of each, in their order, with so many under way at a time."""
+    if at_once == 1:
+        yield from map(do, each)
+        return
+    left, under_way = iter(each), deque[Future[_U]]()
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            under_way.extend(pool.submit(do, one) for one in islice(left, 2 * at_once))
+            while under_way:
+                yield under_way.popleft().result()
+                under_way.extend(pool.submit(do, one) for one in islice(left, 1))
+        finally:
+            for waiting in under_way:
+                waiting.cancel()
 
 
 def in_order(samples: Iterable[Sample]) -> list[Sample]:

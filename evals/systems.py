@@ -30,7 +30,9 @@ from ..agent.asking import (
 )
 from ..agent.budget import Budget
 from ..agent.extractive import ExtractiveReasoner
+from ..errors import LmmRefused
 from ..memory.rows import document
+from ..memory.search import Way
 from ..memory.snapshot import Snapshot
 from ..memory.values import Moment, Span
 from ..memory.words import stem, words_of
@@ -43,10 +45,13 @@ from .scoring import parsed
 from .video import CausalVideo
 
 _MOST_MOMENTS = 10_000
+OURS = "recollect"
+"""What the whole of it is called."""
 BUDGET = Budget(seconds=600.0)
 """Of a question: by calls and tokens, which count the same on any machine."""
-_FOUND = 10
-"""So many of what was retrieved are noted."""
+_TOO_LONG = 400
+"""The status of a server that cannot take so long a prompt."""
+_TOUCHING_S = 0.01
 LAST_S = 4
 """So many last frames, one a second, are hard to beat on streaming benchmarks (SimpleStream, arXiv 2604.02317)."""
 
@@ -54,7 +59,8 @@ LAST_S = 4
 class Remembered(NamedTuple):
     """A video that was watched."""
 
-    memory: Recollect
+    opened: Callable[[type[Recollect], Budget], Recollect]
+    """What was made of it, for who asks it, by this kind of Recollect, at so much a question."""
     snapshot: Snapshot
     """As of the question's time."""
 
@@ -70,10 +76,9 @@ class Posed:
     remembered: Remembered | None = None
     """None where no system that is measured remembers: then nothing was watched."""
 
-    @property
-    def memory(self) -> Recollect:
+    def memory(self, kind: type[Recollect], budget: Budget) -> Recollect:
         """What was made of the video, for who asks it. Raises ``ValueError`` where it was not watched."""
-        return self._there.memory
+        return self._there.opened(kind, budget)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -131,14 +136,19 @@ class System(Protocol):
         """Answer or abstain."""
 
 
+@dataclass(frozen=True)
 class Agent:
     """Recollect itself: the whole loop over the memory."""
 
-    name, remembers = "recollect", True
+    name: str = OURS
+    kind: type[Recollect] = Recollect
+    """The whole of it, or one of ``parts``."""
+    budget: Budget = BUDGET
+    remembers: bool = True
 
     def answer(self, posed: Posed) -> Said:
         """Ask the memory as of the question's time."""
-        answer = posed.memory.ask(
+        answer = posed.memory(self.kind, self.budget).ask(
             posed.sample.question,
             options=posed.options,
             from_s=posed.sample.from_s or None,
@@ -200,10 +210,13 @@ class OneCall:
     def answer(self, posed: Posed) -> Said:
         """Judge what there is, and answer from it."""
         moments = self.moments(posed)
-        said = self._judged(posed, moments) if self.lmm is None else self._asked(self.lmm, posed, moments)
+        if self.lmm is None:
+            said, told = self._judged(posed, moments), moments
+        else:
+            said, told = self._asked(self.lmm, posed, moments)
         return replace(
             said,
-            found=tuple((one.span.start_s, one.span.end_s) for one in moments[:_FOUND]),
+            found=_stretches(told),
             encoded=names_answer(posed.sample, moments) if self.is_oracle else None,
         )
 
@@ -223,11 +236,31 @@ class OneCall:
             confidence=confidence,
         )
 
-    def _asked(self, lmm: Lmm, posed: Posed, moments: Sequence[Moment]) -> Said:
-        shown = named(moments, len(moments))
-        told, usage = asked_once(lmm, judge_prompt(posed.question, (), shown), Judged)
+    def _asked(self, lmm: Lmm, posed: Posed, moments: Sequence[Moment]) -> tuple[Said, Sequence[Moment]]:
+        """What the model says, and of which moments it was told."""
+        while True:
+            shown = named(moments, len(moments))
+            try:
+                told, usage = asked_once(lmm, judge_prompt(posed.question, (), shown), Judged)
+                break
+            except LmmRefused as refused:
+                if refused.status != _TOO_LONG or len(moments) < 2:
+                    raise
+                # More than the model can be told at once: the newer half may be.
+                moments = sorted(moments, key=lambda one: one.span)[len(moments) // 2 :]
         spans = tuple((one.span.start_s, one.span.end_s) for name in told.cites if (one := shown.get(name)))
-        return replied(posed, told, usage, spans)
+        return replied(posed, told, usage, spans), moments
+
+
+def _stretches(moments: Sequence[Moment]) -> tuple[tuple[float, float], ...]:
+    """Where moments lie, in their order; those that follow on one another are one stretch."""
+    found: list[tuple[float, float]] = []
+    for span in (moment.span for moment in moments):
+        if found and abs(found[-1][1] - span.start_s) < _TOUCHING_S:
+            found[-1] = (found[-1][0], span.end_s)
+        else:
+            found.append((span.start_s, span.end_s))
+    return tuple(found)
 
 
 _Told = TypeVar("_Told", Judged, Looked)
@@ -271,11 +304,13 @@ def all_captions(posed: Posed) -> Sequence[Moment]:
     return posed.snapshot.timeline(STREAM, posed.scope, limit=_MOST_MOMENTS)
 
 
-def retrieved_by_captions(most: int) -> Callable[[Posed], Sequence[Moment]]:
-    """Those that a search by the question's own words finds, best first."""
+def retrieved(most: int, *ways: Way) -> Callable[[Posed], Sequence[Moment]]:
+    """Those that one search for the question's own words finds, best first: in captions, or by vectors of pictures."""
 
     def found(posed: Posed) -> Sequence[Moment]:
-        hits = posed.snapshot.search(posed.sample.question, span=posed.scope, rungs=("moment",), limit=most)
+        hits = posed.snapshot.search(
+            posed.sample.question, span=posed.scope, rungs=("moment",), ways=ways, limit=most
+        )
         return [hit.moment for hit in hits]
 
     return found

@@ -10,11 +10,11 @@ is not in an index yet is searched as well. Equals are in the order of time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, reduce
-from typing import Any
+from typing import Any, Literal
 
 from .encoder import Encoder
 from .ranking import fused, nearest
@@ -33,6 +33,9 @@ _IDS_A_QUERY = 500
 
 Ranking = dict[str, float]
 """What each memory is worth in one search."""
+Way = Literal["words", "meaning", "pictures"]
+"""By what something is found: words that match, vectors of words, vectors of pictures."""
+WAYS: tuple[Way, ...] = ("words", "meaning", "pictures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Sought:
     observed: str | None = None
     """A filter of what was observed and by whom, which observations and their vectors have."""
     limit: int = 20
+    ways: Collection[Way] = WAYS
+    """Those that the memory has vectors for are gone, and what they find is put into one order."""
 
     @property
     def at_any_time(self) -> str | None:
@@ -70,16 +75,17 @@ class Sought:
 
 def find(views: Tables, encoder: Encoder | None, sought: Sought) -> Ranking:
     """The ids of the ``limit`` best memories with what they are worth, best first; and of those worth as much as the last."""
-    searches: list[Callable[[], Ranking]] = [lambda: _by_words(views, sought)]
+    searches: dict[Way, Callable[[], Ranking]] = {"words": lambda: _by_words(views, sought)}
     if encoder is not None and views.text_vectors is not None:
         vector = encoder.encode_texts([sought.text])[0]
-        searches.append(lambda: _by_meaning(views, sought, vector))
+        searches["meaning"] = lambda: _by_meaning(views, sought, vector)
         if views.frame_vectors is not None and (sought.rungs is None or "moment" in sought.rungs):
-            searches.append(lambda: _by_pictures(views, sought, vector))
+            searches["pictures"] = lambda: _by_pictures(views, sought, vector)
     # The library lets go of the interpreter while it searches, so the searches go on side by side.
-    rankings = (
-        list(_threads().map(lambda search: search(), searches)) if len(searches) > 1 else [searches[0]()]
-    )
+    gone = [search for way, search in searches.items() if way in sought.ways]
+    rankings = list(_threads().map(lambda search: search(), gone)) if len(gone) > 1 else [go() for go in gone]
+    if not rankings:
+        return {}
     scores = rankings[0] if len(rankings) == 1 else fused(rankings)
     best = sorted(scores.items(), key=lambda found: -found[1])
     return {key: score for key, score in best if score >= best[: sought.limit][-1][1]}

@@ -12,7 +12,7 @@ read-only. A moment is returned whole, with what every writer observed in it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -36,7 +36,7 @@ from .rows import (
     tombstones_from,
 )
 from .schema import Row
-from .search import Sought, find, inside, overlapping, with_kinds
+from .search import WAYS, Sought, Way, find, inside, overlapping, with_kinds
 from .tables import Tables, all_of, one_of, quoted, select
 from .values import (
     Coverage,
@@ -151,6 +151,7 @@ class Snapshot:
         rungs: Sequence[Rung] | None = None,
         written_by: Sequence[str] | None = None,
         kinds: Sequence[str] | None = None,
+        ways: Collection[Way] = WAYS,
         limit: int = 20,
     ) -> list[Hit]:
         """The moments that say most of ``text``, best first.
@@ -159,7 +160,7 @@ class Snapshot:
         more where they stand together as they do in ``text``; where the memory has an encoder, meaning counts
         too, and where that takes pictures, so does what the key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
         overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
-        one of ``kinds``.
+        one of ``kinds``. ``ways`` leaves out others than these: ``words``, ``meaning``, ``pictures``.
 
         Raises ``EncoderMismatch`` where the vectors were replaced since the snapshot was taken.
         """
@@ -175,6 +176,7 @@ class Snapshot:
                 one_of("written_by", written_by) if written_by is not None else None, with_kinds(kinds)
             ),
             limit=limit,
+            ways=ways,
         )
         with using_vectors(self._folder, self._encoder):
             scores = find(self._tables, self._encoder, sought)

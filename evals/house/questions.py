@@ -169,12 +169,15 @@ def forms_of(act: Act) -> list[Form]:
 
 def answers(act: Act, asked: Act, part: str) -> bool:
     """Whether an act is one that the question about ``asked`` speaks of, whatever the part asked for is."""
+    return spoken_of(act, part) == spoken_of(asked, part)
+
+
+def spoken_of(act: Act, part: str) -> tuple[object, ...]:
+    """What a question about an act says of it, where it asks for a part: acts of which it says the same answer it."""
     if part == "when":
-        part = "where" if asked.kind in {"comes", "leaves"} else ""
-    same = {name: getattr(asked, name) for name in ("who", "what", "where", "to") if name != part}
-    if part != "room" and asked.kind == "shows":
-        same["room"] = asked.room
-    return act.kind == asked.kind and all(getattr(act, name) == value for name, value in same.items())
+        part = "where" if act.kind in {"comes", "leaves"} else ""
+    said = tuple(getattr(act, name) for name in ("who", "what", "where", "to") if name != part)
+    return act.kind, said, act.room if part != "room" and act.kind == "shows" else None
 
 
 def pose(
@@ -247,9 +250,12 @@ def ask_about(house: House, *, seed: int = 0, limit: int = 20) -> list[Asked]:
     rng.shuffle(candidates)
     # As many of each part as there are, so that none outweighs the others.
     of_part: dict[str, list[tuple[Act, Form]]] = {}
+    spans: dict[tuple[str, tuple[object, ...]], list[Span]] = {}
+    for part in {form.part for _, form in candidates}:
+        for happening in house.happenings:
+            spans.setdefault((part, spoken_of(happening.act, part)), []).append(happening.span)
     for act, form in candidates:
-        matching = [happening for happening in house.happenings if answers(happening.act, act, form.part)]
-        if len(matching) == 1:
+        if len(spans[form.part, spoken_of(act, form.part)]) == 1:
             of_part.setdefault(form.part, []).append((act, form))
     found: list[Asked] = []
     while len(found) < limit and any(of_part.values()):
@@ -257,8 +263,6 @@ def ask_about(house: House, *, seed: int = 0, limit: int = 20) -> list[Asked]:
             if each and len(found) < limit:
                 act, form = each.pop()
                 asked = pose(act, form, rng, text=form.texts[-1], others=acts)
-                spans = tuple(
-                    happening.span for happening in house.happenings if answers(happening.act, act, form.part)
-                )
-                found.append(replace(asked, evidence=spans))
+                evidence = tuple(spans[form.part, spoken_of(act, form.part)])
+                found.append(replace(asked, evidence=evidence))
     return found

@@ -74,11 +74,8 @@ def starts(store: MemoryStore, words: str, **filters: object) -> list[float]:
 
 
 def ranked_by_pictures(store: MemoryStore, words: str, **filters: object) -> list[float]:
-    """What search finds by pictures alone: the hits of a memory whose texts have no vectors."""
-    assert store._tables.text_vectors is not None
-    with store._commits.commit() as change:
-        change.delete(store._tables.text_vectors, "true")
-    return starts(store, words, **filters)
+    """What search finds by pictures alone."""
+    return starts(store, words, ways=("pictures",), **filters)
 
 
 @pytest.fixture
@@ -119,6 +116,14 @@ def test_three_rankings_are_fused_by_reciprocal_rank(visual: MemoryStore, moment
 
     assert [hit.moment.span.start_s for hit in hits] == [0.0, 5.0, 10.0]
     assert [hit.score for hit in hits] == pytest.approx([3 / 11, 2 / 12 + 1 / 13, 2 / 13])
+
+
+def test_only_the_ways_that_are_named_are_gone(visual: MemoryStore, moment: Make) -> None:
+    append(visual, seen(moment, 0, "blue", caption="red"), seen(moment, 1, "red", caption="fog"))
+
+    assert starts(visual, "red", ways=("words",)) == [0.0]
+    assert starts(visual, "red", ways=("pictures",), limit=1) == [5.0]
+    assert starts(visual, "red", ways=()) == []
 
 
 def test_much_that_reads_the_same_does_not_outweigh_a_picture(visual: MemoryStore, moment: Make) -> None:

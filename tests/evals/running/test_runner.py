@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from threading import Lock
+from time import sleep
 
 import pytest
 
@@ -14,7 +16,7 @@ from recollect.evals.house import furnish
 from recollect.evals.ingest import Watching
 from recollect.evals.lineups import embedded_systems
 from recollect.evals.records import Ingest, Prediction, Sample, Timing, read
-from recollect.evals.runner import Run, Shard, in_order, merge
+from recollect.evals.runner import Run, Shard, in_order, in_turn, merge
 from recollect.evals.systems import Agent, Posed, Said, guesses
 from recollect.evals.world import render
 
@@ -126,6 +128,37 @@ def test_the_order_of_questions_and_which_are_asked_change_no_answer(
     assert list(read(tmp_path / "predictions.jsonl", Prediction)) == before
 
 
+def test_answers_that_are_sought_at_once_are_written_in_the_same_order(
+    tmp_path: Path, whole: Path, suite: HouseSuite
+) -> None:
+    assert go(tmp_path, suite, at_once=4) == (whole / "predictions.jsonl").read_bytes()
+
+
+def test_no_more_are_under_way_than_are_allowed_and_none_is_begun_for_nobody() -> None:
+    under_way, most, begun = 0, 0, []
+    lock = Lock()
+
+    def do(number: int) -> int:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+            begun.append(number)
+        sleep(0.001 * (7 - number % 7))
+        with lock:
+            under_way -= 1
+        return number
+
+    assert list(in_turn(do, range(40), at_once=3)) == list(range(40))
+    assert most <= 3
+
+    begun.clear()
+    some = in_turn(do, range(1000), at_once=3)
+    assert next(some) == 0
+    some.close()
+    assert len(begun) < 20
+
+
 @dataclass
 class Failing:
     """Fails a few times, or always."""
@@ -170,14 +203,8 @@ def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: Hou
     assert not (tmp_path / "memories").exists()
 
 
-class Forgetful(Agent):
-    """Asks the memory and does not say so."""
-
-    remembers = False
-
-
 def test_a_system_that_asks_the_memory_has_to_say_so(tmp_path: Path, suite: HouseSuite) -> None:
-    for _ in Run(tmp_path, suite, [Forgetful()], WATCHING, limit=1).go():
+    for _ in Run(tmp_path, suite, [Agent(remembers=False)], WATCHING, limit=1).go():
         pass
 
     (said,) = read(tmp_path / "predictions.jsonl", Prediction)

@@ -9,10 +9,21 @@ from typing import Any
 import pytest
 
 from recollect import Recollect
-from recollect.agent.asking import Judged, Looked
+from recollect.agent.asking import Judged, Looked, judge_prompt, named
+from recollect.errors import LmmRefused
 from recollect.evals.ingest import Watching, as_of_s, ingest
 from recollect.evals.lineups import embedded_systems, with_model
-from recollect.evals.systems import Agent, OneCall, Posed, Remembered, names_answer, nothing, proving, said_of
+from recollect.evals.systems import (
+    Agent,
+    OneCall,
+    Posed,
+    Remembered,
+    all_captions,
+    names_answer,
+    nothing,
+    proving,
+    said_of,
+)
 from recollect.evals.video import CausalVideo, FileFootage
 from recollect.evals.videolucy import ITERATIONS, VideoLucy
 from recollect.memory import MemoryStore
@@ -48,7 +59,9 @@ def posed(memory: Path, suite: HouseSuite) -> Iterator[Any]:
             )
             video = CausalVideo(FileFootage(suite.videos["one"]), until_s=asked_at_s)
             snapshot = store.snapshot(as_of_s=as_of_s(asked_at_s))
-            return Posed(sample, video, as_of_s(asked_at_s), Remembered(recollect, snapshot))
+            return Posed(
+                sample, video, as_of_s(asked_at_s), Remembered(lambda kind, budget: recollect, snapshot)
+            )
 
         yield pose
 
@@ -75,6 +88,28 @@ def test_who_is_blind_is_shown_the_question_alone(posed: Any) -> None:
     assert said.answer == "B"
     assert (said.usage.lmm_calls, said.found) == (1, ())
     assert [type(part) for part in lmm.asked[0].prompt.parts] == [Words]
+
+
+def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: Any) -> None:
+    asked = posed(39.0)
+    moments = all_captions(asked)
+    half = moments[len(moments) // 2 :]
+    longest = len(judge_prompt(asked.question, (), named(half, len(half))).parts)
+
+    def forgetful(prompt: Prompt) -> Judged | LmmRefused:
+        return judged() if len(prompt.parts) <= longest else LmmRefused("here", 400, "too long")
+
+    said = OneCall("all captions", all_captions, ScriptedLmm(otherwise=forgetful)).answer(asked)
+
+    assert said.answer == "B"
+    assert said.found == ((half[0].span.start_s, half[-1].span.end_s),)
+
+
+def test_what_a_server_refuses_for_another_reason_is_not_told_in_part(posed: Any) -> None:
+    locked = ScriptedLmm(LmmRefused("here", 401, "no key"), judged())
+
+    with pytest.raises(LmmRefused):
+        OneCall("all captions", all_captions, locked).answer(posed(39.0))
 
 
 def test_the_oracle_is_given_the_memories_of_the_evidence_and_tells_whether_they_name_the_answer(
