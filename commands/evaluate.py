@@ -93,6 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     world.add_argument("--questions", type=limit, default=40, metavar="N", help="about each (default: 40)")
     world.add_argument(
+        "--no-twins", action="store_true", help="ask of one of each two twins alone: half as much is watched"
+    )
+    world.add_argument(
         "--seed", default="public", metavar="TEXT", help="another one is another world (default: public)"
     )
 
@@ -187,6 +190,7 @@ def _suite(arguments: argparse.Namespace) -> Suite:
             videos=arguments.videos,
             lasts_s=60 * arguments.minutes,
             questions=arguments.questions,
+            both=not arguments.no_twins,
         )
     if arguments.suite in PUBLISHED and arguments.data is None:
         raise BadSuite(

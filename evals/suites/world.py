@@ -39,13 +39,13 @@ _SPARE = 20
 
 
 class WorldSuite:
-    """``videos`` houses with their twins, ``lasts_s`` long, with about ``questions`` questions each."""
+    """``videos`` houses, ``lasts_s`` long, with about ``questions`` questions each; of ``both`` twins, or of one alone."""
 
     name = "world"
 
-    def __init__(self, *, seed: str, videos: int, lasts_s: float, questions: int) -> None:
+    def __init__(self, *, seed: str, videos: int, lasts_s: float, questions: int, both: bool = True) -> None:
         self._seed, self._lasts_s, self._questions = seed, lasts_s, questions
-        self._videos = videos
+        self._videos, self._both = videos, both
 
     @property
     def settings(self) -> dict[str, str]:
@@ -55,6 +55,7 @@ class WorldSuite:
             "houses": " ".join(pair.samples[0].cluster for pair in self._pairs),
             "lasts_s": f"{self._lasts_s:g}",
             "questions": str(self._questions),
+            "twins": "both" if self._both else "one",
         }
 
     def files(self) -> Sequence[Path]:
@@ -87,9 +88,10 @@ class WorldSuite:
         for pair in self._pairs:
             first = pair.samples[0]
             plain = plain_questions(pair.one, limit=self._questions // _PLAIN_SHARE)
-            left = self._questions - len(plain) - len(pair.samples) // 2
+            of_twins = pair.samples if self._both else ()
+            left = self._questions - len(plain) - len(of_twins) // 2
             general = questions_about(pair.one, seed=self._seed, limit=left)
-            for kind, some in (("house", general), ("plain", plain), ("twins", pair.samples)):
+            for kind, some in (("house", general), ("plain", plain), ("twins", of_twins)):
                 for sample in some:
                     named = f"{self.name}/{kind}/{sample.id.partition('/')[2]}"
                     yield sample.model_copy(
