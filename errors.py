@@ -443,6 +443,15 @@ class BadRun(EvaluationError):
         self.path, self.why = path, why
 
 
+class NoMatplotlib(EvaluationError):
+    """Pictures of an evaluation are to be drawn, and there is nothing to draw them with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "pictures are drawn by matplotlib, which is not installed. Run: pip install 'recollect[plots]'"
+        )
+
+
 class LookedAhead(EvaluationError):
     """A system asked for what comes after the question, or before what may be used."""
 

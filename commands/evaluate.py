@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import BadRun, BadSuite, RecollectError
+from ..errors import BadRun, BadSuite, NoMatplotlib, RecollectError
 from .parsing import add_lmm_flags, fps, limit, lmm_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..evals.report import Read
     from ..evals.runner import Run, Shard
     from ..evals.suites.suite import Suite
     from ..evals.systems import System
@@ -28,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command understands."""
     parser.add_argument(
         "suite",
-        help="'world', which is drawn here, or a published benchmark such as 'ovo'; 'list' lists them",
+        help="'world', which is drawn here, or a published benchmark such as 'ovo'; 'list' lists them;"
+        " 'compare' puts runs side by side",
     )
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="of 'compare': folders of runs")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="where the official files of a published benchmark are"
     )
@@ -102,6 +106,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
+    if arguments.suite == "compare":
+        return _compare(arguments.runs, arguments.out or Path("eval-compare"))
+    if arguments.runs:
+        raise RecollectError(
+            f"{str(arguments.runs[0])!r} is one word too many; folders of runs are for 'compare'"
+        )
     if arguments.suite == "list":
         from ..evals.suites import PUBLISHED  # noqa: PLC0415
 
@@ -255,6 +265,34 @@ def _with_progress(run: Run) -> None:
             )
 
 
+def _compare(folders: Sequence[Path], folder: Path) -> int:
+    """Put runs side by side: by the lengths of their videos, by the sizes of their memories, by what they cost."""
+    from ..evals.curves import compared, write_curves  # noqa: PLC0415
+    from ..evals.report import read_run  # noqa: PLC0415
+
+    if not folders:
+        raise RecollectError("name the folders of some runs: recollect eval compare eval-10 eval-60")
+    found = [read_run(one) for one in folders]
+    told = compared(found)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.md").write_text(told, encoding="utf-8")
+    write_curves(found, folder / "curves.csv")
+    print(told)
+    _draw(found, folder)
+    return 0
+
+
+def _draw(runs: Sequence[Read], folder: Path) -> None:
+    """Draw the same, where there is something to draw with."""
+    from ..evals.plots import plot  # noqa: PLC0415
+
+    try:
+        for path in plot(runs, folder):
+            print(path, file=sys.stderr)
+    except NoMatplotlib as missing:
+        print(f"No pictures are drawn: {missing}", file=sys.stderr)
+
+
 def _report(folder: Path, published: Suite | None) -> int:
     """Score, print and keep the report; of a published benchmark with its own scores and files to submit."""
     from ..evals.records import Prediction, Sample, read  # noqa: PLC0415
@@ -271,4 +309,5 @@ def _report(folder: Path, published: Suite | None) -> int:
     (folder / "report.md").write_text(told, encoding="utf-8")
     write_csv(found, folder / "scores.csv")
     print(told)
+    _draw([found], folder)
     return 0

@@ -33,6 +33,8 @@ from .suites.suite import Suite
 from .systems import OURS
 
 ORACLE = "oracle evidence"
+FEWEST_CLUSTERS = 5
+"""Of fewer, an interval says too little of how clusters differ."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Scored:
         """Its score if it had to choose: an abstention is a guess among the options."""
         options = len(self.sample.options) or (2 if self.sample.kind == "yes_no" else 0)
         return self.score if self.prediction.answer is not None or not options else 1 / options
+
+    @property
+    def lag(self) -> str | None:
+        """How old the evidence is, by a name of ``LAGS``; None where that is not known."""
+        return None if self.sample.lag_s is None else name_of_lag(self.sample.lag_s)
 
     @property
     def recall(self) -> float | None:
@@ -105,7 +112,7 @@ def markdown(run: Read) -> str:
     parts = [_headline(run), _systems(run)]
     parts += [_split(run, "type", lambda one: one.sample.tags.get("type", one.sample.kind))]
     if any(one.sample.lag_s is not None for one in run.scored):
-        parts.append(_split(run, "time since the evidence", _lag, [name for name, *_ in LAGS]))
+        parts.append(_split(run, "time since the evidence", lambda one: one.lag, [name for name, *_ in LAGS]))
     parts.append(_failures(run))
     return "\n".join(parts)
 
@@ -197,10 +204,10 @@ def _systems(run: Read) -> str:
         lead = leads.get(name)
         groups = _groups(mine)
         rows.append(
-            f"| {name} | {_told(_mean(mine, lambda one: one.score))} | {fmean(one.chosen for one in mine):.2f}"
+            f"| {name} | {told(mean_of(mine))} | {fmean(one.chosen for one in mine):.2f}"
             f" | {f'{fmean(groups):.2f}' if groups else '–'}"
             f" | {_share(mine, 'abstained')} | {_share(mine, 'error')}"
-            f" | {_told(lead.difference, '+') if lead else '–'} | {f'{adjusted[name]:.3f}' if lead else '–'}"
+            f" | {told(lead.difference, '+') if lead else '–'} | {f'{adjusted[name]:.3f}' if lead else '–'}"
             f" | {f'{fmean(recalls):.2f}' if recalls else '–'}"
             f" | {fmean(one.prediction.usage.lmm_calls for one in mine):.1f}"
             f" | {fmean(one.prediction.usage.tokens for one in mine):,.0f}"
@@ -227,7 +234,7 @@ def _split(
     rows = [f"| {what} | questions | {' | '.join(run.systems)} |", f"|---|---{'|---' * len(run.systems)}|"]
     for name in names:
         parts = [[one for one in run.of(system) if key(one) == name] for system in run.systems]
-        cells = [_told(_mean(part, lambda one: one.score)) if part else "–" for part in parts]
+        cells = [told(mean_of(part)) if part else "–" for part in parts]
         rows.append(f"| {name} | {len(parts[0])} | {' | '.join(cells)} |")
     return "\n".join([*rows, ""])
 
@@ -267,17 +274,12 @@ def _cause(ours: Scored, given: Scored) -> str:
     return not_encoded if given.prediction.encoded is False else misread
 
 
-def _lag(one: Scored) -> str | None:
-    return None if one.sample.lag_s is None else name_of_lag(one.sample.lag_s)
-
-
-def _mean(scored: Sequence[Scored], value: Callable[[Scored], float]) -> Interval:
-    return clustered_mean([value(one) for one in scored], [one.sample.cluster for one in scored])
-
-
 def _paired(ours: Sequence[Scored], theirs: Sequence[Scored]) -> Paired:
     one, other, clusters = _together(ours, theirs)
-    return paired_difference(one, other, clusters)
+    paired = paired_difference(one, other, clusters)
+    if _too_few(clusters):
+        return paired._replace(difference=Interval(paired.difference.value, math.nan, math.nan))
+    return paired
 
 
 def _detectable(ours: Sequence[Scored], theirs: Sequence[Scored]) -> float:
@@ -309,7 +311,20 @@ def _share(scored: Sequence[Scored], status: str) -> str:
     return f"{fmean(one.prediction.status == status for one in scored):.2f}"
 
 
-def _told(found: Interval, sign: str = "") -> str:
+def mean_of(scored: Sequence[Scored]) -> Interval:
+    """The mean score, with an interval where there are five clusters."""
+    scores, clusters = [one.score for one in scored], [one.sample.cluster for one in scored]
+    if _too_few(clusters):
+        return Interval(fmean(scores), math.nan, math.nan)
+    return clustered_mean(scores, clusters)
+
+
+def _too_few(clusters: Sequence[str]) -> bool:
+    return len(set(clusters)) < FEWEST_CLUSTERS
+
+
+def told(found: Interval, sign: str = "") -> str:
+    """A value with its interval, where there is one."""
     if not found.known:
         return f"{found.value:{sign}.2f}"
     return f"{found.value:{sign}.2f} ({found.low:{sign}.2f} to {found.high:{sign}.2f})"

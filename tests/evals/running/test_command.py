@@ -56,6 +56,29 @@ def test_a_run_goes_on_only_where_it_is_told_to_and_is_printed_again_without_ask
     assert first[1] == again[1] == printed[1]
 
 
+def test_runs_are_put_side_by_side(run, tmp_path: Path) -> None:
+    few = ["--limit", "2", "--system", "random", "--system", "recollect"]
+    run("world", *QUICK, *few, "--out", "one")
+    run("world", *QUICK, *few, "--out", "other", "--budget", "64 MB")
+    code, out, err = run("compare", "one", "other")
+    with (tmp_path / "eval-compare" / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert code == 0
+    assert out == (tmp_path / "eval-compare" / "report.md").read_text() + "\n"
+    assert "at most 64 MB" in out
+    assert len({row["memory"] for row in rows}) == 2
+    assert "by-lag.png" in err or "pip install 'recollect[plots]'" in err
+
+
+def test_recollect_without_its_parts_and_at_so_many_calls_is_measured_where_it_is_asked_for(run) -> None:
+    code, out, _ = run("world", *QUICK, "--limit", "1", "--without-parts", "--calls", "1", "--no-twins")
+
+    assert code == 0
+    for system in ("recollect", "recollect without ladder", "recollect without times", "recollect, 1 call"):
+        assert f"| {system} | " in out
+
+
 def test_the_benchmarks_are_listed(run) -> None:
     code, out, _ = run("list")
 
@@ -74,6 +97,11 @@ def test_the_benchmarks_are_listed(run) -> None:
         (["world", "--minutes", "0"], "not a number of minutes"),
         (["world", "--shard", "4/3"], "is no part such as 1/4"),
         (["world", "--report"], "cannot go on with the run in eval-world: there is none"),
+        (["world", "--budget", "much"], "'much' is no budget for a memory"),
+        (["world", "--budget", "1 MB"], "do not hold its indexes"),
+        (["world", "eval-10"], "'eval-10' is one word too many"),
+        (["compare"], "name the folders of some runs"),
+        (["compare", "none"], "cannot go on with the run in none: there is none"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(run, argv: list[str], said: str) -> None:

@@ -92,6 +92,16 @@ def test_a_lead_has_an_interval_and_a_p_value_and_the_noise_is_told(tmp_path: Pa
     assert "By chance: 0.25." in told
 
 
+def test_of_few_videos_no_interval_is_told(tmp_path: Path) -> None:
+    of_four = [number for number in range(20) if number % 5 < 4]
+    ours = [said(n, "recollect", n % 4 > 0) for n in of_four]
+    theirs = [said(n, "another", n % 4 > 1) for n in of_four]
+    told = markdown(read_run(written(tmp_path, [*ours, *theirs])))
+
+    assert row_of(told, "recollect")[1] == "0.75"
+    assert row_of(told, "another")[6] == "+0.25"
+
+
 def test_scores_are_told_by_the_time_since_the_evidence(tmp_path: Path) -> None:
     told = markdown(read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0) for n in range(20)])))
 

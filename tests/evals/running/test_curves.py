@@ -1,0 +1,323 @@
+"""Runs are put side by side by the length of their videos and by what a memory may take, and nothing is mixed up."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from recollect.evals.curves import (
+    chance_of,
+    compared,
+    conditions_of,
+    front_of,
+    mean_of,
+    measured,
+    name_of_length,
+    size,
+    slope_of,
+    told,
+    write_curves,
+)
+from recollect.evals.records import Ingest, Kind, Lines, Manifest, Prediction, Sample, Timing, Usage
+from recollect.evals.report import Read, read_run
+
+PLAIN = "4 fps, no model"
+QUESTIONS = 4
+"""About each video. The second half is about what was a minute and a half ago."""
+
+
+def run_of(
+    folder: Path,
+    right: Mapping[str, float],
+    *,
+    lasts_s: float = 600.0,
+    videos: int = 5,
+    named: str = "",
+    memory: str = PLAIN,
+    memory_bytes: int = 15_000_000,
+    tokens: Mapping[str, int] | None = None,
+    suite: str = "made",
+    watches: bool = True,
+    kind: Kind = "choice",
+) -> Read:
+    """A run of systems that answer that part of the questions about each video right, the first ones first."""
+    named = named or folder.name
+    with Lines(folder / "manifest.json", Manifest) as manifest:
+        settings = {"lasts_s": f"{lasts_s:g}", "watching": memory}
+        manifest.append(
+            Manifest(suite=suite, systems=tuple(right), version="0", settings=settings, begun_at="2026-11-28")
+        )
+    with (
+        Lines(folder / "samples.jsonl", Sample) as samples,
+        Lines(folder / "predictions.jsonl", Prediction) as predictions,
+        Lines(folder / "timings.jsonl", Timing) as timings,
+        Lines(folder / "ingests.jsonl", Ingest) as ingests,
+    ):
+        for video in (f"{named}-{number}" for number in range(videos)):
+            if watches:
+                cost = Usage(lmm_calls=12, tokens=3_000)
+                ingests.append(
+                    Ingest(
+                        video=video, memory=memory, duration_s=lasts_s, seconds=lasts_s / 20, moments=9,
+                        memory_bytes=memory_bytes, usage=cost,
+                    )
+                )  # fmt: skip
+            for number in range(QUESTIONS):
+                end_s = 105.0 if number < QUESTIONS / 2 else 15.0
+                sample = Sample(
+                    id=f"{video}/{number}", suite=suite, video=video, cluster=video, kind=kind, question="?",
+                    options=("a", "b", "c", "d") if kind == "choice" else (), gold="A", asked_at_s=110.0,
+                    evidence=((10.0, end_s),),
+                )  # fmt: skip
+                samples.append(sample)
+                for system, share in right.items():
+                    answer = "A" if number < share * QUESTIONS else "B"
+                    usage = Usage(lmm_calls=2, tokens=(tokens or {}).get(system, 100), pictures=1)
+                    predictions.append(
+                        Prediction(sample=sample.id, system=system, status="ok", answer=answer, usage=usage)
+                    )
+                    timings.append(Timing(sample=sample.id, system=system, seconds=0.5))
+    return read_run(folder)
+
+
+def table(text: str, named: str) -> list[list[str]]:
+    """The cells of one table, with its head."""
+    lines = text[text.index(f"| {named}") :].split("\n\n", maxsplit=1)[0].splitlines()
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if not line.startswith("|---")]
+
+
+def test_a_system_that_was_not_measured_at_a_length_has_no_cell_there(tmp_path: Path) -> None:
+    short = run_of(tmp_path / "short", {"recollect": 1.0, "all captions": 0.75})
+    long = run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=86_400.0)
+
+    head, *rows = table(compared([long, short]), "accuracy by length")
+
+    assert head == ["accuracy by length", "10 min", "24 h", "per tenfold"]
+    assert [row[0] for row in rows] == ["recollect", "all captions"]
+    assert rows[0][1:3] == ["1.00 (1.00 to 1.00)", "0.50 (0.50 to 0.50)"]
+    assert rows[1][1:] == ["0.75 (0.75 to 0.75)", "–", "–"]
+
+
+def test_the_slope_is_of_accuracy_where_videos_last_ten_times_as_long(tmp_path: Path) -> None:
+    shares = (1.0, 0.75, 0.5)
+    runs = [
+        run_of(tmp_path / f"{power}", {"recollect": share}, lasts_s=600.0 * 10**power)
+        for power, share in enumerate(shares)
+    ]
+
+    assert table(compared(runs), "accuracy by length")[1][-1] == "-0.25 (-0.25 to -0.25)"
+
+
+def test_a_slope_without_two_lengths_to_spare_has_no_interval(tmp_path: Path) -> None:
+    short = run_of(tmp_path / "short", {"recollect": 1.0}, videos=6)
+    long = run_of(tmp_path / "long", {"recollect": 0.5}, videos=1, lasts_s=6_000.0)
+
+    slope = slope_of(conditions_of([short, long]), "recollect")
+
+    assert slope is not None
+    assert slope.value == pytest.approx(-0.5)
+    assert not slope.known
+
+
+def test_how_long_what_video_is_asked_about_in_which_memory_does_not_bend_the_slope(tmp_path: Path) -> None:
+    """The small memory is measured at long videos more often than the large one: that alone is no forgetting."""
+    small, large = f"{PLAIN}, 1,000,000 bytes", f"{PLAIN}, 9,000,000 bytes"
+    runs = [
+        run_of(tmp_path / "a", {"recollect": 0.25}, memory=small, videos=2),
+        run_of(tmp_path / "b", {"recollect": 0.25}, memory=small, videos=8, lasts_s=6_000.0),
+        run_of(tmp_path / "c", {"recollect": 0.75}, memory=large, videos=8),
+        run_of(tmp_path / "d", {"recollect": 0.75}, memory=large, videos=2, lasts_s=6_000.0),
+    ]
+
+    slope = slope_of(conditions_of(runs), "recollect")
+
+    assert slope is not None
+    assert slope.value == pytest.approx(0.0)
+    assert slope.known
+
+
+def test_runs_of_the_same_length_and_memory_are_put_together(tmp_path: Path) -> None:
+    one = run_of(tmp_path / "one", {"recollect": 1.0}, lasts_s=600.0, videos=3)
+    other = run_of(tmp_path / "other", {"recollect": 0.5, "blind": 0.25}, lasts_s=614.0, videos=3)
+
+    head, *rows = table(compared([one, other]), "accuracy by length")
+
+    assert head == ["accuracy by length", "10 min"]
+    assert [row[1].split(" (")[0] for row in rows] == ["0.75", "0.25"]
+    assert "- 10 min: 24 questions of 6 independent videos." in compared([one, other])
+
+
+def test_the_same_videos_in_memories_of_several_sizes_have_columns_of_their_own(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / "all", {"recollect": 1.0}, named="same"),
+        run_of(tmp_path / "few", {"recollect": 0.5}, named="same", memory=f"{PLAIN}, 8,000,000 bytes"),
+        run_of(tmp_path / "some", {"recollect": 0.75}, named="same", memory=f"{PLAIN}, 64,000,000 bytes"),
+    ]
+
+    head, ours = table(compared(runs), "accuracy by length")
+
+    assert head[1:] == ["10 min, at most 8 MB", "10 min, at most 64 MB", "10 min, no bound"]
+    assert [cell.split(" (")[0] for cell in ours[1:]] == ["0.50", "0.75", "1.00"]
+
+
+def test_a_column_is_named_after_what_sets_it_apart(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / "one", {"recollect": 1.0}, memory="4 fps, text read, no model"),
+        run_of(tmp_path / "other", {"recollect": 1.0}, memory="4 fps, text not read, no model"),
+        run_of(tmp_path / "third", {"recollect": 1.0}, memory="4 fps, text read, no model", suite="another"),
+    ]
+
+    names = [one.name for one in conditions_of(runs)]
+
+    assert names == ["10 min, made, text not read", "10 min, made, text read", "10 min, another, text read"]
+
+
+def test_retention_is_by_age_of_the_evidence_under_what_the_memory_took(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / "few", {"recollect": 0.75, "blind": 0.0}, memory=f"{PLAIN}, 16,000,000 bytes"),
+        run_of(tmp_path / "all", {"recollect": 1.0}, memory_bytes=2_120_000_000),
+    ]
+
+    head, *rows = table(compared(runs), "retention of recollect")
+
+    assert head[1:] == ["10 min: 15 MB of 16 MB", "10 min: 2.12 GB"]
+    assert rows == [
+        ["0–10 s", "1.00 (1.00 to 1.00) of 10", "1.00 (1.00 to 1.00) of 10"],
+        ["1–5 min", "0.50 (0.50 to 0.50) of 10", "1.00 (1.00 to 1.00) of 10"],
+    ]
+
+
+def test_retention_is_of_the_first_system_where_recollect_was_not_measured(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"all captions": 0.5, "blind": 0.25})
+
+    assert "| retention of all captions |" in compared([run])
+
+
+def test_of_fewer_than_five_videos_there_is_no_interval(tmp_path: Path) -> None:
+    few = run_of(tmp_path / "few", {"recollect": 0.75}, videos=4)
+    enough = run_of(tmp_path / "enough", {"recollect": 0.75}, videos=5)
+
+    assert told(mean_of(few.scored)) == "0.75"
+    assert told(mean_of(enough.scored)) == "0.75 (0.75 to 0.75)"
+    assert math.isnan(mean_of(few.scored).low)
+
+
+def test_what_watching_took_is_told_by_the_hour_of_video(tmp_path: Path) -> None:
+    text = compared([run_of(tmp_path / "run", {"recollect": 0.5})])
+
+    assert (
+        "Watched 20.0 times as fast as they last, with 72 LMM calls and 18,000 tokens an hour of video,"
+        " into 15 MB a video, 90 MB an hour."
+    ) in text
+
+
+def test_what_a_question_costs_is_told_for_every_system_and_length(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / "short", {"recollect": 0.5, "blind": 0.25}, tokens={"recollect": 5_000}),
+        run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=3_600.0, tokens={"recollect": 6_000}),
+    ]
+
+    _, *rows = table(compared(runs), "a question costs")
+
+    assert rows == [
+        ["recollect", "10 min", "2.0", "5,000", "1.0", "0.50"],
+        ["recollect", "1 h", "2.0", "6,000", "1.0", "0.50"],
+        ["blind", "10 min", "2.0", "100", "1.0", "0.50"],
+    ]
+
+
+def test_what_another_is_as_right_as_for_less_is_not_marked(tmp_path: Path) -> None:
+    right = {"recollect": 0.75, "all captions": 0.75, "blind": 0.25, "one frame": 0.0, "oracle evidence": 1.0}
+    tokens = {"recollect": 500, "all captions": 900, "blind": 100, "one frame": 300, "oracle evidence": 50}
+    run = run_of(tmp_path / "run", right, tokens=tokens)
+    (condition,) = conditions_of([run])
+
+    rows = table(compared([run]), "accuracy against cost")[1:]
+
+    assert [(row[1], row[2], row[5]) for row in rows] == [
+        ("oracle evidence", "50", "given the evidence"),
+        ("blind", "100", "yes"),
+        ("one frame", "300", ""),
+        ("recollect", "500", "yes"),
+        ("all captions", "900", ""),
+    ]
+    assert front_of([measured(condition, system) for system in right]) == {"recollect", "blind"}
+
+
+def test_a_table_has_one_row_for_each_length_system_and_age(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / "short", {"recollect": 0.75, "blind": 0.25}),
+        run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=3_600.0, videos=2),
+    ]
+
+    write_curves(runs, tmp_path / "curves.csv")
+    with (tmp_path / "curves.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+
+    ages = ["all", "0–10 s", "1–5 min"]
+    assert [(row["length_s"], row["system"], row["lag"]) for row in rows] == [
+        *(("600.0", system, age) for system in ("recollect", "blind") for age in ages),
+        *(("3600.0", "recollect", age) for age in ages),
+    ]
+    assert [row["accuracy"] for row in rows[:3]] == ["0.75", "1.0", "0.5"]
+    assert [(row["questions"], row["low"]) for row in rows[::6]] == [("20", "0.75"), ("8", "")]
+    assert {(row["suite"], row["memory"], row["memory_bytes"]) for row in rows} == {
+        ("made", PLAIN, "15000000")
+    }
+    assert {(row["lmm_calls"], row["tokens"], row["pictures"], row["seconds"]) for row in rows} == {
+        ("2.0", "100.0", "1.0", "0.5")
+    }
+
+
+def test_where_nothing_was_watched_the_length_is_that_which_was_asked_for(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"blind": 0.25}, lasts_s=21_600.0, watches=False)
+
+    (condition,) = conditions_of([run])
+
+    assert condition.name == condition.name_and_size == "6 h"
+    assert condition.memory_bytes is None
+
+
+def test_runs_that_answered_nothing_yet_are_passed_over(tmp_path: Path) -> None:
+    begun = run_of(tmp_path / "begun", {"recollect": 1.0}, videos=0, lasts_s=86_400.0)
+
+    assert compared([begun]) == "Nothing that can be scored was answered yet.\n"
+    assert "24 h" not in compared([begun, run_of(tmp_path / "done", {"recollect": 1.0})])
+
+
+def test_guessing_is_worth_nothing_where_there_are_no_options(tmp_path: Path) -> None:
+    choices = run_of(tmp_path / "choices", {"blind": 0.0})
+    words = run_of(tmp_path / "words", {"blind": 0.0}, kind="text")
+
+    assert chance_of(conditions_of([choices])) == 0.25
+    assert chance_of(conditions_of([choices, words])) == 0.125
+
+
+@pytest.mark.parametrize(
+    ("length_s", "name"),
+    [
+        (12.8, "13 s"),
+        (59.7, "1 min"),
+        (615.25, "10 min"),
+        (3_569.0, "59 min"),
+        (3_590.0, "1 h"),
+        (5_400.0, "1.5 h"),
+        (86_415.0, "24 h"),
+        (7 * 86_400.0, "7 days"),
+        (None, "of unknown length"),
+    ],
+)
+def test_a_length_is_told_as_people_say_it(length_s: float | None, name: str) -> None:
+    assert name_of_length(length_s) == name
+
+
+@pytest.mark.parametrize(
+    ("count_bytes", "name"),
+    [(64_000_000, "64 MB"), (62_140_000, "62.1 MB"), (999_700_000, "1 GB"), (2.12e9, "2.12 GB")],
+)
+def test_a_size_is_told_as_people_say_it(count_bytes: float, name: str) -> None:
+    assert size(count_bytes) == name
