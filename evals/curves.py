@@ -95,9 +95,7 @@ class Condition:
 
     def of(self, system: str, lag: str = ALL) -> list[Scored]:
         """What one system answered, to all questions or to those whose evidence is so old, by a name of ``LAGS``."""
-        return [
-            one for one in self.scored if one.prediction.system == system and lag in (ALL, one.lag)
-        ]
+        return [one for one in self.scored if one.prediction.system == system and lag in (ALL, one.lag)]
 
     @property
     def budget_bytes(self) -> int | None:

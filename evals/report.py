@@ -33,6 +33,8 @@ from .suites.suite import Suite
 from .systems import OURS
 
 ORACLE = "oracle evidence"
+_FEW_FLIPS = 10
+"""Of more videos p-values can be small enough, however many systems are compared."""
 FEWEST_CLUSTERS = 5
 """Of fewer, an interval says too little of how clusters differ."""
 
@@ -216,6 +218,12 @@ def _systems(run: Read) -> str:
     chance = [1 / len(one.sample.options) for one in run.of(run.systems[0]) if one.sample.options]
     notes = [f"By chance: {fmean(chance):.2f}."] if chance else []
     others = [name for name in run.systems if name != OURS]
+    clusters = len({one.sample.cluster for one in ours})
+    if others and 1 < clusters <= _FEW_FLIPS:
+        notes.append(
+            f"Of {clusters} independent videos no p is below {min(1.0, len(others) / 2 ** (clusters - 1)):.2f},"
+            " adjusted for so many comparisons."
+        )
     if ours and others:
         seen = max(_detectable(ours, run.of(name)) for name in others)
         if math.isfinite(seen):

@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from string import ascii_uppercase
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from ..agent.answer import Question
+from ..agent.answer import Answer, Question
 from ..agent.asking import (
     ANSWERS_FROM,
     MAX_TOKENS,
@@ -30,6 +30,7 @@ from ..agent.asking import (
 )
 from ..agent.budget import Budget
 from ..agent.extractive import ExtractiveReasoner
+from ..agent.state import newest_first
 from ..errors import LmmRefused
 from ..memory.rows import document
 from ..memory.search import Way
@@ -148,22 +149,28 @@ class Agent:
 
     def answer(self, posed: Posed) -> Said:
         """Ask the memory as of the question's time."""
-        answer = posed.memory(self.kind, self.budget).ask(
+        ids: list[str] = []
+        said: dict[str, Any] = {}
+        for _, changed in posed.memory(self.kind, self.budget).steps(
             posed.sample.question,
             options=posed.options,
             from_s=posed.sample.from_s or None,
             as_of=posed.as_of_s,
-        )
+        ):
+            ids = newest_first(ids, changed.get("found", []))
+            said = changed.get("answer", said)
+        answer = Answer.model_validate(said)
         spans = tuple((evidence.start_s, evidence.end_s) for evidence in answer.evidence)
+        found = _stretches(list(posed.snapshot.get(ids).values()))
         usage = Usage(lmm_calls=answer.usage.lmm_calls, tokens=answer.usage.tokens)
         if answer.abstained:
-            return Said(answer.text, None, "abstained", answer.confidence, (), spans, usage)
+            return Said(answer.text, None, "abstained", answer.confidence, (), found, usage)
         return said_of(
             posed,
             answer.text,
             answer.choice,
             spans=spans,
-            found=spans,
+            found=found,
             confidence=round(answer.confidence, 4),
             usage=usage,
         )

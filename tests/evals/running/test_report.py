@@ -89,6 +89,7 @@ def test_a_lead_has_an_interval_and_a_p_value_and_the_noise_is_told(tmp_path: Pa
     assert lead.startswith("+0.50 (+")
     assert 0.0 < float(p) < 0.2
     assert "cannot be told from chance here" in told
+    assert "Of 5 independent videos no p is below 0.06" in told
     assert "By chance: 0.25." in told
 
 
