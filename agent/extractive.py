@@ -125,10 +125,12 @@ class ExtractiveReasoner:
             ordered = _by_order(question.options, reading, moments)
             if ordered is not None:
                 return ordered
+        yes = _yes(question.options) if reading.asks == "yes_no" else None
+        if question.options and (yes is None or sufficiency < ANSWERS_FROM):
             return self._choose(question, reading, plan, ranked, sufficiency, cited)
         if sufficiency >= ANSWERS_FROM:
             text = wording.answer(reading, plan, ranked)
-            return Draft(text=text, confidence=min(0.95, sufficiency), cited=cited)
+            return Draft(text=text, confidence=min(0.95, sufficiency), choice=yes, cited=cited)
         why = _why(reading, plan, ranked)
         return Draft(
             text=wording.abstention(why, reading, ranked),
@@ -239,6 +241,11 @@ class ExtractiveReasoner:
             confidence=min(0.9, 0.3 + 0.4 * lead + 0.2 * sufficiency),
             cited=cited,
         )
+
+
+def _yes(options: Sequence[str]) -> int | None:
+    """Which of the options is a plain yes; None where none is."""
+    return next((at for at, option in enumerate(options) if words_of(option) == ["yes"]), None)
 
 
 def _by_order(options: Sequence[str], reading: Reading, moments: Sequence[Moment]) -> Draft | None:

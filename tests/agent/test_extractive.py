@@ -210,6 +210,15 @@ def test_the_option_that_was_read_is_chosen(shop):
     assert answer.choice == "B"
 
 
+def test_asked_for_yes_or_no_it_says_yes_to_what_was_seen_and_abstains_from_what_was_not(shop):
+    seen = shop.ask("Does something blue come in?", options=["no", "yes"])
+    unseen = shop.ask("Does something green come in?", options=["no", "yes"])
+
+    assert (seen.choice, seen.abstained) == ("B", False)
+    assert seen.text.startswith("Yes: ")
+    assert (unseen.choice, unseen.abstained) == (None, True)
+
+
 @pytest.mark.parametrize(
     ("question", "choice"), [("Which sign came first?", "A"), ("Which sign came last?", "B")]
 )
