@@ -45,8 +45,8 @@ format: $(READY)  ## put the code in the project's format
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## run the benchmarks, but for those that need vLLM; hours
-	@for script in $(filter-out benchmarks/_% benchmarks/house.py,$(wildcard benchmarks/*.py)); do \
+bench: $(READY)  ## run the benchmarks; hours
+	@for script in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 

@@ -81,8 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_lmm_flags(parser)
     parser.add_argument(
         "--lmm",
-        action="store_true",
-        help="serve recollect-tiny by vLLM for as long as it takes, and measure with it",
+        nargs="?",
+        const="recollect-tiny",
+        metavar="MODEL",
+        help="serve recollect-tiny, or a checkpoint of it, by vLLM for as long as it takes, and measure with it",
     )
     world = parser.add_argument_group("of the world")
     world.add_argument(
@@ -215,11 +217,11 @@ def _lmm(arguments: argparse.Namespace, folder: Path) -> Iterator[ServedLmm | No
     from ..perception.lmm import open_lmm  # noqa: PLC0415
     from ..settings import read_settings  # noqa: PLC0415
 
-    if arguments.lmm:
+    if arguments.lmm is not None:
         from ..serve_lmm.tiny import served_tiny  # noqa: PLC0415
 
         folder.mkdir(parents=True, exist_ok=True)
-        with served_tiny(folder / "vllm.log") as tiny:
+        with served_tiny(folder / "vllm.log", model=arguments.lmm) as tiny:
             yield tiny
         return
     lmm = open_lmm(read_settings(lmm=lmm_flags(arguments)).lmm)

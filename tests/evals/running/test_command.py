@@ -57,7 +57,7 @@ def test_a_run_goes_on_only_where_it_is_told_to_and_is_printed_again_without_ask
 
 
 def test_runs_are_put_side_by_side(run, tmp_path: Path) -> None:
-    few = ["--limit", "2", "--system", "random", "--system", "recollect"]
+    few = ["--limit", "4", "--system", "random"]
     run("world", *QUICK, *few, "--out", "one")
     run("world", *QUICK, *few, "--out", "other", "--budget", "64 MB")
     code, out, err = run("compare", "one", "other")
