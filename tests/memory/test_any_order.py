@@ -203,7 +203,7 @@ def test_an_account_adds_up_while_the_memory_is_written_and_tidied(kitchen: Any,
 
         def write() -> None:
             try:
-                for at in range(0, 80, 8):
+                for at in range(0, 40, 8):
                     store.append(moments[at : at + 8], frames[2 * at : 2 * (at + 8)])
                     store.compact()
             finally:

@@ -333,6 +333,7 @@ def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kit
         kitchen.check(store, moments)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_erased_and_forgotten_in_whatever_order_all_stays_accounted_for(

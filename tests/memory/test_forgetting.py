@@ -24,6 +24,7 @@ from recollect.memory.tidying import reclaim
 from recollect.memory.upkeep import alone
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_accounted_for(
