@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,10 @@ def take_account(
         old_bytes += max(0, size_on_disk(table_folder) - sum(sizes.values()))
         tables_bytes += sum(sizes.values())
     steps = list(folder.glob(f"{CHECKPOINTS}*"))
-    checkpoints = sum(blocks(file.stat().st_size) for file in steps)
+    checkpoints = 0
+    for file in steps:
+        with suppress(FileNotFoundError):  # SQLite's own files come and go
+            checkpoints += blocks(file.stat().st_size)
     beside_bytes = size_on_disk(folder, leave_out=[*folders, *steps])
     used_bytes = tables_bytes + old_bytes + checkpoints + beside_bytes
     data = {kind: sizes.get("data file", 0) + sizes.get("deletion file", 0) for kind, sizes in tables.items()}
