@@ -92,12 +92,12 @@ class LmmReasoner:
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
         """Plan the searches; without a call where all there is can be shown at once."""
         plan = self._rules.read(question, overview).model_copy(update={"looks": True})
-        if not overview:
-            return plan
         if _asks_of_now(question):
             return plan.model_copy(
                 update={"queries": (), "everything": True, "newest_first": True, "each": 2}
             )
+        if not overview:
+            return plan
         if len(overview) <= self._lmm.moments and all(tile.rung == "moment" for tile in overview):
             return plan.model_copy(update={"everything": True, "each": self._lmm.moments})
         replied = self._ask(plan_prompt(question, overview), Planned)

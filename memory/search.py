@@ -54,7 +54,7 @@ class Sought:
     """A filter of what was observed and by whom, which observations and their vectors have."""
     limit: int = 20
     ways: Collection[Way] = WAYS
-    """Those that the memory has vectors for are gone, and what they find is put into one order."""
+    """Of these, those that the memory has vectors for; what they find is put into one order."""
 
     @property
     def at_any_time(self) -> str | None:
@@ -82,8 +82,9 @@ def find(views: Tables, encoder: Encoder | None, sought: Sought) -> Ranking:
         if views.frame_vectors is not None and (sought.rungs is None or "moment" in sought.rungs):
             searches["pictures"] = lambda: _by_pictures(views, sought, vector)
     # The library lets go of the interpreter while it searches, so the searches go on side by side.
-    gone = [search for way, search in searches.items() if way in sought.ways]
-    rankings = list(_threads().map(lambda search: search(), gone)) if len(gone) > 1 else [go() for go in gone]
+    chosen = [search for way, search in searches.items() if way in sought.ways]
+    run_all = _threads().map if len(chosen) > 1 else map
+    rankings = list(run_all(lambda search: search(), chosen))
     if not rankings:
         return {}
     scores = rankings[0] if len(rankings) == 1 else fused(rankings)

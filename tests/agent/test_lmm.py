@@ -14,6 +14,8 @@ import pytest
 from recollect import Budget, Recollect
 from recollect.agent.answer import Question
 from recollect.agent.asking import Judged, Looked, Planned, option_index
+from recollect.agent.budget import Spending
+from recollect.agent.lmm import LmmReasoner
 from recollect.errors import LmmReplyOutOfSchema, LmmUnreachable
 from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
 from recollect.perception.lmm import Asked, Clip, Prompt, ScriptedLmm, ServedLmm, Words
@@ -156,6 +158,17 @@ def test_a_larger_memory_is_planned_for_and_searched(memory_of):
     assert prompts(lmm) == ["plan", "judge", "look"]
     assert "a zebra stands beside the fridge" in words_of(lmm.asked[1])
     assert (answer.text, answer.stop_reason) == ("A striped horse.", "sufficient")
+
+
+def test_without_an_overview_the_words_of_the_question_are_searched_and_no_call_is_made():
+    lmm = ScriptedLmm()
+    plan = LmmReasoner(lmm, Spending(Budget())).read(Question(text="When does the kettle boil?"), ())
+    now = LmmReasoner(lmm, Spending(Budget())).read(Question(text="What is happening now?"), ())
+
+    assert lmm.asked == []
+    assert plan.queries
+    assert not plan.everything
+    assert (now.everything, now.newest_first) == (True, True)
 
 
 def test_what_there_was_no_room_for_is_judged_next_beside_what_half_answers(memory_of):
