@@ -23,6 +23,14 @@ RELIABILITY = {
 }  # fmt: skip
 """How far a finding of a kind can be trusted, measured on real clips; anything else counts 0.6."""
 
+FIGURES = frozenset({"visit", "enters", "leaves", "moves", "stays", "shape"})
+"""Kinds whose findings are of somebody, or something, that moves about."""
+OTHER_COLOUR = 0.7
+"""What a finding is worth that has none of the colours that are asked for."""
+SECOND_COLOUR = 0.95
+"""And one that has them beside a colour that it has more of."""
+AROUND_S = 0.5
+"""So long before and after something is taken or put down, whoever is there may have done it."""
 JOIN_GAP_S = 1.0
 """Stretches nearer than this are one when they say the same."""
 SAME_RANK = 0.8
@@ -54,6 +62,8 @@ class Candidate:
     """How many like it come between it and the next, at times that are forgotten."""
     forgotten: bool = False
     """Whether the one that is meant is among several of which only a summary is left."""
+    figures: tuple[Finding, ...] = ()
+    """Who was there when it was taken or put down: the shapes that moved about then."""
 
 
 def by_words(reading: Reading, moments: Sequence[Moment], ends: dict[str, float]) -> list[Candidate]:
@@ -90,7 +100,8 @@ def by_kinds(
                 continue
             seen.add(key)
             begun.add(begins)
-            score = RELIABILITY.get(finding.kind, 0.6) * _constraints(reading, finding)
+            figures = _figures_at(moment, finding)
+            score = RELIABILITY.get(finding.kind, 0.6) * _constraints(reading, finding, figures)
             score *= _place_in_stream(reading, finding.span, ends.get(moment.stream, moment.span.end_s))
             score *= FORGOTTEN if forgotten else FROM_TALLY if from_tally else 1.0
             found.setdefault(moment.stream, []).append(
@@ -99,10 +110,11 @@ def by_kinds(
                     moment.stream,
                     finding.span,
                     min(1.0, score),
-                    finding.text,
+                    _with_figures(finding, figures),
                     (finding,),
                     hidden=int(float(finding.detail.get(HIDDEN, 0))),
                     forgotten=forgotten,
+                    figures=figures,
                 )
             )
     ranked = [
@@ -322,16 +334,50 @@ def _place_in_stream(reading: Reading, span: Span, end_s: float) -> float:
     return 1.0 if where >= 0.85 else 0.75 if where >= 0.6 else 0.5
 
 
-def _constraints(reading: Reading, finding: Finding) -> float:
+def _figures_at(moment: Moment, finding: Finding) -> tuple[Finding, ...]:
+    """Who was there when something was taken or put down, those first who were there longest of it."""
+    if finding.kind not in ("removed", "placed"):
+        return ()
+    around = Span(finding.span.start_s - AROUND_S, finding.span.end_s + AROUND_S)
+    there = [
+        (-common.duration_s, shape.span, shape)
+        for shape in moment.findings
+        if shape.kind == "shape" and (common := shape.span.clipped_to(around)) is not None
+    ]
+    return tuple(shape for _, _, shape in sorted(there, key=lambda item: item[:2]))
+
+
+def _with_figures(finding: Finding, figures: Sequence[Finding]) -> str:
+    """What happened, and who was there."""
+    there = list(dict.fromkeys(figure.text for figure in figures))
+    return (
+        f"{finding.text} while {' and '.join(there)} {'is' if len(there) == 1 else 'are'} there"
+        if there
+        else finding.text
+    )
+
+
+def _constraints(reading: Reading, finding: Finding, figures: Sequence[Finding]) -> float:
     """How far a finding has the colours, the side and the shape the question names."""
     factor = 1.0
-    facts = " ".join(str(value) for value in finding.detail.values()).lower() + " " + finding.text.lower()
-    if reading.colours:
-        factor *= 1.0 if any(colour in facts for colour in reading.colours) else 0.7
+    moves_about = finding.kind in FIGURES
+    if colours := (reading.worn or reading.colours) if moves_about else reading.held:
+        factor *= colour_fit(colours, finding)
+    if reading.worn and figures:
+        factor *= max(colour_fit(reading.worn, figure) for figure in figures)
     sides = [{"centre": "middle", "center": "middle"}.get(side, side) for side in reading.sides]
     if sides:
+        facts = " ".join(map(str, finding.detail.values())).lower() + " " + finding.text.lower()
         factor *= 1.0 if any(side in facts for side in sides) else 0.6
-    if reading.people and finding.kind in ("visit", "enters", "leaves", "moves", "stays"):
+    if reading.people and moves_about:
         # People are taller than wide; the observers say no more than that.
         factor *= 1.0 if finding.detail.get("shape") == "tall" else 0.85
     return factor
+
+
+def colour_fit(colours: Sequence[str], finding: Finding) -> float:
+    """How far a finding has one of some colours: most of all where it has most of it."""
+    if finding.detail.get("colour") in colours:
+        return 1.0
+    facts = {*words_of(finding.text), *map(str, finding.detail.values())}
+    return SECOND_COLOUR if facts.intersection(colours) else OTHER_COLOUR

@@ -7,16 +7,25 @@ tell, it says it cannot tell, and offers the nearest moments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..memory.values import Finding, Moment, Observation, Span
 from ..memory.words import stem, words_of
 from . import wording
 from .answer import Question, WhyAbstained
-from .candidates import FORGOTTEN, Candidate, by_kinds, by_shots, by_words, distinct
-from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS
-from .matching import choose_option, fit_lines, terms_of
+from .candidates import (
+    FIGURES,
+    FORGOTTEN,
+    Candidate,
+    by_kinds,
+    by_shots,
+    by_words,
+    distinct,
+)
+from .choosing import Choice, choose, choose_in_order
+from .lexicon import GENERIC_WORDS, RELATED_TEXT, SEEN_AS, STOP_WORDS
+from .matching import fit_lines, terms_of
 from .reading import Reading, read_question
 from .reasoner import Cited, Draft, Judgement, Pictures, Plan
 from .tallies import leaves_of, tells_of_nothing_else
@@ -28,8 +37,6 @@ LOOKS_WANTED = 2
 NOW_MOMENTS = 2
 READABLE = frozenset({"typed", "qr", "barcode", "subtitle"})
 """Kinds whose findings hold the very words: what they say needs no recognising."""
-ORDERED_FROM = 0.75
-"""An option was found where this part of its words was."""
 LOOK_FROM = 0.2
 """A moment must hold this part of the question's words for its pixels to be looked at again."""
 MAX_PICTURES = 4
@@ -47,16 +54,16 @@ class ExtractiveReasoner:
         """Turn the question's words into queries, and its verbs into kinds of finding to list."""
         reading = read_question(question.text)
         kinds = _kinds(reading)
-        query = _query(reading, question.options)
+        queries = (_query(reading, question.options), *_seen_as(reading, kinds))
         shots = reading.shots and reading.asks not in ("how_many", "how_long")
         counting = reading.asks in ("how_many", "how_long") or reading.pick in (
             "longest", "shortest", "highest", "lowest",
         )  # fmt: skip
         return Plan(
-            queries=(query,) if query else (),
+            queries=tuple(query for query in queries if query),
             kinds=() if shots else kinds,
             everything=shots
-            or not (kinds or query)
+            or not (kinds or queries[0])
             or reading.span is not None
             or reading.last_s is not None,
             newest_first=reading.pick in ("last", "newest") or reading.at_end,
@@ -122,9 +129,10 @@ class ExtractiveReasoner:
         tiles = {tile.id for tile in overview} | {moment.id for moment in moments}
         cited = tuple(_cite(candidate) for candidate in ranked[:MAX_CITED] if candidate.moment_id in tiles)
         if question.options:
-            ordered = _by_order(question.options, reading, moments)
+            ordered = choose_in_order(question.options, reading, moments)
             if ordered is not None:
-                return ordered
+                chosen, others = ordered
+                return _chosen(question, chosen, [_cite(other) for other in others])
         yes = _yes(question.options) if reading.asks == "yes_no" else None
         if question.options and (yes is None or sufficiency < ANSWERS_FROM):
             return self._choose(question, reading, plan, ranked, sufficiency, cited)
@@ -220,10 +228,7 @@ class ExtractiveReasoner:
         sufficiency: float,
         cited: tuple[Cited, ...],
     ) -> Draft:
-        weights: dict[str, float] = {}
-        for rank, candidate in enumerate(ranked[:MAX_CITED]):
-            weights[candidate.text] = max(weights.get(candidate.text, 0.0), candidate.score * 0.9**rank)
-        chosen = choose_option(question.options, weights)
+        chosen = choose(question.options, reading, ranked, sufficiency)
         if chosen is None:
             why: WhyAbstained = _why(reading, plan, ranked) if sufficiency < ANSWERS_FROM else "unclear"
             return Draft(
@@ -232,46 +237,22 @@ class ExtractiveReasoner:
                 why=why,
                 cited=cited,
             )
-        index, lead = chosen
-        terms = terms_of(words_of(question.options[index]), ())
-        support = max(ranked[:MAX_CITED], key=lambda c: fit_lines(terms, c.findings).coverage)
-        return Draft(
-            text=wording.option(question.options[index], support),
-            choice=index,
-            confidence=min(0.9, 0.3 + 0.4 * lead + 0.2 * sufficiency),
-            cited=cited,
-        )
+        return _chosen(question, chosen, cited)
+
+
+def _chosen(question: Question, chosen: Choice, cited: Sequence[Cited]) -> Draft:
+    """An option as the answer, with what speaks for it cited first."""
+    text = wording.option(question.options[chosen.index], chosen.support)
+    first = _cite(chosen.support)
+    others = tuple(one for one in cited if (one.moment_id, one.start_s) != (first.moment_id, first.start_s))
+    return Draft(
+        text=text, choice=chosen.index, confidence=chosen.confidence, cited=(first, *others)[:MAX_CITED]
+    )
 
 
 def _yes(options: Sequence[str]) -> int | None:
     """Which of the options is a plain yes; None where none is."""
     return next((at for at, option in enumerate(options) if words_of(option) == ["yes"]), None)
-
-
-def _by_order(options: Sequence[str], reading: Reading, moments: Sequence[Moment]) -> Draft | None:
-    """Which of the options was read or heard first, second, last; None where order is not asked for.
-
-    Every option must have been found: one that was not could have come at any time.
-    """
-    if reading.pick not in ("nth", "last"):
-        return None
-    found: list[tuple[float, int, Candidate]] = []
-    for index, option in enumerate(options):
-        words = tuple(word for word in words_of(option) if word not in STOP_WORDS)
-        asked = replace(reading, words=words, names=(), quoted=(), pick="all", wants_text=True)
-        fitting = [c for c in by_words(asked, moments, {}) if c.coverage >= ORDERED_FROM]
-        if fitting:
-            first = min(fitting, key=lambda candidate: candidate.span)
-            found.append((first.span.start_s, index, first))
-    if len(found) < len(options) or len({candidate.stream for _, _, candidate in found}) > 1:
-        return None
-    found.sort(key=lambda item: item[:2])
-    place = len(found) - 1 if reading.pick == "last" else reading.nth - 1
-    if place >= len(found):
-        return None
-    _, index, best = found[place]
-    cited = tuple(_cite(candidate) for _, _, candidate in [found[place], *found[:place], *found[place + 1 :]])
-    return Draft(text=wording.option(options[index], best), choice=index, confidence=0.8, cited=cited)
 
 
 def _kinds(reading: Reading) -> tuple[str, ...]:
@@ -289,6 +270,16 @@ def _kinds(reading: Reading) -> tuple[str, ...]:
 def _only_appears(reading: Reading) -> bool:
     """Whether the question asks when something is there that no observer can name."""
     return reading.existence and bool(reading.unknown) and reading.asks in ("when", "where", "yes_no")
+
+
+def _seen_as(reading: Reading, kinds: Sequence[str]) -> Iterator[str]:
+    """What observers would have written of what is asked about, colours included."""
+    for kind in kinds:
+        if kind in SEEN_AS:
+            colours = (reading.worn or reading.colours) if kind in FIGURES else reading.held
+            yield " ".join(SEEN_AS[kind].format(" and ".join(colours)).split())
+    if reading.worn and not FIGURES.intersection(kinds):
+        yield f"a tall {' and '.join(reading.worn)} shape is there"
 
 
 def _query(reading: Reading, options: Sequence[str]) -> str:

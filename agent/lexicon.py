@@ -38,7 +38,8 @@ KIND_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("removed",),
     ),
     (
-        r"\b(put(s|ting)?( it| them)? (back|down|on)|plac(e|es|ed|ing) (on|back|down|at)|return(s|ed|ing)?|"
+        r"\b(put(s|ting)?(?=( [\w-]+){0,6}? (back|down|on|onto|in|into|under|beside|at|there)\b)|"
+        r"plac(e|es|ed|ing) (on|back|down|at)|return(s|ed|ing)?|"
         r"set(s)? down|br(ing|ings|ought) back|deliver(s|ed)?|left behind|drop(s|ped)? off|is placed|are placed)\b",
         ("placed",),
     ),
@@ -91,6 +92,26 @@ COLOURS = _words(
     dark light
     """
 )
+
+GARMENTS = _words(
+    """
+    coat coats jacket jackets shirt shirts top tops sweater jumper pullover hoodie vest waistcoat blouse
+    dress dresses skirt skirts suit suits uniform overall overalls apron robe cloak clothes clothing hat hats cap
+    caps hood helmet scarf trousers pants jeans shorts shoes boots gloves
+    """
+)
+"""What people wear. Observers see no clothes, but the colours of a tall shape."""
+
+SEEN_AS: dict[str, str] = {
+    "enters": "a tall {} shape enters",
+    "leaves": "the tall {} shape leaves",
+    "visit": "a tall {} shape is there",
+    "moves": "a {} shape moves",
+    "removed": "something {} is taken away",
+    "placed": "something {} is put down",
+    "empty": "nothing moves and nothing new is in the picture",
+}
+"""What observers write of a kind of finding, with room for a colour: what to search for, beside a question's own words."""
 
 SIDES = _words(
     """

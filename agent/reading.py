@@ -17,6 +17,7 @@ from ..memory.words import words_of
 from .lexicon import (
     COLOURS,
     EXISTENCE,
+    GARMENTS,
     GENERIC_WORDS,
     IN_PICTURE,
     KIND_PATTERNS,
@@ -91,6 +92,10 @@ class Reading:
     names: tuple[str, ...]
     """Those of them that it writes as a name or in capitals."""
     colours: tuple[str, ...]
+    worn: tuple[str, ...]
+    """Those of the colours that somebody wears: "the man in the blue coat"."""
+    held: tuple[str, ...]
+    """Those that anything else has: "the blue cup"."""
     sides: tuple[str, ...]
     people: bool
     """It speaks of people."""
@@ -189,6 +194,30 @@ def _pick(text: str) -> tuple[Pick, int]:
     return "all", 1
 
 
+def whose_colours(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The colours that somebody wears, and those that anything else has, each in order.
+
+    whose_colours("Did the man in the blue coat take the red cup?")    # ("blue",), ("red",)
+    """
+    words = words_of(text)
+    worn: list[str] = []
+    held: list[str] = []
+    for index, word in enumerate(words):
+        if word not in COLOURS:
+            continue
+        noun = index + 1
+        while noun < len(words) - 1 and (
+            words[noun] in COLOURS or (words[noun] == "and" and words[noun + 1] in COLOURS)
+        ):
+            noun += 1
+        # "a leather jacket", "in red"
+        is_worn = any(near in GARMENTS for near in words[noun : noun + 2]) or (
+            index >= 2 and words[index - 1] == "in" and words[index - 2] in PEOPLE
+        )
+        (worn if is_worn else held).append(word)
+    return tuple(dict.fromkeys(worn)), tuple(dict.fromkeys(held))
+
+
 def read_question(text: str) -> Reading:
     """Read a question by rule. Never raises: what is not understood is left as words to search for."""
     quoted = [next(group for group in match.groups() if group).strip() for match in _QUOTED.finditer(text)]
@@ -243,7 +272,8 @@ def read_question(text: str) -> Reading:
         if word in _ORDER_WORDS and word not in title_words:
             continue
         words.append(word)
-    known = {*kind_words, *COLOURS, *SIDES, *PEOPLE, *THINGS, *GENERIC_WORDS}
+    worn, held = whose_colours(rest)
+    known = {*kind_words, *COLOURS, *SIDES, *PEOPLE, *THINGS, *GENERIC_WORDS, *(GARMENTS if worn else ())}
     return Reading(
         asks=asks,
         kinds=kinds,
@@ -258,6 +288,8 @@ def read_question(text: str) -> Reading:
         words=tuple(words),
         names=tuple(word for word in words if word in title_words),
         colours=tuple(word for word in words if word in COLOURS),
+        worn=worn,
+        held=held,
         sides=tuple(word for word in words if word in SIDES),
         people=any(word in PEOPLE for word in words_of(rest)),
         wants_text=bool(TEXT_CUES.search(lower)) or bool(quoted) or bool(titles),

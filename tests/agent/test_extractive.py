@@ -226,6 +226,74 @@ def test_of_options_that_were_read_the_one_in_order_is_chosen(shop, question, ch
     assert shop.ask(question, options=["OPEN 9-17", "CLOSED FOR STOCKTAKING"]).choice == choice
 
 
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recollect]:
+    """Two people at a counter: one in red takes something blue, one in blue something red, and puts something down."""
+    red, blue = (
+        found("actor", "shape", f"a tall {colour} shape", *span, shape="tall", colour=colour)
+        for colour, span in (("red", (10, 18)), ("blue", (30, 52)))
+    )
+    taken = [
+        found("action", "removed", f"something {colour} is taken away from the left", *span, colour=colour)
+        for colour, span in (("blue", (13, 14)), ("red", (41, 42)))
+    ]
+    put = found("action", "placed", "something yellow is put down on the right", 46, 47, colour="yellow")
+    path = tmp_path_factory.mktemp("extractive") / "counter.lance"
+    write(path, "counter", [red, blue, *taken, put])
+    with Recollect(path) as memory:
+        yield memory
+
+
+PEOPLE = ["the man in the red coat", "the woman in the blue coat and hat", "the man in the green jacket"]
+
+
+@pytest.mark.parametrize(
+    ("question", "start_s"),
+    [
+        ("When did the man in the blue coat take the red cup?", 41.0),
+        ("When did the woman in the red coat take the blue cup?", 13.0),
+        ("When did the one in blue put something yellow on the counter?", 46.0),
+    ],
+)
+def test_what_somebody_wears_is_not_taken_for_the_colour_of_a_thing(counter, question, start_s):
+    answer = counter.ask(question)
+
+    assert not answer.abstained
+    assert answer.evidence[0].start_s == start_s
+
+
+@pytest.mark.parametrize(
+    ("question", "choice"), [("Who took the blue cup?", "A"), ("Who took the red cup?", "B")]
+)
+def test_who_did_it_is_told_by_the_colour_of_whoever_was_there(counter, question, choice):
+    answer = counter.ask(question, options=PEOPLE)
+
+    assert answer.choice == choice
+    assert "while a tall" in answer.evidence[0].text
+
+
+def test_what_somebody_took_is_told_by_its_colour(counter):
+    asked = "What did the woman in the blue coat take?"
+
+    assert counter.ask(asked, options=["the blue cup", "the red cup", "the green cup"]).choice == "B"
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("Who took the red cup?", ["the man in the blue coat", "the woman in the blue coat"]),
+        ("Who took the white cup?", PEOPLE),
+        ("Who gave the red cup to the man in the green jacket?", PEOPLE),
+    ],
+    ids=["two who wear the same", "nothing of that colour", "what no observer sees"],
+)
+def test_people_are_not_told_apart_by_what_does_not_tell_them_apart(counter, question, options):
+    answer = counter.ask(question, options=options)
+
+    assert answer.choice is None
+    assert answer.abstained
+
+
 def test_no_option_is_guessed(shop):
     answer = shop.ask("What animal is in the shop?", options=["a cat", "a dog", "a horse"])
 

@@ -67,6 +67,7 @@ def test_order_and_extremes_are_recognised(question, pick, nth):
     [
         ("When is the box taken away?", "removed"),
         ("When is the bottle put back?", "placed"),
+        ("Who put the yellow bag on the table?", "placed"),
         ("When does someone arrive?", "enters"),
         ("How many cuts are there?", "cut"),
         ("When is nobody in the picture?", "empty"),
@@ -77,6 +78,27 @@ def test_order_and_extremes_are_recognised(question, pick, nth):
 )
 def test_verbs_become_kinds_of_finding(question, kind):
     assert kind in read_question(question).kinds
+
+
+@pytest.mark.parametrize(
+    ("question", "worn", "held"),
+    [
+        ("Did the man in the blue coat take the blue cup?", ("blue",), ("blue",)),
+        ("When does the woman in red leave?", ("red",), ()),
+        ("Who wears a black and white winter coat?", ("black", "white"), ()),
+        ("Where is the green and the yellow box?", (), ("green", "yellow")),
+        ("Is it red?", (), ("red",)),
+    ],
+)
+def test_a_colour_is_worn_by_somebody_or_that_of_something_else(question, worn, held):
+    reading = read_question(question)
+
+    assert (reading.worn, reading.held) == (worn, held)
+
+
+def test_what_somebody_wears_counts_as_seen_where_its_colour_is_told():
+    assert "coat" in read_question("When does the man in the coat arrive?").unknown
+    assert "coat" not in read_question("When does the man in the blue coat arrive?").unknown
 
 
 def test_quoted_text_is_kept_letter_by_letter():
