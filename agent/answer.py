@@ -163,6 +163,8 @@ class Usage(BaseModel):
 
     lmm_calls: int = 0
     tokens: int = 0
+    pictures: int = 0
+    """Shown to the model, each time that it was."""
     seconds: float = 0.0
     rounds: int = 0
 

@@ -35,12 +35,15 @@ class Spending:
         self.calls = 0
         """Calls of a model, those in vain among them."""
         self.tokens = 0
+        self.pictures = 0
+        """Shown in those calls."""
         self._started_s = time.monotonic()
 
-    def add(self, calls: int, tokens: int) -> None:
-        """Some calls were made."""
+    def add(self, calls: int, tokens: int, pictures: int = 0) -> None:
+        """Some calls were made, and so many pictures shown in them."""
         self.calls += calls
         self.tokens += tokens
+        self.pictures += pictures
 
     @property
     def seconds(self) -> float:

@@ -269,9 +269,10 @@ class LmmReasoner:
             )
         except LmmError as error:
             self._failure = error
-            self._spending.add(error.calls, error.tokens)
+            self._spending.add(error.calls, error.tokens, error.calls * prompt.pictures)
             return None
-        self._spending.add(replied.usage.calls, replied.usage.tokens)
+        usage = replied.usage
+        self._spending.add(usage.calls, usage.tokens, usage.calls * prompt.pictures)
         self._answered = True
         return replied
 

@@ -235,6 +235,7 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         usage=Usage(
             lmm_calls=deps.spending.calls,
             tokens=deps.spending.tokens,
+            pictures=deps.spending.pictures,
             seconds=round(deps.spending.seconds, 3),
             rounds=state["round"],
         ),

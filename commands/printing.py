@@ -36,6 +36,8 @@ def print_answer(answer: Answer) -> None:
     if answer.usage.lmm_calls:
         calls = f"{answer.usage.lmm_calls} call{'' if answer.usage.lmm_calls == 1 else 's'}"
         rounds += f", {calls} of the model, {answer.usage.tokens:,} tokens"
+        if answer.usage.pictures:
+            rounds += f", {answer.usage.pictures} picture{'' if answer.usage.pictures == 1 else 's'}"
     print(
         f"  [{told}; stopped: {answer.stop_reason.replace('_', ' ')}; {rounds}, {answer.usage.seconds:.2f} s;"
         f" trace {answer.trace_id}]"

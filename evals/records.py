@@ -100,7 +100,7 @@ class Usage(Record):
     tokens: int = 0
     """Of prompts and of replies."""
     pictures: int = 0
-    """Shown to the model."""
+    """Shown to the model, from the video or from the memory."""
 
 
 class Prediction(Record):

@@ -167,7 +167,7 @@ class Run:
                     spans=said.spans,
                     found=said.found,
                     encoded=said.encoded,
-                    usage=said.usage.model_copy(update={"pictures": causal.count}),
+                    usage=said.usage.model_copy(update={"pictures": said.usage.pictures + causal.count}),
                     latest_s=causal.latest_s,
                     error=error,
                 )

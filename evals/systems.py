@@ -162,7 +162,8 @@ class Agent:
         answer = Answer.model_validate(said)
         spans = tuple((evidence.start_s, evidence.end_s) for evidence in answer.evidence)
         found = _stretches(list(posed.snapshot.get(ids).values()))
-        usage = Usage(lmm_calls=answer.usage.lmm_calls, tokens=answer.usage.tokens)
+        cost = answer.usage
+        usage = Usage(lmm_calls=cost.lmm_calls, tokens=cost.tokens, pictures=cost.pictures)
         if answer.abstained:
             return Said(answer.text, None, "abstained", answer.confidence, (), found, usage)
         return said_of(

@@ -57,7 +57,7 @@ def test_an_answer_for_programs_is_one_object_with_every_key(run):
     assert set(answer) == ANSWER_KEYS
     assert 0 <= answer["confidence"] <= 1
     assert (answer["abstained"], answer["why"], answer["choice"]) == (False, None, None)
-    assert set(answer["usage"]) == {"lmm_calls", "tokens", "seconds", "rounds"}
+    assert set(answer["usage"]) == {"lmm_calls", "tokens", "pictures", "seconds", "rounds"}
     assert answer["usage"]["lmm_calls"] == answer["usage"]["tokens"] == 0
     assert answer["usage"]["seconds"] > 0
     evidence = answer["evidence"][0]

@@ -68,6 +68,12 @@ class Prompt:
     parts: tuple[Part, ...]
     """What it is shown and told, in order."""
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures it shows, the frames of clips among them."""
+        frames = sum(len(part.jpegs) for part in self.parts if isinstance(part, Clip))
+        return frames + sum(isinstance(part, Picture) for part in self.parts)
+
     def written_by(self, model: str) -> str:
         """Who stands behind a reply to this: ``lmm:tiny/caption.1``."""
         return f"lmm:{model}/{self.name}.{self.revision}"

@@ -450,11 +450,12 @@ def test_a_look_shows_the_pictures_with_their_times_and_the_question(kitchen):
     lmm = ScriptedLmm(judged("little", "M2", look_at=["M2"]), otherwise=lambda _: looked("none", "a blur"))
 
     with Recollect(kitchen, lmm=lmm, question_budget=Budget(looks=1)) as memory:
-        memory.ask("What colour is the cup?")
+        answer = memory.ask("What colour is the cup?")
 
     look = lmm.asked[1]
     [clip] = [part for part in look.prompt.parts if isinstance(part, Clip)]
     assert clip.times_s == (0.0, 1.0)
+    assert answer.usage.pictures == 2
     assert words_of(look).endswith("Question: What colour is the cup?")
     assert look.priority == "question"
 

@@ -15,7 +15,7 @@ from recollect.errors import BadRun, LookedAhead
 from recollect.evals.house import furnish
 from recollect.evals.ingest import Watching
 from recollect.evals.lineups import embedded_systems
-from recollect.evals.records import Ingest, Prediction, Sample, Timing, read
+from recollect.evals.records import Ingest, Prediction, Sample, Timing, Usage, read
 from recollect.evals.runner import Run, Shard, in_order, in_turn, merge
 from recollect.evals.systems import Agent, Posed, Said, guesses
 from recollect.evals.world import render
@@ -227,22 +227,24 @@ def test_a_system_that_looks_ahead_ends_the_run(tmp_path: Path, suite: HouseSuit
 
 
 class Looking:
-    """Sees the last picture there is."""
+    """Sees three pictures of all there is, and two that it remembers."""
 
     name, remembers = "looking", False
 
     def answer(self, posed: Posed) -> Said:
         posed.video.spread(3)
-        return Said("A", "A")
+        return Said("A", "A", usage=Usage(pictures=2))
 
 
-def test_the_latest_picture_that_was_seen_is_noted(tmp_path: Path, suite: HouseSuite) -> None:
+def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_noted(
+    tmp_path: Path, suite: HouseSuite
+) -> None:
     for _ in Run(tmp_path, suite, [Looking()], WATCHING).go():
         pass
 
     said = {one.sample: one for one in read(tmp_path / "predictions.jsonl", Prediction)}
     for sample in suite.asked:
-        assert said[sample.id].usage.pictures == 3
+        assert said[sample.id].usage.pictures == 5
         assert 0.0 < (said[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
 
 
