@@ -443,6 +443,14 @@ class BadRun(EvaluationError):
         self.path, self.why = path, why
 
 
+class NoRun(EvaluationError):
+    """What an evaluation left is to be read where there is nothing of one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"no evaluation was run in {path}. Name the folder that one was told by --out.")
+        self.path = path
+
+
 class NoMatplotlib(EvaluationError):
     """Pictures of an evaluation are to be drawn, and there is nothing to draw them with."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ..errors import BadRun
+from ..errors import BadRun, NoRun
 from .records import LAGS, Ingest, Manifest, Prediction, Sample, Timing, name_of_lag, read
 from .scoring import evidence_recall, reply, score
 from .statistics import (
@@ -87,11 +87,11 @@ class Read:
 def read_run(folder: Path) -> Read:
     """Score what a run answered so far.
 
-    Raises ``BadRun`` where there is no run, or what it left cannot be read.
+    Raises ``NoRun`` where there is none, and ``BadRun`` where what it left cannot be read.
     """
     manifest = next(read(folder / "manifest.json", Manifest), None)
     if manifest is None:
-        raise BadRun(folder, "there is none")
+        raise NoRun(folder)
     samples = {sample.id: sample for sample in read(folder / "samples.jsonl", Sample)}
     seconds = {
         (one.sample, one.system, one.repeat): one.seconds for one in read(folder / "timings.jsonl", Timing)

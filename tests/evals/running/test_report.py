@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import BadRun
+from recollect.errors import BadRun, NoRun
 from recollect.evals.records import Lines, Manifest, Prediction, Sample, Timing
 from recollect.evals.report import markdown, official, read_run, write_csv
 from recollect.evals.scoring import reply
@@ -150,7 +150,7 @@ def test_a_table_has_one_row_for_each_answer(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadRun, match="there is none"):
+    with pytest.raises(NoRun, match="no evaluation was run"):
         read_run(tmp_path)
 
 
