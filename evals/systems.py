@@ -307,9 +307,9 @@ def nothing(posed: Posed) -> Sequence[Moment]:
     return ()
 
 
-def all_captions(posed: Posed) -> Sequence[Moment]:
-    """Every moment, in the order of time."""
-    return posed.snapshot.timeline(STREAM, posed.scope, limit=_MOST_MOMENTS)
+def all_captions(posed: Posed, most: int = _MOST_MOMENTS) -> Sequence[Moment]:
+    """Every moment, in the order of time; of more than a model could ever be told, the newest."""
+    return posed.snapshot.timeline(STREAM, posed.scope, limit=most, newest_first=True)
 
 
 def retrieved(most: int, *ways: Way) -> Callable[[Posed], Sequence[Moment]]:

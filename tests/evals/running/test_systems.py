@@ -105,6 +105,7 @@ def test_who_is_blind_is_shown_the_question_alone(posed: Any) -> None:
 def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: Any) -> None:
     asked = posed(39.0)
     moments = all_captions(asked)
+    assert list(all_captions(asked, most=2)) == list(moments[-2:])
     half = moments[len(moments) // 2 :]
     longest = len(judge_prompt(asked.question, (), named(half, len(half))).parts)
 
