@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..memory.values import Finding, Moment, Observation, Span
+from ..memory.values import Moment, Observation, Span
 from ..memory.words import stem, words_of
 from . import wording
 from .answer import Question, WhyAbstained
@@ -24,6 +24,7 @@ from .candidates import (
     distinct,
 )
 from .choosing import Choice, choose, choose_in_order
+from .counting import by_counts
 from .lexicon import GENERIC_WORDS, RELATED_TEXT, SEEN_AS, STOP_WORDS
 from .matching import fit_lines, terms_of
 from .reading import Reading, read_question
@@ -33,6 +34,8 @@ from .tallies import leaves_of, tells_of_nothing_else
 ANSWERS_FROM = 0.5
 """From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
 MAX_CITED = 8
+MOST_LISTED = 100
+"""So many moments of a kind are read where each has to be looked at."""
 LOOKS_WANTED = 2
 NOW_MOMENTS = 2
 READABLE = frozenset({"typed", "qr", "barcode", "subtitle"})
@@ -67,7 +70,9 @@ class ExtractiveReasoner:
             or reading.span is not None
             or reading.last_s is not None,
             newest_first=reading.pick in ("last", "newest") or reading.at_end,
-            each=max(8, min(50, 3 * reading.nth + 4)),
+            each=MOST_LISTED
+            if counting and (reading.colours or reading.sides)
+            else max(8, min(50, 3 * reading.nth + 4)),
             tallies=bool(kinds) and (counting or reading.pick in ("last", "nth")),
             from_s=reading.span.start_s if reading.span else None,
             to_s=reading.span.end_s if reading.span and reading.span.end_s != float("inf") else None,
@@ -171,7 +176,8 @@ class ExtractiveReasoner:
             return _described(reading, leaves, overview, window, ends)
         worded = by_words(reading, leaves, ends)
         if reading.asks == "how_many" and plan.kinds:
-            counted = _counted(reading, plan.kinds, overview)
+            asked = {stream: _window(window, reading, end_s) for stream, end_s in ends.items()}
+            counted = by_counts(reading, plan.kinds, [*overview, *moments], asked)
             if counted:
                 return counted, _known(reading, counted[0])
         kinded = by_kinds(reading, plan.kinds, leaves, ends) if plan.kinds else []
@@ -248,6 +254,14 @@ def _chosen(question: Question, chosen: Choice, cited: Sequence[Cited]) -> Draft
     return Draft(
         text=text, choice=chosen.index, confidence=chosen.confidence, cited=(first, *others)[:MAX_CITED]
     )
+
+
+def _window(window: Span, reading: Reading, end_s: float) -> Span:
+    """The stretch of a stream that ends then that a question asks about."""
+    if reading.last_s is None:
+        return window
+    from_s = max(0.0, end_s - reading.last_s)
+    return Span(from_s, max(from_s, window.end_s))
 
 
 def _yes(options: Sequence[str]) -> int | None:
@@ -392,32 +406,3 @@ def _described(
 def _captioned(moment: Moment) -> Candidate:
     """A moment as its caption tells it."""
     return Candidate(moment.id, moment.stream, moment.span, 0.8, moment.caption)
-
-
-def _counted(reading: Reading, kinds: Sequence[str], overview: Sequence[Moment]) -> list[Candidate]:
-    """One candidate a stream: how often it happened, over the stretch in which it did."""
-    candidates = []
-    for stream in dict.fromkeys(tile.stream for tile in overview):
-        tiles = [tile for tile in overview if tile.stream == stream]
-        totals = {kind: wording.tally(kind, tiles) for kind in kinds}
-        kind = max(totals, key=lambda name: totals[name])
-        if not totals[kind]:
-            continue
-        holding = [(tile, finding) for tile in tiles for finding in tile.findings if finding.kind == kind]
-        span = Span(
-            min(finding.span.start_s for _, finding in holding),
-            max(finding.span.end_s for _, finding in holding),
-        )
-        if kind in ("cut", "dissolve"):
-            span = Span(tiles[0].span.start_s, tiles[-1].span.end_s)
-        score = RELIABILITY_OF_COUNTS * totals[kind] / (totals[kind] + 0.1)
-        first: tuple[Moment, Finding] = holding[0]
-        candidates.append(
-            Candidate(
-                first[0].id, stream, span, score, wording.count_of(kind, totals[kind], reading), (first[1],)
-            )
-        )
-    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.stream))
-
-
-RELIABILITY_OF_COUNTS = 0.75

@@ -9,7 +9,7 @@ spent, so an answer comes even when time runs out in the middle.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -47,11 +47,8 @@ def survey(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     """
     tools = runtime.context.tools
     question = Question.model_validate(state["question"])
-    tiles: list[str] = []
-    for stream in tools.streams():
-        args = OverviewArgs(stream=stream, from_s=question.from_s, to_s=question.to_s)
-        tiles += [moment.id for moment in tools.overview(args)]
-    return {"overview": tiles, "round": 0}
+    scope = dict.fromkeys(tools.streams(), (question.from_s, question.to_s))
+    return {"overview": _tiles(runtime.context, scope), "round": 0}
 
 
 def read(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
@@ -123,7 +120,11 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                         )
                         found += [moment.id for moment in moments]
         if plan.tallies:
-            found += _extremes(deps, plan, _moments(deps, state["overview"]))
+            tiles = state["overview"]
+            if any(stretch != (None, None) for stretch in windows.values()):
+                tiles = _tiles(deps, windows)
+                found += tiles
+            found += _extremes(deps, plan, _moments(deps, tiles))
     if round_number > 1 and set(found) <= set(state.get("found", [])):
         judgement = Judgement.model_validate(state["judgement"])
         for cited in judgement.cited[: 2 if judgement.wider else 0]:
@@ -275,6 +276,16 @@ def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | No
             from_s, to_s = max(0.0, _end_s(deps, stream) - plan.last_s), None
         windows[stream] = (from_s, to_s)
     return windows
+
+
+def _tiles(deps: Deps, windows: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
+    """The ids of the fewest memories that tell a stretch of each stream."""
+    tiles: list[str] = []
+    for stream, (from_s, to_s) in windows.items():
+        with suppress(*UNFIT):
+            args = OverviewArgs(stream=stream, from_s=from_s, to_s=to_s)
+            tiles += [moment.id for moment in deps.tools.overview(args)]
+    return tiles
 
 
 def _end_s(deps: Deps, stream: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..memory.values import Moment, Tombstone
+from ..memory.values import Tombstone
 from ..times import between
 from .answer import Question, WhyAbstained
 from .candidates import Candidate
@@ -108,17 +108,6 @@ def count_of(kind: str, count: int, reading: Reading) -> str:
     if kind == "cut" and any(word.startswith(("shot", "scene")) for word in reading.words):
         return f"{count + 1} shots"
     return counted(kind, count)
-
-
-def tally(kind: str, tiles: Sequence[Moment]) -> int:
-    """How often a kind was found in memories of any rung that do not overlap."""
-    total = 0
-    for tile in tiles:
-        for finding in tile.findings:
-            if finding.kind == kind:
-                count = finding.detail.get("count", 1) if tile.rung != "moment" else 1
-                total += int(count)
-    return total
 
 
 def _told(candidate: Candidate) -> str:

@@ -121,6 +121,46 @@ def test_visits_are_counted_over_the_whole_stream(shop):
 
 
 @pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("How many people came in in the last 100 seconds?", "1 arrival, 0:30.0"),
+        ("How many people came in between 0:05 and 0:40?", "2 arrivals, 0:10.0"),
+        ("How many people came in between 0:15 and 0:25?", "0 arrivals, 0:15.0"),
+        ("How many times did somebody in red come in?", "1 arrival, 0:10.0"),
+        ("How many yellow things were taken away before 0:50?", "1 thing taken away, 0:41.0"),
+    ],
+)
+def test_a_count_is_of_the_time_and_of_the_colours_that_are_named(shop, question, told):
+    answer = shop.ask(question)
+
+    assert not answer.abstained
+    assert answer.text.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["How many different people came in?", "How many blue things were taken away?"],
+    ids=["who cannot be told apart", "never seen"],
+)
+def test_what_cannot_be_counted_is_not(shop, question):
+    assert shop.ask(question).abstained
+
+
+def test_of_more_than_can_be_read_one_by_one_none_of_a_colour_are_counted(tmp_path):
+    path = tmp_path / "busy.lance"
+    many = [
+        found("action", "enters", "a tall red shape enters", 5.0 * n, 5.0 * n + 1, shape="tall", colour="red")
+        for n in range(130)
+    ]
+    write(path, "busy", many, moments=140)
+
+    with Recollect(path) as memory:
+        assert memory.ask("How many people came in?").text.startswith("130 arrivals")
+        assert memory.ask("How many people in red came in?").abstained
+        assert memory.ask("How many people in red came in before 5:00?").text.startswith("60 arrivals")
+
+
+@pytest.mark.parametrize(
     ("question", "start_s"),
     [
         ("When does the first person arrive?", 10.0),
