@@ -93,11 +93,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     world.add_argument(
         "--videos",
         type=limit,
-        default=2,
+        default=5,
         metavar="N",
-        help="how many there are, each with a twin (default: 2)",
+        help="how many there are, each with a twin (default: 5)",
     )
-    world.add_argument("--questions", type=limit, default=40, metavar="N", help="about each (default: 40)")
+    world.add_argument("--questions", type=limit, default=20, metavar="N", help="about each (default: 20)")
     world.add_argument(
         "--no-twins", action="store_true", help="ask of one of each two twins alone: half as much is watched"
     )
