@@ -360,19 +360,27 @@ def _with_figures(finding: Finding, figures: Sequence[Finding]) -> str:
 def _constraints(reading: Reading, finding: Finding, figures: Sequence[Finding]) -> float:
     """How far a finding has the colours, the side and the shape the question names."""
     factor = 1.0
-    moves_about = finding.kind in FIGURES
-    if colours := (reading.worn or reading.colours) if moves_about else reading.held:
+    if colours := asked_colours(reading, finding.kind):
         factor *= colour_fit(colours, finding)
     if reading.worn and figures:
         factor *= max(colour_fit(reading.worn, figure) for figure in figures)
-    sides = [{"centre": "middle", "center": "middle"}.get(side, side) for side in reading.sides]
-    if sides:
-        facts = " ".join(map(str, finding.detail.values())).lower() + " " + finding.text.lower()
-        factor *= 1.0 if any(side in facts for side in sides) else 0.6
-    if reading.people and moves_about:
+    if reading.sides:
+        factor *= 1.0 if on_a_side(reading.sides, finding) else 0.6
+    if reading.people and finding.kind in FIGURES:
         # People are taller than wide; the observers say no more than that.
         factor *= 1.0 if finding.detail.get("shape") == "tall" else 0.85
     return factor
+
+
+def asked_colours(reading: Reading, kind: str) -> tuple[str, ...]:
+    """The colours that a question gives to findings of a kind: of who moves about, or of what is taken or put down."""
+    return (reading.worn or reading.colours) if kind in FIGURES else reading.held
+
+
+def on_a_side(sides: Sequence[str], finding: Finding) -> bool:
+    """Whether a finding is on one of some sides of the picture."""
+    facts = " ".join(map(str, finding.detail.values())).lower() + " " + finding.text.lower()
+    return any({"centre": "middle", "center": "middle"}.get(side, side) in facts for side in sides)
 
 
 def colour_fit(colours: Sequence[str], finding: Finding) -> float:

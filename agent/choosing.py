@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from ..memory.values import Finding, Moment
 from ..memory.words import words_of
-from .candidates import FIGURES, OTHER_COLOUR, Candidate, by_words, colour_fit
+from .candidates import FIGURES, OTHER_COLOUR, Candidate, asked_colours, by_words, colour_fit
 from .lexicon import STOP_WORDS
 from .matching import choose_option, fit_lines, terms_of
 from .reading import Reading, whose_colours
@@ -44,16 +44,13 @@ def choose(
     if not ranked:
         return None
     worn = [whose_colours(option)[0] for option in options]
+    is_meant = _is_asked_about(reading, ranked[0])
     if sum(map(bool, worn)) > 1:
         # "The man in the blue coat" shares a word with all that is blue, and means one who is.
-        return _by_colour(worn, reading, ranked, of_people=True)
+        return _by_colour(worn, ranked, of_people=True) if is_meant else None
     held = [whose_colours(option)[1] for option in options]
-    if (
-        sum(map(bool, held)) > 1
-        and not FIGURES.issuperset(reading.kinds)
-        and _is_asked_about(reading, ranked[0])
-    ):
-        return _by_colour(held, reading, ranked, of_people=False)
+    if sum(map(bool, held)) > 1 and is_meant and not FIGURES.issuperset(reading.kinds):
+        return _by_colour(held, ranked, of_people=False)
     weights: dict[str, float] = {}
     for rank, candidate in enumerate(ranked[:MAX_WEIGHED]):
         weights[candidate.text] = max(weights.get(candidate.text, 0.0), candidate.score * 0.9**rank)
@@ -94,14 +91,12 @@ def choose_in_order(
 
 
 def _by_colour(
-    wanted: Sequence[tuple[str, ...]], reading: Reading, ranked: Sequence[Candidate], *, of_people: bool
+    wanted: Sequence[tuple[str, ...]], ranked: Sequence[Candidate], *, of_people: bool
 ) -> Choice | None:
     """Which of the options has the colour of who was there, or of what was taken or put down.
 
-    Where two have it, or where that which fits best is not all that is asked about, nothing is told.
+    Where two have it, nothing is told.
     """
-    if not _is_asked_about(reading, ranked[0]):
-        return None
     fits = [0.0] * len(wanted)
     for candidate in ranked:
         if candidate.score < AS_GOOD * ranked[0].score:
@@ -120,9 +115,10 @@ def _is_asked_about(reading: Reading, candidate: Candidate) -> bool:
     """Whether it is of a kind that the question names, and has the colours that it names."""
     if not candidate.findings or candidate.findings[0].kind not in reading.kinds:
         return False
-    asked = [(reading.held, candidate.findings[:1]), (reading.worn, candidate.figures)]
-    if candidate.findings[0].kind in FIGURES:
-        asked = [(reading.worn or reading.colours, candidate.findings[:1])]
+    kind = candidate.findings[0].kind
+    asked = [(asked_colours(reading, kind), candidate.findings[:1])]
+    if kind not in FIGURES:
+        asked.append((reading.worn, candidate.figures))
     return all(
         any(colour_fit(colours, one) > OTHER_COLOUR for one in seen) for colours, seen in asked if colours
     )

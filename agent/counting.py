@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from ..memory.values import RUNGS, Finding, Moment, Span
 from . import wording
-from .candidates import FIGURES, Candidate, colour_fit
+from .candidates import Candidate, asked_colours, colour_fit, on_a_side
 from .reading import Reading
+from .tallies import falls_in
 
 RELIABILITY_OF_COUNTS = 0.75
 UNSURE = 0.5
@@ -75,10 +76,10 @@ def _count(
         (tile, finding)
         for tile in tiles
         for finding in tile.findings
-        if finding.kind == kind and (tile.rung != "moment" or _in(finding.span, window))
+        if finding.kind == kind and (tile.rung != "moment" or falls_in(finding.span, window))
     ]
     total = sum(int(float(finding.detail.get("count", 1))) for _, finding in told)
-    colours = (reading.worn or reading.colours) if kind in FIGURES else reading.held
+    colours = asked_colours(reading, kind)
     if not (colours or reading.sides):
         return _Count(kind, total, tuple(told))
     # A tally knows neither colours nor places.
@@ -87,19 +88,15 @@ def _count(
         for moment in sorted(memories, key=lambda memory: memory.span)
         if moment.rung == "moment"
         for finding in moment.findings
-        if finding.kind == kind and _in(finding.span, window)
+        if finding.kind == kind and falls_in(finding.span, window)
     ]
     fits = tuple(
         (moment, finding)
         for moment, finding in singly
         if (not colours or colour_fit(colours, finding) == 1.0)
-        and (not reading.sides or any(side in finding.text for side in reading.sides))
+        and (not reading.sides or on_a_side(reading.sides, finding))
     )
     return _Count(kind, len(fits), fits, sure=len(singly) >= total)
-
-
-def _in(span: Span, window: Span) -> bool:
-    return span.overlaps(window) or window.contains(span.start_s)
 
 
 def _tiles(memories: Sequence[Moment], window: Span) -> list[Moment]:

@@ -18,6 +18,7 @@ from .candidates import (
     FIGURES,
     FORGOTTEN,
     Candidate,
+    asked_colours,
     by_kinds,
     by_shots,
     by_words,
@@ -290,8 +291,7 @@ def _seen_as(reading: Reading, kinds: Sequence[str]) -> Iterator[str]:
     """What observers would have written of what is asked about, colours included."""
     for kind in kinds:
         if kind in SEEN_AS:
-            colours = (reading.worn or reading.colours) if kind in FIGURES else reading.held
-            yield " ".join(SEEN_AS[kind].format(" and ".join(colours)).split())
+            yield " ".join(SEEN_AS[kind].format(" and ".join(asked_colours(reading, kind))).split())
     if reading.worn and not FIGURES.intersection(kinds):
         yield f"a tall {' and '.join(reading.worn)} shape is there"
 

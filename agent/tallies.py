@@ -60,6 +60,11 @@ def is_tally(finding: Finding) -> bool:
     return "count" in finding.detail
 
 
+def falls_in(span: Span, window: Span) -> bool:
+    """Whether what happened then, if only for a point of time, happened in the window."""
+    return span.overlaps(window) or window.contains(span.start_s)
+
+
 def leaves_of(
     moments: Sequence[Moment], reading: Reading, window: Span, ends: Mapping[str, float]
 ) -> list[Moment]:
@@ -108,11 +113,7 @@ def _told_apart(parent: Moment, reading: Reading, window: Span, *, lines: bool) 
                 findings += _single(finding, reading, window)
             elif lines:
                 findings.append(finding)
-        inside = tuple(
-            finding
-            for finding in findings
-            if finding.span.overlaps(window) or window.contains(finding.span.start_s)
-        )
+        inside = tuple(finding for finding in findings if falls_in(finding.span, window))
         observations.append(replace(observation, findings=inside))
     return replace(parent, observations=tuple(observations))
 

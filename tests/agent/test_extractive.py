@@ -128,9 +128,10 @@ def test_visits_are_counted_over_the_whole_stream(shop):
         ("How many people came in between 0:15 and 0:25?", "0 arrivals, 0:15.0"),
         ("How many times did somebody in red come in?", "1 arrival, 0:10.0"),
         ("How many yellow things were taken away before 0:50?", "1 thing taken away, 0:41.0"),
+        ("How many things were taken away from the centre?", "1 thing taken away, 0:41.0"),
     ],
 )
-def test_a_count_is_of_the_time_and_of_the_colours_that_are_named(shop, question, told):
+def test_a_count_is_of_the_time_the_colours_and_the_side_that_are_named(shop, question, told):
     answer = shop.ask(question)
 
     assert not answer.abstained
