@@ -24,7 +24,7 @@ from . import leases
 from .ledger import blocks, size_on_disk
 from .pins import Pins
 from .retention import Shelf
-from .tables import Tables, View, batches, kind_of, live_bytes, select_arrow
+from .tables import Tables, View, batches, count_versions, kind_of, live_bytes, select_arrow
 from .values import RUNGS, Rung
 
 CHECKPOINTS = "questions.sqlite"
@@ -108,7 +108,7 @@ def take_account(
         stream_budgets=dict(stream_budgets),
         pinned_bytes=pins.used_bytes(),
         pin_quota_bytes=pins.quota_bytes,
-        versions=len(views.observations.versions()),
+        versions=count_versions(folder / Path(views.observations.uri).name),
         readers=len(leases.held(folder)),
         free_bytes=shutil.disk_usage(folder).free,
     )

@@ -81,6 +81,7 @@ MIN_FREE_BYTES = 64 << 20
 _FEW_ROWS = 5000
 """To compare so many vectors one by one is quicker than to search an index until enough of them are found."""
 _BATCH_ROWS = 32_768
+_MOST_TRIES = 100
 _READ_BYTES = 64 << 10
 """What lies so near is read at once: a search picks dozens of rows out of a large file."""
 _ROWS_A_PROBE, _LEAST_PROBES, _MOST_PROBES = 4096, 16, 80
@@ -248,7 +249,12 @@ def indexed(view: View) -> set[str]:
 def is_there(folder: Path, name: str) -> bool:
     """Whether the folder holds that table."""
     # A folder without a first version is a table that is being made, or was when its writer died.
-    return any((folder / f"{name}.lance" / "_versions").glob("*.manifest"))
+    return count_versions(folder / f"{name}.lance") > 0
+
+
+def count_versions(table_folder: Path) -> int:
+    """How many versions of a table there are. ``View.versions`` reads each, and fails where one goes meanwhile."""
+    return sum(1 for _ in (table_folder / "_versions").glob("*.manifest"))
 
 
 def kind_of(name: str) -> str:
@@ -379,11 +385,24 @@ def live_bytes(view: View) -> dict[str, int]:
     """
     sizes: Counter[str] = Counter()
     folder = Path(view.uri)
-    files = view.tracked_files(min_version=view.version).read_all().select(["path", "type"])
-    for path, kind in {(file["path"], file["type"]) for file in files.to_pylist()}:
+    for path, kind in {(file["path"], file["type"]) for file in _files_since(view)}:
         with suppress(FileNotFoundError):
             sizes[kind] += blocks((folder / path).stat().st_size)
     return dict(sizes)
+
+
+def _files_since(view: View) -> Rows:
+    """The files of the view's version, and of those after it."""
+    for tries_left in reversed(range(_MOST_TRIES)):
+        try:
+            found = view.tracked_files(min_version=view.version).read_all().select(["path", "type"])
+            break
+        except pa.ArrowInvalid as error:
+            # A later version may be deleted after it was listed, and before it is read.
+            if "/_versions/" not in str(error) or not tries_left:
+                raise
+    files: Rows = found.to_pylist()
+    return files
 
 
 def upsert(table: Table, on: str, rows: Rows) -> None:

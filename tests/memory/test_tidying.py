@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from recollect.memory import MemoryStore, Moment, Span
 from recollect.memory.rows import start_hour
 from recollect.memory.search import overlapping
-from recollect.memory.tables import latest, select
+from recollect.memory.tables import count_versions, latest, live_bytes, select
 from recollect.memory.tidying import gather, runs_of_small, tidy, to_merge, waiting, worth_merging
 from recollect.memory.upkeep import alone
 from recollect.memory.values import Extent
@@ -199,3 +200,25 @@ def test_a_filter_keeps_what_shares_time_with_a_span_and_nothing_else(
     assert sorted((row["start_s"], row["end_s"]) for row in kept) == sorted(
         (own.start_s, own.end_s) for own in SPANS if own.start_s < span.end_s and own.end_s > span.start_s
     )
+
+
+def test_what_a_table_takes_is_told_while_its_versions_are_deleted(tmp_path: Path) -> None:
+    row, uri, done = pa.table({"at": [1]}), tmp_path / "some.lance", threading.Event()
+    view = lance.write_dataset(row, uri)
+
+    def write() -> None:
+        try:
+            for _ in range(40):
+                for _ in range(5):
+                    lance.write_dataset(row, uri, mode="append")
+                newest = lance.dataset(uri)
+                newest.cleanup_old_versions(versions=list(range(newest.version - 4, newest.version)))
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not done.is_set():
+        assert live_bytes(view)["data file"] > 0
+        assert count_versions(uri) > 0
+    writer.join()
