@@ -29,7 +29,7 @@ from .counting import by_counts
 from .lexicon import GENERIC_WORDS, RELATED_TEXT, SEEN_AS, STOP_WORDS
 from .matching import fit_lines, terms_of
 from .reading import Reading, read_question
-from .reasoner import Cited, Draft, Judgement, Pictures, Plan
+from .reasoner import Cited, Draft, Judgement, Order, Pictures, Plan
 from .tallies import leaves_of, tells_of_nothing_else
 
 ANSWERS_FROM = 0.5
@@ -63,6 +63,11 @@ class ExtractiveReasoner:
         counting = reading.asks in ("how_many", "how_long") or reading.pick in (
             "longest", "shortest", "highest", "lowest",
         )  # fmt: skip
+        order: Order = "any"
+        if reading.pick in ("last", "newest") or reading.at_end:
+            order = "last"
+        elif reading.pick == "nth" or reading.at_start:
+            order = "first"
         return Plan(
             queries=tuple(query for query in queries if query),
             kinds=() if shots else kinds,
@@ -70,7 +75,8 @@ class ExtractiveReasoner:
             or not (kinds or queries[0])
             or reading.span is not None
             or reading.last_s is not None,
-            newest_first=reading.pick in ("last", "newest") or reading.at_end,
+            order=order,
+            sought=() if order == "any" or not reading.words else (" ".join(reading.words),),
             each=MOST_LISTED
             if counting and (reading.colours or reading.sides)
             else max(8, min(50, 3 * reading.nth + 4)),

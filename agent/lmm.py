@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from ..errors import LmmError
 from ..memory.values import Finding, Moment, Observation
+from ..memory.words import words_of
 from ..perception.lmm import Lmm, Prompt, Reply
 from .answer import Question, WhyAbstained
 from .asking import (
@@ -45,6 +46,7 @@ from .asking import (
 )
 from .budget import Spending
 from .extractive import ExtractiveReasoner
+from .lexicon import STOP_WORDS
 from .reading import read_question
 from .reasoner import ENOUGH, Cited, Draft, Judgement, Pictures, Plan
 
@@ -93,9 +95,7 @@ class LmmReasoner:
         """Plan the searches; without a call where all there is can be shown at once."""
         plan = self._rules.read(question, overview).model_copy(update={"looks": True})
         if _asks_of_now(question):
-            return plan.model_copy(
-                update={"queries": (), "everything": True, "newest_first": True, "each": 2}
-            )
+            return plan.model_copy(update={"queries": (), "everything": True, "each": 2})
         if not overview:
             return plan
         if len(overview) <= self._lmm.moments and all(tile.rung == "moment" for tile in overview):
@@ -106,12 +106,15 @@ class LmmReasoner:
         planned = replied.value
         queries = [query for query in map(_tidy, planned.queries) if query]
         from_s, to_s = _stretch(planned)
+        order = planned.order if planned.order in ("first", "last") else plan.order
+        sought = [" ".join(word for word in words_of(query) if word not in STOP_WORDS) for query in queries]
         return plan.model_copy(
             update={
                 "queries": tuple(dict.fromkeys([*queries, *plan.queries]))[:QUERIES],
                 "from_s": plan.from_s if from_s is None else from_s,
                 "to_s": plan.to_s if to_s is None else to_s,
-                "newest_first": plan.newest_first or planned.order == "last",
+                "order": order,
+                "sought": tuple(dict.fromkeys(filter(None, [*sought, *plan.sought]))),
                 "tallies": plan.tallies or (planned.order == "every" and bool(plan.kinds)),
             }
         )

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -63,7 +64,7 @@ def read(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
 
 
 def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
-    """Find what is remembered: words over all rungs at once, kinds along the timeline.
+    """Find what is remembered: words over all rungs at once, kinds along the timeline, the first or the last of it.
 
     A later round looks for what the judge missed; where that finds nothing new it goes wider, to the
     neighbours of what fits best, one stride further each round. Reads ``plan``, ``judgement``; writes ``found``, ``asked``, ``new``.
@@ -101,7 +102,22 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                     hits = _leaves(deps, query, tools.search(args))
                     rankings.append({hit.moment.id: hit.score for hit in hits})
                     places |= {hit.moment.id: place_of(hit.moment) for hit in hits}
-    found += best_first(fused(rankings), places)
+    at_end: list[list[str]] = []
+    for sought in plan.sought if round_number == 1 else ():
+        for stream, (from_s, to_s) in windows.items():
+            if plan.order != "any" and once(f"{plan.order}:{stream}:{sought}"):
+                with suppress(*UNFIT):
+                    args = SearchArgs(
+                        query=sought,
+                        streams=(stream,),
+                        from_s=from_s,
+                        to_s=to_s,
+                        order=plan.order,
+                        limit=plan.each,
+                    )
+                    at_end.append([hit.moment.id for hit in tools.search(args)])
+    # What fits best of all may lie elsewhere: each has its turn.
+    found += _in_turn([*at_end, best_first(fused(rankings), places)])
     if round_number == 1 and (plan.kinds or plan.everything):
         for stream, (from_s, to_s) in windows.items():
             # Kinds are listed one by one: a common one must not crowd out a rare one.
@@ -114,7 +130,7 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                                 from_s=from_s,
                                 to_s=to_s,
                                 kinds=(kind,) if kind else (),
-                                newest_first=plan.newest_first,
+                                newest_first=plan.order == "last",
                                 limit=plan.each,
                             )
                         )
@@ -248,7 +264,7 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     with suppress(*UNWRITTEN):
         looked = deps.tools.get(list(deps.looked)).values()
         streams = deps.tools.streams() if question.span is not None else ()
-        ends_s = {stream: _end_s(deps, stream) for stream in streams}
+        ends_s = {stream: deps.tools.end_s(stream) for stream in streams}
         if uses := uses_of(question, result, looked, ends_s, at_s=time.time()):
             deps.store.note_uses(uses)
     return {"answer": result.model_dump(mode="json")}
@@ -267,13 +283,19 @@ def _moments(deps: Deps, ids: Sequence[str]) -> list[Moment]:
     return moments
 
 
+def _in_turn(lists: Sequence[Sequence[str]]) -> list[str]:
+    """The first of each list, then the second of each, and so on; each once."""
+    turns = zip_longest(*lists)
+    return list(dict.fromkeys(key for turn in turns for key in turn if key is not None))
+
+
 def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | None]]:
     """The stretch of each stream in scope that the plan asks about."""
     windows: dict[str, tuple[float | None, float | None]] = {}
     for stream in deps.tools.streams():
         from_s, to_s = plan.from_s, plan.to_s
         if plan.last_s is not None:
-            from_s, to_s = max(0.0, _end_s(deps, stream) - plan.last_s), None
+            from_s, to_s = max(0.0, deps.tools.end_s(stream) - plan.last_s), None
         windows[stream] = (from_s, to_s)
     return windows
 
@@ -286,13 +308,6 @@ def _tiles(deps: Deps, windows: Mapping[str, tuple[float | None, float | None]])
             args = OverviewArgs(stream=stream, from_s=from_s, to_s=to_s)
             tiles += [moment.id for moment in deps.tools.overview(args)]
     return tiles
-
-
-def _end_s(deps: Deps, stream: str) -> float:
-    """Where what was watched of a stream ends, forgotten or not."""
-    ends_s = [moment.span.end_s for moment in deps.snapshot.latest(stream, 1)]
-    ends_s += [one.span.end_s for one in deps.snapshot.tombstones(stream)]
-    return max(ends_s, default=0.0)
 
 
 def _asked_spans(deps: Deps, question: Question, plan: Plan) -> dict[str, Span | None]:

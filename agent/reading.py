@@ -47,6 +47,8 @@ _LAST_STRETCH = re.compile(
 _QUOTED = re.compile(
     r"[\"“”«»]([^\"“”«»]{1,200})[\"“”«»]|(?<!\w)['‘]([^'’]{1,200})['’](?!\w)|\(([^\w\s]{1,3})\)"
 )
+_QUOTE = "\0"
+"""Stands for something quoted while the rest is read."""
 _ORDINAL = re.compile(
     r"\b(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth)\b(?!\s+(?:of|half)\b)"
     r"|\b(?P<digits>\d+)(?:st|nd|rd|th)\b", re.I,
@@ -226,8 +228,16 @@ def read_question(text: str) -> Reading:
         for match in _TITLE.finditer(text)
         if re.search(r"[A-Za-z]{2}", match[0]) and not re.search(r"\b[A-Z]-", match[0])
     ]
-    span, last_s, rest = _read_times(text)
-    lower = rest.lower()
+    # What is quoted is sought, whatever it would ask for: "When did it last say 'first come, first served'?"
+    span, last_s, asked = _read_times(_QUOTED.sub(_QUOTE, text))
+
+    def whole(asked: str) -> str:
+        """With what is quoted, in its place again."""
+        for match in _QUOTED.finditer(text):
+            asked = asked.replace(_QUOTE, match[0], 1)
+        return asked
+
+    lower = asked.lower()
     kinds = tuple(
         dict.fromkeys(kind for pattern, found in KIND_PATTERNS if re.search(pattern, lower) for kind in found)
     )
@@ -242,15 +252,15 @@ def read_question(text: str) -> Reading:
     elif {"enters", "leaves"} & set(kinds):
         # "The third visitor leaves" speaks of leaving; "visitor" only says who.
         kinds = tuple(kind for kind in kinds if kind != "visit")
-    pick, nth = _pick(rest)
-    asks = _asks(rest)
+    pick, nth = _pick(asked)
+    asks = _asks(asked)
     speaks_of_cuts = bool(re.search(r"\bcuts?\b|\bscene changes?\b", lower))
     if pick == "all" and asks not in ("how_many", "how_long") and not speaks_of_cuts:
         # "a closer shot of the singer" is about the singer; the shot is only where she is seen.
         kinds = tuple(kind for kind in kinds if kind != "cut")
     relation: Literal["after", "before"] | None = None
     anchor: tuple[str, ...] = ()
-    related = re.search(r"\b(after|before|once|when|while)\b\s+(.+)$", lower)
+    related = re.search(r"\b(after|before|once|when|while)\b\s+(.+)$", whole(asked).lower())
     if related and related.start() > 0 and related[1] in ("after", "before"):
         relation = "after" if related[1] == "after" else "before"
         anchor = tuple(word for word in words_of(related[2]) if word not in STOP_WORDS)
@@ -265,14 +275,14 @@ def read_question(text: str) -> Reading:
     at_end = bool(_AT_END.search(lower))
     at_start = bool(_AT_START.search(lower))
     words: list[str] = []
-    for word in words_of(_NOW.sub(" ", _AT_END.sub(" ", _AT_START.sub(" ", rest)))):
+    for word in words_of(whole(_NOW.sub(" ", _AT_END.sub(" ", _AT_START.sub(" ", asked))))):
         ordinal = word in NUMBER_WORDS and word not in title_words
         if word in words or ordinal or (word in STOP_WORDS and word not in title_words):
             continue
         if word in _ORDER_WORDS and word not in title_words:
             continue
         words.append(word)
-    worn, held = whose_colours(rest)
+    worn, held = whose_colours(asked)
     known = {*kind_words, *COLOURS, *SIDES, *PEOPLE, *THINGS, *GENERIC_WORDS, *(GARMENTS if worn else ())}
     return Reading(
         asks=asks,
@@ -291,7 +301,7 @@ def read_question(text: str) -> Reading:
         worn=worn,
         held=held,
         sides=tuple(word for word in words if word in SIDES),
-        people=any(word in PEOPLE for word in words_of(rest)),
+        people=any(word in PEOPLE for word in words_of(asked)),
         wants_text=bool(TEXT_CUES.search(lower)) or bool(quoted) or bool(titles),
         in_picture=bool(IN_PICTURE.search(lower)),
         unknown=tuple(word for word in words if word not in known),

@@ -14,7 +14,7 @@ so the graph's state stays small. A reasoner never touches the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -26,6 +26,9 @@ ENOUGH = 0.7
 """From this sufficiency on the agent stops looking."""
 
 
+Order = Literal["any", "first", "last"]
+
+
 class Plan(BaseModel, frozen=True):
     """What to look for, as the tools understand it."""
 
@@ -35,8 +38,10 @@ class Plan(BaseModel, frozen=True):
     """Kinds of finding to list."""
     everything: bool = False
     """List the moments themselves in time order, whatever was found in them."""
-    newest_first: bool = False
-    """List from the end: the last of something is asked for."""
+    order: Order = "any"
+    """Whether the first or the last of something is asked for: then it is listed from that end."""
+    sought: tuple[str, ...] = ()
+    """Words for it, to search for what has most of them at that end, however many moments there are like it."""
     each: int = 6
     """How many of a kind to list in each stream."""
     tallies: bool = False

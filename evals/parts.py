@@ -94,7 +94,7 @@ class WithoutTimes(Recollect):
 
 class _Timeless(Toolbox):
     def search(self, args: SearchArgs) -> list[Hit]:
-        return super().search(args.model_copy(update={"from_s": None, "to_s": None}))
+        return super().search(args.model_copy(update={"from_s": None, "to_s": None, "order": "best"}))
 
     def timeline(self, args: TimelineArgs) -> list[Moment]:
         return super().timeline(args.model_copy(update={"from_s": None, "to_s": None, "newest_first": False}))

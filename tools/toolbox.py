@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..memory.snapshot import Hit, Snapshot
 from ..memory.values import RUNGS, Moment, Observation, Rung, Span
+from .in_time import SEARCHED, nearest
 
 Limit = Annotated[int, Field(ge=1, le=100)]
 
@@ -53,13 +54,14 @@ class OverviewArgs(_Args):
 
 
 class SearchArgs(_Args):
-    """Ask for the moments that fit some words."""
+    """Ask for the moments that fit some words: the best, or the first or the last that fit about as well."""
 
     query: Annotated[str, Field(max_length=4000)]
     streams: tuple[str, ...] = ()
     from_s: float | None = None
     to_s: float | None = None
     rungs: tuple[Rung, ...] = ()
+    order: Literal["best", "first", "last"] = "best"
     limit: Limit = 20
 
 
@@ -126,16 +128,43 @@ class Toolbox:
         return self._noted([tile for tile in tiles if self._in_scope(tile)])
 
     def search(self, args: SearchArgs) -> list[Hit]:
-        """The moments that fit the words best, best first."""
+        """The moments that fit the words best, best first.
+
+        In another ``order``, the first or the last in each stream of those that have about as many of the words as
+        the best, that end first; or what stands for them, where they are forgotten.
+        """
         wanted = tuple(self._stream(name) for name in args.streams) or self.streams()
         span = self._span(args.from_s, args.to_s)
         if not wanted or span == _NOTHING:
             return []
+        if args.order == "best":
+            return self._found(args, wanted, args.limit, span)
+        hits: list[Hit] = []
+        for stream in wanted:
+            to_end = Span(0.0, max(self.end_s(stream), 0.001))
+            if within := to_end if span is None else span.clipped_to(to_end):
+                ordered = nearest(
+                    partial(self._found, args, (stream,), SEARCHED),
+                    args.query,
+                    within,
+                    order=args.order,
+                    wanted=args.limit,
+                )
+                hits += [hit for hit in ordered if self.is_leaf(hit.moment)][: args.limit]
+        return hits
+
+    def _found(self, args: SearchArgs, streams: Sequence[str], limit: int, span: Span | None) -> list[Hit]:
         hits = self._snapshot.search(
-            args.query, streams=wanted, span=span, rungs=args.rungs or None, limit=args.limit
+            args.query, streams=streams, span=span, rungs=args.rungs or None, limit=limit
         )
         self._noted([hit.moment for hit in hits])
         return [hit for hit in hits if self._in_scope(hit.moment)]
+
+    def end_s(self, stream: str) -> float:
+        """Where what was watched of a stream ends, forgotten or not."""
+        ends_s = [moment.span.end_s for moment in self._snapshot.latest(stream, 1)]
+        ends_s += [one.span.end_s for one in self._snapshot.tombstones(stream)]
+        return max(ends_s, default=0.0)
 
     def timeline(self, args: TimelineArgs) -> list[Moment]:
         """Moments in time order; with ``newest_first``, the last ``limit`` of them.

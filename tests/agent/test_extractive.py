@@ -178,6 +178,28 @@ def test_order_and_colour_pick_one_of_several(shop, question, start_s):
     assert answer.evidence[0].start_s == start_s
 
 
+@pytest.mark.parametrize(
+    ("question", "start_s"),
+    [
+        ("When did it last say 'WAIT HERE'?", 2495.0),
+        ("When did it first say 'WAIT HERE'?", 5.0),
+        ("When did it say 'WAIT HERE' for the third time?", 25.0),
+        ("When did it last say 'WAIT HERE' before 20:00?", 1195.0),
+    ],
+)
+def test_of_hundreds_alike_the_one_in_order_is_told(tmp_path, question, start_s):
+    signs = [
+        found("visible_text", "line", "WAIT HERE" if number % 2 else "NOW SERVING", at_s, at_s + 5.0)
+        for number, at_s in enumerate(range(0, 2500, 5))
+    ]
+    write(tmp_path / "queue.lance", "queue", signs, moments=500)
+
+    with Recollect(tmp_path / "queue.lance") as memory:
+        answer = memory.ask(question)
+
+    assert answer.evidence[0].start_s == start_s
+
+
 def test_the_longest_visit_is_found(shop):
     assert shop.ask("Which visitor stays longest?").evidence[0].span == Span(30.0, 52.0)
 

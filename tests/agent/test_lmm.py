@@ -160,6 +160,19 @@ def test_a_larger_memory_is_planned_for_and_searched(memory_of):
     assert (answer.text, answer.stop_reason) == ("A striped horse.", "sufficient")
 
 
+@pytest.mark.parametrize(("order", "shown"), [("last", {"199", "198", "197"}), ("first", {"0", "1", "2"})])
+def test_of_hundreds_alike_those_at_the_end_that_is_asked_for_are_judged(memory_of, order, shown):
+    path = memory_of([moment(number, f"a parcel is put down, number {number}") for number in range(200)])
+    lmm = ScriptedLmm(
+        Planned(queries=["the parcel is put down"], from_s=None, to_s=None, order=order), judged("most", "M1")
+    )
+
+    with Recollect(path, lmm=lmm, question_budget=Budget(looks=0)) as memory:
+        memory.ask("Who brought the parcel?")
+
+    assert shown <= set(numbers_judged(lmm)[0])
+
+
 def test_without_an_overview_the_words_of_the_question_are_searched_and_no_call_is_made():
     lmm = ScriptedLmm()
     plan = LmmReasoner(lmm, Spending(Budget())).read(Question(text="When does the kettle boil?"), ())
@@ -168,7 +181,7 @@ def test_without_an_overview_the_words_of_the_question_are_searched_and_no_call_
     assert lmm.asked == []
     assert plan.queries
     assert not plan.everything
-    assert (now.everything, now.newest_first) == (True, True)
+    assert (now.everything, now.order) == (True, "last")
 
 
 def test_what_there_was_no_room_for_is_judged_next_beside_what_half_answers(memory_of):

@@ -106,6 +106,14 @@ def test_quoted_text_is_kept_letter_by_letter():
     assert read_question('Where does it say "35.93 GiB"?').quoted == ("35.93 GiB",)
 
 
+def test_what_is_quoted_asks_for_nothing():
+    reading = read_question("What came after it said 'the last 5 minutes, first come first served'?")
+
+    assert (reading.pick, reading.last_s, reading.kinds) == ("all", None, ())
+    assert reading.relation == "after"
+    assert "served" in reading.anchor
+
+
 def test_a_name_in_capitals_is_searched_for_even_if_its_words_are_common():
     assert set(read_question("When is the To Do list shown?").words) >= {"to", "do", "list"}
 

@@ -141,6 +141,57 @@ def test_a_rung_that_tells_of_more_than_the_scope_is_kept_back(snapshot):
     assert part.get([the_event.id]) == {}
 
 
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
+    """A sign that reads OPEN for fifty minutes, from 1000 s on, and CLOSED before and after."""
+    with MemoryStore.open(tmp_path_factory.mktemp("door") / "memory.lance", write=True) as store:
+        store.put_stream(Stream("door", "file", "door.mp4", "content:door", "done", 4.0))
+        store.append(
+            [
+                moment(
+                    "door", number, "the sign reads OPEN" if 100 <= number < 400 else "the sign reads CLOSED"
+                )
+                for number in range(500)
+            ]
+        )
+        yield store.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("order", "between", "numbers"),
+    [
+        ("first", (None, None), [100, 101, 102]),
+        ("last", (None, None), [399, 398, 397]),
+        ("first", (2001.0, None), [200, 201, 202]),
+        ("last", (None, 2000.0), [199, 198, 197]),
+        ("last", (500.0, 1000.0), []),
+    ],
+)
+def test_of_hundreds_alike_a_search_in_time_shows_those_at_that_end(door, order, between, numbers):
+    tools = Toolbox(door, Scope(streams=("door",)))
+
+    hits = tools.search(SearchArgs(query="open", order=order, from_s=between[0], to_s=between[1], limit=3))
+
+    assert [hit.moment.span.start_s / 10 for hit in hits] == numbers
+
+
+def test_what_is_forgotten_may_be_the_first(half_forgotten):
+    tools = Toolbox(half_forgotten, Scope())
+
+    hits = tools.search(SearchArgs(query="cat kettle", order="first", limit=1))
+
+    assert [(hit.moment.rung, hit.moment.span.start_s) for hit in hits] == [("event", 0.0)]
+
+
+def test_a_search_in_time_stays_in_scope(door):
+    tools = Toolbox(door, Scope(span=Span(1500.0, 2500.0)))
+
+    assert [
+        tools.search(SearchArgs(query="open", order=order, limit=1))[0].moment.span.start_s
+        for order in ("first", "last")
+    ] == [1500.0, 2490.0]
+
+
 def test_neighbours_stop_at_the_edge_of_the_scope(snapshot):
     tools = Toolbox(snapshot, Scope(span=Span(10.0, 30.0)))
 
