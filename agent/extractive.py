@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from ..memory.values import Moment, Observation, Span
 from ..memory.words import stem, words_of
@@ -76,7 +77,7 @@ class ExtractiveReasoner:
             or reading.span is not None
             or reading.last_s is not None,
             order=order,
-            sought=() if order == "any" or not reading.words else (" ".join(reading.words),),
+            sought=() if order == "any" or not reading.words else (_sought(reading),),
             each=MOST_LISTED
             if counting and (reading.colours or reading.sides)
             else max(8, min(50, 3 * reading.nth + 4)),
@@ -300,6 +301,12 @@ def _seen_as(reading: Reading, kinds: Sequence[str]) -> Iterator[str]:
             yield " ".join(SEEN_AS[kind].format(" and ".join(asked_colours(reading, kind))).split())
     if reading.worn and not FIGURES.intersection(kinds):
         yield f"a tall {' and '.join(reading.worn)} shape is there"
+
+
+def _sought(reading: Reading) -> str:
+    """The question's own words, and what is written or described in their place."""
+    also = (RELATED_TEXT.get(word, RELATED_TEXT.get(stem(word), ())) for word in reading.words)
+    return " ".join(dict.fromkeys([*reading.words, *chain.from_iterable(also)]))
 
 
 def _query(reading: Reading, options: Sequence[str]) -> str:

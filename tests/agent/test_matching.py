@@ -50,6 +50,16 @@ def test_the_span_is_that_of_the_fitting_line():
 
 
 @pytest.mark.parametrize(
+    ("asked", "described"), [("gave", "gives"), ("taken", "takes"), ("sat", "is sitting")]
+)
+def test_what_a_question_puts_in_the_past_is_described_in_the_present(asked, described):
+    fit = fit_lines(terms_of([asked], []), [line(f"The woman in the blue coat {described} it.")])
+
+    assert fit.coverage > 0.7
+    assert not fit.missing
+
+
+@pytest.mark.parametrize(
     ("phrase", "text", "fits"),
     [
         ("git push", "$ git push origin", True),
