@@ -373,23 +373,30 @@ def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:
 
     Where such a moment is forgotten, the tally itself is all that tells of it.
     """
+    told = {
+        tile.id: [
+            float(at_s)
+            for finding in tile.findings
+            if finding.kind in plan.kinds
+            for name in ("first_s", "last_s", "longest_at_s", "max_s", "min_s")
+            if isinstance(at_s := finding.detail.get(name), int | float)
+        ]
+        for tile in overview
+        if tile.rung != "moment"
+    }
+    there = {
+        stream: deps.tools.at(
+            stream, {at_s for tile in overview if tile.stream == stream for at_s in told.get(tile.id, ())}
+        )
+        for stream in dict.fromkeys(tile.stream for tile in overview)
+    }
     ids: list[str] = []
     for tile in overview:
         if tile.rung == "moment":
             if not plan.kinds or any(finding.kind in plan.kinds for finding in tile.findings):
                 ids.append(tile.id)
             continue
-        for finding in tile.findings:
-            if finding.kind not in plan.kinds:
-                continue
-            for name in ("first_s", "last_s", "longest_at_s", "max_s", "min_s"):
-                at_s = finding.detail.get(name)
-                if isinstance(at_s, int | float):
-                    args = TimelineArgs(
-                        stream=tile.stream, from_s=float(at_s), to_s=float(at_s) + 0.001, limit=1
-                    )
-                    there = deps.tools.timeline(args)
-                    ids += [moment.id for moment in there]
-                    if any(moment.rung != "moment" for moment in there):
-                        ids.append(tile.id)
+        for at_s in told[tile.id]:
+            if moment := there[tile.stream].get(at_s):
+                ids += [moment.id] if moment.rung == "moment" else [moment.id, tile.id]
     return ids

@@ -25,6 +25,8 @@ from recollect.memory.values import Moment, Stream
 QUESTIONS = (
     "When does the sign say ORDER UMMV5V?",
     "When does the sign say FLOWERS 20% OFF?",
+    "When did the sign first say FLOWERS 20% OFF?",
+    "When did the sign last say FLOWERS 20% OFF?",
     "How many visits are there?",
     "When does the first visitor arrive?",
     "When does the last visitor leave?",

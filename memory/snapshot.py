@@ -55,6 +55,8 @@ from .values import (
 )
 
 _IDS_A_QUERY = 500
+_TIMES_A_QUERY = 100
+_INSTANT_S = 0.001
 _COUNTED = ("id", *schema.COUNT_COLUMNS)
 _OUTLINED = ("moment_id", "rung", "epoch", "start_s", "end_s", "written_at_s", "base", *schema.COUNT_COLUMNS)
 _COVER_RUNGS: tuple[Rung, ...] = ("day", "hour", "event", "moment")
@@ -219,6 +221,19 @@ class Snapshot:
             with_kinds(kinds) or "base",
         )
         ids = self._first_ids(where, limit, newest_first=newest_first)
+        return _in_time_order(self.get(ids).values())
+
+    @_leased
+    def at(self, stream: str, times_s: Iterable[float]) -> list[Moment]:
+        """The moments in which one of these times lies, in time order."""
+        sought = sorted(set(times_s))
+        here = all_of(self._of_streams([stream]), "rung = 'moment'", "base", self._written())
+        ids: list[str] = []
+        for first in range(0, len(sought), _TIMES_A_QUERY):
+            instants = [Span(at_s, at_s + _INSTANT_S) for at_s in sought[first : first + _TIMES_A_QUERY]]
+            in_one = " OR ".join(f"({overlapping(one, self._extents, ['moment'])})" for one in instants)
+            rows = select(self._tables.observations, where=all_of(here, in_one), columns=["moment_id"])
+            ids += [row["moment_id"] for row in rows]
         return _in_time_order(self.get(ids).values())
 
     @_leased

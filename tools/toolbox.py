@@ -10,7 +10,8 @@ look saw is handed back as a value; only the agent's door to the store may write
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
@@ -185,6 +186,26 @@ class Toolbox:
             moments.sort(key=lambda moment: (moment.span, moment.id))
         moments = [moment for moment in moments if self._in_scope(moment)]
         return self._noted(moments[-args.limit :] if args.newest_first else moments[: args.limit])
+
+    def at(self, stream: str, times_s: Iterable[float]) -> dict[float, Moment]:
+        """The moment in which each of these times lies, or what stands for it where it is forgotten.
+
+        A time in which nothing is remembered, or that is out of scope, is left out.
+        """
+        sought = sorted(set(times_s))
+        moments = [one for one in self._snapshot.at(self._stream(stream), sought) if self._in_scope(one)]
+        self._noted(moments)
+        starts_s = [moment.span.start_s for moment in moments]
+        there: dict[float, Moment] = {}
+        for at_s in sought:
+            before = bisect_right(starts_s, at_s)
+            found = [one for one in moments[before - 1 : before] if one.span.contains(at_s)]
+            found = found or self.timeline(
+                TimelineArgs(stream=stream, from_s=at_s, to_s=at_s + 0.001, limit=1)
+            )
+            if found:
+                there[at_s] = found[0]
+        return there
 
     def is_leaf(self, moment: Moment) -> bool:
         """Whether nothing below it is left to tell more: it is a moment, or stands for what is forgotten."""

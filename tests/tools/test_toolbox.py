@@ -192,6 +192,19 @@ def test_a_search_in_time_stays_in_scope(door):
     ] == [1500.0, 2490.0]
 
 
+def test_a_time_is_told_by_the_moment_it_lies_in_or_by_what_stands_for_it(half_forgotten):
+    tools = Toolbox(half_forgotten, Scope(span=Span(0.0, 70.0)))
+
+    there = tools.at("kitchen", [39.9, 45.0, 49.999, 50.0, 75.0, 500.0])
+
+    assert {at_s: (one.rung, one.span.start_s) for at_s, one in there.items()} == {
+        39.9: ("event", 0.0),
+        45.0: ("moment", 40.0),
+        49.999: ("moment", 40.0),
+        50.0: ("moment", 50.0),
+    }
+
+
 def test_neighbours_stop_at_the_edge_of_the_scope(snapshot):
     tools = Toolbox(snapshot, Scope(span=Span(10.0, 30.0)))
 
