@@ -2,8 +2,8 @@
 
     nearest(search, "sign open", Span(0, 86_400), order="last", wanted=1)
 
-Halves the time until a search shows all that fits in the half nearest to the end that is asked for: however many
-fit, the searches are some for each time that the span can be halved.
+Searches longer and longer stretches from the end that is asked for, and halves one of which a search cannot show all
+that fits: however many fit, the searches are some for each time that the span can be halved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ SEARCHED = 40
 _AS_WELL = 0.8
 """What has such a share of the words that the best has fits as well."""
 _SHORTEST_S = 30.0
-"""A stretch that is not halved any more."""
+"""The first stretch at the end, and one that is not halved any more."""
+_GROWTH = 4
+"""The next is so many times as long."""
 
 
 def nearest(
@@ -46,22 +48,34 @@ def nearest(
     hits = search(span)
     enough = max(_AS_WELL * max((_held(asked, hit.moment) for hit in hits), default=0), 1)
 
-    def within(span: Span, wanted: int, hits: list[Hit]) -> dict[str, Hit]:
-        fitting = {hit.moment.id: hit for hit in hits if _held(asked, hit.moment) >= enough}
-        worse = {hit.moment.id for hit in hits[SEARCHED // 2 :]}
-        shows_all = len(hits) < SEARCHED or not worse & fitting.keys()
-        if shows_all or span.duration_s <= _SHORTEST_S:
-            return fitting
-        halves = [Span(span.start_s, span.middle_s), Span(span.middle_s, span.end_s)]
-        near, far = halves if order == "first" else reversed(halves)
-        found = within(near, wanted, search(near))
-        if len(found) < wanted:
-            found |= within(far, wanted - len(found), search(far))
+    def fitting(hits: list[Hit]) -> tuple[dict[str, Hit], bool]:
+        """Those that fit, and whether there may be more: then some of the less good ones still fit."""
+        fit = {hit.moment.id: hit for hit in hits if _held(asked, hit.moment) >= enough}
+        return fit, len(hits) == SEARCHED and any(hit.moment.id in fit for hit in hits[SEARCHED // 2 :])
+
+    def within(part: Span, wanted: int) -> dict[str, Hit]:
+        found, more = fitting(search(part))
+        if more and part.duration_s > _SHORTEST_S:
+            halves = [Span(part.start_s, part.middle_s), Span(part.middle_s, part.end_s)]
+            near, far = halves if order == "first" else reversed(halves)
+            found = within(near, wanted)
+            if len(found) < wanted:
+                found |= within(far, wanted - len(found))
         return found
 
-    return sorted(
-        within(span, wanted, hits).values(), key=lambda hit: hit.moment.span, reverse=order == "last"
-    )
+    found, more = fitting(hits)
+    if more:
+        found, begun_s, reach_s = {}, 0.0, _SHORTEST_S
+        while len(found) < wanted and begun_s < span.duration_s:
+            reach_s = min(reach_s, span.duration_s)
+            part = (
+                Span(span.start_s + begun_s, span.start_s + reach_s)
+                if order == "first"
+                else Span(span.end_s - reach_s, span.end_s - begun_s)
+            )
+            found |= within(part, wanted - len(found))
+            begun_s, reach_s = reach_s, _GROWTH * reach_s
+    return sorted(found.values(), key=lambda hit: hit.moment.span, reverse=order == "last")
 
 
 def _held(asked: frozenset[str], moment: Moment) -> int:

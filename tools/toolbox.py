@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..memory.search import WAYS
 from ..memory.snapshot import Hit, Snapshot
 from ..memory.values import RUNGS, Moment, Observation, Rung, Span
 from .in_time import SEARCHED, nearest
@@ -156,7 +157,13 @@ class Toolbox:
 
     def _found(self, args: SearchArgs, streams: Sequence[str], limit: int, span: Span | None) -> list[Hit]:
         hits = self._snapshot.search(
-            args.query, streams=streams, span=span, rungs=args.rungs or None, limit=limit
+            args.query,
+            streams=streams,
+            span=span,
+            rungs=args.rungs or None,
+            # Of many, what fits as well as the best is told by its words.
+            ways=WAYS if args.order == "best" else ("words",),
+            limit=limit,
         )
         self._noted([hit.moment for hit in hits])
         return [hit for hit in hits if self._in_scope(hit.moment)]
