@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -102,20 +102,7 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
                     hits = _leaves(deps, query, tools.search(args))
                     rankings.append({hit.moment.id: hit.score for hit in hits})
                     places |= {hit.moment.id: place_of(hit.moment) for hit in hits}
-    at_end: list[list[str]] = []
-    for sought in plan.sought if round_number == 1 else ():
-        for stream, (from_s, to_s) in windows.items():
-            if plan.order != "any" and once(f"{plan.order}:{stream}:{sought}"):
-                with suppress(*UNFIT):
-                    args = SearchArgs(
-                        query=sought,
-                        streams=(stream,),
-                        from_s=from_s,
-                        to_s=to_s,
-                        order=plan.order,
-                        limit=plan.each,
-                    )
-                    at_end.append([hit.moment.id for hit in tools.search(args)])
+    at_end = _at_end(deps, plan, windows) if round_number == 1 else []
     # What fits best of all may lie elsewhere: each has its turn.
     found += _in_turn([*at_end, best_first(fused(rankings), places)])
     if round_number == 1 and (plan.kinds or plan.everything):
@@ -281,6 +268,22 @@ def _moments(deps: Deps, ids: Sequence[str]) -> list[Moment]:
         look: Observation | None = deps.looked.get(key)
         moments.append(moment if look is None else replace(moment, observations=(*moment.observations, look)))
     return moments
+
+
+def _at_end(
+    deps: Deps, plan: Plan, windows: Mapping[str, tuple[float | None, float | None]]
+) -> list[list[str]]:
+    """The ids of the first or the last of what is sought, that end first; a list for each words and stream."""
+    if plan.order == "any":
+        return []
+    found: list[list[str]] = []
+    for sought, (stream, (from_s, to_s)) in product(plan.sought, windows.items()):
+        with suppress(*UNFIT):
+            args = SearchArgs(
+                query=sought, streams=(stream,), from_s=from_s, to_s=to_s, order=plan.order, limit=plan.each
+            )
+            found.append([hit.moment.id for hit in deps.tools.search(args)])
+    return found
 
 
 def _in_turn(lists: Sequence[Sequence[str]]) -> list[str]:
