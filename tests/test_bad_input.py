@@ -206,6 +206,7 @@ def test_a_full_disk_is_told_and_what_was_remembered_is_still_there(refused, dis
         assert opened.timeline() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

@@ -151,6 +151,7 @@ def test_a_line_is_cited_when_it_was_read_where_only_a_summary_kept_it(without, 
     assert answer.evidence[0].text == "ORDER 66"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("losses", [(), MOMENTS, EVENTS])
 @pytest.mark.parametrize(
     ("question", "start_s"),
@@ -171,6 +172,7 @@ def test_the_first_last_longest_and_extreme_are_told_by_tallies(without, losses,
     assert answer.evidence[0].start_s == start_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within", [None, SECOND_MINUTE, Span(0, 60)])
 @pytest.mark.parametrize("losses", [(), MOMENTS, EVENTS])
 def test_a_count_is_the_same_whatever_is_forgotten_below(without, losses, within):
@@ -192,6 +194,7 @@ def test_in_order_those_are_counted_whose_times_are_forgotten(without, nth, star
         assert memory.ask(f"When does the {nth} person arrive?").evidence[0].start_s == start_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "question",
     [
@@ -229,6 +232,7 @@ def test_what_was_to_be_seen_beside_a_forgotten_minute_is_told_as_ever(without):
 # -- nothing is denied ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "scope", "why"),
     [
@@ -322,6 +326,7 @@ def test_stretches_that_lost_something_else_are_told_apart():
     assert told[0].forgotten_at_s == 1001.0
 
 
+@pytest.mark.slow
 def test_the_list_of_what_was_forgotten_stays_short(tmp_path, have_forgotten):
     path = tmp_path / "memory.lance"
     moments = moments_of("shop", count=60)

@@ -196,6 +196,7 @@ def parts_of(account: Account) -> list[int]:
     return [*parts, account.old_versions, account.checkpoints, account.rest]
 
 
+@pytest.mark.slow
 def test_an_account_adds_up_while_the_memory_is_written_and_tidied(kitchen: Any, tmp_path: Path) -> None:
     moments, frames, _ = kitchen.life(1.0)
     done = threading.Event()

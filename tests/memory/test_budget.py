@@ -256,6 +256,7 @@ def test_nothing_can_be_pinned_where_nothing_is_remembered(store: MemoryStore, k
 # -- the account -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_parts_of_an_account_add_up_to_what_the_folder_takes(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, encoder=LifeEncoder()) as store:
         fill(store, ["door"], 2.0, picture_bytes=3000, outages_a_day=0)

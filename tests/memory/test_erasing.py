@@ -148,6 +148,7 @@ def test_the_memories_above_are_made_anew_of_what_is_left(secret: MemoryStore) -
             assert len(snapshot.frames(parent.frame_ids)) == len(parent.frame_ids) > 0
 
 
+@pytest.mark.slow
 def test_a_stretch_of_time_tells_of_what_was_made_anew_and_of_nothing_beside_it(secret: MemoryStore) -> None:
     """Parents made anew are shorter, and may end before anything of their rung did."""
     secret.erase("kitchen", Span(3.0, 17.0))
@@ -210,6 +211,7 @@ def test_a_moment_that_tells_of_it_later_goes_too(folder: Path, kitchen: Any) ->
         kitchen.check(store, moments)
 
 
+@pytest.mark.slow
 def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     event = next(
@@ -229,6 +231,7 @@ def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, 
     kitchen.check(secret, moments)
 
 
+@pytest.mark.slow
 def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
     secret: MemoryStore, kitchen: Any
 ) -> None:
@@ -279,6 +282,7 @@ def test_pins_uses_and_what_waits_are_forgotten_with_it(secret: MemoryStore, kit
     assert secret._tables.uses.count_rows() == 1
 
 
+@pytest.mark.slow
 def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     known = {moment.span.start_s: moment for moment in moments}
@@ -399,6 +403,7 @@ with MemoryStore.open(sys.argv[1], write=True, encoder=HashingEncoder(64)) as st
 """
 
 
+@pytest.mark.slow
 def test_compacting_finishes_what_somebody_died_over(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
         remember(store, kitchen, *secretive(kitchen, 0.5))

@@ -71,6 +71,7 @@ def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, 
     kitchen.check(store, moments)
 
 
+@pytest.mark.slow
 def test_at_last_a_finished_stream_is_one_tombstone(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 30.0)
     store.put_stream(replace(kitchen.stream, state="done"))
@@ -243,6 +244,7 @@ def test_the_old_is_thinned_and_the_recent_stays(kitchen: Any, long: MemoryStore
     assert by_day[1] > 1.5 * by_day[0] > 0, "some of the first day stays"
 
 
+@pytest.mark.slow
 def test_what_was_used_stays_longer(kitchen: Any, long: MemoryStore) -> None:
     used = [Span(at_s, at_s + 60) for at_s in range(0, 12 * 3600, 600)]
     with long._commits.commit() as change:
@@ -256,6 +258,7 @@ def test_what_was_used_stays_longer(kitchen: Any, long: MemoryStore) -> None:
     assert of_used > 2 * (len(kept) - of_used), "every other event was used"
 
 
+@pytest.mark.slow
 def test_what_is_all_alike_goes_first(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
         moments, frames, _ = kitchen.life(24.0)

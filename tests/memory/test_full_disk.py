@@ -249,6 +249,7 @@ def test_the_memories_above_are_made_once_there_is_room(store: MemoryStore, smal
     unharmed(store, kitchen, moments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what", ["stream", "gap", "look", "use", "pin", "unpin", "queue", "described", "budget"]
 )
@@ -341,6 +342,7 @@ def test_an_append_that_has_to_forget_first_says_that_the_disk_is_full(
             store.append([later])
 
 
+@pytest.mark.slow
 def test_what_upkeep_finds_no_room_for_is_done_later_and_fails_nobody(
     store: MemoryStore, small: Any, kitchen: Any
 ) -> None:
@@ -428,6 +430,7 @@ def test_on_a_full_disk_all_can_be_read(store: MemoryStore, small: Any, kitchen:
 # -- erasing ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finished_by", ["the same", "the next", "compacting"])
 def test_what_is_erased_is_gone_from_every_file_once_there_is_room(
     store: MemoryStore, small: Any, kitchen: Any, finished_by: str

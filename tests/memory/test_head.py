@@ -73,6 +73,7 @@ with Commits(Path(sys.argv[1])).commit() as change:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("next_is", ["a writer", "a second look"])
 def test_who_comes_after_a_crash_undoes_what_it_left(
     folder: Path, moment: Make, next_is: str, finding: Callable[..., object]

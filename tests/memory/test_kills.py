@@ -66,6 +66,7 @@ def _double(table: str) -> Damage:
     return damage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "noticed"),
     [

@@ -157,6 +157,7 @@ def test_a_parent_knows_how_much_it_is_like_the_one_before_it_on_its_rung(moment
     assert {moment.sameness for moment in moments} == {0.0}
 
 
+@pytest.mark.slow
 @given(streams(), st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_restored_ladder_goes_on_as_if_it_had_never_stopped(

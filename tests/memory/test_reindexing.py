@@ -59,6 +59,7 @@ def vector_tables(folder: Path) -> int:
     return len(list(folder.glob("*_vectors*.lance")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [None, HashingEncoder()], ids=["no vectors", "another encoder"])
 def test_a_memory_gets_the_vectors_of_an_encoder(folder: Path, moment: Make, before: Encoder | None) -> None:
     fill(folder, moment, encoder=before)

@@ -152,6 +152,7 @@ def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
     assert [hit.moment.id for hit in found] == [moment(1000 + round_).id for round_ in range(3)]
 
 
+@pytest.mark.slow
 def test_closed_a_memory_is_left_quick_to_search(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store:
         for number in range(100):

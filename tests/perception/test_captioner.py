@@ -252,6 +252,7 @@ def test_stopping_leaves_what_is_under_way_for_the_next_time(store):
 # -- a server in trouble ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trouble",
     [

@@ -271,6 +271,7 @@ def test_half_an_answer_is_out_of_schema(server, client):
     assert "no chat completion" in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

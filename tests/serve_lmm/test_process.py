@@ -102,6 +102,7 @@ def test_a_server_that_ends_instead_is_told_with_its_last_words(launched, tmp_pa
     assert raised.value.code == 7
 
 
+@pytest.mark.slow
 def test_waiting_for_a_server_has_an_end(launched):
     with VllmServer(launched("--never-ready")) as server, pytest.raises(ServerNotReady):
         server.wait_ready(0.5)
@@ -146,6 +147,7 @@ def test_the_command_says_when_it_serves_and_how_to_use_it(stand_in, model, port
     assert said[1] == f"  export RECOLLECT_LMM__URL=http://127.0.0.1:{port}/v1\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_server_and_the_command_with_the_servers_code(stand_in, model, port, number):
     with command(model, port) as process:

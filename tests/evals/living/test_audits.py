@@ -13,6 +13,7 @@ from recollect.evals.living.audits import ALLOWED, TRICKS, finding, items_of
 from recollect.evals.records import Sample
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trick", TRICKS)
 def test_real_questions_stand(many, trick):
     items = items_of(many)

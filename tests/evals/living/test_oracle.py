@@ -110,6 +110,7 @@ def test_the_oracle_and_the_replay_agree_on_anything_at_any_time(seed, share):
         assert same(found.value if found else None, replay.answer(spec)), spec
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_the_oracle_and_the_replay_agree_on_every_question_that_is_asked(seed):
     house = furnish(f"asked {seed}", 700.0)

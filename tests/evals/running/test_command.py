@@ -71,6 +71,7 @@ def test_runs_are_put_side_by_side(run, tmp_path: Path) -> None:
     assert "by-lag.png" in err or "pip install 'recollect[plots]'" in err
 
 
+@pytest.mark.slow
 def test_recollect_without_its_parts_and_at_so_many_calls_is_measured_where_it_is_asked_for(run) -> None:
     code, out, _ = run("world", *QUICK, "--limit", "1", "--without-parts", "--calls", "1", "--no-twins")
 

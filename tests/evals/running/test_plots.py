@@ -20,6 +20,7 @@ RIGHT = {"recollect": 0.75, "all captions": 0.5, "blind": 0.25, "oracle evidence
 TOKENS = {"recollect": 5_000, "all captions": 9_000, "blind": 180, "oracle evidence": 700, "random": 0}
 
 
+@pytest.mark.slow
 @needs_matplotlib
 def test_runs_of_several_lengths_and_sizes_have_every_picture(tmp_path: Path) -> None:
     runs = [

@@ -56,6 +56,7 @@ def test_nothing_that_rests_on_the_memory_rests_on_what_came_after_the_question(
     assert all(span[1] <= asked_at_s[one.sample] for one, span in found)  # type: ignore[operator]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
     tmp_path: Path, whole: Path, suite: HouseSuite, seed: int
@@ -72,6 +73,7 @@ def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
     assert go(tmp_path, suite) == (whole / "predictions.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_video_that_was_half_watched_is_watched_anew(
     tmp_path: Path, whole: Path, suite: HouseSuite
 ) -> None:
@@ -128,6 +130,7 @@ def test_the_order_of_questions_and_which_are_asked_change_no_answer(
     assert list(read(tmp_path / "predictions.jsonl", Prediction)) == before
 
 
+@pytest.mark.slow
 def test_answers_that_are_sought_at_once_are_written_in_the_same_order(
     tmp_path: Path, whole: Path, suite: HouseSuite
 ) -> None:

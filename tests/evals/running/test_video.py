@@ -43,6 +43,7 @@ def test_frames_are_spread_over_what_may_be_seen_and_counted(suite: HouseSuite) 
     assert video.latest_s == last_s[-1]
 
 
+@pytest.mark.slow
 def test_a_drawn_video_is_remembered_as_its_file_is(tmp_path: Path, suite: HouseSuite) -> None:
     house = furnish("running", 24.0)
     drawn = DrawnFootage(house.timeline.draw, house.duration_s, "running")
