@@ -158,6 +158,7 @@ def test_a_memory_of_a_newer_version_is_refused_and_left_as_it_is(refused, kept,
     assert {path: path.stat().st_mtime_ns for path in newer.rglob("*")} == files
 
 
+@pytest.mark.slow
 def test_a_memory_being_written_refuses_another_writer_and_answers_meanwhile(
     refused, unharmed, demo_video, capfd
 ):

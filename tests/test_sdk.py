@@ -171,6 +171,7 @@ def test_questions_are_answered_while_a_stream_is_being_watched(demo_video, tmp_
     assert report.state == "stopped"
 
 
+@pytest.mark.slow
 def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video, tmp_path):
     async def watch_and_cancel() -> None:
         async with asyncio.timeout(60):

@@ -635,6 +635,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_question_costs_no_answer(kit
     assert answer.reasoner == "lmm:loopback"
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_waited_for_no_longer_than_the_budget_says(kitchen, server):
     server.stall()
 

@@ -439,6 +439,7 @@ def test_a_file_without_predictions_is_refused(run: Path, file: str, system: str
         Stored.read(run / file, system=system)
 
 
+@pytest.mark.slow
 def test_neither_recollect_nor_its_evaluation_loads_lmms_eval() -> None:
     code = "import sys, recollect, recollect.evals.lmms, recollect.evals.lmms.stored; print('lmms_eval' in sys.modules)"
 

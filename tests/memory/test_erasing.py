@@ -119,6 +119,7 @@ def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
     assert receipt.made_anew >= 3
 
 
+@pytest.mark.slow
 def test_who_asks_afterwards_finds_all_the_rest_and_nothing_of_it(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
 
@@ -265,6 +266,7 @@ def test_a_whole_stream_goes_with_its_name(secret: MemoryStore, kitchen: Any) ->
     assert receipt.erased == ()
 
 
+@pytest.mark.slow
 def test_pins_uses_and_what_waits_are_forgotten_with_it(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     inside = next(moment for moment in moments if moment.span.start_s == 910.0)

@@ -96,6 +96,7 @@ def test_a_second_writer_is_refused_at_once_and_told_who_writes(folder: Path, st
         assert reader.streams() == []
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_process_is_free(folder: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD_THE_LOCK, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

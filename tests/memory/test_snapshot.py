@@ -99,6 +99,7 @@ with MemoryStore.open(sys.argv[1]) as reader:
 """
 
 
+@pytest.mark.slow
 def test_a_reader_in_another_process_sees_each_commit_and_keeps_its_snapshot(
     folder: Path, store: MemoryStore, moment: Make
 ) -> None:

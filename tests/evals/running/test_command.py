@@ -31,6 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
+@pytest.mark.slow
 def test_a_world_is_drawn_watched_asked_about_and_reported(run, tmp_path: Path) -> None:
     code, out, _ = run("world", *QUICK)
     report = (tmp_path / "eval-world" / "report.md").read_text()

@@ -91,6 +91,7 @@ def test_a_video_that_was_half_watched_is_watched_anew(
     assert len(list(read(tmp_path / "ingests.jsonl", Ingest))) == 1
 
 
+@pytest.mark.slow
 def test_what_happens_after_a_question_changes_no_answer(
     tmp_path: Path, suite: HouseSuite, whole: Path
 ) -> None:
