@@ -305,8 +305,12 @@ def _seen_as(reading: Reading, kinds: Sequence[str]) -> Iterator[str]:
 
 def _sought(reading: Reading) -> str:
     """The question's own words, and what is written or described in their place."""
-    also = (RELATED_TEXT.get(word, RELATED_TEXT.get(stem(word), ())) for word in reading.words)
-    return " ".join(dict.fromkeys([*reading.words, *chain.from_iterable(also)]))
+    return " ".join(dict.fromkeys([*reading.words, *chain.from_iterable(map(_related, reading.words))]))
+
+
+def _related(word: str) -> tuple[str, ...]:
+    """What pictures or descriptions have where a question has this word."""
+    return RELATED_TEXT.get(word, RELATED_TEXT.get(stem(word), ()))
 
 
 def _query(reading: Reading, options: Sequence[str]) -> str:
@@ -315,7 +319,7 @@ def _query(reading: Reading, options: Sequence[str]) -> str:
     for first, second in zip(reading.words, reading.words[1:], strict=False):
         words.append(first + second)
     for word in reading.words:
-        words += RELATED_TEXT.get(word, RELATED_TEXT.get(stem(word), ()))
+        words += _related(word)
         if len(word) >= 8:
             # Commands and labels shorten long words: "init", "config", "admin".
             words += [word[:4], word[:5], word[:6]]

@@ -33,6 +33,7 @@ def nearest(
     *,
     order: Literal["first", "last"],
     wanted: int,
+    counts: Callable[[Moment], bool] = lambda moment: True,
 ) -> list[Hit]:
     """At least the ``wanted`` first or last of what fits ``text`` best, that end first; fewer where there are not so many.
 
@@ -42,6 +43,7 @@ def nearest(
         span: Where to search.
         order: Which end is asked for.
         wanted: How many from that end.
+        counts: Whether a memory that fits is one of the wanted; others are left out.
 
     """
     asked = frozenset(map(stem, words_of(text)))
@@ -51,7 +53,8 @@ def nearest(
     def fitting(hits: list[Hit]) -> tuple[dict[str, Hit], bool]:
         """Those that fit, and whether there may be more: then some of the less good ones still fit."""
         fit = {hit.moment.id: hit for hit in hits if _held(asked, hit.moment) >= enough}
-        return fit, len(hits) == SEARCHED and any(hit.moment.id in fit for hit in hits[SEARCHED // 2 :])
+        more = len(hits) == SEARCHED and any(hit.moment.id in fit for hit in hits[SEARCHED // 2 :])
+        return {key: hit for key, hit in fit.items() if counts(hit.moment)}, more
 
     def within(part: Span, wanted: int) -> dict[str, Hit]:
         found, more = fitting(search(part))

@@ -151,8 +151,9 @@ class Toolbox:
                     within,
                     order=args.order,
                     wanted=args.limit,
+                    counts=self.is_leaf,
                 )
-                hits += [hit for hit in ordered if self.is_leaf(hit.moment)][: args.limit]
+                hits += ordered[: args.limit]
         return hits
 
     def _found(self, args: SearchArgs, streams: Sequence[str], limit: int, span: Span | None) -> list[Hit]:

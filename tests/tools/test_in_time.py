@@ -69,3 +69,14 @@ def test_the_searches_grow_with_the_number_of_times_that_the_span_can_be_halved(
 
 def test_what_has_none_of_the_words_is_not_the_last_of_anything():
     assert nearest(Search([moment(5.0, "rain")], 1), "open sign", DAY, order="last", wanted=1) == []
+
+
+def test_what_does_not_count_does_not_end_the_search():
+    opens = [moment(float(at), "sign open") for at in range(0, 80_000, 100)]
+    above = [moment(at + 0.5, "sign open") for at in range(86_000, 86_390, 10)]
+
+    found = nearest(
+        Search([*opens, *above], 1), "open", DAY, order="last", wanted=1, counts=lambda one: one not in above
+    )
+
+    assert found[0].moment == opens[-1]
