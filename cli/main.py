@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     warnings = logging.StreamHandler()
     warnings.setFormatter(_InALine())
-    logging.getLogger(__package__).addHandler(warnings)
+    logging.getLogger("recollect").addHandler(warnings)
     try:
         code = int(arguments.run(arguments))
         # What is left in the buffer is written here, where a reader that has gone can be told from a failure.
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"recollect: {one_line(error)}", file=sys.stderr)
         return 1
     finally:
-        logging.getLogger(__package__).removeHandler(warnings)
+        logging.getLogger("recollect").removeHandler(warnings)
 
 
 class _InALine(logging.Formatter):

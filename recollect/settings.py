@@ -33,7 +33,7 @@ from pydantic_settings import (
 from .common.errors import BadSettings
 from .memory.keeping.memory_settings import MemorySettings
 from .perception.lmm.lmm_settings import LmmSettings
-from .perception.vision.vision_settings import VisionSettings
+from .perception.vision_settings import VisionSettings
 from .serve_lmm.serve_settings import ServeSettings
 
 CONFIG_FILE = "recollect.toml"

@@ -43,10 +43,16 @@ def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_
     assert foreign(modules) == set()
     assert {module for module in modules if module.partition(".")[0] == "recollect"} == {
         "recollect",
-        "recollect.errors",
-        "recollect.memory",
-        "recollect.memory.values",
+        "recollect.agent",
+        "recollect.agent.errors",
         "recollect.client",
+        "recollect.common",
+        "recollect.common.errors",
+        "recollect.memory",
+        "recollect.memory.errors",
+        "recollect.memory.values",
+        "recollect.perception",
+        "recollect.perception.errors",
     }
     assert list(tmp_path.iterdir()) == []
 

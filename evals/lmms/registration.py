@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
 
-_MODELS = f"{__package__}.models"
+_MODELS = f"{__package__}.lmms_models"
 
 
 def manifests() -> list[ModelManifest]:

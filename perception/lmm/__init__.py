@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...testing.scripted_lmm import ScriptedCall, ScriptedLmm
 from .client import ServedLmm, open_lmm
 from .multimodal_prompt import ClipPart, Part, PicturePart, Prompt, TextPart, as_data
 from .protocol import Lmm, LmmReply, LmmUsage, Priority, ServedModelInfo
@@ -16,8 +15,6 @@ __all__ = [
     "PicturePart",
     "Priority",
     "Prompt",
-    "ScriptedCall",
-    "ScriptedLmm",
     "ServedLmm",
     "ServedModelInfo",
     "TextPart",

@@ -51,7 +51,7 @@ def request_body(prompt: Prompt, reply: type[BaseModel], *, as_clip: bool) -> di
         "response_format": {
             "type": "json_schema",
             "json_schema": {
-                "name": re.sub(r"\W", "_", reply.__name__)[:64],
+                "name": re.sub(r"\W", "_", prompt.name)[:64],
                 "strict": True,
                 "schema": schema_of(reply),
             },
@@ -102,7 +102,8 @@ def _video_metadata(clip: ClipPart) -> dict[str, Any]:
 
 
 _NOT_SENT = {
-    "title",  # says nothing the name does not
+    "title",  # the class's name and its docstring are ours, and no part of the request
+    "description",
     "default",  # every field is asked for
     # With a bound on its length, xgrammar allows raw control characters in a string and forbids
     # escapes, so that most replies are no JSON. The bounds are checked when the reply is read.

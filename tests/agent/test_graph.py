@@ -16,7 +16,7 @@ from recollect import Recollect
 from recollect.agent.answer import Answer, Evidence, Question
 from recollect.agent.graph import build_agent
 from recollect.agent.limits import Limits, Spending
-from recollect.agent.reasoner import CitedSpan, DraftAnswer, Judgement, Plan, Reasoner, ScriptedReasoner
+from recollect.agent.reasoner import CitedSpan, DraftAnswer, Judgement, Plan, Reasoner
 from recollect.agent.state import AgentDependencies
 from recollect.agent.traces import TraceStore, open_traces
 from recollect.agent.usage_records import uses_of
@@ -24,6 +24,7 @@ from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation
 from recollect.memory.errors import DiskFull
 from recollect.memory.storage.tables import latest, select
 from recollect.memory.values import Use
+from recollect.testing.scripted_reasoner import ScriptedReasoner
 from recollect.tools.toolbox import Scope, Toolbox
 
 WRITTEN_AT_S = 1000.0

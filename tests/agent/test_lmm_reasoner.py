@@ -18,10 +18,10 @@ from recollect.agent.lmm_reasoner import LmmReasoner
 from recollect.agent.prompt_building import JudgeReply, LookReply, PlanReply, option_index
 from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
 from recollect.perception.errors import LmmReplyOutOfSchema, LmmUnreachable
-from recollect.perception.lmm import ClipPart, Prompt, ScriptedCall, ServedLmm, TextPart
+from recollect.perception.lmm import ClipPart, Prompt, ServedLmm, TextPart
 from recollect.perception.lmm.lmm_settings import LmmSettings
 from recollect.testing.lmm_server import LmmServer, RecordedRequest
-from recollect.testing.scripted_lmm import ScriptedLmm
+from recollect.testing.scripted_lmm import ScriptedCall, ScriptedLmm
 
 
 def jpeg(shade: int) -> bytes:

@@ -67,8 +67,8 @@ def test_a_lease_that_was_taken_back_knows_it(tmp_path: Path) -> None:
 DIES_WITH_A_LEASE = """
 import os, sys
 from pathlib import Path
-from recollect.memory.leases import Lease
-lease = Lease.take(Path(sys.argv[1]))
+from recollect.memory.storage.leases import ReadLease
+lease = ReadLease.take(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.readline()
 os.kill(os.getpid(), 9)

@@ -73,7 +73,7 @@ def test_the_schema_is_strict_and_named():
     sent = body_of(TextPart("What?"))["response_format"]
 
     assert sent["type"] == "json_schema"
-    assert (sent["json_schema"]["name"], sent["json_schema"]["strict"]) == ("Scene", True)
+    assert (sent["json_schema"]["name"], sent["json_schema"]["strict"]) == ("caption", True)
 
 
 def test_a_clip_is_sent_with_its_true_times():
@@ -163,3 +163,12 @@ def test_whatever_is_not_of_the_schema_is_refused_with_its_first_fault(text, sai
         read_reply(text, Scene, model="m")
 
     assert len(str(refused.value)) < 400
+
+
+def test_a_request_does_not_depend_on_our_names_for_a_reply():
+    class Renamed(Scene):
+        """Another docstring."""
+
+    prompt = Prompt("caption", 1, "Describe.", (TextPart("What?"),))
+
+    assert request_body(prompt, Renamed, as_clip=True) == request_body(prompt, Scene, as_clip=True)

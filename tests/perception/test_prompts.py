@@ -10,12 +10,12 @@ from recollect.perception.lmm import TextPart
 from recollect.perception.lmm.prompt_templates import digest_of, load_template
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(ROOT.glob("*/prompts/*.md"))
+FILES = sorted([*ROOT.glob("*/prompts/*.md"), *ROOT.glob("*/*/prompts/*.md")])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.parent.name}/{file.stem}")
 def test_a_prompt_does_not_change_without_its_revision(file: Path) -> None:
-    template = load_template(f"recollect.{file.parent.parent.name}", file.stem)
+    template = load_template(".".join(["recollect", *file.parent.parent.relative_to(ROOT).parts]), file.stem)
 
     assert template.digest == digest_of(template.system), (
         f"the text of {file.name} is not the one of revision {template.revision}: "

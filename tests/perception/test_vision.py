@@ -18,7 +18,7 @@ from recollect.memory import ImageEncoder, KeyFrame, MemoryStore, Moment, Observ
 from recollect.memory.errors import EncoderMismatch
 from recollect.perception.errors import EncoderNotInstalled, EncoderUnusable
 from recollect.perception.vision import PaletteEncoder, SiglipEncoder, open_encoder
-from recollect.perception.vision.vision_settings import VisionSettings
+from recollect.perception.vision_settings import VisionSettings
 
 HAVE_TORCH = all(find_spec(library) for library in ("torch", "transformers"))
 needs_torch = pytest.mark.skipif(not HAVE_TORCH, reason="the extra `vision` is not installed")

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from recollect.agent.answer import Question
-from recollect.agent.reasoner import DraftAnswer, Judgement, Plan, ScriptedReasoner
+from recollect.agent.reasoner import DraftAnswer, Judgement, Plan
 from recollect.client import Recollect
 from recollect.evals.ablations import PARTS, WithoutInspection, WithoutLadder, WithoutOverview, WithoutTimes
 from recollect.evals.causal_video import FileFootage
 from recollect.evals.ingestion import STREAM, WatchSettings, ingest
 from recollect.evals.presets import embedded_systems, with_calls, without_parts
 from recollect.memory.values import Moment
+from recollect.testing.scripted_reasoner import ScriptedReasoner
 
 from .conftest import HouseSuite
 
