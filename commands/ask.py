@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RecollectError
+from ..terminal import print_json
 from .parsing import add_scope, as_of_s, open_memory, picture
-from .printing import one_line, print_answer, print_json
+from .printing import one_line, print_answer
 
 if TYPE_CHECKING:
     from ..agent.answer import Answer

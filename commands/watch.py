@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from ..errors import RecollectError
 from ..sdk import DEFAULT_FPS
+from ..terminal import print_error, print_line
 from ..times import clock
 from .parsing import add_budget, add_lmm_flags, fps, open_memory, time_s
 from .printing import waiting_words
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
     if arguments.stream and len(arguments.source) > 1:
-        print("recollect: --stream names one source, and several were given.", file=sys.stderr)
+        print_error("--stream names one source, and several were given.")
         return 2
     failed = 0
     with open_memory(arguments) as memory:
@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
             except RecollectError as error:
                 if len(arguments.source) == 1:
                     raise
-                print(f"recollect: {error}", file=sys.stderr)
+                print_error(error)
                 failed += 1
                 continue
-            print(_told(report))
+            print_line(_told(report))
             if report.state == "stopped" and "://" not in source:
                 return 130
     return 2 if failed else 0

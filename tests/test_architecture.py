@@ -15,7 +15,7 @@ PACKAGES: list[str] = PYPROJECT["tool"]["setuptools"]["packages"]
 NOT_PACKAGED = {"benchmarks", "build", "docs", "tests"}
 
 FLOORS = {"memory": 1, "perception": 2, "tools": 3, "agent": 4, "evals": 5}
-GROUND = {"errors", "settings", "times"}
+GROUND = {"errors", "settings", "terminal", "times"}
 """Modules at the root that every floor may use; the others there are doors, on the top floor."""
 TOP = max(FLOORS.values())
 
