@@ -17,14 +17,14 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from . import nodes
-from .state import AgentState, Deps
+from .state import AgentDependencies, AgentState
 
 
 def build_agent(
     checkpointer: BaseCheckpointSaver[Any] | None = None,
-) -> CompiledStateGraph[AgentState, Deps, Any, Any]:
+) -> CompiledStateGraph[AgentState, AgentDependencies, Any, Any]:
     """Compile the graph; with a checkpointer, each step of a question can be read back later."""
-    graph = StateGraph(AgentState, context_schema=Deps)
+    graph = StateGraph(AgentState, context_schema=AgentDependencies)
     graph.add_node("survey", nodes.survey)
     graph.add_node("read", nodes.read)
     graph.add_node("recall", nodes.recall)

@@ -6,7 +6,7 @@ import argparse
 import signal
 from typing import TYPE_CHECKING
 
-from ..terminal import print_block, print_error
+from ..common.terminal import print_block, print_error
 
 if TYPE_CHECKING:
     from .launch import Launch
@@ -40,8 +40,8 @@ _SETTINGS = ("model", "name", "host", "port", "context_tokens", "pictures", "dev
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until it ends, and return its exit code."""
-    from ..errors import VllmNotFound  # noqa: PLC0415
     from ..settings import read_settings  # noqa: PLC0415
+    from .errors import VllmNotFound  # noqa: PLC0415
     from .launch import plan_launch  # noqa: PLC0415
     from .vllm import ELSEWHERE, find_vllm  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(launch: Launch) -> int:
-    from ..errors import ServerEnded  # noqa: PLC0415
+    from .errors import ServerEnded  # noqa: PLC0415
     from .process import VllmServer  # noqa: PLC0415
 
     server = VllmServer(launch)

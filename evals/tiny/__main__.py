@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ...terminal import print_line
-from .checkpoint import build_checkpoint
+from ...common.terminal import print_line
+from .tiny_checkpoint import build_checkpoint
 
 
 def main() -> None:

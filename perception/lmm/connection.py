@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from ...errors import LmmOverloaded, LmmRefused, LmmUnreachable
-from ..urls import redact
+from ..errors import LmmOverloaded, LmmRefused, LmmUnreachable
+from ..sources.urls import redact
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
