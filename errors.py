@@ -34,6 +34,7 @@
     │   ├── LmmOverloaded        it answers that it cannot now
     │   ├── LmmTimedOut          no answer in the time there was
     │   ├── LmmRefused           it does not take this request
+    │   ├── LmmRedirected        it sends requests to another address
     │   ├── LmmNotServed         it serves another model
     │   └── LmmReplyOutOfSchema  it answered something else than was asked for
     ├── EvaluationError        an evaluation cannot go on
@@ -396,6 +397,31 @@ class LmmRefused(LmmError):
         }.get(status, "`recollect doctor` tries what the server takes: pictures, video, schemas.")
         super().__init__(f"the video LMM at {where} refused the request with {status}: {words}. {advice}")
         self.where, self.status, self.words = where, status, words
+
+
+class LmmRedirected(LmmError):
+    """The server redirects the request to another address, where it was not sent.
+
+    Args:
+        where: The address of the request's API, as it may be shown.
+        status: Of the answer, such as 307.
+        target: Which value of ``lmm.url`` would send requests to the new address, as it may be shown; None where
+            the server named no usable address.
+
+    """
+
+    def __init__(self, where: str, status: int, target: str | None) -> None:
+        advice = (
+            f"If you trust the server there, set lmm.url to {target}."
+            if target
+            else "Set lmm.url to the address at which the server itself answers."
+        )
+        super().__init__(
+            f"the video LMM at {where} redirects to {target or 'an address that it does not name'} ({status}). "
+            "Redirects are not followed, because prompts and pictures go only to the server that lmm.url names. "
+            + advice
+        )
+        self.where, self.status, self.target = where, status, target
 
 
 class LmmNotServed(LmmError):

@@ -86,6 +86,9 @@ class LmmSettings(BaseModel, frozen=True, extra="forbid"):
     moments: int = Field(default=MOST_MOMENTS, ge=1, le=MOST_MOMENTS)
     """How many moments it is shown at a time when it judges. A small model loses its way among many; the fewer,
     the more rounds a question may take."""
+    environment_proxy: bool = False
+    """Send requests through the proxy that ``HTTP_PROXY``, ``HTTPS_PROXY`` or ``ALL_PROXY`` names, if one does.
+    Left off, they go straight to ``url``: a proxy may read the prompts and pictures of an unencrypted request."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """0 gives the same reply to the same request."""
     max_tokens: PositiveInt = 1024
@@ -199,6 +202,14 @@ class MemorySettings(BaseModel, frozen=True, extra="forbid"):
         return size
 
 
+class AgentSettings(BaseModel, frozen=True, extra="forbid"):
+    """How questions are answered."""
+
+    tracing: bool = False
+    """Allow LangSmith's tracing of each step of a question, where LangSmith's own variables turn it on, such as
+    ``LANGSMITH_TRACING=true``. It sends the question and what was seen and read in the video to that service."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set. ``read_settings`` makes it, and says in a sentence what is wrong."""
 
@@ -210,6 +221,7 @@ class Settings(BaseSettings):
     serve: ServeSettings = ServeSettings()
     vision: VisionSettings = VisionSettings()
     memory: MemorySettings = MemorySettings()
+    agent: AgentSettings = AgentSettings()
 
     @classmethod
     def settings_customise_sources(
