@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ..errors import BadQuestion
 from ..memory.values import Lost, Span
+from .errors import BadQuestion
 
 MAX_QUESTION_CHARS = 4000
 MAX_OPTIONS = 26
@@ -158,7 +158,7 @@ class StreamCoverage(BaseModel, frozen=True):
     """Of how many seconds in all."""
 
 
-class Usage(BaseModel):
+class QuestionUsage(BaseModel):
     """What a question cost."""
 
     lmm_calls: int = 0
@@ -185,7 +185,7 @@ class Answer(BaseModel):
     coverage: list[StreamCoverage] = Field(default_factory=list)
     as_of: str
     """When the memory was read, ISO 8601 in UTC: nothing written later was seen."""
-    usage: Usage = Field(default_factory=Usage)
+    usage: QuestionUsage = Field(default_factory=QuestionUsage)
     stop_reason: StopReason
     trace_id: str
     """Names the stored run: its steps can be read back with ``Recollect.trace``."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ..memory.query.word_stems import stem, words_of
 from ..memory.values import RUNGS, Finding, Moment, Span
-from ..memory.words import stem, words_of
-from .matching import TextFit, fit_lines, fits_verbatim, terms_of
-from .reading import Reading
-from .tallies import COUNTED, HIDDEN, VAGUE, counted, is_tally
+from .question_parser import ParsedQuestion
+from .summary_counts import COUNTED, HIDDEN, VAGUE, counted, is_tally
+from .text_matching import TextFit, fit_lines, fits_verbatim, terms_of
 
 RELIABILITY = {
     "cut": 0.9, "dissolve": 0.8, "fade": 0.8, "brightness": 0.85, "flash": 0.8, "qr": 0.95, "barcode": 0.95,
@@ -66,7 +66,7 @@ class Candidate:
     """Who was there when it was taken or put down: the shapes that moved about then."""
 
 
-def by_words(reading: Reading, moments: Sequence[Moment], ends: dict[str, float]) -> list[Candidate]:
+def by_words(reading: ParsedQuestion, moments: Sequence[Moment], ends: dict[str, float]) -> list[Candidate]:
     """Candidates whose text holds the question's words, best first. ``ends``: each stream's last time."""
     if not reading.words and not reading.quoted:
         return []
@@ -83,7 +83,7 @@ def by_words(reading: Reading, moments: Sequence[Moment], ends: dict[str, float]
 
 
 def by_kinds(
-    reading: Reading, kinds: Sequence[str], moments: Sequence[Moment], ends: dict[str, float]
+    reading: ParsedQuestion, kinds: Sequence[str], moments: Sequence[Moment], ends: dict[str, float]
 ) -> list[Candidate]:
     """Candidates that are findings of the asked kinds, the best of each stream first."""
     found: dict[str, list[Candidate]] = {}
@@ -124,7 +124,7 @@ def by_kinds(
     return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
 
 
-def by_shots(reading: Reading, moments: Sequence[Moment]) -> list[Candidate]:
+def by_shots(reading: ParsedQuestion, moments: Sequence[Moment]) -> list[Candidate]:
     """The shots themselves as candidates, the asked one of each stream first."""
     shots: dict[str, dict[tuple[int, int], list[Moment]]] = {}
     for moment in sorted(moments, key=lambda moment: (moment.stream, moment.span)):
@@ -147,7 +147,7 @@ def by_shots(reading: Reading, moments: Sequence[Moment]) -> list[Candidate]:
     return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
 
 
-def _stands_out(reading: Reading, candidates: Sequence[Candidate]) -> float:
+def _stands_out(reading: ParsedQuestion, candidates: Sequence[Candidate]) -> float:
     """How much a stream's candidates look like what the question speaks of, to order streams by.
 
     Of an extreme, the stream is meant in which it stands out most; of anything else, the one in
@@ -201,7 +201,7 @@ def _repeats(candidate: Candidate, other: Candidate) -> bool:
     return common is not None and common.duration_s >= 0.7 * candidate.span.duration_s
 
 
-def pick(reading: Reading, candidates: Sequence[Candidate]) -> list[Candidate]:
+def pick(reading: ParsedQuestion, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Put first what the question's "first", "last", "longest", "brightest" asks for."""
     best_first = sorted(candidates, key=lambda c: (-round(c.score, 4), c.span))
     if not best_first or reading.pick == "all":
@@ -273,7 +273,7 @@ def _says(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
-def _lines(moment: Moment, reading: Reading) -> list[Finding]:
+def _lines(moment: Moment, reading: ParsedQuestion) -> list[Finding]:
     """What of a moment can be matched with words."""
     return [
         finding
@@ -288,7 +288,9 @@ def _lines(moment: Moment, reading: Reading) -> list[Finding]:
     ]
 
 
-def _fit_moment(reading: Reading, moment: Moment, fit: TextFit, lines: Sequence[Finding]) -> Candidate | None:
+def _fit_moment(
+    reading: ParsedQuestion, moment: Moment, fit: TextFit, lines: Sequence[Finding]
+) -> Candidate | None:
     quoting = [line for phrase in reading.quoted for line in lines if fits_verbatim(phrase, line.text)]
     verbatim = all(any(fits_verbatim(phrase, line.text) for line in lines) for phrase in reading.quoted)
     if not fit.lines and not quoting:
@@ -320,13 +322,13 @@ def _fit_moment(reading: Reading, moment: Moment, fit: TextFit, lines: Sequence[
     )
 
 
-def _news(reading: Reading, line: Finding) -> set[str]:
+def _news(reading: ParsedQuestion, line: Finding) -> set[str]:
     """The words of a line that are not the question's own."""
     asked = {stem(word) for word in reading.words}
     return {word for word in words_of(line.text) if len(word) > 2 and stem(word) not in asked}
 
 
-def _place_in_stream(reading: Reading, span: Span, end_s: float) -> float:
+def _place_in_stream(reading: ParsedQuestion, span: Span, end_s: float) -> float:
     """What "at the end" and "at the beginning" make of a stretch."""
     if not (reading.at_end or reading.at_start) or end_s <= 0:
         return 1.0
@@ -357,7 +359,7 @@ def _with_figures(finding: Finding, figures: Sequence[Finding]) -> str:
     )
 
 
-def _constraints(reading: Reading, finding: Finding, figures: Sequence[Finding]) -> float:
+def _constraints(reading: ParsedQuestion, finding: Finding, figures: Sequence[Finding]) -> float:
     """How far a finding has the colours, the side and the shape the question names."""
     factor = 1.0
     if colours := asked_colours(reading, finding.kind):
@@ -372,7 +374,7 @@ def _constraints(reading: Reading, finding: Finding, figures: Sequence[Finding])
     return factor
 
 
-def asked_colours(reading: Reading, kind: str) -> tuple[str, ...]:
+def asked_colours(reading: ParsedQuestion, kind: str) -> tuple[str, ...]:
     """The colours that a question gives to findings of a kind: of who moves about, or of what is taken or put down."""
     return (reading.worn or reading.colours) if kind in FIGURES else reading.held
 

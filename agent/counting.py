@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..memory.values import RUNGS, Finding, Moment, Span
-from . import wording
+from . import answer_wording
 from .candidates import Candidate, asked_colours, colour_fit, on_a_side
-from .reading import Reading
-from .tallies import falls_in
+from .question_parser import ParsedQuestion
+from .summary_counts import falls_in
 
 RELIABILITY_OF_COUNTS = 0.75
 UNSURE = 0.5
@@ -37,7 +37,7 @@ class _Count:
 
 
 def by_counts(
-    reading: Reading, kinds: Sequence[str], memories: Sequence[Moment], asked: Mapping[str, Span]
+    reading: ParsedQuestion, kinds: Sequence[str], memories: Sequence[Moment], asked: Mapping[str, Span]
 ) -> list[Candidate]:
     """A candidate for each stream in which it happened: how often, over the stretch in which it did.
 
@@ -52,7 +52,7 @@ def by_counts(
             continue
         count = max((_count(reading, kind, own, tiles, window) for kind in kinds), key=lambda one: one.number)
         hull = tiles[0].span.hull(tiles[-1].span)
-        text = wording.count_of(count.kind, count.number, reading)
+        text = answer_wording.count_of(count.kind, count.number, reading)
         score = RELIABILITY_OF_COUNTS * count.number / (count.number + 0.1)
         if not count.sure or _TOLD_APART.intersection(reading.words):
             score *= UNSURE
@@ -70,7 +70,7 @@ def by_counts(
 
 
 def _count(
-    reading: Reading, kind: str, memories: Sequence[Moment], tiles: Sequence[Moment], window: Span
+    reading: ParsedQuestion, kind: str, memories: Sequence[Moment], tiles: Sequence[Moment], window: Span
 ) -> _Count:
     told = [
         (tile, finding)

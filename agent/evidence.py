@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..memory.snapshot import Snapshot
+from ..memory.query.snapshot import Snapshot
 from ..memory.values import Gap, Moment, Span, Tombstone
 from .answer import Evidence, ForgottenSeen, GapSeen, StreamCoverage
-from .forgotten import stretches
-from .reasoner import Cited
+from .forgotten_spans import stretches
+from .reasoner import CitedSpan
 
 MOST_STRETCHES = 20
 """Gaps named per stream, and stretches that were forgotten: the newest of each; a longer list helps nobody."""
 
 
-def evidence_of(snapshot: Snapshot, cited: Cited, moment: Moment) -> Evidence:
+def evidence_of(snapshot: Snapshot, cited: CitedSpan, moment: Moment) -> Evidence:
     """A stretch of a memory as evidence, with those of its pictures that are not forgotten."""
     frame_ids = moment.frame_ids
     if snapshot.tombstones(moment.stream, moment.span):

@@ -21,7 +21,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
 from . import nodes
-from .state import AgentState, Deps
+from .state import AgentDependencies, AgentState
 from .tracing import untraced
 
 
@@ -34,11 +34,18 @@ class Agent:
 
     """
 
-    def __init__(self, graph: CompiledStateGraph[AgentState, Deps, Any, Any], *, tracing: bool) -> None:
+    def __init__(
+        self, graph: CompiledStateGraph[AgentState, AgentDependencies, Any, Any], *, tracing: bool
+    ) -> None:
         self._graph, self._tracing = graph, tracing
 
     def stream(
-        self, question: Mapping[str, Any], config: RunnableConfig, *, context: Deps, **options: Any
+        self,
+        question: Mapping[str, Any],
+        config: RunnableConfig,
+        *,
+        context: AgentDependencies,
+        **options: Any,
     ) -> Iterator[Any]:
         """Answer a question, yielding what LangGraph's ``stream`` yields with the same options."""
 
@@ -48,7 +55,12 @@ class Agent:
         return steps() if self._tracing else untraced(steps)
 
     def invoke(
-        self, question: Mapping[str, Any], config: RunnableConfig, *, context: Deps, **options: Any
+        self,
+        question: Mapping[str, Any],
+        config: RunnableConfig,
+        *,
+        context: AgentDependencies,
+        **options: Any,
     ) -> dict[str, Any]:
         """Answer a question; returns the state after the last step."""
         state: dict[str, Any] = {}
@@ -69,7 +81,7 @@ def build_agent(checkpointer: BaseCheckpointSaver[Any] | None = None, *, tracing
         tracing: Allow LangSmith's tracing, where its own variables turn it on.
 
     """
-    graph = StateGraph(AgentState, context_schema=Deps)
+    graph = StateGraph(AgentState, context_schema=AgentDependencies)
     graph.add_node("survey", nodes.survey)
     graph.add_node("read", nodes.read)
     graph.add_node("recall", nodes.recall)

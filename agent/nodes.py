@@ -18,17 +18,17 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
-from ..errors import MemoryStoreError
-from ..memory.ranking import Place, best_first, fused, place_of
-from ..memory.snapshot import Hit
+from ..memory.errors import MemoryStoreError
+from ..memory.query.ranking import Place, best_first, fused, place_of
+from ..memory.query.snapshot import Hit
 from ..memory.values import Moment, Observation, Span
 from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs, TryAgain
-from .answer import Answer, Question, StopReason, Usage
+from .answer import Answer, Question, QuestionUsage, StopReason
 from .evidence import coverage_of, evidence_of
-from .forgotten import admitted, lost_in, without_a_trace
-from .reasoner import ENOUGH, Draft, Judgement, Plan
-from .state import AgentState, Deps
-from .uses import uses_of
+from .forgotten_spans import admitted, lost_in, without_a_trace
+from .reasoner import ENOUGH, DraftAnswer, Judgement, Plan
+from .state import AgentDependencies, AgentState
+from .usage_records import uses_of
 
 SEARCH_LIMIT = 40
 ZOOMS = 3
@@ -41,7 +41,7 @@ UNWRITTEN = (MemoryStoreError, OSError, RuntimeError)
 """A full disk or a memory that may only be read costs later questions something, and never this one its answer."""
 
 
-def survey(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+def survey(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState:
     """Take in the whole scope first: the highest rungs that tile it.
 
     Reads ``question``; writes ``overview``.
@@ -52,7 +52,7 @@ def survey(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     return {"overview": _tiles(runtime.context, scope), "round": 0}
 
 
-def read(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+def read(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState:
     """Work out what to look for.
 
     Reads ``question``, ``overview``; writes ``plan``.
@@ -63,7 +63,7 @@ def read(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     return {"plan": plan.model_dump()}
 
 
-def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+def recall(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState:
     """Find what is remembered: words over all rungs at once, kinds along the timeline, the first or the last of it.
 
     A later round looks for what the judge missed; where that finds nothing new it goes wider, to the
@@ -142,7 +142,7 @@ def recall(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     return {"found": found, "asked": asked, "new": new, "round": round_number}
 
 
-def inspect(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+def inspect(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState:
     """Look again at the pixels of what fits best, where the judge asked for it; write down what was seen.
 
     Reads ``judgement``; writes ``visited``, ``new``.
@@ -171,7 +171,7 @@ def inspect(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     return {"visited": visited, "new": state.get("new", 0) + seen}
 
 
-def judge(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+def judge(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState:
     """Grade what was found, and decide whether to go on.
 
     Reads ``plan``, ``overview``, ``found``; writes ``judgement``, ``best``, ``stop_reason``.
@@ -208,7 +208,7 @@ def enough(state: AgentState) -> Literal["answer", "recall"]:
     return "answer" if state["stop_reason"] else "recall"
 
 
-def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
+def answer(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState:
     """Answer or abstain, with evidence, coverage and cost; note in the memory what of it served.
 
     Reads everything; writes ``answer``.
@@ -236,7 +236,7 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
         evidence=[evidence_of(deps.snapshot, one, known[one.moment_id]) for one in cited[:EVIDENCE_LIMIT]],
         coverage=[coverage_of(deps.snapshot, stream, question.span) for stream in deps.tools.streams()],
         as_of=deps.as_of,
-        usage=Usage(
+        usage=QuestionUsage(
             lmm_calls=deps.spending.calls,
             tokens=deps.spending.tokens,
             pictures=deps.spending.pictures,
@@ -257,7 +257,7 @@ def answer(state: AgentState, runtime: Runtime[Deps]) -> AgentState:
     return {"answer": result.model_dump(mode="json")}
 
 
-def _moments(deps: Deps, ids: Sequence[str]) -> list[Moment]:
+def _moments(deps: AgentDependencies, ids: Sequence[str]) -> list[Moment]:
     """Moments by id in the given order, with what this run's second looks saw in them."""
     found = deps.tools.get(ids)
     moments = []
@@ -271,7 +271,7 @@ def _moments(deps: Deps, ids: Sequence[str]) -> list[Moment]:
 
 
 def _at_end(
-    deps: Deps, plan: Plan, windows: Mapping[str, tuple[float | None, float | None]]
+    deps: AgentDependencies, plan: Plan, windows: Mapping[str, tuple[float | None, float | None]]
 ) -> list[list[str]]:
     """The ids of the first or the last of what is sought, that end first; a list for each words and stream."""
     if plan.order == "any":
@@ -292,7 +292,7 @@ def _in_turn(lists: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(key for turn in turns for key in turn if key is not None))
 
 
-def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | None]]:
+def _windows(deps: AgentDependencies, plan: Plan) -> dict[str, tuple[float | None, float | None]]:
     """The stretch of each stream in scope that the plan asks about."""
     windows: dict[str, tuple[float | None, float | None]] = {}
     for stream in deps.tools.streams():
@@ -303,7 +303,7 @@ def _windows(deps: Deps, plan: Plan) -> dict[str, tuple[float | None, float | No
     return windows
 
 
-def _tiles(deps: Deps, windows: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
+def _tiles(deps: AgentDependencies, windows: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
     """The ids of the fewest memories that tell a stretch of each stream."""
     tiles: list[str] = []
     for stream, (from_s, to_s) in windows.items():
@@ -313,7 +313,7 @@ def _tiles(deps: Deps, windows: Mapping[str, tuple[float | None, float | None]])
     return tiles
 
 
-def _asked_spans(deps: Deps, question: Question, plan: Plan) -> dict[str, Span | None]:
+def _asked_spans(deps: AgentDependencies, question: Question, plan: Plan) -> dict[str, Span | None]:
     """The stretch of each stream that is asked about, by the question's scope and by its words."""
     spans: dict[str, Span | None] = {}
     for stream, (from_s, to_s) in _windows(deps, plan).items():
@@ -326,7 +326,9 @@ def _asked_spans(deps: Deps, question: Question, plan: Plan) -> dict[str, Span |
     return spans
 
 
-def _admitted(deps: Deps, question: Question, plan: Plan, draft: Draft, overview: Sequence[Moment]) -> Draft:
+def _admitted(
+    deps: AgentDependencies, question: Question, plan: Plan, draft: DraftAnswer, overview: Sequence[Moment]
+) -> DraftAnswer:
     """The draft, with what it owes to the fact that memories are forgotten."""
     spans = _asked_spans(deps, question, plan)
     lost = lost_in(deps.snapshot, spans)
@@ -344,7 +346,7 @@ def _admitted(deps: Deps, question: Question, plan: Plan, draft: Draft, overview
     return admitted(draft, lost, uncounted=uncounted, all_gone=all_gone)
 
 
-def _leaves(deps: Deps, query: str, hits: Sequence[Hit]) -> list[Hit]:
+def _leaves(deps: AgentDependencies, query: str, hits: Sequence[Hit]) -> list[Hit]:
     """The moments among the hits, and what stands for moments that are forgotten.
 
     Any other rung above, where it is the only hit, is searched inside.
@@ -371,7 +373,7 @@ def _leaves(deps: Deps, query: str, hits: Sequence[Hit]) -> list[Hit]:
     return leaves
 
 
-def _extremes(deps: Deps, plan: Plan, overview: Sequence[Moment]) -> list[str]:
+def _extremes(deps: AgentDependencies, plan: Plan, overview: Sequence[Moment]) -> list[str]:
     """The ids of the moments where the overview's tallies have their first, last, longest and extreme values.
 
     Where such a moment is forgotten, the tally itself is all that tells of it.

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel
 
 from ..memory.values import Moment, Observation
-from ..perception.frame import Picture
+from ..perception.sources.frame import Picture
 from .answer import Question, WhyAbstained
 
 ENOUGH = 0.7
@@ -54,7 +54,7 @@ class Plan(BaseModel, frozen=True):
     """A second look at the pixels could help."""
 
 
-class Cited(BaseModel, frozen=True):
+class CitedSpan(BaseModel, frozen=True):
     """A stretch of a moment, or of what stands for forgotten ones, that speaks for an answer."""
 
     moment_id: str
@@ -69,7 +69,7 @@ class Judgement(BaseModel, frozen=True):
 
     sufficiency: float
     """0 (nothing) to 1 (it settles the question)."""
-    cited: tuple[Cited, ...] = ()
+    cited: tuple[CitedSpan, ...] = ()
     """What fits, best first."""
     look_at: tuple[str, ...] = ()
     """Ids of moments at whose pixels a second look is worth its cost, best first."""
@@ -91,7 +91,7 @@ class Judgement(BaseModel, frozen=True):
     """What was judged before was refuted: it is not answered with, however sure it was."""
 
 
-class Draft(BaseModel, frozen=True):
+class DraftAnswer(BaseModel, frozen=True):
     """An answer before the graph adds coverage, cost and trace."""
 
     text: str
@@ -100,7 +100,7 @@ class Draft(BaseModel, frozen=True):
     """Index of the chosen option."""
     why: WhyAbstained | None = None
     """Set where it abstains."""
-    cited: tuple[Cited, ...] = ()
+    cited: tuple[CitedSpan, ...] = ()
     note: str = ""
     """What the reader should know of how it came about, such as that the model failed."""
 
@@ -138,7 +138,7 @@ class Reasoner(Protocol):
         judgement: Judgement,
         overview: Sequence[Moment],
         moments: Sequence[Moment],
-    ) -> Draft:
+    ) -> DraftAnswer:
         """Answer from what is cited, or abstain and say what was missing."""
 
 
@@ -148,11 +148,15 @@ class ScriptedReasoner:
     written_by = "scripted/1"
 
     def __init__(
-        self, *, plan: Plan | None = None, judgements: Sequence[Judgement] = (), draft: Draft | None = None
+        self,
+        *,
+        plan: Plan | None = None,
+        judgements: Sequence[Judgement] = (),
+        draft: DraftAnswer | None = None,
     ) -> None:
         self._plan = plan or Plan()
         self._judgements = iter(judgements)
-        self._draft = draft or Draft(text="", confidence=0.0, why="unclear")
+        self._draft = draft or DraftAnswer(text="", confidence=0.0, why="unclear")
 
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
         """The plan it was given."""
@@ -175,6 +179,6 @@ class ScriptedReasoner:
         judgement: Judgement,
         overview: Sequence[Moment],
         moments: Sequence[Moment],
-    ) -> Draft:
+    ) -> DraftAnswer:
         """The draft it was given."""
         return self._draft

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
 
-from ..memory.snapshot import Snapshot
+from ..memory.query.snapshot import Snapshot
 from ..memory.store import MemoryStore
 from ..tools.toolbox import Toolbox
-from .budget import Spending
+from .limits import Spending
 from .reasoner import Reasoner
 
 
@@ -55,7 +55,7 @@ class AgentState(TypedDict, total=False):
 
 
 @dataclass(slots=True)
-class Deps:
+class AgentDependencies:
     """What the nodes work with. Not part of the state, so never stored."""
 
     tools: Toolbox

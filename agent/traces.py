@@ -21,7 +21,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from ..errors import TracesInUse
+from .errors import TracesInUse
 
 MAX_TRACES = 1000
 """Some 20 kB each."""
@@ -31,7 +31,7 @@ _ID = re.compile(rb"(?=([0-9a-f]{20}))")
 """Where the id of a memory may stand."""
 
 
-class Traces(SqliteSaver):
+class TraceStore(SqliteSaver):
     """LangGraph's checkpointer for SQLite, except that a disk that takes no more is not an error."""
 
     def __init__(self, connection: sqlite3.Connection, most_bytes: int) -> None:
@@ -168,7 +168,7 @@ class Traces(SqliteSaver):
             self.conn.rollback()
 
 
-def open_traces(path: Path, most_bytes: int = MAX_TRACES * 20_000) -> Traces:
+def open_traces(path: Path, most_bytes: int = MAX_TRACES * 20_000) -> TraceStore:
     """The traces in the file at ``path``, which is made if need be; in RAM where it cannot be.
 
     They take no more than ``most_bytes``, about.
@@ -179,6 +179,6 @@ def open_traces(path: Path, most_bytes: int = MAX_TRACES * 20_000) -> Traces:
         connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection = sqlite3.connect(":memory:", check_same_thread=False)
-    traces = Traces(connection, most_bytes)
+    traces = TraceStore(connection, most_bytes)
     traces.trim()
     return traces

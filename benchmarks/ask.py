@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 
 from recollect import Recollect
-from recollect.evals.lives import simulated_moments
-from recollect.memory.ladder import Ladder
+from recollect.memory.ladder.builder import Ladder
 from recollect.memory.store import MemoryStore
 from recollect.memory.values import Moment, Stream
+from recollect.testing.simulated_moments import simulated_moments
 
 QUESTIONS = (
     "When does the sign say ORDER UMMV5V?",

@@ -24,9 +24,9 @@ from pathlib import Path
 import av
 
 from recollect import Recollect
-from recollect.evals.world import render_demo
-from recollect.perception.lmm.loopback import LmmServer
-from recollect.settings import LmmSettings
+from recollect.perception.lmm.lmm_settings import LmmSettings
+from recollect.testing.lmm_server import LmmServer
+from recollect.worlds.demo_video import render_demo
 
 SAYS = json.dumps(
     {

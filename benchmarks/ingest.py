@@ -30,17 +30,17 @@ import cv2
 from av.codec.context import ThreadType
 from av.video.reformatter import VideoReformatter
 
-from recollect.evals.world import render_demo
 from recollect.memory.store import MemoryStore
 from recollect.memory.values import Finding, Span, Stream
-from recollect.perception.file import FileSource
-from recollect.perception.frame import Frame
-from recollect.perception.observers.base import Observer
-from recollect.perception.observers.text import TextObserver
-from recollect.perception.source import Event, Sampler
+from recollect.perception.observers.observer import Observer
+from recollect.perception.observers.text_observer import TextObserver
+from recollect.perception.sources.file_source import FileSource
+from recollect.perception.sources.frame import Frame
+from recollect.perception.sources.source import Event, FrameSampler
+from recollect.perception.stages.stream_worker import StreamWorker
 from recollect.perception.watching import default_observers
 from recollect.perception.watching import watch as watch_into
-from recollect.perception.worker import StreamWorker
+from recollect.worlds.demo_video import render_demo
 
 ALLOWED = 2.5
 """What watching without OCR may cost, as a multiple of bare decoding."""
@@ -175,7 +175,7 @@ class Costs:
 
 def decode_bare(path: Path, fps: float) -> float:
     """Decode every frame, convert the sampled ones; returns seconds of video."""
-    sampler, scaler = Sampler(fps), VideoReformatter()
+    sampler, scaler = FrameSampler(fps), VideoReformatter()
     last_s = 0.0
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -189,7 +189,7 @@ def decode_bare(path: Path, fps: float) -> float:
 
 def decode_plainly(path: Path, fps: float) -> None:
     """The same, with nothing set: PyAV's default threads, and a new scaler for every sampled frame."""
-    sampler = Sampler(fps)
+    sampler = FrameSampler(fps)
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             if sampler.takes(frame.time or 0.0):

@@ -20,9 +20,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from recollect.evals.kills import STAGES, Kill, Killer
-from recollect.evals.whole import STREAMS
 from recollect.memory import MemoryStore
+from recollect.testing.crash.crash_harness import STAGES, CrashHarness, KillOutcome
+from recollect.testing.integrity import STREAMS
 
 PER_FOLDER = 20
 MOST_OPEN_MS = 2000.0
@@ -32,14 +32,14 @@ def p95(taken: list[float]) -> float:
     return statistics.quantiles(taken, n=20)[-1]
 
 
-def kill_all(count: int, seed: int, scratch: Path) -> tuple[list[Kill], Counter[str]]:
+def kill_all(count: int, seed: int, scratch: Path) -> tuple[list[KillOutcome], Counter[str]]:
     """Kill so many writers, of one memory after the other; what came of each, and of how many rows."""
-    kills: list[Kill] = []
+    kills: list[KillOutcome] = []
     rows: Counter[str] = Counter()
     for number in range(-(-count // PER_FOLDER)):
         folder = scratch / f"memory-{number}"
         begun = time.perf_counter()
-        with Killer(folder, seed=1000 * seed + number) as killer:
+        with CrashHarness(folder, seed=1000 * seed + number) as killer:
             for _ in range(min(PER_FOLDER, count - PER_FOLDER * number)):
                 kill = killer.kill(STAGES[len(kills) % len(STAGES)])
                 kills.append(kill)
@@ -57,7 +57,7 @@ def kill_all(count: int, seed: int, scratch: Path) -> tuple[list[Kill], Counter[
     return kills, rows
 
 
-def report(kills: list[Kill], rows: Counter[str]) -> bool:
+def report(kills: list[KillOutcome], rows: Counter[str]) -> bool:
     """Print what came of it; whether all is well."""
     print(f"{'killed over':14}{'aimed at':>10}{'hit':>6}{'undone':>9}{'whole':>8}{'nothing to undo':>18}")
     for stage in (*STAGES, None):

@@ -54,8 +54,8 @@ import numpy as np
 
 from recollect.memory import Moment, Observation, Span, moment_id
 from recollect.memory.encoder import HashingEncoder, Vectors
-from recollect.memory.ranking import Place, best_first, fused, place_of
-from recollect.memory.words import stem, words_of
+from recollect.memory.query.ranking import Place, best_first, fused, place_of
+from recollect.memory.query.word_stems import stem, words_of
 
 STREAMS = ("door", "yard", "shop", "gate")
 LIMIT = 10
@@ -152,8 +152,8 @@ def export(folder: Path, scratch: Path) -> tuple[list[str], list[str]]:
     """Write down what the peers get; the ids of the memories by row, and their texts."""
     import pyarrow as pa
 
-    from recollect.memory.head import Commits
-    from recollect.memory.tables import Tables, select_arrow
+    from recollect.memory.storage.commits import Commits
+    from recollect.memory.storage.tables import Tables, select_arrow
 
     encoder = HashingEncoder()
     views = Tables.open(folder, encoder=encoder).views(folder, Commits(folder).head().versions)
@@ -381,16 +381,16 @@ class Recollecting:
         return [hit.moment.id for hit in hits]
 
     def by_meaning(self, question: Question) -> list[Any]:
-        from recollect.memory import search
+        from recollect.memory.query import hybrid_search
 
         views, sought = self._sought(question)
         vector = self._encoder.encode_texts([question.words])[0]
-        return list(search._by_meaning(views, sought, vector))
+        return list(hybrid_search._by_meaning(views, sought, vector))
 
     def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Place]]:
-        from recollect.memory import search
+        from recollect.memory.query import hybrid_search
 
-        scores = search._by_words(*self._sought(question))
+        scores = hybrid_search._by_words(*self._sought(question))
         found = self._store.snapshot().get(scores)
         return scores, {key: place_of(moment) for key, moment in found.items()}
 
@@ -402,17 +402,19 @@ class Recollecting:
         self._store.close()
 
     def told(self) -> dict[str, Any]:
-        from recollect.memory.ledger import size_on_disk
+        from recollect.memory.keeping.disk_budget import size_on_disk
 
         return {"disk": size_on_disk(self._folder)}
 
     def _sought(self, question: Question) -> tuple[Any, Any]:
-        from recollect.memory.search import Sought
-        from recollect.memory.tables import one_of
+        from recollect.memory.query.hybrid_search import SearchQuery
+        from recollect.memory.storage.tables import one_of
 
         head, views = self._store._pin()
         among = one_of("stream", question.streams)
-        sought = Sought(question.words, moments=among, span=question.span, extents=head.extents, limit=LIMIT)
+        sought = SearchQuery(
+            question.words, moments=among, span=question.span, extents=head.extents, limit=LIMIT
+        )
         assert sought.rows == ROWS
         return views, sought
 
@@ -886,8 +888,8 @@ def shared(said: Sequence[str], exactly: Sequence[str]) -> float:
 
 
 def fill_memory(folder: Path, moments: int) -> None:
-    from recollect.evals.months import fill
     from recollect.memory import MemoryStore
+    from recollect.testing.simulated_months import fill
 
     begun = time.perf_counter()
     with MemoryStore.open(

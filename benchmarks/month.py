@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from recollect.evals.months import LifeEncoder, fill
 from recollect.memory import MemoryStore, Span
-from recollect.memory.ledger import size_on_disk
+from recollect.memory.keeping.disk_budget import size_on_disk
+from recollect.testing.simulated_months import LifeEncoder, fill
 
 STREAMS = ("door", "yard")
 WORDS = (

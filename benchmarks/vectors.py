@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from recollect.perception.keyframes import encode_jpeg
+from recollect.perception.stages.key_frames import encode_jpeg
 from recollect.perception.vision.siglip import BATCH, SiglipEncoder
 
 

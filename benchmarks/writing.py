@@ -23,11 +23,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from recollect.evals.months import LifeEncoder, Lived, fill, lived
-from recollect.memory import KeyFrame, MemoryStore, Moment, schema
-from recollect.memory.ladder import Ladder
-from recollect.memory.rows import frame_row, observation_rows
+from recollect.memory import KeyFrame, MemoryStore, Moment
+from recollect.memory.ladder.builder import Ladder
+from recollect.memory.storage import schema
+from recollect.memory.storage.rows import frame_row, observation_rows
 from recollect.memory.values import Span
+from recollect.testing.simulated_months import LifeEncoder, SimulatedMoment, fill, lived
 
 Commit = tuple[list[Moment], list[KeyFrame]]
 ROWS = 8
@@ -48,7 +49,7 @@ def written_bytes() -> int:
     return int(fields["wchar"])
 
 
-def payload_bytes(batch: list[Lived], dim: int) -> tuple[int, int]:
+def payload_bytes(batch: list[SimulatedMoment], dim: int) -> tuple[int, int]:
     """The bytes of the rows of memories with their vectors, and of the pictures."""
     rows = [row for seen in batch for row in observation_rows(seen.moment)]
     pictures = [frame_row(frame, 0.0) for seen in batch for frame in seen.frames]
@@ -57,7 +58,7 @@ def payload_bytes(batch: list[Lived], dim: int) -> tuple[int, int]:
     return own + vectors, pa.Table.from_pylist(pictures, schema=schema.FRAMES).nbytes
 
 
-def batches(life: Iterator[Lived]) -> Iterator[list[Lived]]:
+def batches(life: Iterator[SimulatedMoment]) -> Iterator[list[SimulatedMoment]]:
     while batch := list(itertools.islice(life, ROWS)):
         yield batch
 

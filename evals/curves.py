@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .records import LAGS, Ingest
-from .report import FEWEST_CLUSTERS, ORACLE, Read, Scored, mean_of, told
+from .report import FEWEST_CLUSTERS, ORACLE, ReportedRun, ScoredAnswer, mean_of, told
 from .statistics import Interval, interval_of
 from .systems import OURS
 
@@ -72,7 +72,7 @@ class Condition:
     """What a memory may take, ``at most 64 MB``; empty where it is the same in all of them."""
     systems: Sequence[str]
     """Those that answered, in the order of the runs."""
-    scored: Sequence[Scored]
+    scored: Sequence[ScoredAnswer]
     ingests: Sequence[Ingest]
     """One for each video that was watched."""
 
@@ -93,7 +93,7 @@ class Condition:
         """What it has in common with those that differ from it in length alone."""
         return self.suite, self.memory
 
-    def of(self, system: str, lag: str = ALL) -> list[Scored]:
+    def of(self, system: str, lag: str = ALL) -> list[ScoredAnswer]:
         """What one system answered, to all questions or to those whose evidence is so old, by a name of ``LAGS``."""
         return [one for one in self.scored if one.prediction.system == system and lag in (ALL, one.lag)]
 
@@ -117,7 +117,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSystem:
     """What one system made of the questions of a condition: all, or those whose evidence is so old."""
 
     condition: Condition
@@ -132,7 +132,7 @@ class Measured:
     seconds: float
 
 
-def compared(runs: Sequence[Read]) -> str:
+def compared(runs: Sequence[ReportedRun]) -> str:
     """Everything, as Markdown: by length, cost, age of the evidence, and accuracy against cost.
 
     Columns are conditions: runs of the same suite, length (to two digits) and memory are put together.
@@ -146,7 +146,7 @@ def compared(runs: Sequence[Read]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def write_curves(runs: Sequence[Read], path: Path) -> None:
+def write_curves(runs: Sequence[ReportedRun], path: Path) -> None:
     """One row for each condition, system and age of the evidence; ``all`` is of all questions.
 
     What a memory took is told of the condition, also where a system does not ask the memory.
@@ -160,9 +160,9 @@ def write_curves(runs: Sequence[Read], path: Path) -> None:
                     writer.writerow(_row(measured(condition, system, lag)))
 
 
-def conditions_of(runs: Sequence[Read]) -> list[Condition]:
+def conditions_of(runs: Sequence[ReportedRun]) -> list[Condition]:
     """What runs are of, by suite, length, and what a memory may take. A run without scored answers is left out."""
-    pooled: dict[tuple[str, str, str], list[Read]] = defaultdict(list)
+    pooled: dict[tuple[str, str, str], list[ReportedRun]] = defaultdict(list)
     for run in runs:
         if run.scored:
             pooled[run.manifest.suite, name_of_length(_length_s(run)), _memory(run)].append(run)
@@ -212,11 +212,11 @@ def lags_of(conditions: Sequence[Condition], system: str) -> list[str]:
     return [name for name, *_ in LAGS if name in there]
 
 
-def measured(condition: Condition, system: str, lag: str = ALL) -> Measured:
+def measured(condition: Condition, system: str, lag: str = ALL) -> MeasuredSystem:
     """What a system made of the questions that it was asked. Raises ``ValueError`` where there are none."""
     scored = condition.of(system, lag)
     usages = [one.prediction.usage for one in scored]
-    return Measured(
+    return MeasuredSystem(
         condition=condition,
         system=system,
         lag=lag,
@@ -263,7 +263,7 @@ def slope_of(conditions: Sequence[Condition], system: str) -> Interval | None:
     return interval_of(lambda at: _slope(sums[at]) or 0.0, clusters)
 
 
-def front_of(found: Sequence[Measured]) -> set[str]:
+def front_of(found: Sequence[MeasuredSystem]) -> set[str]:
     """The systems that no other is better than for the same or less, by tokens a question: the Pareto front.
 
     Those that are ``GIVEN`` the evidence do not count.
@@ -302,7 +302,7 @@ def size(count_bytes: float) -> str:
     return f"{float(f'{count_bytes / unit_bytes:.3g}'):g} {unit}"
 
 
-_Found = dict[tuple[Condition, str], Measured]
+_Found = dict[tuple[Condition, str], MeasuredSystem]
 
 # -- tables -------------------------------------------------------------------------------------------
 
@@ -396,7 +396,7 @@ def _against_cost(conditions: Sequence[Condition], found: _Found) -> str:
     return "\n".join([*rows, "", note, ""])
 
 
-def _row(one: Measured) -> dict[str, Any]:
+def _row(one: MeasuredSystem) -> dict[str, Any]:
     condition, accuracy = one.condition, one.accuracy
     length_s, memory_bytes = condition.length_s, condition.memory_bytes
     return {
@@ -420,7 +420,7 @@ def _row(one: Measured) -> dict[str, Any]:
 # -- parts --------------------------------------------------------------------------------------------
 
 
-def _length_s(run: Read) -> float | None:
+def _length_s(run: ReportedRun) -> float | None:
     """How long its videos last, on average."""
     watched = {one.video: one.duration_s for one in run.ingests}
     if watched:
@@ -429,7 +429,7 @@ def _length_s(run: Read) -> float | None:
     return None if asked is None else float(asked)
 
 
-def _memory(run: Read) -> str:
+def _memory(run: ReportedRun) -> str:
     """Which kind of memory, also where no system asked it."""
     return run.ingests[-1].memory if run.ingests else run.manifest.settings.get("watching", "")
 

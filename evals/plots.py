@@ -17,11 +17,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NoMatplotlib
 from .curves import (
     GIVEN,
     Condition,
-    Measured,
+    MeasuredSystem,
     chance_of,
     conditions_of,
     front_of,
@@ -31,8 +30,9 @@ from .curves import (
     ours_of,
     systems_of,
 )
+from .errors import NoMatplotlib
 from .records import LAGS
-from .report import Read, Scored, mean_of
+from .report import ReportedRun, ScoredAnswer, mean_of
 from .statistics import Interval
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class _Look:
 _CHANCE = _Look(_SOFT, "", ":")
 
 
-def plot(runs: Sequence[Read], folder: Path) -> list[Path]:
+def plot(runs: Sequence[ReportedRun], folder: Path) -> list[Path]:
     """Draw all that the runs have enough for; tells which files were written.
 
     ``by-length.png`` is of two lengths or more, ``by-lag.png`` of questions whose evidence is known, ``by-cost.png``
@@ -220,7 +220,7 @@ def _by_cost(conditions: Sequence[Condition]) -> Figure | None:
     return figure
 
 
-def _front(found: Sequence[Measured]) -> list[tuple[float, float]]:
+def _front(found: Sequence[MeasuredSystem]) -> list[tuple[float, float]]:
     """Tokens and accuracy of what none is better than for as little."""
     front = front_of(found)
     return sorted((one.tokens, one.accuracy.value) for one in found if one.system in front)
@@ -313,7 +313,7 @@ def _draw(axes: Axes, places: Sequence[float], found: Sequence[Interval], look: 
     )
 
 
-def _bare_mean(scored: Sequence[Scored]) -> Interval:
+def _bare_mean(scored: Sequence[ScoredAnswer]) -> Interval:
     """Without an interval, where bars would hide one another."""
     return Interval(fmean(one.score for one in scored), math.nan, math.nan)
 
@@ -427,7 +427,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return [height + number * gap for number, height in enumerate(without)]
 
 
-def _name_marks(axes: Axes, found: Sequence[Measured], looks: dict[str, _Look]) -> None:
+def _name_marks(axes: Axes, found: Sequence[MeasuredSystem], looks: dict[str, _Look]) -> None:
     """Write the name of each mark beside it, where there is most room."""
     from matplotlib.font_manager import FontProperties  # noqa: PLC0415
     from matplotlib.patheffects import withStroke  # noqa: PLC0415

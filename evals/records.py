@@ -1,6 +1,6 @@
 """What an evaluation reads and writes: one JSON object a line.
 
-    with Lines(folder / "predictions.jsonl", Prediction) as predictions:
+    with RecordFile(folder / "predictions.jsonl", Prediction) as predictions:
         predictions.append(Prediction(sample="world/7/3", system="recollect", status="ok", answer="B"))
     list(read(folder / "predictions.jsonl", Prediction))
 
@@ -20,8 +20,8 @@ from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..errors import BadRun
 from ..memory.values import Span
+from .errors import BadRun
 
 Kind = Literal["choice", "yes_no", "number", "text", "order", "span", "alerts", "checklist"]
 """What an answer is: a letter, ``yes`` or ``no``, a number, words, words in order, stretches of time, times at which
@@ -93,7 +93,7 @@ def name_of_lag(lag_s: float) -> str:
     return next(name for name, from_s, to_s in LAGS if from_s <= lag_s < to_s)
 
 
-class Usage(Record):
+class RecordedUsage(Record):
     """What an answer, or watching, cost, by what can be counted."""
 
     lmm_calls: int = 0
@@ -121,7 +121,7 @@ class Prediction(Record):
     """What it retrieved, best first, whatever it then made of it."""
     encoded: bool | None = None
     """Whether what is remembered of the evidence names the answer; told by who is given the evidence."""
-    usage: Usage = Usage()
+    usage: RecordedUsage = RecordedUsage()
     latest_s: float | None = None
     """The latest picture it was given, in seconds of the video; None where it was given none."""
     error: str = ""
@@ -149,10 +149,10 @@ class Ingest(Record):
     seconds: float
     moments: int
     memory_bytes: int
-    usage: Usage = Usage()
+    usage: RecordedUsage = RecordedUsage()
 
 
-class Manifest(Record):
+class RunManifest(Record):
     """What a run was: with the same, the same predictions come out."""
 
     suite: str
@@ -169,7 +169,7 @@ class Manifest(Record):
 R = TypeVar("R", bound=Record)
 
 
-class Lines(Generic[R]):
+class RecordFile(Generic[R]):
     """A file of records that can only grow. One process appends at a time."""
 
     def __init__(self, path: Path, kind: type[R]) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ..errors import BadRun, NoRun
-from .records import LAGS, Ingest, Manifest, Prediction, Sample, Timing, name_of_lag, read
-from .scoring import evidence_recall, reply, score
+from .errors import BadRun, NoRun
+from .records import LAGS, Ingest, Prediction, RunManifest, Sample, Timing, name_of_lag, read
+from .scorers import evidence_recall, reply, score
 from .statistics import (
     Interval,
     Paired,
@@ -40,7 +40,7 @@ FEWEST_CLUSTERS = 5
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredAnswer:
     """One answer of one system, and what it is worth."""
 
     sample: Sample
@@ -66,14 +66,14 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Read:
+class ReportedRun:
     """All that a run left."""
 
-    manifest: Manifest
-    scored: Sequence[Scored]
+    manifest: RunManifest
+    scored: Sequence[ScoredAnswer]
     ingests: Sequence[Ingest]
 
-    def of(self, system: str) -> list[Scored]:
+    def of(self, system: str) -> list[ScoredAnswer]:
         """What one system answered, by sample."""
         return [one for one in self.scored if one.prediction.system == system]
 
@@ -84,12 +84,12 @@ class Read:
         return [name for name in self.manifest.systems if name in there]
 
 
-def read_run(folder: Path) -> Read:
+def read_run(folder: Path) -> ReportedRun:
     """Score what a run answered so far.
 
     Raises ``NoRun`` where there is none, and ``BadRun`` where what it left cannot be read.
     """
-    manifest = next(read(folder / "manifest.json", Manifest), None)
+    manifest = next(read(folder / "manifest.json", RunManifest), None)
     if manifest is None:
         raise NoRun(folder)
     samples = {sample.id: sample for sample in read(folder / "samples.jsonl", Sample)}
@@ -103,11 +103,11 @@ def read_run(folder: Path) -> Read:
         sample = samples[one.sample]
         if sample.gold is not None:
             took_s = seconds.get((one.sample, one.system, one.repeat), 0.0)
-            scored.append(Scored(sample, one, score(sample, one), took_s))
-    return Read(manifest, scored, list(read(folder / "ingests.jsonl", Ingest)))
+            scored.append(ScoredAnswer(sample, one, score(sample, one), took_s))
+    return ReportedRun(manifest, scored, list(read(folder / "ingests.jsonl", Ingest)))
 
 
-def markdown(run: Read) -> str:
+def markdown(run: ReportedRun) -> str:
     """Everything, as Markdown."""
     if not run.scored:
         return "Nothing that can be scored was answered yet.\n"
@@ -119,7 +119,7 @@ def markdown(run: Read) -> str:
     return "\n".join(parts)
 
 
-def write_csv(run: Read, path: Path) -> None:
+def write_csv(run: ReportedRun, path: Path) -> None:
     """One row for each answer."""
     rows = [_row(one) for one in run.scored]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -128,7 +128,7 @@ def write_csv(run: Read, path: Path) -> None:
         writer.writerows(rows)
 
 
-def _row(one: Scored) -> dict[str, Any]:
+def _row(one: ScoredAnswer) -> dict[str, Any]:
     sample, said = one.sample, one.prediction
     return {
         "sample": sample.id,
@@ -151,7 +151,7 @@ def _row(one: Scored) -> dict[str, Any]:
     }
 
 
-def official(run: Read, suite: Suite) -> str:
+def official(run: ReportedRun, suite: Suite) -> str:
     """What the benchmark's own parser and score make of the same answers, as its own table has it."""
     tables = {
         system: suite.totals(
@@ -171,7 +171,7 @@ def official(run: Read, suite: Suite) -> str:
     return "\n".join([*rows, ""])
 
 
-def _headline(run: Read) -> str:
+def _headline(run: ReportedRun) -> str:
     ours = run.of(OURS) or run.of(run.systems[0])
     watched_s = sum(one.duration_s for one in run.ingests)
     took_s = sum(one.seconds for one in run.ingests)
@@ -190,7 +190,7 @@ def _headline(run: Read) -> str:
     return " ".join(lines) + "\n"
 
 
-def _systems(run: Read) -> str:
+def _systems(run: ReportedRun) -> str:
     """One row for each system."""
     ours = run.of(OURS)
     leads = {name: _paired(ours, run.of(name)) for name in run.systems if ours and name != OURS}
@@ -234,7 +234,7 @@ def _systems(run: Read) -> str:
 
 
 def _split(
-    run: Read, what: str, key: Callable[[Scored], str | None], order: Sequence[str] | None = None
+    run: ReportedRun, what: str, key: Callable[[ScoredAnswer], str | None], order: Sequence[str] | None = None
 ) -> str:
     """The scores of every system, by a part of the questions."""
     there = dict.fromkeys(key(one) for one in run.scored)
@@ -247,7 +247,7 @@ def _split(
     return "\n".join([*rows, ""])
 
 
-def _failures(run: Read) -> str:
+def _failures(run: ReportedRun) -> str:
     """Why recollect did not answer right what it did not."""
     oracle = {(one.sample.id, one.prediction.repeat): one for one in run.of(ORACLE)}
     causes = [
@@ -273,7 +273,7 @@ _CAUSES = (
 )
 
 
-def _cause(ours: Scored, given: Scored) -> str:
+def _cause(ours: ScoredAnswer, given: ScoredAnswer) -> str:
     not_asked_for, not_encoded, not_retrieved, not_used, misread = _CAUSES
     if ours.sample.kind in ("alerts", "order", "checklist"):
         return not_asked_for
@@ -282,7 +282,7 @@ def _cause(ours: Scored, given: Scored) -> str:
     return not_encoded if given.prediction.encoded is False else misread
 
 
-def _paired(ours: Sequence[Scored], theirs: Sequence[Scored]) -> Paired:
+def _paired(ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]) -> Paired:
     one, other, clusters = _together(ours, theirs)
     paired = paired_difference(one, other, clusters)
     if _too_few(clusters):
@@ -290,12 +290,14 @@ def _paired(ours: Sequence[Scored], theirs: Sequence[Scored]) -> Paired:
     return paired
 
 
-def _detectable(ours: Sequence[Scored], theirs: Sequence[Scored]) -> float:
+def _detectable(ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]) -> float:
     one, other, clusters = _together(ours, theirs)
     return detectable_difference_between(one, other, clusters)
 
 
-def _together(ours: Sequence[Scored], theirs: Sequence[Scored]) -> tuple[list[float], list[float], list[str]]:
+def _together(
+    ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]
+) -> tuple[list[float], list[float], list[str]]:
     """The scores of two systems for the questions that both answered, with their clusters."""
     their = {(one.sample.id, one.prediction.repeat): one.score for one in theirs}
     both = [one for one in ours if (one.sample.id, one.prediction.repeat) in their]
@@ -306,7 +308,7 @@ def _together(ours: Sequence[Scored], theirs: Sequence[Scored]) -> tuple[list[fl
     )
 
 
-def _groups(scored: Iterable[Scored]) -> list[float]:
+def _groups(scored: Iterable[ScoredAnswer]) -> list[float]:
     """For each group of questions whether all of them were answered right."""
     found: dict[tuple[str, int], list[float]] = {}
     for one in scored:
@@ -315,11 +317,11 @@ def _groups(scored: Iterable[Scored]) -> list[float]:
     return [float(min(scores) == 1.0) for scores in found.values() if len(scores) > 1]
 
 
-def _share(scored: Sequence[Scored], status: str) -> str:
+def _share(scored: Sequence[ScoredAnswer], status: str) -> str:
     return f"{fmean(one.prediction.status == status for one in scored):.2f}"
 
 
-def mean_of(scored: Sequence[Scored]) -> Interval:
+def mean_of(scored: Sequence[ScoredAnswer]) -> Interval:
     """The mean score, with an interval where there are five clusters."""
     scores, clusters = [one.score for one in scored], [one.sample.cluster for one in scored]
     if _too_few(clusters):

@@ -1,6 +1,6 @@
 """Runs an evaluation: each video is watched once, each question is asked at its time, each answer is kept at once.
 
-    run = Run(Path("run"), suite, embedded_systems(), Watching())
+    run = EvaluationRun(Path("run"), suite, embedded_systems(), WatchSettings())
     for progress in run.go():
         print(progress)
     read_run(Path("run"))                         # of ``report``: again and again, without asking anything again
@@ -28,17 +28,18 @@ from threading import Lock
 from typing import TypeVar
 
 from .. import __version__
-from ..agent.budget import Budget
-from ..errors import BadRun, LmmReplyOutOfSchema, LookedAhead
-from ..memory.ledger import size_on_disk
+from ..agent.limits import Limits
+from ..client import Recollect
+from ..memory.keeping.disk_budget import size_on_disk
 from ..memory.store import MemoryStore
-from ..sdk import Recollect
-from ..settings import LmmSettings
-from .ingest import Watching, as_of_s, at_the_end_s, ingest
-from .records import Ingest, Lines, Manifest, Prediction, R, Sample, Timing, read
+from ..perception.errors import LmmReplyOutOfSchema
+from ..perception.lmm.lmm_settings import LmmSettings
+from .causal_video import CausalVideo, FileFootage, Footage
+from .errors import BadRun, LookedAhead
+from .ingestion import WatchSettings, as_of_s, at_the_end_s, ingest
+from .records import Ingest, Prediction, R, RecordFile, RunManifest, Sample, Timing, read
 from .suites.suite import Suite
-from .systems import BUDGET, Posed, Remembered, Said, System
-from .video import CausalVideo, FileFootage, Footage
+from .systems import BUDGET, PosedQuestion, System, SystemAnswer, WatchedVideo
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run is."""
 
     answered: int
@@ -71,7 +72,7 @@ class Progress:
     """About how long it will still take; None while nothing can be told."""
 
 
-class Run:
+class EvaluationRun:
     """One suite put to some systems, in a folder of its own."""
 
     def __init__(
@@ -79,7 +80,7 @@ class Run:
         folder: Path,
         suite: Suite,
         systems: Sequence[System],
-        watching: Watching,
+        watching: WatchSettings,
         *,
         limit: int | None = None,
         shard: Shard | None = None,
@@ -96,7 +97,7 @@ class Run:
         self._shard, self._limit, self._repeats, self._at_once = shard or Shard(), limit, repeats, at_once
         self._retry_errors = retry_errors
 
-    def go(self) -> Iterator[Progress]:
+    def go(self) -> Iterator[RunProgress]:
         """Do what is left to do; tells after every answer.
 
         Raises ``BadRun`` where the folder holds another run, ``BadSuite``, ``SourceError`` and ``MemoryStoreError``.
@@ -110,9 +111,9 @@ class Run:
         every = len(samples) * len(self._systems) * self._repeats
         begun, begun_with = time.monotonic(), len(done)
         with ExitStack() as stack:
-            predictions = stack.enter_context(Lines(self.folder / "predictions.jsonl", Prediction))
-            timings = stack.enter_context(Lines(self.folder / "timings.jsonl", Timing))
-            ingests = stack.enter_context(Lines(self.folder / "ingests.jsonl", Ingest))
+            predictions = stack.enter_context(RecordFile(self.folder / "predictions.jsonl", Prediction))
+            timings = stack.enter_context(RecordFile(self.folder / "timings.jsonl", Timing))
+            ingests = stack.enter_context(RecordFile(self.folder / "ingests.jsonl", Ingest))
             for video, of_video in by_video(samples):
                 for prediction, timing in self._answers(video, of_video, done, ingests):
                     timings.append(timing)
@@ -120,12 +121,16 @@ class Run:
                     done.add(_key(prediction))
                     made = len(done) - begun_with
                     left_s = (time.monotonic() - begun) / made * (every - len(done))
-                    yield Progress(len(done), every, video, left_s)
+                    yield RunProgress(len(done), every, video, left_s)
 
     # -- one video ------------------------------------------------------------------------------------
 
     def _answers(
-        self, video: str, samples: Sequence[Sample], done: set[tuple[str, str, int]], ingests: Lines[Ingest]
+        self,
+        video: str,
+        samples: Sequence[Sample],
+        done: set[tuple[str, str, int]],
+        ingests: RecordFile[Ingest],
     ) -> Iterator[tuple[Prediction, Timing]]:
         wanted = [
             (sample, system, repeat)
@@ -155,7 +160,7 @@ class Run:
                 begun = time.perf_counter()
                 with ExitStack() as question:
                     there = None if remembered is None else question.enter_context(remembered(asked_s))
-                    said, error = self._said(system, Posed(sample, causal, asked_s, there))
+                    said, error = self._said(system, PosedQuestion(sample, causal, asked_s, there))
                 prediction = Prediction(
                     sample=sample.id,
                     system=system.name,
@@ -183,15 +188,15 @@ class Run:
             yield from in_turn(answered, wanted, at_once=self._at_once)
 
     @contextmanager
-    def _opened(self, memory: Path) -> Iterator[Callable[[float], AbstractContextManager[Remembered]]]:
+    def _opened(self, memory: Path) -> Iterator[Callable[[float], AbstractContextManager[WatchedVideo]]]:
         """A memory for reading; what is given opens it as of a time."""
         with ExitStack() as stack:
             store = stack.enter_context(MemoryStore.open(memory, encoder=self._watching.encoder))
 
-            known: dict[tuple[type[Recollect], Budget], Recollect] = {}
+            known: dict[tuple[type[Recollect], Limits], Recollect] = {}
             opening = Lock()
 
-            def opened(kind: type[Recollect], budget: Budget) -> Recollect:
+            def opened(kind: type[Recollect], budget: Limits) -> Recollect:
                 with opening:
                     if (kind, budget) not in known:
                         lmm = self._watching.lmm or LmmSettings()
@@ -201,13 +206,13 @@ class Run:
                     return known[kind, budget]
 
             @contextmanager
-            def as_of(asked_s: float) -> Iterator[Remembered]:
+            def as_of(asked_s: float) -> Iterator[WatchedVideo]:
                 with store.snapshot(as_of_s=asked_s) as snapshot:
-                    yield Remembered(opened, snapshot)
+                    yield WatchedVideo(opened, snapshot)
 
             yield as_of
 
-    def _said(self, system: System, posed: Posed) -> tuple[Said, str]:
+    def _said(self, system: System, posed: PosedQuestion) -> tuple[SystemAnswer, str]:
         """What a system says, and why it says nothing where it fails again and again."""
         error = ""
         for _ in range(_TRIES):
@@ -224,9 +229,9 @@ class Run:
                 log.debug("%s failed at %s", system.name, posed.sample.id, exc_info=True)
                 error = f"{type(failed).__name__}: {failed}"
         log.warning("%s cannot answer %s: %s", system.name, posed.sample.id, error)
-        return Said(), error
+        return SystemAnswer(), error
 
-    def _watched(self, video: str, footage: Footage, memory: Path, ingests: Lines[Ingest]) -> Ingest:
+    def _watched(self, video: str, footage: Footage, memory: Path, ingests: RecordFile[Ingest]) -> Ingest:
         known = [one for one in read(self.folder / "ingests.jsonl", Ingest) if one.video == video]
         if known and memory.exists():
             return known[-1]
@@ -242,7 +247,7 @@ class Run:
 
     def _check_manifest(self) -> None:
         path = self.folder / "manifest.json"
-        now = Manifest(
+        now = RunManifest(
             suite=self._suite.name,
             systems=tuple(system.name for system in self._systems),
             version=__version__,
@@ -256,10 +261,10 @@ class Run:
             files={file.name: _sha256(file) for file in self._suite.files()},
             begun_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        then = next(read(path, Manifest), None)
+        then = next(read(path, RunManifest), None)
         if then is None:
             # Also where a run was killed over writing it down.
-            with Lines(path, Manifest) as manifest:
+            with RecordFile(path, RunManifest) as manifest:
                 manifest.append(now)
         elif then.model_copy(update={"begun_at": now.begun_at}) != now:
             raise BadRun(self.folder, "it is of other questions, systems, settings or another version")
@@ -270,7 +275,7 @@ class Run:
         if list(read(path, Sample)) == list(samples):
             return
         path.unlink(missing_ok=True)
-        with Lines(path, Sample) as lines:
+        with RecordFile(path, Sample) as lines:
             for sample in samples:
                 lines.append(sample)
 
@@ -279,7 +284,7 @@ class Run:
         kept = [one for one in read(path, Prediction) if one.status != "error"]
         rewritten = path.with_suffix(".new")
         rewritten.unlink(missing_ok=True)
-        with Lines(rewritten, Prediction) as lines:
+        with RecordFile(rewritten, Prediction) as lines:
             for one in kept:
                 lines.append(one)
         rewritten.replace(path)
@@ -334,7 +339,7 @@ def merge(folders: Sequence[Path], into: Path) -> None:
 
 
 def _copy_all(folders: Sequence[Path], into: Path, kind: type[R]) -> None:
-    with Lines(into, kind) as lines:
+    with RecordFile(into, kind) as lines:
         for folder in folders:
             for record in read(folder / into.name, kind):
                 lines.append(record)

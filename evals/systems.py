@@ -1,6 +1,6 @@
 """What is measured, and what it is measured against: the same memory, model, prompts and parser, with less around them.
 
-    said = Agent().answer(posed)                     # of the runner: a question with all that may be used for it
+    said = RecollectSystem().answer(posed)                     # of the runner: a question with all that may be used for it
 
 ``recollect`` is the whole agent. The others are guesses that need no video, the model without a memory (blind, or
 with some frames), and one call about what retrieval once, all captions or the stretches that prove the answer give.
@@ -17,38 +17,38 @@ from string import ascii_uppercase
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..agent.answer import Answer, Question
-from ..agent.asking import (
+from ..agent.extractive_reasoner import ExtractiveReasoner
+from ..agent.limits import Limits
+from ..agent.prompt_building import (
     ANSWERS_FROM,
     MAX_TOKENS,
     SUFFICIENCY,
-    Judged,
-    Looked,
+    JudgeReply,
+    LookReply,
     judge_prompt,
     look_prompt,
     named,
     option_index,
 )
-from ..agent.budget import Budget
-from ..agent.extractive import ExtractiveReasoner
 from ..agent.state import newest_first
-from ..errors import LmmRefused
-from ..memory.rows import document
-from ..memory.search import Way
-from ..memory.snapshot import Snapshot
+from ..client import Recollect
+from ..memory.query.hybrid_search import Way
+from ..memory.query.snapshot import Snapshot
+from ..memory.query.word_stems import stem, words_of
+from ..memory.storage.rows import document
 from ..memory.values import Moment, Span
-from ..memory.words import stem, words_of
-from ..perception.frame import Picture
+from ..perception.errors import LmmRefused
 from ..perception.lmm import Lmm, Prompt
-from ..sdk import Recollect
-from .ingest import STREAM
-from .records import Sample, Status, Usage, Value
-from .scoring import parsed
-from .video import CausalVideo
+from ..perception.sources.frame import Picture
+from .causal_video import CausalVideo
+from .ingestion import STREAM
+from .records import RecordedUsage, Sample, Status, Value
+from .scorers import parsed
 
 _MOST_MOMENTS = 10_000
 OURS = "recollect"
 """What the whole of it is called."""
-BUDGET = Budget(seconds=600.0)
+BUDGET = Limits(seconds=600.0)
 """Of a question: by calls and tokens, which count the same on any machine."""
 _TOO_LONG = 400
 """The status of a server that cannot take so long a prompt."""
@@ -57,27 +57,27 @@ LAST_S = 4
 """So many last frames, one a second, are hard to beat on streaming benchmarks (SimpleStream, arXiv 2604.02317)."""
 
 
-class Remembered(NamedTuple):
+class WatchedVideo(NamedTuple):
     """A video that was watched."""
 
-    opened: Callable[[type[Recollect], Budget], Recollect]
+    opened: Callable[[type[Recollect], Limits], Recollect]
     """What was made of it, for who asks it, by this kind of Recollect, at so much a question."""
     snapshot: Snapshot
     """As of the question's time."""
 
 
 @dataclass(frozen=True)
-class Posed:
+class PosedQuestion:
     """A question, with all that may be used for it."""
 
     sample: Sample
     video: CausalVideo
     as_of_s: float
     """When it is asked, as the memory dates what is written."""
-    remembered: Remembered | None = None
+    remembered: WatchedVideo | None = None
     """None where no system that is measured remembers: then nothing was watched."""
 
-    def memory(self, kind: type[Recollect], budget: Budget) -> Recollect:
+    def memory(self, kind: type[Recollect], budget: Limits) -> Recollect:
         """What was made of the video, for who asks it. Raises ``ValueError`` where it was not watched."""
         return self._there.opened(kind, budget)
 
@@ -87,7 +87,7 @@ class Posed:
         return self._there.snapshot
 
     @property
-    def _there(self) -> Remembered:
+    def _there(self) -> WatchedVideo:
         if self.remembered is None:
             raise ValueError("a system asks the memory and does not say so: set its `remembers`")
         return self.remembered
@@ -109,7 +109,7 @@ class Posed:
 
 
 @dataclass(frozen=True)
-class Said:
+class SystemAnswer:
     """What a system answers."""
 
     said: str = ""
@@ -118,7 +118,7 @@ class Said:
     confidence: float | None = None
     spans: tuple[tuple[float, float], ...] = ()
     found: tuple[tuple[float, float], ...] = ()
-    usage: Usage = field(default_factory=Usage)
+    usage: RecordedUsage = field(default_factory=RecordedUsage)
     encoded: bool | None = None
 
 
@@ -133,21 +133,21 @@ class System(Protocol):
     def remembers(self) -> bool:
         """Whether it asks the memory: videos are watched, once, where any system of a run does."""
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Answer or abstain."""
 
 
 @dataclass(frozen=True)
-class Agent:
+class RecollectSystem:
     """Recollect itself: the whole loop over the memory."""
 
     name: str = OURS
     kind: type[Recollect] = Recollect
     """The whole of it, or one of ``parts``."""
-    budget: Budget = BUDGET
+    budget: Limits = BUDGET
     remembers: bool = True
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Ask the memory as of the question's time."""
         ids: list[str] = []
         said: dict[str, Any] = {}
@@ -163,9 +163,9 @@ class Agent:
         spans = tuple((evidence.start_s, evidence.end_s) for evidence in answer.evidence)
         found = _stretches(list(posed.snapshot.get(ids).values()))
         cost = answer.usage
-        usage = Usage(lmm_calls=cost.lmm_calls, tokens=cost.tokens, pictures=cost.pictures)
+        usage = RecordedUsage(lmm_calls=cost.lmm_calls, tokens=cost.tokens, pictures=cost.pictures)
         if answer.abstained:
-            return Said(answer.text, None, "abstained", answer.confidence, (), found, usage)
+            return SystemAnswer(answer.text, None, "abstained", answer.confidence, (), found, usage)
         return said_of(
             posed,
             answer.text,
@@ -178,7 +178,7 @@ class Agent:
 
 
 @dataclass(frozen=True)
-class Guess:
+class GuessSystem:
     """An answer that is had without the video."""
 
     name: str
@@ -186,36 +186,38 @@ class Guess:
     """Which of the options."""
     remembers: bool = False
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Choose; of what has no options, nothing is guessed."""
         if not posed.options:
-            return Said(status="abstained")
+            return SystemAnswer(status="abstained")
         chosen = self.choose(posed.options, random.Random(posed.sample.id))
         said = posed.options[chosen] if posed.sample.kind == "yes_no" else ascii_uppercase[chosen]
-        return Said(said, said)
+        return SystemAnswer(said, said)
 
 
 def guesses() -> list[System]:
     """The tricks that a benchmark must not reward."""
     return [
-        Guess("random", lambda options, rng: rng.randrange(len(options))),
-        Guess("always the first", lambda options, rng: 0),
-        Guess("the longest", lambda options, rng: max(range(len(options)), key=lambda at: len(options[at]))),
+        GuessSystem("random", lambda options, rng: rng.randrange(len(options))),
+        GuessSystem("always the first", lambda options, rng: 0),
+        GuessSystem(
+            "the longest", lambda options, rng: max(range(len(options)), key=lambda at: len(options[at]))
+        ),
     ]
 
 
 @dataclass(frozen=True)
-class OneCall:
+class SingleCallSystem:
     """What one look at some moments makes of them, without looking for more: a model's, or the rules'."""
 
     name: str
-    moments: Callable[[Posed], Sequence[Moment]]
+    moments: Callable[[PosedQuestion], Sequence[Moment]]
     lmm: Lmm | None = None
     remembers: bool = True
     is_oracle: bool = False
     """Whether the moments are those that prove the answer."""
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Judge what there is, and answer from it."""
         moments = self.moments(posed)
         if self.lmm is None:
@@ -228,14 +230,14 @@ class OneCall:
             encoded=names_answer(posed.sample, moments) if self.is_oracle else None,
         )
 
-    def _judged(self, posed: Posed, moments: Sequence[Moment]) -> Said:
+    def _judged(self, posed: PosedQuestion, moments: Sequence[Moment]) -> SystemAnswer:
         rules, question = ExtractiveReasoner(), posed.question
         plan = rules.read(question, ())
         judgement = rules.judge(question, plan, moments, moments)
         draft = rules.answer(question, plan, judgement, moments, moments)
         confidence = round(draft.confidence, 4)
         if draft.why is not None:
-            return Said(draft.text, None, "abstained", confidence)
+            return SystemAnswer(draft.text, None, "abstained", confidence)
         return said_of(
             posed,
             draft.text,
@@ -244,12 +246,14 @@ class OneCall:
             confidence=confidence,
         )
 
-    def _asked(self, lmm: Lmm, posed: Posed, moments: Sequence[Moment]) -> tuple[Said, Sequence[Moment]]:
+    def _asked(
+        self, lmm: Lmm, posed: PosedQuestion, moments: Sequence[Moment]
+    ) -> tuple[SystemAnswer, Sequence[Moment]]:
         """What the model says, and of which moments it was told."""
         while True:
             shown = named(moments, len(moments))
             try:
-                told, usage = asked_once(lmm, judge_prompt(posed.question, (), shown), Judged)
+                told, usage = asked_once(lmm, judge_prompt(posed.question, (), shown), JudgeReply)
                 break
             except LmmRefused as refused:
                 if refused.status != _TOO_LONG or len(moments) < 2:
@@ -271,21 +275,24 @@ def _stretches(moments: Sequence[Moment]) -> tuple[tuple[float, float], ...]:
     return tuple(found)
 
 
-_Told = TypeVar("_Told", Judged, Looked)
+_Told = TypeVar("_Told", JudgeReply, LookReply)
 
 
-def asked_once(lmm: Lmm, prompt: Prompt, reply: type[_Told]) -> tuple[_Told, Usage]:
+def asked_once(lmm: Lmm, prompt: Prompt, reply: type[_Told]) -> tuple[_Told, RecordedUsage]:
     """One call, and what it cost. Raises ``LmmError``."""
     said = lmm.ask_now(prompt, reply, deadline_s=BUDGET.seconds, max_tokens=MAX_TOKENS[prompt.name])
-    return said.value, Usage(lmm_calls=said.usage.calls, tokens=said.usage.tokens)
+    return said.value, RecordedUsage(lmm_calls=said.usage.calls, tokens=said.usage.tokens)
 
 
 def replied(
-    posed: Posed, told: Judged | Looked, usage: Usage, spans: tuple[tuple[float, float], ...] = ()
-) -> Said:
+    posed: PosedQuestion,
+    told: JudgeReply | LookReply,
+    usage: RecordedUsage,
+    spans: tuple[tuple[float, float], ...] = (),
+) -> SystemAnswer:
     """What a model said in one call; an abstention where it says that what it was shown settles less than half."""
     if SUFFICIENCY[told.sufficiency] < ANSWERS_FROM:
-        return Said(told.answer, None, "abstained", usage=usage)
+        return SystemAnswer(told.answer, None, "abstained", usage=usage)
     index = option_index(told.choice, posed.question, told.answer) if posed.options else None
     letter = None if index is None else ascii_uppercase[index]
     return said_of(posed, told.answer, letter, spans=spans, usage=usage)
@@ -302,20 +309,20 @@ def names_answer(sample: Sample, moments: Sequence[Moment]) -> bool | None:
     return {stem(word) for word in words_of(gold)} <= {stem(word) for word in words_of(told)}
 
 
-def nothing(posed: Posed) -> Sequence[Moment]:
+def nothing(posed: PosedQuestion) -> Sequence[Moment]:
     """No moment: what can be had from the question and its options alone."""
     return ()
 
 
-def all_captions(posed: Posed, most: int = _MOST_MOMENTS) -> Sequence[Moment]:
+def all_captions(posed: PosedQuestion, most: int = _MOST_MOMENTS) -> Sequence[Moment]:
     """Every moment, in the order of time; of more than a model could ever be told, the newest."""
     return posed.snapshot.timeline(STREAM, posed.scope, limit=most, newest_first=True)
 
 
-def retrieved(most: int, *ways: Way) -> Callable[[Posed], Sequence[Moment]]:
+def retrieved(most: int, *ways: Way) -> Callable[[PosedQuestion], Sequence[Moment]]:
     """Those that one search for the question's own words finds, best first: in captions, or by vectors of pictures."""
 
-    def found(posed: Posed) -> Sequence[Moment]:
+    def found(posed: PosedQuestion) -> Sequence[Moment]:
         hits = posed.snapshot.search(
             posed.sample.question, span=posed.scope, rungs=("moment",), ways=ways, limit=most
         )
@@ -324,7 +331,7 @@ def retrieved(most: int, *ways: Way) -> Callable[[Posed], Sequence[Moment]]:
     return found
 
 
-def proving(posed: Posed) -> Sequence[Moment]:
+def proving(posed: PosedQuestion) -> Sequence[Moment]:
     """Those of the stretches that prove the answer: with them, nothing has to be found any more."""
     moments: dict[str, Moment] = {}
     for span in posed.sample.spans:
@@ -333,7 +340,7 @@ def proving(posed: Posed) -> Sequence[Moment]:
 
 
 @dataclass(frozen=True)
-class Frames:
+class FramesSystem:
     """A model that is shown some frames in one call, and has no memory."""
 
     name: str
@@ -341,37 +348,39 @@ class Frames:
     lmm: Lmm
     remembers: bool = False
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Look once."""
         shown = self.pictures(posed.video, posed.sample)
         prompt = look_prompt(posed.question, Moment("video", STREAM, 0, posed.scope, ()), shown)
         if prompt is None:
-            return Said(status="abstained")
-        told, usage = asked_once(self.lmm, prompt, Looked)
+            return SystemAnswer(status="abstained")
+        told, usage = asked_once(self.lmm, prompt, LookReply)
         return replied(posed, told, usage)
 
 
 def said_of(
-    posed: Posed,
+    posed: PosedQuestion,
     text: str,
     letter: str | None,
     *,
     spans: tuple[tuple[float, float], ...] = (),
     found: tuple[tuple[float, float], ...] = (),
     confidence: float | None = None,
-    usage: Usage | None = None,
+    usage: RecordedUsage | None = None,
     encoded: bool | None = None,
-) -> Said:
+) -> SystemAnswer:
     """A reply that is meant as an answer, read as it was agreed; an abstention where it cannot be."""
     letter = (letter or "").strip().rstrip(".").upper() or None
     value = parsed(
         posed.sample.kind, _as_agreed(posed, text, letter, spans), options=len(posed.sample.options)
     )
     status: Status = "ok" if value is not None else "abstained"
-    return Said(text, value, status, confidence, spans, found, usage or Usage(), encoded)
+    return SystemAnswer(text, value, status, confidence, spans, found, usage or RecordedUsage(), encoded)
 
 
-def _as_agreed(posed: Posed, text: str, letter: str | None, spans: tuple[tuple[float, float], ...]) -> str:
+def _as_agreed(
+    posed: PosedQuestion, text: str, letter: str | None, spans: tuple[tuple[float, float], ...]
+) -> str:
     """A reply in prose, as the kind of the question has it."""
     match posed.sample.kind:
         case "choice":

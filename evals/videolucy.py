@@ -14,12 +14,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..agent.asking import MAX_PICTURES, SUFFICIENCY, Judged, Looked, judge_prompt, look_prompt, named
+from ..agent.prompt_building import (
+    MAX_PICTURES,
+    SUFFICIENCY,
+    JudgeReply,
+    LookReply,
+    judge_prompt,
+    look_prompt,
+    named,
+)
 from ..memory.values import Moment, Observation, Span
 from ..perception.lmm import Lmm
-from .ingest import STREAM
-from .records import Usage
-from .systems import Posed, Said, asked_once, said_of
+from .ingestion import STREAM
+from .records import RecordedUsage
+from .systems import PosedQuestion, SystemAnswer, asked_once, said_of
 
 ITERATIONS = 5
 PARTS = 6
@@ -34,16 +42,16 @@ _MOST = 10_000
 class _Course:
     """One question on its way."""
 
-    posed: Posed
+    posed: PosedQuestion
     lmm: Lmm
     calls: int = 0
     tokens: int = 0
     visited: list[Span] = field(default_factory=list)
 
-    def judge(self, memories: Sequence[Moment]) -> tuple[Judged, list[Moment]]:
+    def judge(self, memories: Sequence[Moment]) -> tuple[JudgeReply, list[Moment]]:
         """What is said from these memories, and those it names, in its order."""
         shown = named(memories, self.lmm.moments)
-        judged, usage = asked_once(self.lmm, judge_prompt(self.posed.question, (), shown), Judged)
+        judged, usage = asked_once(self.lmm, judge_prompt(self.posed.question, (), shown), JudgeReply)
         self._spent(usage)
         names = dict.fromkeys([*judged.look_at, *judged.cites])
         return judged, [shown[name] for name in names if name in shown]
@@ -67,7 +75,7 @@ class _Course:
         )
         if prompt is None:
             return None
-        looked, usage = asked_once(self.lmm, prompt, Looked)
+        looked, usage = asked_once(self.lmm, prompt, LookReply)
         self._spent(usage)
         seen = Observation(looked.seen, (), self.lmm.name, self.posed.as_of_s)
         return Moment(moment.id, STREAM, 0, span, (seen,))
@@ -75,7 +83,7 @@ class _Course:
     def _may_be_seen(self, time_s: float) -> bool:
         return self.posed.video.from_s <= time_s < self.posed.video.until_s
 
-    def _spent(self, usage: Usage) -> None:
+    def _spent(self, usage: RecordedUsage) -> None:
         self.calls += usage.lmm_calls
         self.tokens += usage.tokens
 
@@ -88,7 +96,7 @@ class VideoLucy:
     name: str = "VideoLucy's loop"
     remembers: bool = True
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Go back over the video until the model says that it knows, or has to say something."""
         course = _Course(posed, self.lmm)
         snapshot = posed.snapshot
@@ -107,6 +115,6 @@ class VideoLucy:
             memories = [*finer, *(one for one in memories if one.span != chosen.span)]
             judged, named_ = course.judge(memories)
         spans = tuple((one.span.start_s, one.span.end_s) for one in named_)
-        usage = Usage(lmm_calls=course.calls, tokens=course.tokens)
+        usage = RecordedUsage(lmm_calls=course.calls, tokens=course.tokens)
         found = tuple((span.start_s, span.end_s) for span in course.visited) or spans
         return said_of(posed, judged.answer, judged.choice, spans=spans, found=found, usage=usage)

@@ -32,23 +32,23 @@ from .values import (
 
 if TYPE_CHECKING:
     from .encoder import Encoder, HashingEncoder, ImageEncoder
-    from .ladder import Ladder
-    from .reindexing import ReindexReport, reindex
-    from .snapshot import Hit, Snapshot
+    from .keeping.reindexing import ReindexReport, reindex
+    from .ladder.builder import Ladder
+    from .query.snapshot import Hit, Snapshot
     from .store import MemoryStore, ResumePoint
 
 # These load LanceDB or numpy, which takes seconds, so they are imported when first asked for.
 _LATER = {
     "Encoder": "encoder",
     "HashingEncoder": "encoder",
-    "Hit": "snapshot",
+    "Hit": "query.snapshot",
     "ImageEncoder": "encoder",
-    "Ladder": "ladder",
+    "Ladder": "ladder.builder",
     "MemoryStore": "store",
-    "ReindexReport": "reindexing",
+    "ReindexReport": "keeping.reindexing",
     "ResumePoint": "store",
-    "Snapshot": "snapshot",
-    "reindex": "reindexing",
+    "Snapshot": "query.snapshot",
+    "reindex": "keeping.reindexing",
 }
 
 __all__ = [

@@ -25,21 +25,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import BudgetFull, NotAMemory, UnknownStream
-from . import tables
-from .accounting import Account, take_account
-from .backlog import Backlog
 from .encoder import Encoder
-from .erasing import Eraser, OnWait, Receipt
-from .head import Change, Commits, Head
-from .leases import KEEP_S, Lease
-from .ledger import Ledger, check_budget
-from .lock import WriterLock
-from .manifest import Manifest, is_vacant, new_manifest, read_manifest, using_vectors, write_manifest
-from .migrations import apply_steps, migrate
-from .pins import Pins
-from .retention import weight_of_use
-from .rows import (
+from .errors import BudgetFull, NotAMemory, UnknownStream
+from .keeping.disk_budget import DiskBudget, check_budget
+from .keeping.disk_usage import DiskUsage, take_account
+from .keeping.erasure import Erasure, ErasureReceipt, OnWait
+from .keeping.eviction_policy import weight_of_use
+from .keeping.maintenance import Maintenance
+from .keeping.pins import Pins
+from .query.hybrid_search import overlapping
+from .query.snapshot import Snapshot
+from .storage import tables
+from .storage.backlog import Backlog
+from .storage.commits import CommitHead, Commits, Transaction
+from .storage.leases import KEEP_S, ReadLease
+from .storage.manifest import Manifest, is_vacant, new_manifest, read_manifest, using_vectors, write_manifest
+from .storage.migrations import apply_steps, migrate
+from .storage.rows import (
     description_row,
     frame_row,
     gap_row,
@@ -52,9 +54,7 @@ from .rows import (
     tombstones_from,
     use_row,
 )
-from .search import overlapping
-from .snapshot import Snapshot
-from .tables import (
+from .storage.tables import (
     MIN_FREE_BYTES,
     Table,
     Tables,
@@ -69,7 +69,8 @@ from .tables import (
     select,
     view,
 )
-from .upkeep import Upkeep
+from .storage.vectors import frame_vector_rows, moments_of_frames, text_vector_rows
+from .storage.writer_lock import WriterLock
 from .values import (
     BacklogCounts,
     Gap,
@@ -84,7 +85,6 @@ from .values import (
     Use,
     extents_of,
 )
-from .vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 
 _COMMIT_BYTES, _OVERHEAD = 256 << 10, 1.2
 """What a commit takes at most: the list of its table's files, for each table, and so many times its rows."""
@@ -126,8 +126,8 @@ class MemoryStore:
         self._commits = Commits(folder)
         self._backlog = Backlog(opened.backlog)
         self._manifest = manifest
-        self._ledger = Ledger(folder, manifest.budget_bytes)
-        self._upkeep = Upkeep(
+        self._ledger = DiskBudget(folder, manifest.budget_bytes)
+        self._upkeep = Maintenance(
             folder,
             opened,
             self._commits,
@@ -139,7 +139,7 @@ class MemoryStore:
         self._pins = Pins(folder, opened, self._commits, manifest.budget_bytes)
         self._settled: set[str] = set()
         self._pinning = threading.Lock()
-        self._pinned: tuple[Head, Tables] | None = None
+        self._pinned: tuple[CommitHead, Tables] | None = None
         if lock is not None:
             # What a crash left half done is undone, and the tables that were just made are named.
             self._commits.publish(opened)
@@ -455,7 +455,7 @@ class MemoryStore:
         Raises ``EncoderMismatch`` where the vectors were replaced by another encoder's meanwhile.
         """
         read_manifest(self.path).check_encoder(self.path, self._encoder, required=False)
-        lease = Lease.take(self.path)
+        lease = ReadLease.take(self.path)
         head, pinned = self._pin()
         lease.hold(head.versions)
         return Snapshot(
@@ -467,7 +467,7 @@ class MemoryStore:
             lease=lease,
         )
 
-    def _pin(self) -> tuple[Head, Tables]:
+    def _pin(self) -> tuple[CommitHead, Tables]:
         """Views of the last state that was finished; opened once, whoever asks for it."""
         with self._pinning:
             head = self._commits.head()
@@ -507,7 +507,7 @@ class MemoryStore:
         """What the memory may take on the disk."""
         return self._manifest.budget_bytes
 
-    def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> Receipt:
+    def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
         """Have a stretch of a stream, or all of it, forgotten for good; when this returns no file holds it.
 
         Of a stretch, whole moments go, with every memory, picture and index that tells of them; the memories above
@@ -523,13 +523,13 @@ class MemoryStore:
         self._settled.discard(stream)
         return receipt
 
-    def _eraser(self) -> Eraser:
-        return Eraser(self.path, self._tables, self._commits, self._upkeep, self.snapshot, self._encoder)
+    def _eraser(self) -> Erasure:
+        return Erasure(self.path, self._tables, self._commits, self._upkeep, self.snapshot, self._encoder)
 
-    def account(self) -> Account:
+    def account(self) -> DiskUsage:
         """What the memory takes on the disk, by what it is for."""
         manifest = read_manifest(self.path)
-        with Lease.take(self.path) as lease:
+        with ReadLease.take(self.path) as lease:
             head = self._commits.head()
             lease.hold(head.versions)
             # Its vectors take what they take, whoever asks.
@@ -574,7 +574,7 @@ class MemoryStore:
     @contextmanager
     def _change(
         self, stream_bytes: Mapping[str, int] | None = None, vector_bytes: int = 0
-    ) -> Iterator[Change]:
+    ) -> Iterator[Transaction]:
         """Write to the memory: all of it or nothing, and only where there is room.
 
         ``stream_bytes`` is about how much is written of which stream, and ``vector_bytes`` of vectors.

@@ -20,23 +20,23 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from ..errors import StreamNameTaken
 from ..memory.encoder import Encoder
+from ..memory.storage.tables import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
-from ..memory.tables import MIN_FREE_BYTES
 from ..memory.values import FrameCounts, KeyFrame, Moment, Stream
-from .captioner import Captioner, CaptionReport
+from .describing.captioner import Captioner, CaptionReport
+from .errors import StreamNameTaken
 from .lmm import Lmm
-from .observers.base import Observer
-from .observers.camera import CameraObserver
-from .observers.codes import CodeObserver
+from .observers.barcodes import BarcodeObserver
+from .observers.camera_motion import CameraObserver
 from .observers.faces import FaceObserver
-from .observers.look import LookObserver
 from .observers.motion import MotionObserver
+from .observers.observer import Observer
+from .observers.picture_appearance import AppearanceObserver
 from .observers.subtitles import SubtitleObserver, load_cues
-from .observers.text import TextObserver
-from .source import Source, SourceInfo, open_source
-from .worker import Progress, StreamWorker, WatchReport
+from .observers.text_observer import TextObserver
+from .sources.source import Source, SourceInfo, open_source
+from .stages.stream_worker import StreamWorker, WatchProgress, WatchReport
 
 
 def watch(
@@ -52,7 +52,7 @@ def watch(
     min_free_bytes: int = MIN_FREE_BYTES,
     stream_budget_bytes: int | None = None,
     drain: bool = True,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[WatchProgress], None] | None = None,
     on_state: Callable[[str, str], None] | None = None,
     on_start: Callable[[Stoppable], None] | None = None,
     max_outage_s: float | None = None,
@@ -126,13 +126,13 @@ class Stoppable(Protocol):
 class _Telling:
     """Tells of watching how many descriptions wait, and of describing once watching has ended."""
 
-    def __init__(self, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(self, on_progress: Callable[[WatchProgress], None] | None) -> None:
         self._on_progress = on_progress
         self._waiting = 0
-        self._last: Progress | None = None
+        self._last: WatchProgress | None = None
         self._ended = False
 
-    def watched(self, progress: Progress) -> None:
+    def watched(self, progress: WatchProgress) -> None:
         self._last = replace(progress, waiting=self._waiting)
         self._tell()
 
@@ -145,7 +145,9 @@ class _Telling:
     def only_described(self, report: WatchReport) -> None:
         """Watching has ended; where it had before, nothing was told yet."""
         if self._last is None:
-            self._last = Progress(report.stream, report.until_s, report.until_s, 0.0, 0, 0, self._waiting)
+            self._last = WatchProgress(
+                report.stream, report.until_s, report.until_s, 0.0, 0, 0, self._waiting
+            )
         self._ended = True
 
     def _tell(self) -> None:
@@ -163,7 +165,7 @@ def _watch(
     fps: float,
     ocr: bool,
     remember: Callable[[Sequence[Moment], Sequence[KeyFrame]], None],
-    on_progress: Callable[[Progress], None] | None,
+    on_progress: Callable[[WatchProgress], None] | None,
     on_state: Callable[[str, str], None] | None,
     on_start: Callable[[Stoppable], None] | None,
     max_outage_s: float | None,
@@ -227,7 +229,7 @@ def _one_thread() -> Iterator[None]:
 
 def default_observers(info: SourceInfo, *, ocr: bool = True) -> list[Observer]:
     """The observers that need nothing downloaded, for one source."""
-    observers: list[Observer] = [MotionObserver(), CameraObserver(), LookObserver(), CodeObserver()]
+    observers: list[Observer] = [MotionObserver(), CameraObserver(), AppearanceObserver(), BarcodeObserver()]
     if FaceObserver.available():
         observers.append(FaceObserver())
     if ocr:

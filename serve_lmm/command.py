@@ -39,8 +39,8 @@ _SETTINGS = ("model", "name", "host", "port", "context_tokens", "pictures", "dev
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until it ends, and return its exit code."""
-    from ..errors import VllmNotFound  # noqa: PLC0415
     from ..settings import read_settings  # noqa: PLC0415
+    from .errors import VllmNotFound  # noqa: PLC0415
     from .launch import plan_launch  # noqa: PLC0415
     from .vllm import ELSEWHERE, find_vllm  # noqa: PLC0415
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(launch: Launch) -> int:
-    from ..errors import ServerEnded  # noqa: PLC0415
+    from .errors import ServerEnded  # noqa: PLC0415
     from .process import VllmServer  # noqa: PLC0415
 
     server = VllmServer(launch)

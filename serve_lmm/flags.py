@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..settings import ServeSettings
+    from .serve_settings import ServeSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadSettings, CannotListen, ModelNotFound
+from ..common.errors import BadSettings
 from ..evals.tiny import WEIGHTS
+from .errors import CannotListen, ModelNotFound
 from .flags import Flag, Variable, explained, flags_for, variables_for, without_repeated
 from .vllm import Vllm
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlsplit
 
-from ..errors import ServerEnded, ServerNotReady
+from .errors import ServerEnded, ServerNotReady
 from .launch import Launch
 
 _LOOK_EVERY_S = 0.2

@@ -61,7 +61,7 @@ def client_of(server: VllmServer) -> ServedLmm:
 
     """
     from ..perception.lmm import ServedLmm  # noqa: PLC0415 - loads the client's libraries
-    from ..settings import LmmSettings  # noqa: PLC0415
+    from ..perception.lmm.lmm_settings import LmmSettings  # noqa: PLC0415
 
     server.wait_ready(_START_S)
     key = read_settings().lmm.api_key

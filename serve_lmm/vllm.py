@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import VllmNotFound
+from .errors import VllmNotFound
 
 _LOOK = """
 import importlib.metadata as metadata, importlib.util, json

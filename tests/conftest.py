@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from recollect.evals.scenes import Truth
+from recollect.worlds.scenes import Truth
 
 
 class Demo(NamedTuple):
@@ -32,7 +32,7 @@ class Demo(NamedTuple):
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo's video, its subtitles beside it, and its truths; rendering takes about 10 s."""
-    from recollect.evals.world import render_demo, render_demo_subtitles
+    from recollect.worlds.demo_video import render_demo, render_demo_subtitles
 
     video = tmp_path_factory.mktemp("demo") / "demo.mp4"
     subtitles = video.with_suffix(".srt")
@@ -95,7 +95,6 @@ class Door(NamedTuple):
 
 @pytest.fixture(scope="session")
 def _door(tmp_path_factory: pytest.TempPathFactory) -> Door:
-    from recollect.evals.months import fill
     from recollect.memory import (
         Finding,
         FrameCounts,
@@ -108,6 +107,7 @@ def _door(tmp_path_factory: pytest.TempPathFactory) -> Door:
         Stream,
         moment_id,
     )
+    from recollect.testing.simulated_months import fill
 
     door = Door(
         tmp_path_factory.mktemp("door") / "door.lance", "xylophonequartz", random.Random(7).randbytes(400)
@@ -194,14 +194,14 @@ def have_forgotten() -> Callable[..., None]:
     A loss is a parent's rung and what goes under it: ``frame``, ``children`` or ``self``. ``within`` names a
     stretch of time; what reaches beyond it stays.
     """
-    from recollect.memory.forgetting import forget
-    from recollect.memory.retention import Shelf
+    from recollect.memory.keeping.eviction import forget
+    from recollect.memory.keeping.eviction_policy import EvictionCandidates
 
     def forgetting(store: Any, *losses: tuple[str, str], within: Any = None) -> None:
         for loss in losses:
             while units := [
                 unit
-                for unit in Shelf.of(store._upkeep._views()).dullest(need_bytes=1e12)
+                for unit in EvictionCandidates.of(store._upkeep._views()).dullest(need_bytes=1e12)
                 if (unit.rung, unit.loss) == loss
                 and (within is None or unit.span.clipped_to(within) == unit.span)
             ]:

@@ -115,7 +115,7 @@ def test_every_folder_with_code_is_packaged() -> None:
 
 def test_the_sources_read_here_are_the_sources_meant() -> None:
     """A wrong path would empty the tests above."""
-    assert {"recollect.errors", "recollect.memory.values", "recollect.perception.observers.base"} <= set(
+    assert {"recollect.errors", "recollect.memory.values", "recollect.perception.observers.observer"} <= set(
         MODULES
     )
 

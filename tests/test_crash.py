@@ -15,8 +15,8 @@ import av
 import pytest
 
 from recollect import Recollect
-from recollect.errors import MemoryStoreError, NotAMemory
 from recollect.memory import MemoryStore
+from recollect.memory.errors import MemoryStoreError, NotAMemory
 from recollect.memory.values import Moment
 
 SEED = 6
@@ -44,7 +44,9 @@ def looped(video: Path, times: int, path: Path) -> Path:
 def start_watching(video: Path, memory: Path) -> subprocess.Popen[bytes]:
     command = ["watch", str(video), "--memory", str(memory), "--stream", "film", "--no-ocr", "--quiet"]
     return subprocess.Popen(
-        [sys.executable, "-m", "recollect.cli", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, "-m", "recollect.cli.main", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
 
 

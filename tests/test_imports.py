@@ -46,7 +46,7 @@ def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_
         "recollect.errors",
         "recollect.memory",
         "recollect.memory.values",
-        "recollect.sdk",
+        "recollect.client",
     }
     assert list(tmp_path.iterdir()) == []
 
@@ -59,7 +59,7 @@ def test_asking_the_command_for_help_loads_nothing_heavy(tmp_path: Path) -> None
     code = (
         "import runpy, sys\n"
         "sys.argv = ['recollect', '--help']\n"
-        "try: runpy.run_module('recollect.cli', run_name='__main__')\n"
+        "try: runpy.run_module('recollect.cli.main', run_name='__main__')\n"
         "except SystemExit as end: assert not end.code, end.code"
     )
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from recollect import Recollect
-from recollect.errors import MemoryStoreError
+from recollect.client import StreamStatus
+from recollect.memory.errors import MemoryStoreError
 from recollect.memory.values import Gap
-from recollect.perception.loopback import HttpStreamServer, RtspServer
-from recollect.sdk import StreamStatus
+from recollect.testing.stream_servers import HttpStreamServer, RtspServer
 
 WORDS = ("KITCHEN", "GARDEN", "HARBOUR", "LIBRARY", "STATION", "MUSEUM")
 WORD_S = 10.0
@@ -49,7 +49,7 @@ def watching(url: str, memory: Path) -> Iterator[subprocess.Popen[str]]:
     """The command in a child process; stopped with SIGTERM, it must leave in peace."""
     command = ["watch", url, "--stream", "door", "--memory", str(memory)]
     child = subprocess.Popen(
-        [sys.executable, "-m", "recollect.cli", *command],
+        [sys.executable, "-m", "recollect.cli.main", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import recollect
-from recollect.cli import build_parser
+from recollect.cli.main import build_parser
 from recollect.settings import read_settings
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from recollect import Recollect
-from recollect.cli import main
-from recollect.errors import EncoderMismatch, EncoderUnusable
+from recollect.cli.main import main
+from recollect.memory.errors import EncoderMismatch
+from recollect.perception.errors import EncoderUnusable
 from recollect.perception.vision import PaletteEncoder
 
 COLOURS = {"white": (245, 245, 245), "blue": (10, 10, 120), "yellow": (235, 220, 20), "green": (10, 80, 20)}

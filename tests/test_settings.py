@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recollect.errors import BadBudget, BadSettings
-from recollect.settings import parse_bytes, read_settings
+from recollect.common.errors import BadSettings
+from recollect.memory.errors import BadBudget
+from recollect.memory.keeping.byte_sizes import parse_bytes
+from recollect.settings import read_settings
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..memory.search import WAYS
-from ..memory.snapshot import Hit, Snapshot
+from ..memory.query.hybrid_search import WAYS
+from ..memory.query.snapshot import Hit, Snapshot
 from ..memory.values import RUNGS, Moment, Observation, Rung, Span
-from .in_time import SEARCHED, nearest
+from .temporal_search import SEARCHED, nearest
 
 Limit = Annotated[int, Field(ge=1, le=100)]
 

@@ -9,6 +9,6 @@ requests (``requests``, ``prompt``), has our own runner answer them (``answering
 
 from __future__ import annotations
 
-from .registering import manifests
+from .registration import manifests
 
 __all__ = ["manifests"]

@@ -1,6 +1,6 @@
 """Has our own runner answer requests: each video is watched once, each answer is on the disk before the next is sought.
 
-    answers = answer(requests, Path("run"), Settings(time_field="query_time"))
+    answers = answer(requests, Path("run"), AnsweringSettings(time_field="query_time"))
     answers["videomme/17"].text, answers["videomme/17"].input_tokens      # "B", 5120
 
 The folder is one of a run of ``evals.runner``, which goes on where it was killed; beside its files there are
@@ -14,15 +14,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import BadRun, NoLmm
+from ...perception.errors import NoLmm
 from ...perception.lmm import Lmm, open_lmm
 from ...settings import read_settings
-from ..ingest import Watching
-from ..records import Kind, Lines, Prediction, Record, Sample, read
-from ..runner import Progress, Run
-from ..scoring import reply
-from ..systems import Agent, Posed, Said
-from .requests import Request, RequestSuite
+from ..errors import BadRun
+from ..ingestion import WatchSettings
+from ..records import Kind, Prediction, Record, RecordFile, Sample, read
+from ..runner import EvaluationRun, RunProgress
+from ..scorers import reply
+from ..systems import PosedQuestion, RecollectSystem, SystemAnswer
+from .eval_requests import EvalRequest, RequestSuite
 
 QUESTIONS = "questions.jsonl"
 TOKENS = "tokens.jsonl"
@@ -37,7 +38,7 @@ class Tokens(Record):
 
 
 @dataclass(frozen=True)
-class Settings:
+class AnsweringSettings:
     """How videos are watched and questions are answered."""
 
     endpoint: str | None = None
@@ -53,7 +54,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredRequest:
     """An answer as a task takes it."""
 
     text: str
@@ -63,13 +64,13 @@ class Answered:
 
 
 def answer(
-    requests: Sequence[Request],
+    requests: Sequence[EvalRequest],
     folder: Path,
-    settings: Settings,
+    settings: AnsweringSettings,
     *,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[RunProgress], None] = lambda _: None,
     lmm: Lmm | None = None,
-) -> dict[str, Answered]:
+) -> dict[str, AnsweredRequest]:
     """Answer requests, or find what was answered in an earlier run, by their ids; ``lmm`` instead of an endpoint.
 
     Raises ``UnfitTask``, ``BadRun`` where the folder holds other answers, ``SourceError``, ``MemoryStoreError`` and,
@@ -78,10 +79,10 @@ def answer(
     suite = RequestSuite(requests, time_field=settings.time_field)
     with ExitStack() as stack:
         lmm = lmm or stack.enter_context(_opened(settings))
-        watching = Watching(lmm=lmm, fps=settings.fps, ocr=settings.ocr)
+        watching = WatchSettings(lmm=lmm, fps=settings.fps, ocr=settings.ocr)
         _note(folder, suite.samples())
-        tokens = stack.enter_context(Lines(folder / TOKENS, Tokens))
-        run = Run(
+        tokens = stack.enter_context(RecordFile(folder / TOKENS, Tokens))
+        run = EvaluationRun(
             folder,
             suite,
             [_Counting(lmm, tokens)],
@@ -93,7 +94,7 @@ def answer(
     return answers_in(folder, requests)
 
 
-def answers_in(folder: Path, requests: Iterable[Request]) -> dict[str, Answered]:
+def answers_in(folder: Path, requests: Iterable[EvalRequest]) -> dict[str, AnsweredRequest]:
     """What is stored for requests, all of which were answered."""
     predictions = {one.sample: one for one in read(folder / "predictions.jsonl", Prediction)}
     tokens = tokens_in(folder)
@@ -107,10 +108,14 @@ def tokens_in(folder: Path) -> Mapping[str, Tokens]:
     return {one.sample: one for one in read(folder / TOKENS, Tokens)}
 
 
-def answered(request: Request, prediction: Prediction, tokens: Tokens | None) -> Answered:
+def answered(request: EvalRequest, prediction: Prediction, tokens: Tokens | None) -> AnsweredRequest:
     """A prediction as the task takes it."""
     text = request.cut(told(prediction, request.asked.kind))
-    return Answered(text) if tokens is None else Answered(text, tokens.input_tokens, tokens.output_tokens)
+    return (
+        AnsweredRequest(text)
+        if tokens is None
+        else AnsweredRequest(text, tokens.input_tokens, tokens.output_tokens)
+    )
 
 
 def told(prediction: Prediction, kind: Kind) -> str:
@@ -123,13 +128,13 @@ def told(prediction: Prediction, kind: Kind) -> str:
     return reply(prediction)
 
 
-class _Counting(Agent):
+class _Counting(RecollectSystem):
     """The agent; what its model reads and writes is noted."""
 
-    def __init__(self, lmm: Lmm | None, tokens: Lines[Tokens]) -> None:
+    def __init__(self, lmm: Lmm | None, tokens: RecordFile[Tokens]) -> None:
         self._lmm, self._tokens = lmm, tokens
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         read_before, written_before = self._spent()
         said = super().answer(posed)
         read_now, written_now = self._spent()
@@ -150,7 +155,7 @@ class _Counting(Agent):
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Lmm | None]:
+def _opened(settings: AnsweringSettings) -> Iterator[Lmm | None]:
     """The video LMM that is named, with what else the settings of Recollect say of it, such as its key."""
     if settings.endpoint is None:
         if settings.model is not None:
@@ -172,7 +177,7 @@ def _note(folder: Path, samples: Iterable[Sample]) -> None:
     """Keep what is asked. Raises ``BadRun`` where it was something else: the answers would be to that."""
     path = folder / QUESTIONS
     known = {one.id: one for one in read(path, Sample)}
-    with Lines(path, Sample) as lines:
+    with RecordFile(path, Sample) as lines:
         for sample in samples:
             before = known.get(sample.id)
             if before is None:

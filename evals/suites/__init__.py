@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from ...errors import BadSuite
+from ..errors import BadSuite
 from .suite import Suite
 
 PUBLISHED: Mapping[str, tuple[str, str]] = {

@@ -18,26 +18,26 @@ from typing import Any, Literal, cast
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .clock import clock_spans, day_s, told
-from .reading import Item, Source, by_tags, found, mean, raw, replies, write
+from .annotation_files import AnnotationItem, PublishedSource, by_tags, found, mean, raw, replies, write
+from .wall_clock import clock_spans, day_s, told
 
 PEOPLE = ("A1_JAKE",)
 """Whose questions papers report."""
 CLIP_S = 30.0
 """A clip of the week is that long, and begins on the minute or half past it."""
-SOURCE = Source(
+SOURCE = PublishedSource(
     "EgoLifeQA",
     "Get EgoLifeQA/EgoLifeQA_A1_JAKE.json and the clips from https://huggingface.co/datasets/lmms-lab/EgoLife "
     "(code: https://github.com/EvolvingLMMs-Lab/EgoLife).",
 )
 
 
-class _When(Item):
+class _When(AnnotationItem):
     date: str
     time: str
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     ID: int | str
     query_time: _When
     type: str

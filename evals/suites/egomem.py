@@ -19,10 +19,19 @@ from typing import Literal
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .clock import ClockSpan, clock_spans, day_s, spliced_s, told
-from .reading import Item, Source, by_tags, found, replies, unlettered, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    by_tags,
+    found,
+    replies,
+    unlettered,
+    video,
+    write,
+)
+from .wall_clock import ClockSpan, clock_spans, day_s, spliced_s, told
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "EgoMem",
     "Get EgoMem.json from https://huggingface.co/datasets/jlongzuo/EgoMem (code: "
     "https://github.com/Zplusdragon/VideoLucy), and splice the days' videos from "
@@ -30,7 +39,7 @@ SOURCE = Source(
 )
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     videoID: str  # noqa: N815  as published
     question_id: int | str
     type: str

@@ -19,15 +19,25 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import Item, Source, by_tags, found, lettered, replies, right, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    by_tags,
+    found,
+    lettered,
+    replies,
+    right,
+    video,
+    write,
+)
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "EgoSchema",
     "Get it from https://github.com/egoschema/EgoSchema.",
 )
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     q_uid: str
     question: str
     option_0: str = Field(alias="option 0")
@@ -41,7 +51,7 @@ class _Question(Item):
         return (self.option_0, self.option_1, self.option_2, self.option_3, self.option_4)
 
 
-class _Clip(Item):
+class _Clip(AnnotationItem):
     video_uid: str
 
 

@@ -22,9 +22,19 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import Item, Source, found, mean, means, replies, right, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    found,
+    mean,
+    means,
+    replies,
+    right,
+    video,
+    write,
+)
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "HourVideo",
     "Get it from https://huggingface.co/datasets/HourVideo/HourVideo, and the recordings from Ego4D "
     "(code: https://github.com/keshik6/HourVideo).",
@@ -40,7 +50,7 @@ _FILES = {"dev": "dev_v1.0_annotations.json", "test": "test_v1.0.json", "samples
 _FOLDERS = ("v1.0_release/json/", "json/", "")
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     qid: str
     task: str
     question: str
@@ -53,7 +63,7 @@ class _Question(Item):
     relevant_timestamps: str | list[str] | None = None
 
 
-class _Recording(Item):
+class _Recording(AnnotationItem):
     benchmark_dataset: list[_Question]
 
 

@@ -20,9 +20,20 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import Item, Source, by_tags, first_letter, found, replies, right, table, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    by_tags,
+    first_letter,
+    found,
+    replies,
+    right,
+    table,
+    video,
+    write,
+)
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "LongVideoBench",
     "Get it from https://huggingface.co/datasets/longvideobench/LongVideoBench "
     "(code: https://github.com/longvideobench/LongVideoBench).",
@@ -45,7 +56,7 @@ _NONE = "N/A"
 """What the table has in place of an option that there is not."""
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     id: str
     video_id: str
     video_path: str

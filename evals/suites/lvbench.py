@@ -18,9 +18,20 @@ from typing import Literal
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import Item, Source, found, lines, mean, means, replies, right, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    found,
+    lines,
+    mean,
+    means,
+    replies,
+    right,
+    video,
+    write,
+)
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "LVBench",
     "Get it from https://huggingface.co/datasets/THUDM/LVBench (code: https://github.com/THUDM/LVBench).",
 )
@@ -36,7 +47,7 @@ ABILITIES = {
 _AND = " + "
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     uid: str | int
     question: str = Field(pattern=r"\n\s*\(A\)")
     answer: str = Field(pattern="^[A-H]$")
@@ -53,7 +64,7 @@ class _Question(Item):
     time_reference: str | None = None
 
 
-class _Video(Item):
+class _Video(AnnotationItem):
     key: str
     type: str
     qa: list[_Question]

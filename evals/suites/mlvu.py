@@ -20,7 +20,17 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import Item, Source, found, mean, means, replies, right, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    found,
+    mean,
+    means,
+    replies,
+    right,
+    video,
+    write,
+)
 
 TASKS = {
     "plotQA": "1_plotQA",
@@ -37,14 +47,14 @@ GENERATION = {"subPlot": "8_sub_scene", "summary": "9_summary"}
 _TEST = ("test-ground-truth/test_mcq_gt.json", "test_mcq_gt.json", "test_question.json")
 
 
-class _Words(Item):
+class _Words(AnnotationItem):
     video: str
     question: str
     answer: str
     question_type: str
 
 
-class _Choice(Item):
+class _Choice(AnnotationItem):
     video: str
     question: str
     question_type: str
@@ -52,7 +62,7 @@ class _Choice(Item):
     answer: str
 
 
-class _TestChoice(Item):
+class _TestChoice(AnnotationItem):
     question_id: str
     video: str
     question: str
@@ -77,7 +87,7 @@ class Mlvu:
         """``generation``: with the two tasks of the dev set that are answered in words."""
         where = "MLVU/MVLU" if split == "dev" else "MLVU/MLVU_Test"
         get = f"Get it from https://huggingface.co/datasets/{where} (code: https://github.com/JUNJIE99/MLVU)."
-        self._source, self._folder = Source("MLVU", get), folder
+        self._source, self._folder = PublishedSource("MLVU", get), folder
         self._test = split == "test"
         self._generation = generation and not self._test
 

@@ -17,9 +17,9 @@ from typing import Any, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import LEFT_OUT, Item, Source, by_tags, raw, replies, video, write
+from .annotation_files import LEFT_OUT, AnnotationItem, PublishedSource, by_tags, raw, replies, video, write
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "OVBench",
     "Get it from https://huggingface.co/datasets/MCG-NJU/OVBench (code: "
     "https://github.com/MCG-NJU/VideoChat-Online), and name the folder of its JSON files.",
@@ -28,7 +28,7 @@ _SIGNS = ';/[]"{}()=+\\_-><@`,?!'
 """What the official parser takes out of a reply."""
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     video: str
     question: str
     answer: str

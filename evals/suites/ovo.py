@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import Item, Source, found, mean, means, raw, replies, video, write
+from .annotation_files import AnnotationItem, PublishedSource, found, mean, means, raw, replies, video, write
 
 GROUPS = {
     "backward": ("EPM", "ASI", "HLD"),
@@ -28,7 +28,7 @@ GROUPS = {
     "forward": ("REC", "SSR", "CRR"),
 }
 """The three tables of tasks, in the order of the official results."""
-SOURCE = Source(
+SOURCE = PublishedSource(
     "OVO-Bench",
     "Get ovo_bench_new.json from https://github.com/JoeLeelyf/OVO-Bench, and the videos (src_videos) "
     "from https://huggingface.co/datasets/JoeLeelyf/OVO-Bench.",
@@ -39,7 +39,7 @@ _STEP = "Is this being done at this very moment: "
 _ENOUGH = "Can this be answered from what has been seen up to now: "
 
 
-class _Choice(Item):
+class _Choice(AnnotationItem):
     id: int
     task: Literal["EPM", "ASI", "HLD", "OCR", "ACR", "ATR", "STU", "FPD", "OJR"]
     video: str
@@ -49,12 +49,12 @@ class _Choice(Item):
     gt: int = Field(ge=0)
 
 
-class _Count(Item):
+class _Count(AnnotationItem):
     realtime: float
     count: int
 
 
-class _Repetition(Item):
+class _Repetition(AnnotationItem):
     id: int
     task: Literal["REC"]
     video: str
@@ -64,25 +64,25 @@ class _Repetition(Item):
     test_info: list[_Count]
 
 
-class _Step(Item):
+class _Step(AnnotationItem):
     realtime: float
     step: str
     type: Literal[0, 1]
 
 
-class _Steps(Item):
+class _Steps(AnnotationItem):
     id: int
     task: Literal["SSR"]
     video: str
     test_info: list[_Step]
 
 
-class _Moment(Item):
+class _Moment(AnnotationItem):
     realtime: float
     type: Literal[0, 1]
 
 
-class _Clue(Item):
+class _Clue(AnnotationItem):
     id: int
     task: Literal["CRR"]
     video: str

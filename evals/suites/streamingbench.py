@@ -18,11 +18,23 @@ from typing import Any, Literal, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import LEFT_OUT, Item, Source, by_tags, clock_s, found, raw, replies, unlettered, video, write
+from .annotation_files import (
+    LEFT_OUT,
+    AnnotationItem,
+    PublishedSource,
+    by_tags,
+    clock_s,
+    found,
+    raw,
+    replies,
+    unlettered,
+    video,
+    write,
+)
 
 Part = Literal["real", "omni", "sqa", "proactive"]
 PARTS: tuple[Part, ...] = ("real", "omni", "sqa", "proactive")
-SOURCE = Source(
+SOURCE = PublishedSource(
     "StreamingBench",
     "Get the questions (src/data/questions_*.json) from https://github.com/THUNLP-MT/StreamingBench, and the "
     "videos from https://huggingface.co/datasets/mjuicem/StreamingBench.",
@@ -35,7 +47,7 @@ _AFTER_S = 4.0
 """So long after the right time the makers still wait for an output."""
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     task_type: str
     question: str
     time_stamp: str
@@ -44,7 +56,7 @@ class _Question(Item):
     required_ability: str = ""
 
 
-class _Output(Item):
+class _Output(AnnotationItem):
     task_type: str
     question: str
     time_stamp: str
@@ -53,12 +65,12 @@ class _Output(Item):
     required_ability: str = ""
 
 
-class _Entry(Item):
+class _Entry(AnnotationItem):
     video_path: str
     questions: list[_Question]
 
 
-class _OutputEntry(Item):
+class _OutputEntry(AnnotationItem):
     video_path: str
     questions: list[_Output]
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ..causal_video import Footage
 from ..records import Prediction, Sample
-from ..video import Footage
 
 
 class Suite(Protocol):

@@ -19,27 +19,39 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import LEFT_OUT, Item, Source, by_tags, found, lettered, mean, replies, unlettered, video, write
+from .annotation_files import (
+    LEFT_OUT,
+    AnnotationItem,
+    PublishedSource,
+    by_tags,
+    found,
+    lettered,
+    mean,
+    replies,
+    unlettered,
+    video,
+    write,
+)
 
 Format = Literal["multi-choice", "yes_no", "caption_matching", "captioning"]
 FORMATS: tuple[Format, ...] = ("multi-choice", "yes_no", "caption_matching", "captioning")
-SOURCE = Source(
+SOURCE = PublishedSource(
     "TempCompass",
     "Get the questions (questions/*.json, meta_info.json) and the scripts that make the videos from "
     "https://github.com/llyx97/TempCompass, or https://huggingface.co/datasets/lmms-lab/TempCompass.",
 )
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     question: str
     answer: str
 
 
-class _Aspect(Item):
+class _Aspect(AnnotationItem):
     type: str = ""
 
 
-class _About(Item):
+class _About(AnnotationItem):
     eval_dim: dict[str, _Aspect | None]
 
 

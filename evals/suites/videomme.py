@@ -17,10 +17,10 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .reading import (
+from .annotation_files import (
     LEFT_OUT,
-    Item,
-    Source,
+    AnnotationItem,
+    PublishedSource,
     by_tags,
     first_letter,
     found,
@@ -34,7 +34,7 @@ from .reading import (
     write,
 )
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "Video-MME",
     "Get it from https://huggingface.co/datasets/lmms-lab/Video-MME (code: https://github.com/BradyFU/Video-MME).",
 )
@@ -55,7 +55,7 @@ _PREFIXES = (
 )
 
 
-class _Question(Item):
+class _Question(AnnotationItem):
     question_id: str
     task_type: str
     question: str
@@ -63,7 +63,7 @@ class _Question(Item):
     answer: Literal["A", "B", "C", "D"]
 
 
-class _Video(Item):
+class _Video(AnnotationItem):
     video_id: str
     duration: Length
     domain: str

@@ -23,10 +23,10 @@ from typing import cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from ..scoring import iou
-from .reading import Item, Source, mean, replies, video, write
+from ..scorers import iou
+from .annotation_files import AnnotationItem, PublishedSource, mean, replies, video, write
 
-SOURCE = Source(
+SOURCE = PublishedSource(
     "X-LeBench",
     "Get it from https://huggingface.co/datasets/VvV7/X-LeBench, and the recordings from Ego4D "
     "(code: https://github.com/X-Intelligence-Labs/X-LeBench).",
@@ -42,12 +42,12 @@ _CLOCK = r"^\d{1,2}:\d\d$"
 _DAY_S = 24 * 3600.0
 
 
-class _Recording(Item):
+class _Recording(AnnotationItem):
     video_uid: str
     start_time: str = Field(pattern=_CLOCK)
 
 
-class _Query(Item):
+class _Query(AnnotationItem):
     query: str
     template: str
     video_uid: str
@@ -55,20 +55,20 @@ class _Query(Item):
     response_end_time_sec: float
 
 
-class _Queries(Item):
+class _Queries(AnnotationItem):
     queries: list[_Query]
 
 
-class _Task(Item):
+class _Task(AnnotationItem):
     query_list: list[_Queries]
 
 
-class _Tasks(Item):
+class _Tasks(AnnotationItem):
     objects_retrieval: _Task
     people_retrieval: _Task
 
 
-class _Day(Item):
+class _Day(AnnotationItem):
     simulations: list[_Recording] = Field(min_length=1)
     tasks: _Tasks
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from .architecture import Architecture, new_model
-from .checkpoint import build_checkpoint, save_checkpoint
 from .processing import new_processor
+from .tiny_checkpoint import build_checkpoint, save_checkpoint
 from .vocabulary import Vocabulary, learn_vocabulary
 
 WEIGHTS = Path(__file__).with_name("weights")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .checkpoint import build_checkpoint
+from .tiny_checkpoint import build_checkpoint
 
 
 def main() -> None:

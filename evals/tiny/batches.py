@@ -1,6 +1,6 @@
 """Makes of samples what the model is trained on: token numbers, patches of pictures, and what to learn.
 
-    encoder = Encoder(Architecture(), vocabulary)
+    encoder = SampleEncoder(Architecture(), vocabulary)
     batch = encoder.batch([encoder.encode(samples) for samples in groups])
 
 It does what the checkpoint's own processor does with the same messages, token for token, without its cost.
@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...perception.lmm.wire import request_body
+from ...perception.lmm.chat_format import request_body
 from .architecture import FRAMES_TOGETHER, MERGED, Architecture
 from .processing import CHAT_TEMPLATE
-from .tasks import Sample
+from .tasks import TrainingSample
 from .vocabulary import CLIP, PICTURE, TURN_END, VISION_END, VISION_START, Vocabulary
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedSample:
     """Samples that share their evidence, as numbers: a row of a batch."""
 
     tokens: NDArray[np.int64]
@@ -94,7 +94,7 @@ class Batch:
         return ((theirs == 0) | (theirs == own)).tril()
 
 
-class Encoder:
+class SampleEncoder:
     """Encodes samples for one architecture and vocabulary; pictures are all taken to be 16:9."""
 
     def __init__(self, architecture: Architecture, vocabulary: Vocabulary) -> None:
@@ -110,7 +110,7 @@ class Encoder:
         """Rows and columns of patches in a picture."""
         return self._rows * MERGED, self._columns * MERGED
 
-    def encode(self, samples: Sequence[Sample], *, as_clip: bool = True) -> Encoded:
+    def encode(self, samples: Sequence[TrainingSample], *, as_clip: bool = True) -> EncodedSample:
         """Samples that share their evidence, a clip sent as a clip or as pictures."""
         body = request_body(samples[0].prompt, type(samples[0].reply), as_clip=as_clip)
         pictures: list[_Patches] = []
@@ -136,9 +136,11 @@ class Encoder:
             begin = len(tokens)
             tokens += prompt[shared:] + reply
             branches.append(Branch(begin, begin + len(prompt) - shared, len(tokens)))
-        return Encoded(np.array(tokens, np.int64), branches, pictures, clips)
+        return EncodedSample(np.array(tokens, np.int64), branches, pictures, clips)
 
-    def _read(self, sample: Sample, blocks: Sequence[str], *, as_clip: bool) -> tuple[list[int], list[int]]:
+    def _read(
+        self, sample: TrainingSample, blocks: Sequence[str], *, as_clip: bool
+    ) -> tuple[list[int], list[int]]:
         """The tokens of a prompt, with those that stand for its pictures, and of the reply."""
         messages = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)["messages"]
         at = iter(blocks)
@@ -151,7 +153,7 @@ class Encoder:
         )
         return prompt, reply
 
-    def batch(self, rows: Sequence[Encoded]) -> Batch:
+    def batch(self, rows: Sequence[EncodedSample]) -> Batch:
         """Several rows beside one another, filled up to the longest."""
         import torch  # noqa: PLC0415
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...agent.asking import SHOWN
+from ...agent.prompt_building import SHOWN
 from ...perception.lmm import as_data
-from .batches import Branch, Encoded
+from .batches import Branch, EncodedSample
 from .vocabulary import TURN_END, TURN_START, Vocabulary
 
 _CUES = 48
@@ -60,7 +60,7 @@ class Drills:
         taken = {*tokenizer.get_added_vocab().values(), *wrapping}
         self._words = [n for n in range(len(tokenizer)) if n not in taken and len(tokenizer.decode([n])) > 7]
 
-    def make(self, rng: random.Random, drill: Drill) -> Encoded:
+    def make(self, rng: random.Random, drill: Drill) -> EncodedSample:
         """A drill on words by chance. Where they are of few different ones, one stands in several places."""
         different = rng.sample(self._words, min(len(self._words), rng.choice((100, 200, 1000))))
         tokens: list[int] = []
@@ -73,7 +73,7 @@ class Drills:
         found = self._with_cues(rng, tokens, filled, self._following(rng, drill), asked)
         return found if found.branches else self.make(rng, drill)
 
-    def make_of(self, row: Encoded, rng: random.Random, drill: Drill) -> Encoded | None:
+    def make_of(self, row: EncodedSample, rng: random.Random, drill: Drill) -> EncodedSample | None:
         """A drill on the moments of a row that is judged from; None where they leave nothing to ask."""
         tokens = row.tokens[: row.branches[0].reply].tolist()
         begins = [place for place, token in enumerate(tokens) if token == self._heads[0][0]]
@@ -101,7 +101,7 @@ class Drills:
         filled: Sequence[tuple[int, Sequence[int]]],
         following: int,
         asked: Sequence[Sequence[int]],
-    ) -> Encoded:
+    ) -> EncodedSample:
         """The row of some data and of cues, each with what stands before and after it."""
         row, branches = list(tokens), list[Branch]()
         before, after = asked
@@ -110,7 +110,7 @@ class Drills:
             row += [*before, *cue, *after]
             branches.append(Branch(begin, len(row), len(row) + len(reply)))
             row += reply
-        return Encoded(np.array(row, np.int64), branches, [], [])
+        return EncodedSample(np.array(row, np.int64), branches, [], [])
 
     def _cues(
         self, rng: random.Random, filled: Sequence[tuple[int, Sequence[int]]], following: int

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..house.words import PEOPLE, ROOMS, THINGS
+from ...worlds.house.vocabulary_words import PEOPLE, ROOMS, THINGS
 from .vocabulary import Vocabulary, learn_vocabulary
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def _pattern() -> str:
 
 
 def _texts() -> list[str]:
-    from ...perception.lmm import Words  # noqa: PLC0415
+    from ...perception.lmm import TextPart  # noqa: PLC0415
     from .tasks import TASKS, make_sample  # noqa: PLC0415
 
     samples = [make_sample(task, f"words {number}") for task in TASKS for number in range(_READ)]
-    told = [part.text for sample in samples for part in sample.prompt.parts if isinstance(part, Words)]
+    told = [part.text for sample in samples for part in sample.prompt.parts if isinstance(part, TextPart)]
     numbers = [f"At {number / 4:.2f} s:<{number / 10:.1f} seconds>" for number in range(100)]
     times = [f"0:{n:02}.{n % 10}–{n}:{n:02}.{n % 10}\n–{n}:00.0" for n in range(60)] * 20
     # Each name as often as it takes to become one token.

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 from pydantic import BaseModel
 
-from ...errors import LmmReplyOutOfSchema
-from ...perception.lmm.wire import read_reply, request_body
+from ...perception.errors import LmmReplyOutOfSchema
+from ...perception.lmm.chat_format import read_reply, request_body
 from . import MOMENTS
 from .batches import media_of, named
 from .phrases import knows_prompts
-from .tasks import TASKS, Sample, Task, make_samples
+from .tasks import TASKS, Task, TrainingSample, make_samples
 
 if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor
@@ -84,7 +84,7 @@ def score(folder: Path, samples: int) -> Scores:
 def answer(
     model: Qwen3VLForConditionalGeneration,
     processor: Qwen3VLProcessor,
-    sample: Sample,
+    sample: TrainingSample,
     *,
     as_clip: bool = True,
 ) -> str:
@@ -97,7 +97,7 @@ def answer(
     return said
 
 
-def inputs_of(processor: Qwen3VLProcessor, sample: Sample, *, as_clip: bool = True) -> Any:
+def inputs_of(processor: Qwen3VLProcessor, sample: TrainingSample, *, as_clip: bool = True) -> Any:
     """A sample's prompt as the checkpoint's own processor makes it ready for the model."""
     body = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)
     messages = [
@@ -129,7 +129,7 @@ def _rgb(jpeg: bytes) -> Any:
     return np.ascontiguousarray(picture[:, :, ::-1])
 
 
-def _compared(right: Sequence[Sample], said: Sequence[str]) -> TaskScore:
+def _compared(right: Sequence[TrainingSample], said: Sequence[str]) -> TaskScore:
     count = len(right)
     replies = [_read(text, sample) for text, sample in zip(said, right, strict=True)]
     wanted = [sample.reply for sample in right]
@@ -164,14 +164,14 @@ def _mean(values: Sequence[float]) -> float:
     return round(sum(values) / max(1, len(values)), 4)
 
 
-def _read(text: str, sample: Sample) -> BaseModel | None:
+def _read(text: str, sample: TrainingSample) -> BaseModel | None:
     try:
         return read_reply(text, type(sample.reply), model="tiny")
     except LmmReplyOutOfSchema:
         return None
 
 
-def _options(sample: Sample) -> int:
+def _options(sample: TrainingSample) -> int:
     """How many options the question gives."""
     asked: str = getattr(sample.prompt.parts[-1], "text", "")
     return max(1, len(asked.splitlines()) - 1)
@@ -200,7 +200,7 @@ _CARD = """\
 # recollect-tiny
 
 A video LMM of {millions:.1f} million parameters, of the Qwen3-VL architecture, trained by
-`python -m recollect.evals.tiny.train` on the rooms that `recollect.evals.house` draws, and on the prompts that
+`python -m recollect.evals.tiny.train` on the rooms that `recollect.worlds.house` draws, and on the prompts that
 Recollect sends. It is for tests, demos and experiments: of real video it understands nothing.
 
 How it does on {samples} prompts of each task, of houses it was not trained on, without a grammar that keeps it to the

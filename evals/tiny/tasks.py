@@ -19,17 +19,35 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 
 from ...agent.answer import Question
-from ...agent.asking import SHOWN, judge_prompt, look_prompt, named, plan_prompt
+from ...agent.prompt_building import SHOWN, judge_prompt, look_prompt, named, plan_prompt
 from ...memory.values import Finding, KeyFrame, Moment, Observation, Span
-from ...perception.caption import compose_caption
-from ...perception.describe import caption_prompt, summary_prompt
-from ...perception.keyframes import encode_jpeg
+from ...perception.describing.describer import caption_prompt, summary_prompt
+from ...perception.describing.rule_captions import compose_caption
 from ...perception.lmm import Prompt
-from ..house import PEOPLE, THINGS, Act, Asked, Seen, furnish
-from ..house.questions import answers, forms_of, pose
-from .memories import BY_OBSERVERS, STREAMS, findings_of, moment_of, overview_of, recalled, remembered
-from .replies import Shown, described, gold_of, judged, known_names, looked, planned, shows, told
-from .windows import Life, Window, closely, grainy, live, lively, one_scene, windows_of
+from ...perception.stages.key_frames import encode_jpeg
+from ...worlds.house import PEOPLE, THINGS, Act, HouseQuestion, PictureFacts, furnish
+from ...worlds.house.house_questions import answers, forms_of, pose
+from .moment_windows import Window, WindowedLife, closely, grainy, live, lively, one_scene, windows_of
+from .simulated_memories import (
+    BY_OBSERVERS,
+    STREAMS,
+    findings_of,
+    moment_of,
+    overview_of,
+    recalled,
+    remembered,
+)
+from .target_replies import (
+    ShownContent,
+    described,
+    gold_of,
+    judged,
+    known_names,
+    looked,
+    planned,
+    shows,
+    told,
+)
 
 Task = Literal["caption", "look", "judge", "summary", "plan"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -41,7 +59,7 @@ SCALE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TrainingSample:
     """One thing to learn."""
 
     task: Task
@@ -54,14 +72,14 @@ class Sample:
         return self.reply.model_dump_json()
 
 
-def make_sample(task: Task, seed: str, *, scale: float = SCALE) -> Sample:
+def make_sample(task: Task, seed: str, *, scale: float = SCALE) -> TrainingSample:
     """Make the first sample of a task that belongs to a seed; ``make_samples`` says more."""
     return make_samples(task, seed, 1, scale=scale)[0]
 
 
 def make_samples(
     task: Task, seed: str, count: int, *, scale: float = SCALE, shown: int = SHOWN
-) -> list[Sample]:
+) -> list[TrainingSample]:
     """Make samples of a task that share their evidence: the same pictures or moments, other questions.
 
     Args:
@@ -87,7 +105,7 @@ class _Wanted:
 # -- perception ---------------------------------------------------------------------------------------
 
 
-def _caption(rng: random.Random, wanted: _Wanted) -> list[Sample]:
+def _caption(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
     windows = windows_of(rng, one_scene(rng))
     window = lively(rng, windows)
     read = tuple(
@@ -101,7 +119,7 @@ def _caption(rng: random.Random, wanted: _Wanted) -> list[Sample]:
         jpeg, width, height = encode_jpeg(grainy(rng, view, wanted.scale))
         frames.append(KeyFrame(f"{time_s}", "house", time_s, 0, "1/1000", width, height, jpeg))
     prompt = caption_prompt(moment, frames, _before(rng, windows, window))
-    return [Sample("caption", prompt, described(window.seen))]
+    return [TrainingSample("caption", prompt, described(window.seen))]
 
 
 def _before(rng: random.Random, windows: Sequence[Window], window: Window) -> str:
@@ -117,7 +135,7 @@ def _before(rng: random.Random, windows: Sequence[Window], window: Window) -> st
     return ""
 
 
-def _summary(rng: random.Random, wanted: _Wanted) -> list[Sample]:
+def _summary(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
     house = furnish(rng.getrandbits(48), rng.choice((8.0, 20.0, 40.0, 60.0, 120.0)), scene_s=(6.0, 30.0))
     windows = [window for start_s, scene in house.scenes for window in windows_of(rng, scene, start_s)]
     first = rng.randrange(len(windows))
@@ -125,13 +143,15 @@ def _summary(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     children = [moment_of(rng, window, "house", observed=False, told=[window.seen]) for window in windows]
     span = Span(children[0].span.start_s, children[-1].span.end_s)
     parent = remembered("house", "event", span, ())
-    return [Sample("summary", summary_prompt(parent, children), told([window.seen for window in windows]))]
+    return [
+        TrainingSample("summary", summary_prompt(parent, children), told([window.seen for window in windows]))
+    ]
 
 
 # -- questions ----------------------------------------------------------------------------------------
 
 
-def _question(rng: random.Random, about: Sequence[Act], others: Sequence[Act]) -> Asked:
+def _question(rng: random.Random, about: Sequence[Act], others: Sequence[Act]) -> HouseQuestion:
     """A question about one of some acts that has one answer among all of them."""
     # First the deed, so that what is often seen is not most often asked.
     by_kind: dict[str, list[Act]] = {}
@@ -156,14 +176,14 @@ def _altered(rng: random.Random, act: Act) -> Act:
     return replace(act, **changed)
 
 
-def _judge(rng: random.Random, wanted: _Wanted) -> list[Sample]:
+def _judge(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
     life = live(rng, rng.choice((12.0, 30.0, 60.0, 120.0, 240.0)), rng.choice(STREAMS))
     acts = life.acts
     most = rng.choice([most for most in (0, 1, 2, 3, 4, 6, 8, SHOWN, SHOWN, SHOWN) if most <= wanted.shown])
     # The question that was searched for; the others are asked of what that found.
     first = _question(rng, life.done if rng.random() < 0.7 else acts, [*acts, *life.done])
     windows = _found(rng, first, life, min(most, len(life.windows)))
-    shown = [Shown(window.stream_span.start_s, _tellings(rng, window)) for window in windows]
+    shown = [ShownContent(window.stream_span.start_s, _tellings(rng, window)) for window in windows]
     observed = rng.random() < 0.5
     moments = [
         moment_of(rng, window, life.stream, observed=observed, told=each.told)
@@ -181,12 +201,12 @@ def _judge(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     untold = [act for act in life.done if act not in told]
     elsewhere = live(rng, 12.0).acts
 
-    def judge(asked: Asked) -> Sample:
+    def judge(asked: HouseQuestion) -> TrainingSample:
         question = Question(text=asked.text, options=asked.options)
         reply = judged(asked, {f"M{number}": each for number, each in enumerate(shown, 1)})
-        return Sample("judge", judge_prompt(question, overview, named(moments)), reply)
+        return TrainingSample("judge", judge_prompt(question, overview, named(moments)), reply)
 
-    def another() -> Asked:
+    def another() -> HouseQuestion:
         chance = rng.random()
         if told and chance < 0.6:
             about = told if chance < 0.35 else [_altered(rng, act) for act in told]
@@ -199,7 +219,7 @@ def _judge(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     return [judge(first if number == 0 else another()) for number in range(wanted.count)]
 
 
-def _found(rng: random.Random, asked: Asked, life: Life, most: int) -> list[Window]:
+def _found(rng: random.Random, asked: HouseQuestion, life: WindowedLife, most: int) -> list[Window]:
     """What a search for a question finds, in order of time; what answers it is not always there."""
     words = rng.choice((asked.text, asked.known, " ".join(known_names(asked)) or asked.text))
     windows = life.windows
@@ -208,7 +228,7 @@ def _found(rng: random.Random, asked: Asked, life: Life, most: int) -> list[Wind
     return sorted(recalled(rng, words, windows, most), key=lambda window: window.stream_span)
 
 
-def _tellings(rng: random.Random, window: Window) -> tuple[Seen, ...]:
+def _tellings(rng: random.Random, window: Window) -> tuple[PictureFacts, ...]:
     """The caption of a moment, not always of all that its pictures show, and sometimes what a second look brought."""
     told = window
     if len(window.times_s) > 1 and rng.random() < _OVERLOOKED:
@@ -217,7 +237,7 @@ def _tellings(rng: random.Random, window: Window) -> tuple[Seen, ...]:
     return (told.seen, *([closely(window, rng.choice((4, 6, 8))).seen] if rng.random() < 0.1 else []))
 
 
-def _look(rng: random.Random, wanted: _Wanted) -> list[Sample]:
+def _look(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
     scene = one_scene(rng)
     window = lively(rng, windows_of(rng, scene))
     close = closely(window, rng.choice((2, 3, 4, 4, 6, 8)))
@@ -229,7 +249,7 @@ def _look(rng: random.Random, wanted: _Wanted) -> list[Sample]:
     moment = moment_of(rng, window, rng.choice(STREAMS), told=[window.seen] if rng.random() < 0.8 else [])
     pictures = [(time_s, grainy(rng, scene.view(time_s), wanted.scale)) for time_s in close.times_s]
 
-    def look() -> Sample:
+    def look() -> TrainingSample:
         chance = rng.random()
         if acts and (chance < 0.75 or not elsewhere):
             about = acts if chance < 0.5 else [_altered(rng, act) for act in acts]
@@ -238,7 +258,7 @@ def _look(rng: random.Random, wanted: _Wanted) -> list[Sample]:
         asked = _question(rng, about, acts)
         prompt = look_prompt(Question(text=asked.text, options=asked.options), moment, pictures)
         assert prompt is not None
-        return Sample("look", prompt, looked(asked, close.seen))
+        return TrainingSample("look", prompt, looked(asked, close.seen))
 
     return [look() for _ in range(wanted.count)]
 
@@ -252,13 +272,13 @@ _ORDERS: tuple[tuple[Literal["any", "first", "last", "every"], str], ...] = (
 )
 
 
-def _plan(rng: random.Random, wanted: _Wanted) -> list[Sample]:
+def _plan(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
     life = live(rng, rng.choice((20.0, 40.0)), rng.choice(STREAMS))
     overview = overview_of(rng, life)
     return [_planned(rng, life, overview) for _ in range(wanted.count)]
 
 
-def _planned(rng: random.Random, life: Life, overview: Sequence[Moment]) -> Sample:
+def _planned(rng: random.Random, life: WindowedLife, overview: Sequence[Moment]) -> TrainingSample:
     asked = _question(rng, life.acts, life.acts)
     order, words = rng.choice(_ORDERS)
     text = words.format(asked.text.rstrip("?")) + "?"
@@ -271,10 +291,10 @@ def _planned(rng: random.Random, life: Life, overview: Sequence[Moment]) -> Samp
         else:
             text = f"After {from_s:.0f} s: {text}"
     prompt = plan_prompt(Question(text=text, options=asked.options), overview)
-    return Sample("plan", prompt, planned(asked, from_s, to_s, order))
+    return TrainingSample("plan", prompt, planned(asked, from_s, to_s, order))
 
 
-_MAKERS: dict[Task, Callable[[random.Random, _Wanted], list[Sample]]] = {
+_MAKERS: dict[Task, Callable[[random.Random, _Wanted], list[TrainingSample]]] = {
     "caption": _caption,
     "look": _look,
     "judge": _judge,

@@ -24,16 +24,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...agent.asking import SHOWN
+from ...agent.prompt_building import SHOWN
 from . import MOMENTS
 from .architecture import Architecture, new_model
-from .batches import Batch, Encoded, Encoder
-from .checkpoint import save_checkpoint
+from .batches import Batch, EncodedSample, SampleEncoder
 from .drills import Drill, Drills
 from .phrases import kept_vocabulary, phrase_vocabulary
 from .processing import new_processor
 from .scores import score, table_of, write_card
 from .tasks import Task, make_samples
+from .tiny_checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -145,7 +145,9 @@ class Schedule:
 class Batches:
     """What is learnt in each round of some steps, or one process's part of it: by number, to be made again at will."""
 
-    def __init__(self, encoder: Encoder, schedule: Schedule, process: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self, encoder: SampleEncoder, schedule: Schedule, process: int = 0, processes: int = 1
+    ) -> None:
         self._encoder, self._schedule = encoder, schedule
         self._drills = Drills(encoder.vocabulary)
         self._process, self._processes = process, processes
@@ -174,7 +176,7 @@ class Batches:
         self, lesson: Lesson, task: Taught, count: int, seed: str, rng: random.Random
     ) -> Iterator[Batch]:
         """Some batches of a task, in each of them rows of about one length."""
-        drawn, tokens = list[Encoded](), 0
+        drawn, tokens = list[EncodedSample](), 0
         while tokens < count * lesson.batch_tokens or len(drawn) < count:
             drawn.append(self._row(lesson, task, f"{seed} {len(drawn)}", rng))
             tokens += len(drawn[-1].tokens)
@@ -188,7 +190,7 @@ class Batches:
                 tokens -= len(taken[-1].tokens)
             yield self._encoder.batch(taken)
 
-    def _row(self, lesson: Lesson, task: Taught, seed: str, rng: random.Random) -> Encoded:
+    def _row(self, lesson: Lesson, task: Taught, seed: str, rng: random.Random) -> EncodedSample:
         """Samples of a task on one evidence, or a drill."""
         if task != "drill":
             samples = make_samples(task, f"train {seed}", _TOGETHER.get(task, 1), shown=lesson.shown)
@@ -255,7 +257,7 @@ class Training:
         import torch  # noqa: PLC0415
 
         until = self._schedule.steps if until is None else until
-        encoder = Encoder(self._architecture, self._vocabulary)
+        encoder = SampleEncoder(self._architecture, self._vocabulary)
         batches: Any = Batches(encoder, self._schedule, self._rank, self._processes)
         loader = torch.utils.data.DataLoader(
             batches,

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from .base import Lmm, LmmUsage, Priority, Reply, Served
+from ...testing.scripted_lmm import ScriptedCall, ScriptedLmm
 from .client import ServedLmm, open_lmm
-from .prompt import Clip, Part, Picture, Prompt, Words, as_data
-from .scripted import Asked, ScriptedLmm
+from .multimodal_prompt import ClipPart, Part, PicturePart, Prompt, TextPart, as_data
+from .protocol import Lmm, LmmReply, LmmUsage, Priority, ServedModelInfo
 
 __all__ = [
-    "Asked",
-    "Clip",
+    "ClipPart",
     "Lmm",
+    "LmmReply",
     "LmmUsage",
     "Part",
-    "Picture",
+    "PicturePart",
     "Priority",
     "Prompt",
-    "Reply",
+    "ScriptedCall",
     "ScriptedLmm",
-    "Served",
     "ServedLmm",
-    "Words",
+    "ServedModelInfo",
+    "TextPart",
     "as_data",
     "open_lmm",
 ]

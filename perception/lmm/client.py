@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from ...errors import (
+from ..errors import (
     LmmError,
     LmmNotServed,
     LmmOverloaded,
@@ -25,15 +25,15 @@ from ...errors import (
     LmmTimedOut,
     LmmUnreachable,
 )
-from .background import BackgroundLoop
-from .base import LmmUsage, Priority, Reply, Served, T
+from .background_loop import BackgroundLoop
+from .chat_format import read_completion, read_reply, request_body
 from .connection import Connection, ServedModel
-from .prompt import Prompt
-from .slots import Slots
-from .wire import read_completion, read_reply, request_body
+from .multimodal_prompt import Prompt
+from .protocol import LmmReply, LmmUsage, Priority, ServedModelInfo, T
+from .request_slots import RequestSlots
 
 if TYPE_CHECKING:
-    from ...settings import LmmSettings
+    from .lmm_settings import LmmSettings
 
 _FIRST_PAUSE_S = 0.5
 """The longest pause before the first repetition; it doubles with each."""
@@ -69,7 +69,7 @@ class ServedLmm:
             settings.url, settings.api_key, environment_proxy=settings.environment_proxy
         )
         self._where = self._connection.where
-        self._slots = Slots(settings.concurrency)
+        self._slots = RequestSlots(settings.concurrency)
         self._usage: dict[Priority, LmmUsage] = {"question": LmmUsage(), "caption": LmmUsage()}
         self._found: str | None = None
         self._loop = BackgroundLoop(
@@ -104,7 +104,7 @@ class ServedLmm:
         priority: Priority = "question",
         deadline_s: float | None = None,
         max_tokens: int | None = None,
-    ) -> Reply[T]:
+    ) -> LmmReply[T]:
         """Ask, and wait for the reply.
 
         Raises:
@@ -128,12 +128,12 @@ class ServedLmm:
         priority: Priority = "question",
         deadline_s: float | None = None,
         max_tokens: int | None = None,
-    ) -> Reply[T]:
+    ) -> LmmReply[T]:
         """Do as ``ask`` does, for callers without an event loop."""
         body = self._body(prompt, reply, priority, max_tokens)
         return self._loop.wait(self._ask(prompt, body, reply, priority, deadline_s))
 
-    async def describe(self, *, deadline_s: float = 10.0) -> Served:
+    async def describe(self, *, deadline_s: float = 10.0) -> ServedModelInfo:
         """Find out which model answers; tried once.
 
         Raises:
@@ -142,7 +142,7 @@ class ServedLmm:
         """
         return await self._loop.wait_async(self._describe(deadline_s))
 
-    def describe_now(self, *, deadline_s: float = 10.0) -> Served:
+    def describe_now(self, *, deadline_s: float = 10.0) -> ServedModelInfo:
         """Do as ``describe`` does, for callers without an event loop."""
         return self._loop.wait(self._describe(deadline_s))
 
@@ -178,7 +178,7 @@ class ServedLmm:
         reply: type[T],
         priority: Priority,
         deadline_s: float | None,
-    ) -> Reply[T]:
+    ) -> LmmReply[T]:
         clock = asyncio.get_running_loop().time
         began = clock()
         deadline = math.inf if deadline_s is None else began + deadline_s
@@ -191,7 +191,7 @@ class ServedLmm:
         finally:
             spent.usage += LmmUsage(seconds=clock() - began)
             self._usage[priority] += spent.usage
-        return Reply(value, spent.usage, prompt.written_by(model))
+        return LmmReply(value, spent.usage, prompt.written_by(model))
 
     async def _persistently(
         self, body: dict[str, Any], reply: type[T], priority: Priority, deadline: float, spent: _Spent
@@ -265,21 +265,21 @@ class ServedLmm:
         if served and model not in {one.id for one in served}:
             raise LmmNotServed(self._where, model, tuple(one.id for one in served))
 
-    async def _describe(self, deadline_s: float) -> Served:
+    async def _describe(self, deadline_s: float) -> ServedModelInfo:
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._look()
         except TimeoutError:
             raise LmmTimedOut(self._where, deadline_s, "waiting for the list of models") from None
 
-    async def _look(self) -> Served:
+    async def _look(self) -> ServedModelInfo:
         models = await self._connection.models()
         wanted = self._settings.model
         fitting = [one for one in models if wanted in {None, one.id}]
         if len(fitting) != 1:
             raise LmmNotServed(self._where, wanted, tuple(one.id for one in models))
         self._found = fitting[0].id
-        return Served(fitting[0].id, tuple(one.id for one in models), fitting[0].max_model_len)
+        return ServedModelInfo(fitting[0].id, tuple(one.id for one in models), fitting[0].max_model_len)
 
 
 class _Spent:

@@ -22,8 +22,8 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ValidationError
 
-from ...errors import LmmOverloaded, LmmRedirected, LmmRefused, LmmUnreachable
-from ..urls import redact
+from ..errors import LmmOverloaded, LmmRedirected, LmmRefused, LmmUnreachable
+from ..sources.urls import redact
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI

@@ -3,7 +3,7 @@
     for blob in find_blobs(view, background, time_s):
         blob.box, blob.moved              # where it is, and which part of it moves
 
-It knows nothing of what came before, save for what ``Background`` keeps of each pixel.
+It knows nothing of what came before, save for what ``BackgroundModel`` keeps of each pixel.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import Background, View
+from .background_subtraction import BackgroundModel, BackgroundView
 
 PixelBox = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are just outside."""
@@ -42,7 +42,7 @@ class Blob:
     """When nearly all of it last moved, or became foreground."""
 
 
-def find_blobs(view: View, background: Background, time_s: float) -> list[Blob]:
+def find_blobs(view: BackgroundView, background: BackgroundModel, time_s: float) -> list[Blob]:
     """The connected pieces of foreground that are large enough, largest first."""
     if not cv2.countNonZero(view.foreground):
         return []

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from ...memory.values import Box, Finding, Span
-from ..frame import Frame, Picture
-from .glances import Glances
+from ..sources.frame import Frame, Picture
+from .sampling_gate import SamplingGate
 
 _EVERY_S = 2.5
 _CASCADE = "haarcascade_frontalface_alt2.xml"
@@ -42,7 +42,7 @@ class FaceObserver:
                 "install opencv-python-headless 4.x, or do without the face observer"
             )
         self._cascade = cv2.CascadeClassifier(str(_cascade_file()))
-        self._glances = Glances[Box](_EVERY_S)
+        self._glances = SamplingGate[Box](_EVERY_S)
 
     @staticmethod
     def available() -> bool:

@@ -21,14 +21,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.clock_times import between
 from ...memory.values import Box, Field, Finding, Span
-from ...times import between
-from ..frame import Frame
-from .background import Background, View
+from ..sources.frame import Frame
+from .background_subtraction import BackgroundModel, BackgroundView
 from .blobs import PixelBox, find_blobs
-from .changes import Change, Ledger
 from .colours import accent_of_counts, name_of_counts
-from .tracks import Sighting, Track, Tracker
+from .scene_changes import SceneChange, SceneChangeTracker
+from .tracking import Track, Tracker, TrackPoint
 
 _IDLE = 0.002  # part of the picture that may flicker while nothing moves
 _EMPTY_S = 1.0  # shorter empty stretches are not worth a word
@@ -63,11 +63,11 @@ class MotionObserver:
     written_by = "motion/1"
 
     def __init__(self) -> None:
-        self._background = Background()
+        self._background = BackgroundModel()
         self._tracker = Tracker()
         self._glances: deque[_Glance] = deque(maxlen=1024)
-        self._ledger = Ledger(self._background, self._tracker)
-        self._changes: deque[Change] = deque(maxlen=64)
+        self._ledger = SceneChangeTracker(self._background, self._tracker)
+        self._changes: deque[SceneChange] = deque(maxlen=64)
         self._told: deque[tuple[str, int]] = deque(maxlen=256)
         self._last_s = -math.inf
 
@@ -302,7 +302,7 @@ class MotionObserver:
             self._changes.popleft()
 
 
-def _glance(view: View, time_s: float) -> _Glance:
+def _glance(view: BackgroundView, time_s: float) -> _Glance:
     width = view.moving.shape[1]
     counts = [
         cv2.countNonZero(view.moving[:, width * third // 3 : width * (third + 1) // 3]) for third in range(3)
@@ -317,9 +317,9 @@ def _glance(view: View, time_s: float) -> _Glance:
     )
 
 
-def _runs(sightings: Sequence[Sighting], size: tuple[int, int]) -> Iterator[tuple[bool, list[Sighting]]]:
+def _runs(sightings: Sequence[TrackPoint], size: tuple[int, int]) -> Iterator[tuple[bool, list[TrackPoint]]]:
     """Cut a course into stretches of moving and of staying."""
-    run: list[Sighting] = []
+    run: list[TrackPoint] = []
     moved: bool | None = None
     for index, sighting in enumerate(sightings):
         before = sightings[max(0, index - 2)]
@@ -339,7 +339,7 @@ def _runs(sightings: Sequence[Sighting], size: tuple[int, int]) -> Iterator[tupl
         yield moved, run
 
 
-def _direction(run: Sequence[Sighting], track: Track) -> str:
+def _direction(run: Sequence[TrackPoint], track: Track) -> str:
     """Where a stretch of its course led, or nothing if nowhere."""
     (x0, y0), (x1, y1) = (_middle(s.box, track.size) for s in (run[0], run[-1]))
     longer = max(track.size)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...memory.values import Finding, Span
-from ..frame import Frame
+from ..sources.frame import Frame
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -16,7 +16,7 @@ from .siglip import SiglipEncoder
 
 if TYPE_CHECKING:
     from ...memory.encoder import ImageEncoder
-    from ...settings import VisionSettings
+    from .vision_settings import VisionSettings
 
 __all__ = ["PaletteEncoder", "SiglipEncoder", "open_encoder"]
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import EncoderNotInstalled, EncoderUnusable
 from ...memory.encoder import Vectors
-from .checkpoint import Checkpoint
+from ..errors import EncoderNotInstalled, EncoderUnusable
+from .hub_checkpoint import HubCheckpoint
 
 BATCH = 16
 """Pictures, or texts, in one pass through the model; more gains little and costs RAM."""
@@ -46,8 +46,8 @@ class SiglipEncoder:
         self._loaded: _Loaded | None = None
 
     @cached_property
-    def _checkpoint(self) -> Checkpoint:
-        return Checkpoint.find(self._model)
+    def _checkpoint(self) -> HubCheckpoint:
+        return HubCheckpoint.find(self._model)
 
     @property
     def name(self) -> str:
@@ -123,7 +123,7 @@ class _Loaded:
         return vectors
 
 
-def _load(model: str, checkpoint: Checkpoint, device: str) -> _Loaded:
+def _load(model: str, checkpoint: HubCheckpoint, device: str) -> _Loaded:
     """Raises ``EncoderNotInstalled`` or ``EncoderUnusable``."""
     for library in ("torch", "transformers"):
         try:

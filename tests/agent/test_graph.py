@@ -14,15 +14,15 @@ import pytest
 
 from recollect import Recollect
 from recollect.agent.answer import Answer, Evidence, Question
-from recollect.agent.budget import Budget, Spending
 from recollect.agent.graph import build_agent
-from recollect.agent.reasoner import Cited, Draft, Judgement, Plan, Reasoner, ScriptedReasoner
-from recollect.agent.state import Deps
-from recollect.agent.traces import Traces, open_traces
-from recollect.agent.uses import uses_of
-from recollect.errors import DiskFull
+from recollect.agent.limits import Limits, Spending
+from recollect.agent.reasoner import CitedSpan, DraftAnswer, Judgement, Plan, Reasoner, ScriptedReasoner
+from recollect.agent.state import AgentDependencies
+from recollect.agent.traces import TraceStore, open_traces
+from recollect.agent.usage_records import uses_of
 from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
-from recollect.memory.tables import latest, select
+from recollect.memory.errors import DiskFull
+from recollect.memory.storage.tables import latest, select
 from recollect.memory.values import Use
 from recollect.tools.toolbox import Scope, Toolbox
 
@@ -67,7 +67,7 @@ def store(tmp_path: Path) -> Iterator[MemoryStore]:
 
 
 @pytest.fixture
-def traces(tmp_path: Path) -> Iterator[Traces]:
+def traces(tmp_path: Path) -> Iterator[TraceStore]:
     opened = open_traces(tmp_path / "traces.sqlite")
     yield opened
     opened.close()
@@ -77,13 +77,13 @@ Ask = Callable[..., Answer]
 
 
 @pytest.fixture
-def ask(store: MemoryStore, traces: Traces) -> Ask:
+def ask(store: MemoryStore, traces: TraceStore) -> Ask:
     """Asks with a reasoner; what a second look sees is given by ``sees``, and noted in ``looked``."""
 
     def asking(
         reasoner: Reasoner,
         *,
-        budget: Budget | None = None,
+        budget: Limits | None = None,
         as_of_s: float | None = None,
         sees: Callable[[Moment], Observation | None] | None = None,
         memory: MemoryStore = store,
@@ -91,12 +91,12 @@ def ask(store: MemoryStore, traces: Traces) -> Ask:
     ) -> Answer:
         asked = Question.checked("When?", as_of_s=as_of_s, **question)
         snapshot, trace_id = memory.snapshot(as_of_s=as_of_s), uuid.uuid4().hex
-        deps = Deps(
+        deps = AgentDependencies(
             tools=Toolbox(snapshot, Scope(asked.streams, asked.span), sees),
             snapshot=snapshot,
             store=memory,
             reasoner=reasoner,
-            spending=Spending(budget or Budget()),
+            spending=Spending(budget or Limits()),
             trace_id=trace_id,
             as_of="now",
         )
@@ -126,8 +126,8 @@ class Watcher(ScriptedReasoner):
         return super().judge(question, plan, overview, moments)
 
 
-def cited(one: Moment, score: float = 0.9) -> Cited:
-    return Cited(moment_id=one.id, start_s=one.span.start_s, end_s=one.span.end_s, score=score, text="it")
+def cited(one: Moment, score: float = 0.9) -> CitedSpan:
+    return CitedSpan(moment_id=one.id, start_s=one.span.start_s, end_s=one.span.end_s, score=score, text="it")
 
 
 KETTLE = Plan(queries=("kettle",))
@@ -146,7 +146,9 @@ def spotted(one: Moment, text: str = "a hidden zebra") -> Observation:
 def test_it_stops_as_soon_as_it_knows_enough(ask):
     enough = Judgement(sufficiency=0.9, cited=(cited(KITCHEN[2]),))
     reasoner = Watcher(
-        plan=KETTLE, judgements=[enough], draft=Draft(text="At 20 s.", confidence=0.9, cited=enough.cited)
+        plan=KETTLE,
+        judgements=[enough],
+        draft=DraftAnswer(text="At 20 s.", confidence=0.9, cited=enough.cited),
     )
 
     answer = ask(reasoner)
@@ -168,7 +170,7 @@ def test_it_stops_when_nobody_wants_to_look_further(ask):
 def test_it_stops_when_a_round_brings_nothing_new(ask):
     again = Judgement(sufficiency=0.1, wider=True, queries=("kettle",))
 
-    answer = ask(ScriptedReasoner(plan=KETTLE, judgements=[again] * 5), budget=Budget(rounds=5))
+    answer = ask(ScriptedReasoner(plan=KETTLE, judgements=[again] * 5), budget=Limits(rounds=5))
 
     assert (answer.stop_reason, answer.usage.rounds) == ("nothing_new", 2)
 
@@ -183,7 +185,7 @@ def test_it_goes_wider_only_where_searching_brings_nothing_new(ask):
         for judgement in (found, in_vain)
     )
     for reasoner in (searching, widening):
-        ask(reasoner, budget=Budget(rounds=2))
+        ask(reasoner, budget=Limits(rounds=2))
 
     assert [len(shown) for shown in searching.shown] == [1, 2]
     assert [len(shown) for shown in widening.shown] == [1, 3]
@@ -192,7 +194,7 @@ def test_it_goes_wider_only_where_searching_brings_nothing_new(ask):
 def test_it_stops_after_its_rounds(ask):
     widening = [Judgement(sufficiency=0.1, wider=True, queries=(word,)) for word in ("cat", "rain", "boils")]
 
-    answer = ask(ScriptedReasoner(plan=KETTLE, judgements=widening), budget=Budget(rounds=2))
+    answer = ask(ScriptedReasoner(plan=KETTLE, judgements=widening), budget=Limits(rounds=2))
 
     assert (answer.stop_reason, answer.usage.rounds) == ("rounds", 2)
 
@@ -200,7 +202,7 @@ def test_it_stops_after_its_rounds(ask):
 def test_it_stops_when_its_time_is_up_and_keeps_the_best_so_far(ask):
     reasoner = Watcher(plan=KETTLE, judgements=[WIDER] * 3, meanwhile=lambda: time.sleep(0.02))
 
-    answer = ask(reasoner, budget=Budget(seconds=0.01))
+    answer = ask(reasoner, budget=Limits(seconds=0.01))
 
     assert (answer.stop_reason, answer.usage.rounds) == ("budget", 1)
 
@@ -215,8 +217,8 @@ def test_the_best_judgement_is_kept_and_not_the_last(ask):
     class Repeater(ScriptedReasoner):
         def answer(
             self, question: Question, plan: Plan, judgement: Judgement, *rest: Sequence[Moment]
-        ) -> Draft:
-            return Draft(text=judgement.missing, confidence=judgement.sufficiency)
+        ) -> DraftAnswer:
+            return DraftAnswer(text=judgement.missing, confidence=judgement.sufficiency)
 
     better = Judgement(sufficiency=0.6, wider=True, queries=("cat",), missing="the better one")
     worse = Judgement(sufficiency=0.2, missing="the worse one")
@@ -227,7 +229,7 @@ def test_the_best_judgement_is_kept_and_not_the_last(ask):
 def test_a_stretch_is_cited_once_at_its_best_place(ask):
     twice = (cited(KITCHEN[0]), cited(KITCHEN[2]), cited(KITCHEN[0], 0.3))
 
-    answer = ask(ScriptedReasoner(plan=KETTLE, draft=Draft(text="", confidence=0.9, cited=twice)))
+    answer = ask(ScriptedReasoner(plan=KETTLE, draft=DraftAnswer(text="", confidence=0.9, cited=twice)))
 
     assert [(item.span, item.score) for item in answer.evidence] == [
         (KITCHEN[0].span, 0.9),
@@ -253,7 +255,7 @@ def test_no_moment_is_looked_at_twice_and_no_more_than_the_budget_allows(ask):
         Judgement(sufficiency=0.1, look_at=(first, second, third)),
     ]
 
-    ask(ScriptedReasoner(plan=KETTLE, judgements=judgements), sees=sees, budget=Budget(rounds=6, looks=3))
+    ask(ScriptedReasoner(plan=KETTLE, judgements=judgements), sees=sees, budget=Limits(rounds=6, looks=3))
 
     assert looked == [first, second, third]
 
@@ -265,7 +267,7 @@ def test_no_look_is_taken_where_the_budget_allows_none(ask):
     answer = ask(
         ScriptedReasoner(plan=KETTLE, judgements=judgements),
         sees=lambda one: looked.append(one.id),
-        budget=Budget(looks=0),
+        budget=Limits(looks=0),
     )
 
     assert (looked, answer.stop_reason) == ([], "nothing_new")
@@ -323,7 +325,7 @@ def test_nothing_out_of_scope_is_seen_whatever_the_plan_says(ask, plan):
     reasoner = Watcher(
         plan=plan,
         judgements=[nosy] * 3,
-        draft=Draft(text="", confidence=0.5, cited=tuple(cited(one) for one in elsewhere)),
+        draft=DraftAnswer(text="", confidence=0.5, cited=tuple(cited(one) for one in elsewhere)),
     )
 
     answer = ask(
@@ -382,7 +384,7 @@ def test_what_is_written_while_it_thinks_is_not_seen_until_the_next_question(ask
     ],
 )
 def test_a_reasoner_that_asks_for_nonsense_still_gets_to_answer(ask, plan, judgement):
-    invented = Draft(
+    invented = DraftAnswer(
         text="So be it.", confidence=0.4, cited=(cited(moment("attic", 7, "?")), cited(KITCHEN[0]))
     )
 
@@ -443,7 +445,7 @@ def used(store: MemoryStore) -> list[tuple[str, str, float, float]]:
     return sorted((row["how"], row["stream"], row["start_s"], row["end_s"]) for row in rows)
 
 
-ANSWERED = Draft(text="At 20 s.", confidence=0.9, cited=(cited(KITCHEN[2]), cited(KITCHEN[0])))
+ANSWERED = DraftAnswer(text="At 20 s.", confidence=0.9, cited=(cited(KITCHEN[2]), cited(KITCHEN[0])))
 ABSTAINED = ANSWERED.model_copy(update={"why": "unclear"})
 SURE = Judgement(sufficiency=0.9)
 

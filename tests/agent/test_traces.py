@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
-from recollect.agent.traces import Traces, open_traces
-from recollect.errors import TracesInUse
+from recollect.agent.errors import TracesInUse
+from recollect.agent.traces import TraceStore, open_traces
 from recollect.memory import moment_id
 
 MOST = 500_000
@@ -25,13 +25,13 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def traces(path: Path) -> Iterator[Traces]:
+def traces(path: Path) -> Iterator[TraceStore]:
     opened = open_traces(path, most_bytes=MOST)
     yield opened
     opened.close()
 
 
-def ask(traces: Traces, name: str, *told: str, size: int = 5000) -> None:
+def ask(traces: TraceStore, name: str, *told: str, size: int = 5000) -> None:
     """Leave two steps of a question, which tell of these; the second of them only what it wrote."""
     config: Any = {"configurable": {"thread_id": name, "checkpoint_ns": ""}}
     for words in ([], list(told)):
@@ -41,7 +41,7 @@ def ask(traces: Traces, name: str, *told: str, size: int = 5000) -> None:
         traces.put_writes(config, [("found", words)], "task")
 
 
-def there(traces: Traces) -> list[str]:
+def there(traces: TraceStore) -> list[str]:
     return sorted(row[0] for row in traces.conn.execute("SELECT DISTINCT thread_id FROM checkpoints"))
 
 

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import BadRun, LmmUnreachable, NoLmm, NotStored, SourceNotFound, UnfitTask
-from recollect.evals.house import ask_about, furnish
-from recollect.evals.lmms.answering import Settings, answer, told
-from recollect.evals.lmms.prompt import read_prompt
-from recollect.evals.lmms.requests import Request, RequestSuite, read_request
-from recollect.evals.lmms.stored import Stored
-from recollect.evals.records import Ingest, Lines, Prediction, Sample, Usage, read
-from recollect.evals.world import render
+from recollect.evals.errors import BadRun, NotStored, UnfitTask
+from recollect.evals.lmms.answering import AnsweringSettings, answer, told
+from recollect.evals.lmms.eval_requests import EvalRequest, RequestSuite, read_request
+from recollect.evals.lmms.prompt_parsing import read_prompt
+from recollect.evals.lmms.stored_answers import StoredAnswers
+from recollect.evals.records import Ingest, Prediction, RecordedUsage, RecordFile, Sample, read
+from recollect.perception.errors import LmmUnreachable, NoLmm, SourceNotFound
 from recollect.perception.lmm import LmmUsage
+from recollect.worlds.demo_video import render
+from recollect.worlds.house import ask_about, furnish
 
 with_lmms_eval = pytest.mark.skipif(
     importlib.util.find_spec("lmms_eval") is None,
@@ -62,9 +63,9 @@ class Toy:
     video: Path
     rows: Sequence[Row]
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[EvalRequest]:
         return [
-            Request("toy", row.number, data, data["prompt"], ({"type": "video", "url": data["video"]},))
+            EvalRequest("toy", row.number, data, data["prompt"], ({"type": "video", "url": data["video"]},))
             for row in self.rows
             for data in [row.data(self.video)]
         ]
@@ -206,7 +207,7 @@ def test_the_same_film_is_the_same_video_whatever_its_name(toy: Toy, tmp_path: P
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(toy.video.read_bytes())
     first, second, *_ = toy.requests()
-    second = Request("toy", 1, second.row, second.text, ({"type": "video", "url": f"file://{copy}"},))
+    second = EvalRequest("toy", 1, second.row, second.text, ({"type": "video", "url": f"file://{copy}"},))
 
     samples = list(RequestSuite([first, second]).samples())
 
@@ -224,12 +225,12 @@ def test_the_same_film_is_the_same_video_whatever_its_name(toy: Toy, tmp_path: P
 )
 def test_what_is_no_question_about_one_video_is_refused(media: tuple[dict[str, Any], ...], said: str) -> None:
     with pytest.raises(UnfitTask, match=said):
-        RequestSuite([Request("toy", 7, {}, "What is red?", media)])
+        RequestSuite([EvalRequest("toy", 7, {}, "What is red?", media)])
 
 
 def test_a_video_that_is_not_there_is_told() -> None:
     with pytest.raises(SourceNotFound, match="nowhere"):
-        RequestSuite([Request("toy", 7, {}, "What is red?", ({"type": "video", "url": "nowhere.mp4"},))])
+        RequestSuite([EvalRequest("toy", 7, {}, "What is red?", ({"type": "video", "url": "nowhere.mp4"},))])
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_a_video_that_is_not_there_is_told() -> None:
 def test_the_time_of_a_question_is_read_from_its_row(
     toy: Toy, row: dict[str, Any], at_s: float | None
 ) -> None:
-    request = Request("toy", 7, row, "What is red?", ({"type": "video", "url": str(toy.video)},))
+    request = EvalRequest("toy", 7, row, "What is red?", ({"type": "video", "url": str(toy.video)},))
 
     [sample] = RequestSuite([request], time_field="at").samples()
 
@@ -248,7 +249,7 @@ def test_the_time_of_a_question_is_read_from_its_row(
 
 @pytest.mark.parametrize("row", [{"when": 61}, {"at": "later"}, {"at": -1}, {"at": float("nan")}])
 def test_a_time_that_cannot_be_read_does_not_open_the_whole_video(toy: Toy, row: dict[str, Any]) -> None:
-    request = Request("toy", 7, row, "What is red?", ({"type": "video", "url": str(toy.video)},))
+    request = EvalRequest("toy", 7, row, "What is red?", ({"type": "video", "url": str(toy.video)},))
 
     with pytest.raises(UnfitTask):
         RequestSuite([request], time_field="at")
@@ -275,7 +276,7 @@ def test_a_reply_is_what_a_task_can_read(prediction: dict[str, Any], kind: Any, 
 
 
 def test_a_video_is_watched_once_and_answers_know_only_what_was_seen(toy: Toy, tmp_path: Path) -> None:
-    settings = Settings(time_field="query_time")
+    settings = AnsweringSettings(time_field="query_time")
 
     answers = answer(toy.requests(), tmp_path / "run", settings)
     kept = (tmp_path / "run" / "predictions.jsonl").read_bytes()
@@ -297,7 +298,7 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(toy: Toy, tmp_path: 
     def kill(_: object) -> None:
         raise Killed
 
-    settings = Settings(ocr=False, time_field="query_time")
+    settings = AnsweringSettings(ocr=False, time_field="query_time")
     with pytest.raises(Killed):
         answer(toy.requests(), tmp_path / "run", settings, on_progress=kill)
     before = (tmp_path / "run" / "predictions.jsonl").read_bytes()
@@ -311,10 +312,10 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(toy: Toy, tmp_path: 
 
 
 def test_more_questions_go_on_in_the_same_folder_and_other_ones_are_refused(toy: Toy, tmp_path: Path) -> None:
-    settings, requests = Settings(ocr=False), toy.requests()
+    settings, requests = AnsweringSettings(ocr=False), toy.requests()
     answer(requests[:1], tmp_path / "run", settings)
     answers = answer(requests, tmp_path / "run", settings)
-    changed = Request("toy", 0, requests[0].row, "What is blue?", requests[0].media)
+    changed = EvalRequest("toy", 0, requests[0].row, "What is blue?", requests[0].media)
 
     assert len(answers) == len(requests)
     with pytest.raises(BadRun, match="toy/0 was asked in other words"):
@@ -323,12 +324,12 @@ def test_more_questions_go_on_in_the_same_folder_and_other_ones_are_refused(toy:
 
 def test_a_model_needs_a_place_where_it_is_served(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(NoLmm, match="answer with qwen"):
-        answer(toy.requests(), tmp_path / "run", Settings(model="qwen"))
+        answer(toy.requests(), tmp_path / "run", AnsweringSettings(model="qwen"))
 
 
 def test_nothing_is_watched_where_no_model_answers_at_the_endpoint(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(LmmUnreachable):
-        answer(toy.requests(), tmp_path / "run", Settings(endpoint="http://127.0.0.1:9/v1"))
+        answer(toy.requests(), tmp_path / "run", AnsweringSettings(endpoint="http://127.0.0.1:9/v1"))
 
     assert not (tmp_path / "run" / "memories").exists()
 
@@ -342,7 +343,7 @@ class Reading:
         self.usage = {"question": LmmUsage(), "caption": LmmUsage()}
 
     def ask_now(self, *_: object, priority: Any = "question", **__: object) -> Any:
-        from recollect.errors import LmmTimedOut
+        from recollect.perception.errors import LmmTimedOut
 
         self.usage[priority] += LmmUsage(calls=1, prompt_tokens=70, completion_tokens=5)
         raise LmmTimedOut("nowhere", 1.0, "waiting for the reply")
@@ -354,7 +355,7 @@ class Reading:
 def test_what_an_answer_cost_is_counted_by_prompts_and_replies(toy: Toy, tmp_path: Path) -> None:
     model: Any = Reading()
 
-    answers = answer(toy.requests(), tmp_path / "run", Settings(ocr=False), lmm=model)
+    answers = answer(toy.requests(), tmp_path / "run", AnsweringSettings(ocr=False), lmm=model)
 
     read_tokens = sum(one.input_tokens or 0 for one in answers.values())
     assert read_tokens == model.usage["question"].prompt_tokens > 0
@@ -367,7 +368,7 @@ def test_what_an_answer_cost_is_counted_by_prompts_and_replies(toy: Toy, tmp_pat
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run of ours, whose questions have the benchmark's own names."""
-    with Lines(tmp_path / "run" / "predictions.jsonl", Prediction) as lines:
+    with RecordFile(tmp_path / "run" / "predictions.jsonl", Prediction) as lines:
         for system, letter in (("recollect", "B"), ("random", "A")):
             for name in ("bench/x", "bench/y"):
                 lines.append(
@@ -377,10 +378,10 @@ def run(tmp_path: Path) -> Path:
                         status="ok",
                         answer=letter,
                         said="It is.",
-                        usage=Usage(tokens=9),
+                        usage=RecordedUsage(tokens=9),
                     )
                 )
-    with Lines(tmp_path / "run" / "samples.jsonl", Sample) as samples:
+    with RecordFile(tmp_path / "run" / "samples.jsonl", Sample) as samples:
         samples.append(
             Sample(
                 id="bench/x",
@@ -395,21 +396,23 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def asking(name: str, *options: str) -> Request:
+def asking(name: str, *options: str) -> EvalRequest:
     prompt = "\n".join(
         ["What is red?", *(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=False))]
     )
-    return Request("toy", 3, {"name": name}, prompt, ())
+    return EvalRequest("toy", 3, {"name": name}, prompt, ())
 
 
 @pytest.mark.parametrize("file", ["", "predictions.jsonl"])
 def test_a_stored_answer_is_found_by_the_name_that_the_run_gave_the_question(run: Path, file: str) -> None:
-    stored = Stored.read(run / file, sample="bench/{row[name]}")
+    stored = StoredAnswers.read(run / file, sample="bench/{row[name]}")
 
     assert stored.answer(asking("x", "the car", "the hat")).text == "B"
     assert stored.answer(asking("y", "one", "two")).text == "B"
     assert stored.answer(asking("x")).input_tokens is None
-    assert Stored.read(run, system="random", sample="bench/{row[name]}").answer(asking("y")).text == "A"
+    assert (
+        StoredAnswers.read(run, system="random", sample="bench/{row[name]}").answer(asking("y")).text == "A"
+    )
 
 
 @pytest.mark.parametrize(
@@ -423,7 +426,7 @@ def test_a_stored_answer_is_found_by_the_name_that_the_run_gave_the_question(run
 )
 def test_a_missing_or_unfit_stored_answer_fails_loudly(run: Path, sample: str, name: str, said: str) -> None:
     with pytest.raises(NotStored, match=said):
-        Stored.read(run, sample=sample).answer(asking(name, "the hat", "the car"))
+        StoredAnswers.read(run, sample=sample).answer(asking(name, "the hat", "the car"))
 
 
 @pytest.mark.parametrize(
@@ -436,12 +439,12 @@ def test_a_missing_or_unfit_stored_answer_fails_loudly(run: Path, sample: str, n
 )
 def test_a_file_without_predictions_is_refused(run: Path, file: str, system: str, said: str) -> None:
     with pytest.raises(BadRun, match=said):
-        Stored.read(run / file, system=system)
+        StoredAnswers.read(run / file, system=system)
 
 
 @pytest.mark.slow
 def test_neither_recollect_nor_its_evaluation_loads_lmms_eval() -> None:
-    code = "import sys, recollect, recollect.evals.lmms, recollect.evals.lmms.stored; print('lmms_eval' in sys.modules)"
+    code = "import sys, recollect, recollect.evals.lmms, recollect.evals.lmms.stored_answers; print('lmms_eval' in sys.modules)"
 
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 

@@ -6,14 +6,20 @@ import json
 
 import pytest
 
-from recollect.agent.asking import Judged, Looked, Planned
-from recollect.evals.tiny.tasks import TASKS, Sample, make_sample, make_samples
-from recollect.perception.describe import Described, Told, template_of
-from recollect.perception.lmm import Clip, Picture, Words
-from recollect.perception.lmm.templates import load_template
-from recollect.perception.lmm.wire import read_reply, request_body, schema_of
+from recollect.agent.prompt_building import JudgeReply, LookReply, PlanReply
+from recollect.evals.tiny.tasks import TASKS, TrainingSample, make_sample, make_samples
+from recollect.perception.describing.describer import Described, DescriptionReply, template_of
+from recollect.perception.lmm import ClipPart, PicturePart, TextPart
+from recollect.perception.lmm.chat_format import read_reply, request_body, schema_of
+from recollect.perception.lmm.prompt_templates import load_template
 
-REPLIES = {"caption": Described, "look": Looked, "judge": Judged, "summary": Told, "plan": Planned}
+REPLIES = {
+    "caption": Described,
+    "look": LookReply,
+    "judge": JudgeReply,
+    "summary": DescriptionReply,
+    "plan": PlanReply,
+}
 TEMPLATES = {
     "caption": template_of("moment"),
     "summary": template_of("event"),
@@ -22,7 +28,7 @@ TEMPLATES = {
 
 
 @pytest.fixture(scope="module")
-def samples() -> dict[str, list[Sample]]:
+def samples() -> dict[str, list[TrainingSample]]:
     return {task: [make_sample(task, f"train {number}") for number in range(30)] for task in TASKS}
 
 
@@ -48,8 +54,8 @@ def test_a_reply_is_what_structured_outputs_emit(task, samples):
 def test_captions_and_looks_are_asked_with_pictures(samples):
     shown = [part for task in ("caption", "look") for sample in samples[task] for part in sample.prompt.parts]
 
-    assert any(isinstance(part, Clip) for part in shown)
-    assert any(isinstance(part, Picture) for part in shown)
+    assert any(isinstance(part, ClipPart) for part in shown)
+    assert any(isinstance(part, PicturePart) for part in shown)
     for sample in samples["caption"]:
         assert request_body(sample.prompt, Described, as_clip=True)["messages"][0]["role"] == "system"
 
@@ -79,8 +85,8 @@ def test_a_judgement_cites_what_it_was_shown_and_says_nothing_where_nothing_is_t
     grades = set()
     for sample in samples["judge"]:
         reply = sample.reply
-        assert isinstance(reply, Judged)
-        shown = "".join(part.text for part in sample.prompt.parts if isinstance(part, Words))
+        assert isinstance(reply, JudgeReply)
+        shown = "".join(part.text for part in sample.prompt.parts if isinstance(part, TextPart))
         assert all(f'name="{name}"' in shown for name in (*reply.cites, *reply.look_at))
         assert bool(reply.answer) == (reply.sufficiency in {"half", "all"})
         assert (not reply.cites) == (reply.sufficiency == "none")
@@ -92,9 +98,9 @@ def test_a_choice_is_the_letter_of_what_the_answer_says(samples):
     chosen = 0
     for sample in (*samples["judge"], *samples["look"]):
         reply = sample.reply
-        assert isinstance(reply, Judged | Looked)
+        assert isinstance(reply, JudgeReply | LookReply)
         question = sample.prompt.parts[-1]
-        assert isinstance(question, Words)
+        assert isinstance(question, TextPart)
         if reply.choice is not None:
             chosen += 1
             (option,) = [line for line in question.text.splitlines() if line.startswith(f"{reply.choice}. ")]

@@ -19,7 +19,7 @@ pytest.importorskip("transformers", reason="the extra `tiny` is not installed")
 import torch
 
 from recollect.evals.tiny.architecture import Architecture, new_model
-from recollect.evals.tiny.batches import Encoder
+from recollect.evals.tiny.batches import SampleEncoder
 from recollect.evals.tiny.drills import Drill, Drills
 from recollect.evals.tiny.muon import Muon
 from recollect.evals.tiny.phrases import knows_prompts, phrase_vocabulary
@@ -60,7 +60,7 @@ def test_who_does_what_are_two_tokens(vocabulary):
 @pytest.mark.parametrize("as_clip", [True, False])
 @pytest.mark.parametrize("task", TASKS)
 def test_a_sample_is_encoded_as_the_checkpoints_own_processor_does(task, as_clip, vocabulary):
-    processor, encoder = new_processor(NANO, vocabulary), Encoder(NANO, vocabulary)
+    processor, encoder = new_processor(NANO, vocabulary), SampleEncoder(NANO, vocabulary)
     for number in range(4):
         sample = make_sample(task, f"train {number}")
 
@@ -76,7 +76,7 @@ def test_a_sample_is_encoded_as_the_checkpoints_own_processor_does(task, as_clip
 
 
 def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
-    encoder = Encoder(NANO, vocabulary)
+    encoder = SampleEncoder(NANO, vocabulary)
     samples = [make_sample("plan", f"train {number}") for number in range(3)]
 
     batch = encoder.batch([encoder.encode([sample]) for sample in samples])
@@ -88,7 +88,7 @@ def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
 
 @pytest.mark.parametrize("task", ["judge", "look", "plan"])
 def test_samples_that_share_their_evidence_are_calculated_as_if_each_were_alone(task, vocabulary):
-    encoder, model = Encoder(NANO, vocabulary), new_model(NANO, vocabulary, seed=0)
+    encoder, model = SampleEncoder(NANO, vocabulary), new_model(NANO, vocabulary, seed=0)
     samples = make_samples(task, "train 3", 4)
 
     row = encoder.encode(samples)
@@ -142,7 +142,7 @@ def test_a_head_begins_by_looking_for_what_is_alike(vocabulary):
 
 
 def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
-    batches = Batches(Encoder(NANO, vocabulary), SHORT)
+    batches = Batches(SampleEncoder(NANO, vocabulary), SHORT)
 
     first, again, other = (
         [batch.labels.tolist() for step in batches[n] for _, batch in step] for n in (0, 0, 1)
@@ -153,7 +153,7 @@ def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
 
 
 def test_several_processes_learn_each_its_part_of_a_step(vocabulary):
-    encoder = Encoder(NANO, vocabulary)
+    encoder = SampleEncoder(NANO, vocabulary)
     whole, first, second = (Batches(encoder, SHORT, *part)[0] for part in ((0, 1), (0, 2), (1, 2)))
 
     for step, one, other in zip(whole, first, second, strict=True):

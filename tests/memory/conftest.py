@@ -23,9 +23,9 @@ from recollect.memory import (
     Stream,
     moment_id,
 )
-from recollect.memory.forgetting import forget
-from recollect.memory.retention import Shelf, Unit
-from recollect.memory.tables import select
+from recollect.memory.keeping.eviction import forget
+from recollect.memory.keeping.eviction_policy import EvictionCandidates, EvictionUnit
+from recollect.memory.storage.tables import select
 
 MakeMoment = Callable[..., Moment]
 
@@ -142,11 +142,11 @@ def fill(
     return moments
 
 
-def shelf(store: MemoryStore) -> Shelf:
-    return Shelf.of(store._upkeep._views())
+def shelf(store: MemoryStore) -> EvictionCandidates:
+    return EvictionCandidates.of(store._upkeep._views())
 
 
-def forget_some(store: MemoryStore, units: list[Unit]) -> None:
+def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
     forget(store._upkeep._views(), store._tables, store._commits, units)
 
 

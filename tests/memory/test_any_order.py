@@ -26,9 +26,9 @@ from recollect.memory import (
     Span,
     Use,
 )
-from recollect.memory.accounting import Account
-from recollect.memory.ledger import _handed_to_the_system, size_on_disk
-from recollect.memory.upkeep import alone
+from recollect.memory.keeping.disk_budget import _handed_to_the_system, size_on_disk
+from recollect.memory.keeping.disk_usage import DiskUsage
+from recollect.memory.keeping.maintenance import alone
 
 WRITTEN = ("watch", "gap", "look", "describe", "queue", "use")
 """What only adds."""
@@ -191,7 +191,7 @@ def test_the_parts_of_an_account_always_add_up_to_what_is_on_the_disk(
             life.check()
 
 
-def parts_of(account: Account) -> list[int]:
+def parts_of(account: DiskUsage) -> list[int]:
     parts = [*account.words.values(), *account.pictures.values(), account.indexes]
     return [*parts, account.old_versions, account.checkpoints, account.rest]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from recollect.memory import MemoryStore, Moment, Observation, Pending, Span, moment_id
-from recollect.memory.backlog import MOST_ATTEMPTS
+from recollect.memory.storage.backlog import MOST_ATTEMPTS
 
 WRITER = "lmm:tiny/caption.1"
 

@@ -16,12 +16,24 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import BadBudget, BudgetFull, NothingToPin, PinsFull, SnapshotExpired, UnknownStream
-from recollect.evals.months import LifeEncoder, fill
 from recollect.memory import MemoryStore, Moment, Observation, Span
-from recollect.memory.leases import held
-from recollect.memory.ledger import DEFAULT_BUDGET_BYTES, MIN_BUDGET_BYTES, UNBOUNDED_BYTES, size_on_disk
-from recollect.memory.upkeep import LEASE_S
+from recollect.memory.errors import (
+    BadBudget,
+    BudgetFull,
+    NothingToPin,
+    PinsFull,
+    SnapshotExpired,
+    UnknownStream,
+)
+from recollect.memory.keeping.disk_budget import (
+    DEFAULT_BUDGET_BYTES,
+    MIN_BUDGET_BYTES,
+    UNBOUNDED_BYTES,
+    size_on_disk,
+)
+from recollect.memory.keeping.maintenance import LEASE_S
+from recollect.memory.storage.leases import held
+from recollect.testing.simulated_months import LifeEncoder, fill
 
 BUDGET = MIN_BUDGET_BYTES
 PICTURE = 60_000

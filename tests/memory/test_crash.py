@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import FrameCounts, MemoryStore
-from recollect.memory.ladder import Ladder
+from recollect.memory.ladder.builder import Ladder
 
 MOMENTS = 280
 APPEND_ALL = f"""

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import CannotWrite, DiskFull, MemoryStoreError
 from recollect.memory import (
     Finding,
     Gap,
@@ -30,9 +29,10 @@ from recollect.memory import (
     Span,
     Use,
 )
-from recollect.memory.erasing import PENDING
-from recollect.memory.ledger import MIN_BUDGET_BYTES, size_on_disk
-from recollect.memory.tables import append, latest, select
+from recollect.memory.errors import CannotWrite, DiskFull, MemoryStoreError
+from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES, size_on_disk
+from recollect.memory.keeping.erasure import PENDING
+from recollect.memory.storage.tables import append, latest, select
 
 STEP = 8192
 ENOUGH = 2_000_000

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recollect.memory import Finding, Gap, KeyFrame, MemoryStore, Moment, Observation, Span, moment_id
-from recollect.memory.boundaries import LEAST_EVENT_MOMENTS, LEAST_EVENT_S, MOST_EVENT_S
-from recollect.memory.ladder import Ladder
-from recollect.memory.likeness import likeness
-from recollect.memory.pictures import choose
-from recollect.memory.tally import MOST_LINES, summarise
+from recollect.memory.ladder.builder import Ladder
+from recollect.memory.ladder.event_boundaries import LEAST_EVENT_MOMENTS, LEAST_EVENT_S, MOST_EVENT_S
+from recollect.memory.ladder.representative_frames import choose
+from recollect.memory.ladder.similarity import likeness
+from recollect.memory.ladder.summaries import MOST_LINES, summarise
 
 Make = Callable[..., Moment]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import MemoryStore, Moment
-from recollect.memory.leases import READERS, Lease, held
+from recollect.memory.storage.leases import READERS, ReadLease, held
 
 Make = Callable[..., Moment]
 
@@ -30,10 +30,10 @@ def versions(store: MemoryStore) -> int:
 
 def test_a_lease_says_what_is_needed_and_is_gone_once_it_is_let_go(tmp_path: Path) -> None:
     before_s = time.time()
-    first = Lease.take(tmp_path)
+    first = ReadLease.take(tmp_path)
     first.hold({"observations": 4})
     time.sleep(0.01)
-    with Lease.take(tmp_path):
+    with ReadLease.take(tmp_path):
         both = held(tmp_path)
         first.release()
         one = held(tmp_path)
@@ -46,7 +46,7 @@ def test_a_lease_says_what_is_needed_and_is_gone_once_it_is_let_go(tmp_path: Pat
 
 
 def test_a_lease_that_nobody_knows_any_more_is_let_go(tmp_path: Path) -> None:
-    lease = Lease.take(tmp_path)
+    lease = ReadLease.take(tmp_path)
     assert len(held(tmp_path)) == 1
 
     del lease
@@ -55,7 +55,7 @@ def test_a_lease_that_nobody_knows_any_more_is_let_go(tmp_path: Path) -> None:
 
 
 def test_a_lease_that_was_taken_back_knows_it(tmp_path: Path) -> None:
-    with Lease.take(tmp_path) as lease:
+    with ReadLease.take(tmp_path) as lease:
         before = lease.revoked
         held(tmp_path)[0].revoke()
 
@@ -105,7 +105,7 @@ def test_leases_are_taken_while_others_look_for_dead_ones(tmp_path: Path) -> Non
     looking.start()
     try:
         for _ in range(300):
-            with Lease.take(tmp_path):
+            with ReadLease.take(tmp_path):
                 assert held(tmp_path)
     finally:
         over.set()
@@ -115,7 +115,7 @@ def test_leases_are_taken_while_others_look_for_dead_ones(tmp_path: Path) -> Non
 def test_who_may_not_write_into_the_folder_reads_without_a_lease(tmp_path: Path) -> None:
     (tmp_path / READERS).write_text("in the way")
 
-    with Lease.take(tmp_path):
+    with ReadLease.take(tmp_path):
         pass
 
 

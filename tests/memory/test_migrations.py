@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from recollect.errors import MemoryInUse, OlderMemory
 from recollect.memory import FrameCounts, Gap, HashingEncoder, MemoryStore, Pending, Span
-from recollect.memory.lock import WriterLock
-from recollect.memory.schema import SCHEMA_VERSION
+from recollect.memory.errors import MemoryInUse, OlderMemory
+from recollect.memory.storage.schema import SCHEMA_VERSION
+from recollect.memory.storage.writer_lock import WriterLock
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.tar.xz"))
 """A memory of each schema there was, each with ten minutes of the same simulated life."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recollect.errors import DiskFull, EncoderMismatch, MemoryInUse, NewerMemory, NotAMemory
 from recollect.memory import HashingEncoder, MemoryStore
+from recollect.memory.errors import DiskFull, EncoderMismatch, MemoryInUse, NewerMemory, NotAMemory
 
 HOLD_THE_LOCK = """
 import sys

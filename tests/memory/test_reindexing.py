@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from recollect.errors import DiskFull, EncoderMismatch, MemoryInUse, NotAMemory
 from recollect.memory import HashingEncoder, KeyFrame, MemoryStore, Moment, Observation, reindex
 from recollect.memory.encoder import Encoder
+from recollect.memory.errors import DiskFull, EncoderMismatch, MemoryInUse, NotAMemory
 from recollect.perception.vision import PaletteEncoder
 
 Make = Callable[..., Moment]

@@ -23,8 +23,8 @@ from recollect.memory import (
     Span,
     Stream,
 )
-from recollect.memory.ladder import Ladder
-from recollect.memory.snapshot import Hit, Snapshot
+from recollect.memory.ladder.builder import Ladder
+from recollect.memory.query.snapshot import Hit, Snapshot
 
 Make = Callable[..., Moment]
 

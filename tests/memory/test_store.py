@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from recollect.errors import DiskFull
 from recollect.memory import (
     Finding,
     FrameCounts,
@@ -21,6 +20,7 @@ from recollect.memory import (
     Span,
     Stream,
 )
+from recollect.memory.errors import DiskFull
 
 Make = Callable[..., Moment]
 KITCHEN = Stream("kitchen", "file", "/videos/kitchen.mp4", "sha-1", "watching", 2.0, duration_s=60.0)

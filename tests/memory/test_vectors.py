@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recollect.errors import EncoderMismatch
 from recollect.memory import (
     Finding,
     HashingEncoder,
@@ -23,7 +22,8 @@ from recollect.memory import (
     reindex,
 )
 from recollect.memory.encoder import Vectors
-from recollect.memory.tidying import VECTOR_INDEX_ROWS
+from recollect.memory.errors import EncoderMismatch
+from recollect.memory.keeping.compaction import VECTOR_INDEX_ROWS
 from recollect.perception.vision import PaletteEncoder
 
 Make = Callable[..., Moment]

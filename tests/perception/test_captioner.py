@@ -14,7 +14,19 @@ import cv2
 import numpy as np
 import pytest
 
-from recollect.errors import (
+from recollect.memory import MemoryStore
+from recollect.memory.storage.backlog import MOST_ATTEMPTS
+from recollect.memory.values import Finding, KeyFrame, Moment, Observation, Span, moment_id
+from recollect.perception.describing.backlog_captioning import queue_everything
+from recollect.perception.describing.captioner import (
+    MOST_OVERLOADS,
+    MOST_UNFIT,
+    Captioner,
+    CaptionReport,
+    to_describe,
+)
+from recollect.perception.describing.describer import Described, DescriptionReply
+from recollect.perception.errors import (
     LmmError,
     LmmNotServed,
     LmmOverloaded,
@@ -22,13 +34,8 @@ from recollect.errors import (
     LmmTimedOut,
     LmmUnreachable,
 )
-from recollect.memory import MemoryStore
-from recollect.memory.backlog import MOST_ATTEMPTS
-from recollect.memory.values import Finding, KeyFrame, Moment, Observation, Span, moment_id
-from recollect.perception.captioner import MOST_OVERLOADS, MOST_UNFIT, Captioner, CaptionReport, to_describe
-from recollect.perception.captioning import queue_everything
-from recollect.perception.describe import Described, Told
-from recollect.perception.lmm import Prompt, Reply, ScriptedLmm, Words
+from recollect.perception.lmm import LmmReply, Prompt, TextPart
+from recollect.testing.scripted_lmm import ScriptedLmm
 
 _, _JPEG = cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))
 AWAY = LmmUnreachable("scripted", "it sleeps")
@@ -62,7 +69,7 @@ def event(*children: Moment) -> Moment:
 
 
 def words(prompt: Prompt) -> str:
-    return "\n".join(part.text for part in prompt.parts if isinstance(part, Words))
+    return "\n".join(part.text for part in prompt.parts if isinstance(part, TextPart))
 
 
 def number_of(prompt: Prompt) -> int:
@@ -70,11 +77,11 @@ def number_of(prompt: Prompt) -> int:
     return int(words(prompt).partition("sign ")[2].split()[0])
 
 
-def line(prompt: Prompt) -> Described | Told:
+def line(prompt: Prompt) -> Described | DescriptionReply:
     """What a model says of a prompt."""
     rest: dict[str, Any] = {"actors": [], "actions": [], "objects": [], "place": ""}
     if prompt.name == "summary":
-        return Told(caption="A kettle boils for long.", **rest)
+        return DescriptionReply(caption="A kettle boils for long.", **rest)
     return Described(caption=f"A kettle boils beside sign {number_of(prompt)}.", visible_text=[], **rest)
 
 
@@ -86,7 +93,7 @@ class Held(ScriptedLmm):
         self.let_go = threading.Event()
         self.waiting = 0
 
-    async def ask(self, prompt: Prompt, reply: Any, **how: Any) -> Reply[Any]:
+    async def ask(self, prompt: Prompt, reply: Any, **how: Any) -> LmmReply[Any]:
         self.waiting += 1
         while not self.let_go.is_set():
             await asyncio.sleep(0.005)
@@ -297,7 +304,7 @@ def test_a_server_in_trouble_is_tried_with_one_request(store):
     under_way: list[int] = []
 
     class Counting(ScriptedLmm):
-        async def ask(self, *args: Any, **how: Any) -> Reply[Any]:
+        async def ask(self, *args: Any, **how: Any) -> LmmReply[Any]:
             self.now += 1
             under_way.append(self.now)
             try:
@@ -318,7 +325,7 @@ def test_a_server_in_trouble_is_tried_with_one_request(store):
 def test_a_moment_that_never_gets_an_answer_does_not_keep_the_others_from_theirs(store):
     fill(store, *(moment(number) for number in range(5)), moment(9, "enters"))
 
-    def but_one(prompt: Prompt) -> Described | Told | LmmError:
+    def but_one(prompt: Prompt) -> Described | DescriptionReply | LmmError:
         return LmmTimedOut("scripted", 60.0, "waiting") if number_of(prompt) == 9 else line(prompt)
 
     with Captioner(store, ScriptedLmm(otherwise=but_one), concurrency=1, first_pause_s=0.001):
@@ -378,7 +385,7 @@ def test_an_event_does_not_wait_for_a_moment_that_was_given_up(store):
     made = [moment(0), moment(1)]
     fill(store, *made, above=(event(*(one for one, _ in made)),))
 
-    def but_one(prompt: Prompt) -> Described | Told | str:
+    def but_one(prompt: Prompt) -> Described | DescriptionReply | str:
         return "nonsense" if prompt.name == "caption" and number_of(prompt) == 0 else line(prompt)
 
     lmm = ScriptedLmm(otherwise=but_one)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from recollect.memory.values import Finding, Span
-from recollect.perception.file import FileSource
-from recollect.perception.frame import Frame
-from recollect.perception.observers.base import Observer
 from recollect.perception.observers.faces import FaceObserver
-from recollect.perception.observers.glances import Glances
+from recollect.perception.observers.observer import Observer
+from recollect.perception.observers.sampling_gate import SamplingGate
+from recollect.perception.sources.file_source import FileSource
+from recollect.perception.sources.frame import Frame
 
 pytestmark = pytest.mark.skipif(not FaceObserver.available(), reason="this OpenCV has no face cascade")
 
@@ -69,7 +69,7 @@ def test_a_street_has_no_face(clips):
 
 
 def test_a_glance_is_wanted_first_and_then_when_it_is_time_and_the_picture_changed():
-    glances = Glances[str](every_s=2.0)
+    glances = SamplingGate[str](every_s=2.0)
     asked = [(0.0, 50), (1.0, 90), (2.5, 50), (3.0, 90), (3.5, 50), (6.0, 90), (6.5, 50)]
 
     looked_s = []
@@ -83,7 +83,7 @@ def test_a_glance_is_wanted_first_and_then_when_it_is_time_and_the_picture_chang
 
 
 def test_what_was_seen_counts_until_the_next_glance_or_the_cut():
-    glances = Glances[str](every_s=2.0)
+    glances = SamplingGate[str](every_s=2.0)
     for time_s, luma, thing in ((0.0, 50, "one"), (3.0, 90, "two")):
         frame = frame_at(time_s, luma)
         glances.wanted(frame)

@@ -12,10 +12,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from pydantic import BaseModel
 
-from recollect.errors import LmmError, LmmNotServed, LmmTimedOut, LmmUnreachable
-from recollect.perception.lmm import Clip, Lmm, LmmUsage, Prompt, ScriptedLmm, ServedLmm, Words, open_lmm
-from recollect.perception.lmm.loopback import LmmServer
-from recollect.settings import LmmSettings
+from recollect.perception.errors import LmmError, LmmNotServed, LmmTimedOut, LmmUnreachable
+from recollect.perception.lmm import ClipPart, Lmm, LmmUsage, Prompt, ServedLmm, TextPart, open_lmm
+from recollect.perception.lmm.lmm_settings import LmmSettings
+from recollect.testing.lmm_server import LmmServer
+from recollect.testing.scripted_lmm import ScriptedLmm
 
 
 class Caption(BaseModel):
@@ -26,7 +27,7 @@ GOOD = '{"caption": "A kettle boils."}'
 
 
 def prompt(name: str = "caption") -> Prompt:
-    return Prompt(name, 1, "Describe.", (Words(name),))
+    return Prompt(name, 1, "Describe.", (TextPart(name),))
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_the_settings_reach_the_server(server, client):
 
 
 def test_a_clip_arrives_with_its_times(server, client):
-    shown = Prompt("caption", 1, "", (Clip((b"a", b"b"), (12.0, 12.25)),))
+    shown = Prompt("caption", 1, "", (ClipPart((b"a", b"b"), (12.0, 12.25)),))
 
     client().ask_now(shown, Caption)
     client(video="pictures").ask_now(shown, Caption)
@@ -185,7 +186,7 @@ def test_a_clip_arrives_with_its_times(server, client):
 def test_the_server_is_told_of_priorities_only_where_it_schedules_by_them(server, client):
     client().ask_now(prompt(), Caption)
     lmm = client(server_priorities=True)
-    shown = Prompt("caption", 1, "", (Clip((b"a", b"b"), (1.0, 2.0)),))
+    shown = Prompt("caption", 1, "", (ClipPart((b"a", b"b"), (1.0, 2.0)),))
     lmm.ask_now(shown, Caption, priority="caption")
     lmm.ask_now(shown, Caption, priority="question")
 

@@ -12,7 +12,7 @@ import openai  # noqa: F401 - takes a while to load, which must not fall into wh
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from recollect.errors import (
+from recollect.perception.errors import (
     LmmError,
     LmmNotServed,
     LmmOverloaded,
@@ -21,16 +21,16 @@ from recollect.errors import (
     LmmTimedOut,
     LmmUnreachable,
 )
-from recollect.perception.lmm import Prompt, ServedLmm, Words
-from recollect.perception.lmm.loopback import LmmServer
-from recollect.settings import LmmSettings
+from recollect.perception.lmm import Prompt, ServedLmm, TextPart
+from recollect.perception.lmm.lmm_settings import LmmSettings
+from recollect.testing.lmm_server import LmmServer
 
 
 class Caption(BaseModel):
     caption: str
 
 
-PROMPT = Prompt("caption", 1, "Describe.", (Words("What is it?"),))
+PROMPT = Prompt("caption", 1, "Describe.", (TextPart("What is it?"),))
 GOOD = '{"caption": "A kettle boils."}'
 
 

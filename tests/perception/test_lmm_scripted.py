@@ -7,15 +7,16 @@ import asyncio
 import pytest
 from pydantic import BaseModel
 
-from recollect.errors import LmmOverloaded, LmmReplyOutOfSchema, LmmUnreachable
-from recollect.perception.lmm import Clip, LmmUsage, Picture, Prompt, ScriptedLmm, Words
+from recollect.perception.errors import LmmOverloaded, LmmReplyOutOfSchema, LmmUnreachable
+from recollect.perception.lmm import ClipPart, LmmUsage, PicturePart, Prompt, TextPart
+from recollect.testing.scripted_lmm import ScriptedLmm
 
 
 class Caption(BaseModel):
     caption: str
 
 
-PROMPT = Prompt("caption", 2, "Describe.", (Words("What is it?"),))
+PROMPT = Prompt("caption", 2, "Describe.", (TextPart("What is it?"),))
 
 
 def test_lines_are_said_in_order_whatever_their_form():
@@ -57,7 +58,7 @@ def test_it_remembers_what_it_was_asked():
 
 def test_pictures_cost_more_than_words():
     lmm = ScriptedLmm(otherwise=lambda _: Caption(caption="x"), name="tiny")
-    shown = Prompt("caption", 1, "", (Picture(b"a"), Clip((b"a", b"b"), (0.0, 1.0))))
+    shown = Prompt("caption", 1, "", (PicturePart(b"a"), ClipPart((b"a", b"b"), (0.0, 1.0))))
 
     words, pictures = (lmm.ask_now(prompt, Caption, priority="caption") for prompt in (PROMPT, shown))
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from recollect.memory.values import Finding, Span
-from recollect.perception.frame import THUMB_SHAPE, Frame
-from recollect.perception.observers.base import HOLD_S, Observer
 from recollect.perception.observers.motion import MotionObserver
+from recollect.perception.observers.observer import HOLD_S, Observer
+from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 
 CLIPS = Path(os.environ.get("RECOLLECT_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))
 needs_clips = pytest.mark.skipif(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recollect.perception.lmm import Words
-from recollect.perception.lmm.templates import digest_of, load_template
+from recollect.perception.lmm import TextPart
+from recollect.perception.lmm.prompt_templates import digest_of, load_template
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("*/prompts/*.md"))
@@ -28,15 +28,15 @@ def test_there_are_prompts_to_be_read() -> None:
 
 
 def test_a_template_becomes_a_prompt_of_its_name_and_revision() -> None:
-    template = load_template("recollect.perception", "caption")
+    template = load_template("recollect.perception.describing", "caption")
 
-    prompt = template.prompt(Words("What is seen?"))
+    prompt = template.prompt(TextPart("What is seen?"))
 
     assert (prompt.name, prompt.revision, prompt.system) == ("caption", template.revision, template.system)
-    assert prompt.parts == (Words("What is seen?"),)
+    assert prompt.parts == (TextPart("What is seen?"),)
     assert template.written_by("tiny") == f"lmm:tiny/caption.{template.revision}"
 
 
 def test_a_prompt_that_is_not_there_is_missed_at_once() -> None:
     with pytest.raises(FileNotFoundError):
-        load_template("recollect.perception", "nonsense")
+        load_template("recollect.perception.describing", "nonsense")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from recollect.memory.values import Span
-from recollect.perception.observers.base import Observer
+from recollect.perception.observers.observer import Observer
 from recollect.perception.observers.subtitles import Cue, SubtitleObserver, load_cues, read_cues
 
 CLIPS = Path(os.environ.get("RECOLLECT_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from recollect.memory.values import Span
-from recollect.perception.frame import SMALL_SIDE, Frame
-from recollect.perception.observers.base import Observer
-from recollect.perception.observers.text import TextObserver, look_closely, worth_keeping
-from recollect.perception.observers.text_lines import Lines, Reading
-from recollect.perception.ocr import Line, Reader, read_text
+from recollect.perception.observers.observer import Observer
+from recollect.perception.observers.ocr import OcrLine, OcrReader, read_text
+from recollect.perception.observers.text_observer import TextObserver, look_closely, worth_keeping
+from recollect.perception.observers.text_tracking import TextReading, TextTracker
+from recollect.perception.sources.frame import SMALL_SIDE, Frame
 
 CLIPS = Path(os.environ.get("RECOLLECT_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))
 
@@ -227,9 +227,9 @@ def test_it_is_an_observer():
 
 
 def test_of_a_clock_a_moment_keeps_the_first_and_the_last_two_readings():
-    lines = Lines("test/1")
+    lines = TextTracker("test/1")
     for second in range(10):
-        now = Reading(f"12:00:0{second}", 0.99, (0.1, 0.1, 0.3, 0.15), float(second))
+        now = TextReading(f"12:00:0{second}", 0.99, (0.1, 0.1, 0.3, 0.15), float(second))
         lines.update([now], [(line, float(second)) for line in lines.there], float(second))
 
     found = lines.findings(Span(0.0, 10.0))
@@ -238,9 +238,9 @@ def test_of_a_clock_a_moment_keeps_the_first_and_the_last_two_readings():
 
 
 def test_a_line_that_scrolls_is_the_same_line():
-    lines = Lines("test/1")
+    lines = TextTracker("test/1")
     for step in range(5):
-        now = Reading(
+        now = TextReading(
             "a line of a long list", 0.99, (0.1, 0.8 - step / 10, 0.5, 0.85 - step / 10), float(step)
         )
         lines.update([now], [(line, float(step)) for line in lines.there], float(step))
@@ -250,8 +250,8 @@ def test_a_line_that_scrolls_is_the_same_line():
 
 
 def test_a_line_missed_by_one_look_goes_on():
-    lines = Lines("test/1")
-    exit_sign = Reading("EXIT", 0.99, (0.1, 0.1, 0.3, 0.15), 0.0)
+    lines = TextTracker("test/1")
+    exit_sign = TextReading("EXIT", 0.99, (0.1, 0.1, 0.3, 0.15), 0.0)
     for time_s, readings in ((0.0, [exit_sign]), (0.5, []), (1.0, [exit_sign])):
         lines.update(readings, [(line, time_s) for line in lines.there], time_s)
 
@@ -260,10 +260,10 @@ def test_a_line_missed_by_one_look_goes_on():
 
 
 def test_a_line_read_in_part_though_nothing_changed_stays_whole():
-    lines = Lines("test/1")
-    lines.update([Reading("Finished the upgrade!", 0.99, (0.1, 0.1, 0.5, 0.15), 0.0)], [], 0.0)
+    lines = TextTracker("test/1")
+    lines.update([TextReading("Finished the upgrade!", 0.99, (0.1, 0.1, 0.5, 0.15), 0.0)], [], 0.0)
 
-    part = Reading("the upgrade", 0.99, (0.2, 0.1, 0.5, 0.15), 0.0)
+    part = TextReading("the upgrade", 0.99, (0.2, 0.1, 0.5, 0.15), 0.0)
     lines.update([part], [(lines.there[0], None)], 1.0)
 
     assert [finding.text for finding in lines.findings(Span(0.0, 2.0))] == ["Finished the upgrade!"]
@@ -274,7 +274,7 @@ def test_a_line_read_in_part_though_nothing_changed_stays_whole():
     [("EXIT", 0.7, True), ("EXIT", 0.5, False), ("A", 0.99, False), ("...", 0.99, False), ("No", 0.95, True)],
 )
 def test_the_shorter_a_line_the_surer_it_must_be(text, confidence, kept):
-    assert worth_keeping(Line(text, confidence, (0, 0, 9, 9))) is kept
+    assert worth_keeping(OcrLine(text, confidence, (0, 0, 9, 9))) is kept
 
 
 def test_lines_come_in_reading_order():
@@ -284,7 +284,7 @@ def test_lines_come_in_reading_order():
 
 
 def test_a_line_that_looks_the_same_is_not_recognised_again():
-    reader = Reader()
+    reader = OcrReader()
     picture = page(("Departures", 60, 60))
     reader.read(picture)
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recollect.errors import EncoderMismatch, EncoderNotInstalled, EncoderUnusable
 from recollect.memory import ImageEncoder, KeyFrame, MemoryStore, Moment, Observation, Span, reindex
+from recollect.memory.errors import EncoderMismatch
+from recollect.perception.errors import EncoderNotInstalled, EncoderUnusable
 from recollect.perception.vision import PaletteEncoder, SiglipEncoder, open_encoder
-from recollect.settings import VisionSettings
+from recollect.perception.vision.vision_settings import VisionSettings
 
 HAVE_TORCH = all(find_spec(library) for library in ("torch", "transformers"))
 needs_torch = pytest.mark.skipif(not HAVE_TORCH, reason="the extra `vision` is not installed")

@@ -20,17 +20,17 @@ import openai  # noqa: F401 - takes a while to load, which must not fall between
 import pytest
 
 from recollect import Recollect
-from recollect.cli import main
+from recollect.cli.main import main
 from recollect.memory import MemoryStore
 from recollect.memory.values import RUNGS, Moment
 from recollect.perception.lmm import ServedLmm
-from recollect.perception.lmm.loopback import LmmServer, Request
+from recollect.perception.lmm.lmm_settings import LmmSettings
+from recollect.perception.stages.stream_worker import FLUSH_MOMENTS
 from recollect.perception.watching import watch
-from recollect.perception.worker import FLUSH_MOMENTS
-from recollect.settings import LmmSettings
+from recollect.testing.lmm_server import LmmServer, RecordedRequest
 
 
-def says(request: Request) -> str:
+def says(request: RecordedRequest) -> str:
     """A caption that names the pictures it was made of, or how many descriptions."""
     content = request.body["messages"][1]["content"]
     shown = sum(part["type"] != "text" for part in content)
@@ -175,7 +175,7 @@ def test_watching_ends_while_no_reply_has_come_yet(film, server, lmm, tmp_path):
 def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_watch_drains_the_backlog(
     long_film, server, lmm, tmp_path
 ):
-    def dying(request: Request) -> str:
+    def dying(request: RecordedRequest) -> str:
         if len(server.requests) > 3:
             server.refuse()
         return says(request)
@@ -362,7 +362,7 @@ def test_a_model_named_by_the_environment_is_used(film, server, tmp_path, monkey
 
 def start(*command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "recollect.cli", *command],
+        [sys.executable, "-m", "recollect.cli.main", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -380,7 +380,7 @@ def test_a_process_that_describes_killed_again_and_again_leaves_neither_doubles_
     memory = tmp_path / "memory"
     watch(memory, str(film), ocr=False)
 
-    def slowly(request: Request) -> str:
+    def slowly(request: RecordedRequest) -> str:
         time.sleep(0.15)
         return says(request)
 

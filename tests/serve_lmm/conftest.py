@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from recollect.perception.lmm import Prompt
-from recollect.perception.lmm.wire import request_body
+from recollect.perception.lmm.chat_format import request_body
 from recollect.serve_lmm.process import VllmServer
 
 STAND_IN = '''
@@ -164,4 +164,4 @@ said = model.generate(**seen, max_new_tokens=int(most), do_sample=False)[0].toli
 print(json.dumps([prompt, said]))
 """
 
-RECOLLECT = [sys.executable, "-m", "recollect.cli"]
+RECOLLECT = [sys.executable, "-m", "recollect.cli.main"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recollect.cli import main
+from recollect.cli.main import main
 from recollect.serve_lmm.launch import Launch, plan_launch
 from recollect.serve_lmm.vllm import ELSEWHERE, Vllm, find_vllm
 from recollect.settings import read_settings

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import CannotListen, ServerEnded, ServerNotReady
+from recollect.serve_lmm.errors import CannotListen, ServerEnded, ServerNotReady
 from recollect.serve_lmm.launch import Launch, plan_launch
 from recollect.serve_lmm.process import VllmServer
 from recollect.serve_lmm.vllm import find_vllm

@@ -24,14 +24,15 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
-from recollect.doctor import examine_lmm
-from recollect.errors import LmmNotServed, LmmRefused, LmmReplyOutOfSchema, LmmUnreachable
-from recollect.perception.lmm import Clip, Picture, Prompt, ServedLmm, Words
-from recollect.perception.lmm.wire import request_body
+from recollect.cli.diagnostics import examine_lmm
+from recollect.perception.errors import LmmNotServed, LmmRefused, LmmReplyOutOfSchema, LmmUnreachable
+from recollect.perception.lmm import ClipPart, PicturePart, Prompt, ServedLmm, TextPart
+from recollect.perception.lmm.chat_format import request_body
+from recollect.perception.lmm.lmm_settings import LmmSettings
 from recollect.serve_lmm.launch import plan_launch
 from recollect.serve_lmm.process import VllmServer
 from recollect.serve_lmm.vllm import find_vllm
-from recollect.settings import LmmSettings, Settings
+from recollect.settings import Settings
 
 from .conftest import RECOLLECT, REPLY_S, post, said_by_transformers, said_by_vllm
 
@@ -87,11 +88,11 @@ def picture(level: int = 255) -> bytes:
     return cv2.imencode(".jpg", np.full((180, 320, 3), level, np.uint8))[1].tobytes()
 
 
-CLIP = Clip((picture(50), picture(100), picture(150), picture(200)), (12.0, 12.5, 14.0, 15.25))
+CLIP = ClipPart((picture(50), picture(100), picture(150), picture(200)), (12.0, 12.5, 14.0, 15.25))
 
 
-def asking(*parts: Words | Picture | Clip) -> Prompt:
-    return Prompt("test", 1, "Answer in JSON.", (*parts, Words("What is seen?")))
+def asking(*parts: TextPart | PicturePart | ClipPart) -> Prompt:
+    return Prompt("test", 1, "Answer in JSON.", (*parts, TextPart("What is seen?")))
 
 
 def test_the_server_says_what_it_serves(lmm):
@@ -104,12 +105,12 @@ def test_the_server_says_what_it_serves(lmm):
     "parts",
     [
         pytest.param((), id="words"),
-        pytest.param((Picture(picture()),), id="a picture"),
-        pytest.param((Picture(picture(), 1.0), Picture(picture(0), 2.0)), id="two pictures"),
+        pytest.param((PicturePart(picture()),), id="a picture"),
+        pytest.param((PicturePart(picture(), 1.0), PicturePart(picture(0), 2.0)), id="two pictures"),
         pytest.param((CLIP,), id="a clip"),
-        pytest.param((Clip(CLIP.jpegs[:3], CLIP.times_s[:3]),), id="a clip of an odd number of frames"),
-        pytest.param((Clip(CLIP.jpegs[:1], CLIP.times_s[:1]),), id="a clip of one frame"),
-        pytest.param((Clip(CLIP.jpegs[:2], (0.0, 0.5)),) * 2, id="two clips"),
+        pytest.param((ClipPart(CLIP.jpegs[:3], CLIP.times_s[:3]),), id="a clip of an odd number of frames"),
+        pytest.param((ClipPart(CLIP.jpegs[:1], CLIP.times_s[:1]),), id="a clip of one frame"),
+        pytest.param((ClipPart(CLIP.jpegs[:2], (0.0, 0.5)),) * 2, id="two clips"),
     ],
 )
 def test_it_takes_and_its_reply_keeps_to_the_schema(lmm, parts):
@@ -147,7 +148,7 @@ def test_what_prompts_have_in_common_is_read_once(lmm):
 
 def test_many_can_ask_at_a_time(lmm):
     def ask(level: int) -> Seen:
-        return lmm.ask_now(asking(Picture(picture(level))), Seen, deadline_s=REPLY_S, max_tokens=64).value
+        return lmm.ask_now(asking(PicturePart(picture(level))), Seen, deadline_s=REPLY_S, max_tokens=64).value
 
     with ThreadPoolExecutor(12) as together:
         replies = list(together.map(ask, range(0, 240, 20)))
@@ -164,12 +165,12 @@ def test_a_reply_that_becomes_too_long_is_told(lmm):
 
 def test_more_pictures_than_allowed_are_refused(lmm):
     with pytest.raises(LmmRefused, match=f"At most {PICTURES} image"):
-        lmm.ask_now(asking(*[Picture(picture())] * (PICTURES + 1)), Seen, deadline_s=REPLY_S)
+        lmm.ask_now(asking(*[PicturePart(picture())] * (PICTURES + 1)), Seen, deadline_s=REPLY_S)
 
 
 def test_a_prompt_that_is_too_long_is_refused(lmm):
     with pytest.raises(LmmRefused, match="8192"):
-        lmm.ask_now(asking(Words("so much " * 10_000)), Seen, deadline_s=REPLY_S)
+        lmm.ask_now(asking(TextPart("so much " * 10_000)), Seen, deadline_s=REPLY_S)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def is_answering(server: VllmServer) -> bool:
 
 
 def test_vllm_and_transformers_say_the_same(server, serving_python, tiny_checkpoint):
-    prompt = Prompt("test", 1, "", (Picture(picture(80)), Words("What is seen?")))
+    prompt = Prompt("test", 1, "", (PicturePart(picture(80)), TextPart("What is seen?")))
 
     by_vllm = said_by_vllm(server, prompt, Seen, max_tokens=24)
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from recollect import Recollect
-from recollect.demo_lmm import show
-from recollect.evals.house import PEOPLE, House, ask_about, furnish
+from recollect.cli.demo_lmm import show
 from recollect.evals.tiny import WEIGHTS
 from recollect.evals.tiny.tasks import make_sample
-from recollect.evals.world import render
 from recollect.perception.lmm import ServedLmm
 from recollect.serve_lmm.process import VllmServer
 from recollect.serve_lmm.tiny import client_of, start_tiny
+from recollect.worlds.demo_video import render
+from recollect.worlds.house import PEOPLE, House, ask_about, furnish
 
 from .conftest import said_by_transformers, said_by_vllm
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from recollect.evals.house import House, ask_about, furnish
 from recollect.evals.records import Prediction, Sample
-from recollect.evals.world import render
+from recollect.worlds.demo_video import render
+from recollect.worlds.house import House, ask_about, furnish
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recollect.cli import main
+from recollect.cli.main import main
 
 QUICK = ["--minutes", "0.7", "--videos", "1", "--questions", "8", "--no-ocr"]
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(run, argv: list[str], sa
 def test_killed_at_random_and_resumed_a_run_says_what_an_unbroken_one_does(tmp_path: Path, seed: int) -> None:
     """With ``kill -9``, again and again, wherever it is: drawing, watching, asking, writing."""
     rng = random.Random(seed)
-    command = [sys.executable, "-m", "recollect.cli", "eval", "world", *QUICK]
+    command = [sys.executable, "-m", "recollect.cli.main", "eval", "world", *QUICK]
 
     def predictions(name: str) -> Path:
         return tmp_path / name / "predictions.jsonl"

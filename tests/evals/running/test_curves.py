@@ -22,8 +22,17 @@ from recollect.evals.curves import (
     told,
     write_curves,
 )
-from recollect.evals.records import Ingest, Kind, Lines, Manifest, Prediction, Sample, Timing, Usage
-from recollect.evals.report import Read, read_run
+from recollect.evals.records import (
+    Ingest,
+    Kind,
+    Prediction,
+    RecordedUsage,
+    RecordFile,
+    RunManifest,
+    Sample,
+    Timing,
+)
+from recollect.evals.report import ReportedRun, read_run
 
 PLAIN = "4 fps, no model"
 QUESTIONS = 4
@@ -43,23 +52,25 @@ def run_of(
     suite: str = "made",
     watches: bool = True,
     kind: Kind = "choice",
-) -> Read:
+) -> ReportedRun:
     """A run of systems that answer that part of the questions about each video right, the first ones first."""
     named = named or folder.name
-    with Lines(folder / "manifest.json", Manifest) as manifest:
+    with RecordFile(folder / "manifest.json", RunManifest) as manifest:
         settings = {"lasts_s": f"{lasts_s:g}", "watching": memory}
         manifest.append(
-            Manifest(suite=suite, systems=tuple(right), version="0", settings=settings, begun_at="2026-11-28")
+            RunManifest(
+                suite=suite, systems=tuple(right), version="0", settings=settings, begun_at="2026-11-28"
+            )
         )
     with (
-        Lines(folder / "samples.jsonl", Sample) as samples,
-        Lines(folder / "predictions.jsonl", Prediction) as predictions,
-        Lines(folder / "timings.jsonl", Timing) as timings,
-        Lines(folder / "ingests.jsonl", Ingest) as ingests,
+        RecordFile(folder / "samples.jsonl", Sample) as samples,
+        RecordFile(folder / "predictions.jsonl", Prediction) as predictions,
+        RecordFile(folder / "timings.jsonl", Timing) as timings,
+        RecordFile(folder / "ingests.jsonl", Ingest) as ingests,
     ):
         for video in (f"{named}-{number}" for number in range(videos)):
             if watches:
-                cost = Usage(lmm_calls=12, tokens=3_000)
+                cost = RecordedUsage(lmm_calls=12, tokens=3_000)
                 ingests.append(
                     Ingest(
                         video=video, memory=memory, duration_s=lasts_s, seconds=lasts_s / 20, moments=9,
@@ -76,7 +87,7 @@ def run_of(
                 samples.append(sample)
                 for system, share in right.items():
                     answer = "A" if number < share * QUESTIONS else "B"
-                    usage = Usage(lmm_calls=2, tokens=(tokens or {}).get(system, 100), pictures=1)
+                    usage = RecordedUsage(lmm_calls=2, tokens=(tokens or {}).get(system, 100), pictures=1)
                     predictions.append(
                         Prediction(sample=sample.id, system=system, status="ok", answer=answer, usage=usage)
                     )

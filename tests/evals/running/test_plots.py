@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from recollect.errors import NoMatplotlib
+from recollect.evals.errors import NoMatplotlib
 from recollect.evals.plots import plot, spread
 
 from .test_curves import PLAIN, run_of

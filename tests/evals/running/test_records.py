@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recollect.errors import BadRun
-from recollect.evals.records import Lines, Prediction, Sample, read
+from recollect.evals.errors import BadRun
+from recollect.evals.records import Prediction, RecordFile, Sample, read
 
 SAID = Prediction(sample="s/1", system="one", status="ok", answer="B")
 
@@ -19,7 +19,7 @@ SAID = Prediction(sample="s/1", system="one", status="ok", answer="B")
 )
 def test_an_answer_comes_back_as_it_was(tmp_path: Path, answer: object) -> None:
     said = SAID.model_copy(update={"answer": answer})
-    with Lines(tmp_path / "said.jsonl", Prediction) as lines:
+    with RecordFile(tmp_path / "said.jsonl", Prediction) as lines:
         lines.append(said)
 
     assert list(read(tmp_path / "said.jsonl", Prediction)) == [said]
@@ -30,14 +30,14 @@ def test_a_file_that_was_cut_anywhere_keeps_its_whole_lines_and_goes_on(
     tmp_path_factory: pytest.TempPathFactory, cut: int
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "said.jsonl"
-    with Lines(path, Prediction) as lines:
+    with RecordFile(path, Prediction) as lines:
         for repeat in range(4):
             lines.append(SAID.model_copy(update={"repeat": repeat}))
     whole = path.read_bytes()
     path.write_bytes(whole[: min(cut, len(whole))])
 
     left = len(list(read(path, Prediction)))
-    with Lines(path, Prediction) as lines:
+    with RecordFile(path, Prediction) as lines:
         for repeat in range(left, 4):
             lines.append(SAID.model_copy(update={"repeat": repeat}))
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import BadRun, NoRun
-from recollect.evals.records import Lines, Manifest, Prediction, Sample, Timing
+from recollect.evals.errors import BadRun, NoRun
+from recollect.evals.records import Prediction, RecordFile, RunManifest, Sample, Timing
 from recollect.evals.report import markdown, official, read_run, write_csv
-from recollect.evals.scoring import reply
+from recollect.evals.scorers import reply
 
 EVIDENCE = ((10.0, 12.0),)
 
@@ -37,16 +37,18 @@ def said(number: int, system: str, right: bool, **changed: Any) -> Prediction:
 
 def written(folder: Path, predictions: list[Prediction], count: int = 20) -> Path:
     systems = tuple(dict.fromkeys(one.system for one in predictions))
-    with Lines(folder / "manifest.json", Manifest) as manifest:
+    with RecordFile(folder / "manifest.json", RunManifest) as manifest:
         manifest.append(
-            Manifest(suite="made", systems=systems, version="0", settings={}, begun_at="2026-11-28T00:00:00Z")
+            RunManifest(
+                suite="made", systems=systems, version="0", settings={}, begun_at="2026-11-28T00:00:00Z"
+            )
         )
-    with Lines(folder / "samples.jsonl", Sample) as samples:
+    with RecordFile(folder / "samples.jsonl", Sample) as samples:
         for number in range(count):
             samples.append(sample(number))
     with (
-        Lines(folder / "predictions.jsonl", Prediction) as lines,
-        Lines(folder / "timings.jsonl", Timing) as timings,
+        RecordFile(folder / "predictions.jsonl", Prediction) as lines,
+        RecordFile(folder / "timings.jsonl", Timing) as timings,
     ):
         for one in predictions:
             lines.append(one)

@@ -11,22 +11,22 @@ from time import sleep
 
 import pytest
 
-from recollect.errors import BadRun, LookedAhead
-from recollect.evals.house import furnish
-from recollect.evals.ingest import Watching
-from recollect.evals.lineups import embedded_systems
-from recollect.evals.records import Ingest, Prediction, Sample, Timing, Usage, read
-from recollect.evals.runner import Run, Shard, in_order, in_turn, merge
-from recollect.evals.systems import Agent, Posed, Said, guesses
-from recollect.evals.world import render
+from recollect.evals.errors import BadRun, LookedAhead
+from recollect.evals.ingestion import WatchSettings
+from recollect.evals.presets import embedded_systems
+from recollect.evals.records import Ingest, Prediction, RecordedUsage, Sample, Timing, read
+from recollect.evals.runner import EvaluationRun, Shard, in_order, in_turn, merge
+from recollect.evals.systems import PosedQuestion, RecollectSystem, SystemAnswer, guesses
+from recollect.worlds.demo_video import render
+from recollect.worlds.house import furnish
 
 from .conftest import HouseSuite
 
-WATCHING = Watching(ocr=False)
+WATCHING = WatchSettings(ocr=False)
 
 
 def go(folder: Path, suite: HouseSuite, **options: object) -> bytes:
-    for _ in Run(folder, suite, embedded_systems(), WATCHING, **options).go():  # type: ignore[arg-type]
+    for _ in EvaluationRun(folder, suite, embedded_systems(), WATCHING, **options).go():  # type: ignore[arg-type]
         pass
     return (folder / "predictions.jsonl").read_bytes()
 
@@ -64,7 +64,7 @@ def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
     rng = random.Random(seed)
     path = tmp_path / "predictions.jsonl"
     for _ in range(2):
-        run = Run(tmp_path, suite, embedded_systems(), WATCHING)
+        run = EvaluationRun(tmp_path, suite, embedded_systems(), WATCHING)
         for _ in islice(run.go(), rng.randrange(1, 12)):
             pass
         # Killed while a line was being written.
@@ -172,17 +172,17 @@ class Failing:
     remembers: bool = False
     tries: int = 0
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         self.tries += 1
         if self.tries <= self.times:
             raise RuntimeError("the server burns")
-        return Said("A", "A")
+        return SystemAnswer("A", "A")
 
 
 def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, suite: HouseSuite) -> None:
     for failing, status in ((Failing(2), "ok"), (Failing(99), "error")):
         folder = tmp_path / status
-        for _ in Run(folder, suite, [failing], WATCHING, limit=1).go():
+        for _ in EvaluationRun(folder, suite, [failing], WATCHING, limit=1).go():
             pass
         (said,) = read(folder / "predictions.jsonl", Prediction)
         assert (said.status, failing.tries) == (status, 3)
@@ -192,14 +192,14 @@ def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, sui
 
 def test_errors_can_be_asked_again(tmp_path: Path, suite: HouseSuite) -> None:
     for failing in (Failing(99), Failing(0)):
-        for _ in Run(tmp_path, suite, [failing], WATCHING, limit=2, retry_errors=True).go():
+        for _ in EvaluationRun(tmp_path, suite, [failing], WATCHING, limit=2, retry_errors=True).go():
             pass
 
     assert [said.status for said in read(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
 
 
 def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: HouseSuite) -> None:
-    for _ in Run(tmp_path, suite, guesses(), WATCHING).go():
+    for _ in EvaluationRun(tmp_path, suite, guesses(), WATCHING).go():
         pass
 
     assert len(list(read(tmp_path / "predictions.jsonl", Prediction))) == len(suite.asked) * len(guesses())
@@ -208,7 +208,7 @@ def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: Hou
 
 
 def test_a_system_that_asks_the_memory_has_to_say_so(tmp_path: Path, suite: HouseSuite) -> None:
-    for _ in Run(tmp_path, suite, [Agent(remembers=False)], WATCHING, limit=1).go():
+    for _ in EvaluationRun(tmp_path, suite, [RecollectSystem(remembers=False)], WATCHING, limit=1).go():
         pass
 
     (said,) = read(tmp_path / "predictions.jsonl", Prediction)
@@ -220,14 +220,14 @@ class Peeking:
 
     name, remembers = "peeking", False
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         posed.video.pictures([posed.video.until_s + 0.1])
-        return Said("A", "A")
+        return SystemAnswer("A", "A")
 
 
 def test_a_system_that_looks_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
     with pytest.raises(LookedAhead, match="mend the system"):
-        next(Run(tmp_path, suite, [Peeking()], WATCHING).go())
+        next(EvaluationRun(tmp_path, suite, [Peeking()], WATCHING).go())
 
 
 class Looking:
@@ -235,15 +235,15 @@ class Looking:
 
     name, remembers = "looking", False
 
-    def answer(self, posed: Posed) -> Said:
+    def answer(self, posed: PosedQuestion) -> SystemAnswer:
         posed.video.spread(3)
-        return Said("A", "A", usage=Usage(pictures=2))
+        return SystemAnswer("A", "A", usage=RecordedUsage(pictures=2))
 
 
 def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_noted(
     tmp_path: Path, suite: HouseSuite
 ) -> None:
-    for _ in Run(tmp_path, suite, [Looking()], WATCHING).go():
+    for _ in EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go():
         pass
 
     said = {one.sample: one for one in read(tmp_path / "predictions.jsonl", Prediction)}
@@ -253,10 +253,10 @@ def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_n
 
 
 def test_another_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
-    next(Run(tmp_path, suite, [Looking()], WATCHING).go())
+    next(EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go())
 
     with pytest.raises(BadRun, match="other questions, systems, settings"):
-        next(Run(tmp_path, suite, [Failing(0)], WATCHING).go())
+        next(EvaluationRun(tmp_path, suite, [Failing(0)], WATCHING).go())
 
 
 def test_a_run_that_was_killed_before_it_had_written_anything_down_begins(
@@ -264,7 +264,7 @@ def test_a_run_that_was_killed_before_it_had_written_anything_down_begins(
 ) -> None:
     (tmp_path / "manifest.json").write_text('{"suite":"ho')
 
-    next(Run(tmp_path, suite, [Looking()], WATCHING).go())
+    next(EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go())
 
     assert (tmp_path / "manifest.json").read_text().startswith('{"suite":"house"')
 

@@ -9,43 +9,44 @@ from typing import Any
 import pytest
 
 from recollect import Recollect
-from recollect.agent.asking import Judged, Looked, judge_prompt, named
-from recollect.errors import LmmRefused
-from recollect.evals.ingest import Watching, as_of_s, ingest
-from recollect.evals.lineups import embedded_systems, with_model
+from recollect.agent.prompt_building import JudgeReply, LookReply, judge_prompt, named
+from recollect.evals.causal_video import CausalVideo, FileFootage
+from recollect.evals.ingestion import WatchSettings, as_of_s, ingest
+from recollect.evals.presets import embedded_systems, with_model
 from recollect.evals.systems import (
-    Agent,
-    OneCall,
-    Posed,
-    Remembered,
+    PosedQuestion,
+    RecollectSystem,
+    SingleCallSystem,
+    WatchedVideo,
     all_captions,
     names_answer,
     nothing,
     proving,
     said_of,
 )
-from recollect.evals.video import CausalVideo, FileFootage
 from recollect.evals.videolucy import ITERATIONS, VideoLucy
 from recollect.memory import MemoryStore, Span
-from recollect.perception.lmm import Clip, Prompt, ScriptedLmm, Words
-from recollect.settings import LmmSettings
+from recollect.perception.errors import LmmRefused
+from recollect.perception.lmm import ClipPart, Prompt, TextPart
+from recollect.perception.lmm.lmm_settings import LmmSettings
+from recollect.testing.scripted_lmm import ScriptedLmm
 
 from .conftest import HouseSuite
 
 
-def judged(choice: str | None = "B", sufficiency: str = "all", **changed: Any) -> Judged:
+def judged(choice: str | None = "B", sufficiency: str = "all", **changed: Any) -> JudgeReply:
     said = {"cites": [], "answer": "", "missing": "", "look_at": [], "queries": []}
-    return Judged(choice=choice, sufficiency=sufficiency, **{**said, **changed})  # type: ignore[arg-type]
+    return JudgeReply(choice=choice, sufficiency=sufficiency, **{**said, **changed})  # type: ignore[arg-type]
 
 
-def looked(choice: str | None = "B", sufficiency: str = "all", seen: str = "somebody walks") -> Looked:
-    return Looked(seen=seen, visible_text=[], answer="", choice=choice, sufficiency=sufficiency)  # type: ignore[arg-type]
+def looked(choice: str | None = "B", sufficiency: str = "all", seen: str = "somebody walks") -> LookReply:
+    return LookReply(seen=seen, visible_text=[], answer="", choice=choice, sufficiency=sufficiency)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
     path = tmp_path_factory.mktemp("memory") / "house.lance"
-    ingest(FileFootage(suite.videos["one"]), path, name="one", watching=Watching(ocr=False))
+    ingest(FileFootage(suite.videos["one"]), path, name="one", watching=WatchSettings(ocr=False))
     return path
 
 
@@ -53,21 +54,21 @@ def memory(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
 def posed(memory: Path, suite: HouseSuite) -> Iterator[Any]:
     with MemoryStore.open(memory) as store, Recollect(memory, lmm=LmmSettings()) as recollect:
 
-        def pose(asked_at_s: float = 39.0, **changed: Any) -> Posed:
+        def pose(asked_at_s: float = 39.0, **changed: Any) -> PosedQuestion:
             sample = next(one for one in suite.asked if len(one.options) == 4).model_copy(
                 update={"asked_at_s": asked_at_s, **changed}
             )
             video = CausalVideo(FileFootage(suite.videos["one"]), until_s=asked_at_s)
             snapshot = store.snapshot(as_of_s=as_of_s(asked_at_s))
-            return Posed(
-                sample, video, as_of_s(asked_at_s), Remembered(lambda kind, budget: recollect, snapshot)
+            return PosedQuestion(
+                sample, video, as_of_s(asked_at_s), WatchedVideo(lambda kind, budget: recollect, snapshot)
             )
 
         yield pose
 
 
 def words_of(prompt: Prompt) -> str:
-    return " ".join(part.text for part in prompt.parts if isinstance(part, Words))
+    return " ".join(part.text for part in prompt.parts if isinstance(part, TextPart))
 
 
 def test_systems_have_names_of_their_own() -> None:
@@ -76,14 +77,14 @@ def test_systems_have_names_of_their_own() -> None:
 
 
 def test_who_is_asked_before_anything_is_remembered_abstains(posed: Any) -> None:
-    said = Agent().answer(posed(0.5))
+    said = RecollectSystem().answer(posed(0.5))
 
     assert (said.status, said.answer, said.found) == ("abstained", None, ())
 
 
 def test_what_was_retrieved_is_noted_whatever_is_made_of_it(posed: Any) -> None:
     asked = posed(39.0, question="Does somebody come in?", kind="yes_no", options=(), gold="yes")
-    said = Agent().answer(asked)
+    said = RecollectSystem().answer(asked)
     retrieved = [Span(start_s, end_s) for start_s, end_s in said.found]
 
     cited = [Span(start_s, end_s) for start_s, end_s in said.spans]
@@ -95,11 +96,11 @@ def test_what_was_retrieved_is_noted_whatever_is_made_of_it(posed: Any) -> None:
 
 def test_who_is_blind_is_shown_the_question_alone(posed: Any) -> None:
     lmm = ScriptedLmm(judged())
-    said = OneCall("blind", nothing, lmm).answer(posed())
+    said = SingleCallSystem("blind", nothing, lmm).answer(posed())
 
     assert said.answer == "B"
     assert (said.usage.lmm_calls, said.found) == (1, ())
-    assert [type(part) for part in lmm.asked[0].prompt.parts] == [Words]
+    assert [type(part) for part in lmm.asked[0].prompt.parts] == [TextPart]
 
 
 def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: Any) -> None:
@@ -109,10 +110,10 @@ def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: A
     half = moments[len(moments) // 2 :]
     longest = len(judge_prompt(asked.question, (), named(half, len(half))).parts)
 
-    def forgetful(prompt: Prompt) -> Judged | LmmRefused:
+    def forgetful(prompt: Prompt) -> JudgeReply | LmmRefused:
         return judged() if len(prompt.parts) <= longest else LmmRefused("here", 400, "too long")
 
-    said = OneCall("all captions", all_captions, ScriptedLmm(otherwise=forgetful)).answer(asked)
+    said = SingleCallSystem("all captions", all_captions, ScriptedLmm(otherwise=forgetful)).answer(asked)
 
     assert said.answer == "B"
     assert said.found == ((half[0].span.start_s, half[-1].span.end_s),)
@@ -122,7 +123,7 @@ def test_what_a_server_refuses_for_another_reason_is_not_told_in_part(posed: Any
     locked = ScriptedLmm(LmmRefused("here", 401, "no key"), judged())
 
     with pytest.raises(LmmRefused):
-        OneCall("all captions", all_captions, locked).answer(posed(39.0))
+        SingleCallSystem("all captions", all_captions, locked).answer(posed(39.0))
 
 
 def test_the_oracle_is_given_the_memories_of_the_evidence_and_tells_whether_they_name_the_answer(
@@ -130,7 +131,7 @@ def test_the_oracle_is_given_the_memories_of_the_evidence_and_tells_whether_they
 ) -> None:
     asked = posed()
     lmm = ScriptedLmm(judged())
-    said = OneCall("oracle evidence", proving, lmm, is_oracle=True).answer(asked)
+    said = SingleCallSystem("oracle evidence", proving, lmm, is_oracle=True).answer(asked)
 
     assert said.found
     assert all(
@@ -156,7 +157,7 @@ def test_who_has_frames_alone_sees_as_many_as_it_is_named_for_and_none_too_late(
         said = systems[name].answer(asked)
         assert (said.answer, asked.video.count) == ("B", count)
         assert from_s <= (asked.video.latest_s or 0.0) < 39.0
-    assert len([part for part in lmm.asked[1].prompt.parts if isinstance(part, Clip)]) == 1
+    assert len([part for part in lmm.asked[1].prompt.parts if isinstance(part, ClipPart)]) == 1
 
 
 def test_of_evidence_that_is_still_to_come_no_frame_is_shown(posed: Any) -> None:

@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from recollect.errors import BadSuite
+from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
 from recollect.evals.suites.longvideobench import LongVideoBench
 

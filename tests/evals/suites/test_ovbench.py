@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recollect.errors import BadSuite
+from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
 from recollect.evals.suites.ovbench import OvBench
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import BadSuite
+from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
 from recollect.evals.suites.xlebench import UNASKED, XLeBench, stretch_s
 

@@ -1,0 +1,1 @@
+../../recollect/__init__.py

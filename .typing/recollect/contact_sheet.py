@@ -1,0 +1,1 @@
+../../recollect/contact_sheet.py

@@ -1,0 +1,58 @@
+"""``recollect caption`` has what waits described by the video LMM."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .arguments import add_lmm_flags, open_memory
+from .printing import waiting_words
+from .progress import stopping
+
+if TYPE_CHECKING:
+    from ..client import Recollect
+    from ..perception.describing.captioner import CaptionReport
+
+DESCRIPTION = "Have a video LMM describe what was watched and waits for it."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command understands."""
+    parser.add_argument("--stream", metavar="NAME", help="only this stream")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="also what was watched without a model, described by another, or given up",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_lmm_flags(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; returns the exit code."""
+    with open_memory(arguments) as memory:
+        report = _caption_with_progress(memory, arguments)
+    given_up = f" {report.given_up} given up (see: recollect status)." if report.given_up else ""
+    waiting = f" {waiting_words(report.waiting)}" if report.waiting else ""
+    print(f"{report.described} described.{given_up}{waiting}")
+    return 1 if report.waiting else 0
+
+
+def _caption_with_progress(memory: Recollect, arguments: argparse.Namespace) -> CaptionReport:
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
+
+    def on_state(state: str, detail: str) -> None:
+        if not arguments.quiet:
+            console.print(f"{state}{f' ({detail})' if detail else ''}", highlight=False, markup=False)
+
+    with stopping(memory), console.status("describing…") as line:
+        if arguments.quiet or not console.is_terminal:
+            line.stop()
+        return memory.caption(
+            arguments.stream,
+            everything=arguments.all,
+            on_progress=lambda done: line.update(f"{done.described} described, {done.waiting} to go"),
+            on_state=on_state,
+        )

@@ -1,0 +1,40 @@
+"""``recollect demo`` shows it all on a video of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+DESCRIPTION = "Render a short video (or take yours), watch it, and ask about it."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command understands."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--video", metavar="PATH", help="watch this instead of the rendered one")
+    parser.add_argument("--ask", metavar="QUESTION", help="ask this instead of the prepared questions")
+    what.add_argument(
+        "--lmm", action="store_true",
+        help="serve recollect-tiny by vLLM, and watch a drawn house with the whole agent",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="DIR", help="where everything is put (default: ./demo, or ./demo-lmm with --lmm)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; returns the exit code."""
+    if arguments.lmm and arguments.ask:
+        print(
+            "recollect: the model of --lmm knows its own house alone, so --ask cannot go with it",
+            file=sys.stderr,
+        )
+        return 2
+    if arguments.lmm:
+        from .demo_lmm import run_lmm_demo  # noqa: PLC0415
+
+        return run_lmm_demo(Path(arguments.out or "demo-lmm"))
+    from .demo_run import run_demo  # noqa: PLC0415
+
+    return run_demo(Path(arguments.out or "demo"), video=arguments.video, question=arguments.ask)

@@ -1,0 +1,304 @@
+"""Looks at an installation: what is there, what works, and what to do about the rest.
+
+    for check in examine(Path("recollect.lance")):
+        print(check.state, check.name, check.detail)
+
+Every check does the thing itself, small: decodes a clip, reads a word, stores a row.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    from ..perception.lmm import Lmm, Part
+    from ..settings import Settings
+
+_LIST_S, _REPLY_S = 5.0, 20.0
+"""How long a video LMM may take to say what it serves, and to reply; its first replies are slow."""
+_SHORT = 64
+"""Tokens, enough for a tiny reply of any tokenizer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticCheck:
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["ok", "absent", "broken"]
+    """``absent`` is something optional that is not there."""
+    detail: str
+    advice: str = ""
+
+
+def examine(memory: Path) -> Iterator[DiagnosticCheck]:
+    """Check the installation and, where they exist, the models and the memory."""
+    yield DiagnosticCheck(
+        "Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    for name, package, use in (
+        ("storage", "lancedb", _stores),
+        ("decoding", "av", _decodes),
+        ("pictures", "opencv-python-headless", _sees_faces),
+        ("reading text", "rapidocr", _reads),
+        ("agent", "langgraph", _thinks),
+    ):
+        yield _tried(name, package, use)
+    yield from examine_lmm()
+    yield from examine_vision(memory=memory)
+    free = shutil.disk_usage(memory.parent if memory.parent.exists() else Path.cwd()).free
+    yield DiagnosticCheck("disk", "ok" if free > 1e9 else "broken", f"{free / 1e9:.1f} GB free beside {memory}",
+                "" if free > 1e9 else "Free some space, or put the memory elsewhere with --memory.")  # fmt: skip
+    yield _memory(memory)
+
+
+def examine_lmm(settings: Settings | None = None) -> Iterator[DiagnosticCheck]:
+    """Check whether there is a video LMM, and whether it does what will be asked of it; 25 s at most.
+
+    Args:
+        settings: None reads them, and reports what is wrong with them.
+
+    """
+    from ..common.errors import BadSettings  # noqa: PLC0415
+    from ..perception.lmm import ServedLmm  # noqa: PLC0415
+    from ..perception.sources.urls import redact  # noqa: PLC0415
+    from ..settings import read_settings  # noqa: PLC0415
+
+    try:
+        wanted = (settings or read_settings()).lmm
+    except BadSettings as error:
+        yield DiagnosticCheck("video LMM", "broken", str(error))
+        return
+    if wanted.url is None:
+        yield DiagnosticCheck(
+            "video LMM",
+            "absent",
+            "none is configured; the extractive reasoner answers from what observers saw",
+            "Questions about what things are (dog, car, handshake) are answered with the nearest moments only. "
+            "Where a model is served, set RECOLLECT_LMM__URL.",
+        )
+        return
+    trials = (
+        ("pictures", _sees_a_picture, "Serve a model that takes pictures."),
+        (
+            "clips",
+            _sees_a_clip,
+            "Start vLLM with --trust-request-mm-kwargs, or set lmm.video to pictures."
+            if wanted.video == "clip"
+            else "Allow more pictures in a request: --limit-mm-per-prompt of vLLM.",
+        ),
+        (
+            "schemas",
+            _keeps_to_a_schema,
+            "Serve it with structured outputs: --structured-outputs-config of vLLM, with disable_any_whitespace.",
+        ),
+    )
+    with ServedLmm(wanted.model_copy(update={"max_retries": 0})) as lmm:
+        try:
+            served = lmm.describe_now(deadline_s=_LIST_S)
+        except Exception as error:
+            # As above: a library that is missing or broken is to be reported too.
+            yield DiagnosticCheck("video LMM", "broken", str(error))
+            return
+        room = f", {served.context_tokens} tokens of context" if served.context_tokens else ""
+        yield DiagnosticCheck("video LMM", "ok", f"{served.model} at {redact(wanted.url)}{room}")
+
+        def tried(trial: tuple[str, Callable[[Lmm], str], str]) -> DiagnosticCheck:
+            name, use, advice = trial
+            try:
+                return DiagnosticCheck(f"video LMM, {name}", "ok", use(lmm))
+            except Exception as error:
+                return DiagnosticCheck(f"video LMM, {name}", "broken", str(error), advice)
+
+        with ThreadPoolExecutor() as together:  # so that a silent server costs the time of one
+            yield from together.map(tried, trials)
+
+
+def examine_vision(
+    settings: Settings | None = None, *, memory: Path | None = None
+) -> Iterator[DiagnosticCheck]:
+    """Check whether there is an image–text model, whether it works, and whether it made the memory's vectors.
+
+    Args:
+        settings: None reads them, and reports what is wrong with them.
+        memory: The folder of a memory, which may be missing.
+    """
+    from ..common.errors import BadSettings, RecollectError  # noqa: PLC0415
+    from ..memory.errors import EncoderMismatch, MemoryStoreError  # noqa: PLC0415
+    from ..memory.store import MemoryStore  # noqa: PLC0415
+    from ..perception.vision import open_encoder  # noqa: PLC0415
+    from ..settings import read_settings  # noqa: PLC0415
+
+    name = "image–text model"
+    try:
+        encoder = open_encoder((settings or read_settings()).vision)
+    except BadSettings as error:
+        yield DiagnosticCheck(name, "broken", str(error))
+        return
+    if encoder is None:
+        yield DiagnosticCheck(
+            name,
+            "absent",
+            "none is configured; moments are found by what was said of them, not by what they show",
+            "To search by pictures, set RECOLLECT_VISION__MODEL; docs/vision.md says to what.",
+        )
+        return
+    try:
+        words = encoder.encode_texts(["a plain red picture", "a plain blue picture"])
+        red, blue = words @ encoder.encode_images([_red_jpeg()])[0]
+    except RecollectError as error:
+        yield DiagnosticCheck(name, "broken", str(error))
+        return
+    called = "red" if red > blue else "blue, as by a model that was not trained"
+    yield DiagnosticCheck(
+        name, "ok", f"{encoder.name}, {encoder.dim} numbers a vector; its red picture was called {called}"
+    )
+    if memory is not None and memory.exists():
+        try:
+            MemoryStore.open(memory, encoder=encoder).close()
+            yield DiagnosticCheck("vectors", "ok", f"those in {memory} are of this model")
+        except EncoderMismatch as error:
+            yield DiagnosticCheck("vectors", "broken", str(error))
+        except MemoryStoreError:
+            return  # told of the memory itself
+
+
+def _tried(name: str, package: str, use: Callable[[], str]) -> DiagnosticCheck:
+    try:
+        found = version(package)
+    except PackageNotFoundError:
+        return DiagnosticCheck(
+            name, "broken", f"{package} is not installed", f"Run: {sys.executable} -m pip install {package}"
+        )
+    try:
+        return DiagnosticCheck(name, "ok", f"{package} {found}, {use()}")
+    except Exception as error:
+        # Whatever a library throws is what the user needs to hear here.
+        return DiagnosticCheck(
+            name,
+            "broken",
+            f"{package} {found} does not work: {error}",
+            f"Reinstall it: pip install --force-reinstall {package}",
+        )
+
+
+def _stores() -> str:
+    from ..memory.store import MemoryStore  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder, MemoryStore.open(Path(folder) / "probe.lance", write=True):
+        return "a memory was made and opened"
+
+
+def _decodes() -> str:
+    av = import_module("av")
+    wanted = [name for name in ("h264", "hevc", "av1", "vp9") if name in av.codecs_available]
+    protocols = "rtsp and http" if "rtsp" in av.formats_available else "http only"
+    return f"decodes {', '.join(wanted)}; live over {protocols}"
+
+
+def _sees_faces() -> str:
+    from ..perception.observers.faces import FaceObserver  # noqa: PLC0415
+
+    return (
+        "with its face cascade"
+        if FaceObserver.available()
+        else "without a face cascade: faces are not reported"
+    )
+
+
+def _reads() -> str:
+    import cv2  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    from ..perception.observers.ocr import read_text  # noqa: PLC0415
+
+    picture = np.full((80, 320, 3), 255, np.uint8)
+    cv2.putText(picture, "RECOLLECT", (20, 55), cv2.FONT_HERSHEY_SIMPLEX, 1.4, (0, 0, 0), 3)
+    lines = [line.text for line in read_text(picture)]
+    if not any("RECOLLECT" in line.upper() for line in lines):
+        raise RuntimeError(f"it read {lines} where RECOLLECT stands")
+    return "a word was read"
+
+
+def _thinks() -> str:
+    from ..agent.graph import build_agent  # noqa: PLC0415
+
+    build_agent()
+    return "the agent's graph was built"
+
+
+class _Colour(BaseModel):
+    colour: Literal["red", "green", "blue"]
+
+
+class _Digit(BaseModel):
+    digit: int = Field(ge=0, le=9)
+
+
+def _sees_a_picture(lmm: Lmm) -> str:
+    from ..perception.lmm import PicturePart  # noqa: PLC0415
+
+    return f"one was taken; {_colour_of(lmm, PicturePart(_red_jpeg()))}"
+
+
+def _sees_a_clip(lmm: Lmm) -> str:
+    from ..perception.lmm import ClipPart  # noqa: PLC0415
+
+    return f"one of two frames was taken; {_colour_of(lmm, ClipPart((_red_jpeg(),) * 2, (0.0, 0.5)))}"
+
+
+def _colour_of(lmm: Lmm, red: Part) -> str:
+    from ..perception.errors import LmmReplyOutOfSchema  # noqa: PLC0415
+    from ..perception.lmm import Prompt, TextPart  # noqa: PLC0415
+
+    prompt = Prompt("doctor", 1, "", (red, TextPart("What colour is this? Answer in JSON.")))
+    try:
+        said = lmm.ask_now(prompt, _Colour, deadline_s=_REPLY_S, max_tokens=_SHORT).value
+    except LmmReplyOutOfSchema:
+        return "what was said of its colour keeps to no schema"
+    return f"its red was called {said.colour}"
+
+
+def _keeps_to_a_schema(lmm: Lmm) -> str:
+    from ..perception.lmm import Prompt, TextPart  # noqa: PLC0415
+
+    # A model that may answer as it likes will not answer this with a digit in braces.
+    prompt = Prompt("doctor", 1, "", (TextPart("Say good morning, in words only."),))
+    lmm.ask_now(prompt, _Digit, deadline_s=_REPLY_S, max_tokens=_SHORT)
+    return "a reply kept to one it was not told of in words"
+
+
+def _red_jpeg() -> bytes:
+    import cv2  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    picture = np.full((96, 96, 3), (0, 0, 255), np.uint8)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
+
+
+def _memory(path: Path) -> DiagnosticCheck:
+    if not path.exists():
+        return DiagnosticCheck("memory", "absent", f"{path} is not there yet", "Run: recollect watch FILE")
+    from ..memory.errors import MemoryStoreError  # noqa: PLC0415
+    from ..memory.store import MemoryStore  # noqa: PLC0415
+
+    try:
+        with MemoryStore.open(path) as store:
+            streams = store.streams()
+    except MemoryStoreError as error:
+        return DiagnosticCheck("memory", "broken", str(error))
+    return DiagnosticCheck(
+        "memory", "ok", f"{path} holds {len(streams)} stream{'' if len(streams) == 1 else 's'}"
+    )

@@ -1,0 +1,122 @@
+"""The ``recollect`` command. Prints for people, or with ``--json`` for programs.
+
+Bad input gives one clear line on standard error and exit code 2; whatever else goes wrong, 1. What each sub-command
+understands and does is in ``commands``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..common.errors import RecollectError
+from ..serve_lmm import command as serve_lmm
+from . import (
+    ask,
+    caption,
+    compact,
+    demo,
+    doctor,
+    evaluate,
+    forget,
+    pin,
+    reindex,
+    search,
+    status,
+    timeline,
+    watch,
+)
+from .arguments import Parser
+from .printing import one_line
+
+DEFAULT_MEMORY = "recollect.lance"
+COMMANDS = {
+    "watch": watch,
+    "caption": caption,
+    "ask": ask,
+    "search": search,
+    "timeline": timeline,
+    "status": status,
+    "pin": pin,
+    "forget": forget,
+    "compact": compact,
+    "reindex": reindex,
+    "doctor": doctor,
+    "serve-lmm": serve_lmm,
+    "demo": demo,
+    "eval": evaluate,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    warnings = logging.StreamHandler()
+    warnings.setFormatter(_InALine())
+    logging.getLogger(__package__).addHandler(warnings)
+    try:
+        code = int(arguments.run(arguments))
+        # What is left in the buffer is written here, where a reader that has gone can be told from a failure.
+        sys.stdout.flush()
+        return code
+    except RecollectError as error:
+        print(f"recollect: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("recollect: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python writes what is left once more when it ends: let it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"recollect: {one_line(error)}", file=sys.stderr)
+        return 1
+    finally:
+        logging.getLogger(__package__).removeHandler(warnings)
+
+
+class _InALine(logging.Formatter):
+    """What could not be done beside the work that was asked for: what, and why, without a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of it."""
+        error = record.exc_info[1] if record.exc_info else None
+        why = f": {one_line(error)}" if isinstance(error, Exception) else ""
+        return f"recollect: {record.getMessage()}{why}"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """What the command understands."""
+    parser = Parser(
+        prog="recollect",
+        description="Watch video, remember it, and answer questions about it with evidence.",
+        epilog="Start with: recollect demo",
+    )
+    parser.add_argument("--version", action="version", version=f"recollect {__version__}")
+    # Accepted before and after the sub-command; the later one wins.
+    shared = Parser(add_help=False)
+    shared.add_argument(
+        "--memory",
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help=f"the memory's folder (default: ./{DEFAULT_MEMORY})",
+    )
+    parser.add_argument("--memory", metavar="DIR", default=DEFAULT_MEMORY, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=command.DESCRIPTION, description=command.DESCRIPTION, parents=[shared]
+        )
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How a memory stays within its disk budget: eviction, erasure, pins, compaction, maintenance."""

@@ -1,0 +1,43 @@
+"""Settings of the memory: its disk budget."""
+
+from __future__ import annotations
+
+import sys
+
+from pydantic import BaseModel, field_validator
+
+from ...common.setting_values import none_if_empty
+from ..errors import BadBudget
+from .byte_sizes import parse_bytes
+
+
+class MemorySettings(BaseModel, frozen=True, extra="forbid"):
+    """What a memory may take on the disk."""
+
+    budget: str | None = None
+    """For the whole memory, such as "20 GB", or "unbounded". Kept in the memory, until another is given; a new
+    memory has 20 GB where nothing is said."""
+    min_free: str = "64 MiB"
+    """Left free on the disk, whatever the budget says."""
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return none_if_empty(value)
+
+    @field_validator("budget", "min_free")
+    @classmethod
+    def _checked_size(cls, size: str | None) -> str | None:
+        if size is not None:
+            try:
+                parse_bytes(size)
+            except BadBudget as error:
+                raise ValueError(f"it is no size: {error.why}") from None
+        return size
+
+    @field_validator("min_free")
+    @classmethod
+    def _leaves_something(cls, size: str) -> str:
+        if parse_bytes(size) >= sys.maxsize:
+            raise ValueError("nothing could ever be written; only a budget may be without a bound")
+        return size

@@ -1,0 +1,1 @@
+"""How moments become events, hours and days: boundaries, summaries, representative frames."""

@@ -1,0 +1,1 @@
+"""How a memory lies on disk: schema, rows, tables, commits, leases, the writer lock, migrations."""

@@ -1,0 +1,172 @@
+"""Brings a memory of an older schema to the present one, by small steps that are applied once and recorded.
+
+    migrate(Path("kitchen"))      # does nothing where there is nothing to do
+
+A step changes one thing and can be applied again where a crash came in the middle of it. Which were applied
+stands in ``memory.json``. A memory of a newer schema is refused before any of this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import CannotWrite, OlderMemory
+from . import schema, tables
+from .commits import HEAD_NAME, Commits
+from .manifest import Manifest, read_manifest, write_manifest
+from .rows import record_of, start_hour
+from .tables import room_to_write
+from .writer_lock import WriterLock
+
+Step = Callable[[Path], None]
+
+
+def migrate(folder: Path) -> Manifest:
+    """Bring the memory in ``folder`` to the present schema; what it then says of itself.
+
+    Raises ``OlderMemory`` where nothing may be written there, ``MemoryInUse`` where somebody else is writing,
+    and ``DiskFull``.
+    """
+    manifest = read_manifest(folder)
+    if manifest.schema == schema.SCHEMA_VERSION:
+        return manifest
+    try:
+        with WriterLock(folder, "migrate"), room_to_write(folder, 0):
+            return apply_steps(folder)
+    except (CannotWrite, PermissionError) as error:
+        raise OlderMemory(folder, manifest.schema, schema.SCHEMA_VERSION) from error
+
+
+def apply_steps(folder: Path) -> Manifest:
+    """The same for who holds the writer's lock already."""
+    manifest = read_manifest(folder)
+    while manifest.schema < schema.SCHEMA_VERSION:
+        for step in _STEPS[manifest.schema]:
+            if step.__name__ not in manifest.migrations:
+                step(folder)
+                manifest = replace(manifest, migrations=(*manifest.migrations, step.__name__))
+                write_manifest(folder, manifest)
+        manifest = replace(manifest, schema=manifest.schema + 1)
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def frames_tell_their_size(folder: Path) -> None:
+    """Pictures get a column for how many bytes they take, and one for a signature, which stays empty."""
+
+    def added(batch: pa.RecordBatch) -> pa.RecordBatch:
+        sizes = [len(jpeg) for jpeg in batch["jpeg"].to_pylist()]
+        empty = [b""] * len(sizes)
+        return pa.record_batch(
+            [pa.array(sizes, pa.int64()), pa.array(empty, pa.binary())], ["bytes", "signature"]
+        )
+
+    _add_columns(folder, "frames", ("bytes", "signature"), added, ["jpeg"])
+
+
+def observations_tell_their_size(folder: Path) -> None:
+    """Memories get columns for how much they and their pictures take, and for how like the one before they are."""
+    sizes: dict[str, int] = {}
+    if tables.is_there(folder, "frames"):
+        frames = tables.select_arrow(tables.view(folder, "frames"), columns=["id", "bytes"])
+        sizes = dict(zip(frames["id"].to_pylist(), frames["bytes"].to_pylist(), strict=True))
+
+    def added(batch: pa.RecordBatch) -> pa.RecordBatch:
+        rows = batch.to_pylist()
+        own = [250 + sum(len(row[name]) for name in ("text", "findings", "caption")) for row in rows]
+        pictures = [
+            sum(sizes.get(frame, 0) for frame in row["frame_ids"]) if row["rung"] == "moment" else 0
+            for row in rows
+        ]
+        return pa.record_batch(
+            [
+                pa.array([0.0] * len(rows), pa.float32()),
+                pa.array(own, pa.int64()),
+                pa.array(pictures, pa.int64()),
+            ],
+            ["sameness", "bytes", "frame_bytes"],
+        )
+
+    read = ["text", "findings", "caption", "frame_ids", "rung"]
+    _add_columns(folder, "observations", ("sameness", "bytes", "frame_bytes"), added, read)
+
+
+def tables_that_are_missing(folder: Path) -> None:
+    """What was forgotten, pinned, used and waits to be described gets its tables."""
+    for name, columns in schema.TABLES.items():
+        tables.open_table(folder, name, columns, create=True)
+
+
+def observations_have_records(folder: Path) -> None:
+    """All that an observation says goes into one column; those that nothing is searched or counted by go."""
+
+    def added(batch: pa.RecordBatch) -> pa.RecordBatch:
+        rows = batch.to_pylist()
+        records = [record_of({**row, "findings": json.loads(row["findings"])}) for row in rows]
+        return pa.record_batch([pa.array(records, pa.string())], ["record"])
+
+    _add_columns(folder, "observations", ("record",), added, list(schema.RECORDED))
+    gone = {"shot", "wall_start_s", "child_ids", "caption", "findings"}
+    _drop_columns(folder, "observations", gone)
+
+
+def memories_tell_their_hour(folder: Path) -> None:
+    """What is filtered by time gets a column for the hour in which it starts."""
+
+    def added(batch: pa.RecordBatch) -> pa.RecordBatch:
+        hours = [start_hour(start_s) for start_s in batch["start_s"].to_pylist()]
+        return pa.record_batch([pa.array(hours, pa.int32())], ["start_hour"])
+
+    for name in ("observations", *(found.stem for found in folder.glob("*_vectors-*.lance"))):
+        _add_columns(folder, name, ("start_hour",), added, ["start_s"])
+        with _changed(folder, name) as view:
+            if view is not None and "start_s" in tables.indexed(view):
+                tables.make_indexes(tables.connect(folder).open_table(name))
+
+
+def _add_columns(
+    folder: Path,
+    name: str,
+    columns: tuple[str, ...],
+    added: Callable[[pa.RecordBatch], pa.RecordBatch],
+    read: list[str],
+) -> None:
+    with _changed(folder, name) as view:
+        if view is not None and not set(columns) <= set(view.schema.names):
+            view.add_columns(added, read_columns=read)
+
+
+def _drop_columns(folder: Path, name: str, columns: Set[str]) -> None:
+    with _changed(folder, name) as view:
+        if view is not None and (gone := columns & set(view.schema.names)):
+            view.drop_columns(sorted(gone))
+
+
+@contextmanager
+def _changed(folder: Path, name: str) -> Iterator[Any]:
+    """The newest state of a table, for changing it in one step; None where there is no such table."""
+    if not tables.is_there(folder, name):
+        yield None
+        return
+    commits = Commits(folder)
+    if not (folder / HEAD_NAME).exists():
+        # It is of a time before heads, when each table was taken as it was.
+        yield tables.view(folder, name)
+        return
+    with commits.commit() as change:
+        yield tables.view(folder, name)
+        change.touch(tables.connect(folder).open_table(name))
+
+
+_STEPS: dict[int, tuple[Step, ...]] = {
+    1: (frames_tell_their_size, observations_tell_their_size, tables_that_are_missing),
+    2: (observations_have_records, memories_tell_their_hour),
+}
+"""By the schema they start from."""

@@ -1,0 +1,464 @@
+"""The memory's values as rows of its tables, and back. The columns are in ``schema``.
+
+rows = observation_rows(moment)          # one for each writer
+moments_from(rows)                       # [moment]
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..values import (
+    HOUR_S,
+    RUNGS,
+    Finding,
+    FrameCounts,
+    Gap,
+    KeyFrame,
+    Moment,
+    Observation,
+    Outline,
+    Pending,
+    Pin,
+    Span,
+    Stream,
+    Tombstone,
+    Use,
+    make_id,
+)
+from .schema import (
+    COUNT_COLUMNS,
+    FRAME_VECTOR_COLUMNS,
+    OBSERVATIONS,
+    RECORDED,
+    STREAMS,
+    TEXT_VECTOR_COLUMNS,
+    Row,
+)
+
+_ROW_BYTES = 150
+"""What the columns of an observation that are not text take, about. Text takes half of its length."""
+_USUAL: Row = {
+    "epoch": 0,
+    "shot": 0,
+    "wall_start_s": None,
+    "child_ids": [],
+    "frame_ids": [],
+    "caption": "",
+    "findings": [],
+    "base": False,
+    "captured": 0,
+    "stored": 0,
+    "sampled_out": 0,
+    "merged": 0,
+    "dropped": "",
+    "sameness": 0.0,
+}
+"""What a record leaves out."""
+
+
+def observation_rows(moment: Moment, frame_bytes: int = 0) -> list[Row]:
+    """One row for each observation; the first is the base row and alone carries frames and counts.
+
+    ``frame_bytes`` is what its pictures take. Raises ``ValueError`` where nobody observed anything: such a
+    moment has no time of writing.
+    """
+    if not moment.observations:
+        raise ValueError(f"moment {moment.id} of {moment.stream!r} has no observation, so it cannot be dated")
+    rows = [
+        _observation_row(moment, observation, make_id(moment.id, observation.written_by), base=position == 0)
+        for position, observation in enumerate(moment.observations)
+    ]
+    rows[0]["frame_bytes"] = frame_bytes
+    return rows
+
+
+def second_look_row(moment: Moment, observation: Observation) -> Row:
+    """The row of a look taken after the moment was stored; the same look always has the same id."""
+    digest = make_id(observation.caption, _json([_finding_json(finding) for finding in observation.findings]))
+    return _observation_row(
+        moment, observation, make_id(moment.id, observation.written_by, digest), base=False
+    )
+
+
+def description_row(moment: Moment, observation: Observation) -> Row:
+    """The row of a description made after the moment was stored: one for each writer."""
+    return _observation_row(moment, observation, make_id(moment.id, observation.written_by), base=False)
+
+
+def _observation_row(moment: Moment, observation: Observation, row_id: str, *, base: bool) -> Row:
+    text = document(observation)
+    told = {
+        "id": row_id,
+        "moment_id": moment.id,
+        "rung": moment.rung,
+        "stream": moment.stream,
+        "epoch": moment.epoch,
+        "shot": moment.shot,
+        "start_s": moment.span.start_s,
+        "end_s": moment.span.end_s,
+        "wall_start_s": moment.wall_start_s,
+        "child_ids": list(moment.child_ids) if base else [],
+        "frame_ids": list(moment.frame_ids) if base else [],
+        "caption": observation.caption,
+        "findings": [_finding_json(finding) for finding in observation.findings],
+        "written_by": observation.written_by,
+        "written_at_s": observation.written_at_s,
+        "base": base,
+        **_counts_row(moment.counts if base else FrameCounts()),
+        "sameness": moment.sameness,
+    }
+    record = record_of(told)
+    return {
+        **{name: told[name] for name in OBSERVATIONS.names if name in told},
+        "start_hour": start_hour(moment.span.start_s),
+        "text": text,
+        "kinds": sorted({finding.kind for finding in observation.findings}),
+        "bytes": _ROW_BYTES + (len(text) + len(record)) // 2,
+        "frame_bytes": 0,
+        "record": record,
+    }
+
+
+def record_of(told: Mapping[str, Any]) -> str:
+    """What an observation says, as its record: JSON of ``RECORDED``, without what has its usual value."""
+    return _json({name: told[name] for name in RECORDED if name not in _USUAL or told[name] != _USUAL[name]})
+
+
+def start_hour(start_s: float) -> int:
+    """The hour of a stream in which something starts, by which it is filtered."""
+    return math.floor(start_s / HOUR_S)
+
+
+def document(observation: Observation) -> str:
+    """All the words of an observation, each distinct text once: what full-text search reads."""
+    texts: dict[str, str] = {}
+    for text in (observation.caption, *(finding.text for finding in observation.findings)):
+        if text.strip():
+            texts.setdefault(" ".join(text.casefold().split()), text)
+    return "\n".join(texts.values())
+
+
+def told_by(records: Iterable[str]) -> list[Row]:
+    """What these records say."""
+    return [_USUAL | json.loads(record) for record in records]
+
+
+def moments_from(told: Iterable[Mapping[str, Any]]) -> list[Moment]:
+    """The moments that these records tell of, each once, in time order.
+
+    What is stored twice counts once. Observations come base first, then oldest first.
+    """
+    by_moment: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in told:
+        by_moment.setdefault(row["moment_id"], {})[row["id"]] = row
+    moments = [_moment(list(written.values())) for written in by_moment.values()]
+    return sorted(moments, key=lambda m: (m.stream, m.span, m.id))
+
+
+def _moment(rows: list[Mapping[str, Any]]) -> Moment:
+    rows = sorted(rows, key=lambda row: (not row["base"], row["written_at_s"], row["id"]))
+    base = rows[0]
+    return Moment(
+        id=base["moment_id"],
+        stream=base["stream"],
+        epoch=base["epoch"],
+        span=Span(base["start_s"], base["end_s"]),
+        observations=tuple(
+            Observation(row["caption"], _findings(row["findings"]), row["written_by"], row["written_at_s"])
+            for row in rows
+        ),
+        rung=base["rung"],
+        shot=base["shot"],
+        child_ids=tuple(base["child_ids"]),
+        frame_ids=tuple(base["frame_ids"]),
+        wall_start_s=base["wall_start_s"],
+        counts=counts_from(base),
+        sameness=round(base["sameness"], 4),
+    )
+
+
+def outlines_from(rows: Iterable[Mapping[str, Any]]) -> list[Outline]:
+    """The outlines of the memories whose rows these are, in time order."""
+    rows = list(rows)
+    described = {row["moment_id"] for row in rows if not row["base"]}
+    outlines = [
+        Outline(
+            id=row["moment_id"],
+            rung=row["rung"],
+            epoch=row["epoch"],
+            span=Span(row["start_s"], row["end_s"]),
+            written_at_s=row["written_at_s"],
+            counts=counts_from(row),
+            described=row["moment_id"] in described,
+        )
+        for row in rows
+        if row["base"]
+    ]
+    return sorted(outlines, key=lambda outline: (outline.span, RUNGS.index(outline.rung)))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _finding_json(finding: Finding) -> Row:
+    written: Row = {
+        "field": finding.field,
+        "kind": finding.kind,
+        "text": finding.text,
+        "start_s": finding.span.start_s,
+        "end_s": finding.span.end_s,
+        "by": finding.written_by,
+    }
+    # What has its usual value is left out: findings are most of the bytes of a memory.
+    if finding.confidence != 1.0:
+        written["confidence"] = finding.confidence
+    if finding.box is not None:
+        written["box"] = finding.box
+    if finding.detail:
+        written["detail"] = dict(finding.detail)
+    return written
+
+
+def _findings(written: Iterable[Row]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            field=one["field"],
+            kind=one["kind"],
+            text=one["text"],
+            span=Span(one["start_s"], one["end_s"]),
+            written_by=one["by"],
+            confidence=one.get("confidence", 1.0),
+            box=tuple(one["box"]) if "box" in one else None,
+            detail=one.get("detail", {}),
+        )
+        for one in written
+    )
+
+
+def frame_row(frame: KeyFrame, written_at_s: float) -> Row:
+    """The row of a picture, dated as the moment that names it."""
+    return {
+        "id": frame.id,
+        "stream": frame.stream,
+        "time_s": frame.time_s,
+        "pts": frame.pts,
+        "time_base": frame.time_base,
+        "width": frame.width,
+        "height": frame.height,
+        "written_at_s": written_at_s,
+        "jpeg": frame.jpeg,
+        "bytes": len(frame.jpeg),
+        "signature": frame.signature,
+    }
+
+
+def text_vector_row(observation: Row, vector: Any) -> Row:
+    """The row of an observation's vector, from the observation's own row."""
+    return {**{name: observation[name] for name in TEXT_VECTOR_COLUMNS}, "vector": vector}
+
+
+def frame_vector_row(frame_id: str, observation: Row, vector: Any) -> Row:
+    """The row of a picture's vector, from the base row of the moment that names it."""
+    facts = {name: observation[name] for name in FRAME_VECTOR_COLUMNS}
+    return {"id": frame_id, **facts, "vector": vector}
+
+
+def frame_from(row: Mapping[str, Any]) -> KeyFrame:
+    """The picture of a row."""
+    return KeyFrame(
+        id=row["id"],
+        stream=row["stream"],
+        time_s=row["time_s"],
+        pts=row["pts"],
+        time_base=row["time_base"],
+        width=row["width"],
+        height=row["height"],
+        jpeg=row["jpeg"],
+        signature=row["signature"],
+    )
+
+
+def gap_row(gap: Gap, written_at_s: float) -> Row:
+    """A gap as it stood at ``written_at_s``."""
+    return {
+        "revision_id": make_id(gap.id, round(written_at_s * 1000)),
+        "id": gap.id,
+        "stream": gap.stream,
+        "epoch": gap.epoch,
+        "start_s": gap.span.start_s,
+        "end_s": gap.span.end_s,
+        "cause": gap.cause,
+        "detail": gap.detail,
+        "attempts": gap.attempts,
+        "wall_start_s": gap.wall_start_s,
+        "written_at_s": written_at_s,
+        **_counts_row(gap.counts),
+    }
+
+
+def gaps_from(rows: Iterable[Mapping[str, Any]]) -> list[Gap]:
+    """The gaps of these rows, each as it was last written, in time order."""
+    newest: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if row["id"] not in newest or newest[row["id"]]["written_at_s"] <= row["written_at_s"]:
+            newest[row["id"]] = row
+    gaps = [
+        Gap(
+            id=row["id"],
+            stream=row["stream"],
+            epoch=row["epoch"],
+            span=Span(row["start_s"], row["end_s"]),
+            cause=row["cause"],
+            detail=row["detail"],
+            attempts=row["attempts"],
+            wall_start_s=row["wall_start_s"],
+            counts=counts_from(row),
+        )
+        for row in newest.values()
+    ]
+    return sorted(gaps, key=lambda gap: (gap.stream, gap.span, gap.id))
+
+
+def stream_row(stream: Stream) -> Row:
+    """The row of a stream."""
+    return {name: getattr(stream, name) for name in STREAMS.names}
+
+
+def stream_from(row: Mapping[str, Any]) -> Stream:
+    """The stream of a row."""
+    return Stream(**{name: row[name] for name in STREAMS.names})
+
+
+def tombstone_row(tombstone: Tombstone) -> Row:
+    """The row of a tombstone."""
+    plain = ("id", "stream", "epoch", "lost", "cause", "memories", "forgotten_at_s", "written_from_s")
+    return {
+        **{name: getattr(tombstone, name) for name in plain},
+        "start_s": tombstone.span.start_s,
+        "end_s": tombstone.span.end_s,
+        **_counts_row(tombstone.counts),
+    }
+
+
+def tombstones_from(rows: Iterable[Mapping[str, Any]]) -> list[Tombstone]:
+    """The tombstones of these rows, in time order."""
+    tombstones = [
+        Tombstone(
+            id=row["id"],
+            stream=row["stream"],
+            epoch=row["epoch"],
+            span=Span(row["start_s"], row["end_s"]),
+            lost=row["lost"],
+            cause=row["cause"],
+            memories=row["memories"],
+            forgotten_at_s=row["forgotten_at_s"],
+            written_from_s=row["written_from_s"],
+            counts=counts_from(row),
+        )
+        for row in rows
+    ]
+    return sorted(tombstones, key=lambda tombstone: (tombstone.stream, tombstone.span, tombstone.id))
+
+
+def pin_row(pin: Pin) -> Row:
+    """The row of a pin."""
+    return {
+        "id": pin.id,
+        "stream": pin.stream,
+        "start_s": pin.span.start_s,
+        "end_s": pin.span.end_s,
+        "note": pin.note,
+        "pinned_at_s": pin.pinned_at_s,
+    }
+
+
+def pins_from(rows: Iterable[Mapping[str, Any]]) -> list[Pin]:
+    """The pins of these rows, in time order."""
+    pins = [
+        Pin(row["id"], row["stream"], Span(row["start_s"], row["end_s"]), row["note"], row["pinned_at_s"])
+        for row in rows
+    ]
+    return sorted(pins, key=lambda pin: (pin.stream, pin.span, pin.id))
+
+
+def use_row(use: Use) -> Row:
+    """The row of a use."""
+    return {
+        "stream": use.stream,
+        "start_s": use.span.start_s,
+        "end_s": use.span.end_s,
+        "how": use.how,
+        "at_s": use.at_s,
+    }
+
+
+def pending_row(item: Pending, failed_at_s: float | None = None) -> Row:
+    """The row of something that waits; ``failed_at_s`` where describing it has just failed."""
+    return {
+        "moment_id": item.moment_id,
+        "stream": item.stream,
+        "rung": item.rung,
+        "start_s": item.span.start_s,
+        "end_s": item.span.end_s,
+        "change": item.change,
+        "queued_at_s": item.queued_at_s,
+        "attempts": item.attempts,
+        "error": item.error,
+        "failed_at_s": failed_at_s,
+    }
+
+
+def pending_from(row: Mapping[str, Any]) -> Pending:
+    """What waits, of a row."""
+    return Pending(
+        moment_id=row["moment_id"],
+        stream=row["stream"],
+        rung=row["rung"],
+        span=Span(row["start_s"], row["end_s"]),
+        change=row["change"],
+        queued_at_s=row["queued_at_s"],
+        attempts=row["attempts"],
+        error=row["error"],
+    )
+
+
+def summed_counts(rows: pa.Table) -> FrameCounts:
+    """The sum of the frame counts of many rows, each id counted once."""
+    once = rows.group_by("id").aggregate([(name, "max") for name in COUNT_COLUMNS])
+    captured, stored, sampled_out, merged = (
+        int(pc.sum(once[f"{name}_max"]).as_py() or 0) for name in COUNT_COLUMNS if name != "dropped"
+    )
+    dropped = once.filter(pc.not_equal(once["dropped_max"], ""))["dropped_max"].to_pylist()
+    return sum(
+        (FrameCounts(dropped=json.loads(causes)) for causes in dropped),
+        FrameCounts(captured, stored, sampled_out, merged),
+    )
+
+
+def _counts_row(counts: FrameCounts) -> Row:
+    return {
+        "captured": counts.captured,
+        "stored": counts.stored,
+        "sampled_out": counts.sampled_out,
+        "merged": counts.merged,
+        "dropped": json.dumps(dict(counts.dropped)) if counts.dropped else "",
+    }
+
+
+def counts_from(row: Mapping[str, Any]) -> FrameCounts:
+    """The frame counts of a row."""
+    return FrameCounts(
+        captured=row["captured"],
+        stored=row["stored"],
+        sampled_out=row["sampled_out"],
+        merged=row["merged"],
+        dropped=json.loads(row["dropped"]) if row["dropped"] else {},
+    )

@@ -1,0 +1,1 @@
+"""How moments are put into words: by rules, and by a video LMM in the background."""

@@ -1,0 +1,1 @@
+"""Where frames come from: files, live streams, and the process that reads them."""

@@ -1,0 +1,151 @@
+"""The process that reads a live source, seen from its parent.
+
+    child = ReaderProcess(ReaderTask("rtsp://camera/1", fps=4, open_s=10, read_s=5))
+    match child.receive(timeout_s=0.1):
+        case ReceivedFrame(): ...     # a frame
+        case "started": ...     # it runs, and connects
+        case "ended": ...       # child.cause and child.detail say why
+        case None: ...          # nothing yet
+    child.kill()
+
+Killing always works, even where the decoder hangs for ever. What it runs is in ``reader``.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+
+from .frame import THUMB_SHAPE, Picture, Thumb
+from .reader_child import BOOTSTRAP, QUEUE_FRAMES, ReaderTask, read_message
+
+_TERMINATE_S = 2.0
+"""How long a child may take to end before it is killed."""
+
+_TICK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFrame:
+    """A frame as the child sent it."""
+
+    pts: int
+    time_base: Fraction
+    wall_s: float
+    """Unix seconds when it was decoded."""
+    size: tuple[int, int]
+    lost: Mapping[str, int]
+    """Frames lost since the one before, by cause."""
+    thumb: Thumb
+    small: Picture | None
+    whole: Picture | None
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any], blob: bytes) -> ReceivedFrame:
+        """Read a message.
+
+        Raises:
+            KeyError, TypeError, ValueError: the message makes no sense.
+        """
+        shapes = [THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)]
+        pictures, at = [], 0
+        for shape in shapes:
+            size = math.prod(shape)
+            pictures.append(np.frombuffer(blob, np.uint8, size, at).reshape(shape))
+            at += size
+        width, height = message["size"]
+        numerator, denominator = message["time_base"]
+        return cls(
+            pts=int(message["pts"]),
+            time_base=Fraction(numerator, denominator),
+            wall_s=float(message["arrival_s"]),
+            size=(int(width), int(height)),
+            lost={str(cause): int(count) for cause, count in message["lost"].items()},
+            thumb=pictures[0],
+            small=pictures[1] if len(pictures) > 1 else None,
+            whole=pictures[2] if len(pictures) > 2 else None,
+        )
+
+
+class ReaderProcess:
+    """The reader process, and a thread that takes in what it sends."""
+
+    def __init__(self, task: ReaderTask) -> None:
+        self.cause, self.detail = "dropped", "the reader process ended"
+        self.lost: Mapping[str, int] = {}
+        self._inbox: queue.Queue[ReceivedFrame | Literal["started", "ended"]] = queue.Queue(QUEUE_FRAMES)
+        self._killed = False
+        # Its own session: Ctrl-C in a terminal is for us to act on.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", BOOTSTRAP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(task.to_line())
+            self._process.stdin.flush()
+        self._thread = threading.Thread(target=self._take_in, daemon=True)
+        self._thread.start()
+
+    def receive(self, timeout_s: float) -> ReceivedFrame | Literal["started", "ended"] | None:
+        """The next thing it sent; None where nothing came in time."""
+        try:
+            return self._inbox.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def ask_to_leave(self) -> None:
+        """Have it send what it has read, and end."""
+        with suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+
+    def kill(self) -> None:
+        """End it, whatever it is doing. May be called twice."""
+        self._killed = True
+        self.ask_to_leave()
+        self._process.terminate()
+        try:
+            self._process.wait(_TERMINATE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._thread.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _take_in(self) -> None:
+        assert self._process.stdout is not None
+        while (received := read_message(self._process.stdout)) is not None:
+            message, blob = received
+            try:
+                if message["kind"] == "frame":
+                    self._put(ReceivedFrame.of(message, blob))
+                elif message["kind"] == "started":
+                    self._put("started")
+                else:
+                    self.cause, self.detail = str(message["cause"]), str(message["detail"])
+                    self.lost = {str(cause): int(count) for cause, count in message["lost"].items()}
+            except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+                self.cause, self.detail = "codec", "the reader process talks nonsense"
+                break
+        self._put("ended")
+
+    def _put(self, item: ReceivedFrame | Literal["started", "ended"]) -> None:
+        while not self._killed:
+            with suppress(queue.Full):
+                self._inbox.put(item, timeout=_TICK_S)
+                return

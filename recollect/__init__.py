@@ -1,0 +1,61 @@
+"""Recollect watches video, remembers it, and answers questions about it with evidence.
+
+    from recollect import Recollect
+
+    with Recollect("kitchen.lance") as memory:
+        memory.watch("kitchen.mp4")
+        answer = memory.ask("When did the kettle boil?")
+    print(answer.text, answer.evidence[0].span)
+
+Importing this opens nothing, prints nothing and loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .client import Recollect, StreamStatus
+from .common.errors import RecollectError
+from .memory.values import Gap, KeyFrame, Moment, Span
+
+if TYPE_CHECKING:
+    from .agent.answer import Answer, Evidence
+    from .agent.limits import Limits
+    from .perception.describing.captioner import CaptionReport
+    from .perception.stages.stream_worker import WatchProgress, WatchReport
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "CaptionReport",
+    "Evidence",
+    "Gap",
+    "KeyFrame",
+    "Limits",
+    "Moment",
+    "Recollect",
+    "RecollectError",
+    "Span",
+    "StreamStatus",
+    "WatchProgress",
+    "WatchReport",
+]
+
+_LATER = {
+    "Answer": "agent.answer",
+    "Evidence": "agent.answer",
+    "Limits": "agent.limits",
+    "CaptionReport": "perception.describing.captioner",
+    "WatchProgress": "perception.stages.stream_worker",
+    "WatchReport": "perception.stages.stream_worker",
+}
+"""Public names whose modules load something heavy, and where they live."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

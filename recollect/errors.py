@@ -1,0 +1,174 @@
+"""Every error Recollect raises on purpose, as one tree.
+
+    RecollectError
+    ├── BadSettings            a setting has a wrong name or value
+    ├── SourceError            something to watch cannot be watched
+    │   ├── SourceNotFound     no such file
+    │   ├── NotAVideo          a folder, an empty file, text, sound only
+    │   ├── UnsupportedSource  a URL whose scheme is not allowed
+    │   ├── SourceUnreachable  a live source does not answer
+    │   └── StreamNameTaken    another source has that name
+    ├── MemoryStoreError       the memory cannot be opened or written
+    │   ├── NotAMemory         the path holds something else
+    │   ├── NewerMemory        written by a newer Recollect
+    │   ├── OlderMemory        written by an older one, and it cannot be brought up to date here
+    │   ├── MemoryInUse        another process is writing to it
+    │   ├── CannotWrite        this user may not write there
+    │   ├── DiskFull           no room to write
+    │   ├── BudgetFull         what may not be forgotten fills the budget
+    │   ├── BadBudget          so many bytes are no budget
+    │   ├── TracesInUse        the steps of questions cannot be rewritten now
+    │   ├── PinsFull           pins may keep no more
+    │   ├── NothingToPin       nothing is remembered there
+    │   ├── SnapshotExpired    what a long question was reading had to make room
+    │   └── EncoderMismatch    the vectors were made by another encoder
+    ├── EncoderError           the model that makes vectors cannot be used
+    │   ├── EncoderNotInstalled  what it runs on is missing
+    │   └── EncoderUnusable      it is not there, or is something else
+    ├── QuestionError          the question cannot be asked
+    │   ├── BadQuestion        empty, too long, or options that make no sense
+    │   └── UnknownStream      no stream of that name in this memory
+    ├── LmmError               the video LMM did not answer as it should
+    │   ├── NoLmm                none was named
+    │   ├── LmmUnreachable       nothing answers there, or the connection broke
+    │   ├── LmmOverloaded        it answers that it cannot now
+    │   ├── LmmTimedOut          no answer in the time there was
+    │   ├── LmmRefused           it does not take this request
+    │   ├── LmmRedirected        it redirects requests to another address
+    │   ├── LmmNotServed         it serves another model
+    │   └── LmmReplyOutOfSchema  it answered something else than was asked for
+    ├── EvaluationError        an evaluation cannot go on
+    │   ├── BadSuite             the files of a benchmark are not there, or are others
+    │   ├── BadRun               what an earlier run wrote is something else
+    │   ├── LookedAhead          a system asked for what comes after the question
+    │   ├── UnfitTask            a task of lmms-eval asks what is no question about a video
+    │   └── NotStored            a question has no stored answer
+    └── ServingError           a video LMM cannot be served
+        ├── VllmNotFound         there is no vLLM to serve it with
+        ├── ModelNotFound        there is no such model
+        ├── CannotListen         the port is taken, or the address is not ours
+        ├── ServerEnded          the server ended before it was ready
+        └── ServerNotReady       the server takes too long to start
+
+The raiser passes facts; the class owns the sentence: what happened, why, and what to do next.
+"""
+
+from __future__ import annotations
+
+from .agent.errors import (
+    BadQuestion,
+    TracesInUse,
+)
+from .common.errors import (
+    BadSettings,
+    QuestionError,
+    RecollectError,
+)
+from .evals.errors import (
+    BadRun,
+    BadSuite,
+    EvaluationError,
+    LookedAhead,
+    NoMatplotlib,
+    NoRun,
+    NotStored,
+    UnfitTask,
+)
+from .memory.errors import (
+    BadBudget,
+    BudgetFull,
+    CannotWrite,
+    DiskFull,
+    EncoderMismatch,
+    MemoryInUse,
+    MemoryStoreError,
+    NewerMemory,
+    NotAMemory,
+    NothingToPin,
+    OlderMemory,
+    PinsFull,
+    SnapshotExpired,
+    UnknownStream,
+)
+from .perception.errors import (
+    EncoderError,
+    EncoderNotInstalled,
+    EncoderUnusable,
+    LmmError,
+    LmmNotServed,
+    LmmOverloaded,
+    LmmRedirected,
+    LmmRefused,
+    LmmReplyOutOfSchema,
+    LmmTimedOut,
+    LmmUnreachable,
+    NoLmm,
+    NotAVideo,
+    SourceError,
+    SourceNotFound,
+    SourceUnreachable,
+    StreamNameTaken,
+    UnsupportedSource,
+)
+from .serve_lmm.errors import (
+    CannotListen,
+    ModelNotFound,
+    ServerEnded,
+    ServerNotReady,
+    ServingError,
+    VllmNotFound,
+)
+
+__all__ = [
+    "BadBudget",
+    "BadQuestion",
+    "BadRun",
+    "BadSettings",
+    "BadSuite",
+    "BudgetFull",
+    "CannotListen",
+    "CannotWrite",
+    "DiskFull",
+    "EncoderError",
+    "EncoderMismatch",
+    "EncoderNotInstalled",
+    "EncoderUnusable",
+    "EvaluationError",
+    "LmmError",
+    "LmmNotServed",
+    "LmmOverloaded",
+    "LmmRedirected",
+    "LmmRefused",
+    "LmmReplyOutOfSchema",
+    "LmmTimedOut",
+    "LmmUnreachable",
+    "LookedAhead",
+    "MemoryInUse",
+    "MemoryStoreError",
+    "ModelNotFound",
+    "NewerMemory",
+    "NoLmm",
+    "NoMatplotlib",
+    "NoRun",
+    "NotAMemory",
+    "NotAVideo",
+    "NotStored",
+    "NothingToPin",
+    "OlderMemory",
+    "PinsFull",
+    "QuestionError",
+    "RecollectError",
+    "ServerEnded",
+    "ServerNotReady",
+    "ServingError",
+    "SnapshotExpired",
+    "SourceError",
+    "SourceNotFound",
+    "SourceUnreachable",
+    "StreamNameTaken",
+    "TracesInUse",
+    "UnfitTask",
+    "UnknownStream",
+    "UnsupportedSource",
+    "VllmNotFound",
+]

@@ -1,0 +1,65 @@
+"""Errors of serving a video LMM."""
+
+from __future__ import annotations
+
+from ..common.errors import RecollectError
+
+
+class ServingError(RecollectError):
+    """A video LMM cannot be served."""
+
+
+class VllmNotFound(ServingError):
+    """There is no vLLM to serve it with."""
+
+    def __init__(self, python: str, why: str) -> None:
+        super().__init__(
+            f"there is no vLLM for {python}: {why}. With a GPU: pip install 'recollect[serve]'. Without one: "
+            "make serving-env, and name its Python with --python or RECOLLECT_SERVE__PYTHON (docs/lmm.md)."
+        )
+        self.python, self.why = python, why
+
+
+class ModelNotFound(ServingError):
+    """There is no model to serve."""
+
+    def __init__(self, model: str | None, why: str) -> None:
+        what = f"cannot serve {model!r}" if model else "there is no model to serve"
+        super().__init__(
+            f"{what}: {why}. Give a folder with a model as transformers saves it, or a name such as "
+            "Qwen/Qwen3-VL-8B-Instruct."
+        )
+        self.model, self.why = model, why
+
+
+class CannotListen(ServingError):
+    """The server would not be able to listen where it is to."""
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        super().__init__(
+            f"cannot listen at {host}, port {port}: {why}. "
+            "Stop what is there, or choose another place with --port and --host."
+        )
+        self.host, self.port, self.why = host, port, why
+
+
+class ServerEnded(ServingError):
+    """The server ended before it was ready."""
+
+    def __init__(self, model: str, code: int, last_lines: str = "") -> None:
+        super().__init__(
+            f"vLLM ended with exit code {code} before {model} was served; what it printed last says why"
+            + (f":\n{last_lines}" if last_lines else ".")
+        )
+        self.model, self.code, self.last_lines = model, code, last_lines
+
+
+class ServerNotReady(ServingError):
+    """The server takes too long to start."""
+
+    def __init__(self, model: str, waited_s: float, last_lines: str = "") -> None:
+        super().__init__(
+            f"{model} was not served after {waited_s:.0f} s. Allow more time, or see what vLLM printed last"
+            + (f":\n{last_lines}" if last_lines else ".")
+        )
+        self.model, self.waited_s, self.last_lines = model, waited_s, last_lines

@@ -1,0 +1,217 @@
+"""A real server on loopback that speaks enough of OpenAI's API to stand in for vLLM, and misbehaves when told to.
+
+    with LmmServer('{"caption": "A kettle boils."}') as server:
+        lmm = ServedLmm(LmmSettings(url=server.url))
+        ...
+        server.stall()                      # takes requests and answers none
+        server.refuse()                     # nobody listens any more
+        server.answer_with(429, retry_after="1", times=2)
+        server.redirect_to("http://127.0.0.1:9/v1/models")   # answers name another address
+        server.reset(times=1)               # the connection breaks in the middle of an answer
+        server.trickle()                    # answers come a byte at a time
+        server.truncate()                   # half of an answer is sent as if it were all
+        server.resume()                     # all is well again
+
+It knows no model: what it says is given to it. A token is four characters here.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .faulty_server import FaultyServer
+
+_CHARACTERS = 4
+"""In a token."""
+_TRICKLE_S = 0.05
+"""Between two bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """What a client sent."""
+
+    path: str
+    headers: dict[str, str]
+    """By lower-case name."""
+    body: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Fault:
+    kind: str | int
+    """Its name, or a status."""
+    left: float
+    """How many answers it still spoils."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What its answers' headers say besides."""
+
+
+class LmmServer(FaultyServer):
+    """Serves one model.
+
+    Args:
+        says: The text of every reply, or a function that makes it of a request; a number refuses the
+            request with that status.
+        model: The served model's id.
+        key: Refuse whoever does not bring this key.
+
+    """
+
+    def __init__(
+        self,
+        says: str | Callable[[RecordedRequest], str | int] = "{}",
+        *,
+        model: str = "loopback",
+        key: str | None = None,
+    ) -> None:
+        self.says = says
+        self.model = model
+        self.requests: list[RecordedRequest] = []
+        """Those for a completion in the order they came, answered or not."""
+        self._key = key
+        self._fault = _Fault("none", 0)
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        """The root of its API."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def answer_with(
+        self, status: int, *, retry_after: str | None = None, times: float = float("inf")
+    ) -> None:
+        """Answer the next ``times`` requests with an HTTP status, such as 503.
+
+        Args:
+            status: Not 200.
+            retry_after: What the header of that name says: seconds, or a date.
+            times: How often.
+
+        """
+        headers = () if retry_after is None else (("Retry-After", retry_after),)
+        self._fault = _Fault(status, times, headers)
+
+    def redirect_to(self, location: str, *, status: int = 307, times: float = float("inf")) -> None:
+        """Answer the next ``times`` requests with a redirect.
+
+        Args:
+            location: What the header of that name says: the address to go to.
+            status: Such as 307.
+            times: How often.
+
+        """
+        self._fault = _Fault(status, times, (("Location", location),))
+
+    def reset(self, *, times: float = float("inf")) -> None:
+        """Break the connection in the middle of the next ``times`` answers."""
+        self._fault = _Fault("reset", times)
+
+    def trickle(self, *, times: float = float("inf")) -> None:
+        """Send the next ``times`` answers a byte at a time."""
+        self._fault = _Fault("trickle", times)
+
+    def truncate(self, *, times: float = float("inf")) -> None:
+        """Send half of the next ``times`` answers as if it were all."""
+        self._fault = _Fault("truncate", times)
+
+    def resume(self) -> None:
+        """End every fault."""
+        self._fault = _Fault("none", 0)
+        super().resume()
+
+    def _serve(self, client: socket.socket) -> None:
+        request = self._read(client)
+        if request.path == "/v1/chat/completions":
+            self.requests.append(request)
+        self._wait_out_stall(client)
+        fault, headers = self._next_fault()
+        if isinstance(fault, int):
+            status, answer = fault, _error(f"this server was told to answer {fault}")
+        else:
+            status, answer = self._answer(request)
+        content = json.dumps(answer).encode()
+        if fault == "truncate":
+            content = content[: len(content) // 2]
+        head = f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers)
+        self._send(client, f"{head}Connection: close\r\n\r\n".encode() + content, str(fault))
+
+    def _read(self, client: socket.socket) -> RecordedRequest:
+        with client.makefile("rb") as stream:
+            words = stream.readline().decode("latin-1").split()
+            headers: dict[str, str] = {}
+            while (line := stream.readline().decode("latin-1")).strip():
+                name, _, value = line.partition(":")
+                headers[name.lower()] = value.strip()
+            length = int(headers.get("content-length", 0))
+            content = stream.read(length)
+            if len(words) < 2 or not line or len(content) < length:
+                # Whoever asked is gone in the middle of asking.
+                raise ConnectionAbortedError
+        return RecordedRequest(words[1], headers, json.loads(content or b"{}"))
+
+    def _next_fault(self) -> tuple[str | int, tuple[tuple[str, str], ...]]:
+        with self._lock:
+            fault = self._fault
+            if fault.left <= 0:
+                return "none", ()
+            fault.left -= 1
+            return fault.kind, fault.headers
+
+    def _answer(self, request: RecordedRequest) -> tuple[int, dict[str, Any]]:
+        brought = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._key is not None and brought != self._key:
+            return 401, _error(f"Incorrect API key provided: {brought}.")
+        if request.path == "/v1/models":
+            return 200, {"object": "list", "data": [{"id": self.model, "max_model_len": 4096}]}
+        if request.path != "/v1/chat/completions":
+            return 404, {"detail": "Not Found"}
+        if request.body["model"] != self.model:
+            return 404, _error(f"The model `{request.body['model']}` does not exist.")
+        text = self.says if isinstance(self.says, str) else self.says(request)
+        if isinstance(text, int):
+            return text, _error(f"this server does not take that: {text}")
+        room = request.body["max_tokens"] * _CHARACTERS
+        prompt, reply = len(json.dumps(request.body)), len(text[:room])
+        return 200, {
+            "object": "chat.completion",
+            "model": self.model,
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": text[:room]},
+                    "finish_reason": "length" if len(text) > room else "stop",
+                }
+            ],
+            "usage": {
+                "prompt_tokens": prompt // _CHARACTERS,
+                "completion_tokens": -(-reply // _CHARACTERS),
+                "prompt_tokens_details": {"cached_tokens": prompt // _CHARACTERS // 2},
+            },
+        }
+
+    def _send(self, client: socket.socket, answer: bytes, fault: str) -> None:
+        if fault == "reset":
+            client.sendall(answer[: len(answer) // 2])
+            # Closed with data that need not linger, a socket sends RST and no orderly end.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        elif fault == "trickle":
+            for at in range(len(answer)):
+                if self._closed.is_set():
+                    return
+                client.sendall(answer[at : at + 1])
+                time.sleep(_TRICKLE_S)
+        else:
+            client.sendall(answer)
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "error", "code": None}}

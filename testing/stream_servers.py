@@ -1,0 +1,163 @@
+"""Real streams on loopback that misbehave when told to; for tests and demonstrations.
+
+    with HttpStreamServer() as server:
+        source = LiveSource(server.url, fps=4)
+        ...
+        server.stall()     # connections stay open and send nothing
+        server.drop()      # connections are cut
+        server.refuse()    # nobody listens any more
+        server.resume()    # all is well again
+
+Frames are drawn, encoded as MPEG-TS and sent at the pace of the clock, to every client from
+its own moment on. ``RtspServer`` does the same over RTSP (RTP inside its TCP connection).
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from av.video.stream import VideoStream
+
+from ..perception.sources.frame import Picture
+from .faulty_server import FaultyServer
+
+Draw = Callable[[float], Picture]
+"""Draws the picture of a time, in seconds since the server began."""
+
+_CLOCK = 90_000
+
+
+def draw_seconds(time_s: float, size: tuple[int, int] = (320, 240)) -> Picture:
+    """Draw the whole seconds of ``time_s``, large enough to be read by eye or machine."""
+    picture = np.full((size[1], size[0], 3), 48, np.uint8)
+    cv2.putText(
+        picture, f"{int(time_s)}", (24, size[1] - 60), cv2.FONT_HERSHEY_SIMPLEX, 5, (255, 255, 255), 12
+    )
+    return picture
+
+
+class _StreamServer(FaultyServer):
+    """Sends what it draws as MPEG-TS; a subclass speaks the protocol around it."""
+
+    scheme = ""
+
+    def __init__(self, draw: Draw = draw_seconds, *, fps: float = 10.0) -> None:
+        self._draw, self._fps = draw, fps
+        self._started = time.monotonic()
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        """Where to watch it."""
+        return f"{self.scheme}://127.0.0.1:{self.port}/stream"
+
+    def _transport_stream(self, client: socket.socket) -> Iterator[bytes]:
+        """MPEG-TS from now on, a piece a frame, each at its time."""
+        sent = io.BytesIO()
+        with av.open(sent, "w", format="mpegts", options={"flush_packets": "1"}) as container:
+            first = self._draw(0.0)
+            stream: VideoStream = container.add_stream(
+                "libx264", rate=Fraction(self._fps).limit_denominator(1000)
+            )
+            stream.height, stream.width = first.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.codec_context.time_base = Fraction(1, _CLOCK)
+            stream.options = {
+                "preset": "ultrafast",
+                "tune": "zerolatency",
+                "g": str(max(1, round(self._fps))),
+            }
+            number = int((time.monotonic() - self._started) * self._fps) + 1
+            while not self._closed.is_set():
+                due = self._started + number / self._fps
+                time.sleep(max(0.0, due - time.monotonic()))
+                self._wait_out_stall(client)
+                # After a stall the clock has gone on, as that of a camera does.
+                number = max(number, int((time.monotonic() - self._started) * self._fps))
+                frame = av.VideoFrame.from_ndarray(self._draw(number / self._fps), "bgr24")
+                frame.pts, frame.time_base = round(number / self._fps * _CLOCK), Fraction(1, _CLOCK)
+                for packet in stream.encode(frame):
+                    container.mux(packet)
+                yield sent.getvalue()
+                sent.seek(0)
+                sent.truncate()
+                number += 1
+
+
+class HttpStreamServer(_StreamServer):
+    """An endless MPEG-TS over HTTP, as network cameras and encoders serve it."""
+
+    scheme = "http"
+
+    def _serve(self, client: socket.socket) -> None:
+        with client.makefile("rb") as requests:
+            while requests.readline().strip():
+                pass
+        self._wait_out_stall(client)
+        if self._status != 200:
+            client.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self._status)
+            return
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in self._transport_stream(client):
+            client.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+
+class RtspServer(_StreamServer):
+    """An endless MPEG-TS over RTSP; the RTP packets travel inside the RTSP connection."""
+
+    scheme = "rtsp"
+
+    def _serve(self, client: socket.socket) -> None:
+        with client.makefile("rb") as requests:
+            while self._answer(client, self._request(requests)) != "PLAY":
+                pass
+            self._play(client)
+
+    def _request(self, requests: io.BufferedReader) -> dict[str, str]:
+        lines: list[str] = []
+        while line := requests.readline().decode("latin-1").strip():
+            lines.append(line)
+        if not lines:
+            raise ConnectionAbortedError
+        headers = {
+            name.strip().lower(): value.strip() for name, _, value in (h.partition(":") for h in lines[1:])
+        }
+        return {**headers, "method": lines[0].split()[0]}
+
+    def _answer(self, client: socket.socket, request: dict[str, str]) -> str:
+        self._wait_out_stall(client)
+        headers, body = {"CSeq": request.get("cseq", "0"), "Session": "1"}, ""
+        method = request["method"]
+        if method == "OPTIONS":
+            headers["Public"] = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
+        elif method == "DESCRIBE" and self._status == 200:
+            headers |= {"Content-Type": "application/sdp", "Content-Base": self.url + "/"}
+            body = (
+                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=loopback\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+                "m=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:track0\r\n"
+            )
+        elif method == "SETUP":
+            headers["Transport"] = "RTP/AVP/TCP;unicast;interleaved=0-1"
+        status = self._status if method == "DESCRIBE" else 200
+        headers["Content-Length"] = str(len(body))
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        client.sendall(f"RTSP/1.0 {status} {'OK' if status == 200 else 'No'}\r\n{head}\r\n{body}".encode())
+        return method
+
+    def _play(self, client: socket.socket) -> None:
+        sequence, packet_size = 0, 7 * 188
+        for piece in self._transport_stream(client):
+            stamp = int((time.monotonic() - self._started) * _CLOCK) & 0xFFFFFFFF
+            for at in range(0, len(piece), packet_size):
+                payload = piece[at : at + packet_size]
+                rtp = struct.pack(">BBHII", 0x80, 33, sequence & 0xFFFF, stamp, 0x5EC0) + payload
+                client.sendall(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
+                sequence += 1

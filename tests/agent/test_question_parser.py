@@ -1,0 +1,134 @@
+"""What the reader of questions understands."""
+
+import pytest
+
+from recollect.agent.question_parser import read_question
+from recollect.memory.values import Span
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [
+        ("When does the sign change?", "when"),
+        ("How many people visit?", "how_many"),
+        ("How long does the visitor stay?", "how_long"),
+        ("What happens at the counter?", "describe"),
+        ("Who came in?", "who"),
+        ("Is there a face?", "yes_no"),
+        ("Which file is named?", "what"),
+    ],
+)
+def test_the_kind_of_question_is_recognised(question, asks):
+    assert read_question(question).asks == asks
+
+
+@pytest.mark.parametrize(
+    ("question", "span"),
+    [
+        ("What happens at 1:20?", Span(78.0, 82.0)),
+        ("What happens between 0:10 and 0:20?", Span(10.0, 20.0)),
+        ("Who is shown between 1.5 and 3.6 seconds?", Span(1.5, 3.6)),
+        ("What happens after 2 minutes?", Span(120.0, float("inf"))),
+        ("What happens before 1:00:00?", Span(0.0, 3600.0)),
+        ("What happens in the first 30 seconds?", Span(0.0, 30.0)),
+    ],
+)
+def test_times_in_a_question_become_a_span(question, span):
+    assert read_question(question).span == span
+
+
+def test_the_last_minute_is_counted_from_the_end():
+    reading = read_question("What happened in the last 2 minutes?")
+
+    assert reading.last_s == 120.0
+    assert reading.span is None
+
+
+@pytest.mark.parametrize(
+    ("question", "pick", "nth"),
+    [
+        ("When is the second cut?", "nth", 2),
+        ("When is the 3rd arrival?", "nth", 3),
+        ("When does the last visitor leave?", "last", 1),
+        ("Which visitor stays longest?", "longest", 1),
+        ("When is it darkest?", "lowest", 1),
+        ("What is on the screen now?", "newest", 1),
+        ("When does someone enter?", "all", 1),
+    ],
+)
+def test_order_and_extremes_are_recognised(question, pick, nth):
+    reading = read_question(question)
+
+    assert (reading.pick, reading.nth) == (pick, nth)
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("When is the box taken away?", "removed"),
+        ("When is the bottle put back?", "placed"),
+        ("Who put the yellow bag on the table?", "placed"),
+        ("When does someone arrive?", "enters"),
+        ("How many cuts are there?", "cut"),
+        ("When is nobody in the picture?", "empty"),
+        ("When does the camera zoom in?", "camera_zoom_in"),
+        ("When does the camera zoom out?", "camera_zoom_out"),
+        ("What does the QR code say?", "qr"),
+    ],
+)
+def test_verbs_become_kinds_of_finding(question, kind):
+    assert kind in read_question(question).kinds
+
+
+@pytest.mark.parametrize(
+    ("question", "worn", "held"),
+    [
+        ("Did the man in the blue coat take the blue cup?", ("blue",), ("blue",)),
+        ("When does the woman in red leave?", ("red",), ()),
+        ("Who wears a black and white winter coat?", ("black", "white"), ()),
+        ("Where is the green and the yellow box?", (), ("green", "yellow")),
+        ("Is it red?", (), ("red",)),
+    ],
+)
+def test_a_colour_is_worn_by_somebody_or_that_of_something_else(question, worn, held):
+    reading = read_question(question)
+
+    assert (reading.worn, reading.held) == (worn, held)
+
+
+def test_what_somebody_wears_counts_as_seen_where_its_colour_is_told():
+    assert "coat" in read_question("When does the man in the coat arrive?").unknown
+    assert "coat" not in read_question("When does the man in the blue coat arrive?").unknown
+
+
+def test_quoted_text_is_kept_letter_by_letter():
+    assert read_question("When is 'git push' run?").quoted == ("git push",)
+    assert read_question('Where does it say "35.93 GiB"?').quoted == ("35.93 GiB",)
+
+
+def test_what_is_quoted_asks_for_nothing():
+    reading = read_question("What came after it said 'the last 5 minutes, first come first served'?")
+
+    assert (reading.pick, reading.last_s, reading.kinds) == ("all", None, ())
+    assert reading.relation == "after"
+    assert "served" in reading.anchor
+
+
+def test_a_name_in_capitals_is_searched_for_even_if_its_words_are_common():
+    assert set(read_question("When is the To Do list shown?").words) >= {"to", "do", "list"}
+
+
+def test_what_no_observer_can_see_is_named():
+    reading = read_question("When does a dog appear?")
+
+    assert reading.unknown == ("dog",)
+    assert reading.existence
+
+
+def test_an_apostrophe_is_not_a_quotation():
+    assert read_question("What is on the person's table when they don't move?").quoted == ()
+
+
+@pytest.mark.parametrize("text", ["?", "…", "1:99:99", "(((", "at :20", "between and", "'" * 50, "🐶 when?"])
+def test_nonsense_is_read_without_an_error(text):
+    read_question(text)

@@ -1,0 +1,145 @@
+"""What the doctor says of a video LMM, each thing tried on a real server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from recollect.cli.diagnostics import DiagnosticCheck, examine_lmm, examine_vision
+from recollect.memory import MemoryStore
+from recollect.perception.vision import PaletteEncoder
+from recollect.settings import Settings, read_settings
+from recollect.testing.lmm_server import LmmServer, RecordedRequest
+
+
+def well_behaved(request: RecordedRequest) -> str:
+    """Keep to whichever schema is asked for."""
+    schema = request.body["response_format"]["json_schema"]["schema"]
+    return json.dumps({name: kind.get("enum", [7])[0] for name, kind in schema["properties"].items()})
+
+
+@pytest.fixture
+def server():
+    with LmmServer(well_behaved) as server:
+        yield server
+
+
+def lmm_checks(settings: Settings | None) -> dict[str, DiagnosticCheck]:
+    """The checks of the LMM by name, ``video LMM`` left out of it."""
+    return {check.name.removeprefix("video LMM").removeprefix(", "): check for check in examine_lmm(settings)}
+
+
+def states(checks: dict[str, DiagnosticCheck]) -> dict[str, str]:
+    return {name: check.state for name, check in checks.items()}
+
+
+def test_no_server_is_no_fault():
+    assert states(lmm_checks(Settings(lmm={}))) == {"": "absent"}
+
+
+def test_a_good_server_is_tried_with_a_picture_a_clip_and_a_schema(server):
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert states(checks) == {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok"}
+    assert "loopback" in checks[""].detail
+    assert "4096 tokens" in checks[""].detail
+    parts = [part for request in server.requests for part in request.body["messages"][-1]["content"]]
+    assert {part["type"] for part in parts} == {"text", "image_url", "video_url"}
+    assert all(request.body["max_tokens"] <= 64 for request in server.requests)
+
+
+def test_a_server_without_video_can_be_sent_pictures(server):
+    checks = lmm_checks(read_settings(lmm={"url": server.url, "video": "pictures"}))
+
+    assert checks["clips"].state == "ok"
+    assert "video_url" not in str([request.body for request in server.requests])
+
+
+def test_a_model_that_answers_as_it_likes_is_found_out(server):
+    server.says = "Good morning!"
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert states(checks) == {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "broken"}
+    assert "--structured-outputs-config" in checks["schemas"].advice
+
+
+def test_a_server_that_refuses_clips_alone_is_told_how_to_take_them(server):
+    server.says = lambda request: 400 if "media_io_kwargs" in request.body else well_behaved(request)
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert states(checks) == {"": "ok", "pictures": "ok", "clips": "broken", "schemas": "ok"}
+    assert "--trust-request-mm-kwargs" in checks["clips"].advice
+
+
+def test_a_wrong_model_is_told_with_the_right_one(server):
+    checks = lmm_checks(read_settings(lmm={"url": server.url, "model": "qwen"}))
+
+    assert states(checks) == {"": "broken"}
+    assert "Models there: loopback" in checks[""].detail
+
+
+def test_a_server_that_wants_a_key_is_told_with_the_setting(server):
+    server.answer_with(401)
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert states(checks) == {"": "broken"}
+    assert "lmm.api_key" in checks[""].detail
+
+
+def test_a_server_that_is_away_is_told_at_once(server):
+    server.refuse()
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert states(checks) == {"": "broken"}
+    assert "Connection refused" in checks[""].detail
+
+
+def test_settings_that_make_no_sense_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recollect.toml").write_text("[lmm]\nurll = 3\n")
+
+    assert "did you mean url" in lmm_checks(None)[""].detail
+
+
+def vision_checks(folder, **vision: str) -> list[tuple[str, str, str]]:
+    """What is said of the image–text model, and of the vectors in the memory there."""
+    checks = examine_vision(read_settings(vision=vision), memory=folder / "memory.lance")
+    return [(check.name, check.state, check.detail + check.advice) for check in checks]
+
+
+def test_no_image_text_model_is_no_fault(tmp_path):
+    ((name, state, said),) = vision_checks(tmp_path, model="")
+
+    assert (name, state) == ("image–text model", "absent")
+    assert "RECOLLECT_VISION__MODEL" in said
+
+
+def test_an_image_text_model_is_tried_with_a_picture_and_words(tmp_path):
+    ((_, state, said),) = vision_checks(tmp_path, model="palette")
+
+    assert state == "ok"
+    assert "its red picture was called red" in said
+
+
+def test_an_image_text_model_that_is_not_there_is_told(tmp_path):
+    ((_, state, said),) = vision_checks(tmp_path, model="./no-such-model")
+
+    assert state == "broken"
+    assert "no such folder" in said
+
+
+def test_the_vectors_of_a_memory_are_compared_with_the_model(tmp_path):
+    folder = tmp_path / "memory.lance"
+    MemoryStore.open(folder, write=True).close()
+    before = vision_checks(tmp_path, model="palette")
+    MemoryStore.open(tmp_path / "other" / "memory.lance", write=True, encoder=PaletteEncoder()).close()
+    after = vision_checks(tmp_path / "other", model="palette")
+
+    assert [state for _, state, _ in before] == ["ok", "broken"]
+    assert "recollect reindex" in before[1][2]
+    assert [state for _, state, _ in after] == ["ok", "ok"]

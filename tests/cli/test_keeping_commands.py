@@ -1,0 +1,370 @@
+"""The commands that say what a memory takes, and what of it is to stay and to go: status, pin, forget, compact, watch."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from recollect import Recollect
+from recollect.cli.main import main
+from recollect.memory import MemoryStore
+
+RUNGS = ("moment", "event", "hour", "day")
+
+
+@pytest.fixture
+def run(capfd):
+    """Runs the command on a memory; its exit code, standard output and standard error."""
+
+    def running(*argv: str, memory: Path) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main([*argv, "--memory", str(memory)])
+        return (code, *capfd.readouterr())
+
+    return running
+
+
+def the_object(done: tuple[int, str, str]) -> dict[str, Any]:
+    """The one JSON object on standard output, with nothing beside it."""
+    code, out, err = done
+    assert (code, err) == (0, "")
+    return json.loads(out, parse_constant=no_json)
+
+
+def no_json(word: str) -> NoReturn:
+    raise AssertionError(f"JSON knows no {word}")
+
+
+def noted(memory: Path) -> dict[str, Any]:
+    return json.loads((memory / "memory.json").read_text())
+
+
+# -- status ----------------------------------------------------------------------------------------------
+
+
+def test_status_says_for_people_what_the_memory_takes_and_of_what(run, door):
+    code, out, err = run("status", memory=door.memory)
+
+    assert (code, err) == (0, "")
+    first, words, pictures, rest, *streams = out.splitlines()
+    assert first.startswith(f"{door.memory}: 2 streams, ")
+    assert " of 20.0 GB; " in first
+    assert first.endswith(" free on the disk")
+    for line in (words, pictures):
+        assert all(f"{rung} " in line for rung in ("moments", "events", "hours", "days"))
+    assert all(f"{part}: " in rest for part in ("indexes", "old versions", "steps of questions", "rest"))
+    assert streams[0].startswith("  door (file, done): 0:00.0–30:00.0 of 30:00.0, watched 1800.0 s, ")
+    assert streams[2].startswith("  yard (live, watching): ")
+
+
+def test_status_accounts_for_every_byte_for_programs(run, door):
+    with Recollect(door.memory) as memory:
+        memory.ask("What is there?")  # leaves its steps
+
+    told = the_object(run("status", "--json", memory=door.memory))
+
+    account = told["account"]
+    assert set(account["words"]) == set(account["pictures"]) == set(RUNGS)
+    parts = [*account["words"].values(), *account["pictures"].values()]
+    parts += [account[name] for name in ("indexes", "old_versions", "checkpoints", "rest")]
+    assert sum(parts) == account["used_bytes"] == told["bytes"]
+    assert min(parts) >= 0
+    assert account["checkpoints"] > 0
+    assert account["budget_bytes"] == 20_000_000_000
+    assert account["versions"] >= 1
+    assert account["free_bytes"] > 0
+    assert account["pin_quota_bytes"] == 2_000_000_000
+    assert set(account["streams"]) == {"door", "yard"}
+    assert {stream["stream"]: stream["watched_s"] for stream in told["streams"]} == {
+        "door": 1800,
+        "yard": 360,
+    }
+
+
+def test_status_says_what_is_pinned_forgotten_and_promised(run, door):
+    run("pin", "door", "--from", "1:00", "--to", "1:30", memory=door.memory)
+    run("forget", "door", "--from", "15:00", "--to", "15:20", memory=door.memory)
+    with MemoryStore.open(door.memory, write=True) as store:
+        store.set_stream_budget("door", 100_000_000)
+
+    _, out, _ = run("status", memory=door.memory)
+    door_told, _ = the_object(run("status", "--json", memory=door.memory))["streams"]
+
+    assert "pinned: " in out
+    assert " of 100.0 MB" in out
+    assert "forgotten: days of 0:20.0" in out
+    assert door_told["forgotten_s"] == {"day": 20}
+    assert door_told["watched_s"] == 1800, "it was watched, though it is forgotten"
+
+
+def test_status_of_a_memory_without_a_bound_says_so(run, door):
+    run("compact", "--budget", "unbounded", memory=door.memory)
+
+    assert " of no bound; " in run("status", memory=door.memory)[1]
+
+
+# -- pin -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_pinned_is_listed_and_can_be_taken_away_by_its_id(run, door):
+    pinned = the_object(
+        run(
+            "pin",
+            "door",
+            "--from",
+            "1:00",
+            "--to",
+            "1:30",
+            "--note",
+            "the parcel",
+            "--json",
+            memory=door.memory,
+        )
+    )
+    listed = run("pin", memory=door.memory)
+    (pin,) = pinned["pins"]
+    removed = run("pin", "--remove", pin["id"], memory=door.memory)
+
+    assert (pin["stream"], pin["start_s"], pin["end_s"], pin["note"]) == ("door", 60, 90, "the parcel")
+    assert pinned["quota_bytes"] == 2_000_000_000
+    assert 0 < pinned["pinned_bytes"] < 1_000_000
+    assert listed[1].startswith(f"{pin['id']}  door  1:00.0–1:30.0  the parcel\n1 pinned, ")
+    assert removed == (0, "0 pinned, 0 bytes of 2.0 GB\n", "")
+
+
+def test_a_stream_pinned_without_times_is_pinned_whole(run, door):
+    told = the_object(run("pin", "yard", "--json", memory=door.memory))
+
+    assert [(pin["start_s"], pin["end_s"]) for pin in told["pins"]] == [(0, 360)]
+
+
+def test_something_can_be_pinned_while_the_memory_is_written(run, door):
+    with MemoryStore.open(door.memory, write=True, what="watch yard"):
+        code, out, err = run("pin", "door", "--to", "20", memory=door.memory)
+
+    assert (code, err) == (0, "")
+    assert "1 pinned" in out
+
+
+def test_a_pin_too_many_is_refused_and_changes_nothing(run, tmp_path, have_months):
+    memory = have_months(tmp_path / "large.lance", hours=0.6, picture_bytes=60_000, budget_bytes=64_000_000)
+    run("pin", "cam", "--to", "10", memory=memory)
+
+    code, out, err = run("pin", "cam", memory=memory)
+
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "6,400,000 that pins may keep" in err
+    assert (
+        "pin less, take other pins away (recollect pin lists them), or give the memory a larger budget" in err
+    )
+    assert run("pin", memory=memory)[1].count("\n") == 2
+
+
+@pytest.fixture
+def have_months():
+    """Has a camera ``cam`` watched for some hours into a new memory."""
+
+    def make(path: Path, *, hours: float, picture_bytes: int, budget_bytes: int) -> Path:
+        from recollect.testing.simulated_months import fill
+
+        with MemoryStore.open(path, write=True, budget_bytes=budget_bytes) as store:
+            fill(store, ["cam"], hours, picture_bytes=picture_bytes, outages_a_day=0)
+        return path
+
+    return make
+
+
+# -- forget ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_forgotten_comes_with_a_receipt_and_is_in_no_file(run, door):
+    before = door.files_with()
+
+    code, out, err = run("forget", "door", "--from", "15:05", "--to", "15:12", memory=door.memory)
+
+    assert len(before) >= 2
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "forgotten: 15:00.0–15:20.0 of door, in whole moments"
+    assert lines[1].startswith("  memories: 2 moments, 1 event, 1 hour (")
+    assert lines[1].endswith(" made anew of what is left)")
+    assert lines[2].startswith("  pictures: 2; ")
+    assert "no file of the memory holds it" in lines[3]
+    assert door.files_with() == []
+
+
+def test_a_receipt_for_programs_is_one_object(run, door):
+    told = the_object(run("forget", "door", "--from", "25:00", "--json", memory=door.memory))
+
+    assert told["asked"] == {"start_s": 1500, "end_s": None}, "no end was given"
+    assert told["erased"] == [{"start_s": 1500, "end_s": 1800}]
+    assert told["memories"]["moment"] == told["pictures"] == 30
+    assert "memory_ids" not in told
+
+
+def test_a_whole_stream_is_forgotten_with_its_name(run, door):
+    code, out, err = run("forget", "door", "--all", memory=door.memory)
+    again = run("forget", "door", "--all", memory=door.memory)
+
+    assert (code, err) == (0, "")
+    assert out.startswith("forgotten: all of door\n  memories: 180 moments, ")
+    assert door.files_with() == []
+    assert again == (2, "", "recollect: there is no stream 'door' in this memory. Streams here: yard.\n")
+
+
+def test_forgetting_where_nothing_is_remembered_is_no_error(run, door):
+    code, out, err = run("forget", "door", "--from", "10:00:00", memory=door.memory)
+
+    assert (code, err) == (0, "")
+    assert out.startswith("nothing of that was remembered of door\n  memories: none\n")
+
+
+class Heard(io.StringIO):
+    """Does something as soon as anything is said."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    def write(self, text: str) -> int:
+        """Keep it, and do that."""
+        self._then()
+        return super().write(text)
+
+
+def test_who_forgets_is_told_that_a_question_is_waited_for(run, door):
+    with MemoryStore.open(door.memory) as reader:
+        asking = reader.snapshot()
+        with MemoryStore.open(door.memory, write=True) as writer:
+            writer.put_stream(next(one for one in writer.streams() if one.name == "door"))
+        said = Heard(then=asking.release)
+        with redirect_stderr(said):
+            code, out, _ = run("forget", "door", "--from", "15:00", "--to", "15:20", memory=door.memory)
+
+    assert (code, said.getvalue()) == (0, "waiting for 1 question to finish\n")
+    assert out.startswith("forgotten: ")
+    assert door.files_with() == []
+
+
+# -- compact, and the budgets of watch --------------------------------------------------------------------
+
+
+def test_compacting_says_what_it_took_and_takes_and_keeps_the_new_budget(run, door):
+    code, out, err = run("compact", "--budget", "80 MB", memory=door.memory)
+
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{door.memory}: ")
+    assert " before, " in out
+    assert noted(door.memory)["budget_bytes"] == 80_000_000
+    assert " of 80.0 MB; " in run("status", memory=door.memory)[1]
+
+
+@pytest.mark.slow  # a memory of 70 MB: some 5 s
+def test_compacting_with_a_smaller_budget_forgets_at_once_and_leaves_tombstones(run, tmp_path, have_months):
+    memory = have_months(
+        tmp_path / "large.lance", hours=1.5, picture_bytes=60_000, budget_bytes=1_000_000_000
+    )
+    before = the_object(run("status", "--json", memory=memory))
+
+    run("compact", "--budget", "64 MB", memory=memory)
+
+    after = the_object(run("status", "--json", memory=memory))
+    assert before["bytes"] > 64_000_000 >= after["bytes"]
+    assert before["streams"][0]["forgotten_s"] == {}
+    assert after["streams"][0]["forgotten_s"]["frame"] > 0
+    assert after["streams"][0]["watched_s"] == before["streams"][0]["watched_s"]
+
+
+def test_watching_notes_both_budgets_in_the_memory(run, short_video, tmp_path):
+    memory = tmp_path / "memory.lance"
+    budgets = ["--budget", "1.5 GiB", "--stream-budget", "500MB"]
+
+    code, _, err = run("watch", str(short_video), "--stream", "short", "--no-ocr", *budgets, memory=memory)
+    again = run("watch", str(short_video), "--no-ocr", memory=memory)
+
+    assert (code, err) == (0, "")
+    assert again[0] == 0
+    assert noted(memory)["budget_bytes"] == 1_610_612_736
+    assert noted(memory)["stream_budgets"] == {"short": 500_000_000}
+    assert " of 500.0 MB\n" in run("status", memory=memory)[1]
+
+
+def test_a_budget_that_is_none_makes_no_memory(run, short_video, tmp_path):
+    for flag in ("--budget", "--stream-budget"):
+        code, _, err = run("watch", str(short_video), flag, "lots", memory=tmp_path / "memory.lance")
+
+        assert (code, err.count("\n")) == (2, 1)
+    assert not (tmp_path / "memory.lance").exists()
+
+
+def test_the_budget_of_the_settings_is_taken_where_none_is_given(run, short_video, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "300 MB")
+    settings, flag = tmp_path / "settings.lance", tmp_path / "flag.lance"
+
+    run("watch", str(short_video), "--no-ocr", memory=settings)
+    run("watch", str(short_video), "--no-ocr", "--budget", "400 MB", memory=flag)
+
+    assert (noted(settings)["budget_bytes"], noted(flag)["budget_bytes"]) == (300_000_000, 400_000_000)
+
+
+def test_a_budget_too_small_in_the_settings_is_told_in_a_line(run, door, monkeypatch):
+    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "1 MB")
+
+    code, out, err = run("compact", memory=door.memory)
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "1,000,000 bytes is no budget for a memory" in err
+
+
+def test_what_upkeep_could_not_do_is_told_in_a_line_without_a_traceback(run, door, disk, monkeypatch):
+    small = disk(16)
+    memory = small.path / "memory.lance"
+    shutil.copytree(door.memory, memory)
+    monkeypatch.setenv("RECOLLECT_MEMORY__MIN_FREE", "0")
+    small.leave(16_384)
+
+    code, out, err = run("compact", memory=memory)
+
+    assert "Traceback" not in err
+    assert (code, len(out.splitlines())) == (0, 1)
+    assert err.startswith("recollect: could not tidy ")
+    assert all(line.startswith("recollect: ") for line in err.splitlines())
+    small.empty()
+    assert run("compact", memory=memory)[::2] == (0, "")
+
+
+@pytest.mark.slow  # the demo is watched twice: some 10 s
+def test_what_was_watched_while_the_disk_filled_up_is_watched_again_once_there_is_room(
+    run, demo_video, short_video, disk, monkeypatch
+):
+    small = disk(80)
+    memory = small.path / "memory.lance"
+    monkeypatch.setenv("RECOLLECT_MEMORY__MIN_FREE", "0")
+    run("watch", str(short_video), "--no-ocr", "--stream", "short", memory=memory)
+    small.leave(600_000)
+
+    full = run("watch", str(demo_video), "--no-ocr", "--stream", "demo", memory=memory)
+    small.empty()
+    with Recollect(memory) as opened:
+        kept = opened.timeline("short"), [status.stream.state for status in opened.status()]
+    again = run("watch", str(demo_video), "--no-ocr", memory=memory)
+
+    assert (full[0], full[1]) == (2, "")
+    assert "no room to write" in full[2]
+    assert "Traceback" not in full[2]
+    assert (again[0], again[2]) == (0, "")
+    with Recollect(memory) as opened:
+        assert opened.timeline("short") == kept[0] != []
+        status, _ = opened.status()
+    assert kept[1][1] == "done"
+    assert (status.stream.state, status.counts.captured, status.gaps) == ("done", 1750, ())
+    assert status.counts.balanced
+    assert status.coverage.watched_s == pytest.approx(70, abs=0.1)

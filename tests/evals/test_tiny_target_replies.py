@@ -1,0 +1,148 @@
+"""The right replies of the tiny LMM's tasks: they follow from what is shown, and from nothing else."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from recollect.evals.tiny.target_replies import ShownContent, judged, known_names, looked, planned, suggests
+from recollect.worlds.house import PEOPLE, ROOMS, THINGS, Act, HouseQuestion, PictureFacts
+from recollect.worlds.house.house_questions import forms_of, pose
+
+KITCHEN, HALL = ROOMS[:2]
+ANN, BOB, EVE = PEOPLE[0], PEOPLE[13], PEOPLE[7]
+BOX, CUP = THINGS[0], THINGS[8]
+
+PUTS = Act("puts", KITCHEN, ANN, BOX, "table")
+GIVES = Act("gives", KITCHEN, ANN, BOX, to=BOB)
+
+
+def seen(*acts: Act, actors: tuple[Any, ...] = (), room: Any = KITCHEN) -> PictureFacts:
+    """What a caption tells; whoever does something in it is there, and so is what it is done with."""
+    there = dict.fromkeys(str(one) for act in acts for one in (act.who, act.to) if one is not None)
+    there |= dict.fromkeys(map(str, actors))
+    things = dict.fromkeys(str(act.what) for act in acts if act.what is not None)
+    caption = f"In {room}, {'; '.join(act.clause for act in acts)}."
+    return PictureFacts(caption, tuple(there), (), tuple(things), str(room), (), acts)
+
+
+def asked(act: Act, part: str, *, options: bool = True) -> HouseQuestion:
+    form = next(form for form in forms_of(act) if form.part == part)
+    return pose(act, form, random.Random(0), open_share=0.0 if options else 1.0)
+
+
+def shown(*moments: PictureFacts) -> dict[str, ShownContent]:
+    return {f"M{number}": ShownContent(10.0 * number, (each,)) for number, each in enumerate(moments, 1)}
+
+
+def test_a_moment_that_tells_what_is_asked_settles_it():
+    reply = judged(asked(PUTS, "who"), shown(seen(Act("opens", KITCHEN, BOB, where="fridge")), seen(PUTS)))
+
+    assert (reply.sufficiency, reply.cites, reply.look_at) == ("all", ["M2"], [])
+    assert reply.answer == f"In the kitchen, {ANN} puts {BOX} on the table."
+
+
+def test_when_it_was_is_answered_with_the_time_of_the_moment():
+    reply = judged(asked(PUTS, "when"), shown(seen(), seen(PUTS)))
+
+    assert reply.answer.startswith("At 0:20.0: ")
+    assert reply.choice is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Act("puts", KITCHEN, ANN, CUP, "table"),
+        Act("puts", KITCHEN, ANN, BOX, "counter"),
+        Act("takes", KITCHEN, ANN, BOX, "table"),
+    ],
+)
+def test_what_is_only_much_like_it_settles_nothing(other):
+    reply = judged(asked(PUTS, "who"), shown(seen(other)))
+
+    assert reply.sufficiency == "little"
+    assert (reply.answer, reply.choice) == ("", None)
+    assert reply.look_at == ["M1"]
+
+
+def test_the_moment_that_holds_most_of_what_is_asked_is_looked_at_first():
+    reply = judged(
+        asked(GIVES, "who"),
+        shown(
+            seen(Act("is", HALL, what=BOX, where="bench"), room=HALL),
+            seen(Act("is", KITCHEN, what=BOX, where="table"), actors=[BOB]),
+            seen(Act("comes", KITCHEN, EVE, where="left")),
+        ),
+    )
+
+    assert (reply.cites, reply.look_at) == (["M2"], ["M2", "M1"])
+
+
+def test_of_what_nothing_tells_nothing_is_said():
+    reply = judged(asked(GIVES, "who"), shown(seen(Act("comes", HALL, EVE, where="left"), room=HALL)))
+
+    assert (reply.sufficiency, reply.cites, reply.look_at) == ("none", [], [])
+    assert reply.missing == f"gives {BOX} to {BOB}"
+
+
+@pytest.mark.parametrize(
+    ("act", "part", "moment", "gold"),
+    [
+        (PUTS, "who", seen(Act("carries", KITCHEN, ANN, BOX)), ANN),
+        (PUTS, "what", seen(Act("is", KITCHEN, what=BOX, where="table"), actors=[ANN]), BOX),
+        (PUTS, "where", seen(Act("is", KITCHEN, what=BOX, where="table"), actors=[ANN]), "on the table"),
+        (GIVES, "who", seen(Act("carries", KITCHEN, ANN, BOX), actors=[BOB]), ANN),
+        (GIVES, "who", seen(Act("carries", KITCHEN, BOB, BOX), actors=[ANN]), ANN),
+        (GIVES, "to", seen(Act("carries", KITCHEN, ANN, BOX), actors=[BOB]), BOB),
+        (GIVES, "to", seen(Act("carries", KITCHEN, BOB, BOX), actors=[ANN]), BOB),
+        (GIVES, "what", seen(Act("carries", KITCHEN, BOB, BOX), actors=[ANN]), BOX),
+    ],
+)
+def test_what_makes_an_answer_likely_half_settles_it_and_is_looked_at(act, part, moment, gold):
+    reply = judged(asked(act, part), shown(moment))
+
+    assert (reply.sufficiency, reply.cites, reply.look_at) == ("half", ["M1"], ["M1"])
+    assert str(gold) in reply.answer
+
+
+@pytest.mark.parametrize(
+    ("act", "part", "moment"),
+    [
+        (PUTS, "who", seen(Act("carries", HALL, ANN, BOX), room=HALL)),
+        (PUTS, "where", seen(Act("is", HALL, what=BOX, where="bench"), room=HALL)),
+        (GIVES, "who", seen(Act("carries", KITCHEN, ANN, BOX))),
+        (GIVES, "to", seen(Act("carries", KITCHEN, ANN, BOX), actors=[BOB, EVE])),
+    ],
+)
+def test_what_could_be_somebody_or_something_else_suggests_nothing(act, part, moment):
+    assert suggests(moment, asked(act, part)) is None
+
+
+def test_from_where_somebody_came_is_not_settled_by_that_they_came():
+    came = asked(Act("comes", KITCHEN, ANN, where="left"), "where")
+
+    assert judged(came, shown(seen(Act("comes", KITCHEN, ANN)))).sufficiency == "little"
+    assert looked(came, seen(Act("comes", KITCHEN, ANN))).sufficiency == "none"
+
+
+def test_a_look_that_shows_what_is_asked_settles_it():
+    reply = looked(asked(GIVES, "to"), seen(GIVES))
+
+    assert reply.sufficiency == "all"
+    assert str(BOB) in reply.answer
+
+
+def test_a_plan_searches_for_the_whole_and_for_each_part_that_is_known():
+    question = asked(GIVES, "to")
+
+    assert known_names(question) == [str(ANN), str(BOX)]
+    assert planned(question, None, None, "any").queries == [f"{ANN} gives {BOX} to", str(ANN), str(BOX)]
+
+
+def test_what_is_missing_is_searched_for_by_what_must_have_come_before_or_after():
+    reply = judged(asked(GIVES, "to"), {})
+
+    assert reply.queries == [f"{ANN} carries {BOX}", f"{BOX} is on"]
+    assert judged(asked(PUTS, "what"), {}).queries == [f"In the kitchen, {ANN}"]

@@ -1,0 +1,116 @@
+"""Killed over whatever it does, a writer leaves a whole memory; and what is not whole is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recollect.memory import MemoryStore
+from recollect.memory.keeping.maintenance import alone
+from recollect.memory.storage.commits import Transaction
+from recollect.memory.storage.tables import append, latest, select
+from recollect.testing.crash.crash_harness import STAGES, CrashHarness, CrashWriter
+from recollect.testing.integrity import ExpectedContents, faults, life
+from recollect.testing.simulated_months import LifeEncoder
+
+LIFE = {"picture_bytes": 300}
+Damage = Callable[[MemoryStore, Transaction], None]
+
+
+@pytest.fixture
+def watching(folder: Path) -> Iterator[MemoryStore]:
+    """An empty memory with vectors, open for writing."""
+    with MemoryStore.open(folder, write=True, encoder=LifeEncoder()) as store:
+        yield store
+
+
+@pytest.fixture
+def told(watching: MemoryStore) -> ExpectedContents:
+    """What it was told: a quarter of an hour of two cameras."""
+    writer = CrashWriter(watching, life(0, 1.0, **LIFE))
+    writer.go_on(32, commits=12)
+    told = ExpectedContents(life(0, 1.0, **LIFE))
+    told.go_to(writer.position)
+    return told
+
+
+@pytest.mark.slow
+def test_killed_over_whatever_it_does_a_writer_leaves_a_whole_memory(folder: Path) -> None:
+    with CrashHarness(folder, moments=640, picture_bytes=60_000) as killer:
+        kills = [killer.kill(stage) for stage in (*STAGES, "forget")]
+
+    assert [fault.words for kill in kills for fault in kill.faults] == []
+    assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, "the kills came when they were to"
+    assert max(kill.open_ms for kill in kills) < 2000
+
+
+def test_a_memory_that_was_told_all_of_it_is_whole(watching: MemoryStore, told: ExpectedContents) -> None:
+    assert faults(watching.path, told) == []
+    assert told.rows > 384
+
+
+def _lose(table: str, where: str) -> Damage:
+    def damage(store: MemoryStore, change: Transaction) -> None:
+        change.delete(store._tables.named()[table], where)
+
+    return damage
+
+
+def _double(table: str) -> Damage:
+    def damage(store: MemoryStore, change: Transaction) -> None:
+        rows = select(latest(store._tables.named()[table]))
+        change.append(store._tables.named()[table], rows[-3:])
+
+    return damage
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("damage", "noticed"),
+    [
+        pytest.param(
+            _lose("observations", "start_s = 300.0"),
+            [
+                "1 moments missing",
+                "lost some children and not all",
+                "unaccounted for",
+                "frames it accounts for",
+            ],
+            id="a moment lost",
+        ),
+        pytest.param(_lose("observations", "rung = 'event'"), ["parents missing"], id="parents lost"),
+        pytest.param(_lose("frames", "time_s < 20.0"), ["pictures missing"], id="pictures lost"),
+        pytest.param(_lose("text_vectors", "start_s = 300.0"), ["vectors of words"], id="vectors lost"),
+        pytest.param(_double("observations"), ["3 rows doubled in observations"], id="memories doubled"),
+        pytest.param(_double("frames"), ["3 rows doubled in frames"], id="pictures doubled"),
+    ],
+)
+def test_what_is_lost_or_doubled_is_noticed(
+    watching: MemoryStore, told: ExpectedContents, damage: Damage, noticed: list[str]
+) -> None:
+    with watching._commits.commit() as change:
+        damage(watching, change)
+
+    found = [fault.words for fault in faults(watching.path, told)]
+
+    assert [words for words in noticed if not any(words in one for one in found)] == [], found
+
+
+def test_what_nobody_finished_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+    row = select(latest(watching._tables.frames), limit=1)[0]
+    with alone(watching.path):  # upkeep would take it for its own
+        append(watching._tables.frames, [row | {"id": "of nobody"}])
+        found = [fault.words for fault in faults(watching.path, told)]
+
+    assert found == ["the newest version of frames has other rows than the one that the head names"]
+
+
+def test_what_was_never_acknowledged_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+    shorter = ExpectedContents(life(0, 1.0, **LIFE))
+    shorter.go_to(told.position - 1)
+
+    found = [fault.words for fault in faults(watching.path, shorter)]
+
+    assert any("of a commit that was cut off" in words for words in found), found

@@ -1,0 +1,428 @@
+"""What somebody has forgotten is gone from every rung, every index and every file, and everything else is there."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recollect.memory import (
+    Finding,
+    HashingEncoder,
+    KeyFrame,
+    Ladder,
+    MemoryStore,
+    Moment,
+    Observation,
+    Pending,
+    Span,
+    Use,
+)
+from recollect.memory.errors import UnknownStream
+from recollect.memory.keeping.erasure import PENDING
+from recollect.memory.storage.tables import latest, select
+
+SECRET = "xylophonequartz"
+"""A word that nothing else has."""
+SECRET_JPEG = bytes(random.Random(7).randbytes(400))
+ASKED = Span(905.0, 915.0)
+"""Shares time with the moments of [900, 910) and [910, 920)."""
+
+
+def secretive(
+    kitchen: Any, hours: float = 2.0, stream: str = "kitchen"
+) -> tuple[list[Moment], list[KeyFrame]]:
+    """A life in which the secret word is said, read and pictured in ``ASKED`` alone."""
+    moments, frames, _ = kitchen.life(hours, stream=stream)
+    told = []
+    for moment in moments:
+        seen = Finding("visible_text", "line", f"plain line {moment.span.start_s:g}", moment.span, "text/1")
+        if moment.span.overlaps(ASKED):
+            seen = replace(seen, text=f"the {SECRET} stands there")
+        caption = f"{seen.text} at {moment.span.start_s:g}"
+        observation = Observation(caption, (seen,), "observers/1", 1000.0 + moment.span.end_s)
+        told.append(replace(moment, observations=(observation,)))
+    pictures = [
+        replace(
+            frame,
+            jpeg=SECRET_JPEG if Span(900, 920).contains(frame.time_s) else frame.jpeg,
+            signature=bytes(48),
+        )
+        for frame in frames
+    ]
+    return told, pictures
+
+
+def remember(store: MemoryStore, kitchen: Any, moments: list[Moment], frames: list[KeyFrame]) -> None:
+    """As a worker does: in batches, each with the parents it closes."""
+    stream = moments[0].stream
+    store.put_stream(replace(kitchen.stream, name=stream, content_id=stream))
+    ladder = Ladder(stream)
+    of_moment = {key: frame for frame in frames for key in [frame.id]}
+    for at in range(0, len(moments), 60):
+        rows: list[Moment] = []
+        shown: list[KeyFrame] = []
+        for moment in moments[at : at + 60]:
+            mine = [of_moment[key] for key in moment.frame_ids]
+            rows += [moment, *ladder.push(moment, mine)]
+            shown += mine
+        if at + 60 >= len(moments):
+            rows += ladder.finish()
+        store.append(rows, shown)
+
+
+@pytest.fixture
+def secret(folder: Path, kitchen: Any) -> Iterator[MemoryStore]:
+    """A memory with vectors that knows the secret."""
+    with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64), keep_versions_s=60.0) as store:
+        remember(store, kitchen, *secretive(kitchen))
+        store.maintain()
+        yield store
+
+
+def files_with(folder: Path, *needles: bytes) -> list[str]:
+    return [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and any(needle in path.read_bytes() for needle in needles)
+    ]
+
+
+def everything_said(store: MemoryStore) -> str:
+    """All words of all rows of all tables, as the newest state has them."""
+    return " ".join(str(row) for table in store._tables.all() for row in select(latest(table)))
+
+
+def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
+    before = files_with(secret.path, SECRET.encode(), SECRET_JPEG)
+
+    receipt = secret.erase("kitchen", ASKED)
+
+    assert len(before) >= 2, "where it is not found before, not finding it afterwards says nothing"
+    assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
+    assert SECRET not in everything_said(secret)
+    assert receipt.erased == (Span(900.0, 920.0),)
+    assert (receipt.memories["moment"], receipt.pictures) == (2, 4)
+    assert (receipt.memories["event"], receipt.memories["hour"], receipt.memories["day"]) == (1, 1, 1)
+    assert receipt.made_anew >= 3
+
+
+@pytest.mark.slow
+def test_who_asks_afterwards_finds_all_the_rest_and_nothing_of_it(secret: MemoryStore, kitchen: Any) -> None:
+    moments, _ = secretive(kitchen)
+
+    secret.erase("kitchen", ASKED)
+
+    snapshot = secret.snapshot()
+    left = snapshot.timeline("kitchen", limit=10_000)
+    assert left == [moment for moment in moments if not moment.span.overlaps(ASKED)]
+    assert [hit.moment.id for hit in snapshot.search(SECRET) if SECRET in str(hit.moment)] == []
+    kitchen.check(secret, moments)
+    (tombstone,) = snapshot.tombstones("kitchen")
+    assert (tombstone.span, tombstone.cause, tombstone.lost) == (Span(900.0, 920.0), "asked", "day")
+    assert tombstone.counts.captured == 500
+    cover = snapshot.cover("kitchen")
+    assert all(not memory.span.overlaps(Span(900.0, 920.0)) for memory in cover)
+
+
+def test_the_memories_above_are_made_anew_of_what_is_left(secret: MemoryStore) -> None:
+    secret.erase("kitchen", ASKED)
+
+    snapshot = secret.snapshot()
+    for rung in ("event", "hour", "day"):
+        for parent in snapshot.timeline("kitchen", rung=rung, limit=1000):
+            children = snapshot.children(parent)
+            assert [child.id for child in children] == list(parent.child_ids)
+            assert parent.span == Span(children[0].span.start_s, children[-1].span.end_s)
+            assert len(snapshot.frames(parent.frame_ids)) == len(parent.frame_ids) > 0
+
+
+@pytest.mark.slow
+def test_a_stretch_of_time_tells_of_what_was_made_anew_and_of_nothing_beside_it(secret: MemoryStore) -> None:
+    """Parents made anew are shorter, and may end before anything of their rung did."""
+    secret.erase("kitchen", Span(3.0, 17.0))
+    secret.erase("kitchen", ASKED)
+
+    snapshot = secret.snapshot()
+    for rung in ("moment", "event", "hour", "day"):
+        there = snapshot.timeline("kitchen", rung=rung, limit=10_000)
+        edges = sorted({at for one in there for at in (one.span.start_s, one.span.end_s)})
+        for start_s, end_s in [(0.0, edges[0]), *pairwise(edges[:41])]:
+            span = Span(start_s, end_s)
+            assert snapshot.timeline("kitchen", span, rung) == [
+                one for one in there if one.span.overlaps(span)
+            ]
+
+
+def test_a_question_that_began_before_finishes_on_what_it_holds(secret: MemoryStore) -> None:
+    before = secret.snapshot()
+    waited: list[int] = []
+    receipts: list[object] = []
+    erasing = threading.Thread(
+        target=lambda: receipts.append(secret.erase("kitchen", ASKED, on_wait=waited.append))
+    )
+    erasing.start()
+    while not waited and erasing.is_alive():
+        time.sleep(0.01)
+
+    found = before.search(SECRET, rungs=["moment"], limit=2)
+    pictures = before.frames(found[0].moment.frame_ids)
+    while_asked = secret.snapshot().search(SECRET, rungs=["moment"], limit=2)
+    still = bool(receipts)
+    before.release()
+    erasing.join()
+
+    assert [SECRET in hit.moment.caption for hit in found] == [True, True]
+    assert [picture.jpeg for picture in pictures] == [SECRET_JPEG] * 2
+    assert not any(SECRET in hit.moment.caption for hit in while_asked), "one that began later sees nothing"
+    assert not still, "there is no receipt while somebody can read it"
+    assert len(receipts) == 1
+    assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
+
+
+def test_a_moment_that_tells_of_it_later_goes_too(folder: Path, kitchen: Any) -> None:
+    """Somebody stays from 850 s to 1200 s: that is told where they leave."""
+    moments, frames = secretive(kitchen, 0.5)
+    stay = Finding("action", "visit", "a tall red shape is there", Span(850.0, 1200.0), "motion/1")
+    moments = [
+        replace(moment, observations=(replace(moment.observations[0], findings=(stay,)),))
+        if moment.span.end_s == 1200.0
+        else moment
+        for moment in moments
+    ]
+    with MemoryStore.open(folder, write=True) as store:
+        remember(store, kitchen, moments, frames)
+
+        receipt = store.erase("kitchen", ASKED)
+
+        assert receipt.erased == (Span(900.0, 920.0), Span(1190.0, 1200.0))
+        assert "tall red shape" not in everything_said(store)
+        kitchen.check(store, moments)
+
+
+@pytest.mark.slow
+def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, kitchen: Any) -> None:
+    moments, _ = secretive(kitchen)
+    event = next(
+        one
+        for one in secret.snapshot().timeline("kitchen", rung="event", limit=100)
+        if one.span.contains(905.0)
+    )
+    for _ in range(2):
+        kitchen.forget(
+            secret, [unit for unit in kitchen.shelf(secret).dullest(1e12) if unit.parent_id == event.id]
+        )
+
+    receipt = secret.erase("kitchen", ASKED)
+
+    assert receipt.erased == (event.span,)
+    assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
+    kitchen.check(secret, moments)
+
+
+@pytest.mark.slow
+def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
+    secret: MemoryStore, kitchen: Any
+) -> None:
+    moments, _ = secretive(kitchen)
+    kitchen.forget(secret, kitchen.shelf(secret).dullest(1e12))  # the pictures of every event
+
+    secret.erase("kitchen", ASKED)
+
+    snapshot = secret.snapshot()
+    for rung in ("event", "hour", "day"):
+        for parent in snapshot.timeline("kitchen", rung=rung, limit=1000):
+            assert len(snapshot.frames(parent.frame_ids)) == len(parent.frame_ids)
+    kitchen.check(secret, moments)
+    kitchen.forget_all(secret)
+    kitchen.check(secret, moments)
+
+
+def test_a_whole_stream_goes_with_its_name(secret: MemoryStore, kitchen: Any) -> None:
+    others, frames = secretive(kitchen, 0.2, stream="yard")
+    remember(secret, kitchen, others, frames)
+    secret.pin("kitchen", Span(100.0, 200.0))
+    secret.note_uses([Use("kitchen", Span(0, 10), "cited", 1e9)])
+
+    receipt = secret.erase("kitchen", None)
+
+    assert [stream.name for stream in secret.streams()] == ["yard"]
+    assert secret.snapshot().timeline("kitchen") == []
+    assert secret.snapshot().timeline("yard", limit=1000) == others
+    assert files_with(secret.path, SECRET.encode(), b"kitchen") == []
+    assert (receipt.memories["moment"], receipt.pins, receipt.uses) == (720, 1, 1)
+    assert receipt.erased == ()
+
+
+@pytest.mark.slow
+def test_pins_uses_and_what_waits_are_forgotten_with_it(secret: MemoryStore, kitchen: Any) -> None:
+    moments, _ = secretive(kitchen)
+    inside = next(moment for moment in moments if moment.span.start_s == 910.0)
+    secret.pin("kitchen", Span(800.0, 1000.0), note="the parcel")
+    secret.note_uses(
+        [Use("kitchen", Span(905.0, 910.0), "cited", 1e9), Use("kitchen", Span(0, 5), "cited", 1e9)]
+    )
+    secret.enqueue([Pending(inside.id, "kitchen", "moment", inside.span, 0.5, 0.0)])
+
+    receipt = secret.erase("kitchen", ASKED)
+
+    assert (receipt.pins, receipt.uses, receipt.waiting) == (1, 1, 1)
+    assert [pin.span for pin in secret.pins()] == [Span(800.0, 900.0), Span(920.0, 1000.0)]
+    assert {pin.note for pin in secret.pins()} == {"the parcel"}
+    assert secret._tables.uses.count_rows() == 1
+
+
+@pytest.mark.slow
+def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kitchen: Any) -> None:
+    moments, _ = secretive(kitchen)
+    known = {moment.span.start_s: moment for moment in moments}
+    events = secret.snapshot().timeline("kitchen", rung="event", limit=100)
+    event = next(one for one in events if one.span.contains(905.0))
+    said = Observation(f"Then the {SECRET} is gone.", (), "lmm:tiny/caption.1", 9000.0)
+    secret.described([(known[920.0], said), (event, said), (known[1500.0], replace(said, caption="A pot."))])
+
+    secret.erase("kitchen", ASKED)
+
+    snapshot = secret.snapshot()
+    waiting = {(row["rung"], row["start_s"]) for row in select(latest(secret._tables.backlog))}
+    assert ("moment", 920.0) in waiting
+    assert {start_s for rung, start_s in waiting if rung == "event"} == {
+        one.span.start_s for one in snapshot.timeline("kitchen", rung="event", limit=100) if event.span.contains(one.span.start_s)
+    }  # fmt: skip
+    assert len(snapshot.get([known[920.0].id])[known[920.0].id].observations) == 1
+    assert snapshot.get([known[1500.0].id])[known[1500.0].id].caption == "A pot."
+    assert files_with(secret.path, SECRET.encode()) == []
+
+
+def test_what_was_never_remembered_is_forgotten_without_ado(secret: MemoryStore, kitchen: Any) -> None:
+    receipt = secret.erase("kitchen", Span(90_000.0, 90_010.0))
+
+    assert receipt.erased == ()
+    assert sum(receipt.memories.values()) == receipt.pictures == 0
+    with pytest.raises(UnknownStream):
+        secret.erase("attic", ASKED)
+
+
+def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kitchen: Any) -> None:
+    """The open event and hour are made of what is left."""
+    moments, frames = secretive(kitchen, 1.5)
+    with MemoryStore.open(folder, write=True) as store:
+        store.put_stream(kitchen.stream)
+        ladder = Ladder("kitchen")
+        store.append(
+            [one for moment in moments[:100] for one in (moment, *ladder.push(moment))], frames[:200]
+        )
+        store.erase("kitchen", Span(985.0, 1000.0))
+        ladder = Ladder.restore(store, "kitchen")
+        store.append(
+            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.finish(),
+            frames[200:],
+        )
+
+        snapshot = store.snapshot()
+        parents = [
+            one for rung in ("event", "hour") for one in snapshot.timeline("kitchen", rung=rung, limit=1000)
+        ]
+        assert all(not one.span.overlaps(Span(980.0, 1000.0)) for one in parents)
+        kitchen.check(store, moments)
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_erased_and_forgotten_in_whatever_order_all_stays_accounted_for(
+    tmp_path_factory: pytest.TempPathFactory, kitchen: Any, data: st.DataObject
+) -> None:
+    with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
+        moments = kitchen.watch(store, 2.2, epochs=data.draw(st.integers(1, 3)))
+        for _ in range(data.draw(st.integers(2, 5))):
+            if data.draw(st.booleans()):
+                units = kitchen.shelf(store).dullest(1e12)
+                kitchen.forget(
+                    store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else []
+                )
+            else:
+                start_s = data.draw(st.floats(0.0, 8000.0))
+                span = Span(start_s, start_s + data.draw(st.sampled_from([1.0, 50.0, 700.0, 4000.0])))
+                store.erase("kitchen", span)
+                left = store.snapshot().timeline("kitchen", span, limit=10_000)
+                assert left == []
+            kitchen.check(store, moments)
+
+
+ERASE = """
+import sys
+from recollect.memory import HashingEncoder, MemoryStore, Span
+with MemoryStore.open(sys.argv[1], write=True, encoder=HashingEncoder(64)) as store:
+    print("erasing", flush=True)
+    store.erase("kitchen", Span(905.0, 915.0))
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_has_happened_or_has_not_and_is_finished_by_the_next(
+    folder: Path, kitchen: Any
+) -> None:
+    moments, frames = secretive(kitchen)
+    with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
+        remember(store, kitchen, moments, frames)
+    for number in range(8):
+        with subprocess.Popen([sys.executable, "-c", ERASE, str(folder)], stdout=subprocess.PIPE) as dying:
+            assert dying.stdout is not None
+            dying.stdout.readline()
+            time.sleep(0.03 * number)
+            dying.send_signal(signal.SIGKILL)
+        with MemoryStore.open(folder, encoder=HashingEncoder(64)) as store:
+            left = store.snapshot().timeline("kitchen", ASKED)
+            assert len(left) in (0, 2)
+            kitchen.check(store, moments)
+
+    with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
+        store.erase("kitchen", ASKED)
+        assert not (folder / PENDING).exists()
+        assert files_with(folder, SECRET.encode(), SECRET_JPEG) == []
+        kitchen.check(store, moments)
+
+
+WAIT_AND_DIE = """
+import sys
+from recollect.memory import HashingEncoder, MemoryStore, Span
+with MemoryStore.open(sys.argv[1], write=True, encoder=HashingEncoder(64)) as store:
+    store.erase("kitchen", Span(905.0, 915.0), on_wait=lambda readers: print("waiting", flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_compacting_finishes_what_somebody_died_over(folder: Path, kitchen: Any) -> None:
+    with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
+        remember(store, kitchen, *secretive(kitchen, 0.5))
+    with MemoryStore.open(folder) as reader:
+        holding = reader.snapshot()
+        with subprocess.Popen(
+            [sys.executable, "-c", WAIT_AND_DIE, str(folder)], stdout=subprocess.PIPE
+        ) as dying:
+            assert dying.stdout is not None
+            assert dying.stdout.readline() == b"waiting\n"
+            dying.send_signal(signal.SIGKILL)
+        holding.release()
+    left = files_with(folder, SECRET.encode())
+
+    with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
+        store.compact()
+
+    assert left != []
+    assert files_with(folder, SECRET.encode(), SECRET_JPEG) == []
+    assert not (folder / PENDING).exists()

@@ -1,0 +1,114 @@
+"""A second look reads what the first look missed, from the file while it is there, else from kept pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from recollect.memory.values import KeyFrame, Moment, Observation, Span, Stream
+from recollect.perception.describing.inspection import WRITTEN_BY, pictures_again, read_closely
+from recollect.perception.sources.file_source import content_id_of
+from recollect.perception.stages.key_frames import encode_jpeg
+
+SIZE = (640, 360)
+
+
+def sign(text: str) -> np.ndarray:
+    picture = np.full((SIZE[1], SIZE[0], 3), 235, np.uint8)
+    cv2.putText(picture, text, (60, 200), cv2.FONT_HERSHEY_SIMPLEX, 3, (10, 10, 10), 8)
+    return picture
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A sign that says OPEN for two seconds, then CLOSED for two."""
+    path = tmp_path / "sign.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "ultrafast", "g": "10"}
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(sign("OPEN" if number < 20 else "CLOSED"), "bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def stream_of(video: Path) -> Stream:
+    return Stream("sign", "file", str(video), content_id_of(video), state="done", fps=4)
+
+
+def moment(start_s: float, end_s: float) -> Moment:
+    return Moment("m1", "sign", 0, Span(start_s, end_s), observations=())
+
+
+def kept(text: str) -> KeyFrame:
+    jpeg, width, height = encode_jpeg(sign(text))
+    return KeyFrame("f1", "sign", 2.0, 20, "1/10", width, height, jpeg)
+
+
+def look_again(stream: Stream, of: Moment, frames: list[KeyFrame]) -> Observation | None:
+    return read_closely(pictures_again(stream, of, frames, most=4), of.span)
+
+
+def texts(observation) -> list[str]:
+    return [finding.text for finding in observation.findings if finding.field == "visible_text"]
+
+
+def test_a_second_look_reads_the_file_within_the_span_of_the_moment(video: Path):
+    observation = look_again(stream_of(video), moment(2.0, 2.6), [])
+
+    assert texts(observation) == ["CLOSED"]
+    assert observation.written_by == WRITTEN_BY
+    assert "CLOSED" in observation.caption
+    assert all(2.0 <= f.span.start_s <= f.span.end_s <= 2.6 for f in observation.findings)
+
+
+def test_where_the_file_is_gone_the_kept_pictures_are_read(video: Path):
+    stream = stream_of(video)
+    video.unlink()
+
+    observation = look_again(stream, moment(2.0, 4.0), [kept("MUSEUM")])
+
+    assert texts(observation) == ["MUSEUM"]
+
+
+def test_a_file_that_has_changed_is_not_taken_for_the_one_that_was_watched(video: Path):
+    stream = stream_of(video)
+    video.write_bytes(video.read_bytes() + b"more")
+
+    assert look_again(stream, moment(2.0, 4.0), []) is None
+
+
+def test_a_damaged_picture_is_as_good_as_none(video: Path):
+    stream = stream_of(video)
+    video.unlink()
+    damaged = replace(kept("MUSEUM"), jpeg=b"\xff\xd8 and no more")
+
+    assert pictures_again(stream, moment(2.0, 4.0), [damaged], most=4) == []
+    assert texts(look_again(stream, moment(2.0, 4.0), [damaged, kept("OPEN")])) == ["OPEN"]
+
+
+def test_a_memory_above_moments_is_looked_at_in_the_pictures_that_were_kept_of_it(video: Path):
+    """Its stretch may be an hour, of which the file would have to be decoded for a few pictures."""
+    event = replace(moment(0.0, 4.0), rung="event")
+
+    [(time_s, _)] = pictures_again(stream_of(video), event, [kept("MUSEUM")], most=4)
+
+    assert time_s == 2.0
+    assert pictures_again(stream_of(video), event, [], most=4) == []
+
+
+def test_of_a_moment_without_pixels_nothing_is_said(video: Path):
+    stream = stream_of(video)
+    video.unlink()
+
+    assert look_again(stream, moment(2.0, 4.0), []) is None

@@ -1,0 +1,350 @@
+"""Live sources over real sockets: what is lost is told, and nothing hangs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from recollect.perception.errors import SourceUnreachable
+from recollect.perception.sources.frame import THUMB_SHAPE, Frame
+from recollect.perception.sources.live_clock import ConnectionTrouble, LiveClock
+from recollect.perception.sources.live_source import LiveSource, LiveTimeouts
+from recollect.perception.sources.reader_child import QUEUE_FRAMES, ReaderTask, _read
+from recollect.perception.sources.reader_process import ReceivedFrame
+from recollect.perception.sources.source import Event, Outage
+from recollect.testing.stream_servers import HttpStreamServer, RtspServer
+
+HASTE = LiveTimeouts(open_s=3.0, stall_s=0.8, first_wait_s=0.1, longest_wait_s=0.3)
+
+
+def wait_until(happened: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    until = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+class Watching:
+    """Iterates a source on a thread, as a worker does, and lets a test wait for what comes."""
+
+    def __init__(self, source: LiveSource) -> None:
+        self.source = source
+        self.events: list[Event] = []
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        try:
+            for event in self.source.frames():
+                self.events.append(event)
+        except SourceUnreachable as error:
+            self.error = error
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [event for event in self.events if isinstance(event, Frame)]
+
+    @property
+    def outages(self) -> list[Outage]:
+        return [event for event in self.events if isinstance(event, Outage)]
+
+    def wait_for_frames(self, count: int, *, epoch: int = 0, timeout_s: float = 20.0) -> None:
+        wait_until(lambda: sum(frame.epoch == epoch for frame in self.frames) >= count, timeout_s)
+
+    def stop(self, timeout_s: float = 5.0) -> float:
+        """Stop, and say how long that took."""
+        began = time.monotonic()
+        self.source.stop()
+        self._thread.join(timeout_s)
+        assert not self._thread.is_alive()
+        return time.monotonic() - began
+
+    def join(self, timeout_s: float = 10.0) -> None:
+        self._thread.join(timeout_s)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def watching(url: str, **options: object) -> Iterator[Watching]:
+    with closing(LiveSource(url, 4, **{"patience": HASTE, **options})) as source:
+        watch = Watching(source)
+        yield watch
+        watch.stop()
+
+
+@pytest.mark.parametrize("server_kind", [HttpStreamServer, RtspServer])
+def test_frames_arrive_with_stream_time_wall_time_and_pictures(server_kind):
+    with server_kind(fps=25) as server, watching(server.url) as watch:
+        watch.wait_for_frames(30)
+        now_s = time.time()
+        watch.stop()
+
+    frames = watch.frames
+    assert frames[0].time_s == 0.0
+    assert watch.source.info.started_wall_s == frames[0].wall_s
+    assert abs(frames[29].wall_s - now_s) < 2.0
+    assert all(frame.wall_s - frame.time_s == pytest.approx(frames[0].wall_s, abs=1e-3) for frame in frames)
+    assert [b.time_s - a.time_s for a, b in itertools.pairwise(frames[:20])] == pytest.approx(
+        [0.04] * 19, abs=0.05
+    )
+    assert {frame.thumb.shape for frame in frames} == {THUMB_SHAPE}
+    assert frames[0].sampled
+    assert frames[0].small.shape == (240, 320, 3)
+    assert frames[0].picture().shape == (240, 320, 3)
+    assert 3 <= sum(frame.sampled for frame in frames[:26]) <= 6
+
+
+@pytest.mark.parametrize("server_kind", [HttpStreamServer, pytest.param(RtspServer, marks=pytest.mark.slow)])
+def test_a_stall_becomes_an_outage_and_a_new_epoch(server_kind):
+    with server_kind(fps=25) as server, watching(server.url) as watch:
+        watch.wait_for_frames(10)
+        server.stall()
+        wait_until(lambda: watch.source.current_outage is not None)
+        outage_meanwhile = watch.source.current_outage
+        server.resume()
+        watch.wait_for_frames(5, epoch=1)
+
+    [outage] = watch.outages
+    assert outage.cause == "stalled"
+    assert outage.epoch == 0
+    assert outage_meanwhile is not None
+    assert outage_meanwhile.start_s == outage.start_s
+    assert outage.end_s - outage.start_s > 0.5
+    assert outage.wall_start_s == pytest.approx(watch.frames[0].wall_s + outage.start_s)
+    epochs = [frame.epoch for frame in watch.frames]
+    assert epochs == sorted(epochs)
+    assert next(frame for frame in watch.frames if frame.epoch == 1).time_s == outage.end_s
+    assert watch.source.current_outage is None
+
+
+@pytest.mark.slow
+def test_two_drops_are_two_outages_and_time_never_goes_back():
+    with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
+        for epoch in (0, 1):
+            watch.wait_for_frames(10, epoch=epoch)
+            server.drop()
+        watch.wait_for_frames(5, epoch=2)
+
+    assert [outage.cause for outage in watch.outages] == ["dropped", "dropped"]
+    assert [outage.epoch for outage in watch.outages] == [0, 1]
+    times = [frame.time_s for frame in watch.frames]
+    assert times == sorted(set(times))
+
+
+def test_a_server_that_refuses_at_first_is_tried_until_it_is_there():
+    states = []
+    with HttpStreamServer(fps=25) as server:
+        server.refuse()
+        with watching(server.url, on_state=lambda state, detail: states.append((state, detail))) as watch:
+            wait_until(lambda: any(state == "backing_off" for state, _ in states))
+            server.refuse(False)
+            watch.wait_for_frames(3)
+
+    assert watch.outages == []
+    assert watch.frames[0].epoch == 0
+    assert any(state == "backing_off" and "refused" in detail.lower() for state, detail in states)
+    names = [state for state, _ in states]
+    assert names.index("backing_off") < names.index("live") < names.index("stopped")
+
+
+@pytest.mark.parametrize(("status", "cause"), [(401, "unauthorised"), (404, "not found"), (503, "refused")])
+def test_what_the_server_says_is_what_is_reported(status, cause):
+    with HttpStreamServer() as server:
+        server.answer_with(status)
+        source = LiveSource(server.url, 4, max_outage_s=0.1, patience=HASTE)
+        with closing(source), pytest.raises(SourceUnreachable) as raised:
+            list(source.frames())
+
+    assert raised.value.why.startswith(cause)
+    assert raised.value.attempts >= 1
+
+
+@pytest.mark.slow
+def test_a_source_that_stays_away_too_long_is_given_up_with_its_outage():
+    with HttpStreamServer(fps=25) as server, watching(server.url, max_outage_s=1.0) as watch:
+        watch.wait_for_frames(5)
+        server.refuse()
+        watch.join()
+
+    assert isinstance(watch.error, SourceUnreachable)
+    [outage] = watch.outages
+    assert outage.cause == "dropped"
+    assert outage.end_s - outage.start_s > 0.5
+
+
+def test_stopping_is_prompt_and_keeps_what_was_read():
+    with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
+        watch.wait_for_frames(10)
+        seen = len(watch.events)
+        took_s = watch.stop()
+
+    assert took_s < 1.0
+    assert len(watch.events) >= seen
+    assert watch.outages == []
+
+
+def test_stopping_in_an_outage_still_tells_of_it():
+    with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
+        watch.wait_for_frames(5)
+        server.refuse()
+        wait_until(lambda: watch.source.current_outage is not None)
+        time.sleep(0.6)
+        took_s = watch.stop()
+
+    assert took_s < 1.0
+    assert isinstance(watch.events[-1], Outage)
+    assert watch.events[-1].end_s - watch.events[-1].start_s > 0.5
+
+
+def test_a_server_that_accepts_and_says_nothing_hangs_nobody():
+    states = []
+    quick = LiveTimeouts(open_s=0.5, stall_s=0.5, first_wait_s=0.1, longest_wait_s=0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with watching(url, patience=quick, on_state=lambda state, _: states.append(state)) as watch:
+            wait_until(lambda: "backing_off" in states)
+            took_s = watch.stop()
+
+    assert "stalled" in states
+    assert took_s < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="stops the process with a signal")
+def test_a_reader_that_hangs_is_killed_and_replaced():
+    """SIGSTOP stands for a decoder that loops for ever: the process answers nothing, not even SIGTERM."""
+    import signal
+
+    with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
+        watch.wait_for_frames(5)
+        process = watch.source._child._process
+        process.send_signal(signal.SIGSTOP)
+        watch.wait_for_frames(3, epoch=1)
+
+    assert process.poll() == -signal.SIGKILL
+    assert watch.outages[0].cause == "stalled"
+
+
+def test_frames_nobody_takes_are_counted_and_not_stored_up():
+    full: queue.Queue[object] = queue.Queue(2)
+    with HttpStreamServer(fps=50) as server:
+        threading.Timer(1.0, server.drop).start()
+
+        end = _read(ReaderTask(server.url, fps=4, open_s=3.0, read_s=1.0), full)
+
+    assert end["cause"] == "dropped"
+    assert end["lost"]["overload"] > 0
+    assert full.qsize() == 2
+
+
+@pytest.mark.slow
+def test_a_consumer_that_fell_behind_is_told_how_much_it_missed():
+    with HttpStreamServer(fps=100) as server, closing(LiveSource(server.url, 4, patience=HASTE)) as source:
+        events = source.frames()
+        next(events)
+        time.sleep(5.0)
+        until = time.monotonic() + 10.0
+        seen = list(itertools.takewhile(lambda e: isinstance(e, Frame) and time.monotonic() < until, events))
+        events.close()
+
+    # The one after what had been queued was the news of a loss.
+    assert time.monotonic() < until
+    assert len(seen) < 5 * QUEUE_FRAMES
+
+
+def test_credentials_are_shown_nowhere():
+    states = []
+    with HttpStreamServer(fps=25) as server:
+        url = server.url.replace("//", "//anna:s3cret@") + "?token=t0psecret"
+        with watching(url, on_state=lambda *said: states.append(" ".join(said))) as watch:
+            watch.wait_for_frames(3)
+            server.refuse()
+            time.sleep(0.5)
+
+    shown = " ".join([*states, repr(watch.source.info), repr(watch.outages)])
+    assert "s3cret" not in shown
+    assert "t0psecret" not in shown
+
+
+# The timeline, by hand
+
+
+def arrived(pts: int, wall_s: float) -> ReceivedFrame:
+    thumb = np.zeros(THUMB_SHAPE, np.uint8)
+    return ReceivedFrame(pts, Fraction(1, 100), wall_s, (64, 36), {}, thumb, None, None)
+
+
+def placed(
+    timeline: LiveClock, pts: int, wall_s: float, trouble: ConnectionTrouble | None = None
+) -> list[Event]:
+    return list(timeline.place(arrived(pts, wall_s), trouble))
+
+
+def test_a_clock_that_jumps_back_while_frames_flow_opens_an_epoch_and_no_gap():
+    timeline = LiveClock(None, 0)
+
+    events = [*placed(timeline, 900, 50.0), *placed(timeline, 904, 50.04), *placed(timeline, 100, 50.08)]
+
+    assert [type(event) for event in events] == [Frame, Frame, Frame]
+    assert [event.epoch for event in events] == [0, 0, 1]
+    assert [event.time_s for event in events] == pytest.approx([0.0, 0.04, 0.08])
+
+
+def test_a_clock_that_jumps_ahead_opens_an_epoch_but_a_true_pause_does_not():
+    timeline = LiveClock(None, 0)
+
+    jumped = [*placed(timeline, 0, 50.0), *placed(timeline, 4, 50.04), *placed(timeline, 90_000, 50.08)]
+    paused = placed(timeline, 91_000, 60.1)
+
+    assert [event.epoch for event in [*jumped, *paused]] == [0, 0, 1, 1]
+    assert paused[0].time_s == pytest.approx(10.08)
+
+
+def test_a_burst_of_frames_that_were_held_up_stays_in_its_epoch():
+    timeline = LiveClock(None, 0)
+
+    events = [event for n in range(200) for event in placed(timeline, 10 * n, 50.0)]
+
+    assert {event.epoch for event in events} == {0}
+    assert events[-1].time_s == pytest.approx(19.9)
+
+
+def test_a_resumed_stream_goes_on_by_the_wall_clock_of_its_origin():
+    timeline = LiveClock(1000.0, 3)
+
+    [frame] = placed(timeline, 777, 1600.0)
+
+    assert (frame.time_s, frame.epoch, frame.wall_s) == (600.0, 3, 1600.0)
+
+
+def test_an_outage_spans_from_the_last_frames_end_to_the_first_frame_back():
+    timeline = LiveClock(None, 0)
+    before = [*placed(timeline, 0, 50.0), *placed(timeline, 4, 50.04)]
+    timeline.open_epoch()
+
+    [outage, frame] = placed(timeline, 0, 57.0, ConnectionTrouble("refused", "connection refused", 4))
+
+    assert (outage.start_s, outage.end_s) == pytest.approx((0.08, 7.0))
+    assert (outage.cause, outage.attempts, outage.epoch) == ("refused", 4, 0)
+    assert (frame.epoch, frame.time_s) == (1, 7.0)
+    assert len(before) == 2
+
+
+def test_pauses_grow_and_stay_below_their_limits():
+    patience = LiveTimeouts()
+
+    assert all(patience.wait_s(1, "refused") <= 1.0 for _ in range(50))
+    assert all(patience.wait_s(100, "refused") <= 60.0 for _ in range(50))
+    assert max(patience.wait_s(100, "unauthorised") for _ in range(200)) > 60.0
+    assert max(patience.wait_s(4, "stalled") for _ in range(200)) > 4.0

@@ -1,0 +1,489 @@
+"""Recollect as a Python object, where it says what a memory takes, and what of it is to stay and to go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+
+from recollect import Limits, Recollect
+from recollect.agent.errors import BadQuestion, TracesInUse
+from recollect.agent.traces import open_traces
+from recollect.memory import MemoryStore, Span
+from recollect.memory.errors import (
+    BadBudget,
+    DiskFull,
+    MemoryInUse,
+    NotAMemory,
+    NothingToPin,
+    PinsFull,
+    UnknownStream,
+)
+from recollect.memory.keeping.disk_budget import size_on_disk
+
+SECRET_AT = (900.0, 920.0)
+
+
+def noted(memory: Path) -> dict[str, Any]:
+    return json.loads((memory / "memory.json").read_text())
+
+
+# -- budgets ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("budget", "budget_bytes"),
+    [
+        ("20 GB", 20_000_000_000),
+        ("1.5 GiB", 1_610_612_736),
+        (70_000_000, 70_000_000),
+        ("unbounded", sys.maxsize),
+    ],
+)
+def test_a_budget_is_noted_in_the_memory_that_is_watched_into(short_video, tmp_path, budget, budget_bytes):
+    with Recollect(tmp_path / "memory.lance", budget=budget) as memory:
+        memory.watch(short_video, ocr=False)
+        usage = memory.usage()
+
+    assert usage.budget_bytes == noted(memory.path)["budget_bytes"] == budget_bytes
+
+
+@pytest.mark.parametrize("budget", ["lots", "", "-3 GB", "1 MB", 0, -1])
+def test_what_is_no_budget_is_refused_before_anything_is_made(short_video, tmp_path, budget):
+    with pytest.raises(BadBudget, match="Give a size such as 20 GB"):
+        Recollect(tmp_path / "memory.lance", budget=budget)
+    with Recollect(tmp_path / "memory.lance") as memory, pytest.raises(BadBudget):
+        memory.watch(short_video, budget=budget)
+
+    assert not (tmp_path / "memory.lance").exists()
+
+
+def test_a_stream_keeps_the_budget_that_it_was_given(short_video, tmp_path):
+    with Recollect(tmp_path / "memory.lance") as memory:
+        memory.watch(short_video, stream="short", ocr=False, budget="500 MB")
+        memory.watch(short_video, ocr=False)
+
+        assert memory.usage().stream_budgets == {"short": 500_000_000}
+
+
+def test_a_stream_that_was_watched_to_its_end_can_be_given_another_budget(short_video, tmp_path):
+    with Recollect(tmp_path / "memory.lance") as memory:
+        memory.watch(short_video, stream="short", ocr=False, budget="500 MB")
+        memory.watch(short_video, ocr=False, budget="600 MB")
+
+        assert memory.usage().stream_budgets == {"short": 600_000_000}
+
+
+def test_a_new_budget_is_what_everything_goes_by_from_then_on(door):
+    with Recollect(door.memory, budget="80 MB") as memory:
+        before = memory.usage()
+        after = memory.compact()
+        usage = memory.usage()
+        pinned = memory.pin("door", 0.0, 10.0)
+
+    assert (before.budget_bytes, before.pin_quota_bytes) == (20_000_000_000, 2_000_000_000)
+    for account in (after, usage):
+        assert (account.budget_bytes, account.pin_quota_bytes) == (80_000_000, 8_000_000)
+    assert pinned.stream == "door"
+
+
+@pytest.mark.slow  # a memory of 70 MB: some 5 s
+def test_a_smaller_budget_takes_effect_when_compacted(tmp_path):
+    from recollect.testing.simulated_months import fill
+
+    path = tmp_path / "large.lance"
+    with MemoryStore.open(path, write=True) as store:
+        fill(store, ["cam"], 1.5, picture_bytes=60_000, outages_a_day=0)
+    with Recollect(path, budget="64 MB") as memory:
+        (before,), before_bytes = memory.status(), memory.usage().used_bytes
+
+        account = memory.compact()
+
+        (after,) = memory.status()
+    assert before_bytes > 64_000_000 >= account.used_bytes
+    assert size_on_disk(path) <= 64_000_000
+    assert (before.tombstones, before.forgotten_s) == ((), {})
+    assert {one.cause for one in after.tombstones} == {"budget"}
+    assert 0 < after.forgotten_s["frame"] == sum(one.span.duration_s for one in after.tombstones)
+    assert after.counts.captured == before.counts.captured
+
+
+def test_a_question_has_a_budget_of_its_own(door):
+    with Recollect(door.memory, question_budget=Limits(rounds=1)) as memory:
+        assert memory.ask("When does a dog bark beside the wall?").usage.rounds == 1
+    with Recollect(door.memory, question_budget=Limits(seconds=1e-6)) as memory:
+        assert memory.ask("When does a dog bark beside the wall?").usage.rounds == 1
+
+
+# -- usage and compact -----------------------------------------------------------------------------------
+
+
+def test_usage_is_what_lies_in_the_folder(door):
+    with Recollect(door.memory) as memory:
+        account = memory.usage()
+
+    parts = [*account.words.values(), *account.pictures.values()]
+    parts += [account.indexes, account.old_versions, account.checkpoints, account.rest]
+    assert sum(parts) == account.used_bytes
+    # Readers' leases come and go.
+    assert account.used_bytes == pytest.approx(size_on_disk(door.memory), abs=20_000)
+    assert account.checkpoints == 0
+
+
+def test_the_steps_of_questions_are_part_of_what_it_takes(door):
+    with Recollect(door.memory) as memory:
+        memory.ask("What is on the wall?")
+
+        assert memory.usage().checkpoints >= 20_000
+
+
+def test_compacting_loses_nothing_and_old_versions(door):
+    with Recollect(door.memory) as memory:
+        before = memory.timeline("door"), memory.usage()
+        account = memory.compact()
+        after = memory.timeline("door")
+
+    assert after == before[0]
+    assert account.old_versions < before[1].old_versions
+
+
+@pytest.mark.parametrize("do", ["compact", "forget"])
+def test_who_rewrites_the_memory_waits_for_no_writer(door, do):
+    with (
+        MemoryStore.open(door.memory, write=True, what="watch door"),
+        Recollect(door.memory) as memory,
+        pytest.raises(MemoryInUse, match="watch door"),
+    ):
+        memory.compact() if do == "compact" else memory.forget("door", 0.0, 10.0)
+
+
+def test_of_a_memory_that_is_not_there_nothing_can_be_kept(tmp_path):
+    with Recollect(tmp_path / "none.lance", budget="1 GB") as memory:
+        for do in (
+            memory.usage,
+            memory.compact,
+            memory.pins,
+            lambda: memory.pin("door"),
+            lambda: memory.unpin("it"),
+            lambda: memory.forget("door"),
+        ):
+            with pytest.raises(NotAMemory):
+                do()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- pins ------------------------------------------------------------------------------------------------
+
+
+def test_pins_are_listed_until_they_are_taken_away(door):
+    with Recollect(door.memory) as memory:
+        some = memory.pin("door", 60.0, 90.0, note="the parcel")
+        whole = memory.pin("yard")
+        listed = memory.pins()
+        with Recollect(door.memory) as other:
+            listed_elsewhere = other.pins()
+        removed = memory.unpin(some.id), memory.unpin(some.id)
+
+        assert listed == listed_elsewhere == [some, whole]
+        assert (some.span, some.note) == (Span(60.0, 90.0), "the parcel")
+        assert whole.span == Span(0.0, 360.0)
+        assert removed == (True, False)
+        assert memory.pins() == [whole]
+
+
+def test_a_pin_from_a_time_on_or_up_to_one_ends_where_the_stream_does(door):
+    with Recollect(door.memory) as memory:
+        assert memory.pin("door", 1700.0).span == Span(1700.0, 1800.0)
+        assert memory.pin("door", to_s=25.0).span == Span(0.0, 25.0)
+
+
+@pytest.mark.parametrize(
+    ("stream", "from_s", "to_s", "error"),
+    [
+        ("attic", None, None, UnknownStream),
+        ("door", 20.0, 10.0, BadQuestion),
+        ("door", -1.0, None, BadQuestion),
+        ("door", float("nan"), None, BadQuestion),
+        ("door", 9000.0, None, NothingToPin),
+        ("door", 9000.0, 9010.0, NothingToPin),
+    ],
+)
+def test_what_cannot_be_pinned_is_an_error_of_ours(door, stream, from_s, to_s, error):
+    with Recollect(door.memory) as memory:
+        with pytest.raises(error):
+            memory.pin(stream, from_s, to_s)
+
+        assert memory.pins() == []
+
+
+def test_a_pin_too_many_is_refused_until_there_is_a_larger_budget(tmp_path):
+    from recollect.testing.simulated_months import fill
+
+    path = tmp_path / "memory.lance"
+    with MemoryStore.open(path, write=True, budget_bytes=64_000_000) as store:
+        fill(store, ["cam"], 0.6, picture_bytes=60_000, outages_a_day=0)
+    with Recollect(path) as memory:
+        with pytest.raises(PinsFull) as full:
+            memory.pin("cam")
+        assert memory.pins() == []
+    with Recollect(path, budget="1 GB") as memory:
+        memory.compact()
+
+        assert memory.pin("cam").stream == "cam"
+    assert full.value.quota_bytes == 6_400_000 < full.value.needed_bytes
+
+
+def test_the_room_left_on_the_disk_is_what_the_settings_say_for_pins_too(door, monkeypatch):
+    monkeypatch.setenv("RECOLLECT_MEMORY__MIN_FREE", "1000 TB")
+
+    with Recollect(door.memory) as memory:
+        with pytest.raises(DiskFull):
+            memory.pin("door")
+        assert memory.pins() == []
+
+
+# -- forgetting ------------------------------------------------------------------------------------------
+
+
+def test_what_is_forgotten_is_in_no_file_and_in_no_step_of_a_question(door):
+    with Recollect(door.memory) as memory:
+        told = memory.ask("Where is the parcel?")
+        asked = memory.ask(f"What does {door.secret} mean?")
+        apart = memory.ask("What is in the yard?", stream="yard")
+        before = door.files_with()
+
+        receipt = memory.forget("door", *SECRET_AT)
+
+        assert any(SECRET_AT[0] <= one.start_s < SECRET_AT[1] for one in told.evidence)
+        assert any(name.startswith("questions.sqlite") for name in before), "or nothing is told by this test"
+        assert door.files_with() == []
+        assert receipt.traces == 2
+        assert memory.trace(told.trace_id) == memory.trace(asked.trace_id) == []
+        assert memory.trace(apart.trace_id) != []
+    assert door.files_with() == [], "neither when its files are closed"
+
+
+def test_status_says_what_of_a_stream_was_forgotten(door):
+    with Recollect(door.memory) as memory:
+        receipt = memory.forget("door", 905.0, 915.0)
+        status, _ = memory.status()
+
+    (tombstone,) = status.tombstones
+    assert receipt.erased == (Span(*SECRET_AT),)
+    assert (tombstone.span, tombstone.cause) == (Span(*SECRET_AT), "asked")
+    assert status.forgotten_s == {"day": 20.0}
+    assert status.to_dict()["forgotten_s"] == {"day": 20.0}
+    assert status.coverage.watched_s == 1800.0
+    assert status.counts.captured == 180 * 250
+
+
+def test_a_whole_stream_goes_with_every_question_about_it(door):
+    with Recollect(door.memory) as memory:
+        told = memory.ask("What is on the wall?", stream="door")
+        receipt = memory.forget("door")
+        streams = [status.stream.name for status in memory.status()]
+
+        assert (receipt.asked, receipt.traces) == (None, 1)
+        assert memory.trace(told.trace_id) == []
+        assert streams == ["yard"]
+        assert door.files_with() == door.files_with(b"door.mp4") == []
+
+
+@pytest.mark.parametrize(
+    ("from_s", "to_s", "moments"), [(1700.0, None, 10), (None, 95.0, 10), (0.0, 10.0, 1)]
+)
+def test_a_stretch_may_be_open_at_either_end(door, from_s, to_s, moments):
+    with Recollect(door.memory) as memory:
+        receipt = memory.forget("door", from_s, to_s)
+        left = len(memory.timeline("door"))
+
+    assert receipt.memories["moment"] == moments
+    assert left == 180 - moments
+
+
+@pytest.mark.parametrize(
+    ("stream", "from_s", "to_s", "error"),
+    [
+        ("attic", None, None, UnknownStream),
+        ("door", 20.0, 10.0, BadQuestion),
+        ("door", -1.0, None, BadQuestion),
+    ],
+)
+def test_what_cannot_be_forgotten_is_an_error_of_ours_and_nothing_is(door, stream, from_s, to_s, error):
+    with Recollect(door.memory) as memory:
+        kept = memory.ask("What is on the wall?").trace_id
+        with pytest.raises(error):
+            memory.forget(stream, from_s, to_s)
+        memory.compact()
+
+        assert len(memory.timeline("door")) == 180
+        assert memory.trace(kept) != []
+
+
+def test_steps_that_could_not_be_rewritten_are_gone_once_it_is_asked_for_again(door):
+    """By then the memory no longer knows what was forgotten."""
+    with Recollect(door.memory) as memory:
+        memory.ask("Where is the parcel?")
+        traces = memory._checkpointer()
+        traces.conn.execute("PRAGMA busy_timeout = 50")
+        other = sqlite3.connect(door.memory / "questions.sqlite")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TracesInUse, match="run `recollect forget` again"):
+            memory.forget("door", *SECRET_AT)
+        other.rollback()
+        other.close()
+        left = door.files_with()
+
+        again = memory.forget("door", *SECRET_AT)
+
+        assert left != []
+        assert (again.erased, again.traces) == ((), 1)
+        assert door.files_with() == []
+
+
+DIES_BEFORE_THE_STEPS = """
+import os, sys
+from recollect import Recollect
+with Recollect(sys.argv[1]) as memory:
+    memory.ask("Where is the parcel?")
+    memory.forget("door", 900.0, 920.0, on_wait=lambda readers: os.kill(os.getpid(), 9))
+"""
+
+
+@pytest.mark.slow  # a child loads everything anew: some 6 s
+@pytest.mark.parametrize("next_", ["forget", "compact"])
+def test_killed_in_the_middle_it_is_finished_by_the_next(door, next_):
+    with MemoryStore.open(door.memory) as reader:
+        asking = reader.snapshot()  # so that it is waited for
+        died = subprocess.run(
+            [sys.executable, "-c", DIES_BEFORE_THE_STEPS, str(door.memory)], capture_output=True, check=False
+        )
+        asking.release()
+    left = door.files_with()
+
+    with Recollect(door.memory) as memory:
+        memory.forget("door", *SECRET_AT) if next_ == "forget" else memory.compact()
+
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        assert left != []
+        assert door.files_with() == []
+        assert len(memory.timeline("door")) == 178
+
+
+def test_a_question_under_way_is_waited_for_and_leaves_no_steps(door):
+    with Recollect(door.memory) as memory, ThreadPoolExecutor(1) as pool:
+        steps = memory.steps("Where is the parcel?")
+        next(steps)
+        waits = threading.Event()
+
+        forgetting = pool.submit(memory.forget, "door", *SECRET_AT, on_wait=lambda readers: waits.set())
+        assert waits.wait(10)
+        answer = list(steps)[-1][1]["answer"]
+        del steps
+        receipt = forgetting.result(30)
+
+        assert door.secret in json.dumps(answer), "it was asked before"
+        assert receipt.traces == 1
+        assert door.files_with() == []
+
+
+# -- a full disk -------------------------------------------------------------------------------------------
+
+
+def on_a_small_disk(door: Any, small: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("RECOLLECT_MEMORY__MIN_FREE", "0")
+    memory = small.path / "door.lance"
+    shutil.copytree(door.memory, memory)
+    return door._replace(memory=memory)
+
+
+def test_a_question_asked_on_a_full_disk_is_answered_and_leaves_its_steps_once_there_is_room(
+    door, disk, monkeypatch
+):
+    small = disk(32)
+    door = on_a_small_disk(door, small, monkeypatch)
+    with Recollect(door.memory) as memory:
+        expected = memory.ask("Where is the parcel?")
+        for room_bytes in range(0, 70_000, 16_384):
+            small.leave(room_bytes)
+            answer = memory.ask("Where is the parcel?")
+            small.empty()
+            assert (answer.text, answer.evidence) == (expected.text, expected.evidence)
+        with_room = memory.ask("Where is the parcel?")
+
+        assert memory.trace(with_room.trace_id) != []
+        assert memory.trace(expected.trace_id) != []
+        assert len(memory.timeline("door")) == 180
+
+
+def test_the_first_question_of_a_memory_may_be_asked_on_a_full_disk(door, disk, monkeypatch):
+    small = disk(32)
+    door = on_a_small_disk(door, small, monkeypatch)
+    small.leave(0)
+
+    with Recollect(door.memory) as memory:
+        answer = memory.ask("Where is the parcel?")
+        small.empty()
+        later = memory.ask("Where is the parcel?")
+
+        assert answer.text == later.text
+        assert memory.trace(later.trace_id) != []
+
+
+def test_what_could_not_be_forgotten_for_want_of_room_is_gone_from_every_step_too_when_it_is_asked_for_again(
+    door, disk, monkeypatch
+):
+    small = disk(32)
+    door = on_a_small_disk(door, small, monkeypatch)
+    with Recollect(door.memory) as memory:
+        memory.ask("Where is the parcel?")
+        failed = 0
+        for room_bytes in range(0, 2_000_000, 50_000):
+            small.leave(room_bytes)
+            try:
+                memory.forget("door", *SECRET_AT)
+            except (DiskFull, TracesInUse):
+                failed += 1
+                small.empty()
+                assert len(memory.timeline("door")) in (178, 180)
+                continue
+            break
+        small.empty()
+
+        assert failed >= 2
+        assert door.files_with() == []
+        assert len(memory.timeline("door")) == 178
+
+
+# -- the steps of questions --------------------------------------------------------------------------------
+
+
+def test_after_each_question_the_steps_of_earlier_ones_take_no_more_than_their_share(door):
+    share_bytes = 64_000_000 // 20
+    with Recollect(door.memory, budget="64 MB") as memory:
+        memory.compact()
+        memory.ask("What is on the wall?")
+        others = open_traces(door.memory / "questions.sqlite", 10**9)
+        for number in range(100):
+            checkpoint = empty_checkpoint()
+            checkpoint["channel_values"] = {"found": "x" * 50_000}
+            config: Any = {"configurable": {"thread_id": f"before-{number}", "checkpoint_ns": ""}}
+            others.put(config, checkpoint, {"source": "loop", "step": 1, "parents": {}}, {})
+        others.close()
+        before_bytes = memory.usage().checkpoints
+
+        last = memory.ask("What is on the wall?").trace_id
+
+        assert before_bytes > share_bytes + 1_000_000 > memory.usage().checkpoints
+        assert memory.trace(last) != []

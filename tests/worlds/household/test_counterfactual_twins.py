@@ -1,0 +1,103 @@
+"""Twins differ in one fact, and are asked the same in the same words."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from recollect.worlds.house.drawing import draw
+from recollect.worlds.household import CounterfactualTwins, EventLog, pair_accuracy, twins
+from recollect.worlds.household.shortcut_audits import alike, items_of, longest, recurring, shortest
+
+SLOTS = ("who", "what", "where", "to")
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[CounterfactualTwins]:
+    return [twins(seed, 300.0) for seed in range(30)]
+
+
+def differences(pair: CounterfactualTwins) -> list[tuple[str, str, str]]:
+    """In which slots which acts differ: slot, of the one, of the other."""
+    one, other = (EventLog.of(house).between(0.0, 1e9) for house in (pair.one, pair.other))
+    assert [(e.act.kind, e.act.room, e.span) for e in one] == [
+        (e.act.kind, e.act.room, e.span) for e in other
+    ]
+    return [
+        (slot, str(getattr(mine.act, slot)), str(getattr(theirs.act, slot)))
+        for mine, theirs in zip(one, other, strict=True)
+        for slot in SLOTS
+        if getattr(mine.act, slot) != getattr(theirs.act, slot)
+    ]
+
+
+def test_twins_differ_in_exactly_one_fact(pairs):
+    for pair in pairs:
+        found = differences(pair)
+        assert found
+        assert {frozenset(values) for _, *values in found} == {frozenset((pair.change.was, pair.change.now))}
+        slots = {slot for slot, *_ in found}
+        assert slots <= ({"who", "to"} if pair.change.slot == "who" else {pair.change.slot})
+        assert pair.change.slot == "who" or len(found) == 1
+
+
+def test_each_fact_is_tried(pairs):
+    assert {pair.change.slot for pair in pairs} == {"who", "what", "where"}
+
+
+def test_twins_are_drawn_alike_but_for_the_fact(pairs):
+    for pair in pairs[:12]:
+        start_s, end_s = pair.change.span
+        apart = [t for t in np.arange(0.5, 290.0, 9.7) if not start_s - 45 < t < end_s + 45]
+        assert all(
+            np.array_equal(draw(pair.one.view(t), 0.25), draw(pair.other.view(t), 0.25)) for t in apart
+        )
+        near = np.arange(max(0.0, start_s - 20), end_s + 20, 0.5)
+        assert any(
+            not np.array_equal(draw(pair.one.view(t), 0.25), draw(pair.other.view(t), 0.25)) for t in near
+        )
+
+
+def test_twins_are_asked_the_same_text_with_the_same_options_and_have_other_answers(pairs):
+    for pair in pairs:
+        assert pair.samples
+        for one, other in zip(pair.samples[::2], pair.samples[1::2], strict=True):
+            assert (one.question, one.options, one.kind, one.asked_at_s) == (
+                *(other.question, other.options, other.kind, other.asked_at_s),
+            )
+            assert one.gold != other.gold
+            assert (one.group, one.cluster) == (other.group, other.cluster)
+            assert one.video != other.video
+
+
+def test_who_answers_by_the_text_is_never_right_about_both(pairs):
+    samples = [sample for pair in pairs for sample in pair.samples]
+    rng = random.Random(0)
+    said = {}
+    for sample in samples:
+        said.setdefault(sample.question, rng.choice(sample.options or ("yes", "no")))
+    scores = {}
+    for sample in samples:
+        gold = sample.options["ABCD".index(str(sample.gold))] if sample.options else sample.gold
+        scores[sample.id] = float(said[sample.question] == gold)
+
+    assert sum(scores.values()) > 0
+    assert pair_accuracy(samples, scores) == 0.0
+    assert pair_accuracy(samples, {sample.id: 1.0 for sample in samples}) == 1.0
+
+
+def test_twins_that_cannot_be_are_refused_with_what_to_do():
+    with pytest.raises(ValueError, match="make it longer"):
+        twins(0, 1.0)
+
+
+def test_no_trick_tells_which_of_two_twins_it_is(pairs):
+    """Whatever is guessed from the text is guessed of both, so at most one of them is right."""
+    samples = [sample for pair in pairs for sample in pair.samples]
+    items = items_of(samples)
+
+    for trick in (longest, shortest, alike, recurring):
+        guesses = trick(items)
+        assert guesses[::2] == guesses[1::2]

@@ -1,0 +1,206 @@
+"""Real questions stand every trick, and each trick finds the leak that it looks for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from recollect.evals.records import Sample
+from recollect.worlds.house import furnish
+from recollect.worlds.household import audit, coverage, questions_about
+from recollect.worlds.household.shortcut_audits import ALLOWED, TRICKS, finding, items_of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trick", TRICKS)
+def test_real_questions_stand(many, trick):
+    items = items_of(many)
+
+    found = finding(trick, TRICKS[trick](items), items)
+
+    assert found.items > 400
+    assert found.passed, found
+
+
+Leak = Callable[[int, list[str], random.Random], tuple[str, list[str]]]
+"""From the number of a question, its options (the first is right) and luck: its text and the options, still in order."""
+
+
+def leaky(leak: Leak, *, at: int | None = None) -> list[Sample]:
+    """Questions of which something in the text gives the answer away."""
+    rng, samples = random.Random("leaks"), []
+    words = [f"{one}{other}" for one in "bdfgklmnprst" for other in ("alo", "eri", "ino", "uma")]
+    for number in range(400):
+        text, (right, *wrong) = leak(number, rng.sample(words, 4), rng)
+        options = [right, *wrong]
+        rng.shuffle(options)
+        if at is not None:
+            options.remove(right)
+            options.insert(at, right)
+        samples.append(
+            Sample(
+                id=f"leak/{number}",
+                suite="leak",
+                video=f"video {number // 8}",
+                cluster=f"video {number // 8}",
+                kind="choice",
+                question=text,
+                options=tuple(options),
+                gold=chr(ord("A") + options.index(right)),
+                asked_at_s=100.0,
+                tags={"type": "leak"},
+            )
+        )
+    return samples
+
+
+def plain(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return "Which is it?", words
+
+
+def long(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return "Which is it?", [f"{words[0]} and its lid", *words[1:]]
+
+
+def short(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return "Which is it?", [words[0], *(f"{word} and its lid" for word in words[1:])]
+
+
+def middle(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return "Which is it?", ["i" * 11, "i", "i" * 20, "i" * (3 if number % 2 else 30)]
+
+
+def often(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return "Which is it?", [f"the one of {number // 8}", *(f"{word} {number}" for word in words[1:])]
+
+
+def seldom(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return "Which is it?", [
+        f"{words[0]} {number}",
+        *(f"the {each} of {number // 8}" for each in ("one", "two", "three")),
+    ]
+
+
+def echoed(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return f"Which is it, with {words[0]} or so?", words
+
+
+def silent(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return f"Which is it, not {', '.join(words[1:])}?", words
+
+
+def amid(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    colour, kind, other, third = words
+    return "Which is it?", [f"{colour} {kind}", f"{colour} {other}", f"{third} {kind}", f"{number} x"]
+
+
+def favoured(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    return "Which is it?", ["the usual", *words[1:]]
+
+
+def cued(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
+    colour = ("red", "blue", "green", "white")[number % 4]
+    others = [each for each in ("red", "blue", "green", "white") if each != colour]
+    cue = {"red": "fire", "blue": "sea", "green": "grass", "white": "snow"}[colour]
+    return f"Which is it, thinking of {cue}?", [colour, *others]
+
+
+LEAKS: dict[str, list[Sample]] = {
+    "same place": leaky(plain, at=2),
+    "longest option": leaky(long),
+    "shortest option": leaky(short),
+    "middling option": leaky(middle),
+    "most recurring option": leaky(often),
+    "least recurring option": leaky(seldom),
+    "option most like the question": leaky(echoed),
+    "option least like the question": leaky(silent),
+    "option most like the others": leaky(amid),
+    "majority of other videos": leaky(favoured),
+    "majority of other questions": leaky(favoured),
+    "nearest question of other videos": leaky(cued),
+    "nearest of other questions": leaky(cued),
+    "classifier on other videos": leaky(long),
+    "classifier on other questions": leaky(favoured),
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_leak_is_found_by_the_trick_that_looks_for_it(trick):
+    items = items_of(LEAKS[trick])
+
+    found = finding(trick, TRICKS[trick](items), items)
+
+    assert found.margin > 0.15, found
+    assert not found.passed
+
+
+def test_where_nothing_leaks_nothing_is_found():
+    assert all(found.passed for found in audit(leaky(plain)))
+
+
+def test_an_answer_that_a_video_repeats_is_found_among_its_own_questions_only():
+    samples = leaky(lambda number, words, rng: ("Which?", [f"v{number // 8}", *words[1:]]))
+    items = items_of(samples)
+
+    assert not finding("", TRICKS["majority of other questions"](items), items).passed
+    assert finding("", TRICKS["majority of other videos"](items), items).passed
+
+
+def test_what_falls_short_of_certainty_is_no_finding(many):
+    few = items_of(many[:12])
+
+    found = finding(
+        "few",
+        [
+            [item.gold] if number % 2 else [(item.gold + 1) % len(item.options)]
+            for number, item in enumerate(few)
+        ],
+        few,
+    )
+
+    assert found.margin > ALLOWED
+    assert found.error > 0
+
+
+def sample(asked_at_s: float, *evidence: tuple[float, float]) -> Sample:
+    return Sample(
+        id=f"{asked_at_s} {evidence}",
+        suite="s",
+        video="v",
+        cluster="v",
+        kind="yes_no",
+        question="?",
+        asked_at_s=asked_at_s,
+        evidence=evidence,
+    )
+
+
+def test_coverage_counts_what_even_frames_and_the_last_seconds_would_show():
+    samples = [
+        sample(100.0, (24.0, 26.0)),
+        sample(100.0, (30.0, 31.0)),
+        sample(100.0, (97.0, 99.0)),
+        sample(100.0),
+    ]
+
+    shares = coverage(samples, frames=(2, 100, 1000), last_s=(4.0, 80.0))
+
+    assert shares == {
+        "uniform 2": 1 / 3,
+        "uniform 100": 1.0,
+        "uniform 1000": 1.0,
+        "last 4 s": 1 / 3,
+        "last 80 s": 1.0,
+    }
+
+
+def test_longer_videos_need_more_frames():
+    ten, hour = (
+        [s for seed in range(2) for s in questions_about(furnish(seed, lasts_s), limit=20)]
+        for lasts_s in (600.0, 3600.0)
+    )
+
+    assert coverage(hour)["uniform 64"] < coverage(ten)["uniform 64"]
+    assert coverage(hour)["last 60 s"] < 0.5

@@ -1,0 +1,1 @@
+"""Synthetic video in which everything that happens is known."""

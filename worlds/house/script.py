@@ -1,0 +1,437 @@
+"""What happens in the house: people come, carry, put down, take, open, close, hand over and leave.
+
+    house = furnish(seed=7, lasts_s=600.0)
+    house.view(61.5)        # what can be seen then
+    house.happenings        # all that happens, in time order
+
+One camera is on at a time, in one room; the rooms keep what is in them while it is elsewhere.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from ...memory.values import Span
+from ...perception.sources.frame import Picture
+from ..demo_video import DemoTimeline, PlacedScene
+from ..scenes import WIDTH, Truth
+from .drawing import Figure, RoomView, draw
+from .vocabulary_words import DIGITS, LETTERS, PEOPLE, ROOMS, THINGS, Act, Person, Room, Thing
+
+_T = TypeVar("_T")
+
+_OUTSIDE = 64
+"""So far beyond the edge of the picture nothing of anybody is seen, whatever is carried."""
+_READ_S = 1.0
+"""How long a sign must hang to be told of."""
+_HANDLES_S = 0.7
+"""How long an arm takes to reach, and to come back."""
+_SIDES = ("left", "right")
+_SAME_S = 0.001
+
+
+class _Steps(Generic[_T]):
+    """A value that changes at certain times."""
+
+    def __init__(self, first: _T) -> None:
+        self._times_s: list[float] = []
+        self._values = [first]
+
+    def set(self, time_s: float, value: _T) -> None:
+        self._times_s.append(time_s)
+        self._values.append(value)
+
+    def at(self, time_s: float) -> _T:
+        return self._values[bisect_right(self._times_s, time_s)]
+
+    @property
+    def last(self) -> _T:
+        return self._values[-1]
+
+    @property
+    def all(self) -> list[tuple[float, _T]]:
+        """Each value with the time from which it holds."""
+        return list(zip([0.0, *self._times_s], self._values, strict=True))
+
+    def with_each(self, change: Callable[[_T], _T]) -> _Steps[_T]:
+        """The same times with other values."""
+        changed = _Steps(change(self._values[0]))
+        for time_s, value in self.all[1:]:
+            changed.set(time_s, change(value))
+        return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What a room shows while the camera is in it: each value with the time from which it holds, in seconds since the scene began."""
+
+    on: tuple[list[tuple[float, Thing | None]], list[tuple[float, Thing | None]]]
+    """What is on its two places."""
+    open: list[tuple[float, bool]]
+    sign: list[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happens while the camera is on, and when."""
+
+    span: Span
+    act: Act
+
+
+@dataclass
+class _Visit:
+    person: Person
+    way: list[tuple[float, float]]
+    """Times, and where the middle is then, in pixels."""
+    facing: _Steps[int]
+    holds: _Steps[Thing | None]
+    handles_s: list[float] = field(default_factory=list)
+
+    def figure(self, time_s: float) -> Figure | None:
+        if not self.way[0][0] <= time_s < self.way[-1][0]:
+            return None
+        times_s, places = zip(*self.way, strict=True)
+        x = float(np.interp(time_s, times_s, places))
+        ahead = float(np.interp(time_s + 0.05, times_s, places))
+        near_s = min((abs(time_s - handled_s) for handled_s in self.handles_s), default=_HANDLES_S)
+        reach = max(0.0, 1 - near_s / _HANDLES_S)
+        walks = abs(ahead - x) > 1
+        return Figure(self.person, x, self.facing.at(time_s), walks, self.holds.at(time_s), reach)
+
+
+@dataclass
+class RoomScene:
+    """What one camera sees while it is on; a scene as ``evals.scenes`` describes them."""
+
+    room: Room
+    look: int
+    duration_s: float
+    happenings: Sequence[Happening]
+    """In seconds since the scene began."""
+    _visits: Sequence[_Visit]
+    _on: tuple[_Steps[Thing | None], _Steps[Thing | None]]
+    _open: _Steps[bool]
+    _sign: _Steps[str]
+
+    def view(self, time_s: float) -> RoomView:
+        """What can be seen ``time_s`` seconds after the scene began."""
+        figures = (visit.figure(time_s) for visit in self._visits)
+        return RoomView(
+            self.room,
+            tuple(figure for figure in figures if figure is not None),
+            (self._on[0].at(time_s), self._on[1].at(time_s)),
+            self._open.at(time_s),
+            self._sign.at(time_s),
+            step_s=time_s,
+            look=self.look,
+        )
+
+    def draw(self, time_s: float) -> Picture:
+        """The picture of it."""
+        return draw(self.view(time_s))
+
+    @property
+    def kept(self) -> Placement:
+        """What the room shows, and when that changes."""
+        return Placement((self._on[0].all, self._on[1].all), self._open.all, self._sign.all)
+
+    def with_person(self, coming: Happening, person: Person) -> RoomScene:
+        """The same scene, but that somebody else came on the visit that began by ``coming``."""
+        was = coming.act.who
+        visit = next(
+            visit
+            for visit in self._visits
+            if visit.person == was and abs(visit.way[0][0] - coming.span.start_s) < _SAME_S
+        )
+        stay = Span(visit.way[0][0], visit.way[-1][0])
+
+        def changed(happening: Happening) -> Happening:
+            act = happening.act
+            if (
+                not stay.start_s - _SAME_S
+                <= happening.span.start_s
+                <= happening.span.end_s
+                <= stay.end_s + _SAME_S
+            ):
+                return happening
+            who, to = (person if one == was and one is not None else one for one in (act.who, act.to))
+            return replace(happening, act=replace(act, who=who, to=to))
+
+        visits = [replace(one, person=person) if one is visit else one for one in self._visits]
+        return replace(self, _visits=visits, happenings=[changed(one) for one in self.happenings])
+
+    def with_gift(self, giving: Happening, thing: Thing) -> RoomScene:
+        """The same scene, but that something else went from hand to hand in ``giving``."""
+
+        def held(visit: _Visit) -> _Visit:
+            there = visit.way[0][0] < giving.span.middle_s < visit.way[-1][0]
+            hands = visit.holds.with_each(lambda one: thing if one == giving.act.what else one)
+            return replace(visit, holds=hands) if there else visit
+
+        given = replace(giving, act=replace(giving.act, what=thing))
+        happenings = [given if one == giving else one for one in self.happenings]
+        return replace(self, _visits=[held(visit) for visit in self._visits], happenings=happenings)
+
+    def with_code(self, was: str, code: str) -> RoomScene:
+        """The same scene, but that the sign says another code wherever it said ``was``."""
+        happenings = [
+            replace(one, act=replace(one.act, where=code)) if one.act.where == was else one
+            for one in self.happenings
+        ]
+        sign = self._sign.with_each(lambda one: code if one == was else one)
+        return replace(self, _sign=sign, happenings=happenings)
+
+    def truths(self) -> list[Truth]:
+        """What happens, in words."""
+        return [
+            Truth(happening.span, happening.act.kind, happening.act.clause) for happening in self.happenings
+        ]
+
+
+@dataclass
+class _State:
+    """What a room keeps while the camera is elsewhere."""
+
+    on: list[Thing | None] = field(default_factory=lambda: [None, None])
+    open: bool = False
+    sign: str = ""
+
+
+class _Director:
+    """Writes one scene after another, each going on from how its room was left."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._rooms = {room: _State() for room in ROOMS}
+        for state in self._rooms.values():
+            for place in (0, 1):
+                if rng.random() < 0.5:
+                    state.on[place] = self._somewhere_else()
+            state.open = rng.random() < 0.25
+            state.sign = _code(rng) if rng.random() < 0.5 else ""
+
+    def scene(self, room: Room, least_s: float) -> RoomScene:
+        """A scene of ``least_s`` or somewhat more."""
+        rng, state = self._rng, self._rooms[room]
+        writer = _Writer(rng, room, state)
+        writer.waits(rng.uniform(0.6, 3.0))
+        while writer.now_s < least_s:
+            if rng.random() < 0.22:
+                writer.hands_over(self._somewhere_else())
+            else:
+                writer.visit(self._somewhere_else())
+            writer.waits(rng.uniform(0.8, 5.0))
+        scene = writer.finish()
+        on = [steps.last for steps in writer.on]
+        self._rooms[room] = _State(on, writer.open.last, writer.sign.last)
+        return scene
+
+    def _somewhere_else(self) -> Thing:
+        """A thing that is in no room now."""
+        here = {thing for state in self._rooms.values() for thing in state.on}
+        return self._rng.choice([thing for thing in THINGS if thing not in here])
+
+
+class _Writer:
+    """One scene while it is written."""
+
+    def __init__(self, rng: random.Random, room: Room, state: _State) -> None:
+        self._rng, self._room = rng, room
+        self.now_s = 0.0
+        self.on = (_Steps(state.on[0]), _Steps(state.on[1]))
+        self.open, self.sign = _Steps(state.open), _Steps(state.sign)
+        self._visits: list[_Visit] = []
+        self._found: list[Happening] = []
+        if state.sign:
+            self._shown_since_s = 0.0
+        self._next_sign_s = rng.uniform(2.0, 16.0)
+
+    def waits(self, seconds: float) -> None:
+        """Let time pass; the sign may change meanwhile."""
+        self.now_s += seconds
+        if self.now_s >= self._next_sign_s:
+            self._next_sign_s = self.now_s + self._rng.uniform(8.0, 24.0)
+            self._sign_ends()
+            self.sign.set(self.now_s, _code(self._rng) if self._rng.random() < 0.75 else "")
+            self._shown_since_s = self.now_s
+
+    def visit(self, thing: Thing) -> None:
+        """Somebody comes, does up to two things and leaves, maybe bringing ``thing``."""
+        rng = self._rng
+        visit = self._comes(rng.choice(PEOPLE), rng.choice(_SIDES), thing if rng.random() < 0.55 else None)
+        for _ in range(rng.choice((1, 1, 2))):
+            self._does_something(visit)
+        if rng.random() < 0.3:
+            self.waits(rng.uniform(0.5, 2.5))
+        self._leaves(visit, rng.choice(_SIDES))
+
+    def hands_over(self, thing: Thing) -> None:
+        """Two meet in the middle, one gives the other ``thing``, and both leave."""
+        rng = self._rng
+        one, other = rng.sample(PEOPLE, 2)
+        side = rng.choice((-1, 1))
+        giver = self._comes(one, "left" if side > 0 else "right", thing)
+        self._walks(giver, 300 - side * 66)
+        taker = self._comes(other, "right" if side > 0 else "left", None)
+        self._walks(taker, 300 + side * 66)
+        self.now_s += _HANDLES_S + 0.3
+        for visit in (giver, taker):
+            visit.facing.set(self.now_s - _HANDLES_S, side if visit is giver else -side)
+            visit.handles_s.append(self.now_s)
+        giver.holds.set(self.now_s, None)
+        taker.holds.set(self.now_s, thing)
+        self._add("gives", one, thing, to=other)
+        self.now_s += _HANDLES_S + rng.uniform(0.3, 1.5)
+        self._leaves(giver, "left" if side > 0 else "right")
+        self._leaves(taker, "right" if side > 0 else "left")
+
+    def finish(self) -> RoomScene:
+        """The scene; it ends now."""
+        self._sign_ends()
+        found = sorted(self._found, key=lambda happening: happening.span)
+        return RoomScene(
+            self._room,
+            self._rng.randrange(64),
+            self.now_s,
+            found,
+            self._visits,
+            self.on,
+            self.open,
+            self.sign,
+        )
+
+    def _does_something(self, visit: _Visit) -> None:
+        rng, held = self._rng, visit.holds.last
+        places = [place for place in (0, 1) if (self.on[place].last is None) == (held is not None)]
+        if not places or rng.random() < 0.3:
+            self._opens_or_closes(visit)
+            return
+        place = rng.choice(places)
+        self._walks(visit, self._room.stand_x[place])
+        visit.facing.set(self.now_s, -1 if place == 0 else 1)
+        self.now_s += _HANDLES_S + rng.uniform(0.1, 0.8)
+        visit.handles_s.append(self.now_s)
+        thing = held or self.on[place].last
+        assert thing is not None
+        visit.holds.set(self.now_s, None if held else thing)
+        self.on[place].set(self.now_s, thing if held else None)
+        self._add("puts" if held else "takes", visit.person, thing, self._room.places[place])
+        self.now_s += _HANDLES_S + rng.uniform(0.1, 0.6)
+
+    def _opens_or_closes(self, visit: _Visit) -> None:
+        self._walks(visit, self._room.opener_x)
+        visit.facing.set(self.now_s, 1 if self._room.opens_x > self._room.opener_x else -1)
+        self.now_s += _HANDLES_S + 0.2
+        visit.handles_s.append(self.now_s)
+        was_open = self.open.last
+        self.open.set(self.now_s, not was_open)
+        self._add("closes" if was_open else "opens", visit.person, None, self._room.opens)
+        self.now_s += _HANDLES_S + self._rng.uniform(0.1, 0.8)
+
+    def _comes(self, person: Person, side: str, thing: Thing | None) -> _Visit:
+        start, facing = (-_OUTSIDE, 1) if side == "left" else (WIDTH + _OUTSIDE, -1)
+        visit = _Visit(person, [(self.now_s, start)], _Steps(facing), _Steps(thing))
+        self._visits.append(visit)
+        self._add("comes", person, None, side, lasts_s=1.2)
+        # In sight at least, whatever comes next.
+        self._walks(visit, start + facing * (_OUTSIDE + self._rng.uniform(70, 120)))
+        return visit
+
+    def _leaves(self, visit: _Visit, side: str) -> None:
+        self._walks(visit, -_OUTSIDE if side == "left" else WIDTH + _OUTSIDE)
+        visit.facing.set(self.now_s, visit.facing.last)
+        self._add("leaves", visit.person, None, side, lasts_s=-1.2)
+
+    def _walks(self, visit: _Visit, to_x: float) -> None:
+        x = visit.way[-1][1]
+        visit.way.append((self.now_s, x))
+        visit.facing.set(self.now_s, 1 if to_x > x else -1)
+        self.now_s += max(0.05, abs(to_x - x) / self._rng.uniform(120, 190))
+        visit.way.append((self.now_s, to_x))
+
+    def _sign_ends(self) -> None:
+        # What hung there for no time was not to be seen.
+        if self.sign.last and self.now_s - self._shown_since_s >= _READ_S:
+            shown = Act("shows", self._room, where=self.sign.last)
+            self._found.append(Happening(Span(self._shown_since_s, self.now_s), shown))
+
+    def _add(
+        self,
+        kind: str,
+        who: Person,
+        what: Thing | None,
+        where: str = "",
+        to: Person | None = None,
+        lasts_s: float = 0.0,
+    ) -> None:
+        """Note what happens now: around now, or from now on, or until now, by the sign of ``lasts_s``."""
+        before, after = (_HANDLES_S, _HANDLES_S) if not lasts_s else (max(0.0, -lasts_s), max(0.0, lasts_s))
+        span = Span(max(0.0, self.now_s - before), self.now_s + after)
+        self._found.append(Happening(span, Act(kind, self._room, who, what, where, to)))
+
+
+@dataclass
+class House:
+    """Scenes of several rooms, one after another."""
+
+    timeline: DemoTimeline
+    seed: int
+
+    @property
+    def duration_s(self) -> float:
+        """How long it is, in seconds."""
+        return self.timeline.duration_s
+
+    @cached_property
+    def scenes(self) -> list[tuple[float, RoomScene]]:
+        """Each scene with when it begins."""
+        return [(start_s, scene) for start_s, scene in _scenes(self.timeline.scenes)]
+
+    @cached_property
+    def happenings(self) -> list[Happening]:
+        """All that happens, in time order, in seconds since the first picture."""
+        return [
+            replace(happening, span=Span(happening.span.start_s + start_s, happening.span.end_s + start_s))
+            for start_s, scene in self.scenes
+            for happening in scene.happenings
+        ]
+
+    def view(self, time_s: float) -> RoomView:
+        """What can be seen then."""
+        start_s, scene = self.scenes[max(0, bisect_right([start for start, _ in self.scenes], time_s) - 1)]
+        return scene.view(time_s - start_s)
+
+
+def _scenes(placed: Sequence[PlacedScene]) -> Iterator[tuple[float, RoomScene]]:
+    for each in placed:
+        assert isinstance(each.scene, RoomScene)
+        yield each.start_s, each.scene
+
+
+def furnish(seed: int | str, lasts_s: float, *, scene_s: tuple[float, float] = (12.0, 40.0)) -> House:
+    """A house and what happens in it for ``lasts_s`` or somewhat longer.
+
+    Args:
+        seed: The same one gives the same house; a longer life begins as a shorter one does.
+        lasts_s: How long, in seconds.
+        scene_s: How long a camera stays on, about: from, to.
+
+    """
+    rng = random.Random(f"house {seed}")
+    director, timeline, room = _Director(rng), DemoTimeline(), rng.choice(ROOMS)
+    while timeline.duration_s < lasts_s:
+        timeline.add(director.scene(room, rng.uniform(*scene_s)))
+        room = rng.choice([other for other in ROOMS if other != room])
+    return House(timeline, rng.randrange(2**31))
+
+
+def _code(rng: random.Random) -> str:
+    return rng.choice(LETTERS) + rng.choice(DIGITS) + rng.choice(LETTERS)
