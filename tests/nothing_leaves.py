@@ -38,7 +38,7 @@ def watched(event: str, arguments: tuple[object, ...]) -> None:
 
 if __name__ == "__main__":
     sys.addaudithook(watched)
-    from recollect.cli import main
+    from recollect.cli.main import main
 
     sys.argv = ["recollect", *sys.argv[2:]]
     sys.exit(main(sys.argv[1:]))

@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ValidationError
 
+from ...common.errors import BadSettings
 from ..errors import LmmOverloaded, LmmRedirected, LmmRefused, LmmUnreachable
 from ..sources.urls import redact
 
@@ -157,11 +158,19 @@ def _certificates() -> ssl.SSLContext | bool:
     """The certificates that the environment names; True for the client's default ones.
 
     A client that is to ignore the environment's proxies ignores these variables too.
+
+    Raises:
+        BadSettings: ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names no certificates.
+
     """
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file:
-        return ssl.create_default_context(cafile=file)
-    return ssl.create_default_context(capath=folder) if folder else True
+    try:
+        if file:
+            return ssl.create_default_context(cafile=file)
+        return ssl.create_default_context(capath=folder) if folder else True
+    except OSError as error:
+        name = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
+        raise BadSettings(f"{name}={file or folder}", f"the certificates cannot be read: {error}") from None
 
 
 def _new_root(error: APIStatusError) -> str | None:
