@@ -1,27 +1,36 @@
-"""``recollect watch`` watches files and live URLs, telling how it goes."""
+"""``recollect watch``: watch files and live URLs, with a progress bar for each.
+
+Live sources are watched together. Files are watched one after the other in the given order, beside the live
+sources: a file uses the processor as much as it can, so two at once would not be done sooner.
+"""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from ..client import DEFAULT_FPS
 from ..common.clock_times import clock
 from ..common.errors import RecollectError
 from ..common.terminal import print_error, print_line
+from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_budget, add_lmm_flags, fps, open_memory, time_s
 from .printing import waiting_words
-from .progress import watch_with_progress
+from .progress import WatchDisplay, stopping
 
 if TYPE_CHECKING:
-    from ..perception.stages.stream_worker import WatchReport
+    from ..client import Recollect
+    from ..perception.watch_events import WatchReport
+    from ..perception.watch_handle import Watch
 
-DESCRIPTION = "Watch files to their end, or a live URL until stopped."
+DESCRIPTION = (
+    "Watch files to their end, and live URLs, all together, until stopped. Ctrl-C ends all of them cleanly. "
+    "Exit code: 0, or 130 where a file was stopped before its end, or 2 where a source failed."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command understands."""
-    parser.add_argument("source", nargs="+", help="a file, or a URL (rtsp, rtsps, http, https)")
+    parser.add_argument("source", nargs="+", help="a file, or a live URL (rtsp, rtsps, http, https)")
     parser.add_argument("--stream", metavar="NAME", help="the name to know it by (one source only)")
     parser.add_argument("--fps", type=fps, default=DEFAULT_FPS, help="frames a second looked at (default: 4)")
     parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
@@ -37,39 +46,84 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code."""
+    """Watch everything that is named; returns the exit code."""
     if arguments.stream and len(arguments.source) > 1:
         print_error("--stream names one source, and several were given.")
         return 2
-    failed = 0
-    with open_memory(arguments) as memory:
-        for source in arguments.source:
-            try:
-                report = watch_with_progress(
-                    memory,
-                    source,
-                    stream=arguments.stream,
-                    fps=arguments.fps,
-                    ocr=not arguments.no_ocr,
-                    # What the model has not described yet must not keep the next one waiting.
-                    drain=source is arguments.source[-1],
-                    budget=arguments.stream_budget,
-                    quiet=arguments.quiet,
-                    max_outage_s=arguments.max_outage,
-                )
-            except RecollectError as error:
-                if len(arguments.source) == 1:
-                    raise
-                print_error(error)
-                failed += 1
-                continue
-            print_line(_told(report))
-            if report.state == "stopped" and "://" not in source:
-                return 130
-    return 2 if failed else 0
+    live = [source for source in arguments.source if "://" in source]
+    files = [source for source in arguments.source if "://" not in source]
+    with (
+        open_memory(arguments) as memory,
+        stopping(memory) as stop,
+        WatchDisplay(quiet=arguments.quiet) as display,
+    ):
+        run_ = _Run(memory, arguments, display)
+        watches = [watch for source in live if (watch := run_.start(source)) is not None]
+        for source in files:
+            if stop.came:
+                break
+            # What the model has not described yet must not keep the next file waiting, nor the cameras.
+            watch = run_.start(source, drain=source is files[-1] and not live)
+            if watch is not None:
+                run_.wait(watch, is_file=True)
+        for watch in watches:
+            run_.wait(watch)
+    return run_.exit_code(stopped_early=stop.came and bool(files[run_.files_done :]))
 
 
-def _told(report: WatchReport) -> str:
+class _Run:
+    """What one run of the command has watched."""
+
+    def __init__(self, memory: Recollect, arguments: argparse.Namespace, display: WatchDisplay) -> None:
+        self._memory, self._arguments, self._display = memory, arguments, display
+        self._failed = 0
+        self.files_done = 0
+        """Files that were watched to their end, or could not be watched."""
+
+    def start(self, source: str, *, drain: bool = True) -> Watch | None:
+        """Begin to watch a source; None where that fails, while other sources are given."""
+        arguments = self._arguments
+        options = WatchOptions(
+            fps=arguments.fps,
+            ocr=not arguments.no_ocr,
+            drain=drain,
+            disk_budget=arguments.stream_budget,
+            max_outage_s=arguments.max_outage,
+        )
+        try:
+            return self._memory.start(
+                source, stream=arguments.stream, options=options, on_event=self._display.handler(source)
+            )
+        except RecollectError as error:
+            self._note_failure(error)
+            self.files_done += "://" not in source
+            return None
+
+    def wait(self, watch: Watch, *, is_file: bool = False) -> None:
+        """Wait for a watch to end, and print what it did."""
+        try:
+            report = watch.wait()
+        except RecollectError as error:
+            self._note_failure(error)
+            self.files_done += is_file
+            return
+        print_line(_report_line(report))
+        self.files_done += is_file and report.state != "stopped"
+
+    def exit_code(self, *, stopped_early: bool) -> int:
+        """130 where a file was not watched to its end, 2 where a source failed, else 0."""
+        if stopped_early:
+            return 130
+        return 2 if self._failed else 0
+
+    def _note_failure(self, error: RecollectError) -> None:
+        if len(self._arguments.source) == 1:
+            raise error
+        print_error(error)
+        self._failed += 1
+
+
+def _report_line(report: WatchReport) -> str:
     waiting = f" {waiting_words(report.waiting)}" if report.waiting else ""
     if report.already_done:
         return (
@@ -86,5 +140,8 @@ def _told(report: WatchReport) -> str:
         f"{report.gaps} gap{'' if report.gaps == 1 else 's'}",
         f"{report.seconds:.1f} s ({speed / max(report.seconds, 1e-6):.1f}× real time)",
     ]
-    stopped = " Stopped; watch it again to go on." if report.state == "stopped" else ""
+    stopped = {
+        "stopped": " Stopped; watch it again to go on.",
+        "erased": " Stopped, because the whole stream was erased.",
+    }.get(report.state, "")
     return f"{'; '.join(parts)}.{stopped}{waiting}"

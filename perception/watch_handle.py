@@ -31,7 +31,15 @@ from .watch_events import (
 )
 
 WatchPhase = Literal[
-    "starting", "connecting", "connected", "stalled", "disconnected", "watching", "describing", "ended", "failed"
+    "starting",
+    "connecting",
+    "connected",
+    "stalled",
+    "disconnected",
+    "watching",
+    "describing",
+    "ended",
+    "failed",
 ]
 """Of a file: ``starting``, ``watching``, ``describing`` (what it left to describe), ``ended`` or ``failed``."""
 

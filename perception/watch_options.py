@@ -1,6 +1,6 @@
 """Watch options: how one source is watched.
 
-    WatchOptions(fps=2, ocr=False, disk_budget="5 GB")
+WatchOptions(fps=2, ocr=False, disk_budget="5 GB")
 """
 
 from __future__ import annotations

@@ -24,17 +24,17 @@ from pathlib import Path
 import cv2
 
 from ..memory.encoder import Encoder
-from ..memory.errors import MemoryStoreError, UnknownStream
+from ..memory.errors import UnknownStream
 from ..memory.group_commit import GroupCommit
 from ..memory.keeping.byte_sizes import parse_bytes
 from ..memory.keeping.disk_budget import check_budget
 from ..memory.keeping.erasure import ErasureReceipt, OnWait
-from ..memory.keeping.requests import CompactRequest, EraseRequest, MaintenanceRequest, RequestServer
+from ..memory.keeping.requests import MaintenanceRequest, RequestServer, execute
 from ..memory.storage.tables import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
-from .describing.captioner import Captioner, CaptionReport, to_describe
 from .describing.backlog_captioning import queue_everything
+from .describing.captioner import Captioner, CaptionReport, to_describe
 from .lmm import Lmm
 from .observers.default_observers import default_observers
 from .sources.source import Source, open_source
@@ -369,13 +369,8 @@ class WriterSession:
             self._store.compact()
 
     def execute(self, request: MaintenanceRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
-        """Do what is requested; the receipt of an erasure."""
-        match request:
-            case EraseRequest():
-                return self.erase(request.stream, request.span, on_wait=on_wait)
-            case CompactRequest():
-                self.compact()
-        return None
+        """Do what is requested; returns the receipt of an erasure."""
+        return execute(self, request, on_wait)
 
     def _execute_for_others(self, request: MaintenanceRequest, on_wait: OnWait) -> ErasureReceipt | None:
         return self.execute(request, on_wait)

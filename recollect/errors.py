@@ -7,6 +7,7 @@
     │   ├── NotAVideo          a folder, an empty file, text, sound only
     │   ├── UnsupportedSource  a URL whose scheme is not allowed
     │   ├── SourceUnreachable  a live source does not answer
+    │   ├── AlreadyWatched     it is being watched into this memory
     │   └── StreamNameTaken    another source has that name
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
@@ -20,6 +21,8 @@
     │   ├── TracesInUse        the steps of questions cannot be rewritten now
     │   ├── PinsFull           pins may keep no more
     │   ├── NothingToPin       nothing is remembered there
+    │   ├── RequestFailed      the process that writes could not do what was requested
+    │   ├── WriterStalled      another process hangs inside a commit
     │   ├── SnapshotExpired    what a long question was reading had to make room
     │   └── EncoderMismatch    the vectors were made by another encoder
     ├── EncoderError           the model that makes vectors cannot be used
@@ -87,10 +90,13 @@ from .memory.errors import (
     NothingToPin,
     OlderMemory,
     PinsFull,
+    RequestFailed,
     SnapshotExpired,
     UnknownStream,
+    WriterStalled,
 )
 from .perception.errors import (
+    AlreadyWatched,
     EncoderError,
     EncoderNotInstalled,
     EncoderUnusable,
@@ -120,6 +126,7 @@ from .serve_lmm.errors import (
 )
 
 __all__ = [
+    "AlreadyWatched",
     "BadBudget",
     "BadQuestion",
     "BadRun",
@@ -158,6 +165,7 @@ __all__ = [
     "PinsFull",
     "QuestionError",
     "RecollectError",
+    "RequestFailed",
     "ServerEnded",
     "ServerNotReady",
     "ServingError",
@@ -171,4 +179,5 @@ __all__ = [
     "UnknownStream",
     "UnsupportedSource",
     "VllmNotFound",
+    "WriterStalled",
 ]

@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, Protocol, Self, TypeVar
 
 from ..errors import MemoryInUse, MemoryStoreError, RequestFailed
 from ..values import RUNGS, Span
@@ -70,6 +70,28 @@ class CompactRequest:
 MaintenanceRequest = EraseRequest | CompactRequest
 Execute = Callable[[MaintenanceRequest, OnWait], ErasureReceipt | None]
 """Executes a request in the writing process; the receipt of an erasure, and None for a compaction."""
+
+
+class Maintainable(Protocol):
+    """What requests are executed on: a store that is open for writing."""
+
+    def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
+        """Erase a stretch of a stream, or all of it."""
+
+    def compact(self) -> None:
+        """Evict what is over the budget, merge files and indexes, delete old versions."""
+
+
+def execute(
+    store: Maintainable, request: MaintenanceRequest, on_wait: OnWait | None = None
+) -> ErasureReceipt | None:
+    """Do what is requested; returns the receipt of an erasure."""
+    match request:
+        case EraseRequest():
+            return store.erase(request.stream, request.span, on_wait=on_wait)
+        case CompactRequest():
+            store.compact()
+    return None
 
 
 class RequestServer:

@@ -1,6 +1,6 @@
 """Default observers: those that need nothing downloaded, for one source.
 
-    observers = default_observers(source.info, ocr=False)
+observers = default_observers(source.info, ocr=False)
 """
 
 from __future__ import annotations

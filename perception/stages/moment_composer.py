@@ -94,9 +94,7 @@ class MomentComposer:
         """The counts of the frames before ``end_s`` that belong to no moment or gap yet."""
         return self._accounts.settle(end_s)
 
-    def compose(
-        self, span: Span, *, epoch: int, shot: int, latest_s: float
-    ) -> tuple[Moment, list[KeyFrame]]:
+    def compose(self, span: Span, *, epoch: int, shot: int, latest_s: float) -> tuple[Moment, list[KeyFrame]]:
         """The moment of a span that is final, and its key frames; ``latest_s`` is the newest frame's time."""
         now_s = time.time() if self._written_at is None else self._written_at(latest_s)
         frames = self._chooser.take(span)
