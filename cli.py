@@ -31,6 +31,7 @@ from .commands import (
 from .commands.parsing import Parser
 from .commands.printing import one_line
 from .errors import RecollectError
+from .perception.urls import redact_text
 from .serve_lmm import command as serve_lmm
 
 DEFAULT_MEMORY = "recollect.lance"
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RecollectError as error:
-        print(f"recollect: {error}", file=sys.stderr)
+        print(f"recollect: {redact_text(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("recollect: stopped.", file=sys.stderr)
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"recollect: {one_line(error)}", file=sys.stderr)
+        print(f"recollect: {redact_text(one_line(error))}", file=sys.stderr)
         return 1
     finally:
         logging.getLogger(__package__).removeHandler(warnings)
@@ -88,7 +89,7 @@ class _InALine(logging.Formatter):
         """One line of it."""
         error = record.exc_info[1] if record.exc_info else None
         why = f": {one_line(error)}" if isinstance(error, Exception) else ""
-        return f"recollect: {record.getMessage()}{why}"
+        return redact_text(f"recollect: {record.getMessage()}{why}")
 
 
 def build_parser() -> argparse.ArgumentParser:

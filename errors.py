@@ -7,6 +7,8 @@
     │   ├── NotAVideo          a folder, an empty file, text, sound only
     │   ├── UnsupportedSource  a URL whose scheme is not allowed
     │   ├── SourceUnreachable  a live source does not answer
+    │   ├── SourceVariableUnset  an environment variable that should hold a source does not
+    │   ├── BadSourceList      a file of sources cannot be read, or lists none
     │   └── StreamNameTaken    another source has that name
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
@@ -111,6 +113,28 @@ class SourceUnreachable(SourceError):
             "Check that the camera or server is on and that the address and credentials are right."
         )
         self.source, self.why, self.attempts = source, why, attempts
+
+
+class SourceVariableUnset(SourceError):
+    """The environment variable that should hold a source does not."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"the environment variable {variable!r} is not set, or is empty. "
+            "Set it to a path or URL, or give the source itself."
+        )
+        self.variable = variable
+
+
+class BadSourceList(SourceError):
+    """The file that should list sources cannot be read, or lists none."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(
+            f"cannot take sources from {where}: {why}. "
+            "Give a text file with a path or URL on each line, or - for standard input."
+        )
+        self.where, self.why = where, why
 
 
 class StreamNameTaken(SourceError):

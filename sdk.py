@@ -41,6 +41,8 @@ from .memory.values import (
     Stream,
     Tombstone,
 )
+from .perception.source_list import resolve_source
+from .perception.urls import redact
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
@@ -91,7 +93,8 @@ class StreamStatus:
             "stream": self.stream.name,
             "kind": self.stream.kind,
             "state": self.stream.state,
-            "source": self.stream.source,
+            # Memories of earlier versions hold addresses with fewer parts redacted.
+            "source": redact(self.stream.source) if self.stream.kind == "live" else self.stream.source,
             "fps": self.stream.fps,
             "duration_s": self.stream.duration_s,
             "from_s": round(self.coverage.span.start_s, 3),
@@ -225,7 +228,8 @@ class Recollect:
         never waits for it. What waits is kept in the memory, for the next ``watch`` or ``caption``.
 
         Args:
-            source: A path, or a URL (rtsp, rtsps, http, https).
+            source: A path, or a URL (rtsp, rtsps, http, https), or ``env:NAME`` for what the environment
+                variable ``NAME`` holds. Credentials in a URL stay in RAM.
             stream: The name to know it by; by default made from the path or address.
             fps: Frames a second that the observers are shown.
             ocr: Whether text in the picture is read, the dearest of the observers.
@@ -247,7 +251,7 @@ class Recollect:
 
             report = watch(
                 self.path,
-                str(source),
+                resolve_source(source) if isinstance(source, str) else str(source),
                 stream=stream,
                 fps=fps,
                 ocr=ocr,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..perception.urls import redact_text
 from ..times import parse_as_of, parse_time_s
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Keep what follows ``--`` as it is, for a command that passes it on as ``beyond``."""
+        self._urls = [text for text in (sys.argv[1:] if args is None else args) if "://" in text]
         if self.get_default("beyond") is None or "--" not in args:
             return super().parse_known_args(args, namespace)
         at = args.index("--")
@@ -29,6 +32,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong, and end."""
+        message = redact_text(message, getattr(self, "_urls", ()))
         self.exit(2, f"recollect: {message}. See: {self.prog} --help\n")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..perception.urls import redact
 from ..sdk import DEFAULT_FPS
 from ..times import clock
 
@@ -43,7 +44,8 @@ def watch_with_progress(
         console=console,
         disable=quiet or not console.is_terminal,
     )
-    shown = source.rpartition("/")[2].rpartition("@")[2] or source
+    shown = redact(source)
+    shown = shown.rpartition("/")[2] or shown
     task = bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
 
     def on_progress(progress: Any) -> None:
