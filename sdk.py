@@ -41,8 +41,6 @@ from .memory.values import (
     Stream,
     Tombstone,
 )
-from .perception.source_list import resolve_source
-from .perception.urls import redact
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
@@ -89,6 +87,8 @@ class StreamStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
+        from .perception.urls import redact  # noqa: PLC0415
+
         return {
             "stream": self.stream.name,
             "kind": self.stream.kind,
@@ -247,6 +247,7 @@ class Recollect:
             EncoderError: The image–text model in the settings cannot be used.
         """
         with self._stoppable() as started:
+            from .perception.source_list import resolve_source  # noqa: PLC0415
             from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
 
             report = watch(
