@@ -89,11 +89,14 @@ class StreamStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
+        from .perception.sources.urls import redact  # noqa: PLC0415
+
         return {
             "stream": self.stream.name,
             "kind": self.stream.kind,
             "state": self.stream.state,
-            "source": self.stream.source,
+            # Memories of earlier versions hold addresses with fewer parts redacted.
+            "source": redact(self.stream.source) if self.stream.kind == "live" else self.stream.source,
             "fps": self.stream.fps,
             "duration_s": self.stream.duration_s,
             "from_s": round(self.coverage.span.start_s, 3),
@@ -227,7 +230,8 @@ class Recollect:
         never waits for it. What waits is kept in the memory, for the next ``watch`` or ``caption``.
 
         Args:
-            source: A path, or a URL (rtsp, rtsps, http, https).
+            source: A path, or a URL (rtsp, rtsps, http, https), or ``env:NAME`` for what the environment
+                variable ``NAME`` holds. Credentials in a URL stay in RAM.
             stream: The name to know it by; by default made from the path or address.
             fps: Frames a second that the observers are shown.
             ocr: Whether text in the picture is read, the dearest of the observers.
@@ -245,11 +249,12 @@ class Recollect:
             EncoderError: The image–text model in the settings cannot be used.
         """
         with self._stoppable() as started:
+            from .perception.sources.source_list import resolve_source  # noqa: PLC0415
             from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
 
             report = watch(
                 self.path,
-                str(source),
+                resolve_source(source) if isinstance(source, str) else str(source),
                 stream=stream,
                 fps=fps,
                 ocr=ocr,
