@@ -402,7 +402,7 @@ class Recollecting:
         self._store.close()
 
     def told(self) -> dict[str, Any]:
-        from recollect.memory.keeping.disk_budget import size_on_disk
+        from recollect.memory.storage.file_sizes import size_on_disk
 
         return {"disk": size_on_disk(self._folder)}
 

@@ -33,7 +33,7 @@ from .memory.values import (
     FrameCounts,
     Gap,
     KeyFrame,
-    Lost,
+    ForgottenLevel,
     Moment,
     Observation,
     Pin,
@@ -121,9 +121,9 @@ class StreamStatus:
         }
 
     @property
-    def forgotten_s(self) -> dict[Lost, float]:
+    def forgotten_s(self) -> dict[ForgottenLevel, float]:
         """Of how many seconds pictures alone are gone, moments, events, hours or days."""
-        total: dict[Lost, float] = {}
+        total: dict[ForgottenLevel, float] = {}
         for one in self.tombstones:
             total[one.lost] = total.get(one.lost, 0.0) + one.span.duration_s
         return total

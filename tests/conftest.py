@@ -201,7 +201,7 @@ def have_forgotten() -> Callable[..., None]:
         for loss in losses:
             while units := [
                 unit
-                for unit in EvictionCandidates.of(store._upkeep._views()).dullest(need_bytes=1e12)
+                for unit in EvictionCandidates.of(store._upkeep._views()).lowest_value(need_bytes=1e12)
                 if (unit.rung, unit.loss) == loss
                 and (within is None or unit.span.clipped_to(within) == unit.span)
             ]:

@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from ..storage import leases
+from ..storage.file_sizes import block_aligned, size_on_disk
 from ..storage.tables import Tables, View, batches, count_versions, kind_of, live_bytes, select_arrow
 from ..values import RUNGS, Rung
-from .disk_budget import blocks, size_on_disk
 from .eviction_policy import EvictionCandidates
 from .pins import Pins
 
@@ -83,7 +83,7 @@ def take_account(
     checkpoints = 0
     for file in steps:
         with suppress(FileNotFoundError):  # SQLite's own files come and go
-            checkpoints += blocks(file.stat().st_size)
+            checkpoints += block_aligned(file.stat().st_size)
     beside_bytes = size_on_disk(folder, leave_out=[*folders, *steps])
     used_bytes = tables_bytes + old_bytes + checkpoints + beside_bytes
     data = {kind: sizes.get("data file", 0) + sizes.get("deletion file", 0) for kind, sizes in tables.items()}

@@ -26,6 +26,7 @@ from ..ladder.builder import parents_made_anew
 from ..query.hybrid_search import overlapping
 from ..query.snapshot import Snapshot
 from ..storage.commits import Commits, Transaction
+from ..storage.file_sizes import size_on_disk
 from ..storage.rows import observation_rows, pending_row, pin_row, pins_from, tombstone_row
 from ..storage.tables import Tables, all_of, latest, one_of, quoted, row_ids, rows_with, select
 from ..storage.vectors import text_vector_rows
@@ -45,8 +46,7 @@ from ..values import (
     spans_without,
     total_counts,
 )
-from .disk_budget import size_on_disk
-from .maintenance import Maintenance, alone
+from .maintenance import Maintenance, maintenance_lock
 
 PENDING = "erasing.pending"
 """Is in the memory's folder while files may still hold what was erased."""
@@ -121,7 +121,7 @@ class Erasure:
         """Erase a stretch of a stream; all of it, and that it was ever there, where ``span`` is None."""
         begun = time.monotonic()
         before_bytes = size_on_disk(self._folder)
-        with alone(self._folder):
+        with maintenance_lock(self._folder):
             plan = _Plan() if span is None else self._plan(stream, span)
             # From here on somebody has to clean up.
             (self._folder / PENDING).touch()
@@ -149,7 +149,7 @@ class Erasure:
     def finish(self) -> None:
         """Clean up what somebody who was killed in the middle left, if anybody was."""
         if (self._folder / PENDING).exists():
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self._purge(None)
 
     def _purge(self, on_wait: OnWait | None) -> None:

@@ -1,6 +1,6 @@
 """Forgets what is least worth keeping, and leaves a tombstone where it was.
 
-    with alone(folder):
+    with maintenance_lock(folder):
         forget(views, tables, commits, units)
 
 A parent stands for what is gone; its tombstone, which has its id, says what that was, when it went and why, and has
@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from ..storage.commits import Commits, Transaction
 from ..storage.rows import tombstone_row, tombstones_from
 from ..storage.tables import Tables, batches, latest, one_of, rows_with, select, select_arrow
-from ..values import RUNGS, FrameCounts, Lost, Rung, Tombstone, make_id
+from ..values import RUNGS, FrameCounts, ForgottenLevel, Rung, Tombstone, make_id
 from .eviction_policy import EvictionUnit, StreamAxis, holding
 
-_LOST = get_args(Lost)
+_LOST = get_args(ForgottenLevel)
 _COUNTED = ("captured", "stored", "sampled_out", "merged")
 _ROWS = ("moment_id", "stream", "start_s", "written_at_s", "dropped", *_COUNTED)
 

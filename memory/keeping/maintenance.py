@@ -26,6 +26,7 @@ from pathlib import Path
 from ..errors import BudgetFull
 from ..storage import leases
 from ..storage.commits import Commits, Transaction
+from ..storage.file_sizes import size_on_disk
 from ..storage.tables import Table, Tables, is_there, kind_of, latest, live_bytes, room_to_write, select, view
 from .compaction import (
     APPENDED_TO,
@@ -39,7 +40,7 @@ from .compaction import (
     tidy,
     waiting,
 )
-from .disk_budget import HIGH, LOW, DiskBudget, size_on_disk
+from .disk_budget import HIGH, LOW, DiskBudget
 from .eviction import forget
 from .eviction_policy import EvictionCandidates, EvictionUnit
 
@@ -143,7 +144,7 @@ class Maintenance:
         """
         self._round(self._tables, thorough=thorough)
         self._keep_budgets()
-        with alone(self._folder):
+        with maintenance_lock(self._folder):
             self.delete_versions(now=now)
         if self._forgets:
             self._delete_left_over()
@@ -157,7 +158,7 @@ class Maintenance:
         while True:
             # Who lets go of it meanwhile leaves something to be freed by the next attempt.
             was_read = bool(leases.held(self._folder))
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self.delete_versions(now=True)
                 if not self._ledger.fits(size_bytes):
                     # What is measured is a little more than what is remembered.
@@ -197,7 +198,7 @@ class Maintenance:
     def _delete_left_over(self) -> None:
         """Delete the files that no version names: of who died in the middle of it, or of what failed."""
         try:
-            with alone(self._folder), self._commits.still(self._opened):
+            with maintenance_lock(self._folder), self._commits.still(self._opened):
                 for table in self._tables.values():
                     latest(table).cleanup_old_versions(older_than=_EVER, delete_unverified=True)
             self._something_is_left_over = False
@@ -256,7 +257,7 @@ class Maintenance:
             if self._something_is_left_over:
                 self._delete_left_over()
             if time.monotonic() - self._versions_at >= _VERSIONS_EVERY_S:
-                with alone(self._folder):
+                with maintenance_lock(self._folder):
                     self.delete_versions()
                 self._versions_at = time.monotonic()
 
@@ -289,7 +290,7 @@ class Maintenance:
                 # Noted before it is done: what comes meanwhile is not taken for done.
                 self._rows[name] = self._added[name] = 0
                 self._changed.notify_all()
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self._tidy(self._tables[name], thorough=thorough)
 
     def _tidy(self, table: Table, *, thorough: bool) -> None:
@@ -344,7 +345,7 @@ class Maintenance:
         if not self._forgets:
             return
         try:
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 if self._is_too_full():
                     self._forget_down_to(self._ledger.aim_bytes)
                 for name in self._streams_to_check():
@@ -370,7 +371,7 @@ class Maintenance:
         """
         while (live_bytes := self._live_bytes()) > aim_bytes:
             shelf = self._shelf()
-            units = shelf.dullest((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
+            units = shelf.lowest_value((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
             if units:
                 self._forget(units)
             self._reclaim(_DEAD_SHARE if units else 0.0)
@@ -387,7 +388,7 @@ class Maintenance:
             used_bytes = disk_bytes * shelf.streams_bytes.get(name, 0.0)
             if used_bytes <= HIGH * budget_bytes:
                 return
-            units = shelf.dullest((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
+            units = shelf.lowest_value((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
             if not units:
                 return
             self._forget(units)
@@ -452,7 +453,7 @@ class Maintenance:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def maintenance_lock(folder: Path) -> Iterator[None]:
     """Keep other threads and processes from upkeep of the same memory. Not to be nested."""
     with (folder / UPKEEP_LOCK_NAME).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

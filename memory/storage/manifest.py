@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..encoder import Encoder
 from ..errors import EncoderMismatch, NewerMemory, NotAMemory
-from ..keeping.disk_budget import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES
+from .file_sizes import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES
 from .schema import SCHEMA_VERSION
 from .writer_lock import LOCK_NAME
 

@@ -40,9 +40,9 @@ from lancedb.index import FTS, Bitmap, BTree, LabelList
 
 from ..encoder import Encoder, ImageEncoder
 from ..errors import CannotWrite, DiskFull, NotAMemory
-from ..keeping.disk_budget import blocks
 from ..values import Extent, make_id
 from . import schema
+from .file_sizes import block_aligned
 
 Rows = list[dict[str, Any]]
 Table = Any
@@ -387,7 +387,7 @@ def live_bytes(view: View) -> dict[str, int]:
     folder = Path(view.uri)
     for path, kind in {(file["path"], file["type"]) for file in _files_since(view)}:
         with suppress(FileNotFoundError):
-            sizes[kind] += blocks((folder / path).stat().st_size)
+            sizes[kind] += block_aligned((folder / path).stat().st_size)
     return dict(sizes)
 
 

@@ -153,7 +153,7 @@ def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
 def climb_down(store: MemoryStore) -> int:
     """Whatever may go, until nothing may; in how many passes."""
     for passes in itertools.count():
-        units = shelf(store).dullest(1e12)
+        units = shelf(store).lowest_value(1e12)
         if not units:
             return passes
         forget_some(store, units)

@@ -30,7 +30,8 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.errors import CannotWrite, DiskFull, MemoryStoreError
-from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES, size_on_disk
+from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES
+from recollect.memory.storage.file_sizes import size_on_disk
 from recollect.memory.keeping.erasure import PENDING
 from recollect.memory.storage.tables import append, latest, select
 
@@ -307,7 +308,7 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
 ) -> None:
     moments = remember(store, kitchen)
     failed = 0
-    while units := kitchen.shelf(store).dullest(1e12)[:3]:
+    while units := kitchen.shelf(store).lowest_value(1e12)[:3]:
         for _ in room_by_room(small):
             try:
                 kitchen.forget(store, units)
@@ -319,7 +320,7 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
             break
         small.empty()
         unharmed(store, kitchen, moments)
-        kitchen.forget(store, kitchen.shelf(store).dullest(1e12)[3:])
+        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12)[3:])
 
     assert failed >= 5
     assert store.snapshot().tombstones("kitchen") != []
