@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..common.clock_times import parse_as_of, parse_time_s
+from ..common.terminal import print_block, print_error
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -29,7 +30,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong, and end."""
-        self.exit(2, f"recollect: {message}. See: {self.prog} --help\n")
+        print_error(f"{' '.join(message.split())}. See: {self.prog} --help")
+        self.exit(2)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help and version; an output encoding that lacks a character of them is no failure."""
+        print_block(message.removesuffix("\n"), file=file)
 
 
 def time_s(text: str) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from ..client import DEFAULT_FPS
 from ..common.clock_times import clock
 from ..common.errors import RecollectError
+from ..common.terminal import print_error, print_line
 from .arguments import add_budget, add_lmm_flags, fps, open_memory, time_s
 from .printing import waiting_words
 from .progress import watch_with_progress
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
     if arguments.stream and len(arguments.source) > 1:
-        print("recollect: --stream names one source, and several were given.", file=sys.stderr)
+        print_error("--stream names one source, and several were given.")
         return 2
     failed = 0
     with open_memory(arguments) as memory:
@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
             except RecollectError as error:
                 if len(arguments.source) == 1:
                     raise
-                print(f"recollect: {error}", file=sys.stderr)
+                print_error(error)
                 failed += 1
                 continue
-            print(_told(report))
+            print_line(_told(report))
             if report.state == "stopped" and "://" not in source:
                 return 130
     return 2 if failed else 0

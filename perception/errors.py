@@ -151,6 +151,31 @@ class LmmRefused(LmmError):
         self.where, self.status, self.words = where, status, words
 
 
+class LmmRedirected(LmmError):
+    """The server redirects the request to another address, where it was not sent.
+
+    Args:
+        where: The address of the API, as it may be shown.
+        status: Of the answer, such as 307.
+        target: The value of ``lmm.url`` that would send requests to the new address, as it may be shown; None where
+            the server named no usable address.
+
+    """
+
+    def __init__(self, where: str, status: int, target: str | None) -> None:
+        advice = (
+            f"If you trust the server there, set lmm.url to {target}."
+            if target
+            else "Set lmm.url to the address at which the server itself answers."
+        )
+        super().__init__(
+            f"the video LMM at {where} redirects to {target or 'an address that it does not name'} ({status}). "
+            "Redirects are not followed, because prompts and pictures go only to the server that lmm.url names. "
+            + advice
+        )
+        self.where, self.status, self.target = where, status, target
+
+
 class LmmNotServed(LmmError):
     """The server serves no such model, or several where none was named."""
 

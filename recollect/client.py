@@ -525,7 +525,7 @@ class Recollect:
                 ),
             )
             traces = self._checkpointer()
-            agent = build_agent(traces)
+            agent = build_agent(traces, tracing=self._tracing())
             updates = agent.stream(
                 {"question": asked.model_dump()},
                 {"configurable": {"thread_id": trace_id}},
@@ -546,7 +546,7 @@ class Recollect:
         from .agent.graph import build_agent  # noqa: PLC0415
 
         agent = build_agent(self._checkpointer())
-        history = list(agent.get_state_history({"configurable": {"thread_id": trace_id}}))
+        history = agent.history({"configurable": {"thread_id": trace_id}})
         return [{"next": list(state.next), "state": dict(state.values)} for state in reversed(history)]
 
     def search(
@@ -732,6 +732,12 @@ class Recollect:
         from .settings import read_settings  # noqa: PLC0415
 
         return parse_bytes(read_settings().memory.min_free)
+
+    def _tracing(self) -> bool:
+        """Whether LangSmith's own variables may turn its tracing on."""
+        from .settings import read_settings  # noqa: PLC0415 - nothing is read before it is needed
+
+        return read_settings().agent.tracing
 
     def _open_writer(self, what: str) -> MemoryStore:
         """The memory, open for writing; it must exist."""

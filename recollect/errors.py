@@ -34,6 +34,7 @@
     │   ├── LmmOverloaded        it answers that it cannot now
     │   ├── LmmTimedOut          no answer in the time there was
     │   ├── LmmRefused           it does not take this request
+    │   ├── LmmRedirected        it redirects requests to another address
     │   ├── LmmNotServed         it serves another model
     │   └── LmmReplyOutOfSchema  it answered something else than was asked for
     ├── EvaluationError        an evaluation cannot go on
@@ -96,6 +97,7 @@ from .perception.errors import (
     LmmError,
     LmmNotServed,
     LmmOverloaded,
+    LmmRedirected,
     LmmRefused,
     LmmReplyOutOfSchema,
     LmmTimedOut,
@@ -135,6 +137,7 @@ __all__ = [
     "LmmError",
     "LmmNotServed",
     "LmmOverloaded",
+    "LmmRedirected",
     "LmmRefused",
     "LmmReplyOutOfSchema",
     "LmmTimedOut",
