@@ -30,10 +30,10 @@ from .memory.errors import UnknownStream
 from .memory.values import (
     BacklogCounts,
     Coverage,
+    ForgottenLevel,
     FrameCounts,
     Gap,
     KeyFrame,
-    ForgottenLevel,
     Moment,
     Observation,
     Pin,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..storage.commits import Commits, Transaction
 from ..storage.rows import tombstone_row, tombstones_from
 from ..storage.tables import Tables, batches, latest, one_of, rows_with, select, select_arrow
-from ..values import RUNGS, FrameCounts, ForgottenLevel, Rung, Tombstone, make_id
+from ..values import RUNGS, ForgottenLevel, FrameCounts, Rung, Tombstone, make_id
 from .eviction_policy import EvictionUnit, StreamAxis, holding
 
 _LOST = get_args(ForgottenLevel)

@@ -27,9 +27,9 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.keeping.disk_budget import _handed_to_the_system
-from recollect.memory.storage.file_sizes import size_on_disk
 from recollect.memory.keeping.disk_usage import DiskUsage
 from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.storage.file_sizes import size_on_disk
 
 WRITTEN = ("watch", "gap", "look", "describe", "queue", "use")
 """What only adds."""

@@ -26,8 +26,8 @@ from recollect.memory.errors import (
     UnknownStream,
 )
 from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES
-from recollect.memory.storage.file_sizes import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES, size_on_disk
 from recollect.memory.keeping.maintenance import LEASE_S
+from recollect.memory.storage.file_sizes import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES, size_on_disk
 from recollect.memory.storage.leases import held
 from recollect.testing.simulated_months import LifeEncoder, fill
 

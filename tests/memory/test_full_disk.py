@@ -31,8 +31,8 @@ from recollect.memory import (
 )
 from recollect.memory.errors import CannotWrite, DiskFull, MemoryStoreError
 from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES
-from recollect.memory.storage.file_sizes import size_on_disk
 from recollect.memory.keeping.erasure import PENDING
+from recollect.memory.storage.file_sizes import size_on_disk
 from recollect.memory.storage.tables import append, latest, select
 
 STEP = 8192
