@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..encoder import Encoder
-from ..ladder.builder import parents_made_anew
+from ..ladder.builder import rebuild_parents
 from ..query.hybrid_search import overlapping
 from ..query.snapshot import Snapshot
 from ..storage.commits import Commits, Transaction
@@ -308,7 +308,7 @@ class _Planning:
                     replace(one, frame_ids=tuple(key for key in one.frame_ids if key in signatures))
                     for one in children
                 ]
-                made = parents_made_anew(self._stream, rung, shown, signatures)
+                made = rebuild_parents(self._stream, rung, shown, signatures)
                 self._plan.parents += [replace(one, sameness=parent.sameness) for one in made]
                 if parent.id in self._tombstones:
                     # It had lost the pictures below, so what takes its place has.

@@ -134,9 +134,9 @@ def fill(
     rows: list[Moment] = []
     for earlier, moment in itertools.pairwise([None, *moments]):
         if earlier is not None and moment.epoch != earlier.epoch:
-            rows += ladder.break_()
+            rows += ladder.flush()
         rows += [moment, *ladder.push(moment)]
-    store.append(rows + (ladder.finish() if finish else []), frames)
+    store.append(rows + (ladder.flush() if finish else []), frames)
     for gap in gaps:
         store.put_gap(gap)
     return moments

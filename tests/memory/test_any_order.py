@@ -124,7 +124,7 @@ class Life:
     def _erase(self) -> None:
         at_s = self._draw(st.floats(0.0, 10.0 * self.done))
         self.store.erase("kitchen", Span(at_s, at_s + self._draw(st.sampled_from([1.0, 50.0, 700.0]))))
-        self._ladder = Ladder.restore(self.store, "kitchen")
+        self._ladder = Ladder.restore(self.store.snapshot(), "kitchen")
 
     def _maintain(self) -> None:
         self.store.maintain(thorough=self._draw(st.booleans()))
@@ -135,7 +135,7 @@ class Life:
     def _reopen(self) -> None:
         self.store.close()
         self.store = self._open()
-        self._ladder = Ladder.restore(self.store, "kitchen")
+        self._ladder = Ladder.restore(self.store.snapshot(), "kitchen")
 
     def _one_that_is_there(self) -> Moment | None:
         there = self.store.snapshot().timeline("kitchen", limit=10_000)

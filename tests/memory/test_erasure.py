@@ -79,7 +79,7 @@ def remember(store: MemoryStore, kitchen: Any, moments: list[Moment], frames: li
             rows += [moment, *ladder.push(moment, mine)]
             shown += mine
         if at + 60 >= len(moments):
-            rows += ladder.finish()
+            rows += ladder.flush()
         store.append(rows, shown)
 
 
@@ -325,9 +325,9 @@ def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kit
             [one for moment in moments[:100] for one in (moment, *ladder.push(moment))], frames[:200]
         )
         store.erase("kitchen", Span(985.0, 1000.0))
-        ladder = Ladder.restore(store, "kitchen")
+        ladder = Ladder.restore(store.snapshot(), "kitchen")
         store.append(
-            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.finish(),
+            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.flush(),
             frames[200:],
         )
 

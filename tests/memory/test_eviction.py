@@ -195,8 +195,8 @@ def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, fo
             [row for moment in moments[:300] for row in (moment, *ladder.push(moment))], frames[:600]
         )
         kitchen.forget_all(store)
-        restored = Ladder.restore(store, "kitchen")
-        later = [parent for moment in moments[300:] for parent in restored.push(moment)] + restored.finish()
+        restored = Ladder.restore(store.snapshot(), "kitchen")
+        later = [parent for moment in moments[300:] for parent in restored.push(moment)] + restored.flush()
 
     assert [parent.id for parent in later if parent.rung == "hour"] == [
         parent.id for parent in parents if parent.rung == "hour"

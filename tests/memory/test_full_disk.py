@@ -78,7 +78,7 @@ def remember(store: MemoryStore, kitchen: Any, hours: float = 0.5) -> list[Momen
     ]
     store.put_stream(kitchen.stream)
     ladder = Ladder("kitchen")
-    store.append([row for one in told for row in (one, *ladder.push(one))] + ladder.finish(), frames)
+    store.append([row for one in told for row in (one, *ladder.push(one))] + ladder.flush(), frames)
     return told
 
 
@@ -234,7 +234,7 @@ def test_the_memories_above_are_made_once_there_is_room(store: MemoryStore, smal
     for moment in moments:
         below.append(moment)
         above += ladder.push(moment)
-    above += ladder.finish()
+    above += ladder.flush()
     store.append(below, frames)
     store.maintain()  # so that upkeep frees nothing meanwhile
 
