@@ -149,7 +149,7 @@ def test_a_parent_shows_a_picture_of_what_was_used(moment: Callable[..., Moment]
         return float(span.contains(87.0))
 
     unused = climbed(Ladder("kitchen"), moment, [GREY] * 40)[0]
-    event = climbed(Ladder("kitchen", used=used), moment, [GREY] * 40)[0]
+    event = climbed(Ladder("kitchen", used), moment, [GREY] * 40)[0]
 
     assert "f17" not in unused.frame_ids
     assert "f17" in event.frame_ids
