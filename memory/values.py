@@ -231,10 +231,8 @@ class Gap:
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
 
 
-Lost = Literal["frame", "moment", "event", "hour", "day"]
+ForgottenLevel = Literal["frame", "moment", "event", "hour", "day"]
 """What of a span was forgotten: its pictures alone, or the memories of that rung and all below it."""
-
-FORGET_CAUSES = ("budget", "asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +246,7 @@ class Tombstone:
     stream: str
     epoch: int
     span: Span
-    lost: Lost
+    lost: ForgottenLevel
     cause: str
     """``budget``: there was no room for it; ``asked``: somebody had it forgotten."""
     forgotten_at_s: float
