@@ -6,11 +6,12 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from recollect.common.builtin_kinds import BUILTIN_KINDS
-from recollect.common.finding_kinds import FindingKind, QuestionCue
+from recollect.common.finding_kinds import FindingField, FindingKind, QuestionCue
 from recollect.common.kind_registry import FindingKindRegistry, kind_of, names_for, names_with
 
 BELL = FindingKind(
@@ -114,17 +115,23 @@ def test_every_kind_in_the_sources_is_declared_once() -> None:
 
 
 def reported_kinds(module: ast.Module) -> set[str]:
-    """The kinds that calls which make findings name as constants."""
+    """The kinds that calls name as constants, beside a field or as the ``kind`` of a finding."""
     names: set[str] = set()
     for call in ast.walk(module):
         if not isinstance(call, ast.Call):
             continue
-        arguments = [*call.args[:2], *(keyword.value for keyword in call.keywords if keyword.arg == "kind")]
-        constants = [argument.value for argument in arguments if isinstance(argument, ast.Constant)]
-        makes_finding = isinstance(call.func, ast.Name) and call.func.id == "Finding"
-        field_first = len(constants) == 2 and constants[0] in ("action", "actor", "attribute", "visible_text")
-        if makes_finding or field_first:
-            names |= {str(constants[-1])} if constants else set()
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+        field, kind = (
+            (call.args[0], call.args[1])
+            if len(call.args) > 1
+            else (keywords.get("field"), keywords.get("kind"))
+        )
+        if (
+            isinstance(field, ast.Constant)
+            and field.value in get_args(FindingField)
+            and isinstance(kind, ast.Constant)
+        ):
+            names.add(kind.value)
     return names
 
 
