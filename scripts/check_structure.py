@@ -22,11 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {"common": 0, "memory": 1, "perception": 2, "tools": 3, "agent": 4, "testing": 5}
 """The floor of each top-level folder; folders that are not named are on the top floor."""
 TOP_FLOOR = 6
-VAGUE_NAMES = frozenset(
-    "one found told said there here each these those this what of gone others other mine known seen given asked"
-    " made begun left whole sought held wanted who where least most lasts near at words there_ beside within"
-    " into all_ much done taken which way".split()
-)
+VAGUE_NAMES = frozenset((ROOT / "scripts" / "vague_names.txt").read_text(encoding="utf-8").split())
 """Names that say nothing about the value they are bound to."""
 _BRANCHES = (
     ast.If,
