@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common.errors import RecollectError
+from ..common.terminal import print_json
 from .arguments import add_scope, as_of_s, open_memory, picture
-from .printing import one_line, print_answer, print_json
+from .printing import one_line, print_answer
 
 if TYPE_CHECKING:
     from ..agent.answer import Answer

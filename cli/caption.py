@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ..common.terminal import print_line
 from .arguments import add_lmm_flags, open_memory
 from .printing import waiting_words
 from .progress import stopping
@@ -34,25 +35,27 @@ def run(arguments: argparse.Namespace) -> int:
         report = _caption_with_progress(memory, arguments)
     given_up = f" {report.given_up} given up (see: recollect status)." if report.given_up else ""
     waiting = f" {waiting_words(report.waiting)}" if report.waiting else ""
-    print(f"{report.described} described.{given_up}{waiting}")
+    print_line(f"{report.described} described.{given_up}{waiting}")
     return 1 if report.waiting else 0
 
 
 def _caption_with_progress(memory: Recollect, arguments: argparse.Namespace) -> CaptionReport:
-    from rich.console import Console  # noqa: PLC0415
+    from . import rich_output as rich  # noqa: PLC0415
 
-    console = Console(stderr=True)
+    console = rich.stderr_console()
 
     def on_state(state: str, detail: str) -> None:
         if not arguments.quiet:
-            console.print(f"{state}{f' ({detail})' if detail else ''}", highlight=False, markup=False)
+            rich.print_above(console, f"{state}{f' ({detail})' if detail else ''}")
 
-    with stopping(memory), console.status("describing…") as line:
+    with stopping(memory), rich.spinner(console, "describing…") as line:
         if arguments.quiet or not console.is_terminal:
             line.stop()
         return memory.caption(
             arguments.stream,
             everything=arguments.all,
-            on_progress=lambda done: line.update(f"{done.described} described, {done.waiting} to go"),
+            on_progress=lambda done: line.update(
+                rich.safe(f"{done.described} described, {done.waiting} to go")
+            ),
             on_state=on_state,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..common.terminal import print_line
 from .arguments import add_budget, open_memory
 from .printing import size
 
@@ -20,5 +21,5 @@ def run(arguments: argparse.Namespace) -> int:
     with open_memory(arguments) as memory:
         before_bytes = memory.usage().used_bytes
         after = memory.compact()
-    print(f"{arguments.memory}: {size(before_bytes)} before, {size(after.used_bytes)} now")
+    print_line(f"{arguments.memory}: {size(before_bytes)} before, {size(after.used_bytes)} now")
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from ..common.terminal import print_error
 
 DESCRIPTION = "Render a short video (or take yours), watch it, and ask about it."
 
@@ -26,10 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
     if arguments.lmm and arguments.ask:
-        print(
-            "recollect: the model of --lmm knows its own house alone, so --ask cannot go with it",
-            file=sys.stderr,
-        )
+        print_error("the model of --lmm knows its own house alone, so --ask cannot go with it")
         return 2
     if arguments.lmm:
         from .demo_lmm import run_lmm_demo  # noqa: PLC0415

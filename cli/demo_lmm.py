@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..client import Recollect
 from ..common.clock_times import between
+from ..common.terminal import print_block, print_line
 from ..contact_sheet import write_contact_sheet
 from ..serve_lmm.tiny import client_of, start_tiny
 from ..worlds.demo_video import render
@@ -33,22 +34,22 @@ def run_lmm_demo(folder: Path) -> int:
     """Serve the model, draw a house, watch it and ask about it; returns the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
     house, log, begun_s = furnish(_SEED, _LASTS_S), folder / "vllm.log", time.monotonic()
-    print(f"Starting vLLM with recollect-tiny; what it prints goes to {log} …", flush=True)
+    print_line(f"Starting vLLM with recollect-tiny; what it prints goes to {log} …", flush=True)
     server = start_tiny(log)
     try:
         video = folder / "house.mp4"
         if not video.exists():
-            print(f"Rendering {video}, {house.duration_s:.0f} s …", flush=True)
+            print_line(f"Rendering {video}, {house.duration_s:.0f} s …", flush=True)
             render(house.timeline, video, seed=house.seed)
         with client_of(server) as lmm:
-            print(f"vLLM is ready, {time.monotonic() - begun_s:.0f} s after it was started.", flush=True)
+            print_line(f"vLLM is ready, {time.monotonic() - begun_s:.0f} s after it was started.", flush=True)
             marks = show(folder, video, house, lmm)
             spent = lmm.usage["question"]
     finally:
         server.stop()
-    print(f"{marks['right']} right, {marks['wrong']} wrong, {marks['abstained']} abstained.")
-    print(f"The questions took {spent.calls} calls of the model and {spent.tokens:,} tokens.")
-    print("vLLM is stopped.")
+    print_line(f"{marks['right']} right, {marks['wrong']} wrong, {marks['abstained']} abstained.")
+    print_line(f"The questions took {spent.calls} calls of the model and {spent.tokens:,} tokens.")
+    print_line("vLLM is stopped.")
     return 0
 
 
@@ -57,23 +58,23 @@ def show(
 ) -> Counter[Verdict]:
     """Watch a house and ask about it, printing answers and what is true; returns how many were right, and not."""
     with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
-        print(f"Watching {video} …", flush=True)
+        print_line(f"Watching {video} …", flush=True)
         report = watch_with_progress(memory, str(video))
         spent = lmm.usage["caption"]
-        print(f"Remembered as {report.stream!r}: {report.until_s:.0f} s of video. To describe it took"
+        print_block(f"Remembered as {report.stream!r}: {report.until_s:.0f} s of video. To describe it took"
               f" {spent.calls} calls of the model and {spent.tokens:,} tokens.\n")  # fmt: skip
         marks, answered = Counter[Verdict](), []
         for asked in ask_about(house, limit=questions):
-            print(f"? {asked.text}{_options(asked)}")
+            print_line(f"? {asked.text}{_options(asked)}")
             answer = memory.ask(asked.text, options=asked.options, stream=report.stream)
             print_answer(answer)
             verdict = mark(asked, answer).verdict
-            print(f"  → {verdict}; true is: {_truth(asked)}\n")
+            print_block(f"  → {verdict}; true is: {_truth(asked)}\n")
             marks[verdict] += 1
             answered.append((asked.text, answer))
         sheet = folder / "evidence.png"
         write_contact_sheet(sheet, answered, memory.frames)
-    print(f"The evidence as pictures: {sheet}")
+    print_line(f"The evidence as pictures: {sheet}")
     return marks
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ..client import Recollect
+from ..common.terminal import print_line
 from ..contact_sheet import write_contact_sheet
 from ..worlds.demo_video import render_demo, render_demo_subtitles
 from .printing import print_answer
@@ -37,26 +38,27 @@ def run_demo(folder: Path, *, video: str | None = None, question: str | None = N
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "demo.mp4"
     if video is None and not path.exists():
-        print(f"Rendering {path} …", flush=True)
+        print_line(f"Rendering {path} …", flush=True)
         render_demo_subtitles(path.with_suffix(".srt"))
         render_demo(path)
     source = video or str(path)
     prepared = (question,) if question else QUESTIONS if video is None else OWN_QUESTIONS
     with Recollect(folder / "recollect.lance") as memory:
-        print(f"Watching {source} …", flush=True)
+        print_line(f"Watching {source} …", flush=True)
         report = watch_with_progress(memory, source)
         again = " (it was already remembered)" if report.already_done else ""
-        print(f"Remembered as {report.stream!r}: {report.until_s:.0f} s of video{again}.\n")
+        print_line(f"Remembered as {report.stream!r}: {report.until_s:.0f} s of video{again}.")
+        print_line()
         asked = []
         for text in prepared:
-            print(f"? {text}")
+            print_line(f"? {text}")
             answer = memory.ask(text, stream=report.stream)
             print_answer(answer)
-            print()
+            print_line()
             asked.append((text, answer))
         sheet = folder / "evidence.png"
         write_contact_sheet(sheet, asked, memory.frames)
-    print(f"The evidence as pictures: {sheet}")
+    print_line(f"The evidence as pictures: {sheet}")
     command = "recollect" if shutil.which("recollect") else sys.argv[0]
-    print(f'Ask more: {command} ask "…" --memory {folder / "recollect.lance"}')
+    print_line(f'Ask more: {command} ask "…" --memory {folder / "recollect.lance"}')
     return 0

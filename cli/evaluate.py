@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common.errors import RecollectError
+from ..common.terminal import print_block, print_line
 from ..evals.errors import BadRun, BadSuite, NoMatplotlib
 from .arguments import add_lmm_flags, fps, limit, lmm_flags
 
@@ -118,9 +119,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.suite == "list":
         from ..evals.suites import PUBLISHED  # noqa: PLC0415
 
-        print(f"{'world':16} a house that is drawn here, in which everything that happens is known")
+        print_line(f"{'world':16} a house that is drawn here, in which everything that happens is known")
         for name, (_, about) in PUBLISHED.items():
-            print(f"{name:16} {about}")
+            print_line(f"{name:16} {about}")
         return 0
     folder = arguments.out or Path(f"eval-{arguments.suite}")
     if not arguments.report:
@@ -246,20 +247,15 @@ def _chosen(systems: Sequence[System], names: Sequence[str]) -> list[System]:
 
 def _with_progress(run: EvaluationRun) -> None:
     """Show how far it is, and for how long it goes on."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
     from ..common.clock_times import clock  # noqa: PLC0415
+    from . import rich_output as rich  # noqa: PLC0415
 
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        disable=not console.is_terminal,
+    bar = rich.progress_bar(
+        rich.SafeColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
+        rich.SafeColumn("{task.fields[left]}"),
     )
     with bar:
         task = bar.add_task("watching", total=None, left="")
@@ -282,7 +278,7 @@ def _compare(folders: Sequence[Path], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text(told, encoding="utf-8")
     write_curves(found, folder / "curves.csv")
-    print(told)
+    print_block(told)
     _draw(found, folder)
     return 0
 
@@ -293,9 +289,9 @@ def _draw(runs: Sequence[ReportedRun], folder: Path) -> None:
 
     try:
         for path in plot(runs, folder):
-            print(path, file=sys.stderr)
+            print_line(str(path), file=sys.stderr)
     except NoMatplotlib as missing:
-        print(f"No pictures are drawn: {missing}", file=sys.stderr)
+        print_line(f"No pictures are drawn: {missing}", file=sys.stderr)
 
 
 def _report(folder: Path, published: Suite | None) -> int:
@@ -313,6 +309,6 @@ def _report(folder: Path, published: Suite | None) -> int:
         published.export(samples, predictions, folder / "official")
     (folder / "report.md").write_text(told, encoding="utf-8")
     write_csv(found, folder / "scores.csv")
-    print(told)
+    print_block(told)
     _draw([found], folder)
     return 0

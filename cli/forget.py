@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..common.clock_times import between
 from ..common.errors import RecollectError
+from ..common.terminal import print_json, print_line
 from .arguments import add_span, open_memory
-from .printing import print_json, size
+from .printing import size
 
 if TYPE_CHECKING:
     from ..memory.keeping.erasure import ErasureReceipt
@@ -39,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     def on_wait(readers: int) -> None:
         nonlocal told
         if not told:
-            print(f"waiting for {readers} question{'' if readers == 1 else 's'} to finish", file=sys.stderr)
+            print_line(
+                f"waiting for {readers} question{'' if readers == 1 else 's'} to finish", file=sys.stderr
+            )
             told = True
 
     with open_memory(arguments) as memory:
@@ -53,22 +56,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_receipt(receipt: ErasureReceipt) -> None:
     if receipt.asked is None:
-        print(f"forgotten: all of {receipt.stream}")
+        print_line(f"forgotten: all of {receipt.stream}")
     elif receipt.erased:
         spans = ", ".join(between(span.start_s, span.end_s) for span in receipt.erased)
-        print(f"forgotten: {spans} of {receipt.stream}, in whole moments")
+        print_line(f"forgotten: {spans} of {receipt.stream}, in whole moments")
     else:
-        print(f"nothing of that was remembered of {receipt.stream}")
+        print_line(f"nothing of that was remembered of {receipt.stream}")
     memories = ", ".join(
         f"{count} {rung}{'' if count == 1 else 's'}" for rung, count in receipt.memories.items() if count
     )
     anew = f" ({receipt.made_anew} made anew of what is left)" if receipt.made_anew else ""
-    print(f"  memories: {memories or 'none'}{anew}")
-    print(
+    print_line(f"  memories: {memories or 'none'}{anew}")
+    print_line(
         f"  pictures: {receipt.pictures}; waiting for a description: {receipt.waiting}; pins: {receipt.pins};"
         f" uses: {receipt.uses}; traces of questions: {receipt.traces}"
     )
-    print(
+    print_line(
         f"  {size(receipt.freed_bytes)} freed in {receipt.seconds:.1f} s; rows, indexes, old versions and traces"
         " were rewritten: no file of the memory holds it"
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ..agent.errors import BadQuestion
 from ..common.clock_times import between
 from ..common.errors import RecollectError
+from ..common.terminal import print_json, print_line
 from .arguments import add_span, open_memory
-from .printing import print_json, size
+from .printing import size
 
 if TYPE_CHECKING:
     from ..memory.values import Pin
@@ -54,8 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 0
     for pin in pins:
-        print(f"{pin.id}  {pin.stream}  {between(pin.span.start_s, pin.span.end_s)}  {pin.note}".rstrip())
-    print(f"{len(pins)} pinned, {size(account.pinned_bytes)} of {size(account.pin_quota_bytes)}")
+        print_line(
+            f"{pin.id}  {pin.stream}  {between(pin.span.start_s, pin.span.end_s)}  {pin.note}".rstrip()
+        )
+    print_line(f"{len(pins)} pinned, {size(account.pinned_bytes)} of {size(account.pin_quota_bytes)}")
     return 0
 
 

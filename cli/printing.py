@@ -1,12 +1,12 @@
-"""What several commands print: answers, moments, JSON."""
+"""What several commands print: answers and moments."""
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 from ..common.clock_times import between, clock
+from ..common.terminal import print_block, print_line
 
 if TYPE_CHECKING:
     from ..agent.answer import Answer
@@ -16,17 +16,12 @@ _LOST = {"frame": "pictures", "moment": "moments", "event": "events", "hour": "h
 _CAUSES = {"budget": "no room", "asked": "on request"}
 
 
-def print_json(value: Any) -> None:
-    """Print it for programs."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
 def print_answer(answer: Answer) -> None:
     """Print an answer for people: what, how sure, and the evidence to check it by."""
     if answer.choice:
-        print(f"({answer.choice}) {answer.text}")
+        print_block(f"({answer.choice}) {answer.text}")
     else:
-        print(answer.text)
+        print_block(answer.text)
     told = (
         f"abstained: {(answer.why or 'unclear').replace('_', ' ')}"
         if answer.abstained
@@ -38,24 +33,26 @@ def print_answer(answer: Answer) -> None:
         rounds += f", {calls} of the model, {answer.usage.tokens:,} tokens"
         if answer.usage.pictures:
             rounds += f", {answer.usage.pictures} picture{'' if answer.usage.pictures == 1 else 's'}"
-    print(
+    print_line(
         f"  [{told}; stopped: {answer.stop_reason.replace('_', ' ')}; {rounds}, {answer.usage.seconds:.2f} s;"
         f" trace {answer.trace_id}]"
     )
     if answer.note:
-        print(f"  {answer.note}")
+        print_line(f"  {answer.note}")
     for evidence in answer.evidence[:5]:
         span = evidence.span
         times = between(span.start_s, span.end_s)
-        print(
+        print_line(
             f"  {times}  {evidence.stream}  "
             f"{shortened(evidence.text)}  ({len(evidence.frame_ids)} picture{'' if len(evidence.frame_ids) == 1 else 's'})"
         )
     for coverage in answer.coverage:
         for gap in coverage.gaps[:3]:
-            print(f"  not seen: {clock(gap.start_s)}–{clock(gap.end_s)} of {coverage.stream} ({gap.cause})")
+            print_line(
+                f"  not seen: {clock(gap.start_s)}–{clock(gap.end_s)} of {coverage.stream} ({gap.cause})"
+            )
         for gone in coverage.forgotten[:3]:
-            print(
+            print_line(
                 f"  forgotten: {clock(gone.start_s)}–{clock(gone.end_s)} of {coverage.stream} "
                 f"({_LOST[gone.lost]}; {_CAUSES.get(gone.cause, gone.cause)})"
             )

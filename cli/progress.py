@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client import DEFAULT_FPS
 from ..common.clock_times import clock
+from ..perception.sources.urls import redact
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -28,22 +29,20 @@ def watch_with_progress(
     max_outage_s: float | None = None,
 ) -> WatchReport:
     """Watch with a progress bar on standard error; Ctrl-C and SIGTERM stop cleanly and keep everything."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
+    from . import rich_output as rich  # noqa: PLC0415
 
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn(
+    bar = rich.progress_bar(
+        rich.SafeColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.SafeColumn(
             "{task.fields[at]}  {task.fields[speed]}  {task.fields[moments]} moments{task.fields[waiting]}"
         ),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+        quiet=quiet,
     )
-    shown = source.rpartition("/")[2].rpartition("@")[2] or source
+    shown = redact(source)
+    shown = shown.rpartition("/")[2] or shown
     task = bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
 
     def on_progress(progress: Any) -> None:
@@ -61,9 +60,7 @@ def watch_with_progress(
 
     def on_state(state: str, detail: str) -> None:
         if not quiet:
-            bar.console.print(
-                f"{shown}: {state}{f' ({detail})' if detail else ''}", highlight=False, markup=False
-            )
+            rich.print_above(bar.console, f"{shown}: {state}{f' ({detail})' if detail else ''}")
 
     with stopping(memory), bar:
         return memory.watch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ..common.terminal import print_line
 from .arguments import open_memory
 
 if TYPE_CHECKING:
@@ -20,17 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
+    from . import rich_output as rich  # noqa: PLC0415
 
-    console = Console(stderr=True)
-    with (
-        open_memory(arguments) as memory,
-        Progress(console=console, disable=arguments.quiet or not console.is_terminal) as bar,
-    ):
+    bar = rich.progress_bar(
+        rich.SafeColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.TaskProgressColumn(),
+        rich.TimeRemainingColumn(),
+        quiet=arguments.quiet,
+    )
+    with open_memory(arguments) as memory, bar:
         task = bar.add_task("making vectors", total=None)
         report = memory.reindex(on_progress=lambda done, total: bar.update(task, completed=done, total=total))
-    print(f"{arguments.memory}: {_reindexed(report)}")
+    print_line(f"{arguments.memory}: {_reindexed(report)}")
     return 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from ..common.terminal import print_json, print_line
 from .arguments import add_scope, limit, open_memory
-from .printing import moment_dict, moment_line, print_json
+from .printing import moment_dict, moment_line
 
 DESCRIPTION = "Find moments by words."
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"hits": [{"score": round(hit.score, 4), **moment_dict(hit.moment)} for hit in hits]})
         return 0
     if not hits:
-        print("Nothing found.")
+        print_line("Nothing found.")
     for hit in hits:
-        print(moment_line(hit.moment))
+        print_line(moment_line(hit.moment))
     return 0

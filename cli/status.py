@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..common.clock_times import clock
+from ..common.terminal import print_json, print_line
 from .arguments import open_memory
-from .printing import print_json, shortened, size
+from .printing import shortened, size
 
 if TYPE_CHECKING:
     from ..client import StreamStatus
@@ -46,19 +47,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_account(memory: str, streams: int, account: DiskUsage) -> None:
-    print(
+    print_line(
         f"{memory}: {streams} stream{'' if streams == 1 else 's'}, {size(account.used_bytes)}"
         f" of {size(account.budget_bytes)}; {size(account.free_bytes)} free on the disk"
     )
-    print(f"  words: {_by_rung(account.words)}")
-    print(f"  pictures: {_by_rung(account.pictures)}")
+    print_line(f"  words: {_by_rung(account.words)}")
+    print_line(f"  pictures: {_by_rung(account.pictures)}")
     readers = f", {account.readers} reading" if account.readers else ""
-    print(
+    print_line(
         f"  indexes: {size(account.indexes)}; old versions: {size(account.old_versions)}{readers};"
         f" steps of questions: {size(account.checkpoints)}; rest: {size(account.rest)}"
     )
     if account.pinned_bytes:
-        print(f"  pinned: {size(account.pinned_bytes)} of {size(account.pin_quota_bytes)}")
+        print_line(f"  pinned: {size(account.pinned_bytes)} of {size(account.pin_quota_bytes)}")
 
 
 def _by_rung(sizes: Mapping[Rung, int]) -> str:
@@ -69,23 +70,25 @@ def _print_stream(status: StreamStatus, account: DiskUsage) -> None:
     name, counts, span = status.stream.name, status.counts, status.coverage.span
     of = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
     budget = f" of {size(account.stream_budgets[name])}" if name in account.stream_budgets else ""
-    print(
+    print_line(
         f"  {name} ({status.stream.kind}, {status.stream.state}): "
         f"{clock(span.start_s)}–{clock(span.end_s)}{of}, watched {status.coverage.watched_s:.1f} s,"
         f" {size(account.streams.get(name, 0))}{budget}"
     )
     dropped = ", ".join(f"{count} {cause}" for cause, count in counts.dropped.items()) or "0"
-    print(
+    print_line(
         f"    frames: {counts.captured} captured = {counts.stored} stored + {counts.sampled_out} sampled out "
         f"+ {counts.merged} merged + {dropped} dropped"
     )
     if forgotten := status.forgotten_s:
         told = ", ".join(f"{_LOST[lost]} of {clock(seconds)}" for lost, seconds in sorted(forgotten.items()))
-        print(f"    forgotten: {told}")
+        print_line(f"    forgotten: {told}")
     if text := _backlog(status):
-        print(f"    {text}")
+        print_line(f"    {text}")
     for gap in status.gaps[-10:]:
-        print(f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip())
+        print_line(
+            f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip()
+        )
 
 
 def _backlog(status: StreamStatus) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from ..common.clock_times import clock
+from ..common.terminal import print_json, print_line
 from .arguments import add_scope, limit, open_memory
-from .printing import moment_dict, moment_line, print_json
+from .printing import moment_dict, moment_line
 
 DESCRIPTION = "Print what is remembered, in time order."
 
@@ -69,5 +70,5 @@ def run(arguments: argparse.Namespace) -> int:
             for gap in gaps[name]
         ]
         for _, line in sorted(lines):
-            print(line)
+            print_line(line)
     return 0

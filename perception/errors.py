@@ -47,6 +47,28 @@ class SourceUnreachable(SourceError):
         self.source, self.why, self.attempts = source, why, attempts
 
 
+class SourceVariableUnset(SourceError):
+    """The environment variable that should hold a source does not."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"the environment variable {variable!r} is not set, or is empty. "
+            "Set it to a path or URL, or give the source itself."
+        )
+        self.variable = variable
+
+
+class BadSourceList(SourceError):
+    """The file that should list sources cannot be read, or lists none."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(
+            f"cannot take sources from {where}: {why}. "
+            "Give a text file with a path or URL on each line, or - for standard input."
+        )
+        self.where, self.why = where, why
+
+
 class StreamNameTaken(SourceError):
     """The name asked for belongs to another source."""
 
@@ -149,6 +171,31 @@ class LmmRefused(LmmError):
         }.get(status, "`recollect doctor` tries what the server takes: pictures, video, schemas.")
         super().__init__(f"the video LMM at {where} refused the request with {status}: {words}. {advice}")
         self.where, self.status, self.words = where, status, words
+
+
+class LmmRedirected(LmmError):
+    """The server redirects the request to another address, where it was not sent.
+
+    Args:
+        where: The address of the API, as it may be shown.
+        status: Of the answer, such as 307.
+        target: The value of ``lmm.url`` that would send requests to the new address, as it may be shown; None where
+            the server named no usable address.
+
+    """
+
+    def __init__(self, where: str, status: int, target: str | None) -> None:
+        advice = (
+            f"If you trust the server there, set lmm.url to {target}."
+            if target
+            else "Set lmm.url to the address at which the server itself answers."
+        )
+        super().__init__(
+            f"the video LMM at {where} redirects to {target or 'an address that it does not name'} ({status}). "
+            "Redirects are not followed, because prompts and pictures go only to the server that lmm.url names. "
+            + advice
+        )
+        self.where, self.status, self.target = where, status, target
 
 
 class LmmNotServed(LmmError):

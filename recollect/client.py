@@ -89,11 +89,14 @@ class StreamStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
+        from .perception.sources.urls import redact  # noqa: PLC0415
+
         return {
             "stream": self.stream.name,
             "kind": self.stream.kind,
             "state": self.stream.state,
-            "source": self.stream.source,
+            # Memories of earlier versions hold addresses with fewer parts redacted.
+            "source": redact(self.stream.source) if self.stream.kind == "live" else self.stream.source,
             "fps": self.stream.fps,
             "duration_s": self.stream.duration_s,
             "from_s": round(self.coverage.span.start_s, 3),
@@ -227,7 +230,8 @@ class Recollect:
         never waits for it. What waits is kept in the memory, for the next ``watch`` or ``caption``.
 
         Args:
-            source: A path, or a URL (rtsp, rtsps, http, https).
+            source: A path, or a URL (rtsp, rtsps, http, https), or ``env:NAME`` for what the environment
+                variable ``NAME`` holds. Credentials in a URL stay in RAM.
             stream: The name to know it by; by default made from the path or address.
             fps: Frames a second that the observers are shown.
             ocr: Whether text in the picture is read, the dearest of the observers.
@@ -245,11 +249,12 @@ class Recollect:
             EncoderError: The image–text model in the settings cannot be used.
         """
         with self._stoppable() as started:
+            from .perception.sources.source_list import resolve_source  # noqa: PLC0415
             from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
 
             report = watch(
                 self.path,
-                str(source),
+                resolve_source(source) if isinstance(source, str) else str(source),
                 stream=stream,
                 fps=fps,
                 ocr=ocr,
@@ -525,7 +530,7 @@ class Recollect:
                 ),
             )
             traces = self._checkpointer()
-            agent = build_agent(traces)
+            agent = build_agent(traces, tracing=self._tracing())
             updates = agent.stream(
                 {"question": asked.model_dump()},
                 {"configurable": {"thread_id": trace_id}},
@@ -546,7 +551,7 @@ class Recollect:
         from .agent.graph import build_agent  # noqa: PLC0415
 
         agent = build_agent(self._checkpointer())
-        history = list(agent.get_state_history({"configurable": {"thread_id": trace_id}}))
+        history = agent.history({"configurable": {"thread_id": trace_id}})
         return [{"next": list(state.next), "state": dict(state.values)} for state in reversed(history)]
 
     def search(
@@ -732,6 +737,12 @@ class Recollect:
         from .settings import read_settings  # noqa: PLC0415
 
         return parse_bytes(read_settings().memory.min_free)
+
+    def _tracing(self) -> bool:
+        """Whether LangSmith's own variables may turn its tracing on."""
+        from .settings import read_settings  # noqa: PLC0415 - nothing is read before it is needed
+
+        return read_settings().agent.tracing
 
     def _open_writer(self, what: str) -> MemoryStore:
         """The memory, open for writing; it must exist."""

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .agent.answer import Answer, Evidence
 from .common.clock_times import between, clock
+from .common.terminal import safe_text
 from .memory.values import KeyFrame
 
 TILE = (320, 180)
@@ -137,6 +138,7 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def _drawable(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    text = safe_text(text, keep="\n\t")
     found = isinstance(font, ImageFont.FreeTypeFont) and isinstance(font.path, str)
     return text if found else text.translate(_PLAIN)
 

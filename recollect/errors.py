@@ -7,6 +7,8 @@
     │   ├── NotAVideo          a folder, an empty file, text, sound only
     │   ├── UnsupportedSource  a URL whose scheme is not allowed
     │   ├── SourceUnreachable  a live source does not answer
+    │   ├── SourceVariableUnset  an environment variable that should hold a source does not
+    │   ├── BadSourceList      a file of sources cannot be read, or lists none
     │   └── StreamNameTaken    another source has that name
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
@@ -34,6 +36,7 @@
     │   ├── LmmOverloaded        it answers that it cannot now
     │   ├── LmmTimedOut          no answer in the time there was
     │   ├── LmmRefused           it does not take this request
+    │   ├── LmmRedirected        it redirects requests to another address
     │   ├── LmmNotServed         it serves another model
     │   └── LmmReplyOutOfSchema  it answered something else than was asked for
     ├── EvaluationError        an evaluation cannot go on
@@ -90,12 +93,14 @@ from .memory.errors import (
     UnknownStream,
 )
 from .perception.errors import (
+    BadSourceList,
     EncoderError,
     EncoderNotInstalled,
     EncoderUnusable,
     LmmError,
     LmmNotServed,
     LmmOverloaded,
+    LmmRedirected,
     LmmRefused,
     LmmReplyOutOfSchema,
     LmmTimedOut,
@@ -105,6 +110,7 @@ from .perception.errors import (
     SourceError,
     SourceNotFound,
     SourceUnreachable,
+    SourceVariableUnset,
     StreamNameTaken,
     UnsupportedSource,
 )
@@ -122,6 +128,7 @@ __all__ = [
     "BadQuestion",
     "BadRun",
     "BadSettings",
+    "BadSourceList",
     "BadSuite",
     "BudgetFull",
     "CannotListen",
@@ -135,6 +142,7 @@ __all__ = [
     "LmmError",
     "LmmNotServed",
     "LmmOverloaded",
+    "LmmRedirected",
     "LmmRefused",
     "LmmReplyOutOfSchema",
     "LmmTimedOut",
@@ -162,6 +170,7 @@ __all__ = [
     "SourceError",
     "SourceNotFound",
     "SourceUnreachable",
+    "SourceVariableUnset",
     "StreamNameTaken",
     "TracesInUse",
     "UnfitTask",

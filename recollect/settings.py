@@ -30,6 +30,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from .agent.agent_settings import AgentSettings
 from .common.errors import BadSettings
 from .memory.keeping.memory_settings import MemorySettings
 from .perception.lmm.lmm_settings import LmmSettings
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     serve: ServeSettings = ServeSettings()
     vision: VisionSettings = VisionSettings()
     memory: MemorySettings = MemorySettings()
+    agent: AgentSettings = AgentSettings()
 
     @classmethod
     def settings_customise_sources(

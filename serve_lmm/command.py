@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from typing import TYPE_CHECKING
+
+from ..common.terminal import print_block, print_error
 
 if TYPE_CHECKING:
     from .launch import Launch
@@ -54,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
         vllm, missing = find_vllm(settings.serve.python), ""
     except VllmNotFound as error:
         vllm, missing = ELSEWHERE, str(error)
-    print(plan_launch(settings, vllm, arguments.beyond).explanation())
+    print_block(plan_launch(settings, vllm, arguments.beyond).explanation())
     if missing:
-        print(f"\nIt cannot be run here: {missing}")
+        print_block(f"\nIt cannot be run here: {missing}")
     return 0
 
 
@@ -78,12 +79,12 @@ def _serve(launch: Launch) -> int:
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.wait_ready(_PATIENCE_S)
-        print(f"recollect: {launch.name} is served. To use it:\n  export RECOLLECT_LMM__URL={launch.url}\n"
+        print_block(f"recollect: {launch.name} is served. To use it:\n  export RECOLLECT_LMM__URL={launch.url}\n"
               "  export RECOLLECT_LMM__SERVER_PRIORITIES=true", flush=True)  # fmt: skip
         return server.wait()
     except ServerEnded as error:
         if not asked_to_stop:
-            print(f"recollect: {error}", file=sys.stderr)
+            print_error(error)
         return error.code
     finally:
         server.stop()

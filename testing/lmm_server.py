@@ -6,6 +6,7 @@
         server.stall()                      # takes requests and answers none
         server.refuse()                     # nobody listens any more
         server.answer_with(429, retry_after="1", times=2)
+        server.redirect_to("http://127.0.0.1:9/v1/models")   # answers name another address
         server.reset(times=1)               # the connection breaks in the middle of an answer
         server.trickle()                    # answers come a byte at a time
         server.truncate()                   # half of an answer is sent as if it were all
@@ -48,7 +49,8 @@ class _Fault:
     """Its name, or a status."""
     left: float
     """How many answers it still spoils."""
-    retry_after: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """What its answers' headers say besides."""
 
 
 class LmmServer(FaultyServer):
@@ -93,7 +95,19 @@ class LmmServer(FaultyServer):
             times: How often.
 
         """
-        self._fault = _Fault(status, times, retry_after)
+        headers = () if retry_after is None else (("Retry-After", retry_after),)
+        self._fault = _Fault(status, times, headers)
+
+    def redirect_to(self, location: str, *, status: int = 307, times: float = float("inf")) -> None:
+        """Answer the next ``times`` requests with a redirect.
+
+        Args:
+            location: What the header of that name says: the address to go to.
+            status: Such as 307.
+            times: How often.
+
+        """
+        self._fault = _Fault(status, times, (("Location", location),))
 
     def reset(self, *, times: float = float("inf")) -> None:
         """Break the connection in the middle of the next ``times`` answers."""
@@ -117,7 +131,7 @@ class LmmServer(FaultyServer):
         if request.path == "/v1/chat/completions":
             self.requests.append(request)
         self._wait_out_stall(client)
-        fault, retry_after = self._next_fault()
+        fault, headers = self._next_fault()
         if isinstance(fault, int):
             status, answer = fault, _error(f"this server was told to answer {fault}")
         else:
@@ -126,8 +140,7 @@ class LmmServer(FaultyServer):
         if fault == "truncate":
             content = content[: len(content) // 2]
         head = f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
-        if retry_after is not None:
-            head += f"Retry-After: {retry_after}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._send(client, f"{head}Connection: close\r\n\r\n".encode() + content, str(fault))
 
     def _read(self, client: socket.socket) -> RecordedRequest:
@@ -144,13 +157,13 @@ class LmmServer(FaultyServer):
                 raise ConnectionAbortedError
         return RecordedRequest(words[1], headers, json.loads(content or b"{}"))
 
-    def _next_fault(self) -> tuple[str | int, str | None]:
+    def _next_fault(self) -> tuple[str | int, tuple[tuple[str, str], ...]]:
         with self._lock:
             fault = self._fault
             if fault.left <= 0:
-                return "none", None
+                return "none", ()
             fault.left -= 1
-            return fault.kind, fault.retry_after
+            return fault.kind, fault.headers
 
     def _answer(self, request: RecordedRequest) -> tuple[int, dict[str, Any]]:
         brought = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ...common.terminal import print_line
 from .tiny_checkpoint import build_checkpoint
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     texts = (file.read_text(encoding="utf-8") for file in arguments.texts)
     parameters = build_checkpoint(arguments.folder, seed=arguments.seed, texts=texts)
-    print(f"{arguments.folder}: {parameters / 1e6:.2f} million parameters")
+    print_line(f"{arguments.folder}: {parameters / 1e6:.2f} million parameters")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel
 
+from ...common.terminal import print_block
 from ...perception.errors import LmmReplyOutOfSchema
 from ...perception.lmm.chat_format import read_reply, request_body
 from . import MOMENTS
@@ -263,8 +264,8 @@ def main() -> None:
         show(arguments.folder, arguments.show)
     scores = score(arguments.folder, arguments.samples)
     write_card(arguments.folder, scores)
-    print(table_of(scores))
-    print(json.dumps({task: each.fields for task, each in scores.tasks.items()}, indent=1))
+    print_block(table_of(scores))
+    print_block(json.dumps({task: each.fields for task, each in scores.tasks.items()}, indent=1))
 
 
 def show(folder: Path, samples: int) -> None:
@@ -276,7 +277,7 @@ def show(folder: Path, samples: int) -> None:
     for task in TASKS:
         for number in range(samples):
             sample = make_samples(task, f"{HELD_OUT} shown {number}", 1, scale=1.0, shown=MOMENTS)[0]
-            print(f"{task}\n  right: {sample.said}\n  said:  {answer(model, processor, sample)}")
+            print_block(f"{task}\n  right: {sample.said}\n  said:  {answer(model, processor, sample)}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...agent.prompt_building import SHOWN
+from ...common.terminal import print_block, print_line
 from . import MOMENTS
 from .architecture import Architecture, new_model
 from .batches import Batch, EncodedSample, SampleEncoder
@@ -467,12 +468,12 @@ def main() -> None:
     training = Training(arguments.out, schedule, device="cpu" if together else None, start=arguments.weights)
     for told in training.run(arguments.until):
         if training.leads:
-            print(json.dumps(told), flush=True)
+            print_line(json.dumps(told), flush=True)
     if training.leads and training.step >= schedule.steps:
         model = arguments.out / "model"
         scores = score(model, _SCORED)
         write_card(model, scores)
-        print(table_of(scores))
+        print_block(table_of(scores))
 
 
 if __name__ == "__main__":

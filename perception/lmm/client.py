@@ -65,7 +65,9 @@ class ServedLmm:
         if settings.url is None:
             raise ValueError("settings.url is not set; open_lmm returns None for such settings")
         self._settings = settings
-        self._connection = Connection(settings.url, settings.api_key)
+        self._connection = Connection(
+            settings.url, settings.api_key, environment_proxy=settings.environment_proxy
+        )
         self._where = self._connection.where
         self._slots = RequestSlots(settings.concurrency)
         self._usage: dict[Priority, LmmUsage] = {"question": LmmUsage(), "caption": LmmUsage()}
@@ -109,6 +111,7 @@ class ServedLmm:
             LmmUnreachable: nothing answers, or the connection broke.
             LmmOverloaded: the server answers that it cannot now.
             LmmTimedOut: the deadline or ``timeout_s`` passed.
+            LmmRedirected: the server names another address.
             LmmRefused: the server does not take the request, or the key.
             LmmNotServed: the model is not there.
             LmmReplyOutOfSchema: the reply is something else, or was cut off.

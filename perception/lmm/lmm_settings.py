@@ -37,6 +37,9 @@ class LmmSettings(BaseModel, frozen=True, extra="forbid"):
     moments: int = Field(default=MOST_MOMENTS, ge=1, le=MOST_MOMENTS)
     """How many moments it is shown at a time when it judges. A small model loses its way among many; the fewer,
     the more rounds a question may take."""
+    environment_proxy: bool = False
+    """Send requests through the proxy that ``HTTP_PROXY``, ``HTTPS_PROXY`` or ``ALL_PROXY`` names, if one does.
+    Left off, they go straight to ``url``: a proxy can read the prompts and pictures of an unencrypted request."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """0 gives the same reply to the same request."""
     max_tokens: PositiveInt = 1024

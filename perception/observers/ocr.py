@@ -15,6 +15,7 @@ Latin, Greek, Chinese and Japanese. Upside-down, mirrored and strongly bent text
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -183,8 +184,13 @@ _ENGINE_LOCK = threading.Lock()  # a call sets what the engine does before it do
 @lru_cache(maxsize=4)
 def _engine(threads: int) -> Any:
     """RapidOCR, set up once for the process; importing it takes seconds, so only here."""
+    # ONNX Runtime sends telemetry by default. The variable turns all of it off, if it is set before the first import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime  # noqa: PLC0415
     import rapidocr  # noqa: PLC0415
 
+    # For Windows, and for a program that has loaded ONNX Runtime before.
+    onnxruntime.disable_telemetry_events()
     models = Path(rapidocr.__file__).parent / "models"
     return rapidocr.RapidOCR(
         params={

@@ -235,7 +235,8 @@ class _Process:
     def tell(self, order: dict[str, Any]) -> None:
         """Give it a line to read."""
         assert self._process.stdin is not None
-        print(json.dumps(order), file=self._process.stdin, flush=True)
+        self._process.stdin.write(f"{json.dumps(order)}\n")
+        self._process.stdin.flush()
 
     def hear(self, timeout_s: float) -> _Said | None:
         """Its next line; None where it ended, or said nothing for so long."""

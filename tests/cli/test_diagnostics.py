@@ -99,6 +99,17 @@ def test_a_server_that_is_away_is_told_at_once(server):
     assert "Connection refused" in checks[""].detail
 
 
+def test_a_server_that_redirects_is_reported_and_not_followed(server):
+    with LmmServer(well_behaved) as other:
+        server.redirect_to(f"{other.url}/models")
+
+        checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+        assert other.connections == 0
+    assert states(checks) == {"": "broken"}
+    assert f"set lmm.url to {other.url}" in checks[""].detail
+
+
 def test_settings_that_make_no_sense_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recollect.toml").write_text("[lmm]\nurll = 3\n")

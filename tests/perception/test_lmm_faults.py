@@ -12,10 +12,12 @@ import openai  # noqa: F401 - takes a while to load, which must not fall into wh
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from recollect.common.errors import BadSettings
 from recollect.perception.errors import (
     LmmError,
     LmmNotServed,
     LmmOverloaded,
+    LmmRedirected,
     LmmRefused,
     LmmReplyOutOfSchema,
     LmmTimedOut,
@@ -216,6 +218,54 @@ def test_what_the_server_refuses_is_not_sent_again(server, client, status):
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_error_and_is_not_followed(server, client, status):
+    lmm = client(max_retries=5)
+    with LmmServer(GOOD) as other:
+        server.redirect_to(f"{other.url}/chat/completions", status=status)
+
+        error, _ = failure(lmm)
+
+        assert other.connections == 0
+    assert isinstance(error, LmmRedirected)
+    assert (error.status, error.target) == (status, other.url)
+    assert f"set lmm.url to {other.url}" in str(error)
+    assert len(server.requests) == lmm.usage["question"].calls == 1
+
+
+def test_a_redirect_of_the_list_of_models_is_not_followed(server, client):
+    with LmmServer(GOOD) as other:
+        server.redirect_to(f"{other.url}/models")
+
+        with pytest.raises(LmmRedirected):
+            client().describe_now()
+
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("http://anna:s3cret@there/v1/chat/completions?token=s3cret#s3cret", "http://there/v1"),
+        ("https://there/api/v1/chat/completions/", "https://there/api/v1"),
+        ("//there/v1/chat/completions", "http://there/v1"),
+        ("file:///etc/passwd", None),
+        ("http://[there/", None),
+        ("http://there/\x1b[2J/s3cret", None),
+        ("http://there/" + "a" * 1000, None),
+        ("", None),
+    ],
+)
+def test_a_redirect_is_shown_without_secrets(server, client, location, target):
+    server.redirect_to(location)
+
+    error, _ = failure(client())
+
+    assert isinstance(error, (LmmRedirected, LmmUnreachable))
+    assert getattr(error, "target", None) == target
+    assert "s3cret" not in "".join(traceback.format_exception(error))
+
+
 def test_a_model_that_is_not_served_is_told_from_those_that_are(server, client):
     error, _ = failure(client(model="qwen"))
 
@@ -320,6 +370,48 @@ def test_a_key_meant_for_another_service_is_not_sent(server, client, monkeypatch
     client().ask_now(PROMPT, Caption)
 
     assert "s3cret" not in str(server.requests[0].headers)
+
+
+def test_the_names_of_another_services_account_are_not_sent(server, client, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-s3cret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-s3cret")
+
+    client().ask_now(PROMPT, Caption)
+
+    assert "s3cret" not in str(server.requests[0].headers)
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """A server that the environment names as the proxy of everything."""
+    with LmmServer(GOOD) as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+            monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{proxy.port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        yield proxy
+
+
+def test_a_proxy_of_the_environment_is_not_used(server, client, proxy):
+    assert client().ask_now(PROMPT, Caption)
+
+    assert proxy.connections == 0
+    assert len(server.requests) == 1
+
+
+def test_a_proxy_of_the_environment_is_used_where_a_setting_says_so(server, client, proxy):
+    failure(client(environment_proxy=True, max_retries=0))
+
+    assert proxy.connections >= 1
+    assert server.requests == []
+
+
+def test_certificates_that_the_environment_names_are_loaded(client, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+
+    with pytest.raises(BadSettings, match="SSL_CERT_FILE"):
+        client(url="https://127.0.0.1:9/v1").ask_now(PROMPT, Caption)
 
 
 def test_secrets_in_an_address_are_not_shown(server, client):

@@ -1,0 +1,44 @@
+"""A bootstrap for a child process: notes every address it connects to and every name it looks up, and looks up none.
+
+    python tests/nothing_leaves.py NOTES watch film.mp4         # as: recollect watch film.mp4
+
+NOTES gets a line of JSON for each: ["connect", host, port] or ["lookup", host]. Only Python's own sockets are seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+
+NOTES = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+LOOPBACK = {None, "", b"", "localhost", "127.0.0.1", b"127.0.0.1", "::1", "0.0.0.0"}
+LOOKUPS = {
+    "socket.getaddrinfo",
+    "socket.gethostbyname",
+    "socket.gethostbyaddr",
+    "socket.getnameinfo",
+}
+
+
+def note(*what: object) -> None:
+    os.write(NOTES, json.dumps(what, default=str).encode() + b"\n")
+
+
+def watched(event: str, arguments: tuple[object, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto"}:
+        address = arguments[1]
+        if isinstance(address, tuple) and len(address) >= 2:
+            note("connect", *address[:2])
+    elif event in LOOKUPS and arguments[0] not in LOOPBACK:
+        note("lookup", arguments[0])
+        raise socket.gaierror(socket.EAI_NONAME, "this test looks up no names")
+
+
+if __name__ == "__main__":
+    sys.addaudithook(watched)
+    from recollect.cli.main import main
+
+    sys.argv = ["recollect", *sys.argv[2:]]
+    sys.exit(main(sys.argv[1:]))
