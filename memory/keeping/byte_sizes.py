@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from ..errors import BadBudget
-from ..storage.file_sizes import UNBOUNDED_BYTES
 
 _SIZE = re.compile(r"\d*\.?\d+\s*[a-z]*", re.ASCII | re.IGNORECASE)
 
@@ -19,7 +19,7 @@ def parse_bytes(size: str | int) -> int:
         BadBudget: It is none of these.
     """
     if isinstance(size, str) and size.strip().lower() == "unbounded":
-        return UNBOUNDED_BYTES
+        return sys.maxsize
     # Pydantic alone takes "1,5 GB" for 1, and passes over the rest.
     whole = not isinstance(size, str) or _SIZE.fullmatch(size.strip())
     try:

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from ...common.kind_registry import kind_of
 from ..values import Finding, Moment
-from .similarity import CHANGES, looks_different
+from .similarity import looks_different
 from .summaries import first_observation
 
 MAX_EVENT_S = 300.0
@@ -30,10 +31,6 @@ MIN_EVENT_S = 30.0
 MIN_EVENT_MOMENTS = 4
 PAUSE_S = 12.0
 """A shorter quiet time, in seconds, is a pause in an activity. No moment is that long, so it takes two."""
-_CAMERA_MOTION = 0.1
-"""When this share of the picture moves, the camera moves. The moment is not quiet, even without a track."""
-_NOT_ACTIVITY = CHANGES | {"visit"}
-"""Actions that do not show activity at their own time. A visit is reported after it ended."""
 
 
 def event_ends(moments: Sequence[Moment], after: Moment) -> int | None:
@@ -62,11 +59,12 @@ def is_active(moment: Moment) -> bool:
 
 
 def _shows_activity(finding: Finding) -> bool:
+    kind = kind_of(finding.kind, finding.field)
     if finding.field == "action":
-        return finding.kind not in _NOT_ACTIVITY
-    if finding.kind == "moving":
+        return not kind.has("no_activity")
+    if kind.activity_from is not None:
         value = finding.detail.get("value", 0.0)
-        return isinstance(value, int | float) and value >= _CAMERA_MOTION
+        return isinstance(value, int | float) and value >= kind.activity_from
     return finding.field in ("actor", "speech")
 
 

@@ -15,6 +15,8 @@ from itertools import groupby
 from typing import TypeVar
 
 from ...common.clock_times import between
+from ...common.finding_kinds import FindingKind
+from ...common.kind_registry import kind_of
 from ..values import Finding, Moment, Observation, Span
 
 WRITTEN_BY = "ladder/1"
@@ -25,26 +27,6 @@ _VERBATIM = ("visible_text", "speech")
 _MAX_CAPTION_COUNTS = 8
 _MAX_CAPTION_LINES = 3
 _MAX_LINE_CHARACTERS = 40
-
-_NOUNS = {
-    "enters": ("arrival", "arrivals"),
-    "leaves": ("departure", "departures"),
-    "visit": ("visit", "visits"),
-    "placed": ("thing put down", "things put down"),
-    "removed": ("thing taken away", "things taken away"),
-    "typed": ("text typed", "texts typed"),
-    "moves": ("movement", "movements"),
-    "face": ("face", "faces"),
-    "flash": ("flash", "flashes"),
-    "camera_pan": ("camera pan", "camera pans"),
-    "camera_zoom_in": ("zoom in", "zooms in"),
-    "camera_zoom_out": ("zoom out", "zooms out"),
-    "camera_shake": ("camera shake", "camera shakes"),
-    "cut": ("cut", "cuts"),
-    "dissolve": ("dissolve", "dissolves"),
-    "fade": ("fade", "fades"),
-}
-"""Kinds of findings that a caption counts, in this order, with singular and plural."""
 
 Detail = dict[str, str | float]
 Item = TypeVar("Item")
@@ -97,11 +79,12 @@ def _tallies(children: Sequence[Moment]) -> list[Finding]:
 def _tally(findings: Sequence[tuple[Finding, bool]]) -> Finding:
     """The tally of findings of the same field and kind. The flag says whether a finding is a tally already."""
     first = findings[0][0]
-    if (first.field, first.kind) == ("attribute", "colour"):
+    kind = kind_of(first.kind, first.field)
+    if kind.has("colour_shares"):
         detail, text = _merged_colours([finding for finding, _ in findings])
     else:
         detail = _total_detail([_detail(finding, is_tally=is_tally) for finding, is_tally in findings])
-        text = f"{detail['count']:.0f} × {first.kind.replace('_', ' ')}"
+        text = f"{detail['count']:.0f} × {kind.label}"
     return Finding(
         field=first.field,
         kind=first.kind,
@@ -240,15 +223,22 @@ def _caption(span: Span, findings: Sequence[Finding]) -> str:
         _counts_part(findings),
         _text_part(findings),
         _speech_part(findings),
-        *(f.text for f in findings if (f.field, f.kind) == ("attribute", "colour")),
+        *(f.text for f in findings if kind_of(f.kind, f.field).has("colour_shares")),
     ]
     return f"{between(span.start_s, span.end_s)}: {'; '.join(filter(None, parts)) or 'nothing of note'}."
 
 
 def _counts_part(findings: Sequence[Finding]) -> str:
-    counts = {f.kind: int(f.detail["count"]) for f in findings if f.field == "action" or f.kind in _NOUNS}
-    kinds = [kind for kind in _NOUNS if kind in counts] + sorted(set(counts) - set(_NOUNS))
-    return ", ".join(_counted(counts[kind], kind) for kind in kinds[:_MAX_CAPTION_COUNTS])
+    kinds = [(kind_of(finding.kind, finding.field), finding) for finding in findings]
+    counted = sorted(
+        ((kind, int(finding.detail["count"])) for kind, finding in kinds if _is_counted(kind)),
+        key=lambda item: (item[0].summary_rank, item[0].name),
+    )
+    return ", ".join(kind.summary_count(count) for kind, count in counted[:_MAX_CAPTION_COUNTS])
+
+
+def _is_counted(kind: FindingKind) -> bool:
+    return kind.field == "action" or kind.nouns is not None
 
 
 def _text_part(findings: Sequence[Finding]) -> str:
@@ -261,10 +251,6 @@ def _speech_part(findings: Sequence[Finding]) -> str:
     if not cues:
         return ""
     return _plural(int(float(cues[0].detail.get("of", len(cues)))), "spoken line", "spoken lines")
-
-
-def _counted(count: int, kind: str) -> str:
-    return _plural(count, *_NOUNS[kind]) if kind in _NOUNS else f"{count} × {kind.replace('_', ' ')}"
 
 
 def _plural(count: int, singular: str, plural: str) -> str:
