@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..common.kind_registry import declared_kinds, kind_of, question_cues
 from ..memory.query.word_stems import words_of
 from ..memory.values import Span
 from .lexicon import (
@@ -21,7 +22,6 @@ from .lexicon import (
     GARMENTS,
     GENERIC_WORDS,
     IN_PICTURE,
-    KIND_PATTERNS,
     NUMBER_WORDS,
     PEOPLE,
     SIDES,
@@ -71,8 +71,6 @@ _ORDER_WORDS = frozenset(
 )
 """Words that say which of several is meant, not what."""
 
-_KIND_OVERRIDES = (("camera_zoom_out", "camera_zoom_in"), ("fade", "cut"), ("dissolve", "cut"))
-"""The first kind leaves out the second: "dissolve from the wide shot to the close-up" is one change, not every cut."""
 _CUTS = re.compile(r"\bcuts?\b|\bscene changes?\b")
 _SHOTS = re.compile(r"\b(shots?|scenes?)\b")
 
@@ -226,25 +224,38 @@ def _pick(lower: str) -> tuple[Pick, int]:
 
 
 def _kinds(lower: str, asks: Asks, pick: Pick) -> tuple[str, ...]:
-    """The finding kinds that the question mentions, without those that another phrase rules out."""
-    matched = [kind for pattern, kinds in KIND_PATTERNS if re.search(pattern, lower) for kind in kinds]
-    dropped = {dropped for kind, dropped in _KIND_OVERRIDES if kind in matched}
-    if {"enters", "leaves"} <= set(matched):
-        # Somebody comes and goes: that is one visit.
-        matched = ["visit", *matched]
-        dropped |= {"enters", "leaves"}
-    elif {"enters", "leaves"} & set(matched):
-        # "The third visitor leaves" is about leaving. "Visitor" only says who.
-        dropped.add("visit")
+    """The finding kinds that the question asks for, in the order of their declarations."""
+    names = _without_superseded(_combined(_cued_kinds(lower)))
     if pick == "all" and asks not in ("how_many", "how_long") and not _CUTS.search(lower):
         # "a closer shot of the singer" is about the singer. The shot is only where she is visible.
-        dropped.add("cut")
-    return tuple(kind for kind in dict.fromkeys(matched) if kind not in dropped)
+        return tuple(name for name in names if name != "cut")
+    return names
+
+
+def _cued_kinds(lower: str) -> tuple[str, ...]:
+    """The kinds whose cues match the question."""
+    names = (name for pattern, cued in question_cues() if pattern.search(lower) for name in cued)
+    return tuple(dict.fromkeys(names))
+
+
+def _combined(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Several kinds replaced by the one that combines them: somebody who comes and goes makes a visit."""
+    for kind in declared_kinds():
+        if kind.combines and set(names) >= set(kind.combines):
+            rest = (name for name in names if name not in kind.combines)
+            names = tuple(dict.fromkeys([kind.name, *rest]))
+    return names
+
+
+def _without_superseded(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Without the kinds that another of them supersedes: "the third visitor leaves" is about leaving."""
+    superseded = {other for name in names for other in kind_of(name).supersedes}
+    return tuple(name for name in names if name not in superseded)
 
 
 def _kind_words(lower: str) -> frozenset[str]:
     """The words by which the question mentions finding kinds."""
-    phrases = (match[0] for pattern, _ in KIND_PATTERNS for match in re.finditer(pattern, lower))
+    phrases = (match[0] for pattern, _ in question_cues() for match in pattern.finditer(lower))
     return frozenset(word for phrase in phrases for word in words_of(phrase))
 
 

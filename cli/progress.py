@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client import DEFAULT_FPS
 from ..common.clock_times import clock
+from ..perception.sources.urls import redact
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -40,7 +41,8 @@ def watch_with_progress(
         rich.TimeRemainingColumn(),
         quiet=quiet,
     )
-    shown = source.rpartition("/")[2].rpartition("@")[2] or source
+    shown = redact(source)
+    shown = shown.rpartition("/")[2] or shown
     task = bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
 
     def on_progress(progress: Any) -> None:

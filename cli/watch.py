@@ -9,6 +9,8 @@ from ..client import DEFAULT_FPS
 from ..common.clock_times import clock
 from ..common.errors import RecollectError
 from ..common.terminal import print_error, print_line
+from ..perception.sources.source_list import NamedSource, read_source_list, resolve_source
+from ..perception.sources.urls import redact_text
 from .arguments import add_budget, add_lmm_flags, fps, open_memory, time_s
 from .printing import waiting_words
 from .progress import watch_with_progress
@@ -21,7 +23,17 @@ DESCRIPTION = "Watch files to their end, or a live URL until stopped."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command understands."""
-    parser.add_argument("source", nargs="+", help="a file, or a URL (rtsp, rtsps, http, https)")
+    parser.add_argument(
+        "source",
+        nargs="*",
+        help="a file, a URL (rtsp, rtsps, http, https), or env:NAME for what a variable holds",
+    )
+    parser.add_argument(
+        "--url-file",
+        metavar="PATH",
+        help="also watch the sources in this file, one on each line; - reads standard input. Keeps credentials "
+        "out of the process list",
+    )
     parser.add_argument("--stream", metavar="NAME", help="the name to know it by (one source only)")
     parser.add_argument("--fps", type=fps, default=DEFAULT_FPS, help="frames a second looked at (default: 4)")
     parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
@@ -38,35 +50,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
-    if arguments.stream and len(arguments.source) > 1:
+    sources = _sources(arguments)
+    if not sources:
+        print_error("nothing to watch was given. Give a file or URL, or --url-file.")
+        return 2
+    if arguments.stream and len(sources) > 1:
         print_error("--stream names one source, and several were given.")
         return 2
     failed = 0
     with open_memory(arguments) as memory:
-        for source in arguments.source:
+        for number, named in enumerate(sources, start=1):
             try:
                 report = watch_with_progress(
                     memory,
-                    source,
-                    stream=arguments.stream,
+                    named.source,
+                    stream=arguments.stream or named.name,
                     fps=arguments.fps,
                     ocr=not arguments.no_ocr,
                     # What the model has not described yet must not keep the next one waiting.
-                    drain=source is arguments.source[-1],
+                    drain=number == len(sources),
                     budget=arguments.stream_budget,
                     quiet=arguments.quiet,
                     max_outage_s=arguments.max_outage,
                 )
             except RecollectError as error:
-                if len(arguments.source) == 1:
+                if len(sources) == 1:
                     raise
-                print_error(error)
+                print_error(redact_text(str(error)))
                 failed += 1
                 continue
             print_line(_told(report))
-            if report.state == "stopped" and "://" not in source:
+            if report.state == "stopped" and "://" not in named.source:
                 return 130
     return 2 if failed else 0
+
+
+def _sources(arguments: argparse.Namespace) -> list[NamedSource]:
+    """Those given on the command line, then those of ``--url-file``."""
+    sources = [NamedSource(None, resolve_source(source)) for source in arguments.source]
+    return sources + (read_source_list(arguments.url_file) if arguments.url_file else [])
 
 
 def _told(report: WatchReport) -> str:

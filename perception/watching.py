@@ -8,7 +8,6 @@ remember is described by a video LMM beside the watching, if there is one.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import cv2
 
@@ -36,6 +34,7 @@ from .observers.picture_appearance import AppearanceObserver
 from .observers.subtitles import SubtitleObserver, load_cues
 from .observers.text_observer import TextObserver
 from .sources.source import Source, SourceInfo, open_source
+from .sources.urls import default_name, redact
 from .stages.stream_worker import StreamWorker, WatchProgress, WatchReport
 
 
@@ -173,7 +172,7 @@ def _watch(
 ) -> WatchReport:
     """Watch a source into an open memory."""
     info = looked_at.info
-    known = _where_it_is_now(store, store.stream_with_content(info.content_id), info)
+    known = _where_it_is_now(store, _known_stream(store, info, stream), info)
     is_done = known is not None and known.state == "done"
     record = known if known is not None and is_done else _record(store, info, stream, fps, known)
     if stream_budget_bytes is not None:
@@ -251,7 +250,7 @@ def _record(
     if name is not None:
         taken = store.stream(name)
         if taken is not None:
-            raise StreamNameTaken(name, taken.source)
+            raise StreamNameTaken(name, redact(taken.source) if taken.kind == "live" else taken.source)
     else:
         name = _free_name(store, info)
     return Stream(
@@ -266,6 +265,17 @@ def _record(
     )
 
 
+def _known_stream(store: MemoryStore, info: SourceInfo, name: str | None) -> Stream | None:
+    """The stream in which the source was watched before, or None.
+
+    Two cameras of a server may differ in a masked part of their URLs alone. A name tells them apart.
+    """
+    if info.kind == "live" and name is not None:
+        named = store.stream(name)
+        return named if named is not None and named.content_id == info.content_id else None
+    return store.stream_with_content(info.content_id)
+
+
 def _where_it_is_now(store: MemoryStore, known: Stream | None, info: SourceInfo) -> Stream | None:
     """The known stream; with its new path where its file was moved, so that a second look finds it."""
     if known is None or known.kind != "file" or Path(known.source).is_file():
@@ -277,11 +287,7 @@ def _where_it_is_now(store: MemoryStore, known: Stream | None, info: SourceInfo)
 
 def _free_name(store: MemoryStore, info: SourceInfo) -> str:
     """A name from the path or address; with a piece of the content id where another stream has it."""
-    if info.kind == "file":
-        name = Path(info.source).stem
-    else:
-        address = urlsplit(info.source)
-        name = re.sub(r"[^\w.-]+", "-", f"{address.hostname or 'live'}{address.path}").strip("-")
+    name = Path(info.source).stem if info.kind == "file" else default_name(info.source)
     if store.stream(name) is None:
         return name
     return f"{name}-{info.content_id.partition(':')[2][:6]}"

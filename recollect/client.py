@@ -30,10 +30,10 @@ from .memory.errors import UnknownStream
 from .memory.values import (
     BacklogCounts,
     Coverage,
+    ForgottenLevel,
     FrameCounts,
     Gap,
     KeyFrame,
-    Lost,
     Moment,
     Observation,
     Pin,
@@ -89,11 +89,14 @@ class StreamStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
+        from .perception.sources.urls import redact  # noqa: PLC0415
+
         return {
             "stream": self.stream.name,
             "kind": self.stream.kind,
             "state": self.stream.state,
-            "source": self.stream.source,
+            # Memories of earlier versions hold addresses with fewer parts redacted.
+            "source": redact(self.stream.source) if self.stream.kind == "live" else self.stream.source,
             "fps": self.stream.fps,
             "duration_s": self.stream.duration_s,
             "from_s": round(self.coverage.span.start_s, 3),
@@ -121,9 +124,9 @@ class StreamStatus:
         }
 
     @property
-    def forgotten_s(self) -> dict[Lost, float]:
+    def forgotten_s(self) -> dict[ForgottenLevel, float]:
         """Of how many seconds pictures alone are gone, moments, events, hours or days."""
-        total: dict[Lost, float] = {}
+        total: dict[ForgottenLevel, float] = {}
         for one in self.tombstones:
             total[one.lost] = total.get(one.lost, 0.0) + one.span.duration_s
         return total
@@ -227,7 +230,8 @@ class Recollect:
         never waits for it. What waits is kept in the memory, for the next ``watch`` or ``caption``.
 
         Args:
-            source: A path, or a URL (rtsp, rtsps, http, https).
+            source: A path, or a URL (rtsp, rtsps, http, https), or ``env:NAME`` for what the environment
+                variable ``NAME`` holds. Credentials in a URL stay in RAM.
             stream: The name to know it by; by default made from the path or address.
             fps: Frames a second that the observers are shown.
             ocr: Whether text in the picture is read, the dearest of the observers.
@@ -245,11 +249,12 @@ class Recollect:
             EncoderError: The image–text model in the settings cannot be used.
         """
         with self._stoppable() as started:
+            from .perception.sources.source_list import resolve_source  # noqa: PLC0415
             from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
 
             report = watch(
                 self.path,
-                str(source),
+                resolve_source(source) if isinstance(source, str) else str(source),
                 stream=stream,
                 fps=fps,
                 ocr=ocr,
@@ -384,7 +389,7 @@ class Recollect:
             UnknownStream: A stream of that name is not in the memory.
             MemoryStoreError: There is no memory at the path, or it is being written, or cannot be.
         """
-        from .memory.storage.tables import room_to_write  # noqa: PLC0415 - LanceDB takes seconds to load
+        from .memory.storage.tables import require_free_space  # noqa: PLC0415 - LanceDB takes seconds to load
 
         span = _span(from_s, to_s)
         pending = self.path / _TRACES_PENDING
@@ -392,7 +397,7 @@ class Recollect:
             # Whoever is interrupted between the two leaves traces of which nobody knows any more what they tell.
             interrupted = pending.exists()
             if store.stream(stream) is not None:
-                with room_to_write(self.path, 0):
+                with require_free_space(self.path, 0):
                     pending.touch()
             receipt = store.erase(stream, span, on_wait=on_wait)
             words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}

@@ -7,6 +7,8 @@
     │   ├── NotAVideo          a folder, an empty file, text, sound only
     │   ├── UnsupportedSource  a URL whose scheme is not allowed
     │   ├── SourceUnreachable  a live source does not answer
+    │   ├── SourceVariableUnset  an environment variable that should hold a source does not
+    │   ├── BadSourceList      a file of sources cannot be read, or lists none
     │   └── StreamNameTaken    another source has that name
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
@@ -91,6 +93,7 @@ from .memory.errors import (
     UnknownStream,
 )
 from .perception.errors import (
+    BadSourceList,
     EncoderError,
     EncoderNotInstalled,
     EncoderUnusable,
@@ -107,6 +110,7 @@ from .perception.errors import (
     SourceError,
     SourceNotFound,
     SourceUnreachable,
+    SourceVariableUnset,
     StreamNameTaken,
     UnsupportedSource,
 )
@@ -124,6 +128,7 @@ __all__ = [
     "BadQuestion",
     "BadRun",
     "BadSettings",
+    "BadSourceList",
     "BadSuite",
     "BudgetFull",
     "CannotListen",
@@ -165,6 +170,7 @@ __all__ = [
     "SourceError",
     "SourceNotFound",
     "SourceUnreachable",
+    "SourceVariableUnset",
     "StreamNameTaken",
     "TracesInUse",
     "UnfitTask",

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 import av
@@ -55,7 +55,8 @@ _LONGEST = 1 << 26
 class ReaderTask:
     """What a child is to read."""
 
-    url: str
+    url: str = field(repr=False)
+    """With its credentials: it is kept in RAM only and never shown."""
     fps: float
     """Sampled frames a second."""
     open_s: float

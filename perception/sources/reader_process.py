@@ -14,6 +14,7 @@ Killing always works, even where the decoder hangs for ever. What it runs is in 
 from __future__ import annotations
 
 import math
+import os
 import queue
 import subprocess
 import sys
@@ -92,6 +93,8 @@ class ReaderProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # The URL itself may come from a variable; other processes of the user can read a child's environment.
+            env={name: value for name, value in os.environ.items() if task.url not in value},
         )
         assert self._process.stdin is not None
         with suppress(OSError):

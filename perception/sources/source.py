@@ -137,6 +137,8 @@ def open_source(
         return FileSource(source, fps)
     scheme = source.partition("://")[0].lower()
     if scheme not in LIVE_SCHEMES:
+        # What stands before "://" is no scheme in "user:password@host/?next=http://h/".
+        scheme = scheme if scheme.replace("+", "").replace("-", "").replace(".", "").isalnum() else ""
         raise UnsupportedSource(redact(source), scheme, LIVE_SCHEMES)
     from .live_source import LiveSource  # noqa: PLC0415
 
