@@ -9,22 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ..common.kind_registry import kind_of
 from ..memory.query.word_stems import stem, words_of
 from ..memory.values import RUNGS, Finding, Moment, Span
 from .question_parser import ParsedQuestion
 from .summary_counts import COUNTED, HIDDEN, VAGUE, counted, is_tally
 from .text_matching import TextFit, fit_lines, fits_verbatim, terms_of
 
-RELIABILITY = {
-    "cut": 0.9, "dissolve": 0.8, "fade": 0.8, "brightness": 0.85, "flash": 0.8, "qr": 0.95, "barcode": 0.95,
-    "camera_zoom_in": 0.75, "camera_zoom_out": 0.75, "camera_pan": 0.7, "camera_shake": 0.65, "typed": 0.85,
-    "visit": 0.75, "enters": 0.75, "leaves": 0.75, "removed": 0.75, "placed": 0.75, "empty": 0.8, "moves": 0.65,
-    "moving": 0.7, "face": 0.7, "blurred": 0.6, "stays": 0.65, "subtitle": 0.9, "line": 0.8,
-}  # fmt: skip
-"""How far a finding of a kind can be trusted, measured on real clips; anything else counts 0.6."""
-
-FIGURES = frozenset({"visit", "enters", "leaves", "moves", "stays", "shape"})
-"""Kinds whose findings are of somebody, or something, that moves about."""
 OTHER_COLOUR = 0.7
 """What a finding is worth that has none of the colours that are asked for."""
 SECOND_COLOUR = 0.95
@@ -101,7 +92,7 @@ def by_kinds(
             seen.add(key)
             begun.add(begins)
             figures = _figures_at(moment, finding)
-            score = RELIABILITY.get(finding.kind, 0.6) * _constraints(reading, finding, figures)
+            score = kind_of(finding.kind, finding.field).reliability * _constraints(reading, finding, figures)
             score *= _place_in_stream(reading, finding.span, ends.get(moment.stream, moment.span.end_s))
             score *= FORGOTTEN if forgotten else FROM_TALLY if from_tally else 1.0
             found.setdefault(moment.stream, []).append(
@@ -136,7 +127,7 @@ def by_shots(reading: ParsedQuestion, moments: Sequence[Moment]) -> list[Candida
                 members[0].id,
                 stream,
                 members[0].span.hull(members[-1].span),
-                RELIABILITY["cut"],
+                kind_of("cut").reliability,
                 members[0].caption,
                 (),
             )
@@ -264,7 +255,7 @@ def _says(candidate: Candidate) -> tuple[str, ...]:
     if not candidate.findings:
         return (candidate.text,)
     best = candidate.findings[0]
-    if best.kind == "empty":
+    if kind_of(best.kind, best.field).has("same_when_repeated"):
         return (best.kind,)
     return (
         best.kind,
@@ -281,7 +272,7 @@ def _lines(moment: Moment, reading: ParsedQuestion) -> list[Finding]:
         if not (is_tally(finding) or COUNTED in finding.detail)
         and (
             finding.field == "visible_text"
-            or finding.kind == "typed"
+            or (finding.field != "speech" and kind_of(finding.kind, finding.field).has("readable"))
             or (finding.field == "speech" and not reading.in_picture)
             or (not reading.wants_text and finding.field != "attribute")
         )
@@ -338,13 +329,14 @@ def _place_in_stream(reading: ParsedQuestion, span: Span, end_s: float) -> float
 
 def _figures_at(moment: Moment, finding: Finding) -> tuple[Finding, ...]:
     """Who was there when something was taken or put down, those first who were there longest of it."""
-    if finding.kind not in ("removed", "placed"):
+    if not kind_of(finding.kind, finding.field).has("done_by_presence"):
         return ()
     around = Span(finding.span.start_s - AROUND_S, finding.span.end_s + AROUND_S)
     there = [
         (-common.duration_s, shape.span, shape)
         for shape in moment.findings
-        if shape.kind == "shape" and (common := shape.span.clipped_to(around)) is not None
+        if kind_of(shape.kind, shape.field).has("presence")
+        and (common := shape.span.clipped_to(around)) is not None
     ]
     return tuple(shape for _, _, shape in sorted(there, key=lambda item: item[:2]))
 
@@ -368,7 +360,7 @@ def _constraints(reading: ParsedQuestion, finding: Finding, figures: Sequence[Fi
         factor *= max(colour_fit(reading.worn, figure) for figure in figures)
     if reading.sides:
         factor *= 1.0 if on_a_side(reading.sides, finding) else 0.6
-    if reading.people and finding.kind in FIGURES:
+    if reading.people and kind_of(finding.kind).has("moving_shape"):
         # People are taller than wide; the observers say no more than that.
         factor *= 1.0 if finding.detail.get("shape") == "tall" else 0.85
     return factor
@@ -376,7 +368,7 @@ def _constraints(reading: ParsedQuestion, finding: Finding, figures: Sequence[Fi
 
 def asked_colours(reading: ParsedQuestion, kind: str) -> tuple[str, ...]:
     """The colours that a question gives to findings of a kind: of who moves about, or of what is taken or put down."""
-    return (reading.worn or reading.colours) if kind in FIGURES else reading.held
+    return (reading.worn or reading.colours) if kind_of(kind).has("moving_shape") else reading.held
 
 
 def on_a_side(sides: Sequence[str], finding: Finding) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..common.kind_registry import kind_of
 from ..memory.values import RUNGS, Finding, Moment, Span
 from . import answer_wording
 from .candidates import Candidate, asked_colours, colour_fit, on_a_side
@@ -59,7 +60,7 @@ def by_counts(
         if count.number:
             spans = [finding.span for _, finding in count.found]
             span = Span(min(one.start_s for one in spans), max(one.end_s for one in spans))
-            if count.kind in ("cut", "dissolve"):
+            if kind_of(count.kind).has("counted_over_all"):
                 span = hull
             first, finding = count.found[0]
             candidates.append(Candidate(first.id, stream, span, score, text, (finding,)))

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from ..common.kind_registry import kind_of, names_for, names_with
 from ..memory.query.word_stems import stem, words_of
 from ..memory.values import Moment, Observation, Span
 from . import answer_wording
 from .answer import Question, WhyAbstained
 from .candidates import (
-    FIGURES,
     FORGOTTEN,
     Candidate,
     asked_colours,
@@ -26,7 +26,7 @@ from .candidates import (
     distinct,
 )
 from .counting import by_counts
-from .lexicon import GENERIC_WORDS, RELATED_TEXT, SEEN_AS, STOP_WORDS
+from .lexicon import GENERIC_WORDS, RELATED_TEXT, STOP_WORDS
 from .multiple_choice import OptionChoice, choose, choose_in_order
 from .question_parser import ParsedQuestion, read_question
 from .reasoner import CitedSpan, DraftAnswer, Judgement, Order, Pictures, Plan
@@ -40,8 +40,6 @@ MOST_LISTED = 100
 """So many moments of a kind are read where each has to be looked at."""
 LOOKS_WANTED = 2
 NOW_MOMENTS = 2
-READABLE = frozenset({"typed", "qr", "barcode", "subtitle"})
-"""Kinds whose findings hold the very words: what they say needs no recognising."""
 LOOK_FROM = 0.2
 """A moment must hold this part of the question's words for its pixels to be looked at again."""
 MAX_PICTURES = 4
@@ -283,12 +281,12 @@ def _kinds(reading: ParsedQuestion) -> tuple[str, ...]:
     if reading.kinds:
         return reading.kinds
     if reading.people and not reading.existence and reading.asks in ("when", "who", "how_many", "how_long"):
-        return ("visit",)
+        return names_for("people")
     if reading.wants_text and not reading.quoted and all(word in GENERIC_WORDS for word in reading.words):
         # "What text is to be read?" asks for all of it.
-        return ("line", "subtitle")
+        return names_for("text")
     # Whatever it is that appears: things that came into the picture are the nearest there is.
-    return ("enters",) if _only_appears(reading) else ()
+    return names_for("appearance") if _only_appears(reading) else ()
 
 
 def _only_appears(reading: ParsedQuestion) -> bool:
@@ -299,9 +297,9 @@ def _only_appears(reading: ParsedQuestion) -> bool:
 def _seen_as(reading: ParsedQuestion, kinds: Sequence[str]) -> Iterator[str]:
     """What observers would have written of what is asked about, colours included."""
     for kind in kinds:
-        if kind in SEEN_AS:
-            yield " ".join(SEEN_AS[kind].format(" and ".join(asked_colours(reading, kind))).split())
-    if reading.worn and not FIGURES.intersection(kinds):
+        if search_text := kind_of(kind).search_text:
+            yield " ".join(search_text.format(" and ".join(asked_colours(reading, kind))).split())
+    if reading.worn and not names_with("moving_shape").intersection(kinds):
         yield f"a tall {' and '.join(reading.worn)} shape is there"
 
 
@@ -352,7 +350,7 @@ def _with_words(
 
 def _readable(candidate: Candidate) -> bool:
     """Whether it is made of words that were read or heard."""
-    return bool(candidate.findings) and candidate.findings[0].kind in READABLE
+    return bool(candidate.findings) and kind_of(candidate.findings[0].kind).has("readable")
 
 
 def _known(reading: ParsedQuestion, best: Candidate) -> float:

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..common.kind_registry import kind_of, names_with
 from ..memory.query.word_stems import words_of
 from ..memory.values import Finding, Moment
-from .candidates import FIGURES, OTHER_COLOUR, Candidate, asked_colours, by_words, colour_fit
+from .candidates import OTHER_COLOUR, Candidate, asked_colours, by_words, colour_fit
 from .lexicon import STOP_WORDS
 from .question_parser import ParsedQuestion, whose_colours
 from .text_matching import choose_option, fit_lines, terms_of
@@ -49,7 +50,7 @@ def choose(
         # "The man in the blue coat" shares a word with all that is blue, and means one who is.
         return _by_colour(worn, ranked, of_people=True) if is_meant else None
     held = [whose_colours(option)[1] for option in options]
-    if sum(map(bool, held)) > 1 and is_meant and not FIGURES.issuperset(reading.kinds):
+    if sum(map(bool, held)) > 1 and is_meant and not names_with("moving_shape").issuperset(reading.kinds):
         return _by_colour(held, ranked, of_people=False)
     weights: dict[str, float] = {}
     for rank, candidate in enumerate(ranked[:MAX_WEIGHED]):
@@ -117,7 +118,7 @@ def _is_asked_about(reading: ParsedQuestion, candidate: Candidate) -> bool:
         return False
     kind = candidate.findings[0].kind
     asked = [(asked_colours(reading, kind), candidate.findings[:1])]
-    if kind not in FIGURES:
+    if not kind_of(kind).has("moving_shape"):
         asked.append((reading.worn, candidate.figures))
     return all(
         any(colour_fit(colours, one) > OTHER_COLOUR for one in seen) for colours, seen in asked if colours
@@ -126,7 +127,7 @@ def _is_asked_about(reading: ParsedQuestion, candidate: Candidate) -> bool:
 
 def _seen_in(candidate: Candidate, *, of_people: bool) -> tuple[Finding, ...]:
     """Who was there, or what was taken or put down."""
-    is_figure = candidate.findings[0].kind in FIGURES if candidate.findings else False
+    is_figure = bool(candidate.findings) and kind_of(candidate.findings[0].kind).has("moving_shape")
     if of_people and not is_figure:
         return candidate.figures
     return candidate.findings[:1]

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from ..common.kind_registry import declared_kinds, kind_of, question_cues
 from ..memory.query.word_stems import words_of
 from ..memory.values import Span
 from .lexicon import (
@@ -20,7 +21,6 @@ from .lexicon import (
     GARMENTS,
     GENERIC_WORDS,
     IN_PICTURE,
-    KIND_PATTERNS,
     NUMBER_WORDS,
     PEOPLE,
     SIDES,
@@ -220,6 +220,20 @@ def whose_colours(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(dict.fromkeys(worn)), tuple(dict.fromkeys(held))
 
 
+def _kinds_asked_for(lower: str) -> tuple[str, ...]:
+    """The kinds of finding that a question in lower case asks for, in the order of their declarations."""
+    names = dict.fromkeys(
+        name for pattern, asked_for in question_cues() if pattern.search(lower) for name in asked_for
+    )
+    for kind in declared_kinds():
+        # Somebody comes and goes: that is one visit.
+        if kind.combines and names.keys() >= set(kind.combines):
+            rest = [name for name in names if name not in kind.combines]
+            names = dict.fromkeys([kind.name, *rest])
+    superseded = {other for name in names for other in kind_of(name).supersedes}
+    return tuple(name for name in names if name not in superseded)
+
+
 def read_question(text: str) -> ParsedQuestion:
     """Read a question by rule. Never raises: what is not understood is left as words to search for."""
     quoted = [next(group for group in match.groups() if group).strip() for match in _QUOTED.finditer(text)]
@@ -238,20 +252,7 @@ def read_question(text: str) -> ParsedQuestion:
         return asked
 
     lower = asked.lower()
-    kinds = tuple(
-        dict.fromkeys(kind for pattern, found in KIND_PATTERNS if re.search(pattern, lower) for kind in found)
-    )
-    if "camera_zoom_out" in kinds:
-        kinds = tuple(kind for kind in kinds if kind != "camera_zoom_in")
-    if "fade" in kinds or "dissolve" in kinds:
-        # "dissolve from the wide shot to the close-up" speaks of one change, not of every cut.
-        kinds = tuple(kind for kind in kinds if kind != "cut")
-    if {"enters", "leaves"} <= set(kinds):
-        # Somebody comes and goes: that is one visit.
-        kinds = tuple(dict.fromkeys(["visit", *(kind for kind in kinds if kind not in ("enters", "leaves"))]))
-    elif {"enters", "leaves"} & set(kinds):
-        # "The third visitor leaves" speaks of leaving; "visitor" only says who.
-        kinds = tuple(kind for kind in kinds if kind != "visit")
+    kinds = _kinds_asked_for(lower)
     pick, nth = _pick(asked)
     asks = _asks(asked)
     speaks_of_cuts = bool(re.search(r"\bcuts?\b|\bscene changes?\b", lower))
@@ -267,8 +268,8 @@ def read_question(text: str) -> ParsedQuestion:
 
     kind_words = {
         word
-        for pattern, _ in KIND_PATTERNS
-        for match in re.finditer(pattern, lower)
+        for pattern, _ in question_cues()
+        for match in pattern.finditer(lower)
         for word in words_of(match[0])
     }
     title_words = {word for title in (*titles, *quoted) for word in words_of(title)}

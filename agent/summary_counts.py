@@ -13,22 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ..common.kind_registry import kind_of
 from ..memory.values import RUNGS, Finding, Moment, Span
 from .question_parser import ParsedQuestion, Pick
-
-COUNT_NAMES = {
-    "visit": ("visit", "visits"),
-    "enters": ("arrival", "arrivals"),
-    "leaves": ("departure", "departures"),
-    "removed": ("thing taken away", "things taken away"),
-    "placed": ("thing put down", "things put down"),
-    "cut": ("cut", "cuts"),
-    "dissolve": ("dissolve", "dissolves"),
-    "empty": ("empty stretch", "empty stretches"),
-    "typed": ("line typed", "lines typed"),
-    "flash": ("flash", "flashes"),
-    "face": ("sighting of a face", "sightings of a face"),
-}
 
 COUNTED = "counted"
 """Detail of a finding that a tally tells of: of how many it is one."""
@@ -51,8 +38,7 @@ _WHICH = {"first_s": "first", "last_s": "last", "longest_at_s": "longest"}
 
 def counted(kind: str, count: int) -> str:
     """A count in words: ``3 arrivals``."""
-    one, many = COUNT_NAMES.get(kind, (f"“{kind}”", f"“{kind}”"))
-    return f"{count} {one if count == 1 else many}"
+    return kind_of(kind).answer_count(count)
 
 
 def is_tally(finding: Finding) -> bool:
@@ -125,7 +111,9 @@ def _single(tally: Finding, reading: ParsedQuestion, window: Span) -> list[Findi
     count = int(float(tally.detail["count"]))
     # A tally knows neither colours nor places, and of words that were typed no more than that they were.
     told = not (reading.colours or reading.sides)
-    told &= reading.asks not in _ASKS_WHAT or (reading.pick != "all" and tally.kind != "typed")
+    told &= reading.asks not in _ASKS_WHAT or (
+        reading.pick != "all" and not kind_of(tally.kind, tally.field).has("readable")
+    )
     if count == 1:
         one = {"value": tally.detail["max"]} if "max" in tally.detail else {}
         return [_found(tally, counted(tally.kind, 1), tally.span, one, vague=not told)]
@@ -186,4 +174,4 @@ def _value(detail: Mapping[str, str | float], name: str) -> dict[str, str | floa
 def _text(kind: str, name: str, count: int) -> str:
     if name in _WHICH:
         return f"the {_WHICH[name]} of {counted(kind, count)}"
-    return f"{kind.replace('_', ' ')} at its {'highest' if name == 'max_s' else 'lowest'}"
+    return f"{kind_of(kind).label} at its {'highest' if name == 'max_s' else 'lowest'}"

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from ...common.kind_registry import kind_of
 from ..values import Finding, Moment
-from .similarity import CHANGES, looks_different
+from .similarity import looks_different
 from .summaries import base_of
 
 MOST_EVENT_S = 300.0
@@ -29,10 +30,6 @@ LEAST_EVENT_S = 30.0
 LEAST_EVENT_MOMENTS = 4
 PAUSE_S = 12.0
 """Quiet for less than this, in seconds, is a pause in what goes on. No moment is that long, so it takes two."""
-_STIR = 0.1
-"""Where so much of the picture moves, it is not quiet though nobody can be followed: the camera moves."""
-_TOLD_AFTERWARDS = CHANGES | {"visit"}
-"""Actions that say nothing about whether something goes on: a visit is told of when it is over."""
 
 
 def event_ends(moments: Sequence[Moment], after: Moment) -> int | None:
@@ -57,11 +54,12 @@ def goes_on(moment: Moment) -> bool:
 
 
 def _tells_of_activity(finding: Finding) -> bool:
+    kind = kind_of(finding.kind, finding.field)
     if finding.field == "action":
-        return finding.kind not in _TOLD_AFTERWARDS
-    if finding.kind == "moving":
+        return not kind.has("no_activity")
+    if kind.activity_from is not None:
         value = finding.detail.get("value", 0.0)
-        return isinstance(value, int | float) and value >= _STIR
+        return isinstance(value, int | float) and value >= kind.activity_from
     return finding.field in ("actor", "speech")
 
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..keeping.eviction_policy import MOST_FRAMES
 from .summaries import evenly
 
+MAX_FRAMES = 4
+"""Pictures that a memory above the first rung shows."""
 _TIME_LEVELS = 8.0
 """The first and the last picture are this many grey levels apart for their times alone: of pictures that look
 alike, those far apart in time are chosen."""
@@ -24,7 +25,7 @@ def choose(
     frame_ids: Sequence[str],
     signatures: Mapping[str, bytes],
     weights: Sequence[float] | None = None,
-    most: int = MOST_FRAMES,
+    most: int = MAX_FRAMES,
 ) -> list[str]:
     """Up to ``most`` of the pictures, which are in time order, in time order.
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import re
 
+from ...common.kind_registry import kind_of, names_with
 from ..values import Moment
 from .summaries import base_of, colour_shares
 
-CHANGES = frozenset({"cut", "dissolve", "fade"})
-"""Kinds of actions by which one shot becomes another: nobody in the picture does them."""
 _COLOUR_CHANGE = 0.25
 """Two pictures look different when this share of them has another colour."""
-_ALWAYS_SAID = frozenset({"colour", "brightness"})
-"""Attributes that every moment has, whatever happens."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -27,7 +24,9 @@ def looks_different(earlier: Moment, later: Moment) -> bool:
     moved = _colours_moved(earlier, later)
     if moved is not None:
         return moved >= _COLOUR_CHANGE
-    kinds = [{f.kind for f in base_of(moment).findings} - CHANGES for moment in (earlier, later)]
+    kinds = [
+        {f.kind for f in base_of(moment).findings} - names_with("shot_change") for moment in (earlier, later)
+    ]
     return 2 * len(kinds[0] & kinds[1]) < len(kinds[0] | kinds[1])
 
 
@@ -53,7 +52,7 @@ def _colours_moved(earlier: Moment, later: Moment) -> float | None:
 
 def _colours(moment: Moment) -> dict[str, float]:
     for finding in base_of(moment).findings:
-        if (finding.field, finding.kind) == ("attribute", "colour"):
+        if kind_of(finding.kind, finding.field).has("colour_shares"):
             return colour_shares(finding)
     return {}
 
@@ -77,7 +76,8 @@ def _counts(memory: Moment) -> dict[tuple[str, str], float]:
     return {
         (finding.field, finding.kind): float(finding.detail.get("count", 1))
         for finding in base_of(memory).findings
-        if finding.field not in ("visible_text", "speech") and finding.kind not in _ALWAYS_SAID
+        if finding.field not in ("visible_text", "speech")
+        and not kind_of(finding.kind, finding.field).has("constant")
     }
 
 

@@ -15,6 +15,8 @@ from itertools import groupby
 from typing import TypeVar
 
 from ...common.clock_times import between
+from ...common.finding_kinds import FindingKind
+from ...common.kind_registry import kind_of
 from ..values import Finding, Moment, Observation, Span
 
 WRITTEN_BY = "ladder/1"
@@ -25,26 +27,6 @@ _VERBATIM = ("visible_text", "speech")
 _MOST_CAPTION_COUNTS = 8
 _MOST_CAPTION_LINES = 3
 _MOST_LINE_CHARACTERS = 40
-
-_NOUNS = {
-    "enters": ("arrival", "arrivals"),
-    "leaves": ("departure", "departures"),
-    "visit": ("visit", "visits"),
-    "placed": ("thing put down", "things put down"),
-    "removed": ("thing taken away", "things taken away"),
-    "typed": ("text typed", "texts typed"),
-    "moves": ("movement", "movements"),
-    "face": ("face", "faces"),
-    "flash": ("flash", "flashes"),
-    "camera_pan": ("camera pan", "camera pans"),
-    "camera_zoom_in": ("zoom in", "zooms in"),
-    "camera_zoom_out": ("zoom out", "zooms out"),
-    "camera_shake": ("camera shake", "camera shakes"),
-    "cut": ("cut", "cuts"),
-    "dissolve": ("dissolve", "dissolves"),
-    "fade": ("fade", "fades"),
-}
-"""What a caption counts, in the order it is told."""
 
 Detail = dict[str, str | float]
 Item = TypeVar("Item")
@@ -92,11 +74,11 @@ def _tallies(children: Sequence[Moment]) -> list[Finding]:
     for key in sorted(of_kind):
         told = of_kind[key]
         first = told[0][0]
-        if key == ("attribute", "colour"):
+        if kind_of(first.kind, first.field).has("colour_shares"):
             detail, text = _merged_colours([finding for finding, _ in told])
         else:
             detail = _added_up([_tally_of(finding, is_tally=is_tally) for finding, is_tally in told])
-            text = f"{detail['count']:.0f} × {first.kind.replace('_', ' ')}"
+            text = f"{detail['count']:.0f} × {kind_of(first.kind, first.field).label}"
         tallies.append(
             Finding(
                 field=first.field,
@@ -229,10 +211,13 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def _caption(span: Span, findings: Sequence[Finding]) -> str:
-    counted = {f.kind: int(f.detail["count"]) for f in findings if f.field == "action" or f.kind in _NOUNS}
+    kinds = [(kind_of(finding.kind, finding.field), finding) for finding in findings]
+    counted = sorted(
+        ((kind, int(finding.detail["count"])) for kind, finding in kinds if _is_counted(kind)),
+        key=lambda item: (item[0].summary_rank, item[0].name),
+    )
     parts = []
-    told = [kind for kind in _NOUNS if kind in counted] + sorted(set(counted) - set(_NOUNS))
-    counts = [_counted(counted[kind], kind) for kind in told[:_MOST_CAPTION_COUNTS]]
+    counts = [kind.summary_count(count) for kind, count in counted[:_MOST_CAPTION_COUNTS]]
     if counts:
         parts.append(", ".join(counts))
     lines = [_shortened(f.text) for f in findings if f.field == "visible_text"][:_MOST_CAPTION_LINES]
@@ -241,12 +226,12 @@ def _caption(span: Span, findings: Sequence[Finding]) -> str:
     cues = [f for f in findings if f.field == "speech"]
     if cues:
         parts.append(_plural(int(float(cues[0].detail.get("of", len(cues)))), "spoken line", "spoken lines"))
-    parts += [f.text for f in findings if (f.field, f.kind) == ("attribute", "colour")]
+    parts += [finding.text for kind, finding in kinds if kind.has("colour_shares")]
     return f"{between(span.start_s, span.end_s)}: {'; '.join(parts) or 'nothing of note'}."
 
 
-def _counted(count: int, kind: str) -> str:
-    return _plural(count, *_NOUNS[kind]) if kind in _NOUNS else f"{count} × {kind.replace('_', ' ')}"
+def _is_counted(kind: FindingKind) -> bool:
+    return kind.field == "action" or kind.nouns is not None
 
 
 def _plural(count: int, one: str, many: str) -> str:

@@ -30,9 +30,10 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ...memory.keeping import compaction, maintenance
-from ...memory.keeping.disk_budget import MIN_BUDGET_BYTES, size_on_disk
+from ...memory.keeping.disk_budget import MIN_BUDGET_BYTES
 from ...memory.ladder.builder import Ladder
 from ...memory.storage.commits import COMMIT_LOCK_NAME
+from ...memory.storage.file_sizes import size_on_disk
 from ...memory.store import MemoryStore
 from ...memory.values import Gap, KeyFrame, Moment, Span, Stream
 from ..integrity import STREAMS, ExpectedContents, IntegrityFault, PlannedErasure, end_s, faults, life

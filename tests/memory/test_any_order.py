@@ -26,9 +26,10 @@ from recollect.memory import (
     Span,
     Use,
 )
-from recollect.memory.keeping.disk_budget import _handed_to_the_system, size_on_disk
+from recollect.memory.keeping.disk_budget import _handed_to_the_system
 from recollect.memory.keeping.disk_usage import DiskUsage
 from recollect.memory.keeping.maintenance import alone
+from recollect.memory.storage.file_sizes import size_on_disk
 
 WRITTEN = ("watch", "gap", "look", "describe", "queue", "use")
 """What only adds."""

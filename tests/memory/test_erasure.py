@@ -32,7 +32,7 @@ from recollect.memory import (
 )
 from recollect.memory.errors import UnknownStream
 from recollect.memory.keeping.erasure import PENDING
-from recollect.memory.storage.tables import latest, select
+from recollect.memory.storage.tables import latest_view, select
 
 SECRET = "xylophonequartz"
 """A word that nothing else has."""
@@ -102,7 +102,7 @@ def files_with(folder: Path, *needles: bytes) -> list[str]:
 
 def everything_said(store: MemoryStore) -> str:
     """All words of all rows of all tables, as the newest state has them."""
-    return " ".join(str(row) for table in store._tables.all() for row in select(latest(table)))
+    return " ".join(str(row) for table in store._tables.all() for row in select(latest_view(table)))
 
 
 def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
@@ -296,7 +296,7 @@ def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kit
     secret.erase("kitchen", ASKED)
 
     snapshot = secret.snapshot()
-    waiting = {(row["rung"], row["start_s"]) for row in select(latest(secret._tables.backlog))}
+    waiting = {(row["rung"], row["start_s"]) for row in select(latest_view(secret._tables.backlog))}
     assert ("moment", 920.0) in waiting
     assert {start_s for rung, start_s in waiting if rung == "event"} == {
         one.span.start_s for one in snapshot.timeline("kitchen", rung="event", limit=100) if event.span.contains(one.span.start_s)

@@ -21,7 +21,7 @@ from recollect.memory import (
 from recollect.memory.keeping.compaction import reclaim
 from recollect.memory.keeping.maintenance import alone
 from recollect.memory.storage.rows import pin_row, use_row
-from recollect.memory.storage.tables import latest, row_ids
+from recollect.memory.storage.tables import latest_view, row_ids
 
 
 @pytest.mark.slow
@@ -61,9 +61,9 @@ def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, 
     moments = kitchen.watch(store, 3.0)
     with alone(store.path):
         store._upkeep._forget(store._upkeep._shelf().dullest(1e12)[:5])
-        there = set(row_ids(latest(store._tables.frames), None))
+        there = set(row_ids(latest_view(store._tables.frames), None))
         reclaim(store._tables.frames, dead_share=0.0, most_bytes=1 << 40)
-        moved = set(row_ids(latest(store._tables.frames), None))
+        moved = set(row_ids(latest_view(store._tables.frames), None))
 
         store._upkeep._forget(store._upkeep._shelf().dullest(1e12))
 

@@ -30,9 +30,10 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.errors import CannotWrite, DiskFull, MemoryStoreError
-from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES, size_on_disk
+from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES
 from recollect.memory.keeping.erasure import PENDING
-from recollect.memory.storage.tables import append, latest, select
+from recollect.memory.storage.file_sizes import size_on_disk
+from recollect.memory.storage.tables import append, latest_view, select
 
 STEP = 8192
 ENOUGH = 2_000_000
@@ -389,7 +390,7 @@ def test_an_index_of_vectors_is_made_once_there_is_room(store: MemoryStore, smal
     moments = remember(store, kitchen)
     vectors = store._tables.text_vectors
     assert vectors is not None
-    rows = select(latest(vectors))
+    rows = select(latest_view(vectors))
     with store._commits.commit() as change:
         change.touch(vectors)
         for number in range(110):

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.memory import KeyFrame, MemoryStore, Moment, Span
-from recollect.memory.keeping.eviction_policy import MOST_FRAMES
 from recollect.memory.ladder.builder import Ladder
-from recollect.memory.ladder.representative_frames import choose
+from recollect.memory.ladder.representative_frames import MAX_FRAMES, choose
 from recollect.memory.ladder.summaries import evenly
 
 CELLS = 48
@@ -45,7 +44,7 @@ def test_the_pictures_that_differ_are_among_those_chosen(
     chosen = choose(list(pictures), pictures)
 
     different = {key for key, look in pictures.items() if look in spots.values()}
-    assert len(chosen) == MOST_FRAMES
+    assert len(chosen) == MAX_FRAMES
     assert different < set(chosen)
 
 
@@ -57,7 +56,7 @@ def test_what_is_chosen_is_few_in_order_and_always_the_same(looks: list[bytes], 
     chosen = choose(list(pictures), pictures, weights[: len(looks)])
 
     assert chosen == sorted(chosen)
-    assert len(set(chosen)) == len(chosen) == min(MOST_FRAMES, len(looks))
+    assert len(set(chosen)) == len(chosen) == min(MAX_FRAMES, len(looks))
     assert chosen == choose(list(pictures), dict(reversed(pictures.items())), weights[: len(looks)])
 
 
@@ -99,9 +98,9 @@ def test_where_a_signature_is_missing_pictures_are_spread_evenly() -> None:
     names = list(pictures)
     del pictures["f07"]
 
-    assert choose(names, pictures) == evenly(names, MOST_FRAMES)
-    assert choose(names, {}) == evenly(names, MOST_FRAMES)
-    assert choose(names, {**pictures, "f07": b"\x00" * 12}) == evenly(names, MOST_FRAMES)
+    assert choose(names, pictures) == evenly(names, MAX_FRAMES)
+    assert choose(names, {}) == evenly(names, MAX_FRAMES)
+    assert choose(names, {**pictures, "f07": b"\x00" * 12}) == evenly(names, MAX_FRAMES)
 
 
 def picture(number: int, look: bytes) -> KeyFrame:
@@ -137,7 +136,7 @@ def test_an_event_shows_the_pictures_that_differ_and_its_hour_chooses_among_thes
     assert {"f70", "f100"} < set(second.frame_ids)
     assert hour.rung == "hour"
     assert set(hour.frame_ids) < {*first.frame_ids, *second.frame_ids, *third.frame_ids}
-    assert len({"f07", "f30", "f41", "f70", "f100"} & set(hour.frame_ids)) == MOST_FRAMES - 1, (
+    assert len({"f07", "f30", "f41", "f70", "f100"} & set(hour.frame_ids)) == MAX_FRAMES - 1, (
         "and a usual one"
     )
 
@@ -166,4 +165,4 @@ def test_what_a_ladder_holds_in_mind_is_bounded(moment: Callable[..., Moment]) -
         most = max(most, len(ladder._signatures))
 
     open_moments, open_events, hours = 60, 12, 5
-    assert most <= open_moments + 1 + MOST_FRAMES * (open_events + 1 + hours)
+    assert most <= open_moments + 1 + MAX_FRAMES * (open_events + 1 + hours)
