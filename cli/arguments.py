@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..common.clock_times import parse_as_of, parse_time_s
 from ..common.terminal import print_block, print_error
+from ..perception.sources.urls import redact_text
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -21,6 +23,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Keep what follows ``--`` as it is, for a command that passes it on as ``beyond``."""
+        self._urls = [text for text in (sys.argv[1:] if args is None else args) if "://" in text]
         if self.get_default("beyond") is None or "--" not in args:
             return super().parse_known_args(args, namespace)
         at = args.index("--")
@@ -30,6 +33,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong, and end."""
+        message = redact_text(message, getattr(self, "_urls", ()))
         print_error(f"{' '.join(message.split())}. See: {self.prog} --help")
         self.exit(2)
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..common.errors import RecollectError
 from ..common.terminal import print_block, print_error, safe_text
+from ..perception.sources.urls import redact_text
 from ..serve_lmm import command as serve_lmm
 from . import (
     ask,
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RecollectError as error:
-        print_error(error)
+        print_error(redact_text(str(error)))
         return 2
     except KeyboardInterrupt:
         print_error("stopped.")
@@ -77,11 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print_error(one_line(error))
+        print_error(redact_text(one_line(error)))
         return 1
     except Exception:
         # A fault of ours; its message may quote a name, so Python must not print it.
-        print_block(traceback.format_exc().rstrip(), file=sys.stderr)
+        print_block(redact_text(traceback.format_exc().rstrip()), file=sys.stderr)
         return 1
     finally:
         logging.getLogger("recollect").removeHandler(warnings)
@@ -94,7 +95,7 @@ class _InALine(logging.Formatter):
         """One line of it."""
         error = record.exc_info[1] if record.exc_info else None
         why = f": {one_line(error)}" if isinstance(error, Exception) else ""
-        return safe_text(f"recollect: {record.getMessage()}{why}")
+        return safe_text(redact_text(f"recollect: {record.getMessage()}{why}"))
 
 
 def build_parser() -> argparse.ArgumentParser:

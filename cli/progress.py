@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..common.clock_times import clock
+from ..perception.sources.urls import redact
 from ..perception.watch_events import (
     Connected,
     Connecting,
@@ -59,7 +60,8 @@ class WatchDisplay:
 
     def handler(self, source: str) -> OnEvent:
         """A new bar, and what shows the events of watching ``source`` there."""
-        shown = source.rpartition("/")[2].rpartition("@")[2] or source
+        shown = redact(source)
+        shown = shown.rpartition("/")[2] or shown
         task = self._bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
 
         def show(event: WatchEvent) -> None:

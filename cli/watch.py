@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from ..common.clock_times import clock
 from ..common.errors import RecollectError
 from ..common.terminal import print_error, print_line
+from ..perception.sources.source_list import NamedSource, read_source_list, resolve_source
+from ..perception.sources.urls import redact_text
 from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_budget, add_lmm_flags, fps, open_memory, time_s
 from .printing import waiting_words
@@ -30,7 +32,17 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command understands."""
-    parser.add_argument("source", nargs="+", help="a file, or a live URL (rtsp, rtsps, http, https)")
+    parser.add_argument(
+        "source",
+        nargs="*",
+        help="a file, a live URL (rtsp, rtsps, http, https), or env:NAME for what a variable holds",
+    )
+    parser.add_argument(
+        "--url-file",
+        metavar="PATH",
+        help="also watch the sources in this file, one on each line; - reads standard input. Keeps credentials "
+        "out of the process list",
+    )
     parser.add_argument("--stream", metavar="NAME", help="the name to know it by (one source only)")
     parser.add_argument("--fps", type=fps, default=DEFAULT_FPS, help="frames a second looked at (default: 4)")
     parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
@@ -47,40 +59,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Watch everything that is named; returns the exit code."""
-    if arguments.stream and len(arguments.source) > 1:
+    sources = _sources(arguments)
+    if not sources:
+        print_error("nothing to watch was given. Give a file or URL, or --url-file.")
+        return 2
+    if arguments.stream and len(sources) > 1:
         print_error("--stream names one source, and several were given.")
         return 2
-    live = [source for source in arguments.source if "://" in source]
-    files = [source for source in arguments.source if "://" not in source]
+    live = [named for named in sources if _is_live(named)]
+    files = [named for named in sources if not _is_live(named)]
     with (
         open_memory(arguments) as memory,
         stopping(memory) as stop,
         WatchDisplay(quiet=arguments.quiet) as display,
     ):
-        run_ = _Run(memory, arguments, display)
-        watches = [watch for source in live if (watch := run_.start(source)) is not None]
-        for source in files:
+        progress = _Run(memory, arguments, display, is_only_one=len(sources) == 1)
+        watches = [watch for named in live if (watch := progress.start(named)) is not None]
+        for named in files:
             if stop.came:
                 break
             # What the model has not described yet must not keep the next file waiting, nor the cameras.
-            watch = run_.start(source, drain=source is files[-1] and not live)
+            watch = progress.start(named, drain=named is files[-1] and not live)
             if watch is not None:
-                run_.wait(watch, is_file=True)
+                progress.wait(watch, is_file=True)
         for watch in watches:
-            run_.wait(watch)
-    return run_.exit_code(stopped_early=stop.came and bool(files[run_.files_done :]))
+            progress.wait(watch)
+    return progress.exit_code(stopped_early=stop.came and progress.files_done < len(files))
+
+
+def _sources(arguments: argparse.Namespace) -> list[NamedSource]:
+    """Those given on the command line, then those of ``--url-file``."""
+    sources = [NamedSource(None, resolve_source(source)) for source in arguments.source]
+    return sources + (read_source_list(arguments.url_file) if arguments.url_file else [])
+
+
+def _is_live(named: NamedSource) -> bool:
+    return "://" in named.source
 
 
 class _Run:
     """What one run of the command has watched."""
 
-    def __init__(self, memory: Recollect, arguments: argparse.Namespace, display: WatchDisplay) -> None:
+    def __init__(
+        self, memory: Recollect, arguments: argparse.Namespace, display: WatchDisplay, *, is_only_one: bool
+    ) -> None:
         self._memory, self._arguments, self._display = memory, arguments, display
+        self._is_only_one = is_only_one
         self._failed = 0
         self.files_done = 0
         """Files that were watched to their end, or could not be watched."""
 
-    def start(self, source: str, *, drain: bool = True) -> Watch | None:
+    def start(self, named: NamedSource, *, drain: bool = True) -> Watch | None:
         """Begin to watch a source; None where that fails, while other sources are given."""
         arguments = self._arguments
         options = WatchOptions(
@@ -92,11 +121,14 @@ class _Run:
         )
         try:
             return self._memory.start(
-                source, stream=arguments.stream, options=options, on_event=self._display.handler(source)
+                named.source,
+                stream=arguments.stream or named.name,
+                options=options,
+                on_event=self._display.handler(named.source),
             )
         except RecollectError as error:
             self._note_failure(error)
-            self.files_done += "://" not in source
+            self.files_done += not _is_live(named)
             return None
 
     def wait(self, watch: Watch, *, is_file: bool = False) -> None:
@@ -117,9 +149,9 @@ class _Run:
         return 2 if self._failed else 0
 
     def _note_failure(self, error: RecollectError) -> None:
-        if len(self._arguments.source) == 1:
+        if self._is_only_one:
             raise error
-        print_error(error)
+        print_error(redact_text(str(error)))
         self._failed += 1
 
 

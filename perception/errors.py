@@ -47,6 +47,28 @@ class SourceUnreachable(SourceError):
         self.source, self.why, self.attempts = source, why, attempts
 
 
+class SourceVariableUnset(SourceError):
+    """The environment variable that should hold a source does not."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"the environment variable {variable!r} is not set, or is empty. "
+            "Set it to a path or URL, or give the source itself."
+        )
+        self.variable = variable
+
+
+class BadSourceList(SourceError):
+    """The file that should list sources cannot be read, or lists none."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(
+            f"cannot take sources from {where}: {why}. "
+            "Give a text file with a path or URL on each line, or - for standard input."
+        )
+        self.where, self.why = where, why
+
+
 class StreamNameTaken(SourceError):
     """The name asked for belongs to another source."""
 

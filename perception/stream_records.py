@@ -8,17 +8,16 @@ A file is known by its content and a live source by its address, whatever name i
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ..memory.store import MemoryStore
 from ..memory.values import FrameCounts, Stream
 from .errors import AlreadyWatched, StreamNameTaken
 from .sources.source import SourceInfo
+from .sources.urls import default_name, redact
 from .watch_events import WatchReport
 
 
@@ -31,7 +30,7 @@ def find_or_create_record(
     resuming it at another rate would mix two samplings.
     Raises ``AlreadyWatched``, or ``StreamNameTaken`` where another source has the name that is asked for.
     """
-    stored = _with_present_path(store, store.stream_with_content(info.content_id), info)
+    stored = _with_present_path(store, _stored_stream(store, info, name), info)
     if stored is not None:
         if stored.name in watched:
             raise AlreadyWatched(info.source, stored.name)
@@ -41,7 +40,7 @@ def find_or_create_record(
     elif name in watched:
         raise AlreadyWatched(info.source, name)
     elif (taken := store.stream(name)) is not None:
-        raise StreamNameTaken(name, taken.source)
+        raise StreamNameTaken(name, redact(taken.source) if taken.kind == "live" else taken.source)
     return Stream(
         name=name,
         kind=info.kind,
@@ -70,6 +69,17 @@ def already_done_report(store: MemoryStore, stream: Stream) -> WatchReport:
     )
 
 
+def _stored_stream(store: MemoryStore, info: SourceInfo, name: str | None) -> Stream | None:
+    """The stream in which the source was watched before, or None.
+
+    Two cameras of a server may differ in a masked part of their URLs alone. A name tells them apart.
+    """
+    if info.kind == "live" and name is not None:
+        named = store.stream(name)
+        return named if named is not None and named.content_id == info.content_id else None
+    return store.stream_with_content(info.content_id)
+
+
 def _with_present_path(store: MemoryStore, stream: Stream | None, info: SourceInfo) -> Stream | None:
     """The known stream; with its new path where its file was moved, so that inspection finds it."""
     if stream is None or stream.kind != "file" or Path(stream.source).is_file():
@@ -81,11 +91,7 @@ def _with_present_path(store: MemoryStore, stream: Stream | None, info: SourceIn
 
 def _free_name(store: MemoryStore, info: SourceInfo, watched: Collection[str]) -> str:
     """A name from the path or address; with a part of the content id where another stream has that name."""
-    if info.kind == "file":
-        name = Path(info.source).stem
-    else:
-        address = urlsplit(info.source)
-        name = re.sub(r"[^\w.-]+", "-", f"{address.hostname or 'live'}{address.path}").strip("-")
+    name = Path(info.source).stem if info.kind == "file" else default_name(info.source)
     if name not in watched and store.stream(name) is None:
         return name
     return f"{name}-{info.content_id.partition(':')[2][:6]}"

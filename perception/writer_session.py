@@ -35,9 +35,11 @@ from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
 from .describing.backlog_captioning import queue_everything
 from .describing.captioner import Captioner, CaptionReport, to_describe
+from .errors import AlreadyWatched
 from .lmm import Lmm
 from .observers.default_observers import default_observers
-from .sources.source import Source, open_source
+from .sources.source import Source
+from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
 from .stream_records import already_done_report, find_or_create_record
 from .watch_events import (
@@ -81,6 +83,12 @@ class FoundSource:
     address: str | None
     """A path or URL, from which it can be opened again; None for a source that was opened by its user."""
     opened: Source
+
+    @property
+    def identity(self) -> str:
+        """A file's content. A live source's whole address: cameras may differ in a part that is never stored."""
+        info = self.opened.info
+        return self.address if info.kind == "live" and self.address is not None else info.content_id
 
 
 def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSource:
@@ -191,10 +199,11 @@ class WriterSession:
         Raises ``AlreadyWatched``, ``StreamNameTaken`` or ``MemoryStoreError``.
         """
         with self._lock:
+            self._watched.check_identity(found)
             record = find_or_create_record(
                 self._store, found.opened.info, name=stream, fps=options.fps, watched=self._watched.names()
             )
-            self._watched.reserve(record.name)
+            self._watched.reserve(record.name, found)
             self._users += 1
         try:
             if (budget_bytes := _stream_budget_bytes(options)) is not None:
@@ -402,14 +411,22 @@ class _WatchedStreams:
     def __init__(self) -> None:
         self._entries: dict[str, _WatchedStream] = {}
         self._reserved: set[str] = set()
+        self._identities: dict[str, str] = {}
 
     def names(self) -> set[str]:
         """The names that no other watch may use."""
         return {*self._entries, *self._reserved}
 
-    def reserve(self, name: str) -> None:
-        """Keep a name from other watches."""
+    def check_identity(self, found: FoundSource) -> None:
+        """Raise ``AlreadyWatched`` where the same source is being watched."""
+        for name, identity in self._identities.items():
+            if identity == found.identity:
+                raise AlreadyWatched(found.opened.info.source, name)
+
+    def reserve(self, name: str, found: FoundSource) -> None:
+        """Keep a name and a source from other watches."""
         self._reserved.add(name)
+        self._identities[name] = found.identity
 
     def add(self, watch: Watch) -> _WatchedStream:
         """Add a watch under its name."""
@@ -420,6 +437,7 @@ class _WatchedStreams:
     def remove(self, name: str) -> None:
         """Let go of a name."""
         self._entries.pop(name, None)
+        self._identities.pop(name, None)
         self._reserved.discard(name)
 
     def find(self, name: str) -> _WatchedStream | None:

@@ -30,10 +30,10 @@ from .memory.errors import UnknownStream
 from .memory.values import (
     BacklogCounts,
     Coverage,
+    ForgottenLevel,
     FrameCounts,
     Gap,
     KeyFrame,
-    Lost,
     Moment,
     Observation,
     Pin,
@@ -91,11 +91,14 @@ class StreamStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
+        from .perception.sources.urls import redact  # noqa: PLC0415
+
         return {
             "stream": self.stream.name,
             "kind": self.stream.kind,
             "state": self.stream.state,
-            "source": self.stream.source,
+            # Memories of earlier versions hold addresses with fewer parts redacted.
+            "source": redact(self.stream.source) if self.stream.kind == "live" else self.stream.source,
             "fps": self.stream.fps,
             "duration_s": self.stream.duration_s,
             "from_s": round(self.coverage.span.start_s, 3),
@@ -123,9 +126,9 @@ class StreamStatus:
         }
 
     @property
-    def forgotten_s(self) -> dict[Lost, float]:
+    def forgotten_s(self) -> dict[ForgottenLevel, float]:
         """Of how many seconds pictures alone are gone, moments, events, hours or days."""
-        total: dict[Lost, float] = {}
+        total: dict[ForgottenLevel, float] = {}
         for one in self.tombstones:
             total[one.lost] = total.get(one.lost, 0.0) + one.span.duration_s
         return total
@@ -255,7 +258,8 @@ class Recollect:
         for it. What waits stays in the memory, for the next ``watch`` or ``caption``.
 
         Args:
-            source: A path, a URL (rtsp, rtsps, http, https), or a source that is open already.
+            source: A path, a URL (rtsp, rtsps, http, https), ``env:NAME`` for what the environment variable
+                ``NAME`` holds, or a source that is open already. Credentials in a URL stay in RAM.
             stream: The stream's name; by default made from the path or address.
             options: How it is watched.
             on_event: Called with each event, on the thread where it happens.
@@ -267,11 +271,12 @@ class Recollect:
             BadSettings: The settings that name the video LMM or the image-text model are wrong.
             EncoderError: The image-text model in the settings cannot be used.
         """
+        from .perception.sources.source_list import resolve_source  # noqa: PLC0415
         from .perception.writer_session import find_source  # noqa: PLC0415 - heavy, and only watching needs it
 
         stops_before = self._stops
         options = options or WatchOptions()
-        found = find_source(source, options)
+        found = find_source(resolve_source(source) if isinstance(source, str) else source, options)
         try:
             with self._writer_session() as session:
                 watch = session.start(found, stream=stream, options=options, on_event=on_event)
@@ -392,7 +397,7 @@ class Recollect:
         """
         from .memory.errors import MemoryInUse  # noqa: PLC0415
         from .memory.keeping.requests import EraseRequest  # noqa: PLC0415 - LanceDB takes seconds to load
-        from .memory.storage.tables import room_to_write  # noqa: PLC0415
+        from .memory.storage.tables import require_free_space  # noqa: PLC0415
 
         span = _span(from_s, to_s)
         pending = self.path / _TRACES_PENDING
@@ -400,7 +405,7 @@ class Recollect:
         # An interruption between the two leaves traces of which nobody knows any more what they tell.
         interrupted = pending.exists()
         if reader.stream(stream) is not None:
-            with room_to_write(self.path, 0):
+            with require_free_space(self.path, 0):
                 pending.touch()
         try:
             receipt = self._maintain(EraseRequest(stream, span), on_wait)

@@ -8,6 +8,8 @@
     │   ├── UnsupportedSource  a URL whose scheme is not allowed
     │   ├── SourceUnreachable  a live source does not answer
     │   ├── AlreadyWatched     it is being watched into this memory
+    │   ├── SourceVariableUnset  an environment variable that should hold a source does not
+    │   ├── BadSourceList      a file of sources cannot be read, or lists none
     │   └── StreamNameTaken    another source has that name
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
@@ -49,6 +51,7 @@
     └── ServingError           a video LMM cannot be served
         ├── VllmNotFound         there is no vLLM to serve it with
         ├── ModelNotFound        there is no such model
+        ├── TinyNotInstalled     the weights of recollect-tiny are not installed
         ├── CannotListen         the port is taken, or the address is not ours
         ├── ServerEnded          the server ended before it was ready
         └── ServerNotReady       the server takes too long to start
@@ -97,6 +100,7 @@ from .memory.errors import (
 )
 from .perception.errors import (
     AlreadyWatched,
+    BadSourceList,
     EncoderError,
     EncoderNotInstalled,
     EncoderUnusable,
@@ -113,6 +117,7 @@ from .perception.errors import (
     SourceError,
     SourceNotFound,
     SourceUnreachable,
+    SourceVariableUnset,
     StreamNameTaken,
     UnsupportedSource,
 )
@@ -122,6 +127,7 @@ from .serve_lmm.errors import (
     ServerEnded,
     ServerNotReady,
     ServingError,
+    TinyNotInstalled,
     VllmNotFound,
 )
 
@@ -131,6 +137,7 @@ __all__ = [
     "BadQuestion",
     "BadRun",
     "BadSettings",
+    "BadSourceList",
     "BadSuite",
     "BudgetFull",
     "CannotListen",
@@ -173,7 +180,9 @@ __all__ = [
     "SourceError",
     "SourceNotFound",
     "SourceUnreachable",
+    "SourceVariableUnset",
     "StreamNameTaken",
+    "TinyNotInstalled",
     "TracesInUse",
     "UnfitTask",
     "UnknownStream",

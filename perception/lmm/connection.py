@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from ...common.errors import BadSettings
 from ..errors import LmmOverloaded, LmmRedirected, LmmRefused, LmmUnreachable
-from ..sources.urls import redact
+from ..sources.urls import redact, redact_text
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
@@ -134,7 +134,7 @@ class Connection:
         except openai.APITimeoutError:
             raise LmmUnreachable(self.where, f"no connection within {_CONNECT_S:g} s") from None
         except openai.APIConnectionError as error:
-            raise LmmUnreachable(self.where, _root_of(error)) from None
+            raise LmmUnreachable(self.where, redact_text(_root_of(error), [self._url])) from None
         except openai.APIStatusError as error:
             status, words = error.status_code, self._words(error)
             if status in _REDIRECTS:
@@ -151,6 +151,7 @@ class Connection:
         words = " ".join(str(body or error.response.text).split())
         if self._key:
             words = words.replace(self._key, "***")
+        words = redact_text(words, [self._url])
         return words[: _MOST_WORDS - 1] + "…" if len(words) > _MOST_WORDS else words or "no reason given"
 
 

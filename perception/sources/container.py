@@ -20,6 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..errors import NotAVideo, SourceNotFound
+from .urls import redact
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,asf,ogg,wtv,mxf,nut,rm,dv,"
@@ -37,8 +38,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         container = av.open(
             f"file:{path}", options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
         )
-    except av.FileNotFoundError as error:
-        raise SourceNotFound(str(path)) from error
+    except av.FileNotFoundError:
+        raise SourceNotFound(redact(str(path))) from None
     except av.FFmpegError as error:
         raise NotAVideo(str(path), _why_not(path)) from error
     with container:
@@ -73,7 +74,8 @@ def check_readable(path: Path) -> None:
         if path.is_dir():
             raise NotAVideo(str(path), "it is a folder")
         if not path.exists():
-            raise SourceNotFound(str(path))
+            # A URL without its scheme is taken for a path.
+            raise SourceNotFound(redact(str(path)))
         if not path.is_file():
             raise NotAVideo(str(path), "it is not an ordinary file")
         with path.open("rb") as file:

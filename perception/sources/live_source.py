@@ -22,11 +22,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import SourceUnreachable
+from .frame_sampling import FrameSampler
 from .live_clock import ConnectionTrouble, LiveClock
-from .reader_child import ReaderTask
-from .reader_process import ReaderProcess, ReceivedFrame
-from .source import Event, FrameSampler, Outage, SourceInfo
-from .urls import redact
+from .reader_messages import ReaderTask, ReceivedFrame
+from .reader_process import ReaderProcess
+from .source import Event, Outage, SourceInfo
+from .urls import identity, redact, redact_text
 
 OnState = Callable[[str, str], None]
 
@@ -97,6 +98,9 @@ class LiveSource:
         self._patience = patience or LiveTimeouts()
         self._task = ReaderTask(url, fps, self._patience.open_s, self._patience.stall_s)
         self._shown_url = redact(url)
+        # A URL from the environment may hold bytes that are no UTF-8.
+        address = identity(url).encode(errors="surrogateescape")
+        self._address_hash = hashlib.blake2b(address, digest_size=20).hexdigest()
         self._max_outage_s = max_outage_s
         self._on_state = on_state or (lambda state, detail: None)
         self._timeline = LiveClock(origin_wall_s, first_epoch)
@@ -112,7 +116,7 @@ class LiveSource:
         return SourceInfo(
             kind="live",
             source=self._shown_url,
-            content_id="address:" + hashlib.blake2b(self._shown_url.encode(), digest_size=20).hexdigest(),
+            content_id="address:" + self._address_hash,
             width=width,
             height=height,
             started_wall_s=self._timeline.origin_wall_s,
@@ -156,18 +160,20 @@ class LiveSource:
                     self._trouble = None
                     away_since = time.monotonic()
                 child.kill()
+                # The messages of decoders and servers may repeat the URL or parts of it.
+                detail = redact_text(child.detail, [self._task.url])
                 yield from self._timeline.losses(child.lost)
                 if self._stopped or child.cause == "complete":
                     break
                 if live_since is not None and away_since - live_since >= self._patience.stable_s:
                     failures = 0
                 failures += 1
-                self._trouble = ConnectionTrouble.after(self._trouble, child.cause, child.detail)
+                self._trouble = ConnectionTrouble.after(self._trouble, child.cause, detail)
                 if child.cause in ("stalled", "timeout"):
-                    self._on_state("stalled", child.detail)
+                    self._on_state("stalled", detail)
                 self._wait(self._patience.wait_s(failures, child.cause), away_since)
                 if self._max_outage_s is not None and time.monotonic() - away_since >= self._max_outage_s:
-                    why = f"{child.cause} ({child.detail})"
+                    why = f"{child.cause} ({detail})"
                     raise SourceUnreachable(self._shown_url, why, self._trouble.attempts)
         except SourceUnreachable:
             yield from self._open_outage()

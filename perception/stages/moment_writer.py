@@ -50,7 +50,7 @@ class MomentWriter:
 
     def resume(self) -> None:
         """Take up the ladder as the memory has it: after an earlier run, or after an erasure."""
-        self._ladder = Ladder.restore(self._store, self._stream.name, self._used)
+        self._ladder = Ladder.restore(self._store.snapshot(), self._stream.name, self._used)
 
     def add(self, moment: Moment, frames: Sequence[KeyFrame]) -> None:
         """Add a moment to the batch, with the parents that it completes."""
@@ -59,9 +59,9 @@ class MomentWriter:
         self._frames += frames
         self.written += 1
 
-    def break_ladder(self) -> None:
+    def flush_ladder(self) -> None:
         """A gap begins, or the stream ends: add the parents of all that is open."""
-        self._moments += self._ladder.break_()
+        self._moments += self._ladder.flush()
 
     def is_due(self) -> bool:
         """Whether it is time to commit."""

@@ -128,7 +128,7 @@ class StreamWorker:
         with self._processing:
             self._running = False
             if not self._stopped and not self._live:
-                self._writer.break_ladder()
+                self._writer.flush_ladder()
             self._writer.commit()
             state: WatchState = "stopped" if self._stopped or self._live else "done"
             self._writer.put_state("stopped" if self._stopped or self._live else "done")
@@ -244,7 +244,7 @@ class StreamWorker:
         if clock.first and frame.time_s - clock.end_s > SETTLED_S:
             self._put_gap(clock.nothing_yet(frame.time_s))
         if frame.epoch != clock.epoch:
-            self._writer.break_ladder()
+            self._writer.flush_ladder()
             clock.epoch, clock.shot = frame.epoch, 0
         clock.first = False
         if self._cutter.current_from_s is None:
@@ -265,7 +265,7 @@ class StreamWorker:
     def _close_epoch(self, end_s: float) -> None:
         """Everything open ends here: an outage, a jump of the clock, or the end."""
         self._close_shot(end_s)
-        self._writer.break_ladder()
+        self._writer.flush_ladder()
 
     def _close_open_moment(self) -> None:
         """Everything open ends with the newest frame, and the next moment begins there."""

@@ -17,7 +17,10 @@ from av.stream import Disposition
 from recollect.perception.errors import NotAVideo, SourceNotFound, UnsupportedSource
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
-from recollect.perception.sources.source import Dropped, FrameSampler, Outage, open_source, thumb_of
+from recollect.perception.sources.frame_sampling import FrameSampler
+from recollect.perception.sources.picture_conversion import thumb_of
+from recollect.perception.sources.source import Dropped, Outage
+from recollect.perception.sources.source_factory import open_source
 from recollect.perception.sources.urls import redact
 
 SIZE = (160, 96)
@@ -479,8 +482,8 @@ def test_a_scheme_that_is_not_allowed_is_refused(url):
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("rtsp://anna:s3cret@cam.local:554/ch1?sub=0", "rtsp://cam.local:554/ch1?sub=0"),
-        ("http://h/a.ts?token=abc&channel=2&Password=x", "http://h/a.ts?token=***&channel=2&Password=***"),
+        ("rtsp://anna:s3cret@cam.local:554/ch1?sub=0", "rtsp://cam.local:554/ch1?sub=***"),
+        ("http://h/a.ts?token=abc&channel=2&Password=x", "http://h/a.ts?token=***&channel=***&Password=***"),
         ("rtsp://h:554/a", "rtsp://h:554/a"),
         ("rtsp://a:p@ss@h/x#frag", "rtsp://h/x"),
         ("http://u:p@[::1/x", "http://…"),
