@@ -19,7 +19,7 @@ from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
 from ..memory.errors import MemoryStoreError
-from ..memory.query.ranking import Place, best_first, fused, place_of
+from ..memory.query.ranking import Position, best_first, fuse_rankings, position_of
 from ..memory.query.snapshot import Hit
 from ..memory.values import Moment, Observation, Span
 from ..tools.toolbox import InspectArgs, NeighboursArgs, OverviewArgs, SearchArgs, TimelineArgs, TryAgain
@@ -85,7 +85,7 @@ def recall(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState
     windows = _windows(deps, plan)
     queries = plan.queries if round_number == 1 else Judgement.model_validate(state["judgement"]).queries
     rankings: list[dict[str, float]] = []
-    places: dict[str, Place] = {}
+    places: dict[str, Position] = {}
     for query in queries:
         for stream, (from_s, to_s) in (
             windows.items() if plan.last_s is not None else [("", (plan.from_s, plan.to_s))]
@@ -101,10 +101,10 @@ def recall(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState
                     )
                     hits = _leaves(deps, query, tools.search(args))
                     rankings.append({hit.moment.id: hit.score for hit in hits})
-                    places |= {hit.moment.id: place_of(hit.moment) for hit in hits}
+                    places |= {hit.moment.id: position_of(hit.moment) for hit in hits}
     at_end = _at_end(deps, plan, windows) if round_number == 1 else []
     # What fits best of all may lie elsewhere: each has its turn.
-    found += _in_turn([*at_end, best_first(fused(rankings), places)])
+    found += _in_turn([*at_end, best_first(fuse_rankings(rankings), places)])
     if round_number == 1 and (plan.kinds or plan.everything):
         for stream, (from_s, to_s) in windows.items():
             # Kinds are listed one by one: a common one must not crowd out a rare one.

@@ -36,7 +36,8 @@ from recollect.perception.observers.observer import Observer
 from recollect.perception.observers.text_observer import TextObserver
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import Frame
-from recollect.perception.sources.source import Event, FrameSampler
+from recollect.perception.sources.frame_sampling import FrameSampler
+from recollect.perception.sources.source import Event
 from recollect.perception.stages.stream_worker import StreamWorker
 from recollect.perception.watching import default_observers
 from recollect.perception.watching import watch as watch_into

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..memory.encoder import Encoder
-from ..memory.keeping.disk_budget import UNBOUNDED_BYTES, size_on_disk
+from ..memory.storage.file_sizes import size_on_disk
+from ..memory.storage.manifest import UNBOUNDED_BYTES
 from ..memory.store import MemoryStore
 from ..perception.lmm import Lmm, LmmUsage
 from ..perception.watching import watch

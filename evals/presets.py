@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..memory.encoder import Encoder, ImageEncoder
-from ..memory.query.hybrid_search import Way
+from ..memory.query.hybrid_search import SearchMode
 from ..perception.lmm import Lmm
 from ..perception.sources.frame import Picture
 from .ablations import PARTS
@@ -33,7 +33,7 @@ from .systems import (
 )
 from .videolucy import VideoLucy
 
-_OF_CAPTIONS: tuple[Way, ...] = ("words", "meaning")
+_OF_CAPTIONS: tuple[SearchMode, ...] = ("words", "meaning")
 _FOUND = 10
 """So many moments one search without a model is to find."""
 _OF_A_STRETCH = 4

@@ -30,7 +30,7 @@ from typing import TypeVar
 from .. import __version__
 from ..agent.limits import Limits
 from ..client import Recollect
-from ..memory.keeping.disk_budget import size_on_disk
+from ..memory.storage.file_sizes import size_on_disk
 from ..memory.store import MemoryStore
 from ..perception.errors import LmmReplyOutOfSchema
 from ..perception.lmm.lmm_settings import LmmSettings

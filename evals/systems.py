@@ -32,10 +32,10 @@ from ..agent.prompt_building import (
 )
 from ..agent.state import newest_first
 from ..client import Recollect
-from ..memory.query.hybrid_search import Way
+from ..memory.query.hybrid_search import SearchMode
 from ..memory.query.snapshot import Snapshot
 from ..memory.query.word_stems import stem, words_of
-from ..memory.storage.rows import document
+from ..memory.storage.rows import searchable_text
 from ..memory.values import Moment, Span
 from ..perception.errors import LmmRefused
 from ..perception.lmm import Lmm, Prompt
@@ -305,7 +305,7 @@ def names_answer(sample: Sample, moments: Sequence[Moment]) -> bool | None:
         gold = sample.options[ascii_uppercase.index(gold)]
     if not isinstance(gold, str) or sample.kind == "yes_no":
         return None
-    told = " ".join(document(observation) for moment in moments for observation in moment.observations)
+    told = " ".join(searchable_text(observation) for moment in moments for observation in moment.observations)
     return {stem(word) for word in words_of(gold)} <= {stem(word) for word in words_of(told)}
 
 
@@ -319,12 +319,12 @@ def all_captions(posed: PosedQuestion, most: int = _MOST_MOMENTS) -> Sequence[Mo
     return posed.snapshot.timeline(STREAM, posed.scope, limit=most, newest_first=True)
 
 
-def retrieved(most: int, *ways: Way) -> Callable[[PosedQuestion], Sequence[Moment]]:
+def retrieved(most: int, *modes: SearchMode) -> Callable[[PosedQuestion], Sequence[Moment]]:
     """Those that one search for the question's own words finds, best first: in captions, or by vectors of pictures."""
 
     def found(posed: PosedQuestion) -> Sequence[Moment]:
         hits = posed.snapshot.search(
-            posed.sample.question, span=posed.scope, rungs=("moment",), ways=ways, limit=most
+            posed.sample.question, span=posed.scope, rungs=("moment",), modes=modes, limit=most
         )
         return [hit.moment for hit in hits]
 

@@ -33,7 +33,8 @@ from .observers.observer import Observer
 from .observers.picture_appearance import AppearanceObserver
 from .observers.subtitles import SubtitleObserver, load_cues
 from .observers.text_observer import TextObserver
-from .sources.source import Source, SourceInfo, open_source
+from .sources.source import Source, SourceInfo
+from .sources.source_factory import open_source
 from .sources.urls import default_name, redact
 from .stages.stream_worker import StreamWorker, WatchProgress, WatchReport
 

@@ -30,10 +30,10 @@ from .memory.errors import UnknownStream
 from .memory.values import (
     BacklogCounts,
     Coverage,
+    ForgottenLevel,
     FrameCounts,
     Gap,
     KeyFrame,
-    Lost,
     Moment,
     Observation,
     Pin,
@@ -124,9 +124,9 @@ class StreamStatus:
         }
 
     @property
-    def forgotten_s(self) -> dict[Lost, float]:
+    def forgotten_s(self) -> dict[ForgottenLevel, float]:
         """Of how many seconds pictures alone are gone, moments, events, hours or days."""
-        total: dict[Lost, float] = {}
+        total: dict[ForgottenLevel, float] = {}
         for one in self.tombstones:
             total[one.lost] = total.get(one.lost, 0.0) + one.span.duration_s
         return total
@@ -389,7 +389,7 @@ class Recollect:
             UnknownStream: A stream of that name is not in the memory.
             MemoryStoreError: There is no memory at the path, or it is being written, or cannot be.
         """
-        from .memory.storage.tables import room_to_write  # noqa: PLC0415 - LanceDB takes seconds to load
+        from .memory.storage.tables import require_free_space  # noqa: PLC0415 - LanceDB takes seconds to load
 
         span = _span(from_s, to_s)
         pending = self.path / _TRACES_PENDING
@@ -397,7 +397,7 @@ class Recollect:
             # Whoever is interrupted between the two leaves traces of which nobody knows any more what they tell.
             interrupted = pending.exists()
             if store.stream(stream) is not None:
-                with room_to_write(self.path, 0):
+                with require_free_space(self.path, 0):
                     pending.touch()
             receipt = store.erase(stream, span, on_wait=on_wait)
             words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}

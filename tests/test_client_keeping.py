@@ -29,7 +29,7 @@ from recollect.memory.errors import (
     PinsFull,
     UnknownStream,
 )
-from recollect.memory.keeping.disk_budget import size_on_disk
+from recollect.memory.storage.file_sizes import size_on_disk
 
 SECRET_AT = (900.0, 920.0)
 

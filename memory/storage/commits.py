@@ -146,12 +146,12 @@ class Commits:
         with self._alone():
             head = self.head()
             named = {table.name: head.versions.get(table.name, int(table.version)) for table in opened.all()}
-            extents = tables.extents(opened) if head.extents is None else head.extents
+            extents = tables.measure_extents(opened) if head.extents is None else head.extents
             if named != head.versions or extents != head.extents:
                 self._write(CommitHead(head.number + 1, named, extents))
 
     @contextmanager
-    def still(self, opened: Tables) -> Iterator[None]:
+    def paused(self, opened: Tables) -> Iterator[None]:
         """Nobody changes anything inside the block, and the head names the newest version of every table."""
         with self._alone():
             head = self.head()
@@ -173,7 +173,7 @@ class Commits:
     def _go_back(self, head: CommitHead) -> None:
         database = tables.connect(self._folder)
         for name, version in head.versions.items():
-            if tables.is_there(self._folder, name):
+            if tables.table_exists(self._folder, name):
                 table = database.open_table(name)
                 if table.version != version:
                     table.restore(version)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ...memory.query.snapshot import Snapshot
-from ...memory.storage.backlog import MOST_ATTEMPTS
+from ...memory.storage.backlog import MAX_ATTEMPTS
 from ...memory.store import MemoryStore
 from ...memory.values import KeyFrame, Moment, Observation, Pending
 from ..errors import LmmError, LmmOverloaded, LmmRefused, LmmReplyOutOfSchema
@@ -287,7 +287,7 @@ class Captioner:
             self._wait_out(job, error)
             return
         self._store.failed(job.item, str(error) or type(error).__name__)
-        self._given_up += job.item.attempts + 1 >= MOST_ATTEMPTS
+        self._given_up += job.item.attempts + 1 >= MAX_ATTEMPTS
         self._look_again = True
 
     def _wait_out(self, job: _Job, error: BaseException) -> None:

@@ -189,7 +189,7 @@ class StreamWorker:
             raise
         stopped = self._stopped
         if not stopped and not self._live:
-            self._moments += self._ladder.finish()
+            self._moments += self._ladder.flush()
         self._commit()
         state: StreamState = "stopped" if stopped or self._live else "done"
         self._put_state(state)
@@ -218,7 +218,7 @@ class StreamWorker:
             return None
         self._epoch, self._shot = point.epoch, point.shot
         self._from_s = self._end_s = point.end_s
-        self._ladder = Ladder.restore(self._store, self._stream.name, self._used)
+        self._ladder = Ladder.restore(self._store.snapshot(), self._stream.name, self._used)
         if not self._live:
             self._cutter.begin(point.end_s)
         elif (now_s := self._live_now_s()) - self._end_s > SETTLED_S:
@@ -285,7 +285,7 @@ class StreamWorker:
         if self._first and frame.time_s - self._end_s > SETTLED_S:
             self._put_gap(self._nothing_yet(frame.time_s))
         if frame.epoch != self._epoch:
-            self._moments += self._ladder.break_()
+            self._moments += self._ladder.flush()
             self._epoch, self._shot = frame.epoch, 0
         self._first = False
         self._cutter.begin(frame.time_s)
@@ -331,7 +331,7 @@ class StreamWorker:
         self._finish(self._cutter.cut(end_s))
         self._cut_observers(end_s)
         self._shots.reset()
-        self._moments += self._ladder.break_()
+        self._moments += self._ladder.flush()
 
     def _break(self, outage: Outage) -> None:
         if self._live:

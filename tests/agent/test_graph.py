@@ -22,7 +22,7 @@ from recollect.agent.traces import TraceStore, open_traces
 from recollect.agent.usage_records import uses_of
 from recollect.memory import Finding, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
 from recollect.memory.errors import DiskFull
-from recollect.memory.storage.tables import latest, select
+from recollect.memory.storage.tables import latest_view, select
 from recollect.memory.values import Use
 from recollect.testing.scripted_reasoner import ScriptedReasoner
 from recollect.tools.toolbox import Scope, Toolbox
@@ -442,7 +442,7 @@ def test_only_the_newest_traces_are_kept(tmp_path, store):
 
 def used(store: MemoryStore) -> list[tuple[str, str, float, float]]:
     """How which stretch of which stream was used."""
-    rows = select(latest(store._tables.uses))
+    rows = select(latest_view(store._tables.uses))
     return sorted((row["how"], row["stream"], row["start_s"], row["end_s"]) for row in rows)
 
 
@@ -457,7 +457,7 @@ def test_what_an_answer_cites_is_noted_as_used(ask, store):
     ask(ScriptedReasoner(plan=KETTLE, judgements=[SURE], draft=ANSWERED))
 
     assert used(store) == [("cited", "kitchen", 0, 10), ("cited", "kitchen", 20, 30)]
-    assert all(before_s <= row["at_s"] <= time.time() for row in select(latest(store._tables.uses)))
+    assert all(before_s <= row["at_s"] <= time.time() for row in select(latest_view(store._tables.uses)))
 
 
 def test_what_an_abstention_offers_is_not_noted_as_used(ask, store):

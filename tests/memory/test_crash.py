@@ -30,7 +30,7 @@ def frame(number):
 
 with MemoryStore.open(folder, write=True) as store:
     point = store.resume("kitchen")
-    ladder = Ladder.restore(store, "kitchen")
+    ladder = Ladder.restore(store.snapshot(), "kitchen")
     first = 0 if point is None else round(point.end_s / 5)
     print("from", first, flush=True)
     for number in range(first, {MOMENTS}, 2):
@@ -39,7 +39,7 @@ with MemoryStore.open(folder, write=True) as store:
             moments += [moment(one), *ladder.push(moment(one))]
         store.append(moments, [frame(number), frame(number + 1)])
         print("done", number + 2, flush=True)
-    store.append(ladder.finish())
+    store.append(ladder.flush())
 """
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from recollect.memory import MemoryStore
-from recollect.memory.storage.backlog import MOST_ATTEMPTS
+from recollect.memory.storage.backlog import MAX_ATTEMPTS
 from recollect.memory.values import Finding, KeyFrame, Moment, Observation, Span, moment_id
 from recollect.perception.describing.backlog_captioning import queue_everything
 from recollect.perception.describing.captioner import (
@@ -369,7 +369,7 @@ def test_a_moment_that_cannot_be_described_is_given_up_after_three_attempts_and_
     report = finished(store, lmm)
 
     assert (report.described, report.given_up, report.waiting) == (3, 1, 0)
-    assert [number_of(asked.prompt) for asked in lmm.asked].count(2) == MOST_ATTEMPTS == 3
+    assert [number_of(asked.prompt) for asked in lmm.asked].count(2) == MAX_ATTEMPTS == 3
     counts = store.backlog_counts()["door"]
     assert counts.given_up == 1
     assert (

@@ -15,7 +15,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.memory import MemoryStore
-from recollect.memory.ladder.representative_frames import choose
+from recollect.memory.ladder.representative_frames import choose_frames
 from recollect.memory.values import Finding, FrameCounts, Moment, Span, Stream
 from recollect.perception.errors import StreamNameTaken
 from recollect.perception.sources.file_source import FileSource
@@ -165,7 +165,7 @@ def test_every_picture_has_a_signature_and_events_show_those_that_look_different
             signatures = {frame.id: frame.signature for frame in memory.frames(taken)}
 
             assert {len(signature) for signature in signatures.values()} == {48}
-            assert list(event.frame_ids) == choose(taken, signatures)
+            assert list(event.frame_ids) == choose_frames(taken, signatures)
 
 
 def test_a_dissolve_ends_a_moment_where_the_new_shot_begins(tmp_path: Path) -> None:
