@@ -48,6 +48,7 @@
     └── ServingError           a video LMM cannot be served
         ├── VllmNotFound         there is no vLLM to serve it with
         ├── ModelNotFound        there is no such model
+        ├── TinyNotInstalled     the weights of recollect-tiny are not installed
         ├── CannotListen         the port is taken, or the address is not ours
         ├── ServerEnded          the server ended before it was ready
         └── ServerNotReady       the server takes too long to start
@@ -120,6 +121,7 @@ from .serve_lmm.errors import (
     ServerEnded,
     ServerNotReady,
     ServingError,
+    TinyNotInstalled,
     VllmNotFound,
 )
 
@@ -172,6 +174,7 @@ __all__ = [
     "SourceUnreachable",
     "SourceVariableUnset",
     "StreamNameTaken",
+    "TinyNotInstalled",
     "TracesInUse",
     "UnfitTask",
     "UnknownStream",
