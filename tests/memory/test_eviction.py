@@ -187,7 +187,7 @@ def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(kitchen: An
 def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, folder: Path) -> None:
     moments, frames, _ = kitchen.life(1.5)
     unbroken = Ladder("kitchen")
-    parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.finish()
+    parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.flush()
     with MemoryStore.open(folder, write=True) as store:
         store.put_stream(kitchen.stream)
         ladder = Ladder("kitchen")
