@@ -76,7 +76,7 @@ def test_numbers_and_empty_lines_may_be_missing(tmp_path):
 
 
 def test_a_cue_whose_text_is_a_number_keeps_it(tmp_path):
-    cues = written(
+    cues = cues_of(
         tmp_path, "1\n00:00:01,000 --> 00:00:02,000\n42\n\n2\n00:00:03,000 --> 00:00:04,000\nRight.\n"
     )
 
