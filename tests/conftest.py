@@ -201,11 +201,11 @@ def have_forgotten() -> Callable[..., None]:
         for loss in losses:
             while units := [
                 unit
-                for unit in EvictionCandidates.of(store._upkeep._views()).lowest_value(need_bytes=1e12)
+                for unit in EvictionCandidates.of(store._maintenance._views()).lowest_value(need_bytes=1e12)
                 if (unit.rung, unit.loss) == loss
                 and (within is None or unit.span.clipped_to(within) == unit.span)
             ]:
-                forget(store._upkeep._views(), store._tables, store._commits, units)
+                forget(store._maintenance._views(), store._tables, store._commits, units)
 
     return forgetting
 

@@ -155,9 +155,11 @@ class Erasure:
     def _purge(self, on_wait: OnWait | None) -> None:
         """Take what was deleted out of every file."""
         self._upkeep.rewrite_all()
-        self._upkeep.wait_for_readers(on_wait)
-        with self._commits.paused(self._tables):
-            self._upkeep.delete_all_but_the_newest()
+        is_clean = False
+        while not is_clean:
+            self._upkeep.wait_for_readers(on_wait)
+            with self._commits.paused(self._tables):
+                is_clean = self._upkeep.delete_all_but_the_newest()
         (self._folder / PENDING).unlink(missing_ok=True)
 
     # -- what goes --------------------------------------------------------------------------------------

@@ -150,9 +150,9 @@ class Maintenance:
     def run(self, *, thorough: bool, now: bool = False) -> None:
         """Tidy every table now, forget what is over the budget, and delete the versions that nobody reads.
 
-        With ``now``, also those just replaced.
+        With ``now``, also those just replaced; it may then use what is kept free on the disk, as it frees space.
         """
-        self._round(self._tables, thorough=thorough)
+        self._round(self._tables, thorough=thorough, min_free_bytes=0 if now else self._min_free_bytes)
         self._keep_budgets()
         with maintenance_lock(self._folder):
             self.delete_versions(now=now)
@@ -238,8 +238,7 @@ class Maintenance:
     def wait_for_readers(self, on_wait: Callable[[int], None] | None) -> None:
         """Wait until nobody reads anything but the newest state; who takes very long loses what he reads."""
         while True:
-            newest = self._commits.head().versions
-            behind = [lease for lease in leases.held_leases(self._folder) if lease.versions != newest]
+            behind = self._leases_behind()
             if not behind:
                 return
             if on_wait is not None:
@@ -248,10 +247,22 @@ class Maintenance:
                 behind[0].revoke()
             time.sleep(0.05)
 
-    def delete_all_but_the_newest(self) -> None:
-        """Delete every file that the newest state does not need. Nobody may change anything meanwhile."""
+    def _leases_behind(self) -> list[leases.HeldLease]:
+        """The leases on anything but the newest state, the oldest first."""
+        newest = self._commits.head().versions
+        return [lease for lease in leases.held_leases(self._folder) if lease.versions != newest]
+
+    def delete_all_but_the_newest(self) -> bool:
+        """Delete every file that the newest state does not need; nothing may be changed meanwhile.
+
+        False, and nothing is deleted, where a reader needs another state: commits may have come since readers
+        were waited for.
+        """
+        if self._leases_behind():
+            return False
         for table in self._tables.values():
             latest_view(table).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        return True
 
     # -- in its own thread, mostly --------------------------------------------------------------------
 
@@ -262,7 +273,7 @@ class Maintenance:
                 due = [name for name in self._tables if self._is_due(name)]
                 if self._closing and not due:
                     return
-            self._round(due, thorough=False)
+            self._round(due, thorough=False, min_free_bytes=self._min_free_bytes)
             self._keep_budgets()
             if self._something_is_left_over:
                 self._delete_left_over()
@@ -294,18 +305,18 @@ class Maintenance:
             if self._stream_bytes[name] * _STREAM_CHECKS > budget_bytes
         ]
 
-    def _round(self, names: Collection[str], *, thorough: bool) -> None:
+    def _round(self, names: Collection[str], *, thorough: bool, min_free_bytes: int) -> None:
         for name in names:
             with self._changed:
                 # Noted before it is done: what comes meanwhile is not taken for done.
                 self._rows[name] = self._added[name] = 0
                 self._changed.notify_all()
             with maintenance_lock(self._folder):
-                self._tidy(self._tables[name], thorough=thorough)
+                self._tidy(self._tables[name], thorough=thorough, min_free_bytes=min_free_bytes)
 
-    def _tidy(self, table: Table, *, thorough: bool) -> None:
+    def _tidy(self, table: Table, *, thorough: bool, min_free_bytes: int) -> None:
         try:
-            with require_free_space(self._folder, self._min_free_bytes):
+            with require_free_space(self._folder, min_free_bytes):
                 if table_kind(table.name) not in APPENDED_TO:
                     with self._commits.commit() as change:
                         change.touch(table)

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 HEAD_NAME = "head.json"
 COMMIT_LOCK_NAME = "commit.lock"
-_LOCK_POLL_S = 0.01
+_LOCK_POLL_S = 0.002
 _STALLED_S = 30.0
 """How long after a failed wait for the commit lock the next ones do not wait."""
 _UNFINISHED = "unfinished"
@@ -193,6 +193,10 @@ class Commits:
                 return
             except BlockingIOError:
                 if time.monotonic() >= until:
+                    if until > begun:
+                        log.warning(
+                            "left something unwritten in %s: another process is inside a commit", self._folder
+                        )
                     self._stalled_until = time.monotonic() + _STALLED_S
                     raise WriterStalled(self._folder, self._wait_s) from None
                 time.sleep(_LOCK_POLL_S)

@@ -143,11 +143,11 @@ def fill(
 
 
 def shelf(store: MemoryStore) -> EvictionCandidates:
-    return EvictionCandidates.of(store._upkeep._views())
+    return EvictionCandidates.of(store._maintenance._views())
 
 
 def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
-    forget(store._upkeep._views(), store._tables, store._commits, units)
+    forget(store._maintenance._views(), store._tables, store._commits, units)
 
 
 def climb_down(store: MemoryStore) -> int:
@@ -161,7 +161,7 @@ def climb_down(store: MemoryStore) -> int:
 
 
 def stored_pictures(store: MemoryStore) -> set[str]:
-    return {row["id"] for row in select(store._pin()[1].frames, columns=["id"])}
+    return {row["id"] for row in select(store._committed.at_head()[1].frames, columns=["id"])}
 
 
 def check(store: MemoryStore, moments: list[Moment]) -> None:

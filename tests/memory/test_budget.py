@@ -111,7 +111,7 @@ def test_a_snapshot_that_had_to_make_room_says_so(store: MemoryStore, moment: Ca
     store.append([moment(1)])
     held_leases(store.path)[0].revoke()
     store.maintain()
-    store._upkeep.delete_versions(now=True)
+    store._maintenance.delete_versions(now=True)
 
     with pytest.raises(SnapshotExpired, match="Ask again"):
         before.timeline("kitchen")

@@ -60,12 +60,12 @@ def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, 
     """Its rows lie elsewhere then than the last finished commit says."""
     moments = kitchen.watch(store, 3.0)
     with maintenance_lock(store.path):
-        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12)[:5])
+        store._maintenance._forget(store._maintenance._shelf().lowest_value(1e12)[:5])
         there = set(row_ids(latest_view(store._tables.frames), None))
         reclaim(store._tables.frames, dead_share=0.0, most_bytes=1 << 40)
         moved = set(row_ids(latest_view(store._tables.frames), None))
 
-        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12))
+        store._maintenance._forget(store._maintenance._shelf().lowest_value(1e12))
 
     assert not there & moved
     kitchen.check(store, moments)
@@ -149,7 +149,7 @@ def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(
     before = store.snapshot()
 
     kitchen.forget_all(store)
-    store._upkeep.delete_versions(now=True)
+    store._maintenance.delete_versions(now=True)
 
     assert len(before.timeline("kitchen", limit=1000)) == len(moments)
     assert len(before.frames(key for moment in moments for key in moment.frame_ids)) == 2 * len(moments)

@@ -295,7 +295,7 @@ def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_v
         [sys.executable, "-m", "recollect.cli.main", "watch", camera.url, "--quiet", "--memory", str(path)]
     )
     try:
-        wait_until(lambda: (path / REQUESTS / SERVER_LOCK_NAME).exists())
+        wait_until((path / REQUESTS / SERVER_LOCK_NAME).exists)
         writer.send_signal(signal.SIGSTOP)
         with Recollect(path) as memory:
             receipts: list[Any] = []
