@@ -68,7 +68,8 @@ class StreamCatalog:
         last = _last_record(observations, moments) + _last_record(observations, f"{of_stream} AND base")
         gaps = gaps_from(select(self._committed.view(self._tables.gaps), where=of_stream))
         tombstones = tombstones_from(select(self._committed.view(self._tables.tombstones), where=of_stream))
-        others = [(missing.span.end_s, missing.epoch) for missing in (*gaps, *tombstones)]
+        others = [(gap.span.end_s, gap.epoch) for gap in gaps]
+        others += [(tombstone.span.end_s, tombstone.epoch) for tombstone in tombstones]
         ends = [(record["end_s"], record["epoch"]) for record in last]
         if not ends and not others:
             return None
