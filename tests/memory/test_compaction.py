@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from recollect.memory import MemoryStore, Moment, Span
 from recollect.memory.keeping.compaction import gather, runs_of_small, tidy, to_merge, waiting, worth_merging
 from recollect.memory.keeping.maintenance import alone
-from recollect.memory.query.hybrid_search import overlap_filter
+from recollect.memory.query.filters import overlap_filter
 from recollect.memory.storage.rows import start_hour
 from recollect.memory.storage.tables import count_versions, latest_view, live_bytes, select
 from recollect.memory.values import Extent
