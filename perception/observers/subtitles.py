@@ -20,6 +20,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Finding, Span
 from ..sources.frame import Frame
 
@@ -56,6 +57,7 @@ class SubtitleObserver:
     """Says what the subtitles say. It has been given everything, so frames tell it nothing."""
 
     written_by = "subtitles/1"
+    finding_kinds = builtin_kinds("subtitle")
 
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._cues = sorted(cues)
