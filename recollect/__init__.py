@@ -17,29 +17,59 @@ from typing import TYPE_CHECKING, Any
 from .client import Recollect, StreamStatus
 from .common.errors import RecollectError
 from .memory.values import Gap, KeyFrame, Moment, Span
+from .perception.watch_events import (
+    Connected,
+    Connecting,
+    Described,
+    DescriptionsFailed,
+    DescriptionsResumed,
+    DescriptionsWaiting,
+    Disconnected,
+    Failed,
+    Finished,
+    Progress,
+    Stalled,
+    WatchEvent,
+    WatchReport,
+)
+from .perception.watch_handle import Watch, WatchStatus
+from .perception.watch_options import WatchOptions
 
 if TYPE_CHECKING:
     from .agent.answer import Answer, Evidence
     from .agent.limits import Limits
     from .perception.describing.captioner import CaptionReport
-    from .perception.stages.stream_worker import WatchProgress, WatchReport
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
     "CaptionReport",
+    "Connected",
+    "Connecting",
+    "Described",
+    "DescriptionsFailed",
+    "DescriptionsResumed",
+    "DescriptionsWaiting",
+    "Disconnected",
     "Evidence",
+    "Failed",
+    "Finished",
     "Gap",
     "KeyFrame",
     "Limits",
     "Moment",
+    "Progress",
     "Recollect",
     "RecollectError",
     "Span",
+    "Stalled",
     "StreamStatus",
-    "WatchProgress",
+    "Watch",
+    "WatchEvent",
+    "WatchOptions",
     "WatchReport",
+    "WatchStatus",
 ]
 
 _LATER = {
@@ -47,8 +77,6 @@ _LATER = {
     "Evidence": "agent.answer",
     "Limits": "agent.limits",
     "CaptionReport": "perception.describing.captioner",
-    "WatchProgress": "perception.stages.stream_worker",
-    "WatchReport": "perception.stages.stream_worker",
 }
 """Public names whose modules load something heavy, and where they live."""
 
