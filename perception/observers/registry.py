@@ -1,7 +1,8 @@
 """The registry of observers: the built-in ones, and those of other packages, for one source.
 
     failures: list[ObserverFailure] = []
-    observers = observers_for(source.info, added=[BellObserver], on_failure=failures.append)
+    with observers_in_use(source.info, added=[BellObserver], on_failure=failures.append) as observers:
+        ...
 
 Other packages offer observers by an entry point of the group ``recollect.observers``; a program adds its own with
 ``added``. A broken one is reported and left out.
@@ -10,7 +11,8 @@ Other packages offer observers by an entry point of the group ``recollect.observ
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ...common.kind_registry import observer_plugins, register_kinds
 from ..sources.source import SourceInfo
@@ -21,18 +23,31 @@ from .observer import Observer, ObserverFactory
 logger = logging.getLogger(__name__)
 
 
-def observers_for(
+@contextmanager
+def observers_in_use(
     source: SourceInfo,
     *,
     ocr: bool = True,
     added: Sequence[ObserverFactory] = (),
     on_failure: OnObserverFailure,
-) -> list[Observer]:
+) -> Iterator[list[Observer]]:
     """New observers for one source: built-in ones, then those of installed packages, then ``added``.
 
-    ``on_failure`` is called for each observer of another package that cannot be used, now or later.
+    ``on_failure`` is called for each observer of another package that cannot be used, at once or later. When the
+    block ends, the files that observers read are closed.
     """
-    observers = default_observers(source, ocr=ocr)
+    guarded = _guarded_observers(source, added, on_failure)
+    try:
+        yield [*default_observers(source, ocr=ocr), *guarded]
+    finally:
+        for observer in guarded:
+            observer.close()
+
+
+def _guarded_observers(
+    source: SourceInfo, added: Sequence[ObserverFactory], on_failure: OnObserverFailure
+) -> list[GuardedObserver]:
+    observers: list[GuardedObserver] = []
     installed: list[ObserverFactory] = []
     for plugin in observer_plugins():
         if plugin.error:

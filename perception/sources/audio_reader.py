@@ -79,7 +79,7 @@ class FileAudioReader:
                         if piece.pts is None or piece.time_base is None:
                             continue
                         start_s = float(piece.pts * piece.time_base) - origin_s
-                        samples = piece.to_ndarray().reshape(-1)
+                        samples = piece.to_ndarray().reshape(-1).astype(np.float32, copy=False)
                         if start_s + len(samples) / self.rate_hz > from_s:
                             yield start_s, samples
 
