@@ -17,28 +17,28 @@ from typing import TYPE_CHECKING, Any
 from .client import Recollect, StreamStatus
 from .common.errors import RecollectError
 from .memory.values import Gap, KeyFrame, Moment, Span
-from .perception.watch_events import (
-    Connected,
-    Connecting,
-    Described,
-    DescriptionsFailed,
-    DescriptionsResumed,
-    DescriptionsWaiting,
-    Disconnected,
-    Failed,
-    Finished,
-    Progress,
-    Stalled,
-    WatchEvent,
-    WatchReport,
-)
-from .perception.watch_handle import Watch, WatchStatus
-from .perception.watch_options import WatchOptions
 
 if TYPE_CHECKING:
     from .agent.answer import Answer, Evidence
     from .agent.limits import Limits
     from .perception.describing.captioner import CaptionReport
+    from .perception.watch_events import (
+        Connected,
+        Connecting,
+        Described,
+        DescriptionsFailed,
+        DescriptionsResumed,
+        DescriptionsWaiting,
+        Disconnected,
+        Failed,
+        Finished,
+        Progress,
+        Stalled,
+        WatchEvent,
+        WatchReport,
+    )
+    from .perception.watch_handle import Watch, WatchStatus
+    from .perception.watch_options import WatchOptions
 
 __version__ = "0.1.0"
 
@@ -77,8 +77,24 @@ _LATER = {
     "Evidence": "agent.answer",
     "Limits": "agent.limits",
     "CaptionReport": "perception.describing.captioner",
+    "Connected": "perception.watch_events",
+    "Connecting": "perception.watch_events",
+    "Described": "perception.watch_events",
+    "DescriptionsFailed": "perception.watch_events",
+    "DescriptionsResumed": "perception.watch_events",
+    "DescriptionsWaiting": "perception.watch_events",
+    "Disconnected": "perception.watch_events",
+    "Failed": "perception.watch_events",
+    "Finished": "perception.watch_events",
+    "Progress": "perception.watch_events",
+    "Stalled": "perception.watch_events",
+    "WatchEvent": "perception.watch_events",
+    "WatchReport": "perception.watch_events",
+    "Watch": "perception.watch_handle",
+    "WatchStatus": "perception.watch_handle",
+    "WatchOptions": "perception.watch_options",
 }
-"""Public names whose modules load something heavy, and where they live."""
+"""Public names whose modules are loaded when they are first used, and where they live."""
 
 
 def __getattr__(name: str) -> Any:

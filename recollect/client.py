@@ -43,7 +43,6 @@ from .memory.values import (
     Tombstone,
 )
 from .perception.errors import NoLmm
-from .perception.watch_options import WatchOptions
 
 if TYPE_CHECKING:
     from .agent.answer import Answer
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from .perception.sources.source import Source
     from .perception.watch_events import OnEvent, WatchReport
     from .perception.watch_handle import Watch
+    from .perception.watch_options import WatchOptions
     from .perception.writer_session import WriterSession
     from .tools.toolbox import Inspector, Scope, Toolbox
 
@@ -272,6 +272,7 @@ class Recollect:
             EncoderError: The image-text model in the settings cannot be used.
         """
         from .perception.sources.source_list import resolve_source  # noqa: PLC0415
+        from .perception.watch_options import WatchOptions  # noqa: PLC0415
         from .perception.writer_session import find_source  # noqa: PLC0415 - heavy, and only watching needs it
 
         stops_before = self._stops
