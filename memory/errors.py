@@ -126,6 +126,25 @@ class NothingToPin(MemoryStoreError):
         self.stream, self.start_s, self.end_s = stream, start_s, end_s
 
 
+class RequestFailed(MemoryStoreError):
+    """The process that writes to the memory failed to carry out a request of another process."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"the process that writes to {path} could not carry out the request: {why}")
+        self.path, self.why = path, why
+
+
+class WriterStalled(MemoryStoreError):
+    """Another process has held the commit lock for longer than this write may wait."""
+
+    def __init__(self, path: Path, waited_s: float) -> None:
+        super().__init__(
+            f"cannot write to {path}: another process has held the commit lock for more than {waited_s:.3g} s. "
+            "It is stopped, or its disk hangs. End it: kill -9 loses nothing that was committed."
+        )
+        self.path, self.waited_s = path, waited_s
+
+
 class SnapshotExpired(MemoryStoreError):
     """The writer revoked this reader's lease to stay within the disk budget."""
 

@@ -132,7 +132,7 @@ class ExpectedContents:
             self._next = next(self._life)
             self.position += 1
             if isinstance(self._next, Gap):
-                parents = self.streams[self._next.stream].ladder.break_()
+                parents = self.streams[self._next.stream].ladder.flush()
                 self.closing = {parent.id: parent for parent in parents}
 
     def _take(self, seen: SimulatedMoment | Gap) -> None:

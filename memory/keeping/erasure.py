@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..encoder import Encoder
-from ..ladder.builder import parents_made_anew
+from ..ladder.builder import rebuild_parents
 from ..query.filters import overlap_filter
 from ..query.snapshot import Snapshot
 from ..storage.commits import Commits, Transaction
@@ -46,7 +46,7 @@ from ..values import (
     spans_without,
     total_counts,
 )
-from .maintenance import Maintenance, alone
+from .maintenance import Maintenance, maintenance_lock
 
 PENDING = "erasing.pending"
 """Is in the memory's folder while files may still hold what was erased."""
@@ -121,7 +121,7 @@ class Erasure:
         """Erase a stretch of a stream; all of it, and that it was ever there, where ``span`` is None."""
         begun = time.monotonic()
         before_bytes = size_on_disk(self._folder)
-        with alone(self._folder):
+        with maintenance_lock(self._folder):
             plan = _Plan() if span is None else self._plan(stream, span)
             # From here on somebody has to clean up.
             (self._folder / PENDING).touch()
@@ -149,7 +149,7 @@ class Erasure:
     def finish(self) -> None:
         """Clean up what somebody who was killed in the middle left, if anybody was."""
         if (self._folder / PENDING).exists():
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self._purge(None)
 
     def _purge(self, on_wait: OnWait | None) -> None:
@@ -312,7 +312,7 @@ class _Planning:
                     replace(one, frame_ids=tuple(key for key in one.frame_ids if key in signatures))
                     for one in children
                 ]
-                made = parents_made_anew(self._stream, rung, shown, signatures)
+                made = rebuild_parents(self._stream, rung, shown, signatures)
                 self._plan.parents += [replace(one, sameness=parent.sameness) for one in made]
                 if parent.id in self._tombstones:
                     # It had lost the pictures below, so what takes its place has.

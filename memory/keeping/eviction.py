@@ -1,6 +1,6 @@
 """Forgets what is least worth keeping, and leaves a tombstone where it was.
 
-    with alone(folder):
+    with maintenance_lock(folder):
         forget(views, tables, commits, units)
 
 A parent stands for what is gone; its tombstone, which has its id, says what that was, when it went and why, and has

@@ -1,7 +1,7 @@
 """What of a memory is forgotten first, when there is no room for all of it.
 
     shelf = Shelf.of(views, now_s=…)
-    for unit in shelf.dullest(need_bytes=50_000_000): …
+    for unit in shelf.lowest_value(need_bytes=50_000_000): …
 
 What can go in one go is a ``EvictionUnit``: under one parent, the pictures that the parent does not show, or the memories
 that it was made of. Pictures go before words, children before their parent, and nothing goes that a pin holds or
@@ -258,7 +258,7 @@ class EvictionCandidates:
             )
         return cls(parents, now_s, streams_bytes)
 
-    def dullest(self, need_bytes: float, streams: Iterable[str] | None = None) -> list[EvictionUnit]:
+    def lowest_value(self, need_bytes: float, streams: Iterable[str] | None = None) -> list[EvictionUnit]:
         """What to forget to be rid of so much, the first to go first; less where that is all there is.
 
         Only of ``streams``, where they are given. What is listed can go in any order.

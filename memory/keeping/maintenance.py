@@ -154,7 +154,7 @@ class Maintenance:
         """
         self._round(self._tables, thorough=thorough)
         self._keep_budgets()
-        with alone(self._folder):
+        with maintenance_lock(self._folder):
             self.delete_versions(now=now)
         if self._forgets:
             self._delete_left_over()
@@ -168,7 +168,7 @@ class Maintenance:
         while True:
             # Who lets go of it meanwhile leaves something to be freed by the next attempt.
             was_read = bool(leases.held_leases(self._folder))
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self.delete_versions(now=True)
                 if not self._ledger.fits(size_bytes):
                     # What is measured is a little more than what is remembered.
@@ -208,7 +208,7 @@ class Maintenance:
     def _delete_left_over(self) -> None:
         """Delete the files that no version names: of who died in the middle of it, or of what failed."""
         try:
-            with alone(self._folder), self._commits.paused(self._opened):
+            with maintenance_lock(self._folder), self._commits.paused(self._opened):
                 for table in self._tables.values():
                     latest_view(table).cleanup_old_versions(older_than=_EVER, delete_unverified=True)
             self._something_is_left_over = False
@@ -267,7 +267,7 @@ class Maintenance:
             if self._something_is_left_over:
                 self._delete_left_over()
             if time.monotonic() - self._versions_at >= _VERSIONS_EVERY_S:
-                with alone(self._folder):
+                with maintenance_lock(self._folder):
                     self.delete_versions()
                 self._versions_at = time.monotonic()
 
@@ -300,7 +300,7 @@ class Maintenance:
                 # Noted before it is done: what comes meanwhile is not taken for done.
                 self._rows[name] = self._added[name] = 0
                 self._changed.notify_all()
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self._tidy(self._tables[name], thorough=thorough)
 
     def _tidy(self, table: Table, *, thorough: bool) -> None:
@@ -355,7 +355,7 @@ class Maintenance:
         if not self._forgets:
             return
         try:
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 if self._is_too_full():
                     self._forget_down_to(self._ledger.aim_bytes)
                 for name in self._streams_to_check():
@@ -381,7 +381,7 @@ class Maintenance:
         """
         while (live_bytes := self._live_bytes()) > aim_bytes:
             shelf = self._shelf()
-            units = shelf.dullest((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
+            units = shelf.lowest_value((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
             if units:
                 self._forget(units)
             self._reclaim(_DEAD_SHARE if units else 0.0)
@@ -398,7 +398,7 @@ class Maintenance:
             used_bytes = disk_bytes * shelf.streams_bytes.get(name, 0.0)
             if used_bytes <= HIGH * budget_bytes:
                 return
-            units = shelf.dullest((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
+            units = shelf.lowest_value((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
             if not units:
                 return
             self._forget(units)
@@ -463,7 +463,7 @@ class Maintenance:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def maintenance_lock(folder: Path) -> Iterator[None]:
     """Keep other threads and processes from upkeep of the same memory. Not to be nested."""
     with (folder / UPKEEP_LOCK_NAME).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -21,7 +21,7 @@ from ..storage.commits import Commits
 from ..storage.rows import pin_row, pins_from
 from ..storage.tables import Tables, all_of, latest_view, one_of, quoted, select, select_arrow
 from ..values import Pin, Span, make_id, merged_spans
-from .maintenance import alone
+from .maintenance import maintenance_lock
 
 PIN_SHARE = 0.1
 """Of the budget, for all pins together."""
@@ -45,7 +45,7 @@ class Pins:
         Raises ``NothingToPin`` where nothing is remembered there, and ``PinsFull`` where it does not fit.
         """
         # Nothing is forgotten between looking and pinning.
-        with alone(self._folder), self._commits.commit() as change:
+        with maintenance_lock(self._folder), self._commits.commit() as change:
             kept = self._kept(stream, [span])
             if not kept:
                 raise NothingToPin(stream, span.start_s, span.end_s)

@@ -18,6 +18,7 @@ import fcntl
 import json
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from ..errors import WriterStalled
 from ..values import Extent
 from . import tables
 from .tables import Rows, Table, Tables
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 
 HEAD_NAME = "head.json"
 COMMIT_LOCK_NAME = "commit.lock"
+_LOCK_POLL_S = 0.01
+_STALLED_S = 30.0
+"""Seconds after a timed-out wait for the commit lock in which further commits do not wait."""
 _UNFINISHED = "unfinished"
 """The content of the lock file during a commit. If it is found later, the holder died in the middle of a commit."""
 
@@ -99,8 +104,11 @@ class Transaction:
 class Commits:
     """The commits of one memory. Thread-safe."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wait_s: float | None = None) -> None:
+        """``wait_s`` is the longest wait for the commits of other processes. None waits without limit."""
         self._folder = folder
+        self._wait_s = wait_s
+        self._stalled_until_s = 0.0
 
     def head(self) -> CommitHead:
         """The last finished commit. It has no versions if there was none, or if the file is unreadable."""
@@ -162,12 +170,31 @@ class Commits:
     def _locked(self) -> Iterator[IO[str]]:
         """Hold the commit lock. First undo a commit whose process died."""
         with (self._folder / COMMIT_LOCK_NAME).open("a+", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._lock(lock)
             lock.seek(0)
             if lock.read() == _UNFINISHED:
                 self._restore(self.head())
                 _mark(lock, "")
             yield lock
+
+    def _lock(self, file: IO[str]) -> None:
+        """Take the commit lock. Raises ``WriterStalled`` after ``wait_s``."""
+        if self._wait_s is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return
+        started_s = time.monotonic()
+        # An answer may write several times. After one timed-out wait, its other writes do not wait again.
+        deadline_s = started_s if started_s < self._stalled_until_s else started_s + self._wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._stalled_until_s = 0.0
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline_s:
+                    self._stalled_until_s = time.monotonic() + _STALLED_S
+                    raise WriterStalled(self._folder, self._wait_s) from None
+                time.sleep(_LOCK_POLL_S)
 
     def _restore(self, head: CommitHead) -> None:
         database = tables.connect(self._folder)

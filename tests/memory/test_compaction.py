@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from recollect.memory import MemoryStore, Moment, Span
 from recollect.memory.keeping.compaction import gather, runs_of_small, tidy, to_merge, waiting, worth_merging
-from recollect.memory.keeping.maintenance import alone
+from recollect.memory.keeping.maintenance import maintenance_lock
 from recollect.memory.query.filters import overlap_filter
 from recollect.memory.storage.rows import start_hour
 from recollect.memory.storage.tables import count_versions, latest_view, live_bytes, select
@@ -94,7 +94,7 @@ def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_
 def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
     tmp_path: Path, moment: Make
 ) -> None:
-    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(90):
             store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
         table = store._tables.observations
@@ -117,7 +117,7 @@ def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
 def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
     tmp_path: Path, moment: Make
 ) -> None:
-    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(20):
             store.append([moment(number * 8 + at) for at in range(8)])
         table = store._tables.observations
@@ -132,7 +132,7 @@ def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
 def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
     tmp_path: Path, moment: Make
 ) -> None:
-    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         table = store._tables.observations
         for round_ in range(3):
             for at in range(6):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import MemoryStore
-from recollect.memory.keeping.maintenance import alone
+from recollect.memory.keeping.maintenance import maintenance_lock
 from recollect.memory.storage.commits import Transaction
 from recollect.memory.storage.tables import append, latest_view, select
 from recollect.testing.crash.crash_harness import STAGES, CrashHarness, CrashWriter
@@ -100,7 +100,7 @@ def test_what_is_lost_or_doubled_is_noticed(
 
 def test_what_nobody_finished_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
     row = select(latest_view(watching._tables.frames), limit=1)[0]
-    with alone(watching.path):  # upkeep would take it for its own
+    with maintenance_lock(watching.path):  # upkeep would take it for its own
         append(watching._tables.frames, [row | {"id": "of nobody"}])
         found = [fault.words for fault in faults(watching.path, told)]
 

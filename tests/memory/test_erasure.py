@@ -79,7 +79,7 @@ def remember(store: MemoryStore, kitchen: Any, moments: list[Moment], frames: li
             rows += [moment, *ladder.push(moment, mine)]
             shown += mine
         if at + 60 >= len(moments):
-            rows += ladder.finish()
+            rows += ladder.flush()
         store.append(rows, shown)
 
 
@@ -222,7 +222,7 @@ def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, 
     )
     for _ in range(2):
         kitchen.forget(
-            secret, [unit for unit in kitchen.shelf(secret).dullest(1e12) if unit.parent_id == event.id]
+            secret, [unit for unit in kitchen.shelf(secret).lowest_value(1e12) if unit.parent_id == event.id]
         )
 
     receipt = secret.erase("kitchen", ASKED)
@@ -237,7 +237,7 @@ def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
     secret: MemoryStore, kitchen: Any
 ) -> None:
     moments, _ = secretive(kitchen)
-    kitchen.forget(secret, kitchen.shelf(secret).dullest(1e12))  # the pictures of every event
+    kitchen.forget(secret, kitchen.shelf(secret).lowest_value(1e12))  # the pictures of every event
 
     secret.erase("kitchen", ASKED)
 
@@ -325,9 +325,9 @@ def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kit
             [one for moment in moments[:100] for one in (moment, *ladder.push(moment))], frames[:200]
         )
         store.erase("kitchen", Span(985.0, 1000.0))
-        ladder = Ladder.restore(store, "kitchen")
+        ladder = Ladder.restore(store.snapshot(), "kitchen")
         store.append(
-            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.finish(),
+            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.flush(),
             frames[200:],
         )
 
@@ -349,7 +349,7 @@ def test_whatever_is_erased_and_forgotten_in_whatever_order_all_stays_accounted_
         moments = kitchen.watch(store, 2.2, epochs=data.draw(st.integers(1, 3)))
         for _ in range(data.draw(st.integers(2, 5))):
             if data.draw(st.booleans()):
-                units = kitchen.shelf(store).dullest(1e12)
+                units = kitchen.shelf(store).lowest_value(1e12)
                 kitchen.forget(
                     store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else []
                 )

@@ -78,7 +78,7 @@ def remember(store: MemoryStore, kitchen: Any, hours: float = 0.5) -> list[Momen
     ]
     store.put_stream(kitchen.stream)
     ladder = Ladder("kitchen")
-    store.append([row for one in told for row in (one, *ladder.push(one))] + ladder.finish(), frames)
+    store.append([row for one in told for row in (one, *ladder.push(one))] + ladder.flush(), frames)
     return told
 
 
@@ -234,7 +234,7 @@ def test_the_memories_above_are_made_once_there_is_room(store: MemoryStore, smal
     for moment in moments:
         below.append(moment)
         above += ladder.push(moment)
-    above += ladder.finish()
+    above += ladder.flush()
     store.append(below, frames)
     store.maintain()  # so that upkeep frees nothing meanwhile
 
@@ -308,7 +308,7 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
 ) -> None:
     moments = remember(store, kitchen)
     failed = 0
-    while units := kitchen.shelf(store).dullest(1e12)[:3]:
+    while units := kitchen.shelf(store).lowest_value(1e12)[:3]:
         for _ in room_by_room(small):
             try:
                 kitchen.forget(store, units)
@@ -320,7 +320,7 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
             break
         small.empty()
         unharmed(store, kitchen, moments)
-        kitchen.forget(store, kitchen.shelf(store).dullest(1e12)[3:])
+        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12)[3:])
 
     assert failed >= 5
     assert store.snapshot().tombstones("kitchen") != []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recollect.memory import KeyFrame, MemoryStore, Moment, Span
 from recollect.memory.ladder.builder import Ladder
-from recollect.memory.ladder.representative_frames import MAX_FRAMES, choose
+from recollect.memory.ladder.representative_frames import MAX_FRAMES, choose_frames
 from recollect.memory.ladder.summaries import evenly
 
 CELLS = 48
@@ -41,7 +41,7 @@ def test_the_pictures_that_differ_are_among_those_chosen(
     ]
     pictures = named(looks)
 
-    chosen = choose(list(pictures), pictures)
+    chosen = choose_frames(list(pictures), pictures)
 
     different = {key for key, look in pictures.items() if look in spots.values()}
     assert len(chosen) == MAX_FRAMES
@@ -53,17 +53,17 @@ def test_the_pictures_that_differ_are_among_those_chosen(
 def test_what_is_chosen_is_few_in_order_and_always_the_same(looks: list[bytes], weights: list[float]) -> None:
     pictures = named(looks)
 
-    chosen = choose(list(pictures), pictures, weights[: len(looks)])
+    chosen = choose_frames(list(pictures), pictures, weights[: len(looks)])
 
     assert chosen == sorted(chosen)
     assert len(set(chosen)) == len(chosen) == min(MAX_FRAMES, len(looks))
-    assert chosen == choose(list(pictures), dict(reversed(pictures.items())), weights[: len(looks)])
+    assert chosen == choose_frames(list(pictures), dict(reversed(pictures.items())), weights[: len(looks)])
 
 
 def test_of_pictures_that_look_alike_those_far_apart_in_time_are_chosen() -> None:
     pictures = named([GREY] * 21)
 
-    chosen = choose(list(pictures), pictures)
+    chosen = choose_frames(list(pictures), pictures)
 
     assert {"f00", "f10", "f20"} < set(chosen)
 
@@ -72,7 +72,7 @@ def test_somebody_who_comes_counts_for_more_than_a_cloud() -> None:
     cloudy = [bytes([90 - 3 * step]) * CELLS for step in range(8)]
     pictures = named([*cloudy, with_a_spot(3), with_a_spot(20), *reversed(cloudy)])
 
-    assert {"f08", "f09"} < set(choose(list(pictures), pictures))
+    assert {"f08", "f09"} < set(choose_frames(list(pictures), pictures))
 
 
 def test_a_picture_that_served_goes_before_others_like_it() -> None:
@@ -81,14 +81,14 @@ def test_a_picture_that_served_goes_before_others_like_it() -> None:
 
     for served in range(len(names)):
         weights = [float(number == served) for number in range(len(names))]
-        assert names[served] in choose(names, pictures, weights)
+        assert names[served] in choose_frames(names, pictures, weights)
 
 
 def test_what_served_does_not_crowd_out_what_looks_different() -> None:
     looks = [GREY] * 8 + [with_a_spot(3), with_a_spot(20)]
     pictures = named(looks)
 
-    chosen = choose(list(pictures), pictures, [9.0] * 8 + [0.0] * 2)
+    chosen = choose_frames(list(pictures), pictures, [9.0] * 8 + [0.0] * 2)
 
     assert {"f08", "f09"} < set(chosen)
 
@@ -98,9 +98,9 @@ def test_where_a_signature_is_missing_pictures_are_spread_evenly() -> None:
     names = list(pictures)
     del pictures["f07"]
 
-    assert choose(names, pictures) == evenly(names, MAX_FRAMES)
-    assert choose(names, {}) == evenly(names, MAX_FRAMES)
-    assert choose(names, {**pictures, "f07": b"\x00" * 12}) == evenly(names, MAX_FRAMES)
+    assert choose_frames(names, pictures) == evenly(names, MAX_FRAMES)
+    assert choose_frames(names, {}) == evenly(names, MAX_FRAMES)
+    assert choose_frames(names, {**pictures, "f07": b"\x00" * 12}) == evenly(names, MAX_FRAMES)
 
 
 def picture(number: int, look: bytes) -> KeyFrame:
@@ -120,7 +120,7 @@ def climbed(ladder: Ladder, moment: Callable[..., Moment], looks: list[bytes]) -
     for number, look in enumerate(looks):
         one = replace(moment(number), frame_ids=(f"f{number:02}",))
         parents += ladder.push(one, [picture(number, look)])
-    return parents + ladder.finish()
+    return parents + ladder.flush()
 
 
 def test_an_event_shows_the_pictures_that_differ_and_its_hour_chooses_among_these(
@@ -149,7 +149,7 @@ def test_a_parent_shows_a_picture_of_what_was_used(moment: Callable[..., Moment]
         return float(span.contains(87.0))
 
     unused = climbed(Ladder("kitchen"), moment, [GREY] * 40)[0]
-    event = climbed(Ladder("kitchen", used=used), moment, [GREY] * 40)[0]
+    event = climbed(Ladder("kitchen", used), moment, [GREY] * 40)[0]
 
     assert "f17" not in unused.frame_ids
     assert "f17" in event.frame_ids

@@ -39,7 +39,7 @@ def watch(store: MemoryStore, moments: list[Moment], *, finish: bool = True) -> 
         batch = [x for one in moments[at : at + 64] for x in (one, *ladder.push(one))]
         store.append(batch)
     if finish:
-        store.append(ladder.finish())
+        store.append(ladder.flush())
 
 
 def test_a_snapshot_as_of_a_time_is_blind_to_what_was_written_later(
