@@ -33,7 +33,7 @@ from .question_specs import (
     Spec,
     StateSpec,
 )
-from .question_wording import question, said
+from .question_wording import question, slot_text
 
 _TRIES = 60
 _LOOKS = 8
@@ -336,7 +336,7 @@ def _values(spec: Spec, logs: Iterable[EventLog]) -> list[str]:
         else "what"
     )
     seen = [
-        {said(event.act, slot) for event in log.acts(Pattern("comes" if slot == "who" else kind))}
+        {slot_text(event.act, slot) for event in log.acts(Pattern("comes" if slot == "who" else kind))}
         for log in logs
     ]
     return sorted(set.intersection(*seen))

@@ -64,7 +64,7 @@ from .question_specs import (
     UsualSpec,
     WhenSpec,
 )
-from .question_wording import clause, said
+from .question_wording import clause, slot_text
 
 _T = TypeVar("_T")
 _WINDOWS_S = (20.0, 60.0, 300.0, 1200.0, 3600.0, 7200.0, 21600.0)
@@ -281,7 +281,7 @@ def usual(moment: AskingTime) -> list[QuestionDraft]:
         pattern = Pattern("comes", who=person)
         habit = UsualSpec(pattern, "room")
         found = answer(habit, moment.log)
-        if found is not None and found.value != said(moment.log.acts(pattern)[-1].act, "room"):
+        if found is not None and found.value != slot_text(moment.log.acts(pattern)[-1].act, "room"):
             pool[str(found.value)].append(habit)
     if not pool:
         return []
@@ -289,7 +289,7 @@ def usual(moment: AskingTime) -> list[QuestionDraft]:
     draft = moment.draft(spec, "choice")
     if draft is None:
         return []
-    latest = said(moment.log.acts(spec.pattern)[-1].act, "room")
+    latest = slot_text(moment.log.acts(spec.pattern)[-1].act, "room")
     seen = {str(event.act.room) for event in moment.log.acts(Pattern("comes"))}
     others = sorted(seen - {latest, draft.found.value})
     if len(others) < OPTIONS - 2:
