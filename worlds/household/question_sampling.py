@@ -61,9 +61,9 @@ def lag_of(draft: QuestionDraft) -> str:
     """The name of how long ago the last of the evidence ended."""
     if draft.kind == "alerts":
         return "ahead"
-    if not draft.found.evidence:
+    if not draft.result.evidence:
         return "none"
-    lag_s = max(0.0, draft.asked_at_s - max(span.end_s for span in draft.found.evidence))
+    lag_s = max(0.0, draft.asked_at_s - max(span.end_s for span in draft.result.evidence))
     return name_of_lag(lag_s)
 
 
@@ -139,10 +139,10 @@ class QuestionSampler:
 
 def _proof(draft: QuestionDraft) -> object:
     """The same for questions that have the same answer for the same reason."""
-    if not draft.found.evidence:
+    if not draft.result.evidence:
         return draft.spec
-    ends = tuple(round(span.start_s, 3) for span in draft.found.evidence)
-    return ends, draft.found.value
+    ends = tuple(round(span.start_s, 3) for span in draft.result.evidence)
+    return ends, draft.result.value
 
 
 def samples_of(
@@ -172,8 +172,8 @@ def _dealt(draft: QuestionDraft, deck: list[int], rng: random.Random) -> Questio
         return draft
     if not deck:
         deck += rng.sample(range(len(draft.options)), len(draft.options))
-    options = [option for option in draft.options if option != draft.found.value]
-    options.insert(deck.pop(), str(draft.found.value))
+    options = [option for option in draft.options if option != draft.result.value]
+    options.insert(deck.pop(), str(draft.result.value))
     return replace(draft, options=tuple(options))
 
 
@@ -181,11 +181,11 @@ def sample_of(
     draft: QuestionDraft, name: str, video: str, *, kind: str, length: str, cluster: str, group: str | None
 ) -> Sample:
     """One draft as a sample."""
-    gold: Value = draft.found.value
+    gold: Value = draft.result.value
     if draft.kind == "alerts":
-        gold = tuple(round(span_at, 3) for span_at in draft.found.value if isinstance(span_at, float))  # type: ignore[union-attr]
+        gold = tuple(round(span_at, 3) for span_at in draft.result.value if isinstance(span_at, float))  # type: ignore[union-attr]
     elif draft.kind == "span":
-        gold = _rounded(draft.found.evidence)
+        gold = _rounded(draft.result.evidence)
     if draft.kind == "choice":
         gold = chr(ord("A") + draft.options.index(str(gold)))
     tags = {"type": kind, "lag": lag_of(draft), "hops": str(draft.hops), "length": length}
@@ -199,7 +199,7 @@ def sample_of(
         options=draft.options,
         gold=gold,
         asked_at_s=draft.asked_at_s,
-        evidence=_rounded(draft.found.evidence),
+        evidence=_rounded(draft.result.evidence),
         group=group,
         tags=tags,
     )
