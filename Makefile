@@ -16,7 +16,7 @@ override export ASK := $(value ASK)
 override export OUT := $(value OUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-lmm test test-all lint format bench serving-env train-tiny constraints clean
+.PHONY: help demo demo-lmm docs test test-all lint format bench serving-env train-tiny constraints clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,13 @@ lint: $(READY)  ## check format, style and types; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd .typing && $(abspath $(BIN))/lint-imports --no-cache --config ../pyproject.toml
+	$(BIN)/python scripts/check_structure.py
+
+docs: $(READY)  ## build the documentation site in ./site
+	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || \
+		$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(READY)  ## put the code in the project's format
 	$(BIN)/ruff check --fix --exit-zero .
@@ -72,7 +79,7 @@ constraints:  ## pin the newest versions that fit together in constraints.txt
 	cp "$$fresh/constraints" constraints.txt
 
 clean:  ## remove what these commands made: the environments, demo, builds and caches
-	rm -rf .venv .venv-serving .venv-training build dist demo demo-lmm recollect.egg-info $(TINY_PACKAGE)/build $(TINY_PACKAGE)/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-serving .venv-training build dist site demo demo-lmm recollect.egg-info $(TINY_PACKAGE)/build $(TINY_PACKAGE)/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

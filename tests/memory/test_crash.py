@@ -79,7 +79,7 @@ def test_being_killed_loses_nothing_and_doubles_nothing(folder: Path, kills: tup
         snapshot = store.snapshot()
         moments = snapshot.timeline("kitchen", limit=10_000)
         unbroken = Ladder("kitchen")
-        parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.finish()
+        parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.flush()
         stored_frames = store._tables.frames.count_rows()
         stored_rows = store._tables.observations.count_rows()
 
