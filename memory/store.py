@@ -28,13 +28,13 @@ from .descriptions import Descriptions
 from .encoder import Encoder
 from .errors import NotAMemory, UnknownStream
 from .keeping.disk_budget import DiskBudget, check_budget
-from .keeping.disk_usage import DiskUsage, take_account
+from .keeping.disk_usage import DiskUsage, measure_usage
 from .keeping.erasure import Erasure, ErasureReceipt, OnWait
 from .keeping.eviction_policy import weight_of_use
 from .keeping.maintenance import Maintenance
 from .keeping.pins import Pins
 from .moment_appender import MomentAppender
-from .query.hybrid_search import overlap_filter
+from .query.filters import overlap_filter
 from .query.snapshot import Snapshot
 from .storage.backlog import Backlog
 from .storage.commits import Commits
@@ -103,7 +103,7 @@ class MemoryStore:
         self._commits = Commits(folder, None if lock is not None else WRITE_BACK_WAIT_S)
         self._manifest = manifest
         budget = DiskBudget(folder, manifest.budget_bytes)
-        self._maintenance = Maintenance(
+        self.maintenance = Maintenance(
             folder,
             opened,
             self._commits,
@@ -112,11 +112,12 @@ class MemoryStore:
             min_free_bytes=min_free_bytes,
             keep_versions_s=keep_versions_s,
         )
+        """Compaction, eviction and deletion of old versions."""
         self._writes = BudgetedWrites(
             folder,
             budget,
             self._commits,
-            self._maintenance,
+            self.maintenance,
             min_free_bytes=min_free_bytes,
             is_writer=lock is not None,
         )
@@ -210,7 +211,7 @@ class MemoryStore:
     def close(self) -> None:
         """Release the writer's lock; what was appended is already safe."""
         if self._lock is not None:
-            self._maintenance.close()
+            self.maintenance.close()
             self._lock.release()
             self._lock = None
 
@@ -408,9 +409,7 @@ class MemoryStore:
         return receipt
 
     def _eraser(self) -> Erasure:
-        return Erasure(
-            self.path, self._tables, self._commits, self._maintenance, self.snapshot, self._encoder
-        )
+        return Erasure(self.path, self._tables, self._commits, self.maintenance, self.snapshot, self._encoder)
 
     def account(self) -> DiskUsage:
         """What the memory takes on the disk, by what it is for."""
@@ -424,7 +423,7 @@ class MemoryStore:
                 for name, version in head.versions.items()
                 if table_kind(name) in ("text_vectors", "frame_vectors") and table_exists(self.path, name)
             }
-            return take_account(
+            return measure_usage(
                 self.path,
                 replace(self._tables.views(self.path, head.versions), **vectors),
                 budget_bytes=manifest.budget_bytes,
@@ -441,7 +440,7 @@ class MemoryStore:
         with require_free_space(self.path, self.min_free_bytes):
             self._manifest = read_manifest(self.path).with_budgets(None, {stream: budget_bytes})
             write_manifest(self.path, self._manifest)
-        self._maintenance.set_stream_budgets(self._manifest.stream_budgets)
+        self.maintenance.set_stream_budgets(self._manifest.stream_budgets)
 
     def compact(self) -> None:
         """Evict what is over the budget, merge files and indexes, and delete old versions, all of it now.
@@ -449,7 +448,7 @@ class MemoryStore:
         It may use what is kept free on the disk, as it frees space in the end.
         """
         self._eraser().finish()
-        self._maintenance.run(thorough=True, now=True)
+        self.maintenance.run(thorough=True, now=True)
 
     def maintain(self, *, thorough: bool = True) -> None:
         """Merge what was appended into fragments and indexes, and delete versions that no reader uses.
@@ -458,7 +457,7 @@ class MemoryStore:
         watched to its end, as questions are fastest afterwards. It needs no writer's lock and never changes what is
         remembered. A failure is logged and tried again later.
         """
-        self._maintenance.run(thorough=thorough)
+        self.maintenance.run(thorough=thorough)
 
     def _unknown(self, stream: str) -> UnknownStream:
         return UnknownStream(stream, tuple(known.name for known in self.streams()))
