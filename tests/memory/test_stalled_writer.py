@@ -77,7 +77,7 @@ def test_only_the_first_write_waits_for_a_stalled_writer(stalled):
         use = Use("door", Span(0.0, 5.0), "cited", time.time())
 
         begun = time.monotonic()
-        with pytest.raises(WriterStalled, match="inside a commit"):
+        with pytest.raises(WriterStalled, match="commit lock"):
             store.write_back(moment, Observation("a dent", (), "inspect/1", time.time()))
         first_s = time.monotonic() - begun
         with pytest.raises(WriterStalled):
