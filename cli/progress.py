@@ -17,6 +17,7 @@ from ..perception.watch_events import (
     DescriptionsResumed,
     DescriptionsWaiting,
     Disconnected,
+    ObserverDisabled,
     OnEvent,
     Progress,
     Stalled,
@@ -103,6 +104,8 @@ def event_line(event: WatchEvent) -> str:
             return f"stalled ({detail})"
         case Disconnected(detail=detail):
             return f"disconnected ({detail})"
+        case ObserverDisabled(observer=observer, reason=reason):
+            return f"observer {observer} is disabled ({reason})"
         case DescriptionsWaiting(reason=reason):
             return f"descriptions wait ({reason})"
         case DescriptionsResumed():

@@ -28,7 +28,7 @@ from types import TracebackType
 from .encoder import Encoder
 from .errors import BudgetFull, NotAMemory, UnknownStream
 from .keeping.disk_budget import DiskBudget, check_budget
-from .keeping.disk_usage import DiskUsage, take_account
+from .keeping.disk_usage import DiskUsage, measure_usage
 from .keeping.erasure import Erasure, ErasureReceipt, OnWait
 from .keeping.eviction_policy import weight_of_use
 from .keeping.maintenance import Maintenance
@@ -134,7 +134,7 @@ class MemoryStore:
         self._backlog = Backlog(opened.backlog)
         self._manifest = manifest
         self._ledger = DiskBudget(folder, manifest.budget_bytes)
-        self._upkeep = Maintenance(
+        self.maintenance = Maintenance(
             folder,
             opened,
             self._commits,
@@ -143,6 +143,7 @@ class MemoryStore:
             min_free_bytes=min_free_bytes,
             keep_versions_s=keep_versions_s,
         )
+        """Compaction, eviction and deletion of old versions."""
         self._pins = Pins(folder, opened, self._commits, manifest.budget_bytes)
         self._settled: set[str] = set()
         self._pinning = threading.Lock()
@@ -231,7 +232,7 @@ class MemoryStore:
     def close(self) -> None:
         """Let the next writer in; what was appended is already safe."""
         if self._lock is not None:
-            self._upkeep.close()
+            self.maintenance.close()
             self._lock.release()
             self._lock = None
 
@@ -531,7 +532,7 @@ class MemoryStore:
         return receipt
 
     def _eraser(self) -> Erasure:
-        return Erasure(self.path, self._tables, self._commits, self._upkeep, self.snapshot, self._encoder)
+        return Erasure(self.path, self._tables, self._commits, self.maintenance, self.snapshot, self._encoder)
 
     def account(self) -> DiskUsage:
         """What the memory takes on the disk, by what it is for."""
@@ -545,7 +546,7 @@ class MemoryStore:
                 for name, version in head.versions.items()
                 if table_kind(name) in ("text_vectors", "frame_vectors") and table_exists(self.path, name)
             }
-            return take_account(
+            return measure_usage(
                 self.path,
                 replace(self._tables.views(self.path, head.versions), **vectors),
                 budget_bytes=manifest.budget_bytes,
@@ -562,12 +563,12 @@ class MemoryStore:
         with require_free_space(self.path, self._min_free_bytes):
             self._manifest = read_manifest(self.path).with_budgets(None, {stream: budget_bytes})
             write_manifest(self.path, self._manifest)
-        self._upkeep.set_stream_budgets(self._manifest.stream_budgets)
+        self.maintenance.set_stream_budgets(self._manifest.stream_budgets)
 
     def compact(self) -> None:
         """Forget what is over the budget, merge files and indexes, and delete old versions, all of it now."""
         self._eraser().finish()
-        self._upkeep.run(thorough=True, now=True)
+        self.maintenance.run(thorough=True, now=True)
 
     def maintain(self, *, thorough: bool = True) -> None:
         """Fold what was appended into fragments and indexes, and delete versions nobody reads.
@@ -576,7 +577,7 @@ class MemoryStore:
         its end: questions are quickest afterwards. It needs no writer's lock and never changes what is
         remembered. A failure is logged and tried again later.
         """
-        self._upkeep.run(thorough=thorough)
+        self.maintenance.run(thorough=thorough)
 
     @contextmanager
     def _change(
@@ -591,7 +592,7 @@ class MemoryStore:
             if self._lock is None:
                 raise BudgetFull(self.path, self._ledger.budget_bytes, self._ledger.used_bytes)
             with require_free_space(self.path, 0):
-                self._upkeep.make_room(size_bytes)
+                self.maintenance.make_room(size_bytes)
         with (
             require_free_space(self.path, self._min_free_bytes),
             self._ledger.writing(size_bytes),
@@ -599,7 +600,7 @@ class MemoryStore:
         ):
             yield change
         if self._lock is not None:
-            self._upkeep.note(change.rows, stream_bytes or {})
+            self.maintenance.note(change.rows, stream_bytes or {})
 
     def _known_of_unsettled(self, moments: Sequence[Moment]) -> set[str]:
         """Those of these memories that are there, of streams whose last batch is in doubt."""

@@ -335,7 +335,7 @@ def test_what_upkeep_could_not_do_is_told_in_a_line_without_a_traceback(run, doo
 
     assert "Traceback" not in err
     assert (code, len(out.splitlines())) == (0, 1)
-    assert err.startswith("recollect: could not tidy ")
+    assert err.startswith("recollect: could not compact ")
     assert all(line.startswith("recollect: ") for line in err.splitlines())
     small.empty()
     assert run("compact", memory=memory)[::2] == (0, "")

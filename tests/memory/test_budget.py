@@ -28,7 +28,7 @@ from recollect.memory.errors import (
 from recollect.memory.keeping.disk_budget import (
     MIN_BUDGET_BYTES,
 )
-from recollect.memory.keeping.maintenance import LEASE_S
+from recollect.memory.keeping.version_cleaner import LEASE_S
 from recollect.memory.storage.file_sizes import size_on_disk
 from recollect.memory.storage.leases import held_leases
 from recollect.memory.storage.manifest import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES
@@ -111,7 +111,7 @@ def test_a_snapshot_that_had_to_make_room_says_so(store: MemoryStore, moment: Ca
     store.append([moment(1)])
     held_leases(store.path)[0].revoke()
     store.maintain()
-    store._upkeep.delete_versions(now=True)
+    store.maintenance.cleaner.delete_old_versions(now=True)
 
     with pytest.raises(SnapshotExpired, match="Ask again"):
         before.timeline("kitchen")

@@ -17,8 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.memory import MemoryStore, Moment, Span
-from recollect.memory.keeping.compaction import gather, runs_of_small, tidy, to_merge, waiting, worth_merging
-from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.keeping.compaction import (
+    count_new,
+    merge_and_index,
+    merge_new_fragments,
+    parts_to_merge,
+    runs_that_fit,
+    runs_worth_merging,
+)
+from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.query.hybrid_search import overlap_filter
 from recollect.memory.storage.rows import start_hour
 from recollect.memory.storage.tables import count_versions, latest_view, live_bytes, select
@@ -30,7 +37,7 @@ SIZES = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=40)
 
 @given(SIZES)
 def test_runs_stand_side_by_side_hold_everything_once_and_fit(sizes):
-    runs = runs_of_small(sizes, most_bytes=60, most_rows=30)
+    runs = runs_that_fit(sizes, max_bytes=60, max_rows=30)
 
     assert [at for run in runs for at in run] == list(range(len(sizes)))
     for run in runs:
@@ -41,7 +48,7 @@ def test_runs_stand_side_by_side_hold_everything_once_and_fit(sizes):
 
 @given(SIZES)
 def test_no_two_runs_side_by_side_would_fit_into_one(sizes):
-    runs = [run for run in runs_of_small(sizes, most_bytes=60, most_rows=30) if run]
+    runs = [run for run in runs_that_fit(sizes, max_bytes=60, max_rows=30) if run]
 
     for first, second in itertools.pairwise(runs):
         head = [*first, second.start]
@@ -53,7 +60,7 @@ def test_parts_of_an_index_stay_few_and_each_has_four_times_what_comes_after_it(
     parts: list[int] = []
     for rows in added:
         parts.append(rows)
-        if many := to_merge(parts):
+        if many := parts_to_merge(parts):
             parts[-many:] = [sum(parts[-many:])]
 
         assert all(part >= 4 * sum(parts[at + 1 :]) for at, part in enumerate(parts))
@@ -62,7 +69,7 @@ def test_parts_of_an_index_stay_few_and_each_has_four_times_what_comes_after_it(
 
 @given(SIZES)
 def test_what_is_worth_merging_stands_side_by_side_and_at_least_doubles(sizes: list[tuple[int, int]]) -> None:
-    for run in worth_merging(sizes, most_bytes=300, full_rows=100):
+    for run in runs_worth_merging(sizes, max_bytes=300, full_rows=100):
         rows = [sizes[at][1] for at in run]
         with_next = sizes[run.start : run.stop + 1]
         assert (
@@ -79,7 +86,7 @@ def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_
     written, most, most_large = 0, 0, 0
     for _ in range(4096):
         sizes.append((128, 128))
-        for run in worth_merging(sizes, most_bytes=1 << 40, full_rows=65536)[-1:]:
+        for run in runs_worth_merging(sizes, max_bytes=1 << 40, full_rows=65536)[-1:]:
             rows = sum(sizes[at][1] for at in run)
             sizes[run.start : run.stop] = [(rows, rows)]
             written += rows
@@ -99,10 +106,10 @@ def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
             store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
         table = store._tables.observations
         # Every file stays as it is, but for the indexes.
-        tidy(table, latest_view(table), thorough=True, most_bytes=1)
+        merge_and_index(table, latest_view(table), thorough=True, max_bytes=1)
         before, many = select(latest_view(table), order_by="start_s"), len(latest_view(table).get_fragments())
         for _ in range(40):
-            tidy(table, gather(table))
+            merge_and_index(table, merge_new_fragments(table))
         after, few = select(latest_view(table), order_by="start_s"), len(latest_view(table).get_fragments())
         found = latest_view(table).to_table(
             full_text_query="coat41", filter="start_s < 10000.0", prefilter=True, columns=["text"]
@@ -121,7 +128,7 @@ def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
         for number in range(20):
             store.append([moment(number * 8 + at) for at in range(8)])
         table = store._tables.observations
-        while tidy(table, gather(table), thorough=True):
+        while merge_and_index(table, merge_new_fragments(table), thorough=True):
             pass
         view = latest_view(table)
 
@@ -137,9 +144,9 @@ def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
         for round_ in range(3):
             for at in range(6):
                 store.append([moment(round_ * 6 + at)])
-            gathered = gather(table)
+            gathered = merge_new_fragments(table)
             store.append([moment(1000 + round_, "a late coat")])
-            tidy(table, gathered)
+            merge_and_index(table, gathered)
         view = latest_view(table)
         covered = {
             frozenset(key for part in index.segments for key in part.fragment_ids)
@@ -158,7 +165,7 @@ def test_closed_a_memory_is_left_quick_to_search(tmp_path: Path, moment: Make) -
         for number in range(100):
             store.append([moment(number * 8 + at) for at in range(8)])
     with MemoryStore.open(tmp_path / "m.lance") as reader:
-        commits, rows = waiting(reader._tables.observations)
+        commits, rows = count_new(reader._tables.observations)
 
     assert commits < 4
     assert rows < 256

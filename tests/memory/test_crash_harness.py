@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import MemoryStore
-from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.commits import Transaction
 from recollect.memory.storage.tables import append, latest_view, select
 from recollect.testing.crash.crash_harness import STAGES, CrashHarness, CrashWriter

@@ -19,7 +19,7 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.keeping.compaction import reclaim
-from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.rows import pin_row, use_row
 from recollect.memory.storage.tables import latest_view, row_ids
 
@@ -60,12 +60,12 @@ def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, 
     """Its rows lie elsewhere then than the last finished commit says."""
     moments = kitchen.watch(store, 3.0)
     with maintenance_lock(store.path):
-        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12)[:5])
+        store.maintenance.evictions.evict(store.maintenance.evictions.candidates().lowest_value(1e12)[:5])
         there = set(row_ids(latest_view(store._tables.frames), None))
-        reclaim(store._tables.frames, dead_share=0.0, most_bytes=1 << 40)
+        reclaim(store._tables.frames, dead_share=0.0, max_bytes=1 << 40)
         moved = set(row_ids(latest_view(store._tables.frames), None))
 
-        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12))
+        store.maintenance.evictions.evict(store.maintenance.evictions.candidates().lowest_value(1e12))
 
     assert not there & moved
     kitchen.check(store, moments)
@@ -149,7 +149,7 @@ def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(
     before = store.snapshot()
 
     kitchen.forget_all(store)
-    store._upkeep.delete_versions(now=True)
+    store.maintenance.cleaner.delete_old_versions(now=True)
 
     assert len(before.timeline("kitchen", limit=1000)) == len(moments)
     assert len(before.frames(key for moment in moments for key in moment.frame_ids)) == 2 * len(moments)
@@ -229,7 +229,7 @@ def long(kitchen: Any, store: MemoryStore) -> MemoryStore:
 
 def kept_of(kitchen: Any, store: MemoryStore, share: float) -> list[Span]:
     """Which events keep their pictures when so much of all pictures is forgotten, a twentieth at a time."""
-    all_bytes = sum(unit.bytes for unit in kitchen.shelf(store)._units())
+    all_bytes = sum(unit.bytes for unit in kitchen.shelf(store).units())
     for _ in range(round(20 * share)):
         kitchen.forget(store, kitchen.shelf(store).lowest_value(all_bytes / 20))
     lost = {one.id for one in store.snapshot().tombstones("kitchen")}
