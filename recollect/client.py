@@ -47,6 +47,7 @@ from .perception.errors import NoLmm
 if TYPE_CHECKING:
     from .agent.answer import Answer
     from .agent.limits import Limits, Spending
+    from .agent.overrides import AgentOverrides
     from .agent.reasoner import Reasoner
     from .agent.traces import TraceStore
     from .memory.encoder import Encoder
@@ -155,6 +156,7 @@ class Recollect:
             part of and a tombstone. None takes what the settings or the memory itself name; a new memory has
             20 GB. ``watch`` and ``compact`` note it in the memory.
         question_budget: What a question may cost.
+        overrides: Parts of the agent to replace, for ablations; by default none.
 
     Raises:
         BadBudget: ``budget`` is no size, or too small for any memory.
@@ -169,6 +171,7 @@ class Recollect:
         reasoner: Reasoner | None = None,
         budget: str | int | None = None,
         question_budget: Limits | None = None,
+        overrides: AgentOverrides | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self._encoder = encoder
@@ -178,6 +181,7 @@ class Recollect:
         self._reasoner = reasoner
         self._budget_bytes = None if budget is None else _budget_bytes(budget)
         self._question_budget = question_budget
+        self._overrides = overrides
         self._lock = threading.Lock()
         self._reader: MemoryStore | None = None
         self._traces: TraceStore | None = None
@@ -508,7 +512,7 @@ class Recollect:
             self._check_names(snapshot, names)
             known = {stream.name: stream for stream in snapshot.streams()}
             trace_id = uuid.uuid4().hex
-            reasoner = self._thinker(spending)
+            reasoner = self._make_reasoner(spending)
 
             def inspector(moment: Moment) -> Observation | None:
                 from .perception.describing.inspection import pictures_again  # noqa: PLC0415 - heavy, and few questions need it
@@ -519,7 +523,7 @@ class Recollect:
                 )
 
             deps = AgentDependencies(
-                tools=self._toolbox(snapshot, Scope(names, asked.span), inspector),
+                tools=self._make_toolbox(snapshot, Scope(names, asked.span), inspector),
                 snapshot=snapshot,
                 store=store,
                 reasoner=reasoner,
@@ -774,8 +778,13 @@ class Recollect:
                 self._reader.close()
                 self._reader = None
 
-    def _thinker(self, spending: Spending) -> Reasoner:
-        """Who thinks about one question."""
+    def _make_reasoner(self, spending: Spending) -> Reasoner:
+        """The reasoner for one question."""
+        reasoner = self._usual_reasoner(spending)
+        wrap = None if self._overrides is None else self._overrides.wrap_reasoner
+        return reasoner if wrap is None else wrap(reasoner)
+
+    def _usual_reasoner(self, spending: Spending) -> Reasoner:
         if self._reasoner is not None:
             return self._reasoner
         model = self._the_lmm()
@@ -787,8 +796,10 @@ class Recollect:
 
         return LmmReasoner(model, spending)
 
-    def _toolbox(self, snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
-        """What the agent may do to the memory while it answers one question."""
+    def _make_toolbox(self, snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
+        """The tools that the agent may use on the memory while it answers one question."""
+        if self._overrides is not None and self._overrides.make_toolbox is not None:
+            return self._overrides.make_toolbox(snapshot, scope, inspector)
         from .tools.toolbox import Toolbox  # noqa: PLC0415
 
         return Toolbox(snapshot, scope, inspector)

@@ -126,7 +126,7 @@ class RequestSuite:
         """The file of that content."""
         return self._paths[name]
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Left out: lmms-eval scores."""
         return LEFT_OUT
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
 from ..records import Kind
-from ..suites.annotation_files import unlettered
+from ..suites.annotation_files import strip_letters
 
 _FORM = re.compile(
     r"""(?: ^[ \t]* | (?<=[^\s("']) | (?<=[?!:]\ ) | (?<=[a-z)]\.\ ) )
@@ -64,7 +64,7 @@ def _read(text: str) -> ParsedPrompt:
     options = [text[mark:end].strip(" \t\n;,") for mark, end in zip(marks, ends, strict=True)]
     # Some prompts put the question after the options.
     question = _plain(text[: marks[0]] + "\n" + text[ends[-1] :])
-    return ParsedPrompt(question, unlettered(options), "choice")
+    return ParsedPrompt(question, strip_letters(options), "choice")
 
 
 def _marks(text: str, pattern: str) -> list[int]:

@@ -22,13 +22,13 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    by_tags,
-    found,
-    lettered,
-    replies,
-    right,
-    video,
-    write,
+    means_by_tag,
+    first_file,
+    add_letters,
+    replies_by_run,
+    exact_match_score,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -76,7 +76,7 @@ class EgoSchema:
 
     def files(self) -> Sequence[Path]:
         """The questions, the public answers, and which recording each clip was cut from."""
-        read = [found(SOURCE, self._folder, name) for name in ("questions.json", "subset_answers.json")]
+        read = [first_file(SOURCE, self._folder, name) for name in ("questions.json", "subset_answers.json")]
         clips = self._folder / "uid_to_ego4d.json"
         return [*read, clips] if clips.is_file() else read
 
@@ -100,41 +100,41 @@ class EgoSchema:
 
     def video(self, name: str) -> Path:
         """The file of a clip, by its ``q_uid``."""
-        return video(SOURCE, self._folder, name, "videos", "")
+        return video_file(SOURCE, self._folder, name, "videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Whether the reply is the right option."""
-        number = chosen(sample, said)
-        return right(sample, ascii_uppercase[number] if number >= 0 else "")
+        number = chosen(sample, reply)
+        return exact_match_score(sample, ascii_uppercase[number] if number >= 0 else "")
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The accuracy."""
-        return by_tags(scored)
+        return means_by_tag(scored)
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
         """For each run the number of every chosen option, -1 for none: JSON for the server, and CSV for Kaggle."""
         files = []
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             numbers = {
-                sample.id.removeprefix("egoschema/"): chosen(sample, said.get(sample.id) or "")
+                sample.id.removeprefix("egoschema/"): chosen(sample, run_replies.get(sample.id) or "")
                 for sample in samples
             }
-            files.append(write(folder / run / "egoschema_submission.json", numbers))
+            files.append(write_json(folder / run / "egoschema_submission.json", numbers))
             files.append(folder / run / "egoschema_submission.csv")
             with files[-1].open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([("q_uid", "answer"), *numbers.items()])
         return files
 
 
-def chosen(sample: Sample, said: str) -> int:
+def chosen(sample: Sample, reply: str) -> int:
     """The number of the option that a reply names, from 0; -1 where it names none."""
-    said = said.strip()
-    whole = [line if line.endswith(".") else f"{line}." for line in lettered(sample.options)]
+    reply = reply.strip()
+    whole = [line if line.endswith(".") else f"{line}." for line in add_letters(sample.options)]
     # Where an option has several sentences the first alone counts as its words.
     words = [line.split(". ")[1] for line in whole]
     for form in (whole, words, [ascii_uppercase[at] for at in range(len(whole))]):
-        if said in form:
-            return form.index(said)
+        if reply in form:
+            return form.index(reply)
     return -1

@@ -25,13 +25,13 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    found,
+    first_file,
     mean,
-    means,
-    replies,
-    right,
-    video,
-    write,
+    means_by_name,
+    replies_by_run,
+    exact_match_score,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -90,7 +90,7 @@ class HourVideo:
 
     def files(self) -> Sequence[Path]:
         """The one file of questions."""
-        return [found(SOURCE, self._folder, *(folder + _FILES[self._split] for folder in _FOLDERS))]
+        return [first_file(SOURCE, self._folder, *(folder + _FILES[self._split] for folder in _FOLDERS))]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
@@ -99,17 +99,17 @@ class HourVideo:
 
     def video(self, name: str) -> Path:
         """The file of a recording, by its name at Ego4D."""
-        return video(
+        return video_file(
             SOURCE, self._folder, name, "videos", "v2/full_scale", "full_scale", "v2/video_540ss", ""
         )
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Whether what the official parser finds is the right letter."""
-        return right(sample, answered(said))
+        return exact_match_score(sample, answered(reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The accuracy overall, of each task, and of each family of tasks."""
-        table = means(scored, lambda sample: [sample.tags["family"], sample.tags["task"]])
+        table = means_by_name(scored, lambda sample: [sample.tags["family"], sample.tags["task"]])
         return {**table, "overall": mean(score for _, score in scored)}
 
     def export(
@@ -117,12 +117,12 @@ class HourVideo:
     ) -> Sequence[Path]:
         """For each run a table a recording and task, as the official scorer reads them, and all letters by ``qid``."""
         files = []
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             letters: dict[str, str] = {}
             tables: dict[Path, list[tuple[str, str, str]]] = {}
             for sample in samples:
                 qid = sample.id.removeprefix("hourvideo/")
-                letters[qid] = answered(said.get(sample.id) or "")
+                letters[qid] = answered(run_replies.get(sample.id) or "")
                 path = folder / run / sample.video / f"{_asked_as(sample.tags['task'])}.csv"
                 tables.setdefault(path, []).append((qid, str(sample.gold or ""), letters[qid]))
             for path, rows in tables.items():
@@ -131,7 +131,7 @@ class HourVideo:
                     # The scorer reads the column of this name unless it is told another.
                     head = ("qid", "correct_answer_label", "gemini_answer")
                     csv.writer(file, lineterminator="\n").writerows([head, *rows])
-            files += [*tables, write(folder / run / "answers.json", letters)]
+            files += [*tables, write_json(folder / run / "answers.json", letters)]
         return files
 
     def _read(self) -> Iterator[tuple[str, _Question]]:
@@ -146,12 +146,12 @@ class HourVideo:
         stamps = item.relevant_timestamps or ""
         spans = spans_s(stamps if isinstance(stamps, str) else "; ".join(stamps))
         if predictive and not spans:
-            raise SOURCE.refuse(
+            raise SOURCE.bad_suite(
                 self.files()[0], f"`relevant_timestamps` of {item.qid} does not tell when to ask"
             )
         known = self._split != "test"
         if known and item.correct_answer_label not in tuple("ABCDE"):
-            raise SOURCE.refuse(
+            raise SOURCE.bad_suite(
                 self.files()[0], f"`correct_answer_label` of {item.qid} is no letter from A to E"
             )
         return Sample(
@@ -169,9 +169,9 @@ class HourVideo:
         )
 
 
-def answered(said: str) -> str:
+def answered(reply: str) -> str:
     """The letter that the official code finds in a reply; nothing where it does not begin with one."""
-    match = re.match("[A-Za-z]", _answer(said))
+    match = re.match("[A-Za-z]", _answer(reply))
     return match[0] if match else ""
 
 
@@ -192,16 +192,16 @@ def _asked_as(task: str) -> str:
     return "summarization" if task.startswith("summarization/") else task.replace("/", "_")
 
 
-def _answer(said: str) -> str:
+def _answer(reply: str) -> str:
     """What a reply in JSON has under ``YOUR_ANSWER`` or a name like it; any other reply as it is."""
     # So the official code undoes Markdown before it reads.
-    bare = said.replace("json", "").replace("`", "")
+    bare = reply.replace("json", "").replace("`", "")
     try:
         value: Any = json.loads(bare)
     except ValueError:
-        return said
+        return reply
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
-        return said
+        return reply
     return next((str(one) for name, one in value.items() if name.startswith("YOUR_")), "")

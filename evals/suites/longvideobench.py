@@ -23,14 +23,14 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    by_tags,
+    means_by_tag,
     first_letter,
-    found,
-    replies,
-    right,
-    table,
-    video,
-    write,
+    first_file,
+    replies_by_run,
+    exact_match_score,
+    read_parquet,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -105,13 +105,13 @@ class LongVideoBench:
 
     def files(self) -> Sequence[Path]:
         """The one file of questions."""
-        return [found(SOURCE, self._folder, *_FILES[self._split])]
+        return [first_file(SOURCE, self._folder, *_FILES[self._split])]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
         path = self.files()[0]
         if path.suffix == ".parquet":
-            for row in table(SOURCE, path, _ROWS):
+            for row in read_parquet(SOURCE, path, _ROWS):
                 given = (row.option0, row.option1, row.option2, row.option3, row.option4)
                 yield self._sample(row, [option for option in given if option != _NONE])
         else:
@@ -120,38 +120,38 @@ class LongVideoBench:
 
     def video(self, name: str) -> Path:
         """The file of a video, by its ``video_path``."""
-        return video(SOURCE, self._folder, name, "videos", "")
+        return video_file(SOURCE, self._folder, name, "videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Whether what the official parser finds, or draws, is the right letter."""
-        return right(sample, self.parsed(sample, said))
+        return exact_match_score(sample, self.parsed(sample, reply))
 
-    def parsed(self, sample: Sample, said: str) -> str:
+    def parsed(self, sample: Sample, reply: str) -> str:
         """The letter in a reply; one drawn by chance where there is none."""
         drawn = random.Random(f"{self._seed} {sample.id}").randrange(len(sample.options))
-        return first_letter(said, _PREFIXES, "ABCDE") or ascii_uppercase[drawn]
+        return first_letter(reply, _PREFIXES, "ABCDE") or ascii_uppercase[drawn]
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The accuracy overall, by length in seconds at most, by category of question, and by its level."""
-        return by_tags(scored, "duration_group", "question_category", "level")
+        return means_by_tag(scored, "duration_group", "question_category", "level")
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
         """For each run every reply by the question's id, as is submitted to the leaderboard."""
         return [
-            write(
+            write_json(
                 folder / run / "longvideobench_submission.json",
-                {sample.id.removeprefix("longvideobench/"): said.get(sample.id) or "" for sample in samples},
+                {sample.id.removeprefix("longvideobench/"): run_replies.get(sample.id) or "" for sample in samples},
             )
-            for run, said in replies(predictions).items()
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
     def _sample(self, item: _Question, options: Sequence[str]) -> Sample:
         gold = None
         if self._split == "val":
             if item.correct_choice is None or item.correct_choice not in range(len(options)):
-                raise SOURCE.refuse(self.files()[0], f"`correct_choice` of {item.id} is none of its options")
+                raise SOURCE.bad_suite(self.files()[0], f"`correct_choice` of {item.id} is none of its options")
             gold = ascii_uppercase[item.correct_choice]
         tags = {
             "duration_group": str(item.duration_group),

@@ -21,14 +21,14 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    found,
-    lines,
+    first_file,
+    read_json_lines,
     mean,
-    means,
-    replies,
-    right,
-    video,
-    write,
+    means_by_name,
+    replies_by_run,
+    exact_match_score,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -88,25 +88,25 @@ class LVBench:
 
     def files(self) -> Sequence[Path]:
         """The one file of questions."""
-        return [found(SOURCE, self._folder, "video_info.meta.jsonl", "data/video_info.meta.jsonl")]
+        return [first_file(SOURCE, self._folder, "video_info.meta.jsonl", "data/video_info.meta.jsonl")]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
-        for line in lines(SOURCE, self.files()[0], _LINE):
+        for line in read_json_lines(SOURCE, self.files()[0], _LINE):
             for item in line.qa:
                 yield self._sample(line, item)
 
     def video(self, name: str) -> Path:
         """The file of a video, by its key at YouTube."""
-        return video(SOURCE, self._folder, name, "videos", "all_videos", "scripts/videos", "")
+        return video_file(SOURCE, self._folder, name, "videos", "all_videos", "scripts/videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Whether what the official parser finds is the right letter."""
-        return right(sample, polished(said))
+        return exact_match_score(sample, polished(reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The accuracy overall and of each ability, under its short name; a question counts for all its abilities."""
-        table = means(scored, lambda sample: [ABILITIES[one] for one in sample.tags["ability"].split(_AND)])
+        table = means_by_name(scored, lambda sample: [ABILITIES[one] for one in sample.tags["ability"].split(_AND)])
         return {**table, "overall": mean(score for _, score in scored)}
 
     def export(
@@ -114,24 +114,24 @@ class LVBench:
     ) -> Sequence[Path]:
         """For each run the ``answers.json`` that the official scorer reads, and ``result.json`` for the leaderboard."""
         files = []
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             answers = {
-                sample.id.removeprefix("lvbench/"): polished(said.get(sample.id) or "") for sample in samples
+                sample.id.removeprefix("lvbench/"): polished(run_replies.get(sample.id) or "") for sample in samples
             }
             totals = self.totals(
-                [(sample, self.official(sample, said.get(sample.id) or "")) for sample in samples]
+                [(sample, self.official(sample, run_replies.get(sample.id) or "")) for sample in samples]
             )
             result = {"Overall" if name == "overall" else name: value for name, value in totals.items()}
             files += [
-                write(folder / run / "answers.json", answers),
-                write(folder / run / "result.json", result),
+                write_json(folder / run / "answers.json", answers),
+                write_json(folder / run / "result.json", result),
             ]
         return files
 
     def _sample(self, line: _Video, item: _Question) -> Sample:
         question, *options = re.split(r"\n\s*\([A-H]\)\s*", item.question)
         if item.answer not in "ABCDEFGH"[: len(options)]:
-            raise SOURCE.refuse(
+            raise SOURCE.bad_suite(
                 self.files()[0], f"`answer` of the question with the uid {item.uid} is no option"
             )
         return Sample(
@@ -148,12 +148,12 @@ class LVBench:
         )
 
 
-def polished(said: str) -> str:
+def polished(reply: str) -> str:
     """A reply as the official code reads it: one sign, or nothing where nothing was said."""
-    said = said.strip().split(")")[0].strip()
-    if "(" in said:
-        said = said.split("(")[1].strip()
-    return said.split(" ")[0][:1]
+    reply = reply.strip().split(")")[0].strip()
+    if "(" in reply:
+        reply = reply.split("(")[1].strip()
+    return reply.split(" ")[0][:1]
 
 
 def spans_s(reference: str) -> tuple[tuple[float, float], ...]:

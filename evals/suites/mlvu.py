@@ -23,13 +23,13 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    found,
+    first_file,
     mean,
-    means,
-    replies,
-    right,
-    video,
-    write,
+    means_by_name,
+    replies_by_run,
+    exact_match_score,
+    video_file,
+    write_json,
 )
 
 TASKS = {
@@ -99,9 +99,9 @@ class Mlvu:
     def files(self) -> Sequence[Path]:
         """A file a task, or that of the test set: with its answers, where they are there."""
         if self._test:
-            return [found(self._source, self._folder, *_TEST)]
+            return [first_file(self._source, self._folder, *_TEST)]
         names = [*TASKS.values(), *(GENERATION.values() if self._generation else ())]
-        return [found(self._source, self._folder, f"json/{name}.json", f"{name}.json") for name in names]
+        return [first_file(self._source, self._folder, f"json/{name}.json", f"{name}.json") for name in names]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the tasks and of their files."""
@@ -117,15 +117,15 @@ class Mlvu:
 
     def video(self, name: str) -> Path:
         """The file of a video: in the dev set its task's folder and its name."""
-        return video(self._source, self._folder, name, "video", "videos", "")
+        return video_file(self._source, self._folder, name, "video", "videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Whether what the official parser finds is the right letter; left out where a judge is needed."""
-        return right(sample, before_bracket(said))
+        return exact_match_score(sample, before_bracket(reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """Every task, M-Avg as ``overall``, and the mean of all questions as ``micro``."""
-        table = means(scored, lambda sample: [sample.tags["task"]])
+        table = means_by_name(scored, lambda sample: [sample.tags["task"]])
         return {**table, "micro": mean(score for _, score in scored), "overall": mean(table.values())}
 
     def export(
@@ -134,11 +134,11 @@ class Mlvu:
         """For each run the letters as the test server takes them, and what the judge reads of the tasks in words."""
         files = []
         answers = self._answers()
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             letters: list[dict[str, str]] = []
             words: dict[str, list[dict[str, Any]]] = {}
             for sample in samples:
-                reply, task = said.get(sample.id) or "", sample.tags["task"]
+                reply, task = run_replies.get(sample.id) or "", sample.tags["task"]
                 if sample.kind == "choice":
                     key, option = sample.id.removeprefix("mlvu/"), before_bracket(reply)
                     letters.append({"question_id": key, "question_type": task, "option": option})
@@ -151,9 +151,9 @@ class Mlvu:
                         "pred": reply,
                     }
                     words.setdefault(task, []).append(judged)
-            files.append(write(folder / run / "test_res.json", letters))
+            files.append(write_json(folder / run / "test_res.json", letters))
             files += [
-                write(folder / run / f"{task.lower()}_all.json", judged) for task, judged in words.items()
+                write_json(folder / run / f"{task.lower()}_all.json", judged) for task, judged in words.items()
             ]
         return files
 
@@ -206,14 +206,14 @@ class Mlvu:
 
     def _gold(self, path: Path, which: str, candidates: Sequence[str], answer: str) -> str:
         if answer not in candidates:
-            raise self._source.refuse(path, f"`answer` of {which} is none of its `candidates`")
+            raise self._source.bad_suite(path, f"`answer` of {which} is none of its `candidates`")
         # The official code keeps the last where options are the same.
         return ascii_uppercase[max(at for at, option in enumerate(candidates) if option == answer)]
 
 
-def before_bracket(said: str) -> str:
+def before_bracket(reply: str) -> str:
     """A reply as the official code reads it: the sign before the first ")", or all of it where there is none."""
-    if ")" not in said:
-        return said
-    at = said.index(")")
-    return said[at - 1 : at] if at else ""
+    if ")" not in reply:
+        return reply
+    at = reply.index(")")
+    return reply[at - 1 : at] if at else ""

@@ -17,7 +17,16 @@ from typing import Any, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .annotation_files import LEFT_OUT, AnnotationItem, PublishedSource, by_tags, raw, replies, video, write
+from .annotation_files import (
+    LEFT_OUT,
+    AnnotationItem,
+    PublishedSource,
+    means_by_tag,
+    read_raw_json,
+    replies_by_run,
+    video_file,
+    write_json,
+)
 
 SOURCE = PublishedSource(
     "OVBench",
@@ -59,7 +68,7 @@ class OvBench:
         """The subsets."""
         found = sorted(self._folder.glob("*.json")) or sorted(self._folder.glob("json/*.json"))
         if not found:
-            raise SOURCE.refuse(self._folder, "there is no JSON file of questions in it")
+            raise SOURCE.bad_suite(self._folder, "there is no JSON file of questions in it")
         return found
 
     def samples(self) -> Iterator[Sample]:
@@ -77,15 +86,15 @@ class OvBench:
             pictures = self._folder / folder / rest
             if pictures.is_dir():
                 return pictures
-        return video(SOURCE, self._folder, rest, *folders)
+        return video_file(SOURCE, self._folder, rest, *folders)
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """The first letter from A to E that stands alone, in either case; an empty reply is left out, so NaN."""
-        return float(_letter(said) == sample.gold) if said else LEFT_OUT
+        return float(_letter(reply) == sample.gold) if reply else LEFT_OUT
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """By subset, by kind of question and by its finer kinds; overall the mean of all that was answered."""
-        return by_tags(scored, "subset", "task", "subtask")
+        return means_by_tag(scored, "subset", "task", "subtask")
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
@@ -93,13 +102,13 @@ class OvBench:
         """For each run a ``result.json`` as is sent to the makers: the questions with ``pred`` and the letters."""
         wanted = {sample.id: sample for sample in samples}
         return [
-            write(folder / run / "result.json", self._results(wanted, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / run / "result.json", self._results(wanted, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
     def _sample(self, path: Path, at: int, item: _Question) -> Sample:
         if item.answer not in item.candidates:
-            raise SOURCE.refuse(path, f"`answer` of question {at} is none of its `candidates`")
+            raise SOURCE.bad_suite(path, f"`answer` of question {at} is none of its `candidates`")
         from_s = item.start if self._window_s is None else max(item.start, item.end - self._window_s)
         video = f"{path.stem}/{item.video}"
         return Sample(
@@ -116,25 +125,25 @@ class OvBench:
             tags={"subset": path.stem, "task": item.answer_type, "subtask": item.sub_answer_type},
         )
 
-    def _results(self, wanted: Mapping[str, Sample], said: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    def _results(self, wanted: Mapping[str, Sample], run_replies: Mapping[str, str | None]) -> list[dict[str, Any]]:
         results = []
         for path in self.files():
-            for at, item in enumerate(cast(list[dict[str, Any]], raw(path))):
+            for at, item in enumerate(cast(list[dict[str, Any]], read_raw_json(path))):
                 sample = wanted.get(f"ovbench/{path.stem}/{at}")
                 if sample is not None:
-                    reply = said.get(sample.id) or ""
+                    reply = run_replies.get(sample.id) or ""
                     score = int(bool(reply) and self.official(sample, reply))
                     results.append({**item, "pred": reply, "gt": sample.gold, "score": score})
         return results
 
 
-def _letter(said: str) -> str:
+def _letter(reply: str) -> str:
     """The letter that the official parser finds; else what it leaves of the reply."""
-    said = said.strip()
-    if match := re.match(r"([A-E])\.\s*.+$", said, re.IGNORECASE):
+    reply = reply.strip()
+    if match := re.match(r"([A-E])\.\s*.+$", reply, re.IGNORECASE):
         return match[1].upper()
-    said = (
-        _without_signs(re.sub(r"[\n\t]", " ", said))
+    reply = (
+        _without_signs(re.sub(r"[\n\t]", " ", reply))
         .strip("'")
         .strip('"')
         .strip(")")
@@ -142,15 +151,15 @@ def _letter(said: str) -> str:
         .strip()
         .lower()
     )
-    found = re.search(r"\b([a-e])\b", said)
-    return found[1].upper() if found else said
+    found = re.search(r"\b([a-e])\b", reply)
+    return found[1].upper() if found else reply
 
 
-def _without_signs(said: str) -> str:
+def _without_signs(reply: str) -> str:
     """A sign goes where it touches a space, and otherwise becomes one; a comma inside a number takes all away."""
-    in_number = re.search(r"\d,\d", said) is not None
-    clean = said
+    in_number = re.search(r"\d,\d", reply) is not None
+    clean = reply
     for sign in _SIGNS:
-        touches = sign + " " in said or " " + sign in said
+        touches = sign + " " in reply or " " + sign in reply
         clean = clean.replace(sign, "" if touches or in_number else " ")
     return re.sub(r"\.(?!\d)", "", clean, count=32)

@@ -20,7 +20,17 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .annotation_files import AnnotationItem, PublishedSource, found, mean, means, raw, replies, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    first_file,
+    mean,
+    means_by_name,
+    read_raw_json,
+    replies_by_run,
+    video_file,
+    write_json,
+)
 
 GROUPS = {
     "backward": ("EPM", "ASI", "HLD"),
@@ -109,33 +119,33 @@ class OvoBench:
 
     def files(self) -> Sequence[Path]:
         """The one file of annotations."""
-        return (found(SOURCE, self._folder, "ovo_bench_new.json", "data/ovo_bench_new.json"),)
+        return (first_file(SOURCE, self._folder, "ovo_bench_new.json", "data/ovo_bench_new.json"),)
 
     def samples(self) -> Iterator[Sample]:
         """In the order of the file; the test points of an item in their own."""
         (path,) = self.files()
         for item in SOURCE.read(path, _ITEMS):
             if isinstance(item, _Choice) and item.gt >= len(item.options):
-                raise SOURCE.refuse(path, f"`gt` of item {item.id} is {item.gt}, and it has no such option")
+                raise SOURCE.bad_suite(path, f"`gt` of item {item.id} is {item.gt}, and it has no such option")
             yield from _samples(item)
 
     def video(self, name: str) -> Path:
         """The whole source video: what comes after the question is for the runner to hide."""
-        return video(SOURCE, self._folder, name, "data/src_videos", "src_videos", "data", "")
+        return video_file(SOURCE, self._folder, name, "data/src_videos", "src_videos", "data", "")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """A letter anywhere in the reply, all digits of it as one number, or the word Yes or No anywhere."""
         gold = sample.gold
         if sample.kind == "choice":
-            return float(str(gold) in said)
+            return float(str(gold) in reply)
         if sample.kind == "number":
-            return float("".join(re.findall(r"\d+", said)) == str(int(cast(float, gold))))
+            return float("".join(re.findall(r"\d+", reply)) == str(int(cast(float, gold))))
         word = "Yes" if gold == "yes" else "No"
-        return float(said == word[0] or word in said)
+        return float(reply == word[0] or word in reply)
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """By task; of each group the mean of its tasks; overall the mean of the groups; and both without HLD."""
-        tasks = means(scored, lambda sample: (sample.tags["task"],))
+        tasks = means_by_name(scored, lambda sample: (sample.tags["task"],))
         groups, without = _groups(tasks), _groups({task: one for task, one in tasks.items() if task != "HLD"})
         table = {
             "overall": mean(groups.values()),
@@ -152,13 +162,13 @@ class OvoBench:
     ) -> Sequence[Path]:
         """For each run the file that their ``score.py`` reads: ``<run>/<run>_<tasks>_offline_1.json``."""
         (path,) = self.files()
-        items = cast(list[dict[str, Any]], raw(path))
+        items = cast(list[dict[str, Any]], read_raw_json(path))
         wanted = {sample.id for sample in samples}
         tasks = {sample.tags["task"] for sample in samples}
         named = "_".join(task for task in _GROUP_OF if task in tasks)
         return [
-            write(folder / run / f"{run}_{named}_offline_1.json", _results(items, wanted, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / run / f"{run}_{named}_offline_1.json", _results(items, wanted, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
 
@@ -233,7 +243,7 @@ def _groups(tasks: Mapping[str, float]) -> dict[str, float]:
 
 
 def _results(
-    items: list[dict[str, Any]], wanted: set[str], said: Mapping[str, str | None]
+    items: list[dict[str, Any]], wanted: set[str], run_replies: Mapping[str, str | None]
 ) -> dict[str, list[dict[str, Any]]]:
     """What was said, as the official results have it; no response is a wrong one there."""
     results: dict[str, list[dict[str, Any]]] = {group: [] for group in GROUPS}
@@ -243,10 +253,10 @@ def _results(
             if key in wanted:
                 kept = {field: item[field] for field in ("id", "video", "task", "question")}
                 gold = ascii_uppercase[item["gt"]]
-                results[group].append({**kept, "response": said.get(key), "ground_truth": gold})
+                results[group].append({**kept, "response": run_replies.get(key), "ground_truth": gold})
             continue
         points = [
-            {**point, "response": said.get(f"{key}/{at}")}
+            {**point, "response": run_replies.get(f"{key}/{at}")}
             for at, point in enumerate(item["test_info"])
             if f"{key}/{at}" in wanted
         ]

@@ -22,14 +22,14 @@ from .annotation_files import (
     LEFT_OUT,
     AnnotationItem,
     PublishedSource,
-    by_tags,
+    means_by_tag,
     clock_s,
-    found,
-    raw,
-    replies,
-    unlettered,
-    video,
-    write,
+    first_file,
+    read_raw_json,
+    replies_by_run,
+    strip_letters,
+    video_file,
+    write_json,
 )
 
 Part = Literal["real", "omni", "sqa", "proactive"]
@@ -140,23 +140,23 @@ class StreamingBench:
     def video(self, name: str) -> Path:
         """Where the makers' scripts put it, or where their archives unpack."""
         folders = ("videos", "src/data/videos", *(f"data/{part}" for part in PARTS), "data", "")
-        return video(SOURCE, self._folder, PurePosixPath(name).name, *folders)
+        return video_file(SOURCE, self._folder, PurePosixPath(name).name, *folders)
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """The first character of the reply is the answer; an empty reply is left out of every mean, so NaN.
 
         A proactive answer is right within two seconds, with the words in it; silence is wrong.
         """
         if sample.kind == "alerts":
-            at_s, words = _first_output(said)
+            at_s, words = _first_output(reply)
             (gold_s,) = cast(tuple[float], sample.gold)
             in_time = at_s is not None and abs(at_s - gold_s) <= HIT_S
             return float(in_time and (not self._words or sample.accepted[0] in words))
-        return float(said[0] == sample.gold) if said else LEFT_OUT
+        return float(reply[0] == sample.gold) if reply else LEFT_OUT
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """By task, by the table's three groups and overall: everywhere the mean of the questions that count."""
-        return by_tags(scored, "group", "task")
+        return means_by_tag(scored, "group", "task")
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
@@ -165,14 +165,14 @@ class StreamingBench:
         wanted = {sample.id: sample for sample in samples}
         parts = [part for part in self._parts if any(one.tags["part"] == part for one in samples)]
         return [
-            write(folder / f"{part}_output_{run}.json", self._results(part, run, wanted, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / f"{part}_output_{run}.json", self._results(part, run, wanted, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
             for part in parts
         ]
 
     def _file(self, part: Part) -> Path:
         name = self._proactive if part == "proactive" else f"questions_{part}.json"
-        return found(SOURCE, self._folder, name, f"src/data/{name}")
+        return first_file(SOURCE, self._folder, name, f"src/data/{name}")
 
     def _chain(self, key: str, chain: Sequence[_Entry], path: Path) -> Iterator[Sample]:
         earlier: list[str] = []
@@ -195,7 +195,7 @@ class StreamingBench:
             cluster=video,
             kind="choice",
             question=question.question,
-            options=unlettered(question.options),
+            options=strip_letters(question.options),
             gold=question.answer,
             asked_at_s=asked_at_s,
             from_s=from_s,
@@ -224,18 +224,18 @@ class StreamingBench:
         try:
             return clock_s(time)
         except ValueError as error:
-            raise SOURCE.refuse(path, f"`{field}` of {key}: {error}") from None
+            raise SOURCE.bad_suite(path, f"`{field}` of {key}: {error}") from None
 
     def _results(
-        self, part: Part, run: str, wanted: Mapping[str, Sample], said: Mapping[str, str | None]
+        self, part: Part, run: str, wanted: Mapping[str, Sample], run_replies: Mapping[str, str | None]
     ) -> object:
         """The questions with what was said to each under the run's name; those without a reply as they are."""
-        content = raw(self._file(part))
+        content = read_raw_json(self._file(part))
         for key, question in _raw_questions(part, content):
-            if part == "proactive" and key in wanted and key in said:
-                question[run] = _dialog(wanted[key], said[key] or "")
-            elif part != "proactive" and key in wanted and said.get(key):
-                question[run] = said[key]
+            if part == "proactive" and key in wanted and key in run_replies:
+                question[run] = _dialog(wanted[key], run_replies[key] or "")
+            elif part != "proactive" and key in wanted and run_replies.get(key):
+                question[run] = run_replies[key]
         return content
 
 
@@ -269,17 +269,17 @@ def _tags(part: Part, question: _Question | _Output) -> dict[str, str]:
     }
 
 
-def _first_output(said: str) -> tuple[float | None, str]:
+def _first_output(reply: str) -> tuple[float | None, str]:
     """When something was first said, and what."""
-    for line in said.splitlines():
+    for line in reply.splitlines():
         if match := re.match(r"\s*(\d+(?:\.\d+)?)\s*s?\s*[:,]?\s*(.*)", line):
             return float(match[1]), match[2]
     return None, ""
 
 
-def _dialog(sample: Sample, said: str) -> dict[str, Any]:
+def _dialog(sample: Sample, reply: str) -> dict[str, Any]:
     """What the makers, who ask anew each second, would have kept: only the last of it is scored."""
-    at_s, words = _first_output(said)
+    at_s, words = _first_output(reply)
     turn = {"time": sample.asked_at_s if at_s is None else at_s, "cost": 0.0}
     return {
         "answered": False if at_s is None else at_s,

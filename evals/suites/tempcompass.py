@@ -23,14 +23,14 @@ from .annotation_files import (
     LEFT_OUT,
     AnnotationItem,
     PublishedSource,
-    by_tags,
-    found,
-    lettered,
+    means_by_tag,
+    first_file,
+    add_letters,
     mean,
-    replies,
-    unlettered,
-    video,
-    write,
+    replies_by_run,
+    strip_letters,
+    video_file,
+    write_json,
 )
 
 Format = Literal["multi-choice", "yes_no", "caption_matching", "captioning"]
@@ -90,19 +90,19 @@ class TempCompass:
 
     def video(self, name: str) -> Path:
         """In ``videos``, under its number."""
-        return video(SOURCE, self._folder, name, "videos")
+        return video_file(SOURCE, self._folder, name, "videos")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """1.0 where a matching rule takes the reply as the answer; NaN for a caption, which no rule scores."""
-        said = said.replace("</s>", "")
+        reply = reply.replace("</s>", "")
         match _form(sample):
             case "multi-choice":
-                return float(_chosen(sample.options, said) == sample.gold)
+                return float(_chosen(sample.options, reply) == sample.gold)
             case "yes_no":
-                word = next((word for word in ("yes", "no") if said.lower().startswith(word)), None)
+                word = next((word for word in ("yes", "no") if reply.lower().startswith(word)), None)
                 return float(word == sample.gold)
             case "caption_matching":
-                return float(_matching(sample, said))
+                return float(_matching(sample, reply))
             case "captioning":
                 return LEFT_OUT
 
@@ -111,7 +111,7 @@ class TempCompass:
         table: dict[str, float] = {}
         for form in FORMATS:
             of_form = [(sample, score) for sample, score in scored if _form(sample) == form]
-            split = by_tags(of_form, "aspect", "finer aspect")
+            split = means_by_tag(of_form, "aspect", "finer aspect")
             if len(split) > 1:
                 table[f"format/{form}"] = split.pop("overall")
                 table |= {f"{form}/{name}": score for name, score in split.items()}
@@ -127,13 +127,13 @@ class TempCompass:
         wanted = {sample.id for sample in samples}
         forms = [form for form in self._formats if any(_form(sample) == form for sample in samples)]
         return [
-            write(folder / "predictions" / run / f"{form}.json", self._results(form, wanted, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / "predictions" / run / f"{form}.json", self._results(form, wanted, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
             for form in forms
         ]
 
     def _file(self, form: Format) -> Path:
-        return found(SOURCE, self._folder, f"questions/{form}.json", f"{form}.json")
+        return first_file(SOURCE, self._folder, f"questions/{form}.json", f"{form}.json")
 
     @cached_property
     def _about(self) -> dict[str, _About]:
@@ -161,19 +161,19 @@ class TempCompass:
             return sample
         if form == "yes_no":
             if item.answer not in ("yes", "no"):
-                raise SOURCE.refuse(path, f"`answer` of {key} is neither yes nor no")
+                raise SOURCE.bad_suite(path, f"`answer` of {key} is neither yes nor no")
             return sample.model_copy(update={"kind": "yes_no", "gold": item.answer})
         question, options = _parts(form, item.question)
         right = [at for at, option in enumerate(options) if option == item.answer]
         if not right:
-            raise SOURCE.refuse(path, f"`answer` of {key} is none of the options in its `question`")
-        shown = unlettered(options) if form == "multi-choice" else options
+            raise SOURCE.bad_suite(path, f"`answer` of {key} is none of the options in its `question`")
+        shown = strip_letters(options) if form == "multi-choice" else options
         gold = ascii_uppercase[right[0]]
         return sample.model_copy(
             update={"kind": "choice", "question": question, "options": shown, "gold": gold}
         )
 
-    def _results(self, form: Format, wanted: set[str], said: Mapping[str, str | None]) -> object:
+    def _results(self, form: Format, wanted: set[str], run_replies: Mapping[str, str | None]) -> object:
         results: dict[str, dict[str, list[Any]]] = {}
         for shown, aspects in SOURCE.read(self._file(form), _QUESTIONS).items():
             for aspect, questions in aspects.items():
@@ -181,7 +181,7 @@ class TempCompass:
                     key = f"tempcompass/{form}/{shown}/{aspect}/{at}"
                     if key in wanted:
                         of_aspect = results.setdefault(shown, {}).setdefault(aspect, [])
-                        of_aspect.append({**item.model_dump(), "prediction": said.get(key) or ""})
+                        of_aspect.append({**item.model_dump(), "prediction": run_replies.get(key) or ""})
         return results
 
 
@@ -197,24 +197,24 @@ def _parts(form: Format, text: str) -> tuple[str, tuple[str, ...]]:
     return "\n".join(lines[:first]), tuple(lines[first:])
 
 
-def _chosen(options: Sequence[str], said: str) -> str | None:
+def _chosen(options: Sequence[str], reply: str) -> str | None:
     """The letter of the option that a reply gives: whole, as a bare letter, or with a point or bracket after it."""
-    if said in lettered(options):
-        return said[0]
-    if said[:1] in ("A", "B", "C", "D") and said[1:2] in ("", ".", ")"):
-        return said[0]
+    if reply in add_letters(options):
+        return reply[0]
+    if reply[:1] in ("A", "B", "C", "D") and reply[1:2] in ("", ".", ")"):
+        return reply[0]
     return None
 
 
-def _matching(sample: Sample, said: str) -> bool:
+def _matching(sample: Sample, reply: str) -> bool:
     """Whether a reply is the right caption: whole, without its name, or just its name; the last rule has it."""
     names = [option.split(": ")[0] for option in sample.options]
     captions = [option.split(": ")[1] for option in sample.options]
-    after = said.split(") ")[1] if ") " in said else said
+    after = reply.split(") ")[1] if ") " in reply else reply
     rules = (
-        (one == said for one in sample.options),
-        (one in (said, after) for one in captions),
-        (one in (said, said.replace(".", "")) for one in names),
+        (one == reply for one in sample.options),
+        (one in (reply, after) for one in captions),
+        (one in (reply, reply.replace(".", "")) for one in names),
     )
     found = [at for rule in rules for at, matches in enumerate(rule) if matches]
     return bool(found) and ascii_uppercase[found[-1]] == sample.gold

@@ -21,17 +21,17 @@ from .annotation_files import (
     LEFT_OUT,
     AnnotationItem,
     PublishedSource,
-    by_tags,
+    means_by_tag,
     first_letter,
-    found,
-    lettered,
-    means,
-    replies,
-    right,
-    table,
-    unlettered,
-    video,
-    write,
+    first_file,
+    add_letters,
+    means_by_name,
+    replies_by_run,
+    exact_match_score,
+    read_parquet,
+    strip_letters,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -102,7 +102,7 @@ class VideoMme:
 
     def files(self) -> Sequence[Path]:
         """The one file of questions."""
-        return [self._questions or found(SOURCE, self._folder, *_FILES)]
+        return [self._questions or first_file(SOURCE, self._folder, *_FILES)]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
@@ -112,31 +112,31 @@ class VideoMme:
 
     def video(self, name: str) -> Path:
         """The file of a video, by its ``videoID``, or by its number where the file has no such name."""
-        return video(SOURCE, self._folder, name, "data", "videos", "video", "")
+        return video_file(SOURCE, self._folder, name, "data", "videos", "video", "")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Whether the letter that the official parser finds is the right one; left out where it finds none."""
-        letter = extracted(said)
-        return right(sample, letter) if letter else LEFT_OUT
+        letter = extracted(reply)
+        return exact_match_score(sample, letter) if letter else LEFT_OUT
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The accuracy overall, by length, domain, sub-category and kind of task, and by length and domain."""
-        both = means(scored, lambda sample: [f"{sample.tags['duration']} {sample.tags['domain']}"])
-        return by_tags(scored, "duration", "domain", "sub_category", "task_type") | both
+        both = means_by_name(scored, lambda sample: [f"{sample.tags['duration']} {sample.tags['domain']}"])
+        return means_by_tag(scored, "duration", "domain", "sub_category", "task_type") | both
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
         """For each run the results as the official template has them: by video, with ``response``."""
         return [
-            write(folder / run / "videomme_results.json", _results(samples, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / run / "videomme_results.json", _results(samples, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
     def _read(self) -> Iterator[tuple[_Video, _Question]]:
         path = self.files()[0]
         if path.suffix == ".parquet":
-            yield from ((row, row) for row in table(SOURCE, path, _ROWS))
+            yield from ((row, row) for row in read_parquet(SOURCE, path, _ROWS))
         else:
             for of in SOURCE.read(path, _VIDEOS):
                 yield from ((of, item) for item in of.questions)
@@ -150,7 +150,7 @@ class VideoMme:
             cluster=name,
             kind="choice",
             question=item.question,
-            options=unlettered(item.options),
+            options=strip_letters(item.options),
             gold=item.answer,
             tags={
                 "video_id": of.video_id,
@@ -162,12 +162,12 @@ class VideoMme:
         )
 
 
-def extracted(said: str) -> str:
+def extracted(reply: str) -> str:
     """The letter that the official code finds in a reply; nothing where it finds none."""
-    return first_letter(said, _PREFIXES, "ABCD")
+    return first_letter(reply, _PREFIXES, "ABCD")
 
 
-def _results(samples: Sequence[Sample], said: Mapping[str, str | None]) -> list[dict[str, Any]]:
+def _results(samples: Sequence[Sample], run_replies: Mapping[str, str | None]) -> list[dict[str, Any]]:
     videos: dict[str, dict[str, Any]] = {}
     for sample in samples:
         tags = sample.tags
@@ -177,9 +177,9 @@ def _results(samples: Sequence[Sample], said: Mapping[str, str | None]) -> list[
                 "question_id": sample.id.removeprefix("videomme/"),
                 "task_type": tags["task_type"],
                 "question": sample.question,
-                "options": lettered(sample.options),
+                "options": add_letters(sample.options),
                 "answer": sample.gold,
-                "response": said.get(sample.id) or "",
+                "response": run_replies.get(sample.id) or "",
             }
         )
     return list(videos.values())

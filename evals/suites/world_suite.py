@@ -103,10 +103,10 @@ class WorldSuite:
         house = self._houses[name]
         return DrawnFootage(house.timeline.draw, house.duration_s, name)
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """The strict score: there is no other."""
-        answer = parsed(sample.kind, said, options=len(sample.options))
-        return score(sample, Prediction(sample=sample.id, system="", status="ok", answer=answer, said=said))
+        answer = parsed(sample.kind, reply, options=len(sample.options))
+        return score(sample, Prediction(sample=sample.id, system="", status="ok", answer=answer, said=reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         """The mean, and how many pairs of twins were both told right."""

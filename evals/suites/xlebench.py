@@ -24,7 +24,14 @@ from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
 from ..scorers import iou
-from .annotation_files import AnnotationItem, PublishedSource, mean, replies, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    mean,
+    replies_by_run,
+    video_file,
+    write_json,
+)
 
 SOURCE = PublishedSource(
     "X-LeBench",
@@ -98,7 +105,7 @@ class XLeBench:
         for folder in (self._folder / "simulation_annotation", self._folder):
             if found := sorted(folder.glob("*_annotation.json")):
                 return found
-        raise SOURCE.refuse(self._folder, "there is no simulation_annotation/ with files *_annotation.json")
+        raise SOURCE.bad_suite(self._folder, "there is no simulation_annotation/ with files *_annotation.json")
 
     def samples(self) -> Iterator[Sample]:
         """Every question about a place in time, by day, by task, and in the order of the file."""
@@ -114,7 +121,7 @@ class XLeBench:
         """When in a day each of its recordings begins, in seconds, and its name at Ego4D."""
         path = next((path for path in self.files() if _name(path) == name), None)
         if path is None:
-            raise SOURCE.refuse(self._folder, f"there is no day {name}")
+            raise SOURCE.bad_suite(self._folder, f"there is no day {name}")
         day = SOURCE.read(path, _DAY)
         return [(day.since_s(_clock_s(one.start_time)), one.video_uid) for one in day.simulations]
 
@@ -122,16 +129,16 @@ class XLeBench:
         """The file of a day."""
         parts = self.playlist(name)
         if len(parts) == 1:
-            return video(SOURCE, self._folder, parts[0][1], "videos", "full_scale", "v2/full_scale", "")
+            return video_file(SOURCE, self._folder, parts[0][1], "videos", "full_scale", "v2/full_scale", "")
         made = self._folder / "lifelogs" / f"{name}.mp4"
         if not made.is_file():
             listed = ", ".join(f"{uid} at {start_s:.0f} s" for start_s, uid in parts)
-            raise SOURCE.refuse(made, f"there is no such file: make it of {listed}")
+            raise SOURCE.bad_suite(made, f"there is no such file: make it of {listed}")
         return made
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """What the first stretch in the reply shares with the true one, of both together; 0 where there is none."""
-        span = stretch_s(said)
+        span = stretch_s(reply)
         return iou(span, sample.evidence[0]) if span else 0.0
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
@@ -146,20 +153,20 @@ class XLeBench:
     ) -> Sequence[Path]:
         """For each run the stretch that was named to every question, in a layout of ours, as none is published."""
         return [
-            write(
+            write_json(
                 folder / run / "xlebench_predictions.json",
                 [
-                    {"id": one.id, "query": one.question, "predicted_s": stretch_s(said.get(one.id) or "")}
+                    {"id": one.id, "query": one.question, "predicted_s": stretch_s(run_replies.get(one.id) or "")}
                     for one in samples
                 ],
             )
-            for run, said in replies(predictions).items()
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
     def _sample(self, path: Path, day: _Day, which: str, item: _Query) -> Sample:
         lasts_s = item.response_end_time_sec - item.response_start_time_sec
         if lasts_s < 0.0:
-            raise SOURCE.refuse(path, f"`response_end_time_sec` of {which} is before its start")
+            raise SOURCE.bad_suite(path, f"`response_end_time_sec` of {which} is before its start")
         start_s = day.since_s(item.response_start_time_sec)
         return Sample(
             id=f"xlebench/{_name(path)}/{which}",
@@ -174,10 +181,10 @@ class XLeBench:
         )
 
 
-def stretch_s(said: str) -> tuple[float, float] | None:
+def stretch_s(reply: str) -> tuple[float, float] | None:
     """The first two times in a reply that are joined by a dash or by "to", in seconds; None where there are none."""
     time = r"(\d+(?::\d{1,2}){0,2}(?:\.\d+)?)\s*s?"
-    match = re.search(rf"{time}\s*(?:-|–|to)\s*{time}", said)
+    match = re.search(rf"{time}\s*(?:-|–|to)\s*{time}", reply)
     if match is None:
         return None
     start_s, end_s = map(_plain_s, match.groups())
