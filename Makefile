@@ -7,6 +7,8 @@ TRAINING_VENV ?= .venv-training
 PROCESSES ?= 1
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+TINY_READY = $(VENV)/.tiny-ready
+TINY_PACKAGE = models/recollect-tiny
 
 # Taken as typed, so that quotes and dollar signs in a question reach the program unchanged.
 override export VIDEO := $(value VIDEO)
@@ -14,7 +16,7 @@ override export ASK := $(value ASK)
 override export OUT := $(value OUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-lmm test test-all lint format bench serving-env train-tiny constraints clean
+.PHONY: help demo demo-lmm docs test test-all lint format bench serving-env train-tiny constraints clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,7 +27,7 @@ help:  ## list these commands
 demo: $(READY)  ## watch a video and answer questions about it
 	@$(BIN)/recollect demo $${VIDEO:+"--video=$$VIDEO"} $${ASK:+"--ask=$$ASK"} $${OUT:+"--out=$$OUT"}
 
-demo-lmm: $(READY)  ## the same with a video LMM: a real vLLM on the CPU serves a tiny one, and the agent thinks with it
+demo-lmm: $(READY) $(TINY_READY)  ## the same with a video LMM: a real vLLM on the CPU serves a tiny one, and the agent thinks with it
 	@test -n "$$RECOLLECT_SERVE__PYTHON" || scripts/serving-env/make.sh "$(SERVING_VENV)" "$(PYTHON)"
 	@RECOLLECT_SERVE__PYTHON="$${RECOLLECT_SERVE__PYTHON:-$(abspath $(SERVING_VENV))/bin/python}" \
 		$(BIN)/recollect demo --lmm $${OUT:+"--out=$$OUT"}
@@ -33,13 +35,20 @@ demo-lmm: $(READY)  ## the same with a video LMM: a real vLLM on the CPU serves 
 test: $(READY)  ## run the quick tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
-test-all: $(READY)  ## run every test
+test-all: $(READY) $(TINY_READY)  ## run every test
 	@$(BIN)/python -m pytest
 
 lint: $(READY)  ## check format, style and types; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd .typing && $(abspath $(BIN))/lint-imports --no-cache --config ../pyproject.toml
+	$(BIN)/python scripts/check_structure.py
+
+docs: $(READY)  ## build the documentation site in ./site
+	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || \
+		$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(READY)  ## put the code in the project's format
 	$(BIN)/ruff check --fix --exit-zero .
@@ -70,7 +79,7 @@ constraints:  ## pin the newest versions that fit together in constraints.txt
 	cp "$$fresh/constraints" constraints.txt
 
 clean:  ## remove what these commands made: the environments, demo, builds and caches
-	rm -rf .venv .venv-serving .venv-training build dist demo demo-lmm recollect.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-serving .venv-training build dist site demo demo-lmm recollect.egg-info $(TINY_PACKAGE)/build $(TINY_PACKAGE)/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -83,6 +92,11 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || echo "making $(VENV), a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The weights of recollect-tiny are a package of their own, which Recollect does without.
+$(TINY_READY): $(READY) $(TINY_PACKAGE)/pyproject.toml $(wildcard $(TINY_PACKAGE)/recollect_tiny/*.py $(TINY_PACKAGE)/recollect_tiny/weights/*)
+	@$(BIN)/pip install -qq --disable-pip-version-check ./$(TINY_PACKAGE)
 	@touch $@
 
 # The torchvision of the package index is for CUDA, and does not load beside a torch for the CPU; see the shim.

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ..memory.values import Lost, Span
+from ..memory.values import ForgottenLevel, Span
 from .errors import BadQuestion
 
 MAX_QUESTION_CHARS = 4000
@@ -135,7 +135,7 @@ class ForgottenSeen(BaseModel, frozen=True):
 
     start_s: float
     end_s: float
-    lost: Lost
+    lost: ForgottenLevel
     """The highest rung of which memories are gone, with all below it."""
     cause: str
     """``budget``: there was no room for them; ``asked``: somebody had them forgotten."""

@@ -21,32 +21,32 @@ def stretch(candidate: Candidate) -> str:
     return f"{between(candidate.span.start_s, candidate.span.end_s)} in {candidate.stream}"
 
 
-def answer(reading: ParsedQuestion, plan: Plan, ranked: Sequence[Candidate]) -> str:
+def answer(parsed: ParsedQuestion, plan: Plan, ranked: Sequence[Candidate]) -> str:
     """The answer the best candidates give."""
     best = ranked[0]
-    if reading.asks == "describe":
+    if parsed.asks == "describe":
         return " ".join(f"{stretch(candidate)}: {_sentence(candidate.text)}" for candidate in ranked[:6])
-    if reading.asks == "how_many" and plan.kinds and best.text[:1].isdigit():
+    if parsed.asks == "how_many" and plan.kinds and best.text[:1].isdigit():
         return " ".join(f"{_sentence(f'{candidate.text}, {stretch(candidate)}')}" for candidate in ranked[:3])
-    if reading.asks == "how_long" and plan.kinds:
+    if parsed.asks == "how_long" and plan.kinds:
         length = f"About {best.span.duration_s:.1f} s: {_told(best)}, {stretch(best)}."
-        return length + _caveat(reading)
-    if reading.asks == "yes_no":
-        return f"Yes: {_told(best)}, {stretch(best)}.{_caveat(reading)}"
+        return length + _caveat(parsed)
+    if parsed.asks == "yes_no":
+        return f"Yes: {_told(best)}, {stretch(best)}.{_caveat(parsed)}"
     text = f"At {stretch(best)}: {_told(best)}."
     other = next((candidate for candidate in ranked[1:] if candidate.stream != best.stream), None)
     if other is not None and other.score >= 0.9 * best.score:
         text += f" Or {stretch(other)}: {_told(other)}."
-    return text + _caveat(reading)
+    return text + _caveat(parsed)
 
 
-def abstention(why: WhyAbstained, reading: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
+def abstention(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
     """Why there is no answer, and what is nearest."""
     if why == "not_seen":
-        wanted = " and ".join(f"“{phrase}”" for phrase in reading.quoted) or "what is asked for"
+        wanted = " and ".join(f"“{phrase}”" for phrase in parsed.quoted) or "what is asked for"
         reason = f"I looked for {wanted} in what was read, heard and observed, and did not find it."
     elif why == "needs_model":
-        named = ", ".join(f"“{word}”" for word in reading.unknown[:4]) or "who or what is seen"
+        named = ", ".join(f"“{word}”" for word in parsed.unobservable_words[:4]) or "who or what is seen"
         reason = f"I cannot tell: no observer here recognises {named}; that needs a video model."
     elif why == "forgotten":
         reason = "I cannot tell any more: of what was observed, only a summary is left."
@@ -57,9 +57,9 @@ def abstention(why: WhyAbstained, reading: ParsedQuestion, ranked: Sequence[Cand
     return f"{reason} Nearest: " + "; ".join(f"{stretch(c)} ({_told(c)})" for c in ranked[:2]) + "."
 
 
-def no_option(why: WhyAbstained, reading: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
+def no_option(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
     """Why none of the options is chosen."""
-    return "Nothing observed speaks for one option over the others. " + abstention(why, reading, ranked)
+    return "Nothing observed speaks for one option over the others. " + abstention(why, parsed, ranked)
 
 
 def option(text: str, support: Candidate) -> str:
@@ -103,9 +103,9 @@ def _places(lost: Sequence[Tombstone]) -> str:
     return f"{told} and {more} more stretch{'' if more == 1 else 'es'}" if more > 0 else told
 
 
-def count_of(kind: str, count: int, reading: ParsedQuestion) -> str:
+def count_of(kind: str, count: int, parsed: ParsedQuestion) -> str:
     """A count in words; shots are one more than the cuts between them."""
-    if kind == "cut" and any(word.startswith(("shot", "scene")) for word in reading.words):
+    if kind == "cut" and any(word.startswith(("shot", "scene")) for word in parsed.content_words):
         return f"{count + 1} shots"
     return counted(kind, count)
 
@@ -120,11 +120,11 @@ def _told(candidate: Candidate) -> str:
     return f"{'the words' if heard else 'the text'} {quoted}"
 
 
-def _caveat(reading: ParsedQuestion) -> str:
+def _caveat(parsed: ParsedQuestion) -> str:
     """What the answer cannot vouch for."""
-    if not reading.unknown or reading.wants_text:
+    if not parsed.unobservable_words or parsed.wants_text:
         return ""
-    named = " or ".join(f"“{word}”" for word in reading.unknown[:3])
+    named = " or ".join(f"“{word}”" for word in parsed.unobservable_words[:3])
     return f" (That it is {named}, I cannot tell without a video model.)"
 
 

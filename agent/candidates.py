@@ -9,22 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ..common.kind_registry import kind_of
 from ..memory.query.word_stems import stem, words_of
 from ..memory.values import RUNGS, Finding, Moment, Span
 from .question_parser import ParsedQuestion
 from .summary_counts import COUNTED, HIDDEN, VAGUE, counted, is_tally
 from .text_matching import TextFit, fit_lines, fits_verbatim, terms_of
 
-RELIABILITY = {
-    "cut": 0.9, "dissolve": 0.8, "fade": 0.8, "brightness": 0.85, "flash": 0.8, "qr": 0.95, "barcode": 0.95,
-    "camera_zoom_in": 0.75, "camera_zoom_out": 0.75, "camera_pan": 0.7, "camera_shake": 0.65, "typed": 0.85,
-    "visit": 0.75, "enters": 0.75, "leaves": 0.75, "removed": 0.75, "placed": 0.75, "empty": 0.8, "moves": 0.65,
-    "moving": 0.7, "face": 0.7, "blurred": 0.6, "stays": 0.65, "subtitle": 0.9, "line": 0.8,
-}  # fmt: skip
-"""How far a finding of a kind can be trusted, measured on real clips; anything else counts 0.6."""
-
-FIGURES = frozenset({"visit", "enters", "leaves", "moves", "stays", "shape"})
-"""Kinds whose findings are of somebody, or something, that moves about."""
 OTHER_COLOUR = 0.7
 """What a finding is worth that has none of the colours that are asked for."""
 SECOND_COLOUR = 0.95
@@ -66,24 +57,24 @@ class Candidate:
     """Who was there when it was taken or put down: the shapes that moved about then."""
 
 
-def by_words(reading: ParsedQuestion, moments: Sequence[Moment], ends: dict[str, float]) -> list[Candidate]:
+def by_words(parsed: ParsedQuestion, moments: Sequence[Moment], ends: dict[str, float]) -> list[Candidate]:
     """Candidates whose text holds the question's words, best first. ``ends``: each stream's last time."""
-    if not reading.words and not reading.quoted:
+    if not parsed.content_words and not parsed.quoted:
         return []
-    lines = {moment.id: _lines(moment, reading) for moment in moments}
+    lines = {moment.id: _lines(moment, parsed) for moment in moments}
     documents = (" ".join(line.text for line in found) for found in lines.values() if found)
-    terms = terms_of(reading.words, documents, reading.names)
+    terms = terms_of(parsed.content_words, documents, parsed.names)
     candidates = []
     for moment in moments:
-        candidate = _fit_moment(reading, moment, fit_lines(terms, lines[moment.id]), lines[moment.id])
+        candidate = _fit_moment(parsed, moment, fit_lines(terms, lines[moment.id]), lines[moment.id])
         if candidate is not None:
-            factor = _place_in_stream(reading, candidate.span, ends.get(moment.stream, moment.span.end_s))
+            factor = _place_in_stream(parsed, candidate.span, ends.get(moment.stream, moment.span.end_s))
             candidates.append(replace(candidate, score=candidate.score * factor))
-    return pick(reading, join(candidates))
+    return pick(parsed, join(candidates))
 
 
 def by_kinds(
-    reading: ParsedQuestion, kinds: Sequence[str], moments: Sequence[Moment], ends: dict[str, float]
+    parsed: ParsedQuestion, kinds: Sequence[str], moments: Sequence[Moment], ends: dict[str, float]
 ) -> list[Candidate]:
     """Candidates that are findings of the asked kinds, the best of each stream first."""
     found: dict[str, list[Candidate]] = {}
@@ -101,8 +92,8 @@ def by_kinds(
             seen.add(key)
             begun.add(begins)
             figures = _figures_at(moment, finding)
-            score = RELIABILITY.get(finding.kind, 0.6) * _constraints(reading, finding, figures)
-            score *= _place_in_stream(reading, finding.span, ends.get(moment.stream, moment.span.end_s))
+            score = kind_of(finding.kind, finding.field).reliability * _constraints(parsed, finding, figures)
+            score *= _place_in_stream(parsed, finding.span, ends.get(moment.stream, moment.span.end_s))
             score *= FORGOTTEN if forgotten else FROM_TALLY if from_tally else 1.0
             found.setdefault(moment.stream, []).append(
                 Candidate(
@@ -118,13 +109,13 @@ def by_kinds(
                 )
             )
     ranked = [
-        (-_stands_out(reading, found[stream]), stream, pick(reading, join(found[stream])))
+        (-_stands_out(parsed, found[stream]), stream, pick(parsed, join(found[stream])))
         for stream in sorted(found)
     ]
     return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
 
 
-def by_shots(reading: ParsedQuestion, moments: Sequence[Moment]) -> list[Candidate]:
+def by_shots(parsed: ParsedQuestion, moments: Sequence[Moment]) -> list[Candidate]:
     """The shots themselves as candidates, the asked one of each stream first."""
     shots: dict[str, dict[tuple[int, int], list[Moment]]] = {}
     for moment in sorted(moments, key=lambda moment: (moment.stream, moment.span)):
@@ -136,28 +127,28 @@ def by_shots(reading: ParsedQuestion, moments: Sequence[Moment]) -> list[Candida
                 members[0].id,
                 stream,
                 members[0].span.hull(members[-1].span),
-                RELIABILITY["cut"],
+                kind_of("cut").reliability,
                 members[0].caption,
                 (),
             )
             for members in of_stream.values()
         ]
         # A stream of one shot has no first or last to speak of.
-        ranked.append((len(candidates) < 2, stream, pick(reading, candidates)))
+        ranked.append((len(candidates) < 2, stream, pick(parsed, candidates)))
     return interleave([candidates for _, _, candidates in sorted(ranked, key=lambda item: item[:2])])
 
 
-def _stands_out(reading: ParsedQuestion, candidates: Sequence[Candidate]) -> float:
+def _stands_out(parsed: ParsedQuestion, candidates: Sequence[Candidate]) -> float:
     """How much a stream's candidates look like what the question speaks of, to order streams by.
 
     Of an extreme, the stream is meant in which it stands out most; of anything else, the one in
     which it happens often.
     """
     best = max(candidate.score for candidate in candidates)
-    if reading.pick in ("longest", "shortest", "highest", "lowest"):
-        long = reading.pick in ("longest", "shortest")
+    if parsed.pick in ("longest", "shortest", "highest", "lowest"):
+        long = parsed.pick in ("longest", "shortest")
         values = [_length_s(c) if long else _value(c) for c in candidates]
-        extreme = max(values) if reading.pick in ("longest", "highest") else min(values)
+        extreme = max(values) if parsed.pick in ("longest", "highest") else min(values)
         mean = sum(values) / len(values)
         return best * (1.0 + min(1.0, abs(extreme - mean) / max(abs(mean), 1e-6)))
     return best * (0.85 + 0.15 * len(candidates) / (len(candidates) + 2))
@@ -201,28 +192,28 @@ def _repeats(candidate: Candidate, other: Candidate) -> bool:
     return common is not None and common.duration_s >= 0.7 * candidate.span.duration_s
 
 
-def pick(reading: ParsedQuestion, candidates: Sequence[Candidate]) -> list[Candidate]:
+def pick(parsed: ParsedQuestion, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Put first what the question's "first", "last", "longest", "brightest" asks for."""
     best_first = sorted(candidates, key=lambda c: (-round(c.score, 4), c.span))
-    if not best_first or reading.pick == "all":
+    if not best_first or parsed.pick == "all":
         return best_first
     unknown = [c for c in best_first if c.forgotten]
     equals = [c for c in best_first if c.score >= SAME_RANK * best_first[0].score]
-    if reading.pick in ("longest", "shortest", "highest", "lowest"):
-        sign = -1 if reading.pick in ("longest", "highest") else 1
-        long = reading.pick in ("longest", "shortest")
+    if parsed.pick in ("longest", "shortest", "highest", "lowest"):
+        sign = -1 if parsed.pick in ("longest", "highest") else 1
+        long = parsed.pick in ("longest", "shortest")
         equals.sort(key=lambda c: (sign * (_length_s(c) if long else _value(c)), c.span))
     else:
-        equals.sort(key=lambda c: c.span, reverse=reading.pick in ("last", "newest"))
-        if reading.pick == "nth" and reading.nth > 1:
-            equals = _nth_first(equals, reading.nth)
+        equals.sort(key=lambda c: c.span, reverse=parsed.pick in ("last", "newest"))
+        if parsed.pick == "nth" and parsed.nth > 1:
+            equals = _nth_first(equals, parsed.nth)
     # What is forgotten may be the one, unless it lies on the other side of what is known.
     first = equals[0]
-    if reading.pick == "nth":
+    if parsed.pick == "nth":
         unknown = [c for c in unknown if c.span < first.span]
-    elif reading.pick in ("last", "newest"):
+    elif parsed.pick in ("last", "newest"):
         unknown = [c for c in unknown if c.span.end_s > first.span.end_s]
-    if unknown and not (reading.colours or reading.sides):
+    if unknown and not (parsed.colours or parsed.sides):
         equals = [unknown[0], *(c for c in equals if c is not unknown[0])]
     if equals[0].forgotten:
         shown = {(c.moment_id, c.span) for c in equals}
@@ -264,7 +255,7 @@ def _says(candidate: Candidate) -> tuple[str, ...]:
     if not candidate.findings:
         return (candidate.text,)
     best = candidate.findings[0]
-    if best.kind == "empty":
+    if kind_of(best.kind, best.field).has("same_when_repeated"):
         return (best.kind,)
     return (
         best.kind,
@@ -273,7 +264,7 @@ def _says(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
-def _lines(moment: Moment, reading: ParsedQuestion) -> list[Finding]:
+def _lines(moment: Moment, parsed: ParsedQuestion) -> list[Finding]:
     """What of a moment can be matched with words."""
     return [
         finding
@@ -281,18 +272,18 @@ def _lines(moment: Moment, reading: ParsedQuestion) -> list[Finding]:
         if not (is_tally(finding) or COUNTED in finding.detail)
         and (
             finding.field == "visible_text"
-            or finding.kind == "typed"
-            or (finding.field == "speech" and not reading.in_picture)
-            or (not reading.wants_text and finding.field != "attribute")
+            or (finding.field != "speech" and kind_of(finding.kind, finding.field).has("readable"))
+            or (finding.field == "speech" and not parsed.text_in_picture)
+            or (not parsed.wants_text and finding.field != "attribute")
         )
     ]
 
 
 def _fit_moment(
-    reading: ParsedQuestion, moment: Moment, fit: TextFit, lines: Sequence[Finding]
+    parsed: ParsedQuestion, moment: Moment, fit: TextFit, lines: Sequence[Finding]
 ) -> Candidate | None:
-    quoting = [line for phrase in reading.quoted for line in lines if fits_verbatim(phrase, line.text)]
-    verbatim = all(any(fits_verbatim(phrase, line.text) for line in lines) for phrase in reading.quoted)
+    quoting = [line for phrase in parsed.quoted for line in lines if fits_verbatim(phrase, line.text)]
+    verbatim = all(any(fits_verbatim(phrase, line.text) for line in lines) for phrase in parsed.quoted)
     if not fit.lines and not quoting:
         return None
     findings = tuple(dict.fromkeys([*quoting, *fit.lines]).keys()) if quoting else fit.lines
@@ -303,11 +294,11 @@ def _fit_moment(
     newest_s = max(float(line.detail.get("first_s", line.span.start_s)) for line in findings)
     score = fit.coverage * (0.7 + 0.3 * fit.focus) * (1.0 if newest_s >= moment.span.start_s - 0.5 else 0.88)
     score *= 0.82 + 0.02 * min(4, len(fit.lines)) + 0.1 * fit.together
-    if reading.asks != "when":
+    if parsed.asks != "when":
         # An answer says something that the question does not.
-        told = max(len(_news(reading, line)) for line in findings)
+        told = max(len(_news(parsed, line)) for line in findings)
         score *= 0.9 + 0.1 * min(1.0, told / 4)
-    if reading.quoted:
+    if parsed.quoted:
         score = 0.4 + 0.6 * score if verbatim else 0.4 * score
     return Candidate(
         moment.id,
@@ -322,29 +313,30 @@ def _fit_moment(
     )
 
 
-def _news(reading: ParsedQuestion, line: Finding) -> set[str]:
+def _news(parsed: ParsedQuestion, line: Finding) -> set[str]:
     """The words of a line that are not the question's own."""
-    asked = {stem(word) for word in reading.words}
+    asked = {stem(word) for word in parsed.content_words}
     return {word for word in words_of(line.text) if len(word) > 2 and stem(word) not in asked}
 
 
-def _place_in_stream(reading: ParsedQuestion, span: Span, end_s: float) -> float:
+def _place_in_stream(parsed: ParsedQuestion, span: Span, end_s: float) -> float:
     """What "at the end" and "at the beginning" make of a stretch."""
-    if not (reading.at_end or reading.at_start) or end_s <= 0:
+    if not (parsed.at_end or parsed.at_start) or end_s <= 0:
         return 1.0
-    where = span.end_s / end_s if reading.at_end else 1 - span.start_s / end_s
+    where = span.end_s / end_s if parsed.at_end else 1 - span.start_s / end_s
     return 1.0 if where >= 0.85 else 0.75 if where >= 0.6 else 0.5
 
 
 def _figures_at(moment: Moment, finding: Finding) -> tuple[Finding, ...]:
     """Who was there when something was taken or put down, those first who were there longest of it."""
-    if finding.kind not in ("removed", "placed"):
+    if not kind_of(finding.kind, finding.field).has("done_by_presence"):
         return ()
     around = Span(finding.span.start_s - AROUND_S, finding.span.end_s + AROUND_S)
     there = [
         (-common.duration_s, shape.span, shape)
         for shape in moment.findings
-        if shape.kind == "shape" and (common := shape.span.clipped_to(around)) is not None
+        if kind_of(shape.kind, shape.field).has("presence")
+        and (common := shape.span.clipped_to(around)) is not None
     ]
     return tuple(shape for _, _, shape in sorted(there, key=lambda item: item[:2]))
 
@@ -359,24 +351,28 @@ def _with_figures(finding: Finding, figures: Sequence[Finding]) -> str:
     )
 
 
-def _constraints(reading: ParsedQuestion, finding: Finding, figures: Sequence[Finding]) -> float:
+def _constraints(parsed: ParsedQuestion, finding: Finding, figures: Sequence[Finding]) -> float:
     """How far a finding has the colours, the side and the shape the question names."""
     factor = 1.0
-    if colours := asked_colours(reading, finding.kind):
+    if colours := asked_colours(parsed, finding.kind):
         factor *= colour_fit(colours, finding)
-    if reading.worn and figures:
-        factor *= max(colour_fit(reading.worn, figure) for figure in figures)
-    if reading.sides:
-        factor *= 1.0 if on_a_side(reading.sides, finding) else 0.6
-    if reading.people and finding.kind in FIGURES:
+    if parsed.worn_colours and figures:
+        factor *= max(colour_fit(parsed.worn_colours, figure) for figure in figures)
+    if parsed.sides:
+        factor *= 1.0 if on_a_side(parsed.sides, finding) else 0.6
+    if parsed.mentions_people and kind_of(finding.kind).has("moving_shape"):
         # People are taller than wide; the observers say no more than that.
         factor *= 1.0 if finding.detail.get("shape") == "tall" else 0.85
     return factor
 
 
-def asked_colours(reading: ParsedQuestion, kind: str) -> tuple[str, ...]:
+def asked_colours(parsed: ParsedQuestion, kind: str) -> tuple[str, ...]:
     """The colours that a question gives to findings of a kind: of who moves about, or of what is taken or put down."""
-    return (reading.worn or reading.colours) if kind in FIGURES else reading.held
+    return (
+        (parsed.worn_colours or parsed.colours)
+        if kind_of(kind).has("moving_shape")
+        else parsed.object_colours
+    )
 
 
 def on_a_side(sides: Sequence[str], finding: Finding) -> bool:

@@ -1,6 +1,6 @@
 """How often something happened: of the colours, and in the stretch, that a question names.
 
-    [one] = by_counts(reading, ("enters",), memories, {"shop": Span(20, 60)})
+    [one] = by_counts(parsed, ("enters",), memories, {"shop": Span(20, 60)})
     one.text, one.span    # "1 arrival", from 30 to 31 s
 
 Memories above the first rung count without looking at each: what lies wholly in the stretch is counted by as few of
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..common.kind_registry import kind_of
 from ..memory.values import RUNGS, Finding, Moment, Span
 from . import answer_wording
 from .candidates import Candidate, asked_colours, colour_fit, on_a_side
@@ -37,7 +38,7 @@ class _Count:
 
 
 def by_counts(
-    reading: ParsedQuestion, kinds: Sequence[str], memories: Sequence[Moment], asked: Mapping[str, Span]
+    parsed: ParsedQuestion, kinds: Sequence[str], memories: Sequence[Moment], asked: Mapping[str, Span]
 ) -> list[Candidate]:
     """A candidate for each stream in which it happened: how often, over the stretch in which it did.
 
@@ -50,16 +51,16 @@ def by_counts(
         tiles = _tiles(own, window)
         if not tiles:
             continue
-        count = max((_count(reading, kind, own, tiles, window) for kind in kinds), key=lambda one: one.number)
+        count = max((_count(parsed, kind, own, tiles, window) for kind in kinds), key=lambda one: one.number)
         hull = tiles[0].span.hull(tiles[-1].span)
-        text = answer_wording.count_of(count.kind, count.number, reading)
+        text = answer_wording.count_of(count.kind, count.number, parsed)
         score = RELIABILITY_OF_COUNTS * count.number / (count.number + 0.1)
-        if not count.sure or _TOLD_APART.intersection(reading.words):
+        if not count.sure or _TOLD_APART.intersection(parsed.content_words):
             score *= UNSURE
         if count.number:
             spans = [finding.span for _, finding in count.found]
             span = Span(min(one.start_s for one in spans), max(one.end_s for one in spans))
-            if count.kind in ("cut", "dissolve"):
+            if kind_of(count.kind).has("counted_over_all"):
                 span = hull
             first, finding = count.found[0]
             candidates.append(Candidate(first.id, stream, span, score, text, (finding,)))
@@ -70,7 +71,7 @@ def by_counts(
 
 
 def _count(
-    reading: ParsedQuestion, kind: str, memories: Sequence[Moment], tiles: Sequence[Moment], window: Span
+    parsed: ParsedQuestion, kind: str, memories: Sequence[Moment], tiles: Sequence[Moment], window: Span
 ) -> _Count:
     told = [
         (tile, finding)
@@ -79,8 +80,8 @@ def _count(
         if finding.kind == kind and (tile.rung != "moment" or falls_in(finding.span, window))
     ]
     total = sum(int(float(finding.detail.get("count", 1))) for _, finding in told)
-    colours = asked_colours(reading, kind)
-    if not (colours or reading.sides):
+    colours = asked_colours(parsed, kind)
+    if not (colours or parsed.sides):
         return _Count(kind, total, tuple(told))
     # A tally knows neither colours nor places.
     singly = [
@@ -94,7 +95,7 @@ def _count(
         (moment, finding)
         for moment, finding in singly
         if (not colours or colour_fit(colours, finding) == 1.0)
-        and (not reading.sides or on_a_side(reading.sides, finding))
+        and (not parsed.sides or on_a_side(parsed.sides, finding))
     )
     return _Count(kind, len(fits), fits, sure=len(singly) >= total)
 

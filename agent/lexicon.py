@@ -15,57 +15,6 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-KIND_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        r"\bhow long\b.*\bstays?\b|\bvisit(s|ed|or|ors|ing)?\b|\bstay(s|ed|ing)?\b|\bat the \w+ (long|short)est\b",
-        ("visit",),
-    ),
-    (
-        r"\b(enter(s|ed|ing)?|arriv(e|es|ed|al|als|ing)|com(e|es|ing) (in|to|into|up|back)|came (in|to|into|up)|"
-        r"walk(s|ed|ing)? (up|in|into|to)|approach(es|ed|ing)?|show(s|ed)? up|turn(s|ed)? up)\b",
-        ("enters",),
-    ),
-    (
-        r"\b(leav(e|es|ing)|exit(s|ed|ing)?|depart(s|ed|ure|ures)?|go(es)? away|walk(s|ed|ing)? (away|out|off))\b",
-        ("leaves",),
-    ),
-    (
-        r"\b(pass(es|ed|ing)?( by)?|cross(es|ed|ing)?|drive(s|n)?|driving|walk(s|ed|ing)? (past|by|along|across|through))\b",
-        ("visit", "moves"),
-    ),
-    (
-        r"\b(tak(e|es|en|ing)|took|remov(e|es|ed|ing|al)|pick(s|ed|ing)? up|grab(s|bed)?|steal(s|ing)?|stolen)\b",
-        ("removed",),
-    ),
-    (
-        r"\b(put(s|ting)?(?=( [\w-]+){0,6}? (back|down|on|onto|in|into|under|beside|at|there)\b)|"
-        r"plac(e|es|ed|ing) (on|back|down|at)|return(s|ed|ing)?|"
-        r"set(s)? down|br(ing|ings|ought) back|deliver(s|ed)?|left behind|drop(s|ped)? off|is placed|are placed)\b",
-        ("placed",),
-    ),
-    (
-        r"\b(nobody|no[- ]one|empty|nothing (is |was )?(there|mov\w+|happen\w*)|no (people|person|visitors?|movement))\b",
-        ("empty",),
-    ),
-    (r"\bzoom(s|ed|ing)?( in)?\b", ("camera_zoom_in",)),
-    (r"\bzoom(s|ed|ing)? out\b", ("camera_zoom_out",)),
-    (r"\bpan(s|ned|ning)?\b|\bcamera (move|turn|swing)\w*", ("camera_pan",)),
-    (r"\bshak(e|es|y|ing)\b", ("camera_shake",)),
-    (r"\b(cuts?|scene changes?|shots?|scenes?)\b", ("cut",)),
-    (r"\b(dissolv\w*|cross[- ]?fad\w*)\b", ("dissolve",)),
-    (r"\bfad(e|es|ed|ing)\b", ("fade", "dissolve")),
-    (r"\b(brightest|darkest|bright(er|ness)?|dark(er|ness)?|dim(mer)?|light(est)?|night)\b", ("brightness",)),
-    (r"\bflash(es|ed|ing)?\b", ("flash",)),
-    (r"\b(typ(e|es|ed|ing))\b", ("typed",)),
-    (r"\bfaces?\b", ("face",)),
-    (r"\b(narrat\w+|subtitles?|spoken|speaks?|voice|hear(s|d)?)\b|\bis said\b", ("subtitle",)),
-    (r"\bqr[- ]?codes?\b", ("qr",)),
-    (r"\bbar[- ]?codes?\b", ("barcode",)),
-    (r"\b(mov(e|es|ed|ing|ement)|motion)\b", ("moves", "moving")),
-    (r"\b(blurred|blurry|out of focus)\b", ("blurred",)),
-)
-"""What a phrase asks for, as kinds of finding. All that match apply."""
-
 EXISTENCE = re.compile(
     r"\b(appear(s|ed|ing)?|visible|shown?|seen|see|there (is|are|was|were)|is there|are there|present|in (the )?(picture|view|frame))\b"
 )
@@ -101,17 +50,6 @@ GARMENTS = _words(
     """
 )
 """What people wear. Observers see no clothes, but the colours of a tall shape."""
-
-SEEN_AS: dict[str, str] = {
-    "enters": "a tall {} shape enters",
-    "leaves": "the tall {} shape leaves",
-    "visit": "a tall {} shape is there",
-    "moves": "a {} shape moves",
-    "removed": "something {} is taken away",
-    "placed": "something {} is put down",
-    "empty": "nothing moves and nothing new is in the picture",
-}
-"""What observers write of a kind of finding, with room for a colour: what to search for, beside a question's own words."""
 
 SIDES = _words(
     """

@@ -1,6 +1,6 @@
 """Which of a question's options the evidence speaks for.
 
-    chosen = choose(["the man in the red coat", "the man in the blue coat"], reading, ranked, sufficiency)
+    chosen = choose(["the man in the red coat", "the man in the blue coat"], parsed, ranked, sufficiency)
     chosen.index, chosen.support.text    # 1, "something yellow is taken away from the middle"
 
 Options are told apart by their words; where what people wear is all that tells them apart, by the colour of whoever
@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..common.kind_registry import kind_of, names_with
 from ..memory.query.word_stems import words_of
 from ..memory.values import Finding, Moment
-from .candidates import FIGURES, OTHER_COLOUR, Candidate, asked_colours, by_words, colour_fit
+from .candidates import OTHER_COLOUR, Candidate, asked_colours, by_words, colour_fit
 from .lexicon import STOP_WORDS
 from .question_parser import ParsedQuestion, whose_colours
 from .text_matching import choose_option, fit_lines, terms_of
@@ -38,18 +39,18 @@ class OptionChoice:
 
 
 def choose(
-    options: Sequence[str], reading: ParsedQuestion, ranked: Sequence[Candidate], sufficiency: float
+    options: Sequence[str], parsed: ParsedQuestion, ranked: Sequence[Candidate], sufficiency: float
 ) -> OptionChoice | None:
     """The option that the candidates speak for, best candidates first; None where they prefer none."""
     if not ranked:
         return None
     worn = [whose_colours(option)[0] for option in options]
-    is_meant = _is_asked_about(reading, ranked[0])
+    is_meant = _is_asked_about(parsed, ranked[0])
     if sum(map(bool, worn)) > 1:
         # "The man in the blue coat" shares a word with all that is blue, and means one who is.
         return _by_colour(worn, ranked, of_people=True) if is_meant else None
     held = [whose_colours(option)[1] for option in options]
-    if sum(map(bool, held)) > 1 and is_meant and not FIGURES.issuperset(reading.kinds):
+    if sum(map(bool, held)) > 1 and is_meant and not names_with("moving_shape").issuperset(parsed.kinds):
         return _by_colour(held, ranked, of_people=False)
     weights: dict[str, float] = {}
     for rank, candidate in enumerate(ranked[:MAX_WEIGHED]):
@@ -64,18 +65,18 @@ def choose(
 
 
 def choose_in_order(
-    options: Sequence[str], reading: ParsedQuestion, moments: Sequence[Moment]
+    options: Sequence[str], parsed: ParsedQuestion, moments: Sequence[Moment]
 ) -> tuple[OptionChoice, list[Candidate]] | None:
     """Which of the options was read or heard first, second, last, and when the others were.
 
     None where order is not asked for. Every option must have been found: one that was not could have come at any time.
     """
-    if reading.pick not in ("nth", "last"):
+    if parsed.pick not in ("nth", "last"):
         return None
     found: list[tuple[float, int, Candidate]] = []
     for index, option in enumerate(options):
         words = tuple(word for word in words_of(option) if word not in STOP_WORDS)
-        asked = replace(reading, words=words, names=(), quoted=(), pick="all", wants_text=True)
+        asked = replace(parsed, content_words=words, names=(), quoted=(), pick="all", wants_text=True)
         fitting = [c for c in by_words(asked, moments, {}) if c.coverage >= ORDERED_FROM]
         if fitting:
             first = min(fitting, key=lambda candidate: candidate.span)
@@ -83,7 +84,7 @@ def choose_in_order(
     if len(found) < len(options) or len({candidate.stream for _, _, candidate in found}) > 1:
         return None
     found.sort(key=lambda item: item[:2])
-    place = len(found) - 1 if reading.pick == "last" else reading.nth - 1
+    place = len(found) - 1 if parsed.pick == "last" else parsed.nth - 1
     if place >= len(found):
         return None
     _, index, best = found.pop(place)
@@ -111,14 +112,14 @@ def _by_colour(
     return OptionChoice(index, 0.6 * ranked[0].score, ranked[0])
 
 
-def _is_asked_about(reading: ParsedQuestion, candidate: Candidate) -> bool:
+def _is_asked_about(parsed: ParsedQuestion, candidate: Candidate) -> bool:
     """Whether it is of a kind that the question names, and has the colours that it names."""
-    if not candidate.findings or candidate.findings[0].kind not in reading.kinds:
+    if not candidate.findings or candidate.findings[0].kind not in parsed.kinds:
         return False
     kind = candidate.findings[0].kind
-    asked = [(asked_colours(reading, kind), candidate.findings[:1])]
-    if kind not in FIGURES:
-        asked.append((reading.worn, candidate.figures))
+    asked = [(asked_colours(parsed, kind), candidate.findings[:1])]
+    if not kind_of(kind).has("moving_shape"):
+        asked.append((parsed.worn_colours, candidate.figures))
     return all(
         any(colour_fit(colours, one) > OTHER_COLOUR for one in seen) for colours, seen in asked if colours
     )
@@ -126,7 +127,7 @@ def _is_asked_about(reading: ParsedQuestion, candidate: Candidate) -> bool:
 
 def _seen_in(candidate: Candidate, *, of_people: bool) -> tuple[Finding, ...]:
     """Who was there, or what was taken or put down."""
-    is_figure = candidate.findings[0].kind in FIGURES if candidate.findings else False
+    is_figure = bool(candidate.findings) and kind_of(candidate.findings[0].kind).has("moving_shape")
     if of_people and not is_figure:
         return candidate.figures
     return candidate.findings[:1]

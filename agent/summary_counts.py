@@ -1,6 +1,6 @@
 """What a memory above the first rung tells of single things, where the moments that held them are forgotten.
 
-    [event] = leaves_of([event], reading, window, ends)
+    [event] = leaves_of([event], parsed, window, ends)
     [finding.text for finding in event.findings]    # ["the first of 3 arrivals", "the last of 3 arrivals", "EXIT"]
 
 A tally says how often something happened, and when the first, the last, the longest and the extreme of it were. Each
@@ -13,22 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ..common.kind_registry import kind_of
 from ..memory.values import RUNGS, Finding, Moment, Span
 from .question_parser import ParsedQuestion, Pick
-
-COUNT_NAMES = {
-    "visit": ("visit", "visits"),
-    "enters": ("arrival", "arrivals"),
-    "leaves": ("departure", "departures"),
-    "removed": ("thing taken away", "things taken away"),
-    "placed": ("thing put down", "things put down"),
-    "cut": ("cut", "cuts"),
-    "dissolve": ("dissolve", "dissolves"),
-    "empty": ("empty stretch", "empty stretches"),
-    "typed": ("line typed", "lines typed"),
-    "flash": ("flash", "flashes"),
-    "face": ("sighting of a face", "sightings of a face"),
-}
 
 COUNTED = "counted"
 """Detail of a finding that a tally tells of: of how many it is one."""
@@ -51,8 +38,7 @@ _WHICH = {"first_s": "first", "last_s": "last", "longest_at_s": "longest"}
 
 def counted(kind: str, count: int) -> str:
     """A count in words: ``3 arrivals``."""
-    one, many = COUNT_NAMES.get(kind, (f"“{kind}”", f"“{kind}”"))
-    return f"{count} {one if count == 1 else many}"
+    return kind_of(kind).answer_count(count)
 
 
 def is_tally(finding: Finding) -> bool:
@@ -66,7 +52,7 @@ def falls_in(span: Span, window: Span) -> bool:
 
 
 def leaves_of(
-    moments: Sequence[Moment], reading: ParsedQuestion, window: Span, ends: Mapping[str, float]
+    moments: Sequence[Moment], parsed: ParsedQuestion, window: Span, ends: Mapping[str, float]
 ) -> list[Moment]:
     """What was found in the window, with findings that each tell of one thing. ``ends``: each stream's last time."""
     leaves = []
@@ -81,38 +67,38 @@ def leaves_of(
             for other in moments
             if RUNGS.index(other.rung) < RUNGS.index(moment.rung)
         )
-        if inside and reading.pick == "nth" and reading.nth > 1:
+        if inside and parsed.pick == "nth" and parsed.nth > 1:
             continue  # those inside are counted one by one
         # Its lines are told, and nearer to their time, by those inside.
-        leaves.append(_told_apart(moment, reading, _asked(reading, window, moment, ends), lines=not inside))
+        leaves.append(_told_apart(moment, parsed, _asked(parsed, window, moment, ends), lines=not inside))
     return leaves
 
 
 def tells_of_nothing_else(
-    leaf: Moment, reading: ParsedQuestion, window: Span, ends: Mapping[str, float]
+    leaf: Moment, parsed: ParsedQuestion, window: Span, ends: Mapping[str, float]
 ) -> bool:
     """Whether all that it says was in the stretch that is asked about. A moment is short enough to stand for it."""
     if leaf.rung == "moment":
         return True
-    asked = _asked(reading, window, leaf, ends)
-    return reading.pick != "newest" and asked.start_s <= leaf.span.start_s and leaf.span.end_s <= asked.end_s
+    asked = _asked(parsed, window, leaf, ends)
+    return parsed.pick != "newest" and asked.start_s <= leaf.span.start_s and leaf.span.end_s <= asked.end_s
 
 
-def _asked(reading: ParsedQuestion, window: Span, moment: Moment, ends: Mapping[str, float]) -> Span:
+def _asked(parsed: ParsedQuestion, window: Span, moment: Moment, ends: Mapping[str, float]) -> Span:
     """The stretch of a moment's stream that is asked about."""
-    if reading.last_s is None:
+    if parsed.last_s is None:
         return window
-    return Span(max(0.0, ends[moment.stream] - reading.last_s), window.end_s)
+    return Span(max(0.0, ends[moment.stream] - parsed.last_s), window.end_s)
 
 
-def _told_apart(parent: Moment, reading: ParsedQuestion, window: Span, *, lines: bool) -> Moment:
+def _told_apart(parent: Moment, parsed: ParsedQuestion, window: Span, *, lines: bool) -> Moment:
     """It with findings that each tell of one thing in the window; without ``lines``, only of what is counted."""
     observations = []
     for observation in parent.observations:
         findings: list[Finding] = []
         for finding in observation.findings:
             if is_tally(finding):
-                findings += _single(finding, reading, window)
+                findings += _single(finding, parsed, window)
             elif lines:
                 findings.append(finding)
         inside = tuple(finding for finding in findings if falls_in(finding.span, window))
@@ -120,18 +106,20 @@ def _told_apart(parent: Moment, reading: ParsedQuestion, window: Span, *, lines:
     return replace(parent, observations=tuple(observations))
 
 
-def _single(tally: Finding, reading: ParsedQuestion, window: Span) -> list[Finding]:
+def _single(tally: Finding, parsed: ParsedQuestion, window: Span) -> list[Finding]:
     """Those that a tally tells of singly and the question may mean, in time order."""
     count = int(float(tally.detail["count"]))
     # A tally knows neither colours nor places, and of words that were typed no more than that they were.
-    told = not (reading.colours or reading.sides)
-    told &= reading.asks not in _ASKS_WHAT or (reading.pick != "all" and tally.kind != "typed")
+    told = not (parsed.colours or parsed.sides)
+    told &= parsed.asks not in _ASKS_WHAT or (
+        parsed.pick != "all" and not kind_of(tally.kind, tally.field).has("readable")
+    )
     if count == 1:
         one = {"value": tally.detail["max"]} if "max" in tally.detail else {}
         return [_found(tally, counted(tally.kind, 1), tally.span, one, vague=not told)]
-    if reading.pick == "shortest" or not _knows(tally.span, reading, window):
+    if parsed.pick == "shortest" or not _knows(tally.span, parsed, window):
         return [_found(tally, f"one of {counted(tally.kind, count)}", tally.span, {}, vague=True)]
-    names = [name for name in _TIMES.get(reading.pick, ()) if name in tally.detail] or ["first_s", "last_s"]
+    names = [name for name in _TIMES.get(parsed.pick, ()) if name in tally.detail] or ["first_s", "last_s"]
     times = {name: float(tally.detail[name]) for name in names if name in tally.detail}
     if len(times) > 1 and len(set(times.values())) == 1:
         times.pop("last_s")
@@ -145,7 +133,7 @@ def _single(tally: Finding, reading: ParsedQuestion, window: Span) -> list[Findi
                 span,
                 _value(tally.detail, name)
                 | ({HIDDEN: float(count - len(times))} if name == "first_s" else {}),
-                vague=not told or (reading.asks == "how_long" and not whole),
+                vague=not told or (parsed.asks == "how_long" and not whole),
             )
         )
     return found
@@ -158,14 +146,14 @@ def _found(
     return replace(tally, text=text, span=span, detail={**detail, **marks})
 
 
-def _knows(hull: Span, reading: ParsedQuestion, window: Span) -> bool:
+def _knows(hull: Span, parsed: ParsedQuestion, window: Span) -> bool:
     """Whether the one that is asked for lies in the window, where the tally may reach beyond it."""
     begins, ends = hull.start_s >= window.start_s, hull.end_s <= window.end_s
-    if reading.pick == "all":
+    if parsed.pick == "all":
         return True
-    if reading.pick == "nth":
+    if parsed.pick == "nth":
         return begins
-    return ends if reading.pick in ("last", "newest") else begins and ends
+    return ends if parsed.pick in ("last", "newest") else begins and ends
 
 
 def _stretch(tally: Finding, at_s: float) -> tuple[Span, bool]:
@@ -186,4 +174,4 @@ def _value(detail: Mapping[str, str | float], name: str) -> dict[str, str | floa
 def _text(kind: str, name: str, count: int) -> str:
     if name in _WHICH:
         return f"the {_WHICH[name]} of {counted(kind, count)}"
-    return f"{kind.replace('_', ' ')} at its {'highest' if name == 'max_s' else 'lowest'}"
+    return f"{kind_of(kind).label} at its {'highest' if name == 'max_s' else 'lowest'}"

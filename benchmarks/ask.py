@@ -53,7 +53,7 @@ def fill(path: Path, hours: float) -> int:
                 rows += ladder.push(moment)
             store.append(rows, [])
             written += len(chunk)
-        store.append(ladder.finish(), [])
+        store.append(ladder.flush(), [])
         store.put_stream(Stream("shop", "file", "shop", "simulated", "done", 4.0, hours * 3600))
         store.maintain()
     return written

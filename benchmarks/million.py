@@ -54,7 +54,7 @@ import numpy as np
 
 from recollect.memory import Moment, Observation, Span, moment_id
 from recollect.memory.encoder import HashingEncoder, Vectors
-from recollect.memory.query.ranking import Place, best_first, fused, place_of
+from recollect.memory.query.ranking import Position, best_first, fuse_rankings, position_of
 from recollect.memory.query.word_stems import stem, words_of
 
 STREAMS = ("door", "yard", "shop", "gate")
@@ -272,7 +272,7 @@ class Words:
     def size_bytes(self) -> int:
         return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.path.name}*"))
 
-    def places(self, rows: Sequence[str]) -> dict[str, Place]:
+    def places(self, rows: Sequence[str]) -> dict[str, Position]:
         return {row: ("", float(row), row) for row in rows}
 
     def _rows_of(self, span: Span) -> tuple[int, int]:
@@ -354,7 +354,7 @@ class Peer(Protocol):
     def by_meaning(self, question: Question) -> list[Any]:
         """The rows, or the ids, of those nearest in meaning, nearest first."""
 
-    def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Place]]:
+    def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Position]]:
         """What those are worth, and where they lie, that match in words."""
 
     def append(self, moments: Sequence[Moment]) -> None: ...
@@ -387,12 +387,12 @@ class Recollecting:
         vector = self._encoder.encode_texts([question.words])[0]
         return list(hybrid_search._by_meaning(views, sought, vector))
 
-    def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Place]]:
+    def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Position]]:
         from recollect.memory.query import hybrid_search
 
         scores = hybrid_search._by_words(*self._sought(question))
         found = self._store.snapshot().get(scores)
-        return scores, {key: place_of(moment) for key, moment in found.items()}
+        return scores, {key: position_of(moment) for key, moment in found.items()}
 
     def append(self, moments: Sequence[Moment]) -> None:
         self._writer.append(moments)
@@ -402,7 +402,7 @@ class Recollecting:
         self._store.close()
 
     def told(self) -> dict[str, Any]:
-        from recollect.memory.keeping.disk_budget import size_on_disk
+        from recollect.memory.storage.file_sizes import size_on_disk
 
         return {"disk": size_on_disk(self._folder)}
 
@@ -439,13 +439,13 @@ class WithWords(ABC):
         near = self.nearest(question, ROWS)
         said = by_words.result()
         places = self._words.places([*said, *near])
-        scores = fused([said, near])
+        scores = fuse_rankings([said, near])
         return self._words.tell(best_first(scores, places)[:LIMIT])
 
     def by_meaning(self, question: Question) -> list[Any]:
         return [int(row) for row in self.nearest(question, ROWS)]
 
-    def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Place]]:
+    def by_words(self, question: Question) -> tuple[dict[str, float], dict[str, Position]]:
         said = self._words.search(question)
         return said, self._words.places(list(said))
 
@@ -1024,10 +1024,10 @@ def report(
 def exactly_fused(by_words: dict[int, float], truth: Truth, facts: Facts, ids: Sequence[str]) -> list[int]:
     """The rows of the best memories, had the search by meaning been exact."""
     rankings = [{str(row): score for row, score in by_words.items()}, truth.nearest]
-    places: dict[str, Place] = {}
+    places: dict[str, Position] = {}
     for row in {int(key) for scores in rankings for key in scores}:
         places[str(row)] = (facts.streams[facts.of_stream[row]], float(facts.starts[row]), ids[row])
-    return [int(key) for key in best_first(fused(rankings), places)[:LIMIT]]
+    return [int(key) for key in best_first(fuse_rankings(rankings), places)[:LIMIT]]
 
 
 def verdict(asked: dict[str, Asked], recalls: dict[str, float]) -> None:

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from recollect.memory import MemoryStore, Span
-from recollect.memory.keeping.disk_budget import size_on_disk
+from recollect.memory.storage.file_sizes import size_on_disk
 from recollect.testing.simulated_months import LifeEncoder, fill
 
 STREAMS = ("door", "yard")

@@ -159,7 +159,8 @@ def minutes(text: str) -> float:
 def _run_evaluation(arguments: argparse.Namespace, folder: Path) -> None:
     """Compute the missing answers of the run."""
     from ..memory.keeping.byte_sizes import parse_bytes  # noqa: PLC0415
-    from ..memory.keeping.disk_budget import UNBOUNDED_BYTES, check_budget  # noqa: PLC0415
+    from ..memory.keeping.disk_budget import check_budget  # noqa: PLC0415
+    from ..memory.storage.manifest import UNBOUNDED_BYTES  # noqa: PLC0415
     from ..settings import read_settings  # noqa: PLC0415
 
     budget_bytes = UNBOUNDED_BYTES if arguments.budget is None else parse_bytes(arguments.budget)

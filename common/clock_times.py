@@ -13,10 +13,40 @@ import re
 from datetime import UTC, datetime
 
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d(?:\.\d+)?)|(\d{1,6}):([0-5]?\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
+_CLOCK_FIELDS = re.compile(r"(?:\d+:){0,2}\d+(?:\.\d+)?", re.ASCII)
 _NUMBER = r"(\d{1,12}(?:\.\d+)?)"
 _UNITS = re.compile(
     rf"(?:{_NUMBER}\s*h)?\s*(?:{_NUMBER}\s*m(?:in)?)?\s*(?:{_NUMBER}\s*s?)?", re.IGNORECASE | re.ASCII
 )
+SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0}
+"""By the first letter of the unit."""
+
+
+def time_pattern(name: str) -> str:
+    """A regular expression for a stream time inside a sentence, such as ``1:02:03`` or ``5 minutes``.
+
+    ``name`` begins the names of its groups, so that one expression can hold several times. Compile it without
+    regard to case, and read a match with ``matched_time_s``.
+    """
+    return (
+        rf"(?:(?P<{name}h>\d+):)?(?P<{name}m>\d{{1,3}}):(?P<{name}s>\d{{2}}(?:\.\d+)?)"
+        rf"|(?P<{name}n>\d+(?:\.\d+)?)\s*(?P<{name}u>seconds?|secs?|s|minutes?|mins?|m|hours?|h)\b"
+    )
+
+
+def matched_time_s(match: re.Match[str], name: str) -> float | None:
+    """The time in seconds that ``time_pattern(name)`` matched; None if it matched no time."""
+    groups = match.groupdict()
+    if groups.get(name + "s"):
+        return seconds_of_clock(groups[name + "h"] or 0, groups[name + "m"], groups[name + "s"])
+    if groups.get(name + "n"):
+        return float(groups[name + "n"]) * SECONDS_PER_UNIT[groups[name + "u"][0].lower()]
+    return None
+
+
+def seconds_of_clock(hours: str | float, minutes: str | float, seconds: str | float) -> float:
+    """Seconds from the parts of a clock time, as text or as numbers."""
+    return float(hours) * 3600 + float(minutes) * 60 + float(seconds)
 
 
 def parse_time_s(text: str) -> float:
@@ -28,11 +58,25 @@ def parse_time_s(text: str) -> float:
     text = text.strip()
     if match := _CLOCK.fullmatch(text):
         hours, minutes, seconds = match.groups()[2:] if match[3] else (0, *match.groups()[:2])
-        return float(hours) * 3600 + float(minutes) * 60 + float(seconds)
+        return seconds_of_clock(hours, minutes, seconds)
     if text and (match := _UNITS.fullmatch(text)):
         hours, minutes, seconds = match.groups()
-        return float(hours or 0) * 3600 + float(minutes or 0) * 60 + float(seconds or 0)
+        return seconds_of_clock(hours or 0, minutes or 0, seconds or 0)
     raise ValueError(f"{text!r} is not a time; write it as 80, 1:20, 1:02:03 or 1h2m3s")
+
+
+def parse_clock_fields_s(text: str) -> float:
+    """Seconds from one to three fields with colons, as data sets write them: ``75``, ``3:10``, ``00:03:10.5``.
+
+    Unlike in ``parse_time_s``, any field may have one digit or exceed 59.
+
+    Raises:
+        ValueError: It is no such time.
+    """
+    if not _CLOCK_FIELDS.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is not a time such as 00:03:10")
+    hours, minutes, seconds = ["0", "0", *text.strip().split(":")][-3:]
+    return seconds_of_clock(hours, minutes, seconds)
 
 
 def parse_as_of(text: str) -> float:

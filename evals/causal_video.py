@@ -25,7 +25,8 @@ import av
 
 from ..perception.sources.file_source import PICTURE_SIDE, FileSource
 from ..perception.sources.frame import Frame, Picture
-from ..perception.sources.source import PictureConverter, Source, SourceInfo
+from ..perception.sources.picture_conversion import PictureConverter
+from ..perception.sources.source import Source, SourceInfo
 from .errors import LookedAhead
 
 _EVERY_FRAME = 1000.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..memory.encoder import Encoder, ImageEncoder
-from ..memory.query.hybrid_search import Way
+from ..memory.query.hybrid_search import SearchMode
 from ..perception.lmm import Lmm
 from ..perception.sources.frame import Picture
 from .ablations import ABLATIONS
@@ -33,7 +33,7 @@ from .systems import (
 )
 from .videolucy import VideoLucy
 
-_CAPTION_SEARCH: tuple[Way, ...] = ("words", "meaning")
+_CAPTION_SEARCH: tuple[SearchMode, ...] = ("words", "meaning")
 _SEARCH_LIMIT = 10
 """How many moments one search finds without a model."""
 _FRAMES_PER_SPAN = 4

@@ -31,7 +31,7 @@ from .. import __version__
 from ..agent.limits import Limits
 from ..agent.overrides import AgentOverrides
 from ..client import Recollect
-from ..memory.keeping.disk_budget import size_on_disk
+from ..memory.storage.file_sizes import size_on_disk
 from ..memory.store import MemoryStore
 from ..perception.errors import LmmReplyOutOfSchema
 from ..perception.lmm.lmm_settings import LmmSettings

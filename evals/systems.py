@@ -34,10 +34,10 @@ from ..agent.prompt_building import (
 )
 from ..agent.state import newest_first
 from ..client import Recollect
-from ..memory.query.hybrid_search import Way
+from ..memory.query.hybrid_search import SearchMode
 from ..memory.query.snapshot import Snapshot
 from ..memory.query.word_stems import stem, words_of
-from ..memory.storage.rows import document
+from ..memory.storage.rows import searchable_text
 from ..memory.values import Moment, Span
 from ..perception.errors import LmmRefused
 from ..perception.lmm import Lmm, Prompt
@@ -317,7 +317,7 @@ def names_answer(sample: Sample, moments: Sequence[Moment]) -> bool | None:
         gold = sample.options[ascii_uppercase.index(gold)]
     if not isinstance(gold, str) or sample.kind == "yes_no":
         return None
-    text = " ".join(document(observation) for moment in moments for observation in moment.observations)
+    text = " ".join(searchable_text(observation) for moment in moments for observation in moment.observations)
     return {stem(word) for word in words_of(gold)} <= {stem(word) for word in words_of(text)}
 
 
@@ -331,12 +331,12 @@ def all_captions(posed: PosedQuestion, limit: int = _ALL_MOMENTS_LIMIT) -> Seque
     return posed.snapshot.timeline(STREAM, posed.scope, limit=limit, newest_first=True)
 
 
-def one_search(limit: int, *ways: Way) -> Callable[[PosedQuestion], Sequence[Moment]]:
+def one_search(limit: int, *modes: SearchMode) -> Callable[[PosedQuestion], Sequence[Moment]]:
     """A function that searches once with the question's own words and returns the best ``limit`` moments."""
 
     def search(posed: PosedQuestion) -> Sequence[Moment]:
         hits = posed.snapshot.search(
-            posed.sample.question, span=posed.scope, rungs=("moment",), ways=ways, limit=limit
+            posed.sample.question, span=posed.scope, rungs=("moment",), modes=modes, limit=limit
         )
         return [hit.moment for hit in hits]
 

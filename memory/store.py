@@ -33,24 +33,31 @@ from .keeping.erasure import Erasure, ErasureReceipt, OnWait
 from .keeping.eviction_policy import weight_of_use
 from .keeping.maintenance import Maintenance
 from .keeping.pins import Pins
-from .query.hybrid_search import overlapping
+from .query.hybrid_search import overlap_filter
 from .query.snapshot import Snapshot
 from .storage import tables
 from .storage.backlog import Backlog
 from .storage.commits import CommitHead, Commits, Transaction
-from .storage.leases import KEEP_S, ReadLease
-from .storage.manifest import Manifest, is_vacant, new_manifest, read_manifest, using_vectors, write_manifest
-from .storage.migrations import apply_steps, migrate
+from .storage.leases import KEEP_VERSIONS_S, ReadLease
+from .storage.manifest import (
+    Manifest,
+    detect_replaced_vectors,
+    is_unused_folder,
+    new_manifest,
+    read_manifest,
+    write_manifest,
+)
+from .storage.migrations import apply_migrations, migrate
 from .storage.rows import (
     description_row,
     frame_row,
     gap_row,
     gaps_from,
     observation_rows,
+    parse_records,
     second_look_row,
     stream_from,
     stream_row,
-    told_by,
     tombstones_from,
     use_row,
 )
@@ -60,14 +67,14 @@ from .storage.tables import (
     Tables,
     View,
     all_of,
-    is_there,
-    kind_of,
-    latest,
+    latest_view,
     one_of,
+    open_view,
     quoted,
-    room_to_write,
+    require_free_space,
     select,
-    view,
+    table_exists,
+    table_kind,
 )
 from .storage.vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 from .storage.writer_lock import WriterLock
@@ -154,7 +161,7 @@ class MemoryStore:
         budget_bytes: int | None = None,
         stream_budgets: Mapping[str, int] | None = None,
         min_free_bytes: int = MIN_FREE_BYTES,
-        keep_versions_s: float = KEEP_S,
+        keep_versions_s: float = KEEP_VERSIONS_S,
         what: str = "a writer",
     ) -> MemoryStore:
         """Open the memory in the folder ``path``.
@@ -193,16 +200,16 @@ class MemoryStore:
                 folder.mkdir(parents=True)
             except OSError as error:
                 raise NotAMemory(folder, f"the folder cannot be made ({error.strerror})") from None
-        elif not is_vacant(folder):
+        elif not is_unused_folder(folder):
             # Refused before anything is put into a folder that is not ours.
             read_manifest(folder)
         lock = WriterLock(folder, what)
-        with room_to_write(folder, min_free_bytes):
+        with require_free_space(folder, min_free_bytes):
             lock.acquire()
             try:
-                if is_vacant(folder):
+                if is_unused_folder(folder):
                     write_manifest(folder, new_manifest(encoder))
-                manifest = apply_steps(folder)
+                manifest = apply_migrations(folder)
                 manifest.check_encoder(folder, encoder, required=True)
                 with_budgets = manifest.with_budgets(budget_bytes, stream_budgets)
                 if with_budgets != manifest:
@@ -298,7 +305,7 @@ class MemoryStore:
                 return
             change.append(self._tables.observations, [row])
             if self._tables.text_vectors is not None:
-                with using_vectors(self.path, self._encoder):
+                with detect_replaced_vectors(self.path, self._encoder):
                     change.append(self._tables.text_vectors, vectors)
 
     def note_uses(self, uses: Sequence[Use]) -> None:
@@ -311,7 +318,7 @@ class MemoryStore:
 
     def used(self, stream: str, span: Span) -> float:
         """How much a stretch of a stream served somebody: 0 never, 1 where it was cited once, just now."""
-        where = all_of(f"stream = {quoted(stream)}", overlapping(span))
+        where = all_of(f"stream = {quoted(stream)}", overlap_filter(span))
         uses = select(self._finished(self._tables.uses), where=where, columns=["how", "at_s"])
         return sum(weight_of_use(use["how"], time.time() - use["at_s"]) for use in uses)
 
@@ -350,7 +357,7 @@ class MemoryStore:
             self._backlog.remove(change, (moment.id for moment, _ in results))
 
     def failed(self, item: Pending, error: str) -> None:
-        """Describing it was tried in vain; after ``MOST_ATTEMPTS`` it is given up, and the error kept."""
+        """Describing it was tried in vain; after ``MAX_ATTEMPTS`` it is given up, and the error kept."""
         with self._change() as change:
             self._backlog.failed(change, item, error)
 
@@ -419,7 +426,7 @@ class MemoryStore:
         last = [
             told
             for where in (moments, f"{of_stream} AND base")
-            for told in told_by(
+            for told in parse_records(
                 row["record"]
                 for row in select(
                     observations,
@@ -477,7 +484,7 @@ class MemoryStore:
 
     def _finished(self, table: Table) -> View:
         """What finished commits left of a table: on a full disk, one may not have been undone yet."""
-        newest = latest(table)
+        newest = latest_view(table)
         version = self._commits.head().versions.get(table.name, newest.version)
         return newest if newest.version == version else newest.checkout_version(version)
 
@@ -490,12 +497,12 @@ class MemoryStore:
         """
         if self.stream(stream) is None:
             raise UnknownStream(stream, tuple(one.name for one in self.streams()))
-        with room_to_write(self.path, self._min_free_bytes):
+        with require_free_space(self.path, self._min_free_bytes):
             return self._pins.add(stream, span, note)
 
     def unpin(self, pin_id: str) -> bool:
         """Take a pin away; whether there was one."""
-        with room_to_write(self.path, self._min_free_bytes):
+        with require_free_space(self.path, self._min_free_bytes):
             return self._pins.remove(pin_id)
 
     def pins(self) -> list[Pin]:
@@ -518,7 +525,7 @@ class MemoryStore:
             raise RuntimeError("only who opened the memory for writing may erase from it")
         if self.stream(stream) is None:
             raise UnknownStream(stream, tuple(one.name for one in self.streams()))
-        with room_to_write(self.path, 0):
+        with require_free_space(self.path, 0):
             receipt = self._eraser().erase(stream, span, on_wait=on_wait)
         self._settled.discard(stream)
         return receipt
@@ -534,9 +541,9 @@ class MemoryStore:
             lease.hold(head.versions)
             # Its vectors take what they take, whoever asks.
             vectors = {
-                kind_of(name): view(self.path, name, version)
+                table_kind(name): open_view(self.path, name, version)
                 for name, version in head.versions.items()
-                if kind_of(name) in ("text_vectors", "frame_vectors") and is_there(self.path, name)
+                if table_kind(name) in ("text_vectors", "frame_vectors") and table_exists(self.path, name)
             }
             return take_account(
                 self.path,
@@ -552,7 +559,7 @@ class MemoryStore:
         Raises ``BadBudget``.
         """
         check_budget(budget_bytes)
-        with room_to_write(self.path, self._min_free_bytes):
+        with require_free_space(self.path, self._min_free_bytes):
             self._manifest = read_manifest(self.path).with_budgets(None, {stream: budget_bytes})
             write_manifest(self.path, self._manifest)
         self._upkeep.set_stream_budgets(self._manifest.stream_budgets)
@@ -583,10 +590,10 @@ class MemoryStore:
         if not self._ledger.fits(size_bytes):
             if self._lock is None:
                 raise BudgetFull(self.path, self._ledger.budget_bytes, self._ledger.used_bytes)
-            with room_to_write(self.path, 0):
+            with require_free_space(self.path, 0):
                 self._upkeep.make_room(size_bytes)
         with (
-            room_to_write(self.path, self._min_free_bytes),
+            require_free_space(self.path, self._min_free_bytes),
             self._ledger.writing(size_bytes),
             self._commits.commit() as change,
         ):

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Literal, NamedTuple, get_args
 
+from ..common.finding_kinds import FindingField
+
 Rung = Literal["moment", "event", "hour", "day"]
 """A step of the memory's ladder, finest first."""
 
 RUNGS: tuple[Rung, ...] = get_args(Rung)
 HOUR_S = 3600.0
 
-Field = Literal["actor", "action", "object", "place", "visible_text", "speech", "attribute"]
-"""What of an observation a finding fills. Text that was read or heard never mixes with the rest."""
+Field = FindingField
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as fractions of the picture's width and height."""
@@ -231,10 +232,8 @@ class Gap:
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
 
 
-Lost = Literal["frame", "moment", "event", "hour", "day"]
+ForgottenLevel = Literal["frame", "moment", "event", "hour", "day"]
 """What of a span was forgotten: its pictures alone, or the memories of that rung and all below it."""
-
-FORGET_CAUSES = ("budget", "asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +247,7 @@ class Tombstone:
     stream: str
     epoch: int
     span: Span
-    lost: Lost
+    lost: ForgottenLevel
     cause: str
     """``budget``: there was no room for it; ``asked``: somebody had it forgotten."""
     forgotten_at_s: float

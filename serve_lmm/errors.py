@@ -32,6 +32,18 @@ class ModelNotFound(ServingError):
         self.model, self.why = model, why
 
 
+class TinyNotInstalled(ServingError):
+    """The weights of recollect-tiny are not installed."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(
+            f"the weights of recollect-tiny are not installed: this Python has no package named {package}. "
+            "They are an optional package. From a checkout of Recollect's repository: "
+            "pip install ./models/recollect-tiny."
+        )
+        self.package = package
+
+
 class CannotListen(ServingError):
     """The server would not be able to listen where it is to."""
 

@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..common.errors import BadSettings
-from ..evals.tiny import WEIGHTS
 from .errors import CannotListen, ModelNotFound
 from .flags import Flag, Variable, explained, flags_for, variables_for, without_repeated
+from .tiny_weights import TINY, find_tiny_weights
 from .vllm import Vllm
 
 if TYPE_CHECKING:
     from ..settings import Settings
 
-TINY = "recollect-tiny"
-"""The name of the tiny LMM that comes with Recollect."""
 _GPU_DEVICES = ("nvidia[0-9]*", "kfd", "dxg")
 """NVIDIA, AMD, and either of them under Windows; other accelerators are to be named by ``serve.device``."""
 _OURS = {
@@ -120,13 +118,14 @@ def plan_launch(settings: Settings, vllm: Vllm, further: Sequence[str] = ()) -> 
 
     Raises:
         ModelNotFound: no model is named, or the folder named holds none.
+        TinyNotInstalled: the model is recollect-tiny, and its weights are not installed.
         BadSettings: a flag for vLLM is one that this must know of.
 
     """
     serve = settings.serve
     if serve.model is None:
         raise ModelNotFound(None, "none is named")
-    model = str(WEIGHTS) if serve.model == TINY else serve.model
+    model = str(find_tiny_weights()) if serve.model == TINY else serve.model
     config = _config(model)
     model = model if config is None else str(Path(model).expanduser())
     further = (*serve.flags, *further)

@@ -15,7 +15,7 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
 
     model: str | None = None
     """What is served: a folder, a name that vLLM downloads, such as Qwen/Qwen3-VL-8B-Instruct, or recollect-tiny,
-    which comes with Recollect."""
+    an optional package (docs/tiny.md)."""
     name: str | None = None
     """The id it is served under; None takes the last part of ``model``."""
     host: str = "127.0.0.1"

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..evals.tiny import MOMENTS
 from ..settings import read_settings
-from .launch import TINY, plan_launch
+from .launch import plan_launch
 from .process import VllmServer
+from .tiny_weights import MOMENTS, TINY
 from .vllm import find_vllm
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def start_tiny(log: Path, *, model: str = TINY) -> VllmServer:
         model: Another checkpoint's folder.
 
     Raises:
+        TinyNotInstalled: The weights of recollect-tiny are not installed.
         VllmNotFound: The Python that ``serve.python`` names has no vLLM.
 
     """
@@ -83,6 +84,7 @@ def served_tiny(log: Path, *, model: str = TINY) -> Iterator[ServedLmm]:
     """Serve it, and open a client of it; both end with the block.
 
     Raises:
+        TinyNotInstalled: The weights of recollect-tiny are not installed.
         VllmNotFound: The Python that ``serve.python`` names has no vLLM.
         ServerEnded: It did not come up.
 

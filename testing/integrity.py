@@ -23,7 +23,7 @@ from ..memory.keeping.erasure import PENDING
 from ..memory.ladder.builder import Ladder
 from ..memory.query.snapshot import Snapshot
 from ..memory.storage.commits import Commits
-from ..memory.storage.tables import Tables, latest, select, select_arrow
+from ..memory.storage.tables import Tables, latest_view, select, select_arrow
 from ..memory.store import MemoryStore
 from ..memory.values import (
     RUNGS,
@@ -132,7 +132,7 @@ class ExpectedContents:
             self._next = next(self._life)
             self.position += 1
             if isinstance(self._next, Gap):
-                parents = self.streams[self._next.stream].ladder.break_()
+                parents = self.streams[self._next.stream].ladder.flush()
                 self.closing = {parent.id: parent for parent in parents}
 
     def _take(self, seen: SimulatedMoment | Gap) -> None:
@@ -176,9 +176,9 @@ def faults(folder: Path, told: ExpectedContents) -> list[IntegrityFault]:
 def _rows_faults(folder: Path) -> list[IntegrityFault]:
     """Rows that are there twice, rows without those they belong to, and what a crash left to be seen by the next."""
     opened = Tables.open(folder, encoder=LifeEncoder())
-    views = opened.views(folder, Commits(folder).head().versions).named()
+    views = opened.views(folder, Commits(folder).head().versions).by_kind()
     found, ids = [], {}
-    for kind, table in opened.named().items():
+    for kind, table in opened.by_kind().items():
         key = _KEYS.get(kind, "id")
         if key is None:
             continue
@@ -189,7 +189,7 @@ def _rows_faults(folder: Path) -> list[IntegrityFault]:
                     f"{len(doubled)} rows doubled in {kind}, such as {doubled[0]}", doubled=len(doubled)
                 )
             )
-        beyond = Counter(select_arrow(latest(table), columns=[key])[key].to_pylist())
+        beyond = Counter(select_arrow(latest_view(table), columns=[key])[key].to_pylist())
         if beyond != Counter(ids[kind]):
             found.append(
                 IntegrityFault(

@@ -147,7 +147,7 @@ def fill(
 
     for seen in lives:
         if isinstance(seen, Gap):
-            moments += ladders[seen.stream].break_()
+            moments += ladders[seen.stream].flush()
             commit(seen.span.end_s)
             store.put_gap(seen, written_at_s=WALL_START_S + seen.span.end_s)
             continue
@@ -157,7 +157,7 @@ def fill(
         if count % batch == 0:
             commit(seen.moment.span.end_s)
     for ladder in ladders.values():
-        moments += ladder.finish()
+        moments += ladder.flush()
     commit(hours * 3600)
     return count
 

@@ -130,7 +130,7 @@ def _door(tmp_path_factory: pytest.TempPathFactory) -> Door:
         frames.append(picture)
     with MemoryStore.open(door.memory, write=True, min_free_bytes=0) as store:
         store.put_stream(Stream("door", "file", "door.mp4", "content:door", "done", 4.0, duration_s=1800.0))
-        store.append(rows + ladder.finish(), frames)
+        store.append(rows + ladder.flush(), frames)
         fill(store, ["yard"], 0.1, picture_bytes=300, outages_a_day=0)
     return door
 
@@ -201,7 +201,7 @@ def have_forgotten() -> Callable[..., None]:
         for loss in losses:
             while units := [
                 unit
-                for unit in EvictionCandidates.of(store._upkeep._views()).dullest(need_bytes=1e12)
+                for unit in EvictionCandidates.of(store._upkeep._views()).lowest_value(need_bytes=1e12)
                 if (unit.rung, unit.loss) == loss
                 and (within is None or unit.span.clipped_to(within) == unit.span)
             ]:

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES: list[str] = PYPROJECT["tool"]["setuptools"]["packages"]
 PACKAGE_DIRS: dict[str, str] = PYPROJECT["tool"]["setuptools"]["package-dir"]
-NOT_PACKAGED = {"benchmarks", "build", "docs", "tests"}
-NOT_IN_THE_WHEEL = {"recollect.testing.crash"}
+NOT_PACKAGED = {"benchmarks", "build", "docs", "models", "tests"}
+NOT_IN_THE_WHEEL = {"recollect.evals.tiny", "recollect.testing.crash"}
 """Packages that an editable install has and the wheel lacks."""
 
 FLOORS = {"common": 0, "memory": 1, "perception": 2, "tools": 3, "agent": 4, "testing": 5}

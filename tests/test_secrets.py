@@ -17,7 +17,7 @@ from recollect import Recollect
 from recollect.cli.main import main
 from recollect.errors import BadSourceList, SourceVariableUnset, StreamNameTaken
 from recollect.perception.sources.live_source import LiveSource
-from recollect.perception.sources.reader_child import ReaderTask
+from recollect.perception.sources.reader_messages import ReaderTask
 from recollect.perception.sources.reader_process import ReaderProcess
 from recollect.perception.sources.source_list import NamedSource, read_source_list, resolve_source
 from recollect.testing.stream_servers import HttpStreamServer, RtspServer

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ..memory.query.snapshot import Hit
 from ..memory.query.word_stems import stem, words_of
-from ..memory.storage.rows import document
+from ..memory.storage.rows import searchable_text
 from ..memory.values import Moment, Span
 
 SEARCHED = 40
@@ -83,5 +83,5 @@ def nearest(
 
 def _held(asked: frozenset[str], moment: Moment) -> int:
     """How many of some stems a moment has."""
-    said = " ".join(map(document, moment.observations))
+    said = " ".join(map(searchable_text, moment.observations))
     return len(asked & frozenset(map(stem, words_of(said))))

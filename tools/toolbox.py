@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..memory.query.hybrid_search import WAYS
+from ..memory.query.hybrid_search import SEARCH_MODES
 from ..memory.query.snapshot import Hit, Snapshot
 from ..memory.values import RUNGS, Moment, Observation, Rung, Span
 from .temporal_search import SEARCHED, nearest
@@ -163,7 +163,7 @@ class Toolbox:
             span=span,
             rungs=args.rungs or None,
             # Of many, what fits as well as the best is told by its words.
-            ways=WAYS if args.order == "best" else ("words",),
+            modes=SEARCH_MODES if args.order == "best" else ("words",),
             limit=limit,
         )
         self._noted([hit.moment for hit in hits])
@@ -201,7 +201,9 @@ class Toolbox:
         A time in which nothing is remembered, or that is out of scope, is left out.
         """
         sought = sorted(set(times_s))
-        moments = [one for one in self._snapshot.at(self._stream(stream), sought) if self._in_scope(one)]
+        moments = [
+            one for one in self._snapshot.moments_at(self._stream(stream), sought) if self._in_scope(one)
+        ]
         self._noted(moments)
         starts_s = [moment.span.start_s for moment in moments]
         there: dict[float, Moment] = {}

@@ -21,10 +21,10 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    means_by_tag,
     first_file,
     lone_letter,
     mean,
+    means_by_tag,
     read_raw_json,
     replies_by_run,
     write_json,
@@ -126,11 +126,15 @@ class EgoLife:
         for run, run_replies in replies_by_run(predictions).items():
             results = [_result(items[sample.id], sample, run_replies.get(sample.id)) for sample in samples]
             accuracy = mean(float(result["is_correct"]) for result in results)
-            written.append(write_json(folder / f"{run}_results.json", {"accuracy": accuracy, "results": results}))
+            written.append(
+                write_json(folder / f"{run}_results.json", {"accuracy": accuracy, "results": results})
+            )
         return written
 
     def _file(self, person: str) -> Path:
-        return first_file(SOURCE, self._folder, f"EgoLifeQA/EgoLifeQA_{person}.json", f"EgoLifeQA_{person}.json")
+        return first_file(
+            SOURCE, self._folder, f"EgoLifeQA/EgoLifeQA_{person}.json", f"EgoLifeQA_{person}.json"
+        )
 
     def _sample(self, person: str, item: _Question, path: Path) -> Sample:
         key = f"egolife/{person}/{item.ID}"

@@ -22,9 +22,9 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    means_by_tag,
     first_file,
     lone_letter,
+    means_by_tag,
     replies_by_run,
     strip_letters,
     video_file,

@@ -9,21 +9,12 @@ Torch, transformers and tokenizers, which the extra ``tiny`` brings, are loaded 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from .architecture import Architecture, new_model
 from .processing import new_processor
 from .tiny_checkpoint import build_checkpoint, save_checkpoint
 from .vocabulary import Vocabulary, learn_vocabulary
 
-WEIGHTS = Path(__file__).with_name("weights")
-"""The checkpoint that comes with Recollect, as transformers and vLLM load it."""
-MOMENTS = 8
-"""How many moments it judges from at a time: ``lmm.moments`` in the settings of who asks it."""
-
 __all__ = [
-    "MOMENTS",
-    "WEIGHTS",
     "Architecture",
     "Vocabulary",
     "build_checkpoint",

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from ...common.terminal import print_block
 from ...perception.errors import LmmReplyOutOfSchema
 from ...perception.lmm.chat_format import read_reply, request_body
-from . import MOMENTS
+from ...serve_lmm.tiny_weights import MOMENTS
 from .batches import media_of, named
 from .phrases import knows_prompts
 from .tasks import TASKS, Task, TrainingSample, make_samples

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...agent.prompt_building import SHOWN
 from ...common.terminal import print_block, print_line
-from . import MOMENTS
+from ...serve_lmm.tiny_weights import MOMENTS
 from .architecture import Architecture, new_model
 from .batches import Batch, EncodedSample, SampleEncoder
 from .drills import Drill, Drills

@@ -21,7 +21,7 @@ from typing import Any
 
 from lancedb.index import IvfRq
 
-from ..storage.tables import INDEXES, Table, View, indexed, kind_of, latest, make_indexes
+from ..storage.tables import INDEXES, Table, View, indexed_columns, latest_view, make_indexes, table_kind
 
 APPENDED_TO = {"observations", "frames", "text_vectors", "frame_vectors"}
 """Kinds of tables of which rows are changed by nobody but upkeep: they need not stand still for it."""
@@ -45,13 +45,13 @@ anew costs most, and so does a search that asks many of them for what it found: 
 
 def scratch_bytes(table: Table, most_bytes: int) -> int:
     """What ``tidy`` writes before anything old can go, at most; or ``reclaim``, beside the files themselves."""
-    small = sum(_size(fragment) for fragment in latest(table).get_fragments())
+    small = sum(_size(fragment) for fragment in latest_view(table).get_fragments())
     return 3 * index_bytes(table) + min(small, 2 * most_bytes)
 
 
 def index_bytes(table: Table) -> int:
     """What the indexes of a table take."""
-    return sum(index.total_size_bytes or 0 for index in latest(table).describe_indices())
+    return sum(index.total_size_bytes or 0 for index in latest_view(table).describe_indices())
 
 
 def _size(fragment: Any) -> int:
@@ -60,7 +60,7 @@ def _size(fragment: Any) -> int:
 
 def compact(table: Table) -> None:
     """Merge the files of a table of few rows and no indexes; inside a commit."""
-    latest(table).optimize.compact_files(target_rows_per_fragment=_FULL_ROWS)
+    latest_view(table).optimize.compact_files(target_rows_per_fragment=_FULL_ROWS)
 
 
 def gather(table: Table, *, most_bytes: int = 1 << 62) -> View:
@@ -68,13 +68,13 @@ def gather(table: Table, *, most_bytes: int = 1 << 62) -> View:
 
     Inside a commit: what was appended meanwhile would stay a fragment of its own.
     """
-    dataset = latest(table)
+    dataset = latest_view(table)
     covered = _covered(dataset)
     new = [fragment for fragment in dataset.get_fragments() if fragment.fragment_id not in covered]
     fitting = sum(total <= most_bytes for total in accumulate(map(_size, new)))
     if fitting > 1:
         _compact(dataset, [fragment.fragment_id for fragment in new[:fitting]], 1 << 30)
-    return latest(table)
+    return latest_view(table)
 
 
 def tidy(table: Table, gathered: View, *, thorough: bool = False, most_bytes: int = 1 << 62) -> bool:
@@ -87,26 +87,26 @@ def tidy(table: Table, gathered: View, *, thorough: bool = False, most_bytes: in
     run = _run_to_merge(gathered, full_rows, most_bytes=most_bytes, thorough=thorough)
     _update_indexes(gathered, run, thorough=thorough)
     if run:
-        _compact(latest(table), run, full_rows)
+        _compact(latest_view(table), run, full_rows)
     # Words can only be searched with their index, which is there from the start. The others save
     # scanning, of which a table too small to be tidied needs none.
     make_indexes(table)
     if "vector" in table.schema.names:
         _index_vectors(table)
-    left = latest(table)
+    left = latest_view(table)
     is_merged = not run <= {fragment.fragment_id for fragment in left.get_fragments()}
     return is_merged and bool(_run_to_merge(left, full_rows, most_bytes=most_bytes, thorough=thorough))
 
 
 def _full_rows(table: Table) -> int:
     """A fragment of so many rows is not merged any more."""
-    return _FRAGMENT_ROWS.get(kind_of(table.name), _FULL_ROWS)
+    return _FRAGMENT_ROWS.get(table_kind(table.name), _FULL_ROWS)
 
 
 def _index_vectors(table: Table) -> None:
     """Make the index of vectors, where there are many; make it anew, where there are many more than it was made for."""
     rows, made_for = table.count_rows(), VECTOR_INDEX_ROWS // _OUTGROWN
-    dataset = latest(table)
+    dataset = latest_view(table)
     for index in dataset.describe_indices():
         if index.field_names == ["vector"]:
             bits = index.details["compression"].get("num_bits")
@@ -128,8 +128,8 @@ def _partitions(dataset: Any, index: str) -> int:
 
 def make_indexes_anew(table: Table) -> None:
     """Make every index of a table of its rows alone: an old one may hold words of rows that are gone."""
-    there = indexed(latest(table))
-    for column, config in INDEXES.get(kind_of(table.name), {}).items():
+    there = indexed_columns(latest_view(table))
+    for column, config in INDEXES.get(table_kind(table.name), {}).items():
         if column in there:
             table.create_index(column, config=config, replace=True)
     if "vector" in there:
@@ -257,7 +257,7 @@ def reclaim(table: Table, *, dead_share: float, most_bytes: int) -> int:
 
     Files of ``most_bytes`` at a time, or one: it has to be called again until it finds none.
     """
-    dataset = latest(table)
+    dataset = latest_view(table)
     chosen: list[int] = []
     size_bytes = 0
     for fragment in dataset.get_fragments():
@@ -295,9 +295,9 @@ def delete_versions(view: Any, *, keep: Collection[int], older_than_s: float) ->
 
 def waiting(table: Table) -> tuple[int, int]:
     """How many fragments, and how many rows in them, were added since the table was last tidied."""
-    dataset = latest(table)
+    dataset = latest_view(table)
     fragments = dataset.get_fragments()
-    if kind_of(table.name) in APPENDED_TO:
+    if table_kind(table.name) in APPENDED_TO:
         covered = _covered(dataset)
         new = [fragment for fragment in fragments if fragment.fragment_id not in covered]
     else:

@@ -14,23 +14,16 @@ and seen at the next measurement.
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import BadBudget
+from ..storage.file_sizes import BLOCK_BYTES, size_on_disk
 
-BLOCK_BYTES = 4096
-"""A file takes whole blocks."""
 MIN_BUDGET_BYTES = 64_000_000
 """Less does not hold the indexes, and the room to write them anew."""
-DEFAULT_BUDGET_BYTES = 20_000_000_000
-"""Of a memory that is made without one being named."""
-UNBOUNDED_BYTES = sys.maxsize
-"""No bound but the disk's."""
 _RESERVE, _LEAST_RESERVE_BYTES = 0.05, 5_000_000
 """The share of the budget that is left to upkeep at least: files are written anew before the old ones go, and
 what is to be deleted has to be listed first."""
@@ -126,36 +119,6 @@ def check_budget(budget_bytes: int | None) -> None:
         raise BadBudget(
             f"{budget_bytes:,} bytes", f"less than {MIN_BUDGET_BYTES:,} bytes do not hold its indexes"
         )
-
-
-def size_on_disk(path: Path, *, leave_out: Collection[Path] = ()) -> int:
-    """What a folder takes on the disk, with everything below it, in whole blocks.
-
-    Of what is left out, folders count for themselves and files not at all.
-    """
-    left_out = set(map(os.fspath, leave_out))
-    total, folders = 0, [os.fspath(path)]
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    try:
-                        if entry.is_dir(follow_symlinks=False):
-                            if entry.path not in left_out:
-                                folders.append(entry.path)
-                            total += BLOCK_BYTES
-                        elif entry.path not in left_out:
-                            total += blocks(entry.stat(follow_symlinks=False).st_size)
-                    except FileNotFoundError:
-                        continue  # deleted while it was looked at
-        except FileNotFoundError:
-            continue
-    return total
-
-
-def blocks(size_bytes: int) -> int:
-    """The size of a file in whole blocks."""
-    return -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
 
 
 def _handed_to_the_system() -> int | None:

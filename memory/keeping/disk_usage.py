@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from ..storage import leases
-from ..storage.tables import Tables, View, batches, count_versions, kind_of, live_bytes, select_arrow
+from ..storage.file_sizes import size_in_blocks, size_on_disk
+from ..storage.tables import Tables, View, batches, count_versions, live_bytes, select_arrow, table_kind
 from ..values import RUNGS, Rung
-from .disk_budget import blocks, size_on_disk
 from .eviction_policy import EvictionCandidates
 from .pins import Pins
 
@@ -75,7 +75,7 @@ def take_account(
     tables_bytes = old_bytes = 0
     folders = [folder / Path(view.uri).name for view in views.all()]
     for view, table_folder in zip(views.all(), folders, strict=True):
-        tables[kind_of(table_folder.stem)] = sizes = live_bytes(view)
+        tables[table_kind(table_folder.stem)] = sizes = live_bytes(view)
         # The folder holds less than what was live a moment ago where some of that went since.
         old_bytes += max(0, size_on_disk(table_folder) - sum(sizes.values()))
         tables_bytes += sum(sizes.values())
@@ -83,7 +83,7 @@ def take_account(
     checkpoints = 0
     for file in steps:
         with suppress(FileNotFoundError):  # SQLite's own files come and go
-            checkpoints += blocks(file.stat().st_size)
+            checkpoints += size_in_blocks(file.stat().st_size)
     beside_bytes = size_on_disk(folder, leave_out=[*folders, *steps])
     used_bytes = tables_bytes + old_bytes + checkpoints + beside_bytes
     data = {kind: sizes.get("data file", 0) + sizes.get("deletion file", 0) for kind, sizes in tables.items()}
@@ -109,7 +109,7 @@ def take_account(
         pinned_bytes=pins.used_bytes(),
         pin_quota_bytes=pins.quota_bytes,
         versions=count_versions(folder / Path(views.observations.uri).name),
-        readers=len(leases.held(folder)),
+        readers=len(leases.held_leases(folder)),
         free_bytes=shutil.disk_usage(folder).free,
     )
 

@@ -22,12 +22,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..encoder import Encoder
-from ..ladder.builder import parents_made_anew
-from ..query.hybrid_search import overlapping
+from ..ladder.builder import rebuild_parents
+from ..query.hybrid_search import overlap_filter
 from ..query.snapshot import Snapshot
 from ..storage.commits import Commits, Transaction
+from ..storage.file_sizes import size_on_disk
 from ..storage.rows import observation_rows, pending_row, pin_row, pins_from, tombstone_row
-from ..storage.tables import Tables, all_of, latest, one_of, quoted, row_ids, rows_with, select
+from ..storage.tables import Tables, all_of, latest_view, one_of, quoted, row_ids, row_ids_with, select
 from ..storage.vectors import text_vector_rows
 from ..values import (
     RUNGS,
@@ -45,8 +46,7 @@ from ..values import (
     spans_without,
     total_counts,
 )
-from .disk_budget import size_on_disk
-from .maintenance import Maintenance, alone
+from .maintenance import Maintenance, maintenance_lock
 
 PENDING = "erasing.pending"
 """Is in the memory's folder while files may still hold what was erased."""
@@ -121,7 +121,7 @@ class Erasure:
         """Erase a stretch of a stream; all of it, and that it was ever there, where ``span`` is None."""
         begun = time.monotonic()
         before_bytes = size_on_disk(self._folder)
-        with alone(self._folder):
+        with maintenance_lock(self._folder):
             plan = _Plan() if span is None else self._plan(stream, span)
             # From here on somebody has to clean up.
             (self._folder / PENDING).touch()
@@ -149,14 +149,14 @@ class Erasure:
     def finish(self) -> None:
         """Clean up what somebody who was killed in the middle left, if anybody was."""
         if (self._folder / PENDING).exists():
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self._purge(None)
 
     def _purge(self, on_wait: OnWait | None) -> None:
         """Take what was deleted out of every file."""
         self._upkeep.rewrite_all()
         self._upkeep.wait_for_readers(on_wait)
-        with self._commits.still(self._tables):
+        with self._commits.paused(self._tables):
             self._upkeep.delete_all_but_the_newest()
         (self._folder / PENDING).unlink(missing_ok=True)
 
@@ -164,7 +164,7 @@ class Erasure:
 
     def _plan(self, stream: str, span: Span) -> _Plan:
         snapshot = self._snapshot()
-        waiting = select(latest(self._tables.backlog), columns=["moment_id"])
+        waiting = select(latest_view(self._tables.backlog), columns=["moment_id"])
         try:
             return _Planning(snapshot, stream, span, {row["moment_id"] for row in waiting}).plan()
         finally:
@@ -176,19 +176,19 @@ class Erasure:
         tables, counts = self._tables, Counter[str]()
         of_stream = f"stream = {quoted(stream)}"
         pins = self._pins_outside(stream, plan.spans)
-        inside = " OR ".join(f"({overlapping(one)})" for one in plan.spans) or "false"
+        inside = " OR ".join(f"({overlap_filter(one)})" for one in plan.spans) or "false"
         doomed = {
-            "frames": row_ids(latest(tables.frames), all_of(of_stream, _where("time_s", plan.spans))),
-            "pins": row_ids(latest(tables.pins), all_of(of_stream, inside)),
-            "uses": row_ids(latest(tables.uses), all_of(of_stream, inside)),
-            "tombstones": rows_with(latest(tables.tombstones), "id", plan.replaced),
+            "frames": row_ids(latest_view(tables.frames), all_of(of_stream, _where("time_s", plan.spans))),
+            "pins": row_ids(latest_view(tables.pins), all_of(of_stream, inside)),
+            "uses": row_ids(latest_view(tables.uses), all_of(of_stream, inside)),
+            "tombstones": row_ids_with(latest_view(tables.tombstones), "id", plan.replaced),
         }
         told_anew = self._descriptions_of(plan.told_anew)
         for name in ("observations", "text_vectors", "frame_vectors", "backlog"):
             if (table := getattr(tables, name)) is not None:
-                doomed[name] = rows_with(latest(table), "moment_id", set(plan.gone))
+                doomed[name] = row_ids_with(latest_view(table), "moment_id", set(plan.gone))
                 if name in ("observations", "text_vectors"):
-                    doomed[name] += rows_with(latest(table), "id", told_anew)
+                    doomed[name] += row_ids_with(latest_view(table), "id", told_anew)
         for name, ids in doomed.items():
             counts[name] = change.delete_rows(getattr(tables, name), ids)
         made = [row for parent in plan.parents for row in observation_rows(parent)]
@@ -205,24 +205,28 @@ class Erasure:
         """Erase a stream, and that it ever was; how many rows of which table went."""
         of_stream, counts = f"stream = {quoted(stream)}", Counter[str]()
         there = select(
-            latest(self._tables.observations), where=all_of(of_stream, "base"), columns=["moment_id", "rung"]
+            latest_view(self._tables.observations),
+            where=all_of(of_stream, "base"),
+            columns=["moment_id", "rung"],
         )
         plan.gone = {row["moment_id"]: row["rung"] for row in there}
-        for name, table in self._tables.named().items():
+        for name, table in self._tables.by_kind().items():
             where = f"name = {quoted(stream)}" if name == "streams" else of_stream
-            counts[name] = change.delete_rows(table, row_ids(latest(table), where))
+            counts[name] = change.delete_rows(table, row_ids(latest_view(table), where))
         return counts
 
     def _descriptions_of(self, moment_ids: Iterable[str]) -> set[str]:
         """The rows of what was said of these moments later than they were written."""
         where = all_of(one_of("moment_id", moment_ids), "NOT base")
-        return {row["id"] for row in select(latest(self._tables.observations), where=where, columns=["id"])}
+        return {
+            row["id"] for row in select(latest_view(self._tables.observations), where=where, columns=["id"])
+        }
 
     def _pins_outside(self, stream: str, spans: Sequence[Span]) -> list[Pin]:
         """What is left of the pins that share time with these."""
         touched = [
             pin
-            for pin in pins_from(select(latest(self._tables.pins), where=f"stream = {quoted(stream)}"))
+            for pin in pins_from(select(latest_view(self._tables.pins), where=f"stream = {quoted(stream)}"))
             if any(pin.span.overlaps(span) for span in spans)
         ]
         return [
@@ -308,7 +312,7 @@ class _Planning:
                     replace(one, frame_ids=tuple(key for key in one.frame_ids if key in signatures))
                     for one in children
                 ]
-                made = parents_made_anew(self._stream, rung, shown, signatures)
+                made = rebuild_parents(self._stream, rung, shown, signatures)
                 self._plan.parents += [replace(one, sameness=parent.sameness) for one in made]
                 if parent.id in self._tombstones:
                     # It had lost the pictures below, so what takes its place has.

@@ -1,6 +1,6 @@
 """Forgets what is least worth keeping, and leaves a tombstone where it was.
 
-    with alone(folder):
+    with maintenance_lock(folder):
         forget(views, tables, commits, units)
 
 A parent stands for what is gone; its tombstone, which has its id, says what that was, when it went and why, and has
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from ..storage.commits import Commits, Transaction
 from ..storage.rows import tombstone_row, tombstones_from
-from ..storage.tables import Tables, batches, latest, one_of, rows_with, select, select_arrow
-from ..values import RUNGS, FrameCounts, Lost, Rung, Tombstone, make_id
+from ..storage.tables import Tables, batches, latest_view, one_of, row_ids_with, select, select_arrow
+from ..values import RUNGS, ForgottenLevel, FrameCounts, Rung, Tombstone, make_id
 from .eviction_policy import EvictionUnit, StreamAxis, holding
 
-_LOST = get_args(Lost)
+_LOST = get_args(ForgottenLevel)
 _COUNTED = ("captured", "stored", "sampled_out", "merged")
 _ROWS = ("moment_id", "stream", "start_s", "written_at_s", "dropped", *_COUNTED)
 
@@ -50,7 +50,7 @@ def forget(
         # Looked for now: somebody may have described one of them since they were chosen.
         for table in (tables.observations, tables.text_vectors, tables.frame_vectors, tables.backlog):
             if table is not None:
-                change.delete_rows(table, rows_with(latest(table), "moment_id", memories))
+                change.delete_rows(table, row_ids_with(latest_view(table), "moment_id", memories))
     return len(memories) + sum(len(loss.frame_rows) for loss in losses)
 
 

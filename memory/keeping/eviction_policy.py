@@ -1,7 +1,7 @@
 """What of a memory is forgotten first, when there is no room for all of it.
 
     shelf = Shelf.of(views, now_s=…)
-    for unit in shelf.dullest(need_bytes=50_000_000): …
+    for unit in shelf.lowest_value(need_bytes=50_000_000): …
 
 What can go in one go is a ``EvictionUnit``: under one parent, the pictures that the parent does not show, or the memories
 that it was made of. Pictures go before words, children before their parent, and nothing goes that a pin holds or
@@ -32,13 +32,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ..ladder.representative_frames import MAX_FRAMES
 from ..storage.rows import pins_from, stream_from, tombstones_from
 from ..storage.schema import Row
 from ..storage.tables import Tables, batches, select, select_arrow
-from ..values import RUNGS, Lost, Pin, Rung, Span
+from ..values import RUNGS, ForgottenLevel, Pin, Rung, Span
 
-MOST_FRAMES = 4
-"""Pictures that a memory above the first rung shows."""
 Loss = Literal["frame", "children", "self"]
 _LOSSES: tuple[Loss, ...] = get_args(Loss)
 _ABOVE_MOMENTS = RUNGS[1:]
@@ -95,7 +94,7 @@ class EvictionUnit:
     """The unit of the highest goes first."""
 
     @property
-    def lost(self) -> Lost:
+    def lost(self) -> ForgottenLevel:
         """What a tombstone says of it afterwards."""
         if self.loss == "frame":
             return "frame"
@@ -134,7 +133,11 @@ class _Parents:
     """The memories of one rung above the first, of all streams, in order of stream and time."""
 
     def __init__(
-        self, rows: pa.Table, line: StreamAxis, bytes_of: Mapping[str, int], lost: Mapping[str, Lost]
+        self,
+        rows: pa.Table,
+        line: StreamAxis,
+        bytes_of: Mapping[str, int],
+        lost: Mapping[str, ForgottenLevel],
     ) -> None:
         """``rows`` are the base rows, in order."""
         self.ids: list[str] = rows["moment_id"].to_pylist()
@@ -255,7 +258,7 @@ class EvictionCandidates:
             )
         return cls(parents, now_s, streams_bytes)
 
-    def dullest(self, need_bytes: float, streams: Iterable[str] | None = None) -> list[EvictionUnit]:
+    def lowest_value(self, need_bytes: float, streams: Iterable[str] | None = None) -> list[EvictionUnit]:
         """What to forget to be rid of so much, the first to go first; less where that is all there is.
 
         Only of ``streams``, where they are given. What is listed can go in any order.
@@ -350,7 +353,7 @@ class EvictionCandidates:
         parents = self._parents[rung]
         if loss == "frame":
             loses = self._has_pictures_to_lose(rung) & self._below_lost(rung, "frame")
-            shown_bytes = MOST_FRAMES * parents.frame_bytes / np.maximum(1.0, parents.frame_count)
+            shown_bytes = MAX_FRAMES * parents.frame_bytes / np.maximum(1.0, parents.frame_count)
             sizes = np.maximum(0.0, parents.frame_bytes - shown_bytes)
         elif loss == "children":
             loses = (
@@ -367,7 +370,7 @@ class EvictionCandidates:
 
     def _has_pictures_to_lose(self, rung: Rung) -> NDArray[np.bool_]:
         parents = self._parents[rung]
-        return ~parents.lost_something & (parents.frame_count > MOST_FRAMES)
+        return ~parents.lost_something & (parents.frame_count > MAX_FRAMES)
 
     def _below_lost(self, rung: Rung, loss: Loss) -> NDArray[np.bool_]:
         """Whether all that a parent is made of has lost that already, each for itself."""
@@ -382,7 +385,9 @@ class EvictionCandidates:
         return done
 
 
-def _parents_of(observed: pa.Table, rung: Rung, line: StreamAxis, lost: Mapping[str, Lost]) -> _Parents:
+def _parents_of(
+    observed: pa.Table, rung: Rung, line: StreamAxis, lost: Mapping[str, ForgottenLevel]
+) -> _Parents:
     rows = observed.filter(pc.equal(observed["rung"], rung))
     bytes_of: Counter[str] = Counter()
     for key, size in zip(rows["moment_id"].to_pylist(), rows["bytes"].to_pylist(), strict=True):

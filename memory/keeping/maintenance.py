@@ -26,7 +26,18 @@ from pathlib import Path
 from ..errors import BudgetFull
 from ..storage import leases
 from ..storage.commits import Commits, Transaction
-from ..storage.tables import Table, Tables, is_there, kind_of, latest, live_bytes, room_to_write, select, view
+from ..storage.file_sizes import size_on_disk
+from ..storage.tables import (
+    Table,
+    Tables,
+    latest_view,
+    live_bytes,
+    open_view,
+    require_free_space,
+    select,
+    table_exists,
+    table_kind,
+)
 from .compaction import (
     APPENDED_TO,
     compact,
@@ -39,7 +50,7 @@ from .compaction import (
     tidy,
     waiting,
 )
-from .disk_budget import HIGH, LOW, DiskBudget, size_on_disk
+from .disk_budget import HIGH, LOW, DiskBudget
 from .eviction import forget
 from .eviction_policy import EvictionCandidates, EvictionUnit
 
@@ -143,7 +154,7 @@ class Maintenance:
         """
         self._round(self._tables, thorough=thorough)
         self._keep_budgets()
-        with alone(self._folder):
+        with maintenance_lock(self._folder):
             self.delete_versions(now=now)
         if self._forgets:
             self._delete_left_over()
@@ -156,8 +167,8 @@ class Maintenance:
         budget_bytes = self._ledger.budget_bytes
         while True:
             # Who lets go of it meanwhile leaves something to be freed by the next attempt.
-            was_read = bool(leases.held(self._folder))
-            with alone(self._folder):
+            was_read = bool(leases.held_leases(self._folder))
+            with maintenance_lock(self._folder):
                 self.delete_versions(now=True)
                 if not self._ledger.fits(size_bytes):
                     # What is measured is a little more than what is remembered.
@@ -181,25 +192,25 @@ class Maintenance:
 
         For who is ``alone`` with the memory.
         """
-        held = leases.held(self._folder)
+        held = leases.held_leases(self._folder)
         if any(lease.versions is None for lease in held):
             return  # somebody is just beginning to read; the next time will do
         older_than_s = time.time() - (0.0 if now else self._keep_versions_s)
         for name, version in self._commits.head().versions.items():
-            if not is_there(self._folder, name):
+            if not table_exists(self._folder, name):
                 continue
             keep = {lease.versions[name] for lease in held if lease.versions and name in lease.versions}
             try:
-                delete_versions(view(self._folder, name, version), keep=keep, older_than_s=older_than_s)
+                delete_versions(open_view(self._folder, name, version), keep=keep, older_than_s=older_than_s)
             except Exception:
                 log.warning("could not delete old versions of %s in %s", name, self._folder, exc_info=True)
 
     def _delete_left_over(self) -> None:
         """Delete the files that no version names: of who died in the middle of it, or of what failed."""
         try:
-            with alone(self._folder), self._commits.still(self._opened):
+            with maintenance_lock(self._folder), self._commits.paused(self._opened):
                 for table in self._tables.values():
-                    latest(table).cleanup_old_versions(older_than=_EVER, delete_unverified=True)
+                    latest_view(table).cleanup_old_versions(older_than=_EVER, delete_unverified=True)
             self._something_is_left_over = False
         except Exception:
             log.warning("could not delete what was left over in %s", self._folder, exc_info=True)
@@ -210,7 +221,7 @@ class Maintenance:
         """Write every file and every index anew that holds something deleted."""
         most_bytes = self._ledger.budget_bytes // _MOST_SHARE
         for table in self._tables.values():
-            if kind_of(table.name) in APPENDED_TO:
+            if table_kind(table.name) in APPENDED_TO:
                 # What has to go goes, whether there is room for it or not; it is made where it can be.
                 self._has_room_for(scratch_bytes(table, most_bytes))
                 while reclaim(table, dead_share=0.0, most_bytes=most_bytes):
@@ -228,7 +239,7 @@ class Maintenance:
         """Wait until nobody reads anything but the newest state; who takes very long loses what he reads."""
         while True:
             newest = self._commits.head().versions
-            behind = [lease for lease in leases.held(self._folder) if lease.versions != newest]
+            behind = [lease for lease in leases.held_leases(self._folder) if lease.versions != newest]
             if not behind:
                 return
             if on_wait is not None:
@@ -240,7 +251,7 @@ class Maintenance:
     def delete_all_but_the_newest(self) -> None:
         """Delete every file that the newest state does not need. Nobody may change anything meanwhile."""
         for table in self._tables.values():
-            latest(table).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+            latest_view(table).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
 
     # -- in its own thread, mostly --------------------------------------------------------------------
 
@@ -256,7 +267,7 @@ class Maintenance:
             if self._something_is_left_over:
                 self._delete_left_over()
             if time.monotonic() - self._versions_at >= _VERSIONS_EVERY_S:
-                with alone(self._folder):
+                with maintenance_lock(self._folder):
                     self.delete_versions()
                 self._versions_at = time.monotonic()
 
@@ -269,7 +280,7 @@ class Maintenance:
 
     def _is_due(self, name: str, times: int = 1) -> bool:
         rows, commits = _MOST_ROWS, _MOST_COMMITS
-        if kind_of(name) == "frames":
+        if table_kind(name) == "frames":
             rows, commits = _MOST_ROWS_FRAMES, _MOST_COMMITS_FRAMES
         return self._rows[name] >= times * rows or self._added[name] >= times * commits
 
@@ -289,13 +300,13 @@ class Maintenance:
                 # Noted before it is done: what comes meanwhile is not taken for done.
                 self._rows[name] = self._added[name] = 0
                 self._changed.notify_all()
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 self._tidy(self._tables[name], thorough=thorough)
 
     def _tidy(self, table: Table, *, thorough: bool) -> None:
         try:
-            with room_to_write(self._folder, self._min_free_bytes):
-                if kind_of(table.name) not in APPENDED_TO:
+            with require_free_space(self._folder, self._min_free_bytes):
+                if table_kind(table.name) not in APPENDED_TO:
                     with self._commits.commit() as change:
                         change.touch(table)
                         if table.name == "uses":
@@ -320,7 +331,7 @@ class Maintenance:
         """Keep the newest uses: what was used long ago counts little."""
         if table.count_rows() > _MOST_USES:
             newest = select(
-                latest(table), columns=["at_s"], order_by="at_s", descending=True, limit=_MOST_USES // 2
+                latest_view(table), columns=["at_s"], order_by="at_s", descending=True, limit=_MOST_USES // 2
             )
             change.delete(table, f"at_s < {newest[-1]['at_s']!r}")
 
@@ -344,7 +355,7 @@ class Maintenance:
         if not self._forgets:
             return
         try:
-            with alone(self._folder):
+            with maintenance_lock(self._folder):
                 if self._is_too_full():
                     self._forget_down_to(self._ledger.aim_bytes)
                 for name in self._streams_to_check():
@@ -370,7 +381,7 @@ class Maintenance:
         """
         while (live_bytes := self._live_bytes()) > aim_bytes:
             shelf = self._shelf()
-            units = shelf.dullest((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
+            units = shelf.lowest_value((live_bytes - aim_bytes) * shelf.payload_bytes / live_bytes)
             if units:
                 self._forget(units)
             self._reclaim(_DEAD_SHARE if units else 0.0)
@@ -387,7 +398,7 @@ class Maintenance:
             used_bytes = disk_bytes * shelf.streams_bytes.get(name, 0.0)
             if used_bytes <= HIGH * budget_bytes:
                 return
-            units = shelf.dullest((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
+            units = shelf.lowest_value((used_bytes - LOW * budget_bytes) / disk_bytes, [name])
             if not units:
                 return
             self._forget(units)
@@ -403,7 +414,7 @@ class Maintenance:
         self.delete_versions(now=True)
         most_bytes = self._ledger.budget_bytes // _MOST_SHARE
         for name, table in self._tables.items():
-            if kind_of(name) not in APPENDED_TO:
+            if table_kind(name) not in APPENDED_TO:
                 continue
             scratch_bytes = 2 * index_bytes(table) + most_bytes
             self._ledger.reserve(scratch_bytes)
@@ -416,7 +427,7 @@ class Maintenance:
     def _is_held_up(self, scratch_bytes: int) -> bool:
         """Whether files cannot be written anew within the budget, as readers still hold what they would replace."""
         fits = self._ledger.measure() + scratch_bytes <= self._ledger.budget_bytes
-        return not fits and bool(leases.held(self._folder))
+        return not fits and bool(leases.held_leases(self._folder))
 
     def _live_bytes(self) -> int:
         """What the folder would take if nobody read anything but the newest state."""
@@ -426,7 +437,7 @@ class Maintenance:
 
     def _shelf(self) -> EvictionCandidates:
         # What goes is named by where it lies. Who died over tidying left it elsewhere than the head says.
-        with self._commits.still(self._opened):
+        with self._commits.paused(self._opened):
             views = self._views()
         rows = max(1, views.observations.count_rows())
         vectors = (
@@ -441,7 +452,7 @@ class Maintenance:
 
     def _revoke_a_lease(self) -> bool:
         """Have the reader that reads for longest give way, or wait for it; False where there is none."""
-        held = leases.held(self._folder)
+        held = leases.held_leases(self._folder)
         if not held:
             return False
         if time.time() - held[0].since_s > LEASE_S:
@@ -452,7 +463,7 @@ class Maintenance:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def maintenance_lock(folder: Path) -> Iterator[None]:
     """Keep other threads and processes from upkeep of the same memory. Not to be nested."""
     with (folder / UPKEEP_LOCK_NAME).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

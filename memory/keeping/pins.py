@@ -16,12 +16,12 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from ..errors import NothingToPin, PinsFull
-from ..query.hybrid_search import overlapping
+from ..query.hybrid_search import overlap_filter
 from ..storage.commits import Commits
 from ..storage.rows import pin_row, pins_from
-from ..storage.tables import Tables, all_of, latest, one_of, quoted, select, select_arrow
+from ..storage.tables import Tables, all_of, latest_view, one_of, quoted, select, select_arrow
 from ..values import Pin, Span, make_id, merged_spans
-from .maintenance import alone
+from .maintenance import maintenance_lock
 
 PIN_SHARE = 0.1
 """Of the budget, for all pins together."""
@@ -37,7 +37,7 @@ class Pins:
 
     def all(self) -> list[Pin]:
         """Every pin, by stream and time."""
-        return pins_from(select(latest(self._tables.pins)))
+        return pins_from(select(latest_view(self._tables.pins)))
 
     def add(self, stream: str, span: Span, note: str = "") -> Pin:
         """Pin a stretch of a stream; the same stretch again changes the note.
@@ -45,7 +45,7 @@ class Pins:
         Raises ``NothingToPin`` where nothing is remembered there, and ``PinsFull`` where it does not fit.
         """
         # Nothing is forgotten between looking and pinning.
-        with alone(self._folder), self._commits.commit() as change:
+        with maintenance_lock(self._folder), self._commits.commit() as change:
             kept = self._kept(stream, [span])
             if not kept:
                 raise NothingToPin(stream, span.start_s, span.end_s)
@@ -81,11 +81,11 @@ class Pins:
     def _kept(self, stream: str, spans: Sequence[Span]) -> list[Span]:
         """The events that these touch, and moments that are in none, as stretches in time order."""
         rows = select(
-            latest(self._tables.observations),
+            latest_view(self._tables.observations),
             where=all_of(
                 f"stream = {quoted(stream)}",
                 "base AND rung IN ('moment', 'event')",
-                " OR ".join(f"({overlapping(span)})" for span in spans),
+                " OR ".join(f"({overlap_filter(span)})" for span in spans),
             ),
             columns=["start_s", "end_s"],
         )
@@ -100,7 +100,7 @@ class Pins:
         ):
             for span in kept:
                 inside = f"{start} < {span.end_s!r} AND {end} >= {span.start_s!r}"
-                sizes = select_arrow(latest(table), where=all_of(of_stream, inside), columns=["bytes"])[
+                sizes = select_arrow(latest_view(table), where=all_of(of_stream, inside), columns=["bytes"])[
                     "bytes"
                 ]
                 total += int(pc.sum(sizes).as_py() or 0)

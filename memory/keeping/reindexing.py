@@ -20,11 +20,11 @@ from pathlib import Path
 from ..encoder import Encoder
 from ..storage import schema, tables
 from ..storage.commits import Commits, Transaction
-from ..storage.leases import KEEP_S
+from ..storage.leases import KEEP_VERSIONS_S
 from ..storage.manifest import read_manifest, write_manifest
-from ..storage.migrations import apply_steps
+from ..storage.migrations import apply_migrations
 from ..storage.schema import Row
-from ..storage.tables import MIN_FREE_BYTES, Tables, latest, one_of, room_to_write, select
+from ..storage.tables import MIN_FREE_BYTES, Tables, latest_view, one_of, require_free_space, select
 from ..storage.vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 from ..storage.writer_lock import WriterLock
 from .disk_budget import DiskBudget
@@ -70,8 +70,8 @@ def reindex(
     read_manifest(folder)
     texts = pictures = 0
     commits = Commits(folder)
-    with WriterLock(folder, "reindex"), room_to_write(folder, min_free_bytes):
-        manifest = apply_steps(folder)
+    with WriterLock(folder, "reindex"), require_free_space(folder, min_free_bytes):
+        manifest = apply_migrations(folder)
         in_use = tables.vector_space(manifest.encoder, manifest.dim)
         wanted = tables.vector_space(encoder.name, encoder.dim) if encoder else None
         tables.drop_vectors(folder, keep={in_use, wanted})
@@ -109,7 +109,7 @@ class _Filling:
         self._commits, self._on_progress, self._min_free_bytes = commits, on_progress, min_free_bytes
         ledger = DiskBudget(folder, read_manifest(folder).budget_bytes)
         self._upkeep = Maintenance(
-            folder, opened, commits, ledger, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_S
+            folder, opened, commits, ledger, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_VERSIONS_S
         )
 
     def run(self) -> Iterator[tuple[int, int]]:
@@ -121,7 +121,10 @@ class _Filling:
             for rows in self._observations():
                 texts, pictures = self._texts(rows), self._pictures(rows)
                 if texts or pictures:
-                    with room_to_write(self._folder, self._min_free_bytes), self._commits.commit() as change:
+                    with (
+                        require_free_space(self._folder, self._min_free_bytes),
+                        self._commits.commit() as change,
+                    ):
                         self._append(change, texts, pictures)
                     batches += 1
                     if batches % _TIDY_COMMITS == 0:
@@ -142,7 +145,7 @@ class _Filling:
     def _observations(self) -> Iterator[list[Row]]:
         """All observations, with what vectors are made of."""
         columns = [*schema.TEXT_VECTOR_COLUMNS, "text", "base", "frame_ids"]
-        scanner = latest(self._tables.observations).scanner(
+        scanner = latest_view(self._tables.observations).scanner(
             columns=columns, batch_size=_ROWS, batch_readahead=1
         )
         for batch in scanner.to_batches():
@@ -160,7 +163,7 @@ class _Filling:
         made: list[Row] = []
         for at in range(0, len(missing), _PICTURES):
             where = one_of("id", missing[at : at + _PICTURES])
-            pictures = select(latest(self._tables.frames), where=where, columns=["id", "jpeg"])
+            pictures = select(latest_view(self._tables.frames), where=where, columns=["id", "jpeg"])
             made += frame_vector_rows(
                 self._encoder, [(one["id"], one["jpeg"], of_frame[one["id"]]) for one in pictures]
             )
@@ -169,5 +172,5 @@ class _Filling:
 
 def _missing(table: tables.Table, ids: list[str]) -> set[str]:
     """Those of ``ids`` that have no row yet."""
-    there = select(latest(table), where=one_of("id", ids), columns=["id"])
+    there = select(latest_view(table), where=one_of("id", ids), columns=["id"])
     return set(ids) - {row["id"] for row in there}

@@ -1,139 +1,142 @@
-"""Where one event ends and the next begins: at a change of place, of who is there, or of whether anything goes on.
+"""Event boundaries: where one event ends and the next begins (event segmentation).
 
-    ends = event_ends(open_moments, moment)     # None: the event goes on with this moment
-    event, rest = open_moments[:ends], open_moments[ends:]
+    kept = event_ends(open_moments, moment)     # None: the event continues with this moment
+    event, rest = open_moments[:kept], open_moments[kept:]
 
-Each rule asks the moments of the open event, the one after them, and nothing else:
+An event ends at a change of place, of actors or of activity. Each rule reads the moments of the open event
+and the moment after them, and nothing else:
 
-- place: another shot, and it looks different;
-- activity: after a quiet while something goes on again, or it has been quiet so long that this is an
-  event of its own, which then begins where the quiet did;
-- actors: somebody stayed, and now others are there;
-- size: no event ends by these before it has 4 moments or 30 s, and all end after 5 minutes.
+- Place: the shot changes and the picture looks different.
+- Activity: something happens again after a quiet time, or the quiet time is long enough to be an event of
+  its own, which then begins where the quiet began.
+- Actors: an actor stayed for a while, and now other actors are present.
+- Size: these rules end no event before it has 4 moments or 30 s, and every event ends after 5 minutes.
 
-It is quiet where nobody is there, nothing is done and nothing said. The rules are sensible for a yard at
-night (5 minutes of quiet are an event), a shop (who comes begins an event, a pause ends none), a street (who is
-gone in a moment is nobody who was there) and a film (its cuts end followed tracks, so place decides).
+A moment is quiet when it has no actor, no action and no speech. The rules were chosen for a yard at night
+(5 minutes of quiet are an event), a shop (a new customer begins an event, a pause ends none), a street (a
+passing car is no actor that stayed) and a film (cuts end all tracks, so the place decides).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from ...common.kind_registry import kind_of
 from ..values import Finding, Moment
-from .similarity import CHANGES, looks_different
-from .summaries import base_of
+from .similarity import looks_different
+from .summaries import first_observation
 
-MOST_EVENT_S = 300.0
-LEAST_EVENT_S = 30.0
-LEAST_EVENT_MOMENTS = 4
+MAX_EVENT_S = 300.0
+MIN_EVENT_S = 30.0
+MIN_EVENT_MOMENTS = 4
 PAUSE_S = 12.0
-"""Quiet for less than this, in seconds, is a pause in what goes on. No moment is that long, so it takes two."""
-_STIR = 0.1
-"""Where so much of the picture moves, it is not quiet though nobody can be followed: the camera moves."""
-_TOLD_AFTERWARDS = CHANGES | {"visit"}
-"""Actions that say nothing about whether something goes on: a visit is told of when it is over."""
+"""A shorter quiet time, in seconds, is a pause in an activity. No moment is that long, so it takes two."""
 
 
 def event_ends(moments: Sequence[Moment], after: Moment) -> int | None:
-    """How many of an open event's ``moments`` it keeps, if it ends before ``after`` or earlier.
+    """How many of an open event's ``moments`` belong to it, if it ends at or before ``after``.
 
-    None where it goes on with ``after``.
+    None if the event continues with ``after``.
     """
     if not moments:
         return None
-    if after.span.end_s - moments[0].span.start_s > MOST_EVENT_S:
+    if after.span.end_s - moments[0].span.start_s > MAX_EVENT_S:
         return len(moments)
-    if not _long_enough(moments):
+    if not _is_long_enough(moments):
         return None
-    if _another_place(moments[-1], after) or _begins_again(moments, after) or _others_came(moments, after):
+    if (
+        _place_changes(moments[-1], after)
+        or _activity_resumes(moments, after)
+        or _actors_change(moments, after)
+    ):
         return len(moments)
-    return _where_quiet_began(moments, after)
+    return _quiet_boundary(moments, after)
 
 
-def goes_on(moment: Moment) -> bool:
-    """Whether somebody is there, or something is done or said, as first seen."""
-    return any(map(_tells_of_activity, base_of(moment).findings))
+def is_active(moment: Moment) -> bool:
+    """Whether the first observation of the moment has an actor, an action or speech."""
+    return any(map(_shows_activity, first_observation(moment).findings))
 
 
-def _tells_of_activity(finding: Finding) -> bool:
+def _shows_activity(finding: Finding) -> bool:
+    kind = kind_of(finding.kind, finding.field)
     if finding.field == "action":
-        return finding.kind not in _TOLD_AFTERWARDS
-    if finding.kind == "moving":
+        return not kind.has("no_activity")
+    if kind.activity_from is not None:
         value = finding.detail.get("value", 0.0)
-        return isinstance(value, int | float) and value >= _STIR
+        return isinstance(value, int | float) and value >= kind.activity_from
     return finding.field in ("actor", "speech")
 
 
-def _another_place(last: Moment, after: Moment) -> bool:
+def _place_changes(last: Moment, after: Moment) -> bool:
     return after.shot != last.shot and looks_different(last, after)
 
 
-def _begins_again(moments: Sequence[Moment], after: Moment) -> bool:
-    """Whether it was quiet for a while up to ``after``, in which something goes on."""
-    if not goes_on(after):
+def _activity_resumes(moments: Sequence[Moment], after: Moment) -> bool:
+    """Whether ``after`` is active and at least ``PAUSE_S`` of quiet lie before it."""
+    if not is_active(after):
         return False
     for moment in reversed(moments):
-        if goes_on(moment):
+        if is_active(moment):
             return False
-        if _seconds(moment, moments[-1]) >= PAUSE_S:
+        if _length_s(moment, moments[-1]) >= PAUSE_S:
             return True
     return False
 
 
-def _where_quiet_began(moments: Sequence[Moment], after: Moment) -> int | None:
-    """Where the event ends if with ``after`` it has been quiet for ``LEAST_EVENT_S``.
+def _quiet_boundary(moments: Sequence[Moment], after: Moment) -> int | None:
+    """Where the event ends if the quiet time reaches ``MIN_EVENT_S`` with ``after``.
 
-    Where it has been so for longer, that was asked before.
+    A quiet time that was that long before ``after`` was decided at an earlier moment.
     """
-    if goes_on(after):
+    if is_active(after):
         return None
-    for began in range(len(moments) - 1, -1, -1):
-        if goes_on(moments[began]):
-            kept, quiet = moments[: began + 1], [*moments[began + 1 :], after]
-            return len(kept) if _long_enough(kept) and _seconds(quiet[0], after) >= LEAST_EVENT_S else None
-        if _seconds(moments[began], moments[-1]) >= LEAST_EVENT_S:
+    for index in range(len(moments) - 1, -1, -1):
+        if is_active(moments[index]):
+            kept, quiet = moments[: index + 1], [*moments[index + 1 :], after]
+            return len(kept) if _is_long_enough(kept) and _length_s(quiet[0], after) >= MIN_EVENT_S else None
+        if _length_s(moments[index], moments[-1]) >= MIN_EVENT_S:
             return None
     return None
 
 
-def _others_came(moments: Sequence[Moment], after: Moment) -> bool:
-    """Whether nobody who is there now was there before, and somebody then stayed for two moments.
+def _actors_change(moments: Sequence[Moment], after: Moment) -> bool:
+    """Whether ``after`` has actors, none of them was present before, and an earlier actor stayed for two moments.
 
-    Who is gone after one moment, as cars on a street are, makes no event begin or end; and where people come
-    one after another, events do not get shorter than ``LEAST_EVENT_S`` for that.
+    An actor of a single moment, such as a car on a street, begins and ends no event. Where people come one
+    after another, this rule ends no event before ``MIN_EVENT_S``.
     """
-    now = _who(after)
-    if not now or _seconds(moments[0], moments[-1]) < LEAST_EVENT_S:
+    present = _actors(after)
+    if not present or _length_s(moments[0], moments[-1]) < MIN_EVENT_S:
         return False
-    before: list[frozenset[Hashable]] = []
+    previous: list[frozenset[Hashable]] = []
     for moment in reversed(moments):
-        # Tracks are not followed across a cut.
-        if moment.shot != after.shot or len(before) == 2:
+        # A cut ends all tracks.
+        if moment.shot != after.shot or len(previous) == 2:
             break
-        if who := _who(moment):
-            if who & now:
+        if actors := _actors(moment):
+            if actors & present:
                 return False
-            before.append(who)
-    return len(before) == 2 and bool(before[0] & before[1])
+            previous.append(actors)
+    return len(previous) == 2 and bool(previous[0] & previous[1])
 
 
-def _who(moment: Moment) -> frozenset[Hashable]:
-    """Those who are there: by the track they were followed on, or by how they look."""
-    there: set[Hashable] = set()
-    for finding in base_of(moment).findings:
+def _actors(moment: Moment) -> frozenset[Hashable]:
+    """The actors of a moment, each identified by its track, or else by its colour and shape."""
+    actors: set[Hashable] = set()
+    for finding in first_observation(moment).findings:
         if finding.field == "actor":
             track = finding.detail.get("track")
-            look = finding.detail.get("colour"), finding.detail.get("shape")
-            if track is not None or any(look):
-                there.add(look if track is None else track)
-    return frozenset(there)
+            appearance = finding.detail.get("colour"), finding.detail.get("shape")
+            if track is not None or any(appearance):
+                actors.add(appearance if track is None else track)
+    return frozenset(actors)
 
 
-def _long_enough(moments: Sequence[Moment]) -> bool:
-    """Whether they may be an event of their own."""
-    return len(moments) >= LEAST_EVENT_MOMENTS or _seconds(moments[0], moments[-1]) >= LEAST_EVENT_S
+def _is_long_enough(moments: Sequence[Moment]) -> bool:
+    """Whether these moments can be an event."""
+    return len(moments) >= MIN_EVENT_MOMENTS or _length_s(moments[0], moments[-1]) >= MIN_EVENT_S
 
 
-def _seconds(first: Moment, last: Moment) -> float:
+def _length_s(first: Moment, last: Moment) -> float:
     return last.span.end_s - first.span.start_s

@@ -1,96 +1,96 @@
-"""How much two memories are alike, by what was seen in them at first.
+"""Similarity of two memories, computed from their first observations.
 
-    looks_different(last, moment)       # whether the picture is another
-    likeness(earlier_event, event)      # 0 to 1: how little the later one tells that is new
+    looks_different(last, moment)       # whether the picture changed
+    similarity(earlier_event, event)    # 0 to 1: how little the later event adds
 
-Nothing is asked of pictures here: colours, happenings and lines are compared as findings tell them.
+No picture is decoded. Only findings are compared: colours, counts of actions, and lines of text.
 """
 
 from __future__ import annotations
 
 import re
 
+from ...common.kind_registry import kind_of, names_with
 from ..values import Moment
-from .summaries import base_of, colour_shares
+from .summaries import colour_shares, first_observation, normalised_line
 
-CHANGES = frozenset({"cut", "dissolve", "fade"})
-"""Kinds of actions by which one shot becomes another: nobody in the picture does them."""
 _COLOUR_CHANGE = 0.25
-"""Two pictures look different when this share of them has another colour."""
-_ALWAYS_SAID = frozenset({"colour", "brightness"})
-"""Attributes that every moment has, whatever happens."""
+"""Two pictures look different when this share of their area changed its colour."""
 _DIGITS = re.compile(r"\d+")
 
 
 def looks_different(earlier: Moment, later: Moment) -> bool:
-    """Whether the colours changed; where they are not known, whether most of what was found did."""
-    moved = _colours_moved(earlier, later)
-    if moved is not None:
-        return moved >= _COLOUR_CHANGE
-    kinds = [{f.kind for f in base_of(moment).findings} - CHANGES for moment in (earlier, later)]
+    """Whether the colours changed. If a moment has none, whether most of the kinds of findings did."""
+    changed = _colour_change(earlier, later)
+    if changed is not None:
+        return changed >= _COLOUR_CHANGE
+    kinds = [
+        {f.kind for f in first_observation(moment).findings} - names_with("shot_change")
+        for moment in (earlier, later)
+    ]
     return 2 * len(kinds[0] & kinds[1]) < len(kinds[0] | kinds[1])
 
 
-def likeness(earlier: Moment, later: Moment) -> float:
-    """How much two memories above the first rung are alike, 0 to 1, to four digits.
+def similarity(earlier: Moment, later: Moment) -> float:
+    """How similar two events, hours or days are, from 0 to 1, rounded to four digits.
 
-    In three respects, multiplied: what differs in one of them is not alike. The colours they share; how
-    often each kind of thing happened, for the time they last; the lines that were to read or to hear in
-    both. A respect in which neither tells anything does not count.
+    The product of three factors: the colours in common, the rates of each kind of finding, and the lines
+    of text and speech in common. A factor is 1 when neither memory has findings for it.
     """
-    moved = _colours_moved(earlier, later)
-    colours = 1.0 if moved is None else 1.0 - moved
-    return round(max(0.0, colours) * _happenings_alike(earlier, later) * _lines_alike(earlier, later), 4)
+    changed = _colour_change(earlier, later)
+    colours = 1.0 if changed is None else 1.0 - changed
+    return round(max(0.0, colours) * _rate_similarity(earlier, later) * _line_similarity(earlier, later), 4)
 
 
-def _colours_moved(earlier: Moment, later: Moment) -> float | None:
-    """Which share of the picture has another colour; None where that is not known of both."""
-    one, other = _colours(earlier), _colours(later)
-    if not one or not other:
+def _colour_change(earlier: Moment, later: Moment) -> float | None:
+    """The share of the picture that changed its colour. None unless both have colours."""
+    before, after = _colours(earlier), _colours(later)
+    if not before or not after:
         return None
-    return sum(abs(one.get(name, 0.0) - other.get(name, 0.0)) for name in sorted({*one, *other})) / 2
+    return sum(abs(before.get(name, 0.0) - after.get(name, 0.0)) for name in sorted({*before, *after})) / 2
 
 
 def _colours(moment: Moment) -> dict[str, float]:
-    for finding in base_of(moment).findings:
-        if (finding.field, finding.kind) == ("attribute", "colour"):
+    for finding in first_observation(moment).findings:
+        if kind_of(finding.kind, finding.field).has("colour_shares"):
             return colour_shares(finding)
     return {}
 
 
-def _happenings_alike(earlier: Moment, later: Moment) -> float:
-    """The mean over all kinds of how much like often they happened in the time that the later one lasts."""
-    one, other = _counts(earlier), _counts(later)
-    kinds = sorted({*one, *other})
+def _rate_similarity(earlier: Moment, later: Moment) -> float:
+    """The mean over all kinds of findings of how similar their counts are, scaled to the later duration."""
+    before, after = _counts(earlier), _counts(later)
+    kinds = sorted({*before, *after})
     if not kinds:
         return 1.0
     scale = max(later.span.duration_s, 1e-3) / max(earlier.span.duration_s, 1e-3)
-    alike = 0.0
+    total = 0.0
     for kind in kinds:
-        pair = scale * one.get(kind, 0.0), other.get(kind, 0.0)
-        # One more of each: something that happened once, and not before, is no more than half unlike.
-        alike += (min(pair) + 1) / (max(pair) + 1)
-    return alike / len(kinds)
+        pair = scale * before.get(kind, 0.0), after.get(kind, 0.0)
+        # Add-one smoothing: a single new finding halves the similarity of its kind at most.
+        total += (min(pair) + 1) / (max(pair) + 1)
+    return total / len(kinds)
 
 
 def _counts(memory: Moment) -> dict[tuple[str, str], float]:
     return {
         (finding.field, finding.kind): float(finding.detail.get("count", 1))
-        for finding in base_of(memory).findings
-        if finding.field not in ("visible_text", "speech") and finding.kind not in _ALWAYS_SAID
+        for finding in first_observation(memory).findings
+        if finding.field not in ("visible_text", "speech")
+        and not kind_of(finding.kind, finding.field).has("constant")
     }
 
 
-def _lines_alike(earlier: Moment, later: Moment) -> float:
-    """Of the lines of either, the share that both have; one more of each, as with happenings."""
-    one, other = _lines(earlier), _lines(later)
-    return (len(one & other) + 1) / (len(one | other) + 1)
+def _line_similarity(earlier: Moment, later: Moment) -> float:
+    """The share of all lines that both memories have, with add-one smoothing."""
+    before, after = _lines(earlier), _lines(later)
+    return (len(before & after) + 1) / (len(before | after) + 1)
 
 
 def _lines(memory: Moment) -> set[tuple[str, str]]:
     return {
-        # The clock that many cameras write into their picture says something else each time.
-        (finding.field, _DIGITS.sub("0", " ".join(finding.text.casefold().split())))
-        for finding in base_of(memory).findings
+        # Many cameras draw a clock into the picture, which changes all the time.
+        (finding.field, _DIGITS.sub("0", normalised_line(finding.text)))
+        for finding in first_observation(memory).findings
         if finding.field in ("visible_text", "speech")
     }

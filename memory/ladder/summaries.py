@@ -1,11 +1,11 @@
-"""What many memories say together: counts, extremes, the lines read, and a sentence on top.
+"""Summaries of children (tallies): counts, extremes, lines of text and a caption for each parent.
 
     observation = summarise(children, Span(0.0, 270.0))
-    observation.caption     # "00:00-04:30: 3 arrivals, 2 departures, 4 cuts; text: 'EXIT'; mostly grey."
+    observation.caption     # "0:00.0–4:30.0: 3 arrivals, 2 departures, 4 cuts; text: 'EXIT'; mostly grey."
 
-The children may themselves be summaries: their tallies are added up, so that an hour made of events
-counts what an hour made of moments would. Text that was seen or heard stays verbatim and in its own
-fields. Everything follows from the children alone; no clock, no model, no chance.
+The children may be summaries themselves. Their tallies are added up, so an hour built from events has the
+same counts as an hour built from moments. Text and speech are kept verbatim, in fields of their own. A summary
+depends on the children alone: it uses no clock, no model and no random numbers.
 """
 
 from __future__ import annotations
@@ -15,48 +15,33 @@ from itertools import groupby
 from typing import TypeVar
 
 from ...common.clock_times import between
+from ...common.finding_kinds import FindingKind
+from ...common.kind_registry import kind_of
 from ..values import Finding, Moment, Observation, Span
 
 WRITTEN_BY = "ladder/1"
-MOST_LINES = 40
-"""How many lines of text, and how many spoken cues, a summary keeps."""
+MAX_LINES = 40
+"""How many lines of text, and how many speech cues, a summary keeps."""
 
 _VERBATIM = ("visible_text", "speech")
-_MOST_CAPTION_COUNTS = 8
-_MOST_CAPTION_LINES = 3
-_MOST_LINE_CHARACTERS = 40
-
-_NOUNS = {
-    "enters": ("arrival", "arrivals"),
-    "leaves": ("departure", "departures"),
-    "visit": ("visit", "visits"),
-    "placed": ("thing put down", "things put down"),
-    "removed": ("thing taken away", "things taken away"),
-    "typed": ("text typed", "texts typed"),
-    "moves": ("movement", "movements"),
-    "face": ("face", "faces"),
-    "flash": ("flash", "flashes"),
-    "camera_pan": ("camera pan", "camera pans"),
-    "camera_zoom_in": ("zoom in", "zooms in"),
-    "camera_zoom_out": ("zoom out", "zooms out"),
-    "camera_shake": ("camera shake", "camera shakes"),
-    "cut": ("cut", "cuts"),
-    "dissolve": ("dissolve", "dissolves"),
-    "fade": ("fade", "fades"),
-}
-"""What a caption counts, in the order it is told."""
+_MAX_CAPTION_COUNTS = 8
+_MAX_CAPTION_LINES = 3
+_MAX_LINE_CHARACTERS = 40
 
 Detail = dict[str, str | float]
 Item = TypeVar("Item")
 
 
-def base_of(moment: Moment) -> Observation:
-    """What was seen at first. Later looks are left out: a parent must come out the same after a restart."""
+def first_observation(moment: Moment) -> Observation:
+    """The observation written with the moment.
+
+    Parents use no later one, because a parent must be the same when it is rebuilt after a restart.
+    """
     return moment.observations[0]
 
 
 def summarise(children: Sequence[Moment], span: Span) -> Observation:
-    """One observation that stands for ``children``, which are in time order and fill ``span``."""
+    """One observation that summarises ``children``, which are in time order and fill ``span``."""
     findings = [
         *_tallies(children),
         *_lines(children),
@@ -66,7 +51,7 @@ def summarise(children: Sequence[Moment], span: Span) -> Observation:
         caption=_caption(span, findings),
         findings=tuple(findings),
         written_by=WRITTEN_BY,
-        written_at_s=base_of(children[-1]).written_at_s,
+        written_at_s=first_observation(children[-1]).written_at_s,
     )
 
 
@@ -85,38 +70,38 @@ def _tallies(children: Sequence[Moment]) -> list[Finding]:
     of_kind: dict[tuple[str, str], list[tuple[Finding, bool]]] = {}
     for child in children:
         is_tally = child.rung != "moment"
-        for finding in base_of(child).findings:
+        for finding in first_observation(child).findings:
             if finding.field not in _VERBATIM:
                 of_kind.setdefault((finding.field, finding.kind), []).append((finding, is_tally))
-    tallies = []
-    for key in sorted(of_kind):
-        told = of_kind[key]
-        first = told[0][0]
-        if key == ("attribute", "colour"):
-            detail, text = _merged_colours([finding for finding, _ in told])
-        else:
-            detail = _added_up([_tally_of(finding, is_tally=is_tally) for finding, is_tally in told])
-            text = f"{detail['count']:.0f} × {first.kind.replace('_', ' ')}"
-        tallies.append(
-            Finding(
-                field=first.field,
-                kind=first.kind,
-                text=text,
-                span=_hull(finding.span for finding, _ in told),
-                written_by=WRITTEN_BY,
-                confidence=max(finding.confidence for finding, _ in told),
-                detail=detail,
-            )
-        )
-    return tallies
+    return [_tally(of_kind[key]) for key in sorted(of_kind)]
 
 
-def _tally_of(finding: Finding, *, is_tally: bool) -> Detail:
-    """A finding as a tally of one, or the tally it already is."""
+def _tally(findings: Sequence[tuple[Finding, bool]]) -> Finding:
+    """The tally of findings of the same field and kind. The flag says whether a finding is a tally already."""
+    first = findings[0][0]
+    kind = kind_of(first.kind, first.field)
+    if kind.has("colour_shares"):
+        detail, text = _merged_colours([finding for finding, _ in findings])
+    else:
+        detail = _total_detail([_detail(finding, is_tally=is_tally) for finding, is_tally in findings])
+        text = f"{detail['count']:.0f} × {kind.label}"
+    return Finding(
+        field=first.field,
+        kind=first.kind,
+        text=text,
+        span=_hull(finding.span for finding, _ in findings),
+        written_by=WRITTEN_BY,
+        confidence=max(finding.confidence for finding, _ in findings),
+        detail=detail,
+    )
+
+
+def _detail(finding: Finding, *, is_tally: bool) -> Detail:
+    """The detail of a tally: of a single finding, or of the tally that the finding is already."""
     if is_tally:
         return dict(finding.detail)
     start_s = finding.span.start_s
-    tally: Detail = {
+    detail: Detail = {
         "count": 1,
         "first_s": start_s,
         "last_s": start_s,
@@ -125,30 +110,30 @@ def _tally_of(finding: Finding, *, is_tally: bool) -> Detail:
     }
     value = finding.detail.get("value")
     if isinstance(value, int | float):
-        tally |= {"max": value, "max_s": start_s, "min": value, "min_s": start_s}
-    return tally
+        detail |= {"max": value, "max_s": start_s, "min": value, "min_s": start_s}
+    return detail
 
 
-def _added_up(tallies: Sequence[Detail]) -> Detail:
-    """Many tallies as one; of equal extremes, the earliest is kept."""
+def _total_detail(details: Sequence[Detail]) -> Detail:
+    """The details of several tallies, added up. Of equal extremes, the earliest is kept."""
     total: Detail = {
-        "count": sum(float(tally["count"]) for tally in tallies),
-        "first_s": min(float(tally["first_s"]) for tally in tallies),
-        "last_s": max(float(tally["last_s"]) for tally in tallies),
+        "count": sum(float(detail["count"]) for detail in details),
+        "first_s": min(float(detail["first_s"]) for detail in details),
+        "last_s": max(float(detail["last_s"]) for detail in details),
     }
-    for extreme, at, sign in (("longest_s", "longest_at_s", 1), ("max", "max_s", 1), ("min", "min_s", -1)):
-        held = [(float(tally[extreme]), float(tally[at])) for tally in tallies if extreme in tally]
-        if held:
-            total[extreme], total[at] = min(held, key=lambda pair: (-sign * pair[0], pair[1]))
+    for extreme, time, sign in (("longest_s", "longest_at_s", 1), ("max", "max_s", 1), ("min", "min_s", -1)):
+        pairs = [(float(detail[extreme]), float(detail[time])) for detail in details if extreme in detail]
+        if pairs:
+            total[extreme], total[time] = min(pairs, key=lambda pair: (-sign * pair[0], pair[1]))
     return total
 
 
 def _merged_colours(findings: Sequence[Finding]) -> tuple[Detail, str]:
-    """Colour shares, each weighted by how long it was seen."""
+    """The mean share of each colour, weighted by duration, and the text that names the main colours."""
     seconds = 0.0
     weighted: dict[str, float] = {}
     for finding in findings:
-        # A colour seen at one instant still counts a little.
+        # A finding without a duration still counts a little.
         weight = float(finding.detail.get("seconds", 0.0)) or max(finding.span.duration_s, 1e-3)
         seconds += weight
         for name, share in colour_shares(finding).items():
@@ -161,32 +146,32 @@ def _merged_colours(findings: Sequence[Finding]) -> tuple[Detail, str]:
 
 
 def _lines(children: Sequence[Moment]) -> list[Finding]:
-    """The distinct lines of visible text, those seen longest first."""
-    seen: dict[tuple[str, str], list[Finding]] = {}
+    """The distinct lines of visible text, those visible longest first."""
+    occurrences: dict[tuple[str, str], list[Finding]] = {}
     for child in children:
-        for finding in base_of(child).findings:
+        for finding in first_observation(child).findings:
             if finding.field == "visible_text":
-                seen.setdefault((finding.kind, " ".join(finding.text.casefold().split())), []).append(finding)
+                occurrences.setdefault((finding.kind, normalised_line(finding.text)), []).append(finding)
     lines = []
-    for times in seen.values():
-        longest = max(times, key=lambda finding: (_visible_s(finding), -finding.span.start_s))
+    for same in occurrences.values():
+        longest = max(same, key=lambda finding: (_visible_s(finding), -finding.span.start_s))
         lines.append(
             Finding(
                 field="visible_text",
                 kind=longest.kind,
                 text=longest.text,
-                span=_hull(finding.span for finding in times),
+                span=_hull(finding.span for finding in same),
                 written_by=WRITTEN_BY,
-                confidence=max(finding.confidence for finding in times),
+                confidence=max(finding.confidence for finding in same),
                 box=longest.box,
                 detail={
-                    "seconds": sum(_visible_s(finding) for finding in times),
-                    "first_s": min(float(f.detail.get("first_s", f.span.start_s)) for f in times),
+                    "seconds": sum(_visible_s(finding) for finding in same),
+                    "first_s": min(float(f.detail.get("first_s", f.span.start_s)) for f in same),
                 },
             )
         )
     lines.sort(key=lambda line: (-float(line.detail["seconds"]), line.span, line.kind, line.text))
-    return lines[:MOST_LINES]
+    return lines[:MAX_LINES]
 
 
 def _visible_s(line: Finding) -> float:
@@ -194,19 +179,19 @@ def _visible_s(line: Finding) -> float:
 
 
 def _cues(children: Sequence[Moment]) -> list[Finding]:
-    """What was said, verbatim; of more than ``MOST_LINES`` cues, so many evenly picked ones.
+    """Speech cues, verbatim: at most ``MAX_LINES``, evenly spread.
 
-    Each then says in ``of`` how many there were.
+    If some are left out, the detail ``of`` of each cue has the total.
     """
     cues: list[Finding] = []
-    spoken = 0
+    total = 0
     for child in children:
-        said = [finding for finding in base_of(child).findings if finding.field == "speech"]
-        cues += said
-        spoken += int(max((float(cue.detail.get("of", 0)) for cue in said), default=0)) or len(said)
-    # A cue that lasts beyond its moment is told by both moments.
+        own = [finding for finding in first_observation(child).findings if finding.field == "speech"]
+        cues += own
+        total += int(max((float(cue.detail.get("of", 0)) for cue in own), default=0)) or len(own)
+    # A cue that crosses the end of a moment is a finding of both moments.
     cues = [next(same) for _, same in groupby(cues, key=lambda cue: (cue.kind, cue.text, cue.span))]
-    kept = evenly(cues, MOST_LINES)
+    kept = evenly(cues, MAX_LINES)
     return [
         Finding(
             field="speech",
@@ -215,47 +200,66 @@ def _cues(children: Sequence[Moment]) -> list[Finding]:
             span=cue.span,
             written_by=cue.written_by,
             confidence=cue.confidence,
-            detail={**cue.detail, "of": spoken} if spoken > len(kept) else cue.detail,
+            detail={**cue.detail, "of": total} if total > len(kept) else cue.detail,
         )
         for cue in kept
     ]
 
 
+def normalised_line(text: str) -> str:
+    """A line of text for comparison: case-folded, with single spaces."""
+    return " ".join(text.casefold().split())
+
+
 def evenly(items: Sequence[Item], most: int) -> list[Item]:
-    """Up to ``most`` of ``items``, evenly spread, in order."""
+    """At most ``most`` of ``items``, evenly spread, in order."""
     if len(items) <= most:
         return list(items)
-    return [items[(2 * at + 1) * len(items) // (2 * most)] for at in range(most)]
+    return [items[(2 * index + 1) * len(items) // (2 * most)] for index in range(most)]
 
 
 def _caption(span: Span, findings: Sequence[Finding]) -> str:
-    counted = {f.kind: int(f.detail["count"]) for f in findings if f.field == "action" or f.kind in _NOUNS}
-    parts = []
-    told = [kind for kind in _NOUNS if kind in counted] + sorted(set(counted) - set(_NOUNS))
-    counts = [_counted(counted[kind], kind) for kind in told[:_MOST_CAPTION_COUNTS]]
-    if counts:
-        parts.append(", ".join(counts))
-    lines = [_shortened(f.text) for f in findings if f.field == "visible_text"][:_MOST_CAPTION_LINES]
-    if lines:
-        parts.append("text: " + ", ".join(f"'{line}'" for line in lines))
+    parts = [
+        _counts_part(findings),
+        _text_part(findings),
+        _speech_part(findings),
+        *(f.text for f in findings if kind_of(f.kind, f.field).has("colour_shares")),
+    ]
+    return f"{between(span.start_s, span.end_s)}: {'; '.join(filter(None, parts)) or 'nothing of note'}."
+
+
+def _counts_part(findings: Sequence[Finding]) -> str:
+    kinds = [(kind_of(finding.kind, finding.field), finding) for finding in findings]
+    counted = sorted(
+        ((kind, int(finding.detail["count"])) for kind, finding in kinds if _is_counted(kind)),
+        key=lambda item: (item[0].summary_rank, item[0].name),
+    )
+    return ", ".join(kind.summary_count(count) for kind, count in counted[:_MAX_CAPTION_COUNTS])
+
+
+def _is_counted(kind: FindingKind) -> bool:
+    return kind.field == "action" or kind.nouns is not None
+
+
+def _text_part(findings: Sequence[Finding]) -> str:
+    lines = [_shortened(f.text) for f in findings if f.field == "visible_text"][:_MAX_CAPTION_LINES]
+    return "text: " + ", ".join(f"'{line}'" for line in lines) if lines else ""
+
+
+def _speech_part(findings: Sequence[Finding]) -> str:
     cues = [f for f in findings if f.field == "speech"]
-    if cues:
-        parts.append(_plural(int(float(cues[0].detail.get("of", len(cues)))), "spoken line", "spoken lines"))
-    parts += [f.text for f in findings if (f.field, f.kind) == ("attribute", "colour")]
-    return f"{between(span.start_s, span.end_s)}: {'; '.join(parts) or 'nothing of note'}."
+    if not cues:
+        return ""
+    return _plural(int(float(cues[0].detail.get("of", len(cues)))), "spoken line", "spoken lines")
 
 
-def _counted(count: int, kind: str) -> str:
-    return _plural(count, *_NOUNS[kind]) if kind in _NOUNS else f"{count} × {kind.replace('_', ' ')}"
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+def _plural(count: int, singular: str, plural: str) -> str:
+    return f"{count} {singular if count == 1 else plural}"
 
 
 def _shortened(line: str) -> str:
     line = " ".join(line.split())
-    return line if len(line) <= _MOST_LINE_CHARACTERS else line[: _MOST_LINE_CHARACTERS - 1].rstrip() + "…"
+    return line if len(line) <= _MAX_LINE_CHARACTERS else line[: _MAX_LINE_CHARACTERS - 1].rstrip() + "…"
 
 
 def _hull(spans: Iterable[Span]) -> Span:

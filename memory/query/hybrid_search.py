@@ -20,8 +20,8 @@ from ..encoder import Encoder
 from ..storage.rows import start_hour
 from ..storage.tables import Tables, all_of, match_text, match_vector, one_of, quoted, select
 from ..values import HOUR_S, RUNGS, Extent, Rung, Span
-from .ranking import fused, nearest
-from .word_stems import pairs_of, share_together
+from .ranking import fuse_rankings, nearest_scores
+from .word_stems import shared_pair_fraction, word_pairs
 
 _ROWS_PER_MOMENT = 4
 """How many rows are read for each moment wanted: several observations may tell of the same one."""
@@ -33,9 +33,9 @@ _IDS_A_QUERY = 500
 
 Ranking = dict[str, float]
 """What each memory is worth in one search."""
-Way = Literal["words", "meaning", "pictures"]
+SearchMode = Literal["words", "meaning", "pictures"]
 """By what something is found: words that match, vectors of words, vectors of pictures."""
-WAYS: tuple[Way, ...] = ("words", "meaning", "pictures")
+SEARCH_MODES: tuple[SearchMode, ...] = ("words", "meaning", "pictures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class SearchQuery:
     observed: str | None = None
     """A filter of what was observed and by whom, which observations and their vectors have."""
     limit: int = 20
-    ways: Collection[Way] = WAYS
+    modes: Collection[SearchMode] = SEARCH_MODES
     """Of these, those that the memory has vectors for; what they find is put into one order."""
 
     @property
@@ -64,7 +64,7 @@ class SearchQuery:
     @property
     def in_span(self) -> str | None:
         """The span; None where everything lies in it."""
-        where = overlapping(self.span, self.extents, self.rungs)
+        where = overlap_filter(self.span, self.extents, self.rungs)
         return None if where == "true" else where
 
     @property
@@ -73,21 +73,21 @@ class SearchQuery:
         return max(self.limit * _ROWS_PER_MOMENT, _LEAST_ROWS)
 
 
-def find(views: Tables, encoder: Encoder | None, sought: SearchQuery) -> Ranking:
+def rank_moments(views: Tables, encoder: Encoder | None, sought: SearchQuery) -> Ranking:
     """The ids of the ``limit`` best memories with what they are worth, best first; and of those worth as much as the last."""
-    searches: dict[Way, Callable[[], Ranking]] = {"words": lambda: _by_words(views, sought)}
+    searches: dict[SearchMode, Callable[[], Ranking]] = {"words": lambda: _by_words(views, sought)}
     if encoder is not None and views.text_vectors is not None:
         vector = encoder.encode_texts([sought.text])[0]
         searches["meaning"] = lambda: _by_meaning(views, sought, vector)
         if views.frame_vectors is not None and (sought.rungs is None or "moment" in sought.rungs):
             searches["pictures"] = lambda: _by_pictures(views, sought, vector)
     # The library lets go of the interpreter while it searches, so the searches go on side by side.
-    chosen = [search for way, search in searches.items() if way in sought.ways]
+    chosen = [search for way, search in searches.items() if way in sought.modes]
     run_all = _threads().map if len(chosen) > 1 else map
     rankings = list(run_all(lambda search: search(), chosen))
     if not rankings:
         return {}
-    scores = rankings[0] if len(rankings) == 1 else fused(rankings)
+    scores = rankings[0] if len(rankings) == 1 else fuse_rankings(rankings)
     best = sorted(scores.items(), key=lambda found: -found[1])
     return {key: score for key, score in best if score >= best[: sought.limit][-1][1]}
 
@@ -100,17 +100,17 @@ def _by_words(views: Tables, sought: SearchQuery) -> Ranking:
     """
     where, columns = all_of(sought.at_any_time, sought.in_span), ["moment_id", "text"]
     rows = match_text(views.observations, sought.text, where=where, columns=columns, limit=sought.rows)
-    asked = pairs_of(sought.text)
+    asked = word_pairs(sought.text)
     scores: dict[str, float] = {}
     for row in rows:
-        score = row["_score"] * (1 + share_together(asked, row["text"]))
+        score = row["_score"] * (1 + shared_pair_fraction(asked, row["text"]))
         scores[row["moment_id"]] = max(score, scores.get(row["moment_id"], 0.0))
     return scores
 
 
 def _by_meaning(views: Tables, sought: SearchQuery, vector: Any) -> Ranking:
     where = all_of(sought.at_any_time, sought.in_span)
-    return nearest(
+    return nearest_scores(
         match_vector(views.text_vectors, vector, where=where, columns=["moment_id"], limit=sought.rows)
     )
 
@@ -122,7 +122,7 @@ def _by_pictures(views: Tables, sought: SearchQuery, vector: Any) -> Ranking:
     checked: dict[str, bool] = {}
     while True:
         rows = match_vector(views.frame_vectors, vector, where=narrow, columns=["moment_id"], limit=asked)
-        near = nearest(rows)
+        near = nearest_scores(rows)
         if sought.observed is None:
             return near
         unchecked = [found for found in near if found not in checked]
@@ -149,7 +149,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=3, thread_name_prefix="search")
 
 
-def overlapping(
+def overlap_filter(
     span: Span | None,
     extents: Mapping[str, Extent] | None = None,
     rungs: Sequence[Rung] | None = None,
@@ -205,14 +205,14 @@ def _joined(extents: Mapping[str, Extent] | None, rungs: Sequence[Rung] | None) 
     return reduce(Extent.joined, known) if known else None
 
 
-def inside(span: Span) -> str:
+def containment_filter(span: Span) -> str:
     """A filter that keeps memories that lie wholly in ``span``."""
     bounds = _bounds("start_s", from_=span.start_s) + _bounds("end_s", to=span.end_s)
     bounds += _bounds("start_s", to=span.end_s) + _bounds("end_s", from_=span.start_s)
     return " AND ".join(bounds) or "true"
 
 
-def with_kinds(kinds: Sequence[str] | None) -> str | None:
+def kinds_filter(kinds: Sequence[str] | None) -> str | None:
     """A filter that keeps what has a finding of one of these kinds."""
     if kinds is None:
         return None

@@ -19,16 +19,16 @@ _RRF_K = 10
 memory of some hundred moments, what only a picture shows falls behind what two rankings have by chance."""
 _DIGITS = 5
 """Of distances, whose numbers have seven."""
-Place = tuple[str, float, str]
+Position = tuple[str, float, str]
 """Where a moment lies, for putting equals in order: its stream, start and id."""
 
 
-def place_of(moment: Moment) -> Place:
+def position_of(moment: Moment) -> Position:
     """Where a moment lies."""
     return moment.stream, moment.span.start_s, moment.id
 
 
-def nearest(rows: Iterable[Row]) -> dict[str, float]:
+def nearest_scores(rows: Iterable[Row]) -> dict[str, float]:
     """How near the nearest row of each moment is; the rows come nearest first."""
     near: dict[str, float] = {}
     for row in rows:
@@ -37,7 +37,7 @@ def nearest(rows: Iterable[Row]) -> dict[str, float]:
     return near
 
 
-def fused(rankings: Iterable[dict[str, float]]) -> dict[str, float]:
+def fuse_rankings(rankings: Iterable[dict[str, float]]) -> dict[str, float]:
     """What each moment is worth by its rank in each ranking: scores of different kinds do not compare.
 
     Of equals, each has the rank of the last: what fits much alike, as the words of a quiet stream do,
@@ -56,6 +56,6 @@ def fused(rankings: Iterable[dict[str, float]]) -> dict[str, float]:
     return worth
 
 
-def best_first(scores: dict[str, float], places: dict[str, Place]) -> list[str]:
+def best_first(scores: dict[str, float], places: dict[str, Position]) -> list[str]:
     """Ids by falling score; of equals, the earlier in its stream comes first."""
     return sorted(scores, key=lambda found: (-scores[found], places[found]))

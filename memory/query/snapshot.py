@@ -23,15 +23,15 @@ from ..encoder import Encoder
 from ..errors import SnapshotExpired
 from ..storage import schema, tables
 from ..storage.leases import ReadLease
-from ..storage.manifest import using_vectors
+from ..storage.manifest import detect_replaced_vectors
 from ..storage.rows import (
     frame_from,
     gaps_from,
     moments_from,
     outlines_from,
+    parse_records,
     stream_from,
     summed_counts,
-    told_by,
     tombstones_from,
 )
 from ..storage.schema import Row
@@ -51,8 +51,16 @@ from ..values import (
     spans_without,
     total_counts,
 )
-from .hybrid_search import WAYS, SearchQuery, Way, find, inside, overlapping, with_kinds
-from .ranking import best_first, place_of
+from .hybrid_search import (
+    SEARCH_MODES,
+    SearchMode,
+    SearchQuery,
+    containment_filter,
+    kinds_filter,
+    overlap_filter,
+    rank_moments,
+)
+from .ranking import best_first, position_of
 
 _IDS_A_QUERY = 500
 _TIMES_A_QUERY = 100
@@ -153,7 +161,7 @@ class Snapshot:
         rungs: Sequence[Rung] | None = None,
         written_by: Sequence[str] | None = None,
         kinds: Sequence[str] | None = None,
-        ways: Collection[Way] = WAYS,
+        modes: Collection[SearchMode] = SEARCH_MODES,
         limit: int = 20,
     ) -> list[Hit]:
         """The moments that say most of ``text``, best first.
@@ -162,7 +170,7 @@ class Snapshot:
         more where they stand together as they do in ``text``; where the memory has an encoder, meaning counts
         too, and where that takes pictures, so does what the key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
         overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
-        one of ``kinds``. ``ways`` leaves out others than these: ``words``, ``meaning``, ``pictures``.
+        one of ``kinds``. ``modes`` leaves out others than these: ``words``, ``meaning``, ``pictures``.
 
         Raises ``EncoderMismatch`` where the vectors were replaced since the snapshot was taken.
         """
@@ -175,15 +183,15 @@ class Snapshot:
             extents=self._extents,
             rungs=rungs,
             observed=all_of(
-                one_of("written_by", written_by) if written_by is not None else None, with_kinds(kinds)
+                one_of("written_by", written_by) if written_by is not None else None, kinds_filter(kinds)
             ),
             limit=limit,
-            ways=ways,
+            modes=modes,
         )
-        with using_vectors(self._folder, self._encoder):
-            scores = find(self._tables, self._encoder, sought)
+        with detect_replaced_vectors(self._folder, self._encoder):
+            scores = rank_moments(self._tables, self._encoder, sought)
         moments = self.get(scores)
-        places = {found: place_of(moment) for found, moment in moments.items()}
+        places = {found: position_of(moment) for found, moment in moments.items()}
         best = best_first({found: scores[found] for found in places}, places)
         return [Hit(moments[found], scores[found]) for found in best[:limit]]
 
@@ -217,21 +225,21 @@ class Snapshot:
         where = all_of(
             self._of_streams([stream]),
             f"rung = {quoted(rung)}",
-            overlapping(span, self._extents, [rung]),
-            with_kinds(kinds) or "base",
+            overlap_filter(span, self._extents, [rung]),
+            kinds_filter(kinds) or "base",
         )
         ids = self._first_ids(where, limit, newest_first=newest_first)
         return _in_time_order(self.get(ids).values())
 
     @_leased
-    def at(self, stream: str, times_s: Iterable[float]) -> list[Moment]:
+    def moments_at(self, stream: str, times_s: Iterable[float]) -> list[Moment]:
         """The moments in which one of these times lies, in time order."""
         sought = sorted(set(times_s))
         here = all_of(self._of_streams([stream]), "rung = 'moment'", "base", self._written())
         ids: list[str] = []
         for first in range(0, len(sought), _TIMES_A_QUERY):
             instants = [Span(at_s, at_s + _INSTANT_S) for at_s in sought[first : first + _TIMES_A_QUERY]]
-            in_one = " OR ".join(f"({overlapping(one, self._extents, ['moment'])})" for one in instants)
+            in_one = " OR ".join(f"({overlap_filter(one, self._extents, ['moment'])})" for one in instants)
             rows = select(self._tables.observations, where=all_of(here, in_one), columns=["moment_id"])
             ids += [row["moment_id"] for row in rows]
         return _in_time_order(self.get(ids).values())
@@ -239,7 +247,7 @@ class Snapshot:
     @_leased
     def outlines(self, stream: str, span: Span | None = None) -> list[Outline]:
         """Every memory of a stream that overlaps ``span``, of any rung, in time order, without what it says."""
-        where = all_of(self._of_streams([stream]), overlapping(span, self._extents), self._written())
+        where = all_of(self._of_streams([stream]), overlap_filter(span, self._extents), self._written())
         return outlines_from(select(self._tables.observations, where=where, columns=_OUTLINED))
 
     def neighbours(self, moment: Moment, before: int = 1, after: int = 1) -> list[Moment]:
@@ -289,8 +297,8 @@ class Snapshot:
     @_leased
     def count_frames(self, stream: str, span: Span) -> int:
         """How many pictures of a stretch of a stream there are."""
-        inside = f"time_s >= {span.start_s!r} AND time_s < {span.end_s!r}"
-        where = all_of(self._of_streams([stream]), inside, self._written())
+        in_span = f"time_s >= {span.start_s!r} AND time_s < {span.end_s!r}"
+        where = all_of(self._of_streams([stream]), in_span, self._written())
         return int(self._tables.frames.count_rows(where))
 
     @_leased
@@ -332,7 +340,7 @@ class Snapshot:
                 f"rung = {quoted(rung)}",
                 self._written(),
                 " OR ".join(
-                    f"({overlapping(part, self._extents, [rung]) if rung == 'moment' else inside(part)})"
+                    f"({overlap_filter(part, self._extents, [rung]) if rung == 'moment' else containment_filter(part)})"
                     for part in open_spans
                 ),
             )
@@ -403,7 +411,7 @@ class Snapshot:
 
     def _told(self, where: str | None) -> list[Row]:
         found = tables.select_arrow(self._tables.observations, where=where, columns=["record"])
-        return told_by(found["record"].to_pylist())
+        return parse_records(found["record"].to_pylist())
 
     def _knows(self, stream: str) -> bool:
         where = all_of(self._of_streams([stream]), self._written())

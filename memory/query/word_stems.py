@@ -1,7 +1,7 @@
 """The words of a text as full-text search takes them, and which of them stand together.
 
 words_of("Two cost_models.go files")                  # ["two", "cost", "models", "go", "files"]
-share_together(pairs_of("a blue cup"), "the blue cups")   # 0.5: "blue cup" stands there, "a blue" does not
+shared_pair_fraction(word_pairs("a blue cup"), "the blue cups")   # 0.5: "blue cup" stands there, "a blue" does not
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 _WORD = re.compile(r"[^\W_]+(?:['’][a-z]+)?", re.UNICODE)
-Pairs = frozenset[tuple[str, str]]
+WordPairs = frozenset[tuple[str, str]]
 
 
 def words_of(text: str) -> list[str]:
@@ -26,14 +26,14 @@ def stem(word: str) -> str:
     return str(_stemmer().stemWord(word))
 
 
-def pairs_of(text: str) -> Pairs:
+def word_pairs(text: str) -> WordPairs:
     """Each two words that follow one another, as stems."""
     return frozenset(pairwise(map(stem, words_of(text))))
 
 
-def share_together(asked: Pairs, text: str) -> float:
+def shared_pair_fraction(asked: WordPairs, text: str) -> float:
     """How many of some pairs of words a text has, of 1; 0 where none is asked for."""
-    return len(asked & pairs_of(text)) / len(asked) if asked else 0.0
+    return len(asked & word_pairs(text)) / len(asked) if asked else 0.0
 
 
 @cache

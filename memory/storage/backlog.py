@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from ..values import RUNGS, BacklogCounts, Pending
 from .commits import Transaction
 from .rows import pending_from, pending_row
-from .tables import Table, all_of, latest, one_of, quoted, select_arrow
+from .tables import Table, all_of, latest_view, one_of, quoted, select_arrow
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 """What failed so often waits no longer; its error stays."""
 _MINUTE_S = 60.0
 _IDS_A_QUERY = 500
@@ -58,23 +58,25 @@ class Backlog:
 
     def ready(self, *, limit: int, stream: str | None = None) -> list[Pending]:
         """The first ``limit`` that can be described now, the next first."""
-        waiting = select_arrow(latest(self._table), where=_waiting(stream))
+        waiting = select_arrow(latest_view(self._table), where=_waiting(stream))
         order = _order(waiting)
         order = order[_nothing_below_waits(waiting)[order]]
         return [pending_from(row) for row in waiting.take(pa.array(order[:limit])).to_pylist()]
 
     def ids(self, stream: str | None = None) -> pa.ChunkedArray:
         """The ids of the moments that wait."""
-        return select_arrow(latest(self._table), where=_waiting(stream), columns=["moment_id"])["moment_id"]
+        return select_arrow(latest_view(self._table), where=_waiting(stream), columns=["moment_id"])[
+            "moment_id"
+        ]
 
     def counts(self) -> dict[str, BacklogCounts]:
         """How much waits and was given up, by stream; streams without either are left out."""
         columns = ["stream", "attempts", "queued_at_s", "failed_at_s", "error"]
-        rows = select_arrow(latest(self._table), columns=columns).to_pylist()
+        rows = select_arrow(latest_view(self._table), columns=columns).to_pylist()
         counts = {}
         for name in sorted({row["stream"] for row in rows}):
             here = [row for row in rows if row["stream"] == name]
-            queued = [row["queued_at_s"] for row in here if row["attempts"] < MOST_ATTEMPTS]
+            queued = [row["queued_at_s"] for row in here if row["attempts"] < MAX_ATTEMPTS]
             failed = [row for row in here if row["failed_at_s"] is not None]
             counts[name] = BacklogCounts(
                 waiting=len(queued),
@@ -88,7 +90,7 @@ class Backlog:
 def _waiting(stream: str | None) -> str | None:
     """A filter that keeps what waits, of one stream or of all."""
     of_stream = None if stream is None else f"stream = {quoted(stream)}"
-    return all_of(f"attempts < {MOST_ATTEMPTS}", of_stream)
+    return all_of(f"attempts < {MAX_ATTEMPTS}", of_stream)
 
 
 def _order(waiting: pa.Table) -> NDArray[np.int64]:

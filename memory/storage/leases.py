@@ -23,16 +23,16 @@ from types import TracebackType
 from typing import IO, Self
 
 READERS = "readers"
-KEEP_S = 60.0
+KEEP_VERSIONS_S = 60.0
 """How long what was replaced stays for readers without a lease."""
 
 
 class ReadLease:
     """Held until ``release``, or until nobody knows it any more."""
 
-    def __init__(self, held: IO[str] | None) -> None:
-        self._held = held
-        self.release = weakref.finalize(self, _let_go, held)
+    def __init__(self, file: IO[str] | None) -> None:
+        self._held = file
+        self.release = weakref.finalize(self, _let_go, file)
         """Let go of it; done twice, the second does nothing."""
 
     @classmethod
@@ -42,14 +42,14 @@ class ReadLease:
         while True:
             try:
                 path.parent.mkdir(exist_ok=True)
-                held = path.open("x", encoding="utf-8")
+                file = path.open("x", encoding="utf-8")
             except OSError:
                 return cls(None)
-            fcntl.flock(held, fcntl.LOCK_SH)
+            fcntl.flock(file, fcntl.LOCK_SH)
             # Somebody may have taken it for left behind before it was locked.
             if path.exists():
-                return cls(held)
-            held.close()
+                return cls(file)
+            file.close()
 
     def hold(self, versions: Mapping[str, int]) -> None:
         """From now on, these versions are kept, by the table's name."""
@@ -87,7 +87,7 @@ class HeldLease:
         self.path.unlink(missing_ok=True)
 
 
-def held(folder: Path) -> list[HeldLease]:
+def held_leases(folder: Path) -> list[HeldLease]:
     """The leases that are held, the oldest first. Those of readers that died are removed."""
     found = []
     for path in (folder / READERS).glob("*.lease"):
@@ -108,10 +108,10 @@ def _versions(said: str) -> Mapping[str, int] | None:
         return None
 
 
-def _let_go(held: IO[str] | None) -> None:
-    if held is not None:
+def _let_go(file: IO[str] | None) -> None:
+    if file is not None:
         with suppress(OSError):
-            os.unlink(held.name)
+            os.unlink(file.name)
         # On a full disk what it says may never have been written.
         with suppress(OSError):
-            held.close()
+            file.close()

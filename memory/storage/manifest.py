@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +20,16 @@ from pathlib import Path
 
 from ..encoder import Encoder
 from ..errors import EncoderMismatch, NewerMemory, NotAMemory
-from ..keeping.disk_budget import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES
 from .schema import SCHEMA_VERSION
 from .writer_lock import LOCK_NAME
 
 MANIFEST_NAME = "memory.json"
 FORMAT_NAME = "recollect-memory"
+
+DEFAULT_BUDGET_BYTES = 20_000_000_000
+"""The disk budget of a memory that is created without one."""
+UNBOUNDED_BYTES = sys.maxsize
+"""No limit but the size of the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises ``NotAMemory`` where there is none (yet) and ``NewerMemory`` where it cannot be read safely.
     """
-    if not folder.exists() or is_vacant(folder):
+    if not folder.exists() or is_unused_folder(folder):
         raise NotAMemory(folder, "nothing has been watched there yet")
     if not folder.is_dir():
         raise NotAMemory(folder, "it is a file")
@@ -120,7 +125,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 @contextmanager
-def using_vectors(folder: Path, encoder: Encoder | None) -> Iterator[None]:
+def detect_replaced_vectors(folder: Path, encoder: Encoder | None) -> Iterator[None]:
     """Around the use of vectors: where it fails because they were replaced meanwhile, that is said.
 
     Raises ``EncoderMismatch``.
@@ -132,7 +137,7 @@ def using_vectors(folder: Path, encoder: Encoder | None) -> Iterator[None]:
         raise
 
 
-def is_vacant(folder: Path) -> bool:
+def is_unused_folder(folder: Path) -> bool:
     """Whether it is a folder that nobody put anything into: a memory may be made there."""
     if not folder.is_dir():
         return False

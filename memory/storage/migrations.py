@@ -21,8 +21,8 @@ from ..errors import CannotWrite, OlderMemory
 from . import schema, tables
 from .commits import HEAD_NAME, Commits
 from .manifest import Manifest, read_manifest, write_manifest
-from .rows import record_of, start_hour
-from .tables import room_to_write
+from .rows import record_json, start_hour
+from .tables import require_free_space
 from .writer_lock import WriterLock
 
 Step = Callable[[Path], None]
@@ -38,13 +38,13 @@ def migrate(folder: Path) -> Manifest:
     if manifest.schema == schema.SCHEMA_VERSION:
         return manifest
     try:
-        with WriterLock(folder, "migrate"), room_to_write(folder, 0):
-            return apply_steps(folder)
+        with WriterLock(folder, "migrate"), require_free_space(folder, 0):
+            return apply_migrations(folder)
     except (CannotWrite, PermissionError) as error:
         raise OlderMemory(folder, manifest.schema, schema.SCHEMA_VERSION) from error
 
 
-def apply_steps(folder: Path) -> Manifest:
+def apply_migrations(folder: Path) -> Manifest:
     """The same for who holds the writer's lock already."""
     manifest = read_manifest(folder)
     while manifest.schema < schema.SCHEMA_VERSION:
@@ -74,8 +74,8 @@ def frames_tell_their_size(folder: Path) -> None:
 def observations_tell_their_size(folder: Path) -> None:
     """Memories get columns for how much they and their pictures take, and for how like the one before they are."""
     sizes: dict[str, int] = {}
-    if tables.is_there(folder, "frames"):
-        frames = tables.select_arrow(tables.view(folder, "frames"), columns=["id", "bytes"])
+    if tables.table_exists(folder, "frames"):
+        frames = tables.select_arrow(tables.open_view(folder, "frames"), columns=["id", "bytes"])
         sizes = dict(zip(frames["id"].to_pylist(), frames["bytes"].to_pylist(), strict=True))
 
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -109,7 +109,7 @@ def observations_have_records(folder: Path) -> None:
 
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.to_pylist()
-        records = [record_of({**row, "findings": json.loads(row["findings"])}) for row in rows]
+        records = [record_json({**row, "findings": json.loads(row["findings"])}) for row in rows]
         return pa.record_batch([pa.array(records, pa.string())], ["record"])
 
     _add_columns(folder, "observations", ("record",), added, list(schema.RECORDED))
@@ -127,7 +127,7 @@ def memories_tell_their_hour(folder: Path) -> None:
     for name in ("observations", *(found.stem for found in folder.glob("*_vectors-*.lance"))):
         _add_columns(folder, name, ("start_hour",), added, ["start_s"])
         with _changed(folder, name) as view:
-            if view is not None and "start_s" in tables.indexed(view):
+            if view is not None and "start_s" in tables.indexed_columns(view):
                 tables.make_indexes(tables.connect(folder).open_table(name))
 
 
@@ -152,16 +152,16 @@ def _drop_columns(folder: Path, name: str, columns: Set[str]) -> None:
 @contextmanager
 def _changed(folder: Path, name: str) -> Iterator[Any]:
     """The newest state of a table, for changing it in one step; None where there is no such table."""
-    if not tables.is_there(folder, name):
+    if not tables.table_exists(folder, name):
         yield None
         return
     commits = Commits(folder)
     if not (folder / HEAD_NAME).exists():
         # It is of a time before heads, when each table was taken as it was.
-        yield tables.view(folder, name)
+        yield tables.open_view(folder, name)
         return
     with commits.commit() as change:
-        yield tables.view(folder, name)
+        yield tables.open_view(folder, name)
         change.touch(tables.connect(folder).open_table(name))
 
 

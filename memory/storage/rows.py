@@ -93,7 +93,7 @@ def description_row(moment: Moment, observation: Observation) -> Row:
 
 
 def _observation_row(moment: Moment, observation: Observation, row_id: str, *, base: bool) -> Row:
-    text = document(observation)
+    text = searchable_text(observation)
     told = {
         "id": row_id,
         "moment_id": moment.id,
@@ -114,7 +114,7 @@ def _observation_row(moment: Moment, observation: Observation, row_id: str, *, b
         **_counts_row(moment.counts if base else FrameCounts()),
         "sameness": moment.sameness,
     }
-    record = record_of(told)
+    record = record_json(told)
     return {
         **{name: told[name] for name in OBSERVATIONS.names if name in told},
         "start_hour": start_hour(moment.span.start_s),
@@ -126,7 +126,7 @@ def _observation_row(moment: Moment, observation: Observation, row_id: str, *, b
     }
 
 
-def record_of(told: Mapping[str, Any]) -> str:
+def record_json(told: Mapping[str, Any]) -> str:
     """What an observation says, as its record: JSON of ``RECORDED``, without what has its usual value."""
     return _json({name: told[name] for name in RECORDED if name not in _USUAL or told[name] != _USUAL[name]})
 
@@ -136,7 +136,7 @@ def start_hour(start_s: float) -> int:
     return math.floor(start_s / HOUR_S)
 
 
-def document(observation: Observation) -> str:
+def searchable_text(observation: Observation) -> str:
     """All the words of an observation, each distinct text once: what full-text search reads."""
     texts: dict[str, str] = {}
     for text in (observation.caption, *(finding.text for finding in observation.findings)):
@@ -145,7 +145,7 @@ def document(observation: Observation) -> str:
     return "\n".join(texts.values())
 
 
-def told_by(records: Iterable[str]) -> list[Row]:
+def parse_records(records: Iterable[str]) -> list[Row]:
     """What these records say."""
     return [_USUAL | json.loads(record) for record in records]
 

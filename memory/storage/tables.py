@@ -40,9 +40,9 @@ from lancedb.index import FTS, Bitmap, BTree, LabelList
 
 from ..encoder import Encoder, ImageEncoder
 from ..errors import CannotWrite, DiskFull, NotAMemory
-from ..keeping.disk_budget import blocks
 from ..values import Extent, make_id
 from . import schema
+from .file_sizes import size_in_blocks
 
 Rows = list[dict[str, Any]]
 Table = Any
@@ -121,23 +121,23 @@ class Tables:
             # Without them there are only words to search: so it is while a memory is being made.
             table = open_table(folder, name, columns, create=create)
             if table is not None:
-                opened[kind_of(name)] = table
+                opened[table_kind(name)] = table
         return cls(**opened)
 
-    def named(self) -> dict[str, Table]:
+    def by_kind(self) -> dict[str, Table]:
         """Every table that is there, by its kind."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: table for name, table in found.items() if table is not None}
 
     def all(self) -> tuple[Table, ...]:
         """Every table that is there."""
-        return tuple(self.named().values())
+        return tuple(self.by_kind().values())
 
     def views(self, folder: Path, versions: Mapping[str, int]) -> Tables:
         """All of it at these versions, by name; what they do not name, as it is now."""
         return Tables(
             **{
-                kind_of(table.name): view(folder, table.name, versions.get(table.name))
+                table_kind(table.name): open_view(folder, table.name, versions.get(table.name))
                 for table in self.all()
             }
         )
@@ -148,14 +148,14 @@ def connect(folder: Path) -> Any:
     return lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_writing_session())
 
 
-def view(folder: Path, name: str, version: int | None = None) -> View:
+def open_view(folder: Path, name: str, version: int | None = None) -> View:
     """The table of that name at a version; at its newest where that is None."""
     return lance.dataset(
         folder / f"{name}.lance", version=version, session=_session(), block_size=_READ_BYTES
     )
 
 
-def latest(table: Table) -> View:
+def latest_view(table: Table) -> View:
     """What a handle sees now."""
     return table.to_lance(session=_working_session())
 
@@ -209,7 +209,7 @@ def drop_vectors(folder: Path, *, keep: Collection[str | None]) -> None:
     for found in folder.glob("*_vectors-*.lance"):
         if found.stem.partition("-")[2] not in keep:
             # Without a first version it is no table to LanceDB: its making was interrupted.
-            if is_there(folder, found.stem):
+            if table_exists(folder, found.stem):
                 database.drop_table(found.stem)
             shutil.rmtree(found, ignore_errors=True)
 
@@ -217,7 +217,7 @@ def drop_vectors(folder: Path, *, keep: Collection[str | None]) -> None:
 def open_table(folder: Path, name: str, columns: pa.Schema, *, create: bool) -> Table | None:
     """A handle that sees every commit at once; with ``create`` the table is made where there is none."""
     database = connect(folder)
-    if not is_there(folder, name):
+    if not table_exists(folder, name):
         if not create:
             return None
         database.create_table(name, schema=columns)
@@ -231,22 +231,22 @@ def make_indexes(table: Table, kind: type = object) -> None:
     """Make the table's indexes of a kind, as far as they are missing."""
     wanted = {
         column: config
-        for column, config in INDEXES.get(kind_of(table.name), {}).items()
+        for column, config in INDEXES.get(table_kind(table.name), {}).items()
         if isinstance(config, kind)
     }
     if wanted:
-        there = indexed(latest(table))
+        there = indexed_columns(latest_view(table))
         for column, config in wanted.items():
             if column not in there:
                 table.create_index(column, config=config)
 
 
-def indexed(view: View) -> set[str]:
+def indexed_columns(view: View) -> set[str]:
     """The columns that have an index."""
     return {column for index in view.describe_indices() for column in index.field_names}
 
 
-def is_there(folder: Path, name: str) -> bool:
+def table_exists(folder: Path, name: str) -> bool:
     """Whether the folder holds that table."""
     # A folder without a first version is a table that is being made, or was when its writer died.
     return count_versions(folder / f"{name}.lance") > 0
@@ -257,7 +257,7 @@ def count_versions(table_folder: Path) -> int:
     return sum(1 for _ in (table_folder / "_versions").glob("*.manifest"))
 
 
-def kind_of(name: str) -> str:
+def table_kind(name: str) -> str:
     """What kind of table has that name: ``text_vectors`` of ``text_vectors-1f3a…``."""
     return name.partition("-")[0]
 
@@ -367,9 +367,9 @@ def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequenc
     return nearest(use_index=False) if passing <= _FEW_ROWS else nearest(minimum_nprobes=probes)
 
 
-def extents(opened: Tables) -> dict[str, Extent]:
+def measure_extents(opened: Tables) -> dict[str, Extent]:
     """Where the memories of each rung lie; a rung without any is not named."""
-    spans = select_arrow(latest(opened.observations), columns=["rung", "start_s", "end_s"])
+    spans = select_arrow(latest_view(opened.observations), columns=["rung", "start_s", "end_s"])
     spans = spans.append_column("length_s", pc.subtract(spans["end_s"], spans["start_s"]))
     found = spans.group_by("rung").aggregate([("end_s", "min"), ("start_s", "max"), ("length_s", "max")])
     return {
@@ -387,7 +387,7 @@ def live_bytes(view: View) -> dict[str, int]:
     folder = Path(view.uri)
     for path, kind in {(file["path"], file["type"]) for file in _files_since(view)}:
         with suppress(FileNotFoundError):
-            sizes[kind] += blocks((folder / path).stat().st_size)
+            sizes[kind] += size_in_blocks((folder / path).stat().st_size)
     return dict(sizes)
 
 
@@ -417,7 +417,7 @@ def delete_rows(table: Table, row_ids: Sequence[int]) -> None:
         table.delete(f"_rowid IN ({', '.join(map(str, row_ids))})")
 
 
-def rows_with(view: View, column: str, values: Set[str]) -> list[int]:
+def row_ids_with(view: View, column: str, values: Set[str]) -> list[int]:
     """The ids of the rows whose ``column`` is one of ``values``, however many these are."""
     wanted = pa.array(sorted(values), pa.string())
     found: list[int] = []
@@ -440,7 +440,7 @@ def append(table: Table, rows: Rows) -> None:
 
 
 @contextmanager
-def room_to_write(folder: Path, min_free_bytes: int) -> Iterator[None]:
+def require_free_space(folder: Path, min_free_bytes: int) -> Iterator[None]:
     """Refuse to write into the last ``min_free_bytes`` of the disk, and say plainly when it is full.
 
     Raises ``DiskFull``, or ``CannotWrite`` where nobody but its owner may write there.

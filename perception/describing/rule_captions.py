@@ -7,50 +7,69 @@ for what Recollect says itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from ...common.finding_kinds import FindingKind
+from ...common.kind_registry import kind_of
 from ...memory.values import Finding
 
 MAX_ACTIONS = 4
 MAX_TEXTS = 6
 MAX_QUOTE_CHARS = 80
-_ACTION_ORDER = (
-    "removed", "placed", "enters", "leaves", "visit", "typed", "dissolve", "fade", "camera_zoom_in", "camera_zoom_out",
-    "camera_pan", "moves", "stays", "camera_shake", "cut",
-)  # fmt: skip
-"""What is told first when there is more than fits."""
 
 
 def compose_caption(findings: Sequence[Finding]) -> str:
     """One to four short sentences for a moment."""
+    kinds = [(kind_of(finding.kind, finding.field), finding) for finding in findings]
+    actions = _most_important_actions(kinds)
     sentences = []
-    actions = [f for f in findings if f.field == "action" and f.kind != "cut"]
-    told = sorted(actions, key=_importance)[:MAX_ACTIONS]
-    told.sort(key=lambda finding: finding.span)
-    if told:
-        sentences.append(_sentence("; ".join(dict.fromkeys(f.text for f in told))))
-    faces = sum(1 for f in findings if f.kind == "face")
-    if faces:
-        sentences.append(
-            "A face is seen from the front." if faces == 1 else f"{faces} faces are seen from the front."
-        )
-    for name, label in (("speech", "Said"), ("visible_text", "Text")):
-        quotes = [f"“{_shortened(f.text)}”" for f in findings if f.field == name]
-        if quotes:
-            quotes = list(dict.fromkeys(quotes))
-            more = f" and {len(quotes) - MAX_TEXTS} more" if len(quotes) > MAX_TEXTS else ""
-            sentences.append(f"{label}: {', '.join(quotes[:MAX_TEXTS])}{more}.")
-    if not told and any(f.kind == "empty" for f in findings):
-        sentences.append("Nothing moves.")
-    look = [f.text for kind in ("colour", "brightness", "blurred") for f in findings if f.kind == kind]
-    if look:
-        sentences.append(_sentence(", ".join(dict.fromkeys(look))))
+    if actions:
+        sentences.append(_sentence("; ".join(dict.fromkeys(action.text for action in actions))))
+    sentences += _counts(kinds)
+    for field, label in (("speech", "Said"), ("visible_text", "Text")):
+        sentences += _quotation(label, [finding.text for finding in findings if finding.field == field])
+    if not actions:
+        quiet = dict.fromkeys(kind for kind, _ in kinds if kind.caption_style == "if_quiet")
+        sentences += [kind.caption_sentences[0] for kind in quiet]
+    appearance = sorted(
+        ((kind.caption_rank, finding.text) for kind, finding in kinds if kind.caption_style == "appearance"),
+        key=lambda ranked: ranked[0],
+    )
+    if appearance:
+        sentences.append(_sentence(", ".join(dict.fromkeys(text for _, text in appearance))))
     return " ".join(sentences) or "Nothing of note is seen."
 
 
-def _importance(finding: Finding) -> tuple[int, float]:
-    known = finding.kind in _ACTION_ORDER
-    return (_ACTION_ORDER.index(finding.kind) if known else len(_ACTION_ORDER), finding.span.start_s)
+_Kinds = Sequence[tuple[FindingKind, Finding]]
+"""Findings, each with the declaration of its kind."""
+
+
+def _most_important_actions(kinds: _Kinds) -> list[Finding]:
+    """The actions that the caption has room for, in time order."""
+    ranked = sorted(
+        ((kind.caption_rank, finding) for kind, finding in kinds if kind.caption_style == "told"),
+        key=lambda item: (item[0], item[1].span.start_s),
+    )
+    return sorted((finding for _, finding in ranked[:MAX_ACTIONS]), key=lambda finding: finding.span)
+
+
+def _counts(kinds: _Kinds) -> list[str]:
+    """A sentence for each kind of which a caption gives the number."""
+    numbers = Counter(kind for kind, _ in kinds if kind.caption_style == "counted")
+    return [
+        kind.caption_sentences[number != 1].format(count=number)
+        for kind, number in sorted(numbers.items(), key=lambda item: item[0].caption_rank)
+    ]
+
+
+def _quotation(label: str, texts: Sequence[str]) -> list[str]:
+    """The sentence that quotes some texts, each once; none where there are no texts."""
+    quotes = list(dict.fromkeys(f"“{_shortened(text)}”" for text in texts))
+    if not quotes:
+        return []
+    more = f" and {len(quotes) - MAX_TEXTS} more" if len(quotes) > MAX_TEXTS else ""
+    return [f"{label}: {', '.join(quotes[:MAX_TEXTS])}{more}."]
 
 
 def _shortened(text: str) -> str:

@@ -30,7 +30,9 @@ from av.video.stream import VideoStream
 from ..errors import NotAVideo
 from .container import check_readable, opened
 from .frame import Frame
-from .source import Dropped, Event, FrameSampler, Outage, PictureConverter, SourceInfo
+from .frame_sampling import FrameSampler
+from .picture_conversion import PictureConverter
+from .source import Dropped, Event, Outage, SourceInfo
 
 PICTURE_SIDE = 1920
 """The longer side of a whole picture is made no longer than this, in pixels."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .frame import Frame
-from .reader_process import ReceivedFrame
+from .reader_messages import ReceivedFrame
 from .source import Dropped, Event, Outage
 
 _JUMP_BACK_S = 1.0

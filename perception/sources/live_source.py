@@ -22,10 +22,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import SourceUnreachable
+from .frame_sampling import FrameSampler
 from .live_clock import ConnectionTrouble, LiveClock
-from .reader_child import ReaderTask
-from .reader_process import ReaderProcess, ReceivedFrame
-from .source import Event, FrameSampler, Outage, SourceInfo
+from .reader_messages import ReaderTask, ReceivedFrame
+from .reader_process import ReaderProcess
+from .source import Event, Outage, SourceInfo
 from .urls import identity, redact, redact_text
 
 OnState = Callable[[str, str], None]

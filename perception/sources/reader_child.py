@@ -13,23 +13,22 @@ decoder they took over must not be able to run code in the parent.
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import struct
 import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from typing import IO, Any
+from typing import Any
 
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from .source import FrameSampler, PictureConverter
+from .frame_sampling import FrameSampler
+from .picture_conversion import PictureConverter
+from .reader_messages import ReaderTask, write_message
 
 PICTURE_SIDE = 1280
 """The longer side of a whole picture is made no longer than this, in pixels."""
@@ -46,55 +45,6 @@ BOOTSTRAP = (
 _FORMATS = "rtsp,rtp,sdp,mpegts,hls,flv,live_flv,mov,mp4,matroska,webm,mpjpeg,mjpeg,h264,hevc,ogg,avi,mpeg"
 _PROTOCOLS = "http,https,tcp,udp,tls,rtp,srtp"
 """Nothing that could make a server's answer open files here, join other sources or smuggle in data."""
-
-_HEADER = struct.Struct(">II")
-_LONGEST = 1 << 26
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderTask:
-    """What a child is to read."""
-
-    url: str = field(repr=False)
-    """With its credentials: it is kept in RAM only and never shown."""
-    fps: float
-    """Sampled frames a second."""
-    open_s: float
-    """How long the connection may take to be made."""
-    read_s: float
-    """How long the connection may be silent."""
-
-    def to_line(self) -> bytes:
-        """The task and where to import from, as the line ``BOOTSTRAP`` waits for."""
-        return json.dumps({**asdict(self), "path": sys.path}).encode() + b"\n"
-
-
-def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:
-    """Write one message: a header, JSON, raw bytes."""
-    text = json.dumps(message).encode()
-    out.write(_HEADER.pack(len(text), sum(map(len, blobs))))
-    for part in (text, *blobs):
-        out.write(part)
-    out.flush()
-
-
-def read_message(source: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Read one message; None at the end, or where it makes no sense."""
-    header = source.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        return None
-    text_size, blob_size = _HEADER.unpack(header)
-    if max(text_size, blob_size) > _LONGEST:
-        return None
-    text, blob = source.read(text_size), source.read(blob_size)
-    if len(text) < text_size or len(blob) < blob_size:
-        return None
-    try:
-        message = json.loads(text)
-    except ValueError:
-        return None
-    return (message, blob) if isinstance(message, dict) else None
-
 
 _Message = tuple[dict[str, Any], tuple[bytes, ...]]
 

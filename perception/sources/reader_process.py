@@ -13,7 +13,6 @@ Killing always works, even where the decoder hangs for ever. What it runs is in 
 
 from __future__ import annotations
 
-import math
 import os
 import queue
 import subprocess
@@ -21,61 +20,15 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-
-from .frame import THUMB_SHAPE, Picture, Thumb
-from .reader_child import BOOTSTRAP, QUEUE_FRAMES, ReaderTask, read_message
+from .reader_child import BOOTSTRAP, QUEUE_FRAMES
+from .reader_messages import ReaderTask, ReceivedFrame, read_message
 
 _TERMINATE_S = 2.0
 """How long a child may take to end before it is killed."""
 
 _TICK_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedFrame:
-    """A frame as the child sent it."""
-
-    pts: int
-    time_base: Fraction
-    wall_s: float
-    """Unix seconds when it was decoded."""
-    size: tuple[int, int]
-    lost: Mapping[str, int]
-    """Frames lost since the one before, by cause."""
-    thumb: Thumb
-    small: Picture | None
-    whole: Picture | None
-
-    @classmethod
-    def of(cls, message: Mapping[str, Any], blob: bytes) -> ReceivedFrame:
-        """Read a message.
-
-        Raises:
-            KeyError, TypeError, ValueError: the message makes no sense.
-        """
-        shapes = [THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)]
-        pictures, at = [], 0
-        for shape in shapes:
-            size = math.prod(shape)
-            pictures.append(np.frombuffer(blob, np.uint8, size, at).reshape(shape))
-            at += size
-        width, height = message["size"]
-        numerator, denominator = message["time_base"]
-        return cls(
-            pts=int(message["pts"]),
-            time_base=Fraction(numerator, denominator),
-            wall_s=float(message["arrival_s"]),
-            size=(int(width), int(height)),
-            lost={str(cause): int(count) for cause, count in message["lost"].items()},
-            thumb=pictures[0],
-            small=pictures[1] if len(pictures) > 1 else None,
-            whole=pictures[2] if len(pictures) > 2 else None,
-        )
 
 
 class ReaderProcess:
@@ -136,7 +89,7 @@ class ReaderProcess:
             message, blob = received
             try:
                 if message["kind"] == "frame":
-                    self._put(ReceivedFrame.of(message, blob))
+                    self._put(ReceivedFrame.from_message(message, blob))
                 elif message["kind"] == "started":
                     self._put("started")
                 else:

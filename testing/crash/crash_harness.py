@@ -30,9 +30,10 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ...memory.keeping import compaction, maintenance
-from ...memory.keeping.disk_budget import MIN_BUDGET_BYTES, size_on_disk
+from ...memory.keeping.disk_budget import MIN_BUDGET_BYTES
 from ...memory.ladder.builder import Ladder
 from ...memory.storage.commits import COMMIT_LOCK_NAME
+from ...memory.storage.file_sizes import size_on_disk
 from ...memory.store import MemoryStore
 from ...memory.values import Gap, KeyFrame, Moment, Span, Stream
 from ..integrity import STREAMS, ExpectedContents, IntegrityFault, PlannedErasure, end_s, faults, life
@@ -95,7 +96,7 @@ class CrashWriter:
                 )
         points = {name: store.resume(name) for name in STREAMS}
         ends_s = {name: -1.0 if point is None else point.end_s for name, point in points.items()}
-        self._ladders = {name: Ladder.restore(store, name) for name in STREAMS}
+        self._ladders = {name: Ladder.restore(store.snapshot(), name) for name in STREAMS}
         self.position = 0
         """So many moments and gaps of the life are in the memory."""
         for seen in life:
@@ -111,7 +112,7 @@ class CrashWriter:
         count = 0
         for at, seen in enumerate(self._life, self.position):
             if isinstance(seen, Gap):
-                self._commit([*rows, *self._ladders[seen.stream].break_()], frames, at)
+                self._commit([*rows, *self._ladders[seen.stream].flush()], frames, at)
                 rows, frames = [], []
                 with step("append", at + 1):
                     self._store.put_gap(seen, written_at_s=WALL_START_S + seen.span.end_s)
@@ -148,7 +149,7 @@ class CrashWriter:
                     with step("erase"):
                         self._store.erase(stream, Span(*ends_s))
                     # Nobody watches while something is erased: who goes on begins with what is left.
-                    self._ladders = {name: Ladder.restore(self._store, name) for name in STREAMS}
+                    self._ladders = {name: Ladder.restore(self._store.snapshot(), name) for name in STREAMS}
         say("done")
         self.go_on(batch)
 

@@ -72,7 +72,7 @@ def write(path: Path, name: str, findings: list[Finding], *, moments: int = 24) 
                 counts=COUNTS,
             )
             rows += [moment, *ladder.push(moment)]
-        store.append([*rows, *ladder.finish()])
+        store.append([*rows, *ladder.flush()])
 
 
 @pytest.fixture(scope="module")

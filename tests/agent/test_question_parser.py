@@ -38,10 +38,10 @@ def test_times_in_a_question_become_a_span(question, span):
 
 
 def test_the_last_minute_is_counted_from_the_end():
-    reading = read_question("What happened in the last 2 minutes?")
+    parsed = read_question("What happened in the last 2 minutes?")
 
-    assert reading.last_s == 120.0
-    assert reading.span is None
+    assert parsed.last_s == 120.0
+    assert parsed.span is None
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_the_last_minute_is_counted_from_the_end():
     ],
 )
 def test_order_and_extremes_are_recognised(question, pick, nth):
-    reading = read_question(question)
+    parsed = read_question(question)
 
-    assert (reading.pick, reading.nth) == (pick, nth)
+    assert (parsed.pick, parsed.nth) == (pick, nth)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_verbs_become_kinds_of_finding(question, kind):
     ],
 )
 def test_a_colour_is_worn_by_somebody_or_that_of_something_else(question, worn, held):
-    reading = read_question(question)
+    parsed = read_question(question)
 
-    assert (reading.worn, reading.held) == (worn, held)
+    assert (parsed.worn_colours, parsed.object_colours) == (worn, held)
 
 
 def test_what_somebody_wears_counts_as_seen_where_its_colour_is_told():
-    assert "coat" in read_question("When does the man in the coat arrive?").unknown
-    assert "coat" not in read_question("When does the man in the blue coat arrive?").unknown
+    assert "coat" in read_question("When does the man in the coat arrive?").unobservable_words
+    assert "coat" not in read_question("When does the man in the blue coat arrive?").unobservable_words
 
 
 def test_quoted_text_is_kept_letter_by_letter():
@@ -107,22 +107,22 @@ def test_quoted_text_is_kept_letter_by_letter():
 
 
 def test_what_is_quoted_asks_for_nothing():
-    reading = read_question("What came after it said 'the last 5 minutes, first come first served'?")
+    parsed = read_question("What came after it said 'the last 5 minutes, first come first served'?")
 
-    assert (reading.pick, reading.last_s, reading.kinds) == ("all", None, ())
-    assert reading.relation == "after"
-    assert "served" in reading.anchor
+    assert (parsed.pick, parsed.last_s, parsed.kinds) == ("all", None, ())
+    assert parsed.relation == "after"
+    assert "served" in parsed.anchor
 
 
 def test_a_name_in_capitals_is_searched_for_even_if_its_words_are_common():
-    assert set(read_question("When is the To Do list shown?").words) >= {"to", "do", "list"}
+    assert set(read_question("When is the To Do list shown?").content_words) >= {"to", "do", "list"}
 
 
 def test_what_no_observer_can_see_is_named():
-    reading = read_question("When does a dog appear?")
+    parsed = read_question("When does a dog appear?")
 
-    assert reading.unknown == ("dog",)
-    assert reading.existence
+    assert parsed.unobservable_words == ("dog",)
+    assert parsed.existence_only
 
 
 def test_an_apostrophe_is_not_a_quotation():

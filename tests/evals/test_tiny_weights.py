@@ -1,12 +1,14 @@
-"""The weights that come with Recollect, looked at without torch."""
+"""The weights of recollect-tiny in the repository, checked without torch."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from recollect.evals.tiny import WEIGHTS
 from recollect.evals.tiny.phrases import system_texts
 from recollect.evals.tiny.tasks import TASKS
+
+WEIGHTS = Path(__file__).parents[2] / "models" / "recollect-tiny" / "recollect_tiny" / "weights"
 
 
 def test_they_were_trained_on_the_prompts_that_are_sent_today():

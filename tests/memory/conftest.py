@@ -134,9 +134,9 @@ def fill(
     rows: list[Moment] = []
     for earlier, moment in itertools.pairwise([None, *moments]):
         if earlier is not None and moment.epoch != earlier.epoch:
-            rows += ladder.break_()
+            rows += ladder.flush()
         rows += [moment, *ladder.push(moment)]
-    store.append(rows + (ladder.finish() if finish else []), frames)
+    store.append(rows + (ladder.flush() if finish else []), frames)
     for gap in gaps:
         store.put_gap(gap)
     return moments
@@ -153,7 +153,7 @@ def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
 def climb_down(store: MemoryStore) -> int:
     """Whatever may go, until nothing may; in how many passes."""
     for passes in itertools.count():
-        units = shelf(store).dullest(1e12)
+        units = shelf(store).lowest_value(1e12)
         if not units:
             return passes
         forget_some(store, units)

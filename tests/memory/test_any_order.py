@@ -26,9 +26,10 @@ from recollect.memory import (
     Span,
     Use,
 )
-from recollect.memory.keeping.disk_budget import _handed_to_the_system, size_on_disk
+from recollect.memory.keeping.disk_budget import _handed_to_the_system
 from recollect.memory.keeping.disk_usage import DiskUsage
-from recollect.memory.keeping.maintenance import alone
+from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.storage.file_sizes import size_on_disk
 
 WRITTEN = ("watch", "gap", "look", "describe", "queue", "use")
 """What only adds."""
@@ -116,14 +117,14 @@ class Life:
             self.store.pin("kitchen", moment.span)
 
     def _forget(self) -> None:
-        units = self._kitchen.shelf(self.store).dullest(1e12)
+        units = self._kitchen.shelf(self.store).lowest_value(1e12)
         if units:
             self._kitchen.forget(self.store, self._draw(st.lists(st.sampled_from(units), unique_by=id)))
 
     def _erase(self) -> None:
         at_s = self._draw(st.floats(0.0, 10.0 * self.done))
         self.store.erase("kitchen", Span(at_s, at_s + self._draw(st.sampled_from([1.0, 50.0, 700.0]))))
-        self._ladder = Ladder.restore(self.store, "kitchen")
+        self._ladder = Ladder.restore(self.store.snapshot(), "kitchen")
 
     def _maintain(self) -> None:
         self.store.maintain(thorough=self._draw(st.booleans()))
@@ -134,7 +135,7 @@ class Life:
     def _reopen(self) -> None:
         self.store.close()
         self.store = self._open()
-        self._ladder = Ladder.restore(self.store, "kitchen")
+        self._ladder = Ladder.restore(self.store.snapshot(), "kitchen")
 
     def _one_that_is_there(self) -> Moment | None:
         there = self.store.snapshot().timeline("kitchen", limit=10_000)
@@ -174,7 +175,7 @@ def test_the_parts_of_an_account_always_add_up_to_what_is_on_the_disk(
             life.do(what)
 
             folder = life.store.path
-            with alone(folder):  # so that upkeep changes nothing meanwhile
+            with maintenance_lock(folder):  # so that upkeep changes nothing meanwhile
                 account, on_disk = life.store.account(), size_on_disk(folder)
                 written_then = _handed_to_the_system() or 0
                 measured = life.store._ledger.measure()

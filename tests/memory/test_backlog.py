@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from recollect.memory import MemoryStore, Moment, Observation, Pending, Span, moment_id
-from recollect.memory.storage.backlog import MOST_ATTEMPTS
+from recollect.memory.storage.backlog import MAX_ATTEMPTS
 
 WRITER = "lmm:tiny/caption.1"
 
@@ -90,7 +90,7 @@ def test_what_was_given_up_is_not_waited_for_and_its_error_is_kept(store, moment
     event = parent(moment, child)
     store.append([child, event], waiting=[pending(child, queued_at_s=70), pending(event, queued_at_s=80)])
 
-    for attempt in range(MOST_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         assert ids(store.backlog(limit=10)) == [child.id]
         store.failed(store.backlog(limit=1)[0], f"nonsense {attempt}")
 
@@ -103,7 +103,7 @@ def test_what_was_given_up_is_not_waited_for_and_its_error_is_kept(store, moment
 def test_what_was_given_up_gets_another_chance_when_it_is_queued_again(store, moment):
     one = moment(0)
     store.append([one], waiting=[pending(one)])
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         store.failed(store.backlog(limit=1)[0], "nonsense")
 
     store.enqueue([pending(one, queued_at_s=500)])

@@ -26,13 +26,12 @@ from recollect.memory.errors import (
     UnknownStream,
 )
 from recollect.memory.keeping.disk_budget import (
-    DEFAULT_BUDGET_BYTES,
     MIN_BUDGET_BYTES,
-    UNBOUNDED_BYTES,
-    size_on_disk,
 )
 from recollect.memory.keeping.maintenance import LEASE_S
-from recollect.memory.storage.leases import held
+from recollect.memory.storage.file_sizes import size_on_disk
+from recollect.memory.storage.leases import held_leases
+from recollect.memory.storage.manifest import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES
 from recollect.testing.simulated_months import LifeEncoder, fill
 
 BUDGET = MIN_BUDGET_BYTES
@@ -110,7 +109,7 @@ def test_a_snapshot_that_had_to_make_room_says_so(store: MemoryStore, moment: Ca
     store.append([moment(0, "a red car")])
     before = store.snapshot()
     store.append([moment(1)])
-    held(store.path)[0].revoke()
+    held_leases(store.path)[0].revoke()
     store.maintain()
     store._upkeep.delete_versions(now=True)
 

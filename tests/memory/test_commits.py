@@ -14,7 +14,7 @@ import pytest
 from recollect.memory import KeyFrame, MemoryStore, Moment
 from recollect.memory.storage.commits import HEAD_NAME, Commits
 from recollect.memory.storage.rows import frame_row, observation_rows
-from recollect.memory.storage.tables import append, latest, select
+from recollect.memory.storage.tables import append, latest_view, select
 
 Make = Callable[..., Moment]
 
@@ -24,7 +24,7 @@ def captions(store: MemoryStore) -> list[str]:
 
 
 def pictures(store: MemoryStore) -> list[str]:
-    return sorted(row["id"] for row in select(latest(store._tables.frames), columns=["id"]))
+    return sorted(row["id"] for row in select(latest_view(store._tables.frames), columns=["id"]))
 
 
 def test_nobody_sees_a_change_before_all_of_it_is_done(
@@ -63,8 +63,8 @@ def test_a_change_that_fails_in_the_middle_leaves_nothing(
 DIES_IN_THE_MIDDLE = """
 import os, sys
 from pathlib import Path
-from recollect.memory.head import Commits
-from recollect.memory.tables import Tables
+from recollect.memory.storage.commits import Commits
+from recollect.memory.storage.tables import Tables
 tables = Tables.open(Path(sys.argv[1]), encoder=None)
 with Commits(Path(sys.argv[1])).commit() as change:
     change.delete(tables.observations, "true")

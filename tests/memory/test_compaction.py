@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from recollect.memory import MemoryStore, Moment, Span
 from recollect.memory.keeping.compaction import gather, runs_of_small, tidy, to_merge, waiting, worth_merging
-from recollect.memory.keeping.maintenance import alone
-from recollect.memory.query.hybrid_search import overlapping
+from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.query.hybrid_search import overlap_filter
 from recollect.memory.storage.rows import start_hour
-from recollect.memory.storage.tables import count_versions, latest, live_bytes, select
+from recollect.memory.storage.tables import count_versions, latest_view, live_bytes, select
 from recollect.memory.values import Extent
 
 Make = Callable[..., Moment]
@@ -94,17 +94,17 @@ def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_
 def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
     tmp_path: Path, moment: Make
 ) -> None:
-    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(90):
             store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
         table = store._tables.observations
         # Every file stays as it is, but for the indexes.
-        tidy(table, latest(table), thorough=True, most_bytes=1)
-        before, many = select(latest(table), order_by="start_s"), len(latest(table).get_fragments())
+        tidy(table, latest_view(table), thorough=True, most_bytes=1)
+        before, many = select(latest_view(table), order_by="start_s"), len(latest_view(table).get_fragments())
         for _ in range(40):
             tidy(table, gather(table))
-        after, few = select(latest(table), order_by="start_s"), len(latest(table).get_fragments())
-        found = latest(table).to_table(
+        after, few = select(latest_view(table), order_by="start_s"), len(latest_view(table).get_fragments())
+        found = latest_view(table).to_table(
             full_text_query="coat41", filter="start_s < 10000.0", prefilter=True, columns=["text"]
         )
 
@@ -117,13 +117,13 @@ def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
 def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
     tmp_path: Path, moment: Make
 ) -> None:
-    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(20):
             store.append([moment(number * 8 + at) for at in range(8)])
         table = store._tables.observations
         while tidy(table, gather(table), thorough=True):
             pass
-        view = latest(table)
+        view = latest_view(table)
 
         assert len(view.get_fragments()) == 1
         assert {len(index.segments) for index in view.describe_indices()} == {1}
@@ -132,7 +132,7 @@ def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
 def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
     tmp_path: Path, moment: Make
 ) -> None:
-    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, alone(store.path):
+    with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         table = store._tables.observations
         for round_ in range(3):
             for at in range(6):
@@ -140,7 +140,7 @@ def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
             gathered = gather(table)
             store.append([moment(1000 + round_, "a late coat")])
             tidy(table, gathered)
-        view = latest(table)
+        view = latest_view(table)
         covered = {
             frozenset(key for part in index.segments for key in part.fragment_ids)
             for index in view.describe_indices()
@@ -196,7 +196,7 @@ def test_a_filter_keeps_what_shares_time_with_a_span_and_nothing_else(
     span = Span(min(one, other), max(one, other))
     whole = reduce(Extent.joined, (Extent(own.end_s, own.start_s, own.duration_s) for own in SPANS))
 
-    kept = spans.to_table(filter=overlapping(span, {"moment": whole} if known else None)).to_pylist()
+    kept = spans.to_table(filter=overlap_filter(span, {"moment": whole} if known else None)).to_pylist()
 
     assert sorted((row["start_s"], row["end_s"]) for row in kept) == sorted(
         (own.start_s, own.end_s) for own in SPANS if own.start_s < span.end_s and own.end_s > span.start_s

@@ -30,7 +30,7 @@ def frame(number):
 
 with MemoryStore.open(folder, write=True) as store:
     point = store.resume("kitchen")
-    ladder = Ladder.restore(store, "kitchen")
+    ladder = Ladder.restore(store.snapshot(), "kitchen")
     first = 0 if point is None else round(point.end_s / 5)
     print("from", first, flush=True)
     for number in range(first, {MOMENTS}, 2):
@@ -39,7 +39,7 @@ with MemoryStore.open(folder, write=True) as store:
             moments += [moment(one), *ladder.push(moment(one))]
         store.append(moments, [frame(number), frame(number + 1)])
         print("done", number + 2, flush=True)
-    store.append(ladder.finish())
+    store.append(ladder.flush())
 """
 
 
@@ -79,7 +79,7 @@ def test_being_killed_loses_nothing_and_doubles_nothing(folder: Path, kills: tup
         snapshot = store.snapshot()
         moments = snapshot.timeline("kitchen", limit=10_000)
         unbroken = Ladder("kitchen")
-        parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.finish()
+        parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.flush()
         stored_frames = store._tables.frames.count_rows()
         stored_rows = store._tables.observations.count_rows()
 

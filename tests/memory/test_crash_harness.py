@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import MemoryStore
-from recollect.memory.keeping.maintenance import alone
+from recollect.memory.keeping.maintenance import maintenance_lock
 from recollect.memory.storage.commits import Transaction
-from recollect.memory.storage.tables import append, latest, select
+from recollect.memory.storage.tables import append, latest_view, select
 from recollect.testing.crash.crash_harness import STAGES, CrashHarness, CrashWriter
 from recollect.testing.integrity import ExpectedContents, faults, life
 from recollect.testing.simulated_months import LifeEncoder
@@ -53,15 +53,15 @@ def test_a_memory_that_was_told_all_of_it_is_whole(watching: MemoryStore, told: 
 
 def _lose(table: str, where: str) -> Damage:
     def damage(store: MemoryStore, change: Transaction) -> None:
-        change.delete(store._tables.named()[table], where)
+        change.delete(store._tables.by_kind()[table], where)
 
     return damage
 
 
 def _double(table: str) -> Damage:
     def damage(store: MemoryStore, change: Transaction) -> None:
-        rows = select(latest(store._tables.named()[table]))
-        change.append(store._tables.named()[table], rows[-3:])
+        rows = select(latest_view(store._tables.by_kind()[table]))
+        change.append(store._tables.by_kind()[table], rows[-3:])
 
     return damage
 
@@ -99,8 +99,8 @@ def test_what_is_lost_or_doubled_is_noticed(
 
 
 def test_what_nobody_finished_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
-    row = select(latest(watching._tables.frames), limit=1)[0]
-    with alone(watching.path):  # upkeep would take it for its own
+    row = select(latest_view(watching._tables.frames), limit=1)[0]
+    with maintenance_lock(watching.path):  # upkeep would take it for its own
         append(watching._tables.frames, [row | {"id": "of nobody"}])
         found = [fault.words for fault in faults(watching.path, told)]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from recollect.memory.errors import BadBudget
-from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES, DiskBudget, check_budget, size_on_disk
+from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES, DiskBudget, check_budget
+from recollect.memory.storage.file_sizes import size_on_disk
 
 BUDGET = 100_000_000
 

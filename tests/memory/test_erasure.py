@@ -32,7 +32,7 @@ from recollect.memory import (
 )
 from recollect.memory.errors import UnknownStream
 from recollect.memory.keeping.erasure import PENDING
-from recollect.memory.storage.tables import latest, select
+from recollect.memory.storage.tables import latest_view, select
 
 SECRET = "xylophonequartz"
 """A word that nothing else has."""
@@ -79,7 +79,7 @@ def remember(store: MemoryStore, kitchen: Any, moments: list[Moment], frames: li
             rows += [moment, *ladder.push(moment, mine)]
             shown += mine
         if at + 60 >= len(moments):
-            rows += ladder.finish()
+            rows += ladder.flush()
         store.append(rows, shown)
 
 
@@ -102,7 +102,7 @@ def files_with(folder: Path, *needles: bytes) -> list[str]:
 
 def everything_said(store: MemoryStore) -> str:
     """All words of all rows of all tables, as the newest state has them."""
-    return " ".join(str(row) for table in store._tables.all() for row in select(latest(table)))
+    return " ".join(str(row) for table in store._tables.all() for row in select(latest_view(table)))
 
 
 def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
@@ -222,7 +222,7 @@ def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, 
     )
     for _ in range(2):
         kitchen.forget(
-            secret, [unit for unit in kitchen.shelf(secret).dullest(1e12) if unit.parent_id == event.id]
+            secret, [unit for unit in kitchen.shelf(secret).lowest_value(1e12) if unit.parent_id == event.id]
         )
 
     receipt = secret.erase("kitchen", ASKED)
@@ -237,7 +237,7 @@ def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
     secret: MemoryStore, kitchen: Any
 ) -> None:
     moments, _ = secretive(kitchen)
-    kitchen.forget(secret, kitchen.shelf(secret).dullest(1e12))  # the pictures of every event
+    kitchen.forget(secret, kitchen.shelf(secret).lowest_value(1e12))  # the pictures of every event
 
     secret.erase("kitchen", ASKED)
 
@@ -296,7 +296,7 @@ def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kit
     secret.erase("kitchen", ASKED)
 
     snapshot = secret.snapshot()
-    waiting = {(row["rung"], row["start_s"]) for row in select(latest(secret._tables.backlog))}
+    waiting = {(row["rung"], row["start_s"]) for row in select(latest_view(secret._tables.backlog))}
     assert ("moment", 920.0) in waiting
     assert {start_s for rung, start_s in waiting if rung == "event"} == {
         one.span.start_s for one in snapshot.timeline("kitchen", rung="event", limit=100) if event.span.contains(one.span.start_s)
@@ -325,9 +325,9 @@ def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kit
             [one for moment in moments[:100] for one in (moment, *ladder.push(moment))], frames[:200]
         )
         store.erase("kitchen", Span(985.0, 1000.0))
-        ladder = Ladder.restore(store, "kitchen")
+        ladder = Ladder.restore(store.snapshot(), "kitchen")
         store.append(
-            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.finish(),
+            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.flush(),
             frames[200:],
         )
 
@@ -349,7 +349,7 @@ def test_whatever_is_erased_and_forgotten_in_whatever_order_all_stays_accounted_
         moments = kitchen.watch(store, 2.2, epochs=data.draw(st.integers(1, 3)))
         for _ in range(data.draw(st.integers(2, 5))):
             if data.draw(st.booleans()):
-                units = kitchen.shelf(store).dullest(1e12)
+                units = kitchen.shelf(store).lowest_value(1e12)
                 kitchen.forget(
                     store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else []
                 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recollect.memory import Finding, Moment, Observation, Span, moment_id
 from recollect.memory.ladder.builder import Ladder
-from recollect.memory.ladder.event_boundaries import MOST_EVENT_S, event_ends, goes_on
+from recollect.memory.ladder.event_boundaries import MAX_EVENT_S, event_ends, is_active
 from recollect.testing.simulated_moments import simulated_moments
 
 Seen = Callable[[Span], Sequence[Finding]]
@@ -49,7 +49,7 @@ def made(span: Span, findings: Sequence[Finding], shot: int = 0) -> Moment:
 def events(moments: Sequence[Moment]) -> list[int]:
     """How many moments each event has."""
     ladder = Ladder("yard")
-    parents = [parent for moment in moments for parent in ladder.push(moment)] + ladder.finish()
+    parents = [parent for moment in moments for parent in ladder.push(moment)] + ladder.flush()
     return [len(parent.child_ids) for parent in parents if parent.rung == "event"]
 
 
@@ -167,13 +167,13 @@ def test_who_has_no_track_and_no_look_is_nobody_to_compare() -> None:
 def test_something_goes_on_where_somebody_is_there_or_something_is_done_or_said(
     finding: Finding, expected: bool
 ) -> None:
-    assert goes_on(made(Span(0, 5), [finding])) is expected
+    assert is_active(made(Span(0, 5), [finding])) is expected
 
 
 def test_a_quiet_night_is_events_of_five_minutes() -> None:
     lengths = events(told("." * 720))
 
-    assert {length * 5.0 for length in lengths} == {MOST_EVENT_S}
+    assert {length * 5.0 for length in lengths} == {MAX_EVENT_S}
 
 
 def test_the_first_moment_ends_nothing() -> None:
@@ -183,7 +183,7 @@ def test_the_first_moment_ends_nothing() -> None:
 def test_the_events_of_a_shop_are_minutes_by_day_and_five_of_them_by_night() -> None:
     ladder = Ladder("shop")
     moments = simulated_moments(seed=0, hours=24.0, stream="shop")
-    parents = [parent for moment in moments for parent in ladder.push(moment)] + ladder.finish()
+    parents = [parent for moment in moments for parent in ladder.push(moment)] + ladder.flush()
 
     spans = [parent.span for parent in parents if parent.rung == "event"]
     noon = [span.duration_s for span in spans if 4 * 3600 <= span.start_s < 8 * 3600]

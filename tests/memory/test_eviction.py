@@ -19,9 +19,9 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.keeping.compaction import reclaim
-from recollect.memory.keeping.maintenance import alone
+from recollect.memory.keeping.maintenance import maintenance_lock
 from recollect.memory.storage.rows import pin_row, use_row
-from recollect.memory.storage.tables import latest, row_ids
+from recollect.memory.storage.tables import latest_view, row_ids
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_ac
         hours, epochs = data.draw(st.sampled_from([0.3, 2.2, 5.0])), data.draw(st.integers(1, 3))
         moments = kitchen.watch(store, hours, epochs=epochs, finish=data.draw(st.booleans()))
         for _ in range(data.draw(st.integers(1, 4))):
-            units = kitchen.shelf(store).dullest(1e12)
+            units = kitchen.shelf(store).lowest_value(1e12)
             kitchen.forget(store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else [])
             kitchen.check(store, moments)
         kitchen.forget_all(store)
@@ -44,7 +44,7 @@ def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_ac
 def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 2.0)
     losses = []
-    while units := kitchen.shelf(store).dullest(1e12):
+    while units := kitchen.shelf(store).lowest_value(1e12):
         losses.append({(unit.rung, unit.loss) for unit in units})
         kitchen.forget(store, units)
         kitchen.check(store, moments)
@@ -59,13 +59,13 @@ def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any,
 def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, store: MemoryStore) -> None:
     """Its rows lie elsewhere then than the last finished commit says."""
     moments = kitchen.watch(store, 3.0)
-    with alone(store.path):
-        store._upkeep._forget(store._upkeep._shelf().dullest(1e12)[:5])
-        there = set(row_ids(latest(store._tables.frames), None))
+    with maintenance_lock(store.path):
+        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12)[:5])
+        there = set(row_ids(latest_view(store._tables.frames), None))
         reclaim(store._tables.frames, dead_share=0.0, most_bytes=1 << 40)
-        moved = set(row_ids(latest(store._tables.frames), None))
+        moved = set(row_ids(latest_view(store._tables.frames), None))
 
-        store._upkeep._forget(store._upkeep._shelf().dullest(1e12))
+        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12))
 
     assert not there & moved
     kitchen.check(store, moments)
@@ -119,9 +119,9 @@ def test_an_open_hour_stays_though_its_events_may_lose_their_moments(
 def test_a_tombstone_says_what_is_gone_when_and_why(kitchen: Any, store: MemoryStore) -> None:
     kitchen.watch(store, 0.5)
     event = store.snapshot().timeline("kitchen", rung="event")[0]
-    units = [unit for unit in kitchen.shelf(store).dullest(1e12) if unit.parent_id == event.id]
+    units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
     kitchen.forget(store, units)
-    units = [unit for unit in kitchen.shelf(store).dullest(1e12) if unit.parent_id == event.id]
+    units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
     kitchen.forget(store, units)
 
     (tombstone,) = [one for one in store.snapshot().tombstones("kitchen") if one.id == event.id]
@@ -163,7 +163,7 @@ def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(
     kitchen.watch(store, 0.5)
     events = store.snapshot().timeline("kitchen", rung="event")
     for _ in range(2):
-        kitchen.forget(store, kitchen.shelf(store).dullest(1e12))
+        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12))
 
     cover = store.snapshot().cover("kitchen", Span(100.0, 200.0))
 
@@ -187,7 +187,7 @@ def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(kitchen: An
 def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, folder: Path) -> None:
     moments, frames, _ = kitchen.life(1.5)
     unbroken = Ladder("kitchen")
-    parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.finish()
+    parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.flush()
     with MemoryStore.open(folder, write=True) as store:
         store.put_stream(kitchen.stream)
         ladder = Ladder("kitchen")
@@ -195,8 +195,8 @@ def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, fo
             [row for moment in moments[:300] for row in (moment, *ladder.push(moment))], frames[:600]
         )
         kitchen.forget_all(store)
-        restored = Ladder.restore(store, "kitchen")
-        later = [parent for moment in moments[300:] for parent in restored.push(moment)] + restored.finish()
+        restored = Ladder.restore(store.snapshot(), "kitchen")
+        later = [parent for moment in moments[300:] for parent in restored.push(moment)] + restored.flush()
 
     assert [parent.id for parent in later if parent.rung == "hour"] == [
         parent.id for parent in parents if parent.rung == "hour"
@@ -231,7 +231,7 @@ def kept_of(kitchen: Any, store: MemoryStore, share: float) -> list[Span]:
     """Which events keep their pictures when so much of all pictures is forgotten, a twentieth at a time."""
     all_bytes = sum(unit.bytes for unit in kitchen.shelf(store)._units())
     for _ in range(round(20 * share)):
-        kitchen.forget(store, kitchen.shelf(store).dullest(all_bytes / 20))
+        kitchen.forget(store, kitchen.shelf(store).lowest_value(all_bytes / 20))
     lost = {one.id for one in store.snapshot().tombstones("kitchen")}
     events = store.snapshot().timeline("kitchen", rung="event", limit=10_000)
     return [event.span for event in events if event.id not in lost]

@@ -30,9 +30,10 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.errors import CannotWrite, DiskFull, MemoryStoreError
-from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES, size_on_disk
+from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES
 from recollect.memory.keeping.erasure import PENDING
-from recollect.memory.storage.tables import append, latest, select
+from recollect.memory.storage.file_sizes import size_on_disk
+from recollect.memory.storage.tables import append, latest_view, select
 
 STEP = 8192
 ENOUGH = 2_000_000
@@ -77,7 +78,7 @@ def remember(store: MemoryStore, kitchen: Any, hours: float = 0.5) -> list[Momen
     ]
     store.put_stream(kitchen.stream)
     ladder = Ladder("kitchen")
-    store.append([row for one in told for row in (one, *ladder.push(one))] + ladder.finish(), frames)
+    store.append([row for one in told for row in (one, *ladder.push(one))] + ladder.flush(), frames)
     return told
 
 
@@ -233,7 +234,7 @@ def test_the_memories_above_are_made_once_there_is_room(store: MemoryStore, smal
     for moment in moments:
         below.append(moment)
         above += ladder.push(moment)
-    above += ladder.finish()
+    above += ladder.flush()
     store.append(below, frames)
     store.maintain()  # so that upkeep frees nothing meanwhile
 
@@ -307,7 +308,7 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
 ) -> None:
     moments = remember(store, kitchen)
     failed = 0
-    while units := kitchen.shelf(store).dullest(1e12)[:3]:
+    while units := kitchen.shelf(store).lowest_value(1e12)[:3]:
         for _ in room_by_room(small):
             try:
                 kitchen.forget(store, units)
@@ -319,7 +320,7 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
             break
         small.empty()
         unharmed(store, kitchen, moments)
-        kitchen.forget(store, kitchen.shelf(store).dullest(1e12)[3:])
+        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12)[3:])
 
     assert failed >= 5
     assert store.snapshot().tombstones("kitchen") != []
@@ -389,7 +390,7 @@ def test_an_index_of_vectors_is_made_once_there_is_room(store: MemoryStore, smal
     moments = remember(store, kitchen)
     vectors = store._tables.text_vectors
     assert vectors is not None
-    rows = select(latest(vectors))
+    rows = select(latest_view(vectors))
     with store._commits.commit() as change:
         change.touch(vectors)
         for number in range(110):

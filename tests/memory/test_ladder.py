@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from recollect.memory import Finding, Gap, KeyFrame, MemoryStore, Moment, Observation, Span, moment_id
 from recollect.memory.ladder.builder import Ladder
-from recollect.memory.ladder.event_boundaries import LEAST_EVENT_MOMENTS, LEAST_EVENT_S, MOST_EVENT_S
-from recollect.memory.ladder.representative_frames import choose
-from recollect.memory.ladder.similarity import likeness
-from recollect.memory.ladder.summaries import MOST_LINES, summarise
+from recollect.memory.ladder.event_boundaries import MAX_EVENT_S, MIN_EVENT_MOMENTS, MIN_EVENT_S
+from recollect.memory.ladder.representative_frames import choose_frames
+from recollect.memory.ladder.similarity import similarity
+from recollect.memory.ladder.summaries import MAX_LINES, summarise
 
 Make = Callable[..., Moment]
 
@@ -42,7 +42,7 @@ def pictures(moment: Moment) -> list[KeyFrame]:
 def climb(moments: Sequence[Moment], *, finish: bool = True) -> list[Moment]:
     ladder = Ladder("kitchen")
     parents = [parent for moment in moments for parent in ladder.push(moment, pictures(moment))]
-    return parents + (ladder.finish() if finish else [])
+    return parents + (ladder.flush() if finish else [])
 
 
 def of_rung(memories: Sequence[Moment], rung: str) -> list[Moment]:
@@ -105,7 +105,7 @@ def test_parents_tile_their_children_and_never_reach_across_a_break(moments: lis
             assert later.span.start_s == earlier.span.end_s
         assert parent.observations[0].written_at_s == children[-1].observations[0].written_at_s
         shown = [frame_id for child in children for frame_id in child.frame_ids]
-        assert list(parent.frame_ids) == choose(
+        assert list(parent.frame_ids) == choose_frames(
             shown, {f.id: f.signature for m in moments for f in pictures(m)}
         )
     in_events = [child for event in of_rung(parents, "event") for child in event.child_ids]
@@ -134,11 +134,11 @@ def test_no_event_is_too_long_and_none_too_short_that_a_break_did_not_end(moment
 
     for event, following in itertools.pairwise(events):
         children = [known[child] for child in event.child_ids]
-        assert event.span.duration_s <= MOST_EVENT_S or len(children) == 1
+        assert event.span.duration_s <= MAX_EVENT_S or len(children) == 1
         first = known[following.child_ids[0]]
         broken = following.epoch != event.epoch or first.span.start_s > event.span.end_s
-        full = known[following.child_ids[-1]].span.end_s - event.span.start_s > MOST_EVENT_S
-        enough = event.span.duration_s >= LEAST_EVENT_S or len(children) >= LEAST_EVENT_MOMENTS
+        full = known[following.child_ids[-1]].span.end_s - event.span.start_s > MAX_EVENT_S
+        enough = event.span.duration_s >= MIN_EVENT_S or len(children) >= MIN_EVENT_MOMENTS
         assert broken or full or enough
 
 
@@ -151,7 +151,7 @@ def test_a_parent_knows_how_much_it_is_like_the_one_before_it_on_its_rung(moment
         made = of_rung(parents, rung)
         assert [parent.sameness for parent in made[:1]] == [0.0] * len(made[:1])
         for before, parent in itertools.pairwise(made):
-            assert parent.sameness == likeness(before, parent)
+            assert parent.sameness == similarity(before, parent)
             assert 0.0 <= parent.sameness <= 1.0
             assert parent.sameness == round(parent.sameness, 4)
     assert {moment.sameness for moment in moments} == {0.0}
@@ -173,9 +173,9 @@ def test_a_restored_ladder_goes_on_as_if_it_had_never_stopped(
             [*moments[:stop], *stored], [frame for moment in moments[:stop] for frame in pictures(moment)]
         )
 
-        ladder = Ladder.restore(store, "kitchen")
+        ladder = Ladder.restore(store.snapshot(), "kitchen")
         after = [parent for one in moments[stop:] for parent in ladder.push(one, pictures(one))]
-        after += ladder.finish()
+        after += ladder.flush()
 
     assert [*stored, *after] == whole
 
@@ -188,7 +188,7 @@ def steady(make: Make, seconds: float, moment_s: float = 10.0, first_s: float = 
 def test_an_event_ends_after_five_minutes(moment: Make) -> None:
     events = of_rung(climb(steady(moment, 1000)), "event")
 
-    assert [event.span.duration_s for event in events] == [MOST_EVENT_S] * 3 + [100.0]
+    assert [event.span.duration_s for event in events] == [MAX_EVENT_S] * 3 + [100.0]
 
 
 def test_an_event_ends_where_the_shot_and_the_colours_change_at_once(
@@ -243,7 +243,7 @@ def test_nothing_reaches_across_a_recorded_gap_after_a_restart(store: MemoryStor
     store.append(moments[:3])
     store.put_gap(Gap("g", "kitchen", 0, Span(30.0, 30.0), "restart"))
 
-    ladder = Ladder.restore(store, "kitchen")
+    ladder = Ladder.restore(store.snapshot(), "kitchen")
     owed = ladder.push(moments[3])
 
     assert [(parent.rung, parent.span) for parent in owed] == [("event", Span(0.0, 30.0))]
@@ -255,9 +255,9 @@ def test_a_second_look_does_not_change_a_parent(store: MemoryStore, moment: Make
     store.append(moments)
     store.write_back(moments[1], Observation("a dragon", (), "inspect/1", 9e9))
 
-    restored = Ladder.restore(store, "kitchen")
+    restored = Ladder.restore(store.snapshot(), "kitchen")
 
-    assert restored.finish() == climb(moments)
+    assert restored.flush() == climb(moments)
 
 
 def test_a_parent_of_children_says_what_happened_in_plain_words(
@@ -319,7 +319,7 @@ def test_many_lines_and_cues_are_bounded_and_counted(moment: Make, finding: Call
 
     (event,) = climb(moments)
 
-    assert len(event.of("visible_text")) == len(event.of("speech")) == MOST_LINES
+    assert len(event.of("visible_text")) == len(event.of("speech")) == MAX_LINES
     assert "line 0" not in {f.text for f in event.of("visible_text")}
     assert {f.detail["of"] for f in event.of("speech")} == {50}
     assert "50 spoken lines" in event.caption
@@ -332,4 +332,4 @@ def test_nothing_of_note_is_said_to_be_so(moment: Make) -> None:
 
 
 def test_the_ladder_of_an_unknown_stream_is_empty(store: MemoryStore) -> None:
-    assert Ladder.restore(store.snapshot(), "attic").finish() == []
+    assert Ladder.restore(store.snapshot(), "attic").flush() == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import MemoryStore, Moment
-from recollect.memory.storage.leases import READERS, ReadLease, held
+from recollect.memory.storage.leases import READERS, ReadLease, held_leases
 
 Make = Callable[..., Moment]
 
@@ -34,34 +34,34 @@ def test_a_lease_says_what_is_needed_and_is_gone_once_it_is_let_go(tmp_path: Pat
     first.hold({"observations": 4})
     time.sleep(0.01)
     with ReadLease.take(tmp_path):
-        both = held(tmp_path)
+        both = held_leases(tmp_path)
         first.release()
-        one = held(tmp_path)
+        one = held_leases(tmp_path)
 
     assert [lease.versions for lease in both] == [{"observations": 4}, None]
     assert before_s - 0.1 <= both[0].since_s <= both[1].since_s
     assert [lease.versions for lease in one] == [None]
-    assert held(tmp_path) == []
+    assert held_leases(tmp_path) == []
     assert list((tmp_path / READERS).iterdir()) == []
 
 
 def test_a_lease_that_nobody_knows_any_more_is_let_go(tmp_path: Path) -> None:
     lease = ReadLease.take(tmp_path)
-    assert len(held(tmp_path)) == 1
+    assert len(held_leases(tmp_path)) == 1
 
     del lease
 
-    assert held(tmp_path) == []
+    assert held_leases(tmp_path) == []
 
 
 def test_a_lease_that_was_taken_back_knows_it(tmp_path: Path) -> None:
     with ReadLease.take(tmp_path) as lease:
         before = lease.revoked
-        held(tmp_path)[0].revoke()
+        held_leases(tmp_path)[0].revoke()
 
         assert not before
         assert lease.revoked
-        assert held(tmp_path) == []
+        assert held_leases(tmp_path) == []
 
 
 DIES_WITH_A_LEASE = """
@@ -85,12 +85,12 @@ def test_the_lease_of_a_reader_that_was_killed_holds_nothing(tmp_path: Path) -> 
         assert reader.stdin is not None
         assert reader.stdout is not None
         reader.stdout.readline()
-        while_alive = held(tmp_path)
+        while_alive = held_leases(tmp_path)
         print(file=reader.stdin, flush=True)
         reader.wait()
 
     assert len(while_alive) == 1
-    assert held(tmp_path) == []
+    assert held_leases(tmp_path) == []
     assert list((tmp_path / READERS).iterdir()) == []
 
 
@@ -99,14 +99,14 @@ def test_leases_are_taken_while_others_look_for_dead_ones(tmp_path: Path) -> Non
 
     def look() -> None:
         while not over.is_set():
-            held(tmp_path)
+            held_leases(tmp_path)
 
     looking = threading.Thread(target=look)
     looking.start()
     try:
         for _ in range(300):
             with ReadLease.take(tmp_path):
-                assert held(tmp_path)
+                assert held_leases(tmp_path)
     finally:
         over.set()
         looking.join()

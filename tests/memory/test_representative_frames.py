@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.memory import KeyFrame, MemoryStore, Moment, Span
-from recollect.memory.keeping.eviction_policy import MOST_FRAMES
 from recollect.memory.ladder.builder import Ladder
-from recollect.memory.ladder.representative_frames import choose
+from recollect.memory.ladder.representative_frames import MAX_FRAMES, choose_frames
 from recollect.memory.ladder.summaries import evenly
 
 CELLS = 48
@@ -42,10 +41,10 @@ def test_the_pictures_that_differ_are_among_those_chosen(
     ]
     pictures = named(looks)
 
-    chosen = choose(list(pictures), pictures)
+    chosen = choose_frames(list(pictures), pictures)
 
     different = {key for key, look in pictures.items() if look in spots.values()}
-    assert len(chosen) == MOST_FRAMES
+    assert len(chosen) == MAX_FRAMES
     assert different < set(chosen)
 
 
@@ -54,17 +53,17 @@ def test_the_pictures_that_differ_are_among_those_chosen(
 def test_what_is_chosen_is_few_in_order_and_always_the_same(looks: list[bytes], weights: list[float]) -> None:
     pictures = named(looks)
 
-    chosen = choose(list(pictures), pictures, weights[: len(looks)])
+    chosen = choose_frames(list(pictures), pictures, weights[: len(looks)])
 
     assert chosen == sorted(chosen)
-    assert len(set(chosen)) == len(chosen) == min(MOST_FRAMES, len(looks))
-    assert chosen == choose(list(pictures), dict(reversed(pictures.items())), weights[: len(looks)])
+    assert len(set(chosen)) == len(chosen) == min(MAX_FRAMES, len(looks))
+    assert chosen == choose_frames(list(pictures), dict(reversed(pictures.items())), weights[: len(looks)])
 
 
 def test_of_pictures_that_look_alike_those_far_apart_in_time_are_chosen() -> None:
     pictures = named([GREY] * 21)
 
-    chosen = choose(list(pictures), pictures)
+    chosen = choose_frames(list(pictures), pictures)
 
     assert {"f00", "f10", "f20"} < set(chosen)
 
@@ -73,7 +72,7 @@ def test_somebody_who_comes_counts_for_more_than_a_cloud() -> None:
     cloudy = [bytes([90 - 3 * step]) * CELLS for step in range(8)]
     pictures = named([*cloudy, with_a_spot(3), with_a_spot(20), *reversed(cloudy)])
 
-    assert {"f08", "f09"} < set(choose(list(pictures), pictures))
+    assert {"f08", "f09"} < set(choose_frames(list(pictures), pictures))
 
 
 def test_a_picture_that_served_goes_before_others_like_it() -> None:
@@ -82,14 +81,14 @@ def test_a_picture_that_served_goes_before_others_like_it() -> None:
 
     for served in range(len(names)):
         weights = [float(number == served) for number in range(len(names))]
-        assert names[served] in choose(names, pictures, weights)
+        assert names[served] in choose_frames(names, pictures, weights)
 
 
 def test_what_served_does_not_crowd_out_what_looks_different() -> None:
     looks = [GREY] * 8 + [with_a_spot(3), with_a_spot(20)]
     pictures = named(looks)
 
-    chosen = choose(list(pictures), pictures, [9.0] * 8 + [0.0] * 2)
+    chosen = choose_frames(list(pictures), pictures, [9.0] * 8 + [0.0] * 2)
 
     assert {"f08", "f09"} < set(chosen)
 
@@ -99,9 +98,9 @@ def test_where_a_signature_is_missing_pictures_are_spread_evenly() -> None:
     names = list(pictures)
     del pictures["f07"]
 
-    assert choose(names, pictures) == evenly(names, MOST_FRAMES)
-    assert choose(names, {}) == evenly(names, MOST_FRAMES)
-    assert choose(names, {**pictures, "f07": b"\x00" * 12}) == evenly(names, MOST_FRAMES)
+    assert choose_frames(names, pictures) == evenly(names, MAX_FRAMES)
+    assert choose_frames(names, {}) == evenly(names, MAX_FRAMES)
+    assert choose_frames(names, {**pictures, "f07": b"\x00" * 12}) == evenly(names, MAX_FRAMES)
 
 
 def picture(number: int, look: bytes) -> KeyFrame:
@@ -121,7 +120,7 @@ def climbed(ladder: Ladder, moment: Callable[..., Moment], looks: list[bytes]) -
     for number, look in enumerate(looks):
         one = replace(moment(number), frame_ids=(f"f{number:02}",))
         parents += ladder.push(one, [picture(number, look)])
-    return parents + ladder.finish()
+    return parents + ladder.flush()
 
 
 def test_an_event_shows_the_pictures_that_differ_and_its_hour_chooses_among_these(
@@ -137,7 +136,7 @@ def test_an_event_shows_the_pictures_that_differ_and_its_hour_chooses_among_thes
     assert {"f70", "f100"} < set(second.frame_ids)
     assert hour.rung == "hour"
     assert set(hour.frame_ids) < {*first.frame_ids, *second.frame_ids, *third.frame_ids}
-    assert len({"f07", "f30", "f41", "f70", "f100"} & set(hour.frame_ids)) == MOST_FRAMES - 1, (
+    assert len({"f07", "f30", "f41", "f70", "f100"} & set(hour.frame_ids)) == MAX_FRAMES - 1, (
         "and a usual one"
     )
 
@@ -150,7 +149,7 @@ def test_a_parent_shows_a_picture_of_what_was_used(moment: Callable[..., Moment]
         return float(span.contains(87.0))
 
     unused = climbed(Ladder("kitchen"), moment, [GREY] * 40)[0]
-    event = climbed(Ladder("kitchen", used=used), moment, [GREY] * 40)[0]
+    event = climbed(Ladder("kitchen", used), moment, [GREY] * 40)[0]
 
     assert "f17" not in unused.frame_ids
     assert "f17" in event.frame_ids
@@ -166,4 +165,4 @@ def test_what_a_ladder_holds_in_mind_is_bounded(moment: Callable[..., Moment]) -
         most = max(most, len(ladder._signatures))
 
     open_moments, open_events, hours = 60, 12, 5
-    assert most <= open_moments + 1 + MOST_FRAMES * (open_events + 1 + hours)
+    assert most <= open_moments + 1 + MAX_FRAMES * (open_events + 1 + hours)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recollect.memory import Finding, Moment, Observation, Span, moment_id
-from recollect.memory.ladder.similarity import likeness
+from recollect.memory.ladder.similarity import similarity
 
 
 def found(field: Any, kind: str, text: str = "", **detail: float) -> Finding:
@@ -27,22 +27,22 @@ VISITED = found("action", "enters", count=12.0)
 
 
 def test_the_same_twice_is_all_alike() -> None:
-    assert likeness(event(GREY, QUIET), event(GREY, QUIET)) == 1.0
+    assert similarity(event(GREY, QUIET), event(GREY, QUIET)) == 1.0
 
 
 def test_two_memories_that_say_nothing_are_alike() -> None:
-    assert likeness(event(), event()) == 1.0
+    assert similarity(event(), event()) == 1.0
 
 
 def test_other_colours_are_less_alike_by_the_share_that_changed() -> None:
-    assert likeness(event(GREY), event(RED)) == pytest.approx(0.3)
+    assert similarity(event(GREY), event(RED)) == pytest.approx(0.3)
 
 
 def test_what_happened_as_often_for_its_time_is_alike() -> None:
     short = event(found("action", "enters", count=6.0), lasts_s=150.0)
 
-    assert likeness(short, event(VISITED)) == 1.0
-    assert likeness(event(found("action", "enters", count=6.0)), event(VISITED)) == pytest.approx(
+    assert similarity(short, event(VISITED)) == 1.0
+    assert similarity(event(found("action", "enters", count=6.0)), event(VISITED)) == pytest.approx(
         7 / 13, abs=1e-4
     )
 
@@ -50,30 +50,30 @@ def test_what_happened_as_often_for_its_time_is_alike() -> None:
 def test_a_visit_after_a_quiet_is_unlike_it() -> None:
     quiet, visit = event(GREY, QUIET), event(GREY, VISITED)
 
-    assert likeness(quiet, visit) < 0.1
-    assert likeness(quiet, event(GREY, QUIET, found("action", "enters", count=1.0))) > 0.5
+    assert similarity(quiet, visit) < 0.1
+    assert similarity(quiet, event(GREY, QUIET, found("action", "enters", count=1.0))) > 0.5
 
 
 def test_how_bright_it_was_said_to_be_does_not_count_as_a_happening() -> None:
     bright = found("attribute", "brightness", count=60.0)
 
-    assert likeness(event(bright, VISITED), event(bright)) == likeness(event(VISITED), event())
+    assert similarity(event(bright, VISITED), event(bright)) == similarity(event(VISITED), event())
 
 
 def test_lines_that_are_read_again_are_alike_and_others_are_not() -> None:
     exit_, push, pull = (found("visible_text", "line", text) for text in ("EXIT", "Push", "Pull"))
     again = found("visible_text", "line", "exit ")
 
-    assert likeness(event(exit_), event(again)) == 1.0
-    assert likeness(event(exit_, push), event(exit_, pull)) == 0.5
-    assert likeness(event(found("speech", "subtitle", "Push")), event(push)) < 0.5
+    assert similarity(event(exit_), event(again)) == 1.0
+    assert similarity(event(exit_, push), event(exit_, pull)) == 0.5
+    assert similarity(event(found("speech", "subtitle", "Push")), event(push)) < 0.5
 
 
 def test_a_clock_in_the_picture_reads_the_same_at_every_time() -> None:
     night = found("visible_text", "line", "2026-01-05 03:12:44")
     later = found("visible_text", "line", "2026-01-05 03:17:9")
 
-    assert likeness(event(night), event(later)) == 1.0
+    assert similarity(event(night), event(later)) == 1.0
 
 
 def test_a_later_look_does_not_make_a_memory_unlike() -> None:
@@ -87,4 +87,4 @@ def test_a_later_look_does_not_make_a_memory_unlike() -> None:
         rung="event",
     )
 
-    assert likeness(first, looked) == 1.0
+    assert similarity(first, looked) == 1.0

@@ -39,7 +39,7 @@ def watch(store: MemoryStore, moments: list[Moment], *, finish: bool = True) -> 
         batch = [x for one in moments[at : at + 64] for x in (one, *ladder.push(one))]
         store.append(batch)
     if finish:
-        store.append(ladder.finish())
+        store.append(ladder.flush())
 
 
 def test_a_snapshot_as_of_a_time_is_blind_to_what_was_written_later(
@@ -276,9 +276,9 @@ def test_a_timeline_is_in_time_order_and_bounded(
     assert snapshot.timeline("kitchen", rung="event") == []
     assert snapshot.timeline("attic") == []
     assert numbers(snapshot.latest("kitchen", 2)) == [8, 9]
-    assert numbers(snapshot.at("kitchen", [44.9, 10.0, 12.0, 14.9, 15.0, 700.0])) == [2, 3, 8]
-    assert numbers(snapshot.at("kitchen", (n / 10 for n in range(500)))) == list(range(10))
-    assert snapshot.at("kitchen", []) == []
+    assert numbers(snapshot.moments_at("kitchen", [44.9, 10.0, 12.0, 14.9, 15.0, 700.0])) == [2, 3, 8]
+    assert numbers(snapshot.moments_at("kitchen", (n / 10 for n in range(500)))) == list(range(10))
+    assert snapshot.moments_at("kitchen", []) == []
 
 
 def test_neighbours_are_of_the_same_rung_and_stream(store: MemoryStore, moment: Make) -> None:

@@ -75,7 +75,7 @@ def starts(store: MemoryStore, words: str, **filters: object) -> list[float]:
 
 def ranked_by_pictures(store: MemoryStore, words: str, **filters: object) -> list[float]:
     """What search finds by pictures alone."""
-    return starts(store, words, ways=("pictures",), **filters)
+    return starts(store, words, modes=("pictures",), **filters)
 
 
 @pytest.fixture
@@ -121,9 +121,9 @@ def test_three_rankings_are_fused_by_reciprocal_rank(visual: MemoryStore, moment
 def test_only_the_ways_that_are_named_are_gone(visual: MemoryStore, moment: Make) -> None:
     append(visual, seen(moment, 0, "blue", caption="red"), seen(moment, 1, "red", caption="fog"))
 
-    assert starts(visual, "red", ways=("words",)) == [0.0]
-    assert starts(visual, "red", ways=("pictures",), limit=1) == [5.0]
-    assert starts(visual, "red", ways=()) == []
+    assert starts(visual, "red", modes=("words",)) == [0.0]
+    assert starts(visual, "red", modes=("pictures",), limit=1) == [5.0]
+    assert starts(visual, "red", modes=()) == []
 
 
 def test_much_that_reads_the_same_does_not_outweigh_a_picture(visual: MemoryStore, moment: Make) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recollect.memory.query.word_stems import pairs_of, share_together, words_of
+from recollect.memory.query.word_stems import shared_pair_fraction, word_pairs, words_of
 
 
 def test_words_are_those_of_full_text_search():
@@ -16,8 +16,8 @@ def test_words_are_those_of_full_text_search():
     [("the blue cup", 1.0), ("THE BLUE CUPS!", 1.0), ("a blue cup", 0.5), ("cup, blue, the", 0.0), ("", 0.0)],
 )
 def test_a_text_has_a_share_of_the_pairs_that_are_asked_for(text, share):
-    assert share_together(pairs_of("the blue cup"), text) == share
+    assert shared_pair_fraction(word_pairs("the blue cup"), text) == share
 
 
 def test_a_single_word_asks_for_no_pair():
-    assert share_together(pairs_of("cup"), "a blue cup") == 0.0
+    assert shared_pair_fraction(word_pairs("cup"), "a blue cup") == 0.0

@@ -17,7 +17,10 @@ from av.stream import Disposition
 from recollect.perception.errors import NotAVideo, SourceNotFound, UnsupportedSource
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
-from recollect.perception.sources.source import Dropped, FrameSampler, Outage, open_source, thumb_of
+from recollect.perception.sources.frame_sampling import FrameSampler
+from recollect.perception.sources.picture_conversion import thumb_of
+from recollect.perception.sources.source import Dropped, Outage
+from recollect.perception.sources.source_factory import open_source
 from recollect.perception.sources.urls import redact
 
 SIZE = (160, 96)

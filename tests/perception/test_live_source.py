@@ -19,8 +19,8 @@ from recollect.perception.errors import SourceUnreachable
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 from recollect.perception.sources.live_clock import ConnectionTrouble, LiveClock
 from recollect.perception.sources.live_source import LiveSource, LiveTimeouts
-from recollect.perception.sources.reader_child import QUEUE_FRAMES, ReaderTask, _read
-from recollect.perception.sources.reader_process import ReceivedFrame
+from recollect.perception.sources.reader_child import QUEUE_FRAMES, _read
+from recollect.perception.sources.reader_messages import ReaderTask, ReceivedFrame
 from recollect.perception.sources.source import Event, Outage
 from recollect.testing.stream_servers import HttpStreamServer, RtspServer
 

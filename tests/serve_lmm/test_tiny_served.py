@@ -10,11 +10,11 @@ import pytest
 
 from recollect import Recollect
 from recollect.cli.demo_lmm import show
-from recollect.evals.tiny import WEIGHTS
 from recollect.evals.tiny.tasks import make_sample
 from recollect.perception.lmm import ServedLmm
 from recollect.serve_lmm.process import VllmServer
 from recollect.serve_lmm.tiny import client_of, start_tiny
+from recollect.serve_lmm.tiny_weights import find_tiny_weights
 from recollect.worlds.demo_video import render
 from recollect.worlds.house import PEOPLE, House, ask_about, furnish
 
@@ -27,6 +27,7 @@ QUESTIONS = 10
 
 @pytest.fixture(scope="module")
 def server(serving_python, tmp_path_factory) -> Iterator[VllmServer]:
+    pytest.importorskip("recollect_tiny", reason="pip install ./models/recollect-tiny")
     with pytest.MonkeyPatch.context() as environment:
         # Threads that share two cores with other tests mostly wait for each other.
         environment.setenv("OMP_NUM_THREADS", "1")
@@ -108,5 +109,5 @@ def test_what_it_says_is_what_transformers_says(server, lmm, serving_python):
 
     by_vllm = said_by_vllm(server, *asked, max_tokens=200)
 
-    assert by_vllm == said_by_transformers(serving_python, WEIGHTS, *asked, max_tokens=200)
+    assert by_vllm == said_by_transformers(serving_python, find_tiny_weights(), *asked, max_tokens=200)
     assert len(by_vllm.said) > 10

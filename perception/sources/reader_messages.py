@@ -1,0 +1,114 @@
+"""The message format between a live source's reader process and its parent.
+
+    write_message(stdout, {"kind": "started"})
+    message, blob = read_message(stdout)        # ({"kind": "started"}, b"")
+    ReceivedFrame.from_message(message, blob)   # for a message of the kind "frame"
+
+A message is JSON followed by raw bytes, and never a pickle: the pictures come from strangers, and a
+decoder that they took over must not be able to run code in the parent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import IO, Any
+
+import numpy as np
+
+from .frame import THUMB_SHAPE, Picture, Thumb
+
+_HEADER = struct.Struct(">II")
+_LONGEST = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderTask:
+    """What a child is to read."""
+
+    url: str = field(repr=False)
+    """With its credentials: it is kept in RAM only and never shown."""
+    fps: float
+    """Sampled frames a second."""
+    open_s: float
+    """How long the connection may take to be made."""
+    read_s: float
+    """How long the connection may be silent."""
+
+    def to_line(self) -> bytes:
+        """The task and where to import from, as the line ``BOOTSTRAP`` waits for."""
+        return json.dumps({**asdict(self), "path": sys.path}).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFrame:
+    """A frame as the child sent it."""
+
+    pts: int
+    time_base: Fraction
+    wall_s: float
+    """Unix seconds when it was decoded."""
+    size: tuple[int, int]
+    lost: Mapping[str, int]
+    """Frames lost since the one before, by cause."""
+    thumb: Thumb
+    small: Picture | None
+    whole: Picture | None
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any], blob: bytes) -> ReceivedFrame:
+        """Read a message.
+
+        Raises:
+            KeyError, TypeError, ValueError: the message makes no sense.
+        """
+        shapes = [THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)]
+        pictures, at = [], 0
+        for shape in shapes:
+            size = math.prod(shape)
+            pictures.append(np.frombuffer(blob, np.uint8, size, at).reshape(shape))
+            at += size
+        width, height = message["size"]
+        numerator, denominator = message["time_base"]
+        return cls(
+            pts=int(message["pts"]),
+            time_base=Fraction(numerator, denominator),
+            wall_s=float(message["arrival_s"]),
+            size=(int(width), int(height)),
+            lost={str(cause): int(count) for cause, count in message["lost"].items()},
+            thumb=pictures[0],
+            small=pictures[1] if len(pictures) > 1 else None,
+            whole=pictures[2] if len(pictures) > 2 else None,
+        )
+
+
+def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:
+    """Write one message: a header, JSON, raw bytes."""
+    text = json.dumps(message).encode()
+    out.write(_HEADER.pack(len(text), sum(map(len, blobs))))
+    for part in (text, *blobs):
+        out.write(part)
+    out.flush()
+
+
+def read_message(source: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
+    """Read one message; None at the end, or where it makes no sense."""
+    header = source.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    text_size, blob_size = _HEADER.unpack(header)
+    if max(text_size, blob_size) > _LONGEST:
+        return None
+    text, blob = source.read(text_size), source.read(blob_size)
+    if len(text) < text_size or len(blob) < blob_size:
+        return None
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    return (message, blob) if isinstance(message, dict) else None
