@@ -65,7 +65,7 @@ def every_second_is_accounted_for(store: MemoryStore, stream: str, hours: float)
 
 
 @pytest.mark.slow
-def test_a_folder_never_takes_more_than_its_budget(folder: Path) -> None:
+def test_a_folder_never_exceeds_its_budget(folder: Path) -> None:
     with (
         MemoryStore.open(
             folder, write=True, encoder=LifeEncoder(), budget_bytes=BUDGET, keep_versions_s=2.0
@@ -85,7 +85,7 @@ def test_a_folder_never_takes_more_than_its_budget(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_reader_holds_is_neither_forgotten_for_nor_goes_over_the_budget(folder: Path) -> None:
+def test_files_of_readers_cause_no_eviction_and_no_overrun(folder: Path) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET, keep_versions_s=2.0) as store:
         fill(store, ["door"], 0.9, picture_bytes=PICTURE, outages_a_day=0)
         reading = store.snapshot()
@@ -105,7 +105,9 @@ def test_what_a_reader_holds_is_neither_forgotten_for_nor_goes_over_the_budget(f
         assert len(store.snapshot().timeline("door", rung="event", limit=1000)) > 0
 
 
-def test_a_snapshot_that_had_to_make_room_says_so(store: MemoryStore, moment: Callable[..., Moment]) -> None:
+def test_a_revoked_snapshot_raises_snapshot_expired(
+    store: MemoryStore, moment: Callable[..., Moment]
+) -> None:
     store.append([moment(0, "a red car")])
     before = store.snapshot()
     store.append([moment(1)])
@@ -117,7 +119,7 @@ def test_a_snapshot_that_had_to_make_room_says_so(store: MemoryStore, moment: Ca
         before.timeline("kitchen")
 
 
-def test_the_budget_is_kept_in_the_memory_until_another_is_given(folder: Path) -> None:
+def test_a_memory_stores_its_budget_until_another_is_set(folder: Path) -> None:
     def budget() -> int:
         return int(json.loads((folder / "memory.json").read_text())["budget_bytes"])
 
@@ -133,7 +135,7 @@ def test_the_budget_is_kept_in_the_memory_until_another_is_given(folder: Path) -
         assert reader.budget_bytes == 100_000_000
 
 
-def test_a_budget_that_is_none_makes_no_memory(folder: Path) -> None:
+def test_an_invalid_budget_creates_no_memory(folder: Path) -> None:
     with pytest.raises(BadBudget):
         MemoryStore.open(folder, write=True, budget_bytes=1000)
     with pytest.raises(BadBudget):
@@ -158,7 +160,7 @@ def test_a_smaller_budget_takes_effect_at_once(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_stream_with_a_budget_of_its_own_leaves_the_others_alone(folder: Path) -> None:
+def test_a_stream_budget_evicts_from_that_stream_only(folder: Path) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=10 * BUDGET) as store:
         store.set_stream_budget("door", BUDGET)
         fill(store, ["door", "yard"], 1.8, picture_bytes=PICTURE, outages_a_day=0)
@@ -171,7 +173,7 @@ def test_a_stream_with_a_budget_of_its_own_leaves_the_others_alone(folder: Path)
         every_second_is_accounted_for(store, "door", 1.8)
 
 
-def test_what_fits_no_budget_is_refused_and_loses_nothing(folder: Path, kitchen: Any) -> None:
+def test_a_write_larger_than_the_budget_is_refused_without_loss(folder: Path, kitchen: Any) -> None:
     """All of it is too new to have anything that could stand for it."""
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET) as store:
         moments, frames, _ = kitchen.life(0.02)
@@ -193,7 +195,7 @@ def test_what_fits_no_budget_is_refused_and_loses_nothing(folder: Path, kitchen:
         assert len(store.snapshot().frames(key for moment in left for key in moment.frame_ids)) == 2 * kept
 
 
-def test_a_reader_whose_look_does_not_fit_writes_nothing_down(folder: Path, kitchen: Any) -> None:
+def test_a_second_look_that_does_not_fit_is_not_written(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET) as store:
         moments = kitchen.watch(store, 0.02)
     (folder / "in-the-way").write_bytes(b"x" * BUDGET)
@@ -204,7 +206,7 @@ def test_a_reader_whose_look_does_not_fit_writes_nothing_down(folder: Path, kitc
         assert len(reader.snapshot().get([moments[0].id])[moments[0].id].observations) == 1
 
 
-def test_an_unbounded_memory_forgets_nothing(folder: Path, kitchen: Any) -> None:
+def test_an_unbounded_memory_evicts_nothing(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=UNBOUNDED_BYTES) as store:
         kitchen.watch(store, 1.0)
         store.maintain()
@@ -216,7 +218,7 @@ def test_an_unbounded_memory_forgets_nothing(folder: Path, kitchen: Any) -> None
 # -- pins ------------------------------------------------------------------------------------------------
 
 
-def test_a_pin_is_clipped_to_what_there_is_and_can_be_taken_away(store: MemoryStore, kitchen: Any) -> None:
+def test_a_pin_is_clipped_to_the_memories_and_can_be_removed(store: MemoryStore, kitchen: Any) -> None:
     kitchen.watch(store, 0.5)
     with MemoryStore.open(store.path) as reader:
         pin = reader.pin("kitchen", Span(1700.0, 9000.0), note="the parcel")
@@ -228,7 +230,7 @@ def test_a_pin_is_clipped_to_what_there_is_and_can_be_taken_away(store: MemorySt
     assert store.pins() == []
 
 
-def test_pinned_twice_it_is_kept_once(store: MemoryStore, kitchen: Any) -> None:
+def test_a_span_pinned_twice_has_one_pin(store: MemoryStore, kitchen: Any) -> None:
     kitchen.watch(store, 0.5)
     store.pin("kitchen", Span(100.0, 200.0))
     once = store.account().pinned_bytes
@@ -239,7 +241,7 @@ def test_pinned_twice_it_is_kept_once(store: MemoryStore, kitchen: Any) -> None:
     assert store.account().pinned_bytes == once > 0
 
 
-def test_a_pin_that_does_not_fit_is_refused_and_pushes_out_nobody(folder: Path, kitchen: Any) -> None:
+def test_a_pin_that_exceeds_the_quota_is_refused(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET) as store:
         moments, frames, _ = kitchen.life(1.0)
         store.put_stream(kitchen.stream)
@@ -255,7 +257,7 @@ def test_a_pin_that_does_not_fit_is_refused_and_pushes_out_nobody(folder: Path, 
         assert 0 < store.account().pinned_bytes <= store.account().pin_quota_bytes == BUDGET // 10
 
 
-def test_nothing_can_be_pinned_where_nothing_is_remembered(store: MemoryStore, kitchen: Any) -> None:
+def test_a_span_without_memories_cannot_be_pinned(store: MemoryStore, kitchen: Any) -> None:
     kitchen.watch(store, 0.1)
 
     with pytest.raises(NothingToPin):
@@ -268,7 +270,7 @@ def test_nothing_can_be_pinned_where_nothing_is_remembered(store: MemoryStore, k
 
 
 @pytest.mark.slow
-def test_the_parts_of_an_account_add_up_to_what_the_folder_takes(folder: Path, kitchen: Any) -> None:
+def test_the_parts_of_disk_usage_add_up_to_the_folder_size(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, encoder=LifeEncoder()) as store:
         fill(store, ["door"], 2.0, picture_bytes=3000, outages_a_day=0)
         store.maintain()

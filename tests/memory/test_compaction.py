@@ -36,7 +36,7 @@ SIZES = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=40)
 
 
 @given(SIZES)
-def test_runs_stand_side_by_side_hold_everything_once_and_fit(sizes):
+def test_runs_are_adjacent_complete_and_fit(sizes):
     runs = runs_that_fit(sizes, max_bytes=60, max_rows=30)
 
     assert [at for run in runs for at in run] == list(range(len(sizes)))
@@ -47,7 +47,7 @@ def test_runs_stand_side_by_side_hold_everything_once_and_fit(sizes):
 
 
 @given(SIZES)
-def test_no_two_runs_side_by_side_would_fit_into_one(sizes):
+def test_no_two_adjacent_runs_would_fit_into_one(sizes):
     runs = [run for run in runs_that_fit(sizes, max_bytes=60, max_rows=30) if run]
 
     for first, second in itertools.pairwise(runs):
@@ -56,7 +56,7 @@ def test_no_two_runs_side_by_side_would_fit_into_one(sizes):
 
 
 @given(st.lists(st.integers(1, 100_000), max_size=60))
-def test_parts_of_an_index_stay_few_and_each_has_four_times_what_comes_after_it(added: list[int]) -> None:
+def test_index_parts_stay_few_and_shrink_fourfold(added: list[int]) -> None:
     parts: list[int] = []
     for rows in added:
         parts.append(rows)
@@ -68,7 +68,7 @@ def test_parts_of_an_index_stay_few_and_each_has_four_times_what_comes_after_it(
 
 
 @given(SIZES)
-def test_what_is_worth_merging_stands_side_by_side_and_at_least_doubles(sizes: list[tuple[int, int]]) -> None:
+def test_runs_worth_merging_at_least_double_their_largest(sizes: list[tuple[int, int]]) -> None:
     for run in runs_worth_merging(sizes, max_bytes=300, full_rows=100):
         rows = [sizes[at][1] for at in run]
         with_next = sizes[run.start : run.stop + 1]
@@ -81,7 +81,7 @@ def test_what_is_worth_merging_stands_side_by_side_and_at_least_doubles(sizes: l
         assert sum(sizes[at][0] for at in run) <= 300
 
 
-def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_times() -> None:
+def test_steady_appends_leave_few_files_and_few_rewrites() -> None:
     sizes: list[tuple[int, int]] = []
     written, most, most_large = 0, 0, 0
     for _ in range(4096):
@@ -98,9 +98,7 @@ def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_
     assert written <= 3 * 4096 * 128
 
 
-def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
-    tmp_path: Path, moment: Make
-) -> None:
+def test_files_left_small_by_eviction_are_merged(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(90):
             store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
@@ -121,9 +119,7 @@ def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
     assert sorted(found["text"].to_pylist()) == [f"coat41 {at}" for at in range(8)]
 
 
-def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
-    tmp_path: Path, moment: Make
-) -> None:
+def test_thorough_compaction_leaves_one_part_of_each_index(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(20):
             store.append([moment(number * 8 + at) for at in range(8)])
@@ -136,9 +132,7 @@ def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
         assert {len(index.segments) for index in view.describe_indices()} == {1}
 
 
-def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
-    tmp_path: Path, moment: Make
-) -> None:
+def test_all_indexes_cover_the_same_files_during_appends(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         table = store._tables.observations
         for round_ in range(3):
@@ -160,7 +154,7 @@ def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
 
 
 @pytest.mark.slow
-def test_closed_a_memory_is_left_quick_to_search(tmp_path: Path, moment: Make) -> None:
+def test_closing_a_memory_leaves_it_compacted(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store:
         for number in range(100):
             store.append([moment(number * 8 + at) for at in range(8)])
@@ -197,7 +191,7 @@ def spans(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
 
 
 @given(AT | st.sampled_from([-math.inf, math.inf]), AT | st.just(math.inf), st.booleans())
-def test_a_filter_keeps_what_shares_time_with_a_span_and_nothing_else(
+def test_an_overlap_filter_keeps_exactly_the_overlapping_rows(
     spans: lance.LanceDataset, one: float, other: float, known: bool
 ) -> None:
     span = Span(min(one, other), max(one, other))
@@ -210,7 +204,7 @@ def test_a_filter_keeps_what_shares_time_with_a_span_and_nothing_else(
     )
 
 
-def test_what_a_table_takes_is_told_while_its_versions_are_deleted(tmp_path: Path) -> None:
+def test_table_sizes_are_read_while_versions_are_deleted(tmp_path: Path) -> None:
     row, uri, done = pa.table({"at": [1]}), tmp_path / "some.lance", threading.Event()
     view = lance.write_dataset(row, uri)
 

@@ -66,7 +66,7 @@ def run(folder: Path, *, kill_after: int | None) -> tuple[int, int]:
     "kills",
     [pytest.param((90,), id="one"), pytest.param((10, 31, 67, 80, 44), id="five", marks=pytest.mark.slow)],
 )
-def test_being_killed_loses_nothing_and_doubles_nothing(folder: Path, kills: tuple[int, ...]) -> None:
+def test_a_killed_writer_loses_and_duplicates_nothing(folder: Path, kills: tuple[int, ...]) -> None:
     acknowledged = 0
     for kill_after in kills:
         first, last = run(folder, kill_after=kill_after)

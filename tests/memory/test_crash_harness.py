@@ -37,7 +37,7 @@ def told(watching: MemoryStore) -> ExpectedContents:
 
 
 @pytest.mark.slow
-def test_killed_over_whatever_it_does_a_writer_leaves_a_whole_memory(folder: Path) -> None:
+def test_a_writer_killed_in_any_stage_leaves_a_whole_memory(folder: Path) -> None:
     with CrashHarness(folder, moments=640, picture_bytes=60_000) as killer:
         kills = [killer.kill(stage) for stage in (*STAGES, "forget")]
 
@@ -46,7 +46,7 @@ def test_killed_over_whatever_it_does_a_writer_leaves_a_whole_memory(folder: Pat
     assert max(kill.open_ms for kill in kills) < 2000
 
 
-def test_a_memory_that_was_told_all_of_it_is_whole(watching: MemoryStore, told: ExpectedContents) -> None:
+def test_a_complete_memory_passes_the_integrity_check(watching: MemoryStore, told: ExpectedContents) -> None:
     assert faults(watching.path, told) == []
     assert told.rows > 384
 
@@ -87,7 +87,7 @@ def _double(table: str) -> Damage:
         pytest.param(_double("frames"), ["3 rows doubled in frames"], id="pictures doubled"),
     ],
 )
-def test_what_is_lost_or_doubled_is_noticed(
+def test_lost_and_duplicated_rows_are_reported(
     watching: MemoryStore, told: ExpectedContents, damage: Damage, noticed: list[str]
 ) -> None:
     with watching._commits.commit() as change:
@@ -98,7 +98,7 @@ def test_what_is_lost_or_doubled_is_noticed(
     assert [words for words in noticed if not any(words in one for one in found)] == [], found
 
 
-def test_what_nobody_finished_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+def test_unfinished_commits_are_reported(watching: MemoryStore, told: ExpectedContents) -> None:
     row = select(latest_view(watching._tables.frames), limit=1)[0]
     with maintenance_lock(watching.path):  # upkeep would take it for its own
         append(watching._tables.frames, [row | {"id": "of nobody"}])
@@ -107,7 +107,7 @@ def test_what_nobody_finished_is_noticed(watching: MemoryStore, told: ExpectedCo
     assert found == ["the newest version of frames has other rows than the one that the head names"]
 
 
-def test_what_was_never_acknowledged_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+def test_unacknowledged_rows_are_reported(watching: MemoryStore, told: ExpectedContents) -> None:
     shorter = ExpectedContents(life(0, 1.0, **LIFE))
     shorter.go_to(told.position - 1)
 

@@ -19,18 +19,18 @@ def write(path: Path, size_bytes: int) -> None:
     path.write_bytes(b"x" * size_bytes)
 
 
-def test_files_take_whole_blocks_and_folders_one(tmp_path: Path) -> None:
+def test_files_take_whole_blocks_and_folders_one_block(tmp_path: Path) -> None:
     write(tmp_path / "one", 1)
     write(tmp_path / "deep" / "down" / "two", 4097)
 
     assert size_on_disk(tmp_path) == 4096 + 2 * 4096 + 2 * 4096
 
 
-def test_a_folder_that_is_not_there_takes_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_has_size_zero(tmp_path: Path) -> None:
     assert size_on_disk(tmp_path / "absent") == 0
 
 
-def test_what_the_process_writes_counts_before_it_is_measured_again(tmp_path: Path) -> None:
+def test_written_bytes_count_before_the_next_measurement(tmp_path: Path) -> None:
     ledger = DiskBudget(tmp_path, BUDGET)
     before_bytes = ledger.used_bytes
 
@@ -40,7 +40,7 @@ def test_what_the_process_writes_counts_before_it_is_measured_again(tmp_path: Pa
     assert ledger.measure() - before_bytes < 3_100_000
 
 
-def test_small_files_count_as_the_blocks_they_take_before_they_are_measured(tmp_path: Path) -> None:
+def test_small_files_count_as_blocks_before_a_measurement(tmp_path: Path) -> None:
     ledger = DiskBudget(tmp_path, BUDGET)
     ledger.measure()
 
@@ -50,7 +50,7 @@ def test_small_files_count_as_the_blocks_they_take_before_they_are_measured(tmp_
     assert ledger.used_bytes >= size_on_disk(tmp_path)
 
 
-def test_what_is_under_way_counts_though_nothing_of_it_is_written(tmp_path: Path) -> None:
+def test_a_write_in_progress_counts_before_any_byte_is_written(tmp_path: Path) -> None:
     ledger = DiskBudget(tmp_path, BUDGET)
     open_bytes = ledger.open_bytes
 
@@ -61,7 +61,7 @@ def test_what_is_under_way_counts_though_nothing_of_it_is_written(tmp_path: Path
     assert ledger.fits(2_000_000)
 
 
-def test_what_is_deleted_makes_room_once_it_is_needed(tmp_path: Path) -> None:
+def test_deleted_files_make_room_when_it_is_needed(tmp_path: Path) -> None:
     ledger = DiskBudget(tmp_path, BUDGET)
     write(tmp_path / "large", 60_000_000)
     used_bytes = ledger.used_bytes
@@ -71,7 +71,7 @@ def test_what_is_deleted_makes_room_once_it_is_needed(tmp_path: Path) -> None:
     assert ledger.fits(60_000_000)
 
 
-def test_a_measurement_beside_writing_never_comes_out_too_low(tmp_path: Path) -> None:
+def test_a_measurement_during_writes_is_never_too_low(tmp_path: Path) -> None:
     ledger = DiskBudget(tmp_path, 10 * BUDGET)
     ledger.measure()
     written, over = [0], threading.Event()
@@ -90,7 +90,7 @@ def test_a_measurement_beside_writing_never_comes_out_too_low(tmp_path: Path) ->
     thread.join()
 
 
-def test_upkeep_has_room_of_its_own(tmp_path: Path) -> None:
+def test_maintenance_has_reserved_room(tmp_path: Path) -> None:
     ledger = DiskBudget(tmp_path, BUDGET)
     usually = ledger.open_bytes
     ledger.reserve(15_000_000)
@@ -108,6 +108,6 @@ def test_a_budget_too_small_for_the_indexes_is_refused(size_bytes: int) -> None:
         check_budget(size_bytes)
 
 
-def test_no_budget_given_and_a_large_one_are_fine() -> None:
+def test_no_budget_and_a_large_budget_are_accepted() -> None:
     check_budget(None)
     check_budget(MIN_BUDGET_BYTES)

@@ -105,7 +105,7 @@ def everything_said(store: MemoryStore) -> str:
     return " ".join(str(row) for table in store._tables.all() for row in select(latest_view(table)))
 
 
-def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
+def test_after_the_receipt_no_file_contains_the_erased_data(secret: MemoryStore) -> None:
     before = files_with(secret.path, SECRET.encode(), SECRET_JPEG)
 
     receipt = secret.erase("kitchen", ASKED)
@@ -120,7 +120,7 @@ def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
 
 
 @pytest.mark.slow
-def test_who_asks_afterwards_finds_all_the_rest_and_nothing_of_it(secret: MemoryStore, kitchen: Any) -> None:
+def test_later_searches_find_the_rest_and_no_erased_memory(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
 
     secret.erase("kitchen", ASKED)
@@ -137,7 +137,7 @@ def test_who_asks_afterwards_finds_all_the_rest_and_nothing_of_it(secret: Memory
     assert all(not memory.span.overlaps(Span(900.0, 920.0)) for memory in cover)
 
 
-def test_the_memories_above_are_made_anew_of_what_is_left(secret: MemoryStore) -> None:
+def test_parents_are_rebuilt_from_the_remaining_children(secret: MemoryStore) -> None:
     secret.erase("kitchen", ASKED)
 
     snapshot = secret.snapshot()
@@ -150,7 +150,7 @@ def test_the_memories_above_are_made_anew_of_what_is_left(secret: MemoryStore) -
 
 
 @pytest.mark.slow
-def test_a_stretch_of_time_tells_of_what_was_made_anew_and_of_nothing_beside_it(secret: MemoryStore) -> None:
+def test_a_timeline_shows_rebuilt_parents_only_in_their_span(secret: MemoryStore) -> None:
     """Parents made anew are shorter, and may end before anything of their rung did."""
     secret.erase("kitchen", Span(3.0, 17.0))
     secret.erase("kitchen", ASKED)
@@ -166,7 +166,7 @@ def test_a_stretch_of_time_tells_of_what_was_made_anew_and_of_nothing_beside_it(
             ]
 
 
-def test_a_question_that_began_before_finishes_on_what_it_holds(secret: MemoryStore) -> None:
+def test_an_earlier_question_finishes_with_its_snapshot(secret: MemoryStore) -> None:
     before = secret.snapshot()
     waited: list[int] = []
     receipts: list[object] = []
@@ -192,7 +192,7 @@ def test_a_question_that_began_before_finishes_on_what_it_holds(secret: MemorySt
     assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
 
 
-def test_a_moment_that_tells_of_it_later_goes_too(folder: Path, kitchen: Any) -> None:
+def test_later_moments_with_findings_in_the_span_are_erased(folder: Path, kitchen: Any) -> None:
     """Somebody stays from 850 s to 1200 s: that is told where they leave."""
     moments, frames = secretive(kitchen, 0.5)
     stay = Finding("action", "visit", "a tall red shape is there", Span(850.0, 1200.0), "motion/1")
@@ -213,7 +213,7 @@ def test_a_moment_that_tells_of_it_later_goes_too(folder: Path, kitchen: Any) ->
 
 
 @pytest.mark.slow
-def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, kitchen: Any) -> None:
+def test_an_event_without_moments_is_erased_whole(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     event = next(
         one
@@ -233,9 +233,7 @@ def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, 
 
 
 @pytest.mark.slow
-def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
-    secret: MemoryStore, kitchen: Any
-) -> None:
+def test_rebuilt_parents_show_no_evicted_picture(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     kitchen.forget(secret, kitchen.shelf(secret).lowest_value(1e12))  # the pictures of every event
 
@@ -250,7 +248,7 @@ def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
     kitchen.check(secret, moments)
 
 
-def test_a_whole_stream_goes_with_its_name(secret: MemoryStore, kitchen: Any) -> None:
+def test_a_whole_stream_is_erased_with_its_name(secret: MemoryStore, kitchen: Any) -> None:
     others, frames = secretive(kitchen, 0.2, stream="yard")
     remember(secret, kitchen, others, frames)
     secret.pin("kitchen", Span(100.0, 200.0))
@@ -267,7 +265,7 @@ def test_a_whole_stream_goes_with_its_name(secret: MemoryStore, kitchen: Any) ->
 
 
 @pytest.mark.slow
-def test_pins_uses_and_what_waits_are_forgotten_with_it(secret: MemoryStore, kitchen: Any) -> None:
+def test_pins_uses_and_backlog_entries_are_erased_too(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     inside = next(moment for moment in moments if moment.span.start_s == 910.0)
     secret.pin("kitchen", Span(800.0, 1000.0), note="the parcel")
@@ -285,7 +283,7 @@ def test_pins_uses_and_what_waits_are_forgotten_with_it(secret: MemoryStore, kit
 
 
 @pytest.mark.slow
-def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kitchen: Any) -> None:
+def test_descriptions_with_erased_context_are_queued_again(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     known = {moment.span.start_s: moment for moment in moments}
     events = secret.snapshot().timeline("kitchen", rung="event", limit=100)
@@ -306,7 +304,7 @@ def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kit
     assert files_with(secret.path, SECRET.encode()) == []
 
 
-def test_what_was_never_remembered_is_forgotten_without_ado(secret: MemoryStore, kitchen: Any) -> None:
+def test_erasing_a_span_without_memories_succeeds(secret: MemoryStore, kitchen: Any) -> None:
     receipt = secret.erase("kitchen", Span(90_000.0, 90_010.0))
 
     assert receipt.erased == ()
@@ -315,7 +313,7 @@ def test_what_was_never_remembered_is_forgotten_without_ado(secret: MemoryStore,
         secret.erase("attic", ASKED)
 
 
-def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kitchen: Any) -> None:
+def test_watching_continues_after_an_erasure(folder: Path, kitchen: Any) -> None:
     """The open event and hour are made of what is left."""
     moments, frames = secretive(kitchen, 1.5)
     with MemoryStore.open(folder, write=True) as store:
@@ -342,7 +340,7 @@ def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kit
 @pytest.mark.slow
 @given(st.data())
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_erased_and_forgotten_in_whatever_order_all_stays_accounted_for(
+def test_any_order_of_erasures_and_evictions_stays_accounted_for(
     tmp_path_factory: pytest.TempPathFactory, kitchen: Any, data: st.DataObject
 ) -> None:
     with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
@@ -373,9 +371,7 @@ with MemoryStore.open(sys.argv[1], write=True, encoder=HashingEncoder(64)) as st
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_has_happened_or_has_not_and_is_finished_by_the_next(
-    folder: Path, kitchen: Any
-) -> None:
+def test_a_killed_erasure_is_whole_or_undone_and_then_finished(folder: Path, kitchen: Any) -> None:
     moments, frames = secretive(kitchen)
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
         remember(store, kitchen, moments, frames)
@@ -406,7 +402,7 @@ with MemoryStore.open(sys.argv[1], write=True, encoder=HashingEncoder(64)) as st
 
 
 @pytest.mark.slow
-def test_compacting_finishes_what_somebody_died_over(folder: Path, kitchen: Any) -> None:
+def test_compact_finishes_a_killed_erasure(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
         remember(store, kitchen, *secretive(kitchen, 0.5))
     with MemoryStore.open(folder) as reader:

@@ -59,19 +59,19 @@ def cut(script: str, **options: object) -> str:
     return "|".join(script[start:end] for start, end in itertools.pairwise([0, *ends]))
 
 
-def test_quiet_then_somebody_then_quiet_are_three_events() -> None:
+def test_quiet_then_activity_then_quiet_are_three_events() -> None:
     assert cut("........bbbbbbbb........") == "........|bbbbbbbb|........"
 
 
 @given(st.integers(4, 50), st.integers(4, 50), st.integers(6, 50))
 @settings(max_examples=30, deadline=None)
-def test_a_visit_begins_and_ends_an_event_however_long_it_is(before: int, visit: int, after: int) -> None:
+def test_a_visit_of_any_length_begins_and_ends_an_event(before: int, visit: int, after: int) -> None:
     script = "." * before + "b" * visit + "." * after
 
     assert events(told(script)) == [before, visit, after]
 
 
-def test_an_event_begins_where_the_quiet_did_and_not_where_it_was_noticed() -> None:
+def test_a_quiet_event_begins_where_the_quiet_began() -> None:
     moments = told("bbbbbbbb......")
     ladder = Ladder("yard")
 
@@ -86,20 +86,20 @@ def test_a_short_pause_does_not_end_an_event(pause: int) -> None:
     assert events(told("b" * 8 + "." * pause + "b" * 8)) == [16 + pause]
 
 
-def test_a_quiet_that_is_too_short_for_an_event_stays_with_what_was_before() -> None:
+def test_a_quiet_time_too_short_for_an_event_joins_the_last() -> None:
     assert cut("bbbbbbbb...bbbbbbbb") == "bbbbbbbb...|bbbbbbbb"
 
 
-def test_what_is_too_short_for_an_event_stays_with_the_quiet_after_it() -> None:
+def test_activity_too_short_for_an_event_joins_the_quiet_after() -> None:
     assert cut("........bb........bbbb") == "........|bb........|bbbb"
 
 
-def test_two_visitors_one_after_another_are_two_events() -> None:
+def test_two_visitors_in_succession_are_two_events() -> None:
     assert cut("aaaaaaaabbbbbbbb") == "aaaaaaaa|bbbbbbbb"
     assert cut("aaaaaaaa.bbbbbbb") == "aaaaaaaa.|bbbbbbb"
 
 
-def test_visitors_that_are_not_followed_are_told_apart_by_how_they_look() -> None:
+def test_untracked_visitors_are_told_apart_by_appearance() -> None:
     moments = [
         made(
             Span(5.0 * number, 5.0 * number + 5),
@@ -111,7 +111,7 @@ def test_visitors_that_are_not_followed_are_told_apart_by_how_they_look() -> Non
     assert events(moments) == [8, 8]
 
 
-def test_who_comes_while_somebody_is_there_joins_the_event() -> None:
+def test_a_visitor_who_overlaps_another_joins_the_event() -> None:
     moments = told("aaaaaaaabbbbbbbb")
     both = found("actor", "shape", moments[8].span, track=float(ord("a")))
     seen = moments[8].observations[0].findings
@@ -120,14 +120,14 @@ def test_who_comes_while_somebody_is_there_joins_the_event() -> None:
     assert events(moments) == [16]
 
 
-def test_cars_that_pass_one_after_another_are_one_event() -> None:
+def test_cars_that_pass_in_succession_are_one_event() -> None:
     """Each is gone after a moment: nobody stays whose going would end anything."""
     street = [chr(ord("A") + number) for number in range(50)]
 
     assert events(told("".join(street))) == [50]
 
 
-def test_people_come_and_go_faster_than_events_may() -> None:
+def test_visitors_shorter_than_an_event_end_none() -> None:
     lengths = events(told("aabbccddeeffgghhiijjkkllmmnnooppqqrrss"))
 
     assert all(length * 5.0 >= 30.0 for length in lengths[:-1])
@@ -137,7 +137,7 @@ def test_tracks_that_end_at_a_cut_do_not_end_the_event() -> None:
     assert events(told("aaaaaaaabbbbbbbb", shots="0000000011111111")) == [16]
 
 
-def test_who_has_no_track_and_no_look_is_nobody_to_compare() -> None:
+def test_actors_without_track_or_appearance_end_no_event() -> None:
     """A face has neither; whether two are of one person is not known."""
     moments = [
         made(Span(5.0 * n, 5.0 * n + 5), [found("actor", "face", Span(5.0 * n, 5.0 * n + 5))])
@@ -164,23 +164,21 @@ def test_who_has_no_track_and_no_look_is_nobody_to_compare() -> None:
         (found("action", "visit", Span(0, 5)), False),
     ],
 )
-def test_something_goes_on_where_somebody_is_there_or_something_is_done_or_said(
-    finding: Finding, expected: bool
-) -> None:
+def test_a_moment_is_active_with_an_actor_action_or_speech(finding: Finding, expected: bool) -> None:
     assert is_active(made(Span(0, 5), [finding])) is expected
 
 
-def test_a_quiet_night_is_events_of_five_minutes() -> None:
+def test_a_quiet_night_is_divided_into_five_minute_events() -> None:
     lengths = events(told("." * 720))
 
     assert {length * 5.0 for length in lengths} == {MAX_EVENT_S}
 
 
-def test_the_first_moment_ends_nothing() -> None:
+def test_the_first_moment_ends_no_event() -> None:
     assert event_ends([], told("b")[0]) is None
 
 
-def test_the_events_of_a_shop_are_minutes_by_day_and_five_of_them_by_night() -> None:
+def test_a_shop_has_short_events_by_day_and_long_ones_by_night() -> None:
     ladder = Ladder("shop")
     moments = simulated_moments(seed=0, hours=24.0, stream="shop")
     parents = [parent for moment in moments for parent in ladder.push(moment)] + ladder.flush()

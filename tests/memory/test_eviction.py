@@ -27,7 +27,7 @@ from recollect.memory.storage.tables import latest_view, row_ids
 @pytest.mark.slow
 @given(st.data())
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_accounted_for(
+def test_any_order_of_evictions_keeps_seconds_and_frames_counted(
     kitchen: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
@@ -41,7 +41,7 @@ def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_ac
         kitchen.check(store, moments)
 
 
-def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any, store: MemoryStore) -> None:
+def test_pictures_go_before_text_and_children_before_parents(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 2.0)
     losses = []
     while units := kitchen.shelf(store).lowest_value(1e12):
@@ -56,7 +56,7 @@ def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any,
     assert first == sorted(first)
 
 
-def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, store: MemoryStore) -> None:
+def test_eviction_works_after_a_crash_during_compaction(kitchen: Any, store: MemoryStore) -> None:
     """Its rows lie elsewhere then than the last finished commit says."""
     moments = kitchen.watch(store, 3.0)
     with maintenance_lock(store.path):
@@ -72,7 +72,7 @@ def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, 
 
 
 @pytest.mark.slow
-def test_at_last_a_finished_stream_is_one_tombstone(kitchen: Any, store: MemoryStore) -> None:
+def test_a_finished_stream_ends_as_one_tombstone(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 30.0)
     store.put_stream(replace(kitchen.stream, state="done"))
 
@@ -86,7 +86,7 @@ def test_at_last_a_finished_stream_is_one_tombstone(kitchen: Any, store: MemoryS
     assert store._tables.observations.count_rows() == 0
 
 
-def test_a_tombstone_never_reaches_across_a_gap(kitchen: Any, store: MemoryStore) -> None:
+def test_a_tombstone_never_crosses_a_gap(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 3.0, epochs=3)
     store.put_stream(replace(kitchen.stream, state="done"))
 
@@ -98,16 +98,14 @@ def test_a_tombstone_never_reaches_across_a_gap(kitchen: Any, store: MemoryStore
     kitchen.check(store, moments)
 
 
-def test_what_has_no_parent_yet_is_not_forgotten(kitchen: Any, store: MemoryStore) -> None:
+def test_memories_that_wait_for_a_parent_are_not_evicted(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.05, finish=False)
 
     assert kitchen.forget_all(store) == 0
     assert len(store.snapshot().timeline("kitchen")) == len(moments)
 
 
-def test_an_open_hour_stays_though_its_events_may_lose_their_moments(
-    kitchen: Any, store: MemoryStore
-) -> None:
+def test_an_open_hour_stays_while_its_events_lose_moments(kitchen: Any, store: MemoryStore) -> None:
     """The writer still has to make the hour of them."""
     kitchen.watch(store, 0.8, finish=False)
 
@@ -116,7 +114,7 @@ def test_an_open_hour_stays_though_its_events_may_lose_their_moments(
     assert len(store.snapshot().timeline("kitchen", rung="event")) == 9
 
 
-def test_a_tombstone_says_what_is_gone_when_and_why(kitchen: Any, store: MemoryStore) -> None:
+def test_a_tombstone_records_the_loss_its_time_and_its_cause(kitchen: Any, store: MemoryStore) -> None:
     kitchen.watch(store, 0.5)
     event = store.snapshot().timeline("kitchen", rung="event")[0]
     units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
@@ -133,7 +131,7 @@ def test_a_tombstone_says_what_is_gone_when_and_why(kitchen: Any, store: MemoryS
     assert tombstone.counts.stored == len(event.frame_ids), "those that the event shows are still there"
 
 
-def test_as_of_a_time_before_it_was_written_nothing_was_forgotten(kitchen: Any, store: MemoryStore) -> None:
+def test_as_of_a_time_before_the_writing_shows_no_tombstone(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.5)
     kitchen.forget_all(store)
 
@@ -142,9 +140,7 @@ def test_as_of_a_time_before_it_was_written_nothing_was_forgotten(kitchen: Any, 
     kitchen.check(store, moments)
 
 
-def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(
-    kitchen: Any, store: MemoryStore
-) -> None:
+def test_a_snapshot_still_reads_memories_evicted_later(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.5)
     before = store.snapshot()
 
@@ -157,9 +153,7 @@ def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(
     assert store.snapshot().timeline("kitchen") == []
 
 
-def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(
-    kitchen: Any, store: MemoryStore
-) -> None:
+def test_a_cover_uses_the_parent_of_evicted_moments(kitchen: Any, store: MemoryStore) -> None:
     kitchen.watch(store, 0.5)
     events = store.snapshot().timeline("kitchen", rung="event")
     for _ in range(2):
@@ -173,7 +167,7 @@ def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(
     assert [one.lost for one in coverage.forgotten] == ["moment"]
 
 
-def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(kitchen: Any, folder: Path) -> None:
+def test_watching_resumes_after_everything_was_evicted(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
         moments = kitchen.watch(store, 0.5)
         store.put_stream(replace(kitchen.stream, state="done"))
@@ -184,7 +178,7 @@ def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(kitchen: An
     assert (point.end_s, point.epoch, point.moments) == (moments[-1].span.end_s, 0, 0)
 
 
-def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, folder: Path) -> None:
+def test_an_hour_is_built_from_events_without_moments(kitchen: Any, folder: Path) -> None:
     moments, frames, _ = kitchen.life(1.5)
     unbroken = Ladder("kitchen")
     parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.flush()
@@ -205,7 +199,7 @@ def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, fo
     assert hour.child_ids == next(parent for parent in parents if parent.rung == "hour").child_ids
 
 
-def test_a_pinned_stretch_keeps_its_events_whole(kitchen: Any, store: MemoryStore) -> None:
+def test_a_pinned_span_keeps_its_events_whole(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 1.0)
     store._tables.pins.add([pin_row(Pin("p", "kitchen", Span(905.0, 910.0)))])
     store._commits.publish(store._tables)
@@ -237,7 +231,7 @@ def kept_of(kitchen: Any, store: MemoryStore, share: float) -> list[Span]:
     return [event.span for event in events if event.id not in lost]
 
 
-def test_the_old_is_thinned_and_the_recent_stays(kitchen: Any, long: MemoryStore) -> None:
+def test_old_memories_are_thinned_and_recent_ones_stay(kitchen: Any, long: MemoryStore) -> None:
     kept = kept_of(kitchen, long, 0.5)
 
     by_day = [sum(span.start_s // 86_400 == day for span in kept) for day in (0, 1)]
@@ -245,7 +239,7 @@ def test_the_old_is_thinned_and_the_recent_stays(kitchen: Any, long: MemoryStore
 
 
 @pytest.mark.slow
-def test_what_was_used_stays_longer(kitchen: Any, long: MemoryStore) -> None:
+def test_used_memories_stay_longer(kitchen: Any, long: MemoryStore) -> None:
     used = [Span(at_s, at_s + 60) for at_s in range(0, 12 * 3600, 600)]
     with long._commits.commit() as change:
         change.append(
@@ -259,7 +253,7 @@ def test_what_was_used_stays_longer(kitchen: Any, long: MemoryStore) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_all_alike_goes_first(kitchen: Any, folder: Path) -> None:
+def test_similar_memories_are_evicted_first(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
         moments, frames, _ = kitchen.life(24.0)
         ladder = Ladder("kitchen")

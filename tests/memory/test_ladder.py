@@ -91,7 +91,7 @@ def streams(draw: st.DrawFn) -> list[Moment]:
 
 @given(streams())
 @settings(max_examples=25, deadline=None)
-def test_parents_tile_their_children_and_never_reach_across_a_break(moments: list[Moment]) -> None:
+def test_parents_tile_their_children_and_cross_no_break(moments: list[Moment]) -> None:
     parents = climb(moments)
 
     known = {memory.id: memory for memory in [*moments, *parents]}
@@ -114,7 +114,7 @@ def test_parents_tile_their_children_and_never_reach_across_a_break(moments: lis
 
 @given(streams())
 @settings(max_examples=25, deadline=None)
-def test_tallies_of_every_rung_equal_those_counted_from_the_moments(moments: list[Moment]) -> None:
+def test_tallies_of_every_rung_equal_those_of_the_moments(moments: list[Moment]) -> None:
     for parent in climb(moments):
         under = [m for m in moments if m.epoch == parent.epoch and parent.span.contains(m.span.start_s)]
         expected = {(f.field, f.kind): f for f in summarise(under, parent.span).findings}
@@ -128,7 +128,7 @@ def test_tallies_of_every_rung_equal_those_counted_from_the_moments(moments: lis
 
 @given(streams())
 @settings(max_examples=50, deadline=None)
-def test_no_event_is_too_long_and_none_too_short_that_a_break_did_not_end(moments: list[Moment]) -> None:
+def test_events_keep_their_size_limits_except_at_breaks(moments: list[Moment]) -> None:
     known = {moment.id: moment for moment in moments}
     events = of_rung(climb(moments), "event")
 
@@ -144,7 +144,7 @@ def test_no_event_is_too_long_and_none_too_short_that_a_break_did_not_end(moment
 
 @given(streams())
 @settings(max_examples=25, deadline=None)
-def test_a_parent_knows_how_much_it_is_like_the_one_before_it_on_its_rung(moments: list[Moment]) -> None:
+def test_sameness_is_the_similarity_to_the_previous_parent(moments: list[Moment]) -> None:
     parents = climb(moments)
 
     for rung in ("event", "hour", "day"):
@@ -160,7 +160,7 @@ def test_a_parent_knows_how_much_it_is_like_the_one_before_it_on_its_rung(moment
 @pytest.mark.slow
 @given(streams(), st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_restored_ladder_goes_on_as_if_it_had_never_stopped(
+def test_a_restored_ladder_continues_as_if_it_never_stopped(
     tmp_path_factory: pytest.TempPathFactory, moments: list[Moment], data: st.DataObject
 ) -> None:
     stop = data.draw(st.integers(1, len(moments)))
@@ -191,7 +191,7 @@ def test_an_event_ends_after_five_minutes(moment: Make) -> None:
     assert [event.span.duration_s for event in events] == [MAX_EVENT_S] * 3 + [100.0]
 
 
-def test_an_event_ends_where_the_shot_and_the_colours_change_at_once(
+def test_an_event_ends_when_shot_and_colours_change_together(
     moment: Make, finding: Callable[..., Finding]
 ) -> None:
     def seen(number: int, shot: int, grey: float) -> Moment:
@@ -215,7 +215,7 @@ def test_hours_and_days_end_at_their_multiples(moment: Make) -> None:
     assert [len(day.child_ids) for day in days] == [24, 24]
 
 
-def test_an_event_that_reaches_into_the_next_hour_belongs_to_it(moment: Make) -> None:
+def test_an_event_that_crosses_into_an_hour_belongs_to_it(moment: Make) -> None:
     parents = climb(steady(moment, 4000, first_s=140.0))
 
     first, second = of_rung(parents, "hour")
@@ -223,7 +223,7 @@ def test_an_event_that_reaches_into_the_next_hour_belongs_to_it(moment: Make) ->
     assert second.span == Span(3440.0, 4140.0)
 
 
-def test_lower_rungs_are_returned_before_those_made_of_them(moment: Make) -> None:
+def test_children_are_returned_before_their_parents(moment: Make) -> None:
     known = set()
     for parent in climb(steady(moment, 90_000, moment_s=100.0)):
         if parent.rung != "event":
@@ -231,13 +231,13 @@ def test_lower_rungs_are_returned_before_those_made_of_them(moment: Make) -> Non
         known.add(parent.id)
 
 
-def test_a_short_stream_is_one_event_and_says_so_once(moment: Make) -> None:
+def test_a_short_stream_is_one_event_and_no_hour(moment: Make) -> None:
     parents = climb(steady(moment, 60))
 
     assert [parent.rung for parent in parents] == ["event"]
 
 
-def test_nothing_reaches_across_a_recorded_gap_after_a_restart(store: MemoryStore, moment: Make) -> None:
+def test_no_parent_crosses_a_recorded_gap_after_a_restart(store: MemoryStore, moment: Make) -> None:
     """The gap is too short to show as a hole in time, and the writer died before telling the ladder."""
     moments = steady(moment, 60)
     store.append(moments[:3])
@@ -260,9 +260,7 @@ def test_a_second_look_does_not_change_a_parent(store: MemoryStore, moment: Make
     assert restored.flush() == climb(moments)
 
 
-def test_a_parent_of_children_says_what_happened_in_plain_words(
-    moment: Make, finding: Callable[..., Finding]
-) -> None:
+def test_a_caption_counts_findings_in_plain_words(moment: Make, finding: Callable[..., Finding]) -> None:
     first = moment(
         0,
         "m",
@@ -325,7 +323,7 @@ def test_many_lines_and_cues_are_bounded_and_counted(moment: Make, finding: Call
     assert "50 spoken lines" in event.caption
 
 
-def test_nothing_of_note_is_said_to_be_so(moment: Make) -> None:
+def test_a_caption_without_findings_says_nothing_of_note(moment: Make) -> None:
     (event,) = climb([moment(0), replace(moment(1))])
 
     assert event.caption == "0:00.0–0:10.0: nothing of note."

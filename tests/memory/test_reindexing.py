@@ -75,7 +75,9 @@ def test_a_memory_gets_the_vectors_of_an_encoder(folder: Path, moment: Make, bef
     assert told[-1] == (MOMENTS + 1, MOMENTS + 1)
 
 
-def test_reindexed_and_watched_at_once_are_the_same(folder: Path, tmp_path: Path, moment: Make) -> None:
+def test_a_reindexed_memory_equals_one_watched_with_the_encoder(
+    folder: Path, tmp_path: Path, moment: Make
+) -> None:
     fill(folder, moment)
     fill(tmp_path / "at-once.lance", moment, encoder=PaletteEncoder())
 
@@ -99,7 +101,7 @@ def test_without_an_encoder_the_vectors_are_dropped(folder: Path, moment: Make) 
     MemoryStore.open(folder, write=True).close()
 
 
-def test_there_and_back_again_in_one_process(folder: Path, moment: Make) -> None:
+def test_a_process_can_switch_encoders_and_switch_back(folder: Path, moment: Make) -> None:
     fill(folder, moment, encoder=PaletteEncoder(), moments=50)
 
     for encoder in (HashingEncoder(), PaletteEncoder(), None, PaletteEncoder()):
@@ -109,7 +111,7 @@ def test_there_and_back_again_in_one_process(folder: Path, moment: Make) -> None
     assert 35.0 in found(folder, "red", PaletteEncoder())
 
 
-def test_watching_goes_on_with_the_new_encoder(folder: Path, moment: Make) -> None:
+def test_watching_continues_with_the_new_encoder(folder: Path, moment: Make) -> None:
     fill(folder, moment, moments=20)
     reindex(folder, PaletteEncoder())
 
@@ -122,7 +124,7 @@ def test_watching_goes_on_with_the_new_encoder(folder: Path, moment: Make) -> No
     assert 450.0 in found(folder, "purple", PaletteEncoder())
 
 
-def test_with_the_same_encoder_only_what_is_missing_is_made(folder: Path, moment: Make) -> None:
+def test_with_the_same_encoder_only_missing_vectors_are_added(folder: Path, moment: Make) -> None:
     fill(folder, moment, encoder=PaletteEncoder(), moments=20)
     with MemoryStore.open(folder) as reader:
         reader.write_back(moment(5), Observation("seen without the encoder", (), "inspect/1", 9000.0))
@@ -148,7 +150,7 @@ class LooksMeanwhile(PaletteEncoder):
         return super().encode_texts(texts)
 
 
-def test_what_is_written_back_meanwhile_is_not_forgotten(folder: Path, moment: Make) -> None:
+def test_looks_written_during_reindexing_get_vectors(folder: Path, moment: Make) -> None:
     fill(folder, moment, moments=20)
 
     report = reindex(folder, LooksMeanwhile(folder, moment(5)))
@@ -191,7 +193,7 @@ def killed(folder: Path, *, after: int | None) -> None:
 
 @pytest.mark.parametrize("before", [None, HashingEncoder()], ids=["no vectors", "another encoder"])
 @pytest.mark.slow
-def test_killed_in_between_it_leaves_the_memory_as_it_was_and_finishes_when_run_again(
+def test_a_killed_reindexing_changes_nothing_and_can_continue(
     folder: Path, moment: Make, before: Encoder | None
 ) -> None:
     fill(folder, moment, encoder=before)
@@ -211,7 +213,7 @@ def test_killed_in_between_it_leaves_the_memory_as_it_was_and_finishes_when_run_
 
 
 @pytest.mark.slow
-def test_killed_after_it_finished_it_is_as_it_shall_be(folder: Path, moment: Make) -> None:
+def test_killed_after_the_switch_the_new_vectors_are_in_use(folder: Path, moment: Make) -> None:
     fill(folder, moment, moments=20)
 
     killed(folder, after=None)
@@ -220,7 +222,7 @@ def test_killed_after_it_finished_it_is_as_it_shall_be(folder: Path, moment: Mak
 
 
 @pytest.mark.slow
-def test_what_an_abandoned_run_left_goes_with_the_next(folder: Path, moment: Make) -> None:
+def test_vectors_of_an_abandoned_run_are_deleted_by_the_next(folder: Path, moment: Make) -> None:
     fill(folder, moment)
     killed(folder, after=256)
     (folder / "text_vectors-0123456789abcdef0123.lance").mkdir()
@@ -243,7 +245,7 @@ class Fails(PaletteEncoder):
         return super().encode_images(jpegs)
 
 
-def test_a_failing_encoder_changes_nothing_and_holds_nobody_up(folder: Path, moment: Make) -> None:
+def test_a_failing_encoder_changes_nothing_and_frees_the_lock(folder: Path, moment: Make) -> None:
     fill(folder, moment)
 
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -263,7 +265,7 @@ def test_a_memory_that_is_being_written_is_refused(folder: Path, moment: Make) -
     assert vector_tables(folder) == 0
 
 
-def test_where_there_is_no_memory_none_is_made(tmp_path: Path) -> None:
+def test_reindexing_a_missing_memory_creates_none(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(NotAMemory):
             reindex(path, PaletteEncoder())

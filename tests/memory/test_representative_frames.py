@@ -30,9 +30,7 @@ def with_a_spot(cell: int) -> bytes:
 
 @given(st.permutations([*range(10), "a", "b", "c"]), st.randoms(use_true_random=False))
 @settings(max_examples=50, deadline=None)
-def test_the_pictures_that_differ_are_among_those_chosen(
-    order: list[int | str], chance: random.Random
-) -> None:
+def test_pictures_that_differ_are_chosen(order: list[int | str], chance: random.Random) -> None:
     """Ten that are the same but for grain, and three that are not."""
     spots = {"a": with_a_spot(3), "b": with_a_spot(20), "c": with_a_spot(40)}
     looks = [
@@ -50,7 +48,7 @@ def test_the_pictures_that_differ_are_among_those_chosen(
 
 @given(st.lists(_levels, max_size=30), st.lists(st.floats(0, 10), min_size=30, max_size=30))
 @settings(max_examples=50, deadline=None)
-def test_what_is_chosen_is_few_in_order_and_always_the_same(looks: list[bytes], weights: list[float]) -> None:
+def test_the_choice_is_small_ordered_and_deterministic(looks: list[bytes], weights: list[float]) -> None:
     pictures = named(looks)
 
     chosen = choose_frames(list(pictures), pictures, weights[: len(looks)])
@@ -60,7 +58,7 @@ def test_what_is_chosen_is_few_in_order_and_always_the_same(looks: list[bytes], 
     assert chosen == choose_frames(list(pictures), dict(reversed(pictures.items())), weights[: len(looks)])
 
 
-def test_of_pictures_that_look_alike_those_far_apart_in_time_are_chosen() -> None:
+def test_of_similar_pictures_those_far_apart_in_time_are_chosen() -> None:
     pictures = named([GREY] * 21)
 
     chosen = choose_frames(list(pictures), pictures)
@@ -68,14 +66,14 @@ def test_of_pictures_that_look_alike_those_far_apart_in_time_are_chosen() -> Non
     assert {"f00", "f10", "f20"} < set(chosen)
 
 
-def test_somebody_who_comes_counts_for_more_than_a_cloud() -> None:
+def test_a_visitor_counts_more_than_a_change_of_brightness() -> None:
     cloudy = [bytes([90 - 3 * step]) * CELLS for step in range(8)]
     pictures = named([*cloudy, with_a_spot(3), with_a_spot(20), *reversed(cloudy)])
 
     assert {"f08", "f09"} < set(choose_frames(list(pictures), pictures))
 
 
-def test_a_picture_that_served_goes_before_others_like_it() -> None:
+def test_a_used_picture_is_preferred_to_similar_ones() -> None:
     pictures = named([GREY] * 5 + [with_a_spot(3)] * 4 + [GREY] * 5)
     names = list(pictures)
 
@@ -84,7 +82,7 @@ def test_a_picture_that_served_goes_before_others_like_it() -> None:
         assert names[served] in choose_frames(names, pictures, weights)
 
 
-def test_what_served_does_not_crowd_out_what_looks_different() -> None:
+def test_used_pictures_leave_room_for_different_ones() -> None:
     looks = [GREY] * 8 + [with_a_spot(3), with_a_spot(20)]
     pictures = named(looks)
 
@@ -93,7 +91,7 @@ def test_what_served_does_not_crowd_out_what_looks_different() -> None:
     assert {"f08", "f09"} < set(chosen)
 
 
-def test_where_a_signature_is_missing_pictures_are_spread_evenly() -> None:
+def test_without_a_signature_pictures_are_spread_evenly() -> None:
     pictures = named([GREY, with_a_spot(3)] * 8)
     names = list(pictures)
     del pictures["f07"]
@@ -107,7 +105,7 @@ def picture(number: int, look: bytes) -> KeyFrame:
     return KeyFrame(f"f{number:02}", "kitchen", number * 5.0, 0, "1/1", 4, 3, b"jpeg", look)
 
 
-def test_the_signatures_of_pictures_are_read_back_without_them(store: MemoryStore) -> None:
+def test_signatures_are_read_without_their_pictures(store: MemoryStore) -> None:
     store.append([], [picture(0, GREY), picture(1, with_a_spot(9)), picture(2, b"")])
 
     read = store.snapshot().signatures(["f01", "f00", "f02", "gone"])
@@ -123,7 +121,7 @@ def climbed(ladder: Ladder, moment: Callable[..., Moment], looks: list[bytes]) -
     return parents + ladder.flush()
 
 
-def test_an_event_shows_the_pictures_that_differ_and_its_hour_chooses_among_these(
+def test_an_hour_chooses_among_the_pictures_of_its_events(
     moment: Callable[..., Moment],
 ) -> None:
     looks = [GREY] * 130
@@ -141,7 +139,7 @@ def test_an_event_shows_the_pictures_that_differ_and_its_hour_chooses_among_thes
     )
 
 
-def test_a_parent_shows_a_picture_of_what_was_used(moment: Callable[..., Moment]) -> None:
+def test_a_parent_shows_a_picture_of_a_used_span(moment: Callable[..., Moment]) -> None:
     asked: list[Span] = []
 
     def used(span: Span) -> float:
@@ -156,7 +154,7 @@ def test_a_parent_shows_a_picture_of_what_was_used(moment: Callable[..., Moment]
     assert asked[0] == Span(0.0, 200.0), "who asks for a whole event first need not ask for each moment"
 
 
-def test_what_a_ladder_holds_in_mind_is_bounded(moment: Callable[..., Moment]) -> None:
+def test_a_ladder_keeps_a_bounded_number_of_signatures(moment: Callable[..., Moment]) -> None:
     ladder = Ladder("kitchen")
     most = 0
     for number in range(3600):

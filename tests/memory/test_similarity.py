@@ -26,19 +26,19 @@ QUIET = found("attribute", "empty", count=60.0)
 VISITED = found("action", "enters", count=12.0)
 
 
-def test_the_same_twice_is_all_alike() -> None:
+def test_equal_memories_have_similarity_one() -> None:
     assert similarity(event(GREY, QUIET), event(GREY, QUIET)) == 1.0
 
 
-def test_two_memories_that_say_nothing_are_alike() -> None:
+def test_memories_without_findings_are_similar() -> None:
     assert similarity(event(), event()) == 1.0
 
 
-def test_other_colours_are_less_alike_by_the_share_that_changed() -> None:
+def test_similarity_falls_by_the_share_of_changed_colours() -> None:
     assert similarity(event(GREY), event(RED)) == pytest.approx(0.3)
 
 
-def test_what_happened_as_often_for_its_time_is_alike() -> None:
+def test_equal_rates_of_findings_are_similar() -> None:
     short = event(found("action", "enters", count=6.0), lasts_s=150.0)
 
     assert similarity(short, event(VISITED)) == 1.0
@@ -47,20 +47,20 @@ def test_what_happened_as_often_for_its_time_is_alike() -> None:
     )
 
 
-def test_a_visit_after_a_quiet_is_unlike_it() -> None:
+def test_a_visit_is_dissimilar_to_the_quiet_before_it() -> None:
     quiet, visit = event(GREY, QUIET), event(GREY, VISITED)
 
     assert similarity(quiet, visit) < 0.1
     assert similarity(quiet, event(GREY, QUIET, found("action", "enters", count=1.0))) > 0.5
 
 
-def test_how_bright_it_was_said_to_be_does_not_count_as_a_happening() -> None:
+def test_brightness_does_not_count_as_a_finding() -> None:
     bright = found("attribute", "brightness", count=60.0)
 
     assert similarity(event(bright, VISITED), event(bright)) == similarity(event(VISITED), event())
 
 
-def test_lines_that_are_read_again_are_alike_and_others_are_not() -> None:
+def test_repeated_lines_are_similar_and_new_lines_are_not() -> None:
     exit_, push, pull = (found("visible_text", "line", text) for text in ("EXIT", "Push", "Pull"))
     again = found("visible_text", "line", "exit ")
 
@@ -69,14 +69,14 @@ def test_lines_that_are_read_again_are_alike_and_others_are_not() -> None:
     assert similarity(event(found("speech", "subtitle", "Push")), event(push)) < 0.5
 
 
-def test_a_clock_in_the_picture_reads_the_same_at_every_time() -> None:
+def test_a_clock_in_the_picture_does_not_change_similarity() -> None:
     night = found("visible_text", "line", "2026-01-05 03:12:44")
     later = found("visible_text", "line", "2026-01-05 03:17:9")
 
     assert similarity(event(night), event(later)) == 1.0
 
 
-def test_a_later_look_does_not_make_a_memory_unlike() -> None:
+def test_a_second_look_does_not_change_similarity() -> None:
     first = event(GREY, QUIET)
     looked = Moment(
         first.id,
