@@ -1,4 +1,4 @@
-"""What is forgotten leaves a parent and a tombstone; every second and every frame stay accounted for."""
+"""An eviction leaves a parent and a tombstone, and every second and frame stays accounted for."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ def test_pictures_go_before_text_and_children_before_parents(kitchen: Any, store
     assert losses[0] == {("event", "frame")}
     assert losses[1] == {("event", "children"), ("hour", "frame")}
     order = [("event", "frame"), ("event", "children"), ("hour", "children"), ("day", "children")]
-    first = [next(at for at, pass_ in enumerate(losses) if step in pass_) for step in order]
+    first = [next(number for number, pass_ in enumerate(losses) if step in pass_) for step in order]
     assert first == sorted(first)
 
 
 def test_eviction_works_after_a_crash_during_compaction(kitchen: Any, store: MemoryStore) -> None:
-    """Its rows lie elsewhere then than the last finished commit says."""
+    """After such a crash, rows have other positions than in the last finished commit."""
     moments = kitchen.watch(store, 3.0)
     with maintenance_lock(store.path):
         store.maintenance.evictions.evict(store.maintenance.evictions.candidates().lowest_value(1e12)[:5])
-        there = set(row_ids(latest_view(store._tables.frames), None))
+        old_ids = set(row_ids(latest_view(store._tables.frames), None))
         reclaim(store._tables.frames, dead_share=0.0, max_bytes=1 << 40)
-        moved = set(row_ids(latest_view(store._tables.frames), None))
+        new_ids = set(row_ids(latest_view(store._tables.frames), None))
 
         store.maintenance.evictions.evict(store.maintenance.evictions.candidates().lowest_value(1e12))
 
-    assert not there & moved
+    assert not old_ids & new_ids
     kitchen.check(store, moments)
 
 
@@ -93,7 +93,7 @@ def test_a_tombstone_never_crosses_a_gap(kitchen: Any, store: MemoryStore) -> No
     kitchen.forget_all(store)
 
     tombstones = store.snapshot().tombstones("kitchen")
-    assert [one.epoch for one in tombstones] == [0, 1, 2]
+    assert [tombstone.epoch for tombstone in tombstones] == [0, 1, 2]
     assert len(store.snapshot().gaps("kitchen")) == 2
     kitchen.check(store, moments)
 
@@ -106,7 +106,7 @@ def test_memories_that_wait_for_a_parent_are_not_evicted(kitchen: Any, store: Me
 
 
 def test_an_open_hour_stays_while_its_events_lose_moments(kitchen: Any, store: MemoryStore) -> None:
-    """The writer still has to make the hour of them."""
+    """The writer has not built the hour yet."""
     kitchen.watch(store, 0.8, finish=False)
 
     kitchen.forget_all(store)
@@ -122,13 +122,15 @@ def test_a_tombstone_records_the_loss_its_time_and_its_cause(kitchen: Any, store
     units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
     kitchen.forget(store, units)
 
-    (tombstone,) = [one for one in store.snapshot().tombstones("kitchen") if one.id == event.id]
+    (tombstone,) = [
+        candidate for candidate in store.snapshot().tombstones("kitchen") if candidate.id == event.id
+    ]
     assert (tombstone.lost, tombstone.cause, tombstone.span) == ("moment", "budget", event.span)
     assert tombstone.memories == len(event.child_ids)
     assert tombstone.written_from_s == 1010.0
     assert tombstone.forgotten_at_s > 1.7e9
     assert tombstone.counts.captured == 250 * len(event.child_ids)
-    assert tombstone.counts.stored == len(event.frame_ids), "those that the event shows are still there"
+    assert tombstone.counts.stored == len(event.frame_ids), "the pictures that the event shows stay"
 
 
 def test_as_of_a_time_before_the_writing_shows_no_tombstone(kitchen: Any, store: MemoryStore) -> None:
@@ -164,7 +166,7 @@ def test_a_cover_uses_the_parent_of_evicted_moments(kitchen: Any, store: MemoryS
     assert [memory.id for memory in cover] == [events[0].id]
     coverage = store.snapshot().coverage("kitchen", Span(100.0, 200.0))
     assert coverage.watched_s == 100.0
-    assert [one.lost for one in coverage.forgotten] == ["moment"]
+    assert [tombstone.lost for tombstone in coverage.forgotten] == ["moment"]
 
 
 def test_watching_resumes_after_everything_was_evicted(kitchen: Any, folder: Path) -> None:
@@ -208,9 +210,9 @@ def test_a_pinned_span_keeps_its_events_whole(kitchen: Any, store: MemoryStore) 
 
     kitchen.forget_all(store)
 
-    left = store.snapshot().timeline("kitchen")
-    assert Span(left[0].span.start_s, left[-1].span.end_s) == Span(900.0, 1200.0)
-    assert len(store.snapshot().frames(key for moment in left for key in moment.frame_ids)) == 2 * len(left)
+    kept = store.snapshot().timeline("kitchen")
+    assert Span(kept[0].span.start_s, kept[-1].span.end_s) == Span(900.0, 1200.0)
+    assert len(store.snapshot().frames(key for moment in kept for key in moment.frame_ids)) == 2 * len(kept)
     kitchen.check(store, moments)
 
 
@@ -222,11 +224,11 @@ def long(kitchen: Any, store: MemoryStore) -> MemoryStore:
 
 
 def kept_of(kitchen: Any, store: MemoryStore, share: float) -> list[Span]:
-    """Which events keep their pictures when so much of all pictures is forgotten, a twentieth at a time."""
+    """The events that keep their pictures when a share of all pictures is evicted, a twentieth at a time."""
     all_bytes = sum(unit.bytes for unit in kitchen.shelf(store).units())
     for _ in range(round(20 * share)):
         kitchen.forget(store, kitchen.shelf(store).lowest_value(all_bytes / 20))
-    lost = {one.id for one in store.snapshot().tombstones("kitchen")}
+    lost = {tombstone.id for tombstone in store.snapshot().tombstones("kitchen")}
     events = store.snapshot().timeline("kitchen", rung="event", limit=10_000)
     return [event.span for event in events if event.id not in lost]
 
@@ -235,12 +237,12 @@ def test_old_memories_are_thinned_and_recent_ones_stay(kitchen: Any, long: Memor
     kept = kept_of(kitchen, long, 0.5)
 
     by_day = [sum(span.start_s // 86_400 == day for span in kept) for day in (0, 1)]
-    assert by_day[1] > 1.5 * by_day[0] > 0, "some of the first day stays"
+    assert by_day[1] > 1.5 * by_day[0] > 0, "part of the first day stays"
 
 
 @pytest.mark.slow
 def test_used_memories_stay_longer(kitchen: Any, long: MemoryStore) -> None:
-    used = [Span(at_s, at_s + 60) for at_s in range(0, 12 * 3600, 600)]
+    used = [Span(start_s, start_s + 60) for start_s in range(0, 12 * 3600, 600)]
     with long._commits.commit() as change:
         change.append(
             long._tables.uses, [use_row(Use("kitchen", span, "cited", 1000.0 + 48 * 3600)) for span in used]
@@ -248,8 +250,8 @@ def test_used_memories_stay_longer(kitchen: Any, long: MemoryStore) -> None:
 
     kept = [span for span in kept_of(kitchen, long, 0.5) if span.end_s <= 12 * 3600]
 
-    of_used = sum(any(span.overlaps(one) for one in used) for span in kept)
-    assert of_used > 2 * (len(kept) - of_used), "every other event was used"
+    kept_used = sum(any(span.overlaps(used_span) for used_span in used) for span in kept)
+    assert kept_used > 2 * (len(kept) - kept_used), "every other event was used"
 
 
 @pytest.mark.slow
@@ -257,15 +259,15 @@ def test_similar_memories_are_evicted_first(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
         moments, frames, _ = kitchen.life(24.0)
         ladder = Ladder("kitchen")
-        rows: list[Moment] = [one for moment in moments for one in (moment, *ladder.push(moment))]
-        alike = [
-            replace(one, sameness=1.0 if (one.span.start_s // 300) % 2 else 0.0)
-            if one.rung == "event"
-            else one
-            for one in rows
+        rows: list[Moment] = [row for moment in moments for row in (moment, *ladder.push(moment))]
+        with_sameness = [
+            replace(row, sameness=1.0 if (row.span.start_s // 300) % 2 else 0.0)
+            if row.rung == "event"
+            else row
+            for row in rows
         ]
         store.put_stream(kitchen.stream)
-        store.append(alike, frames)
+        store.append(with_sameness, frames)
         kept = kept_of(kitchen, store, 0.5)
 
     odd = sum((span.start_s // 300) % 2 == 1 for span in kept)

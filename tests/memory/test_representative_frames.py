@@ -1,4 +1,4 @@
-"""Which pictures a memory above the first rung shows."""
+"""Representative frames: which pictures an event, an hour or a day shows."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def named(signatures: list[bytes]) -> dict[str, bytes]:
 
 
 def with_a_spot(cell: int) -> bytes:
-    """The usual picture with something bright in one place."""
+    """The grey picture with a bright spot at one place."""
     return GREY[:cell] + b"\xff\xff" + GREY[cell + 2 :]
 
 
 @given(st.permutations([*range(10), "a", "b", "c"]), st.randoms(use_true_random=False))
 @settings(max_examples=50, deadline=None)
 def test_pictures_that_differ_are_chosen(order: list[int | str], chance: random.Random) -> None:
-    """Ten that are the same but for grain, and three that are not."""
+    """Ten pictures differ only by grain, and three by a bright spot."""
     spots = {"a": with_a_spot(3), "b": with_a_spot(20), "c": with_a_spot(40)}
     looks = [
-        spots[one] if isinstance(one, str) else bytes(90 + chance.randint(-1, 1) for _ in range(CELLS))
-        for one in order
+        spots[item] if isinstance(item, str) else bytes(90 + chance.randint(-1, 1) for _ in range(CELLS))
+        for item in order
     ]
     pictures = named(looks)
 
@@ -77,9 +77,9 @@ def test_a_used_picture_is_preferred_to_similar_ones() -> None:
     pictures = named([GREY] * 5 + [with_a_spot(3)] * 4 + [GREY] * 5)
     names = list(pictures)
 
-    for served in range(len(names)):
-        weights = [float(number == served) for number in range(len(names))]
-        assert names[served] in choose_frames(names, pictures, weights)
+    for used in range(len(names)):
+        weights = [float(number == used) for number in range(len(names))]
+        assert names[used] in choose_frames(names, pictures, weights)
 
 
 def test_used_pictures_leave_room_for_different_ones() -> None:
@@ -113,11 +113,11 @@ def test_signatures_are_read_without_their_pictures(store: MemoryStore) -> None:
     assert read == {"f00": GREY, "f01": with_a_spot(9), "f02": b""}
 
 
-def climbed(ladder: Ladder, moment: Callable[..., Moment], looks: list[bytes]) -> list[Moment]:
+def build_parents(ladder: Ladder, moment: Callable[..., Moment], looks: list[bytes]) -> list[Moment]:
     parents: list[Moment] = []
     for number, look in enumerate(looks):
-        one = replace(moment(number), frame_ids=(f"f{number:02}",))
-        parents += ladder.push(one, [picture(number, look)])
+        with_picture = replace(moment(number), frame_ids=(f"f{number:02}",))
+        parents += ladder.push(with_picture, [picture(number, look)])
     return parents + ladder.flush()
 
 
@@ -128,39 +128,39 @@ def test_an_hour_chooses_among_the_pictures_of_its_events(
     for number in (7, 30, 41, 70, 100):
         looks[number] = with_a_spot(number // 3)
 
-    first, second, third, hour = climbed(Ladder("kitchen"), moment, looks)
+    first, second, third, hour = build_parents(Ladder("kitchen"), moment, looks)
 
     assert {"f07", "f30", "f41"} < set(first.frame_ids)
     assert {"f70", "f100"} < set(second.frame_ids)
     assert hour.rung == "hour"
     assert set(hour.frame_ids) < {*first.frame_ids, *second.frame_ids, *third.frame_ids}
     assert len({"f07", "f30", "f41", "f70", "f100"} & set(hour.frame_ids)) == MAX_FRAMES - 1, (
-        "and a usual one"
+        "the fourth is a grey one"
     )
 
 
 def test_a_parent_shows_a_picture_of_a_used_span(moment: Callable[..., Moment]) -> None:
-    asked: list[Span] = []
+    requested: list[Span] = []
 
     def used(span: Span) -> float:
-        asked.append(span)
+        requested.append(span)
         return float(span.contains(87.0))
 
-    unused = climbed(Ladder("kitchen"), moment, [GREY] * 40)[0]
-    event = climbed(Ladder("kitchen", used), moment, [GREY] * 40)[0]
+    unused = build_parents(Ladder("kitchen"), moment, [GREY] * 40)[0]
+    event = build_parents(Ladder("kitchen", used), moment, [GREY] * 40)[0]
 
     assert "f17" not in unused.frame_ids
     assert "f17" in event.frame_ids
-    assert asked[0] == Span(0.0, 200.0), "who asks for a whole event first need not ask for each moment"
+    assert requested[0] == Span(0.0, 200.0), "an unused event needs no query for each moment"
 
 
 def test_a_ladder_keeps_a_bounded_number_of_signatures(moment: Callable[..., Moment]) -> None:
     ladder = Ladder("kitchen")
-    most = 0
+    max_signatures = 0
     for number in range(3600):
-        one = replace(moment(number), frame_ids=(f"f{number:02}",))
-        ladder.push(one, [picture(number, GREY)])
-        most = max(most, len(ladder._signatures))
+        with_picture = replace(moment(number), frame_ids=(f"f{number:02}",))
+        ladder.push(with_picture, [picture(number, GREY)])
+        max_signatures = max(max_signatures, len(ladder._signatures))
 
     open_moments, open_events, hours = 60, 12, 5
-    assert most <= open_moments + 1 + MAX_FRAMES * (open_events + 1 + hours)
+    assert max_signatures <= open_moments + 1 + MAX_FRAMES * (open_events + 1 + hours)
