@@ -60,13 +60,16 @@ class CompactionRunner:
         self._min_free_bytes = min_free_bytes
         self._stage = stage
 
-    def compact(self, table: Table, *, thorough: bool) -> bool:
+    def compact(self, table: Table, *, thorough: bool, min_free_bytes: int | None = None) -> bool:
         """Compact a table and update its indexes. ``thorough`` leaves one part of each index.
+
+        ``min_free_bytes`` replaces what is otherwise left free on the disk.
 
         Returns whether it succeeded. A failure is logged. It makes searches slower, and loses nothing.
         """
         try:
-            with require_free_space(self._folder, self._min_free_bytes):
+            free_bytes = self._min_free_bytes if min_free_bytes is None else min_free_bytes
+            with require_free_space(self._folder, free_bytes):
                 if table_kind(table.name) in APPEND_ONLY:
                     self._compact_append_only(table, thorough=thorough)
                 else:

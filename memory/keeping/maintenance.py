@@ -99,9 +99,10 @@ class Maintenance:
     def run(self, *, thorough: bool, now: bool = False) -> None:
         """Compact every table, evict what exceeds the budget, and delete old versions.
 
-        ``thorough`` leaves one part of each index. ``now`` also deletes versions that were just replaced.
+        ``thorough`` leaves one part of each index. ``now`` also deletes versions that were just replaced,
+        and may use what is otherwise left free on the disk, because it frees space in the end.
         """
-        self._compact(self._tables, thorough=thorough)
+        self._compact(self._tables, thorough=thorough, min_free_bytes=0 if now else None)
         self.evictions.keep_budgets()
         with maintenance_lock(self._folder):
             self.cleaner.delete_old_versions(now=now)
@@ -134,8 +135,10 @@ class Maintenance:
         Waits for readers of older versions. ``on_wait`` is called repeatedly with their number.
         """
         self._compactions.rewrite_all()
-        self.cleaner.wait_for_readers(on_wait)
-        self.cleaner.delete_all_but_newest()
+        is_clean = False
+        while not is_clean:
+            self.cleaner.wait_for_readers(on_wait)
+            is_clean = self.cleaner.delete_all_but_newest()
 
     def close(self) -> None:
         """Let the thread finish the due work, and stop it."""
@@ -166,11 +169,13 @@ class Maintenance:
     def _is_due(self) -> bool:
         return bool(self._schedule.due_tables()) or self.evictions.is_due()
 
-    def _compact(self, names: Iterable[str], *, thorough: bool) -> None:
+    def _compact(self, names: Iterable[str], *, thorough: bool, min_free_bytes: int | None = None) -> None:
         for name in names:
             self._schedule.start(name)
             with maintenance_lock(self._folder):
-                if not self._compactions.compact(self._tables[name], thorough=thorough):
+                if not self._compactions.compact(
+                    self._tables[name], thorough=thorough, min_free_bytes=min_free_bytes
+                ):
                     self._has_unreferenced_files = True
 
     def _delete_unreferenced_files(self) -> None:

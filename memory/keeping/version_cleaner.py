@@ -79,11 +79,18 @@ class VersionCleaner:
             return False
         return True
 
-    def delete_all_but_newest(self) -> None:
-        """Delete every file that the newest versions do not need. The caller holds the maintenance lock."""
+    def delete_all_but_newest(self) -> bool:
+        """Delete every file that the newest versions do not need. The caller holds the maintenance lock.
+
+        Returns False, and deletes nothing, if a reader needs other versions. Commits may have been made since
+        readers were waited for.
+        """
         with self._commits.paused(self._tables):
+            if self._leases_behind():
+                return False
             for table in self._tables.all():
                 latest_view(table).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        return True
 
     def wait_for_readers(self, on_wait: Callable[[int], None] | None) -> None:
         """Wait until all read leases name the newest versions.
@@ -92,8 +99,7 @@ class VersionCleaner:
         than ten minutes is revoked.
         """
         while True:
-            newest = self._commits.head().versions
-            behind = [lease for lease in leases.held_leases(self._folder) if lease.versions != newest]
+            behind = self._leases_behind()
             if not behind:
                 return
             if on_wait is not None:
@@ -101,6 +107,11 @@ class VersionCleaner:
             if time.time() - behind[0].since_s > _ERASURE_LEASE_S:
                 behind[0].revoke()
             time.sleep(0.05)
+
+    def _leases_behind(self) -> list[leases.HeldLease]:
+        """The leases on anything but the newest versions, the oldest first."""
+        newest = self._commits.head().versions
+        return [lease for lease in leases.held_leases(self._folder) if lease.versions != newest]
 
     def has_readers(self) -> bool:
         """Whether any reader holds a lease."""
