@@ -22,7 +22,6 @@ from ..agent.extractive_reasoner import ExtractiveReasoner
 from ..agent.limits import Limits
 from ..agent.overrides import AgentOverrides
 from ..agent.prompt_building import (
-    ANSWERS_FROM,
     MAX_TOKENS,
     SUFFICIENCY,
     JudgeReply,
@@ -32,6 +31,7 @@ from ..agent.prompt_building import (
     named,
     option_index,
 )
+from ..agent.reasoner import ANSWERS_FROM
 from ..agent.state import newest_first
 from ..client import Recollect
 from ..memory.query.hybrid_search import SearchMode
