@@ -23,7 +23,7 @@ from pathlib import Path
 
 import av
 
-from recollect import Recollect
+from recollect import Recollect, WatchOptions
 from recollect.perception.lmm.lmm_settings import LmmSettings
 from recollect.testing.lmm_server import LmmServer
 from recollect.worlds.demo_video import render_demo
@@ -96,7 +96,9 @@ def main() -> None:
                 lmm = LmmSettings(url=None if fault is None else url, model=model)
                 with Recollect(Path(folder) / f"{name} {repeat}", lmm=lmm) as memory:
                     before = time.process_time()
-                    wall[name].append(memory.watch(film, ocr=False, drain=False).seconds)
+                    wall[name].append(
+                        memory.watch(film, options=WatchOptions(ocr=False, drain=False)).seconds
+                    )
                     cpu[name].append(time.process_time() - before)
     tell.send(None)
     serving.join()

@@ -32,6 +32,7 @@ from av.video.reformatter import VideoReformatter
 
 from recollect.memory.store import MemoryStore
 from recollect.memory.values import Finding, Span, Stream
+from recollect.perception.observers.default_observers import default_observers
 from recollect.perception.observers.observer import Observer
 from recollect.perception.observers.text_observer import TextObserver
 from recollect.perception.sources.file_source import FileSource
@@ -39,7 +40,6 @@ from recollect.perception.sources.frame import Frame
 from recollect.perception.sources.frame_sampling import FrameSampler
 from recollect.perception.sources.source import Event
 from recollect.perception.stages.stream_worker import StreamWorker
-from recollect.perception.watching import default_observers
 from recollect.perception.watching import watch as watch_into
 from recollect.worlds.demo_video import render_demo
 

@@ -6,9 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..common.terminal import print_line
+from ..perception.watch_events import Described, WatchEvent
 from .arguments import add_lmm_flags, open_memory
 from .printing import waiting_words
-from .progress import stopping
+from .progress import event_line, stopping
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -44,18 +45,14 @@ def _caption_with_progress(memory: Recollect, arguments: argparse.Namespace) -> 
 
     console = rich.stderr_console()
 
-    def on_state(state: str, detail: str) -> None:
-        if not arguments.quiet:
-            rich.print_above(console, f"{state}{f' ({detail})' if detail else ''}")
-
     with stopping(memory), rich.spinner(console, "describing…") as line:
         if arguments.quiet or not console.is_terminal:
             line.stop()
-        return memory.caption(
-            arguments.stream,
-            everything=arguments.all,
-            on_progress=lambda done: line.update(
-                rich.safe(f"{done.described} described, {done.waiting} to go")
-            ),
-            on_state=on_state,
-        )
+
+        def show(event: WatchEvent) -> None:
+            if isinstance(event, Described):
+                line.update(rich.safe(f"{event.described} described, {event.waiting} to go"))
+            elif not arguments.quiet:
+                rich.print_above(console, event_line(event))
+
+        return memory.caption(arguments.stream, everything=arguments.all, on_event=show)

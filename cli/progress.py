@@ -1,19 +1,115 @@
-"""Watching with a progress bar, and stopping cleanly."""
+"""Progress bars for watching, one for each source, and a clean stop on Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
-from ..client import DEFAULT_FPS
 from ..common.clock_times import clock
 from ..perception.sources.urls import redact
+from ..perception.watch_events import (
+    Connected,
+    Connecting,
+    DescriptionsFailed,
+    DescriptionsResumed,
+    DescriptionsWaiting,
+    Disconnected,
+    OnEvent,
+    Progress,
+    Stalled,
+    WatchEvent,
+)
 
 if TYPE_CHECKING:
     from ..client import Recollect
-    from ..perception.stages.stream_worker import WatchReport
+    from ..perception.watch_events import WatchReport
+    from ..perception.watch_options import WatchOptions
+
+
+class WatchDisplay:
+    """A progress bar for each source on standard error, with lines above it for what happens. Use it as a context."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        from . import rich_output as rich  # noqa: PLC0415
+
+        self._quiet = quiet
+        self._rich = rich
+        self._bar = rich.progress_bar(
+            rich.SafeColumn("{task.description}"),
+            rich.BarColumn(),
+            rich.SafeColumn(
+                "{task.fields[at]}  {task.fields[speed]}  {task.fields[moments]} moments{task.fields[waiting]}"
+            ),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
+            quiet=quiet,
+        )
+        self._describing_line = ""
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def handler(self, source: str) -> OnEvent:
+        """A new bar, and what shows the events of watching ``source`` there."""
+        shown = redact(source)
+        shown = shown.rpartition("/")[2] or shown
+        task = self._bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
+
+        def show(event: WatchEvent) -> None:
+            if isinstance(event, Progress):
+                total = f" of {clock(event.duration_s)}" if event.duration_s else ""
+                self._bar.update(
+                    task,
+                    completed=event.time_s,
+                    total=event.duration_s,
+                    at=f"{clock(event.time_s)}{total}",
+                    speed=f"{event.speed:.1f}× real time",
+                    moments=event.moments,
+                    waiting=f", {event.waiting} to describe" if event.waiting else "",
+                )
+            elif line := event_line(event):
+                self._print(shown, line, is_connection=hasattr(event, "stream"))
+
+        return show
+
+    def _print(self, shown: str, line: str, *, is_connection: bool) -> None:
+        if self._quiet:
+            return
+        if is_connection:
+            self._rich.print_above(self._bar.console, f"{shown}: {line}")
+        elif line != self._describing_line:
+            # Every watch hears of the descriptions of all streams: printed once.
+            self._describing_line = line
+            self._rich.print_above(self._bar.console, line)
+
+
+def event_line(event: WatchEvent) -> str:
+    """An event in a line; empty for those that are not printed."""
+    match event:
+        case Connecting(detail=detail):
+            return f"connecting ({detail})"
+        case Connected(detail=detail):
+            return f"live ({detail})"
+        case Stalled(detail=detail):
+            return f"stalled ({detail})"
+        case Disconnected(detail=detail):
+            return f"disconnected ({detail})"
+        case DescriptionsWaiting(reason=reason):
+            return f"descriptions wait ({reason})"
+        case DescriptionsResumed():
+            return "descriptions go on"
+        case DescriptionsFailed(error=error):
+            return f"describing ended ({error})"
+    return ""
 
 
 def watch_with_progress(
@@ -21,76 +117,36 @@ def watch_with_progress(
     source: str,
     *,
     stream: str | None = None,
-    fps: float = DEFAULT_FPS,
-    ocr: bool = True,
-    drain: bool = True,
-    budget: str | None = None,
+    options: WatchOptions | None = None,
     quiet: bool = False,
-    max_outage_s: float | None = None,
 ) -> WatchReport:
-    """Watch with a progress bar on standard error; Ctrl-C and SIGTERM stop cleanly and keep everything."""
-    from . import rich_output as rich  # noqa: PLC0415
+    """Watch one source with a progress bar; Ctrl-C and SIGTERM stop cleanly and keep everything."""
+    with stopping(memory), WatchDisplay(quiet=quiet) as display:
+        return memory.watch(source, stream=stream, options=options, on_event=display.handler(source))
 
-    bar = rich.progress_bar(
-        rich.SafeColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.SafeColumn(
-            "{task.fields[at]}  {task.fields[speed]}  {task.fields[moments]} moments{task.fields[waiting]}"
-        ),
-        rich.TimeElapsedColumn(),
-        rich.TimeRemainingColumn(),
-        quiet=quiet,
-    )
-    shown = redact(source)
-    shown = shown.rpartition("/")[2] or shown
-    task = bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
 
-    def on_progress(progress: Any) -> None:
-        at = clock(progress.time_s) + (f" of {clock(progress.duration_s)}" if progress.duration_s else "")
-        speed = f"{progress.speed:.1f}× real time"
-        bar.update(
-            task,
-            completed=progress.time_s,
-            total=progress.duration_s,
-            at=at,
-            speed=speed,
-            moments=progress.moments,
-            waiting=f", {progress.waiting} to describe" if progress.waiting else "",
-        )
+class StopRequest:
+    """Whether Ctrl-C or SIGTERM came."""
 
-    def on_state(state: str, detail: str) -> None:
-        if not quiet:
-            rich.print_above(bar.console, f"{shown}: {state}{f' ({detail})' if detail else ''}")
-
-    with stopping(memory), bar:
-        return memory.watch(
-            source,
-            stream=stream,
-            fps=fps,
-            ocr=ocr,
-            drain=drain,
-            budget=budget,
-            on_progress=on_progress,
-            on_state=on_state,
-            max_outage_s=max_outage_s,
-        )
+    def __init__(self) -> None:
+        self.came = False
 
 
 @contextmanager
-def stopping(memory: Recollect) -> Iterator[None]:
+def stopping(memory: Recollect) -> Iterator[StopRequest]:
     """Have Ctrl-C and SIGTERM stop cleanly, and a second one at once."""
-    asked_to_stop: list[int] = []
+    request = StopRequest()
 
     def interrupted(number: int, frame: object) -> None:
-        if asked_to_stop:
-            # Stopping cleanly takes too long for whoever asks again; what was committed is safe anyway.
+        if request.came:
+            # A clean stop takes too long for this user. What was committed is safe.
             raise KeyboardInterrupt
-        asked_to_stop.append(number)
+        request.came = True
         memory.stop()
 
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield request
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,24 +1,33 @@
-"""``recollect watch`` watches files and live URLs, telling how it goes."""
+"""``recollect watch``: watch files and live URLs, with a progress bar for each.
+
+Live sources are watched together. Files are watched one after the other in the given order, beside the live
+sources: a file uses the processor as much as it can, so two at once would not be done sooner.
+"""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from ..client import DEFAULT_FPS
 from ..common.clock_times import clock
 from ..common.errors import RecollectError
 from ..common.terminal import print_error, print_line
 from ..perception.sources.source_list import NamedSource, read_source_list, resolve_source
 from ..perception.sources.urls import redact_text
+from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_budget, add_lmm_flags, fps, open_memory, time_s
 from .printing import waiting_words
-from .progress import watch_with_progress
+from .progress import WatchDisplay, stopping
 
 if TYPE_CHECKING:
-    from ..perception.stages.stream_worker import WatchReport
+    from ..client import Recollect
+    from ..perception.watch_events import WatchReport
+    from ..perception.watch_handle import Watch
 
-DESCRIPTION = "Watch files to their end, or a live URL until stopped."
+DESCRIPTION = (
+    "Watch files to their end, and live URLs, all together, until stopped. Ctrl-C ends all of them cleanly. "
+    "Exit code: 0, or 130 where a file was stopped before its end, or 2 where a source failed."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="*",
-        help="a file, a URL (rtsp, rtsps, http, https), or env:NAME for what a variable holds",
+        help="a file, a live URL (rtsp, rtsps, http, https), or env:NAME for what a variable holds",
     )
     parser.add_argument(
         "--url-file",
@@ -49,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code."""
+    """Watch everything that is named; returns the exit code."""
     sources = _sources(arguments)
     if not sources:
         print_error("nothing to watch was given. Give a file or URL, or --url-file.")
@@ -57,32 +66,25 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.stream and len(sources) > 1:
         print_error("--stream names one source, and several were given.")
         return 2
-    failed = 0
-    with open_memory(arguments) as memory:
-        for number, named in enumerate(sources, start=1):
-            try:
-                report = watch_with_progress(
-                    memory,
-                    named.source,
-                    stream=arguments.stream or named.name,
-                    fps=arguments.fps,
-                    ocr=not arguments.no_ocr,
-                    # What the model has not described yet must not keep the next one waiting.
-                    drain=number == len(sources),
-                    budget=arguments.stream_budget,
-                    quiet=arguments.quiet,
-                    max_outage_s=arguments.max_outage,
-                )
-            except RecollectError as error:
-                if len(sources) == 1:
-                    raise
-                print_error(redact_text(str(error)))
-                failed += 1
-                continue
-            print_line(_told(report))
-            if report.state == "stopped" and "://" not in named.source:
-                return 130
-    return 2 if failed else 0
+    live = [named for named in sources if _is_live(named)]
+    files = [named for named in sources if not _is_live(named)]
+    with (
+        open_memory(arguments) as memory,
+        stopping(memory) as stop,
+        WatchDisplay(quiet=arguments.quiet) as display,
+    ):
+        progress = _Run(memory, arguments, display, is_only_one=len(sources) == 1)
+        watches = [watch for named in live if (watch := progress.start(named)) is not None]
+        for named in files:
+            if stop.came:
+                break
+            # What the model has not described yet must not keep the next file waiting, nor the cameras.
+            watch = progress.start(named, drain=named is files[-1] and not live)
+            if watch is not None:
+                progress.wait(watch, is_file=True)
+        for watch in watches:
+            progress.wait(watch)
+    return progress.exit_code(stopped_early=stop.came and progress.files_done < len(files))
 
 
 def _sources(arguments: argparse.Namespace) -> list[NamedSource]:
@@ -91,7 +93,69 @@ def _sources(arguments: argparse.Namespace) -> list[NamedSource]:
     return sources + (read_source_list(arguments.url_file) if arguments.url_file else [])
 
 
-def _told(report: WatchReport) -> str:
+def _is_live(named: NamedSource) -> bool:
+    return "://" in named.source
+
+
+class _Run:
+    """What one run of the command has watched."""
+
+    def __init__(
+        self, memory: Recollect, arguments: argparse.Namespace, display: WatchDisplay, *, is_only_one: bool
+    ) -> None:
+        self._memory, self._arguments, self._display = memory, arguments, display
+        self._is_only_one = is_only_one
+        self._failed = 0
+        self.files_done = 0
+        """Files that were watched to their end, or could not be watched."""
+
+    def start(self, named: NamedSource, *, drain: bool = True) -> Watch | None:
+        """Begin to watch a source; None where that fails, while other sources are given."""
+        arguments = self._arguments
+        options = WatchOptions(
+            fps=arguments.fps,
+            ocr=not arguments.no_ocr,
+            drain=drain,
+            disk_budget=arguments.stream_budget,
+            max_outage_s=arguments.max_outage,
+        )
+        try:
+            return self._memory.start(
+                named.source,
+                stream=arguments.stream or named.name,
+                options=options,
+                on_event=self._display.handler(named.source),
+            )
+        except RecollectError as error:
+            self._note_failure(error)
+            self.files_done += not _is_live(named)
+            return None
+
+    def wait(self, watch: Watch, *, is_file: bool = False) -> None:
+        """Wait for a watch to end, and print what it did."""
+        try:
+            report = watch.wait()
+        except RecollectError as error:
+            self._note_failure(error)
+            self.files_done += is_file
+            return
+        print_line(_report_line(report))
+        self.files_done += is_file and report.state != "stopped"
+
+    def exit_code(self, *, stopped_early: bool) -> int:
+        """130 where a file was not watched to its end, 2 where a source failed, else 0."""
+        if stopped_early:
+            return 130
+        return 2 if self._failed else 0
+
+    def _note_failure(self, error: RecollectError) -> None:
+        if self._is_only_one:
+            raise error
+        print_error(redact_text(str(error)))
+        self._failed += 1
+
+
+def _report_line(report: WatchReport) -> str:
     waiting = f" {waiting_words(report.waiting)}" if report.waiting else ""
     if report.already_done:
         return (
@@ -108,5 +172,8 @@ def _told(report: WatchReport) -> str:
         f"{report.gaps} gap{'' if report.gaps == 1 else 's'}",
         f"{report.seconds:.1f} s ({speed / max(report.seconds, 1e-6):.1f}× real time)",
     ]
-    stopped = " Stopped; watch it again to go on." if report.state == "stopped" else ""
+    stopped = {
+        "stopped": " Stopped; watch it again to go on.",
+        "erased": " Stopped, because the whole stream was erased.",
+    }.get(report.state, "")
     return f"{'; '.join(parts)}.{stopped}{waiting}"

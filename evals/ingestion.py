@@ -20,6 +20,7 @@ from ..memory.storage.file_sizes import size_on_disk
 from ..memory.storage.manifest import UNBOUNDED_BYTES
 from ..memory.store import MemoryStore
 from ..perception.lmm import Lmm, LmmUsage
+from ..perception.watch_options import WatchOptions
 from ..perception.watching import watch
 from .causal_video import Footage
 from .records import Ingest, RecordedUsage
@@ -74,12 +75,10 @@ def ingest(footage: Footage, memory: Path, *, name: str, watching: WatchSettings
         memory,
         footage.source(watching.fps),
         stream=STREAM,
-        fps=watching.fps,
-        ocr=watching.ocr,
+        options=WatchOptions(fps=watching.fps, ocr=watching.ocr, written_at=as_of_s),
         encoder=watching.encoder,
         lmm=watching.lmm,
         budget_bytes=watching.budget_bytes,
-        written_at=as_of_s,
     )
     with MemoryStore.open(memory, write=True, encoder=watching.encoder) as store:
         # What a word counts for depends on which rows its index has, and that on how quickly they were written.

@@ -125,6 +125,25 @@ class NothingToPin(MemoryStoreError):
         self.stream, self.start_s, self.end_s = stream, start_s, end_s
 
 
+class RequestFailed(MemoryStoreError):
+    """The process that writes to the memory could not do what another process requested of it."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"the process that writes to {path} could not do it: {why}")
+        self.path, self.why = path, why
+
+
+class WriterStalled(MemoryStoreError):
+    """Another process has held the commit lock for longer than this write may wait."""
+
+    def __init__(self, path: Path, waited_s: float) -> None:
+        super().__init__(
+            f"nothing could be written to {path}: another process has been inside a commit for more than "
+            f"{waited_s:.3g} s. It is stopped, or its disk hangs; end it (kill -9 loses nothing that was committed)."
+        )
+        self.path, self.waited_s = path, waited_s
+
+
 class SnapshotExpired(MemoryStoreError):
     """What a reader had held for long was needed by the writer to stay within the budget."""
 

@@ -80,6 +80,17 @@ class StreamNameTaken(SourceError):
         self.name, self.source = name, source
 
 
+class AlreadyWatched(SourceError):
+    """The source, or another one under the same stream name, is being watched into this memory."""
+
+    def __init__(self, source: str, stream: str) -> None:
+        super().__init__(
+            f"cannot watch {source!r}: it, or another source under the name {stream!r}, is being watched into this "
+            "memory already. Stop that watch first, or choose another stream name for another source."
+        )
+        self.source, self.stream = source, stream
+
+
 class EncoderError(RecollectError):
     """The model that makes vectors cannot be used."""
 

@@ -22,24 +22,54 @@ if TYPE_CHECKING:
     from .agent.answer import Answer, Evidence
     from .agent.limits import Limits
     from .perception.describing.captioner import CaptionReport
-    from .perception.stages.stream_worker import WatchProgress, WatchReport
+    from .perception.watch_events import (
+        Connected,
+        Connecting,
+        Described,
+        DescriptionsFailed,
+        DescriptionsResumed,
+        DescriptionsWaiting,
+        Disconnected,
+        Failed,
+        Finished,
+        Progress,
+        Stalled,
+        WatchEvent,
+        WatchReport,
+    )
+    from .perception.watch_handle import Watch, WatchStatus
+    from .perception.watch_options import WatchOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
     "CaptionReport",
+    "Connected",
+    "Connecting",
+    "Described",
+    "DescriptionsFailed",
+    "DescriptionsResumed",
+    "DescriptionsWaiting",
+    "Disconnected",
     "Evidence",
+    "Failed",
+    "Finished",
     "Gap",
     "KeyFrame",
     "Limits",
     "Moment",
+    "Progress",
     "Recollect",
     "RecollectError",
     "Span",
+    "Stalled",
     "StreamStatus",
-    "WatchProgress",
+    "Watch",
+    "WatchEvent",
+    "WatchOptions",
     "WatchReport",
+    "WatchStatus",
 ]
 
 _LATER = {
@@ -47,10 +77,24 @@ _LATER = {
     "Evidence": "agent.answer",
     "Limits": "agent.limits",
     "CaptionReport": "perception.describing.captioner",
-    "WatchProgress": "perception.stages.stream_worker",
-    "WatchReport": "perception.stages.stream_worker",
+    "Connected": "perception.watch_events",
+    "Connecting": "perception.watch_events",
+    "Described": "perception.watch_events",
+    "DescriptionsFailed": "perception.watch_events",
+    "DescriptionsResumed": "perception.watch_events",
+    "DescriptionsWaiting": "perception.watch_events",
+    "Disconnected": "perception.watch_events",
+    "Failed": "perception.watch_events",
+    "Finished": "perception.watch_events",
+    "Progress": "perception.watch_events",
+    "Stalled": "perception.watch_events",
+    "WatchEvent": "perception.watch_events",
+    "WatchReport": "perception.watch_events",
+    "Watch": "perception.watch_handle",
+    "WatchStatus": "perception.watch_handle",
+    "WatchOptions": "perception.watch_options",
 }
-"""Public names whose modules load something heavy, and where they live."""
+"""Public names whose modules are loaded when they are first used, and where they live."""
 
 
 def __getattr__(name: str) -> Any:

@@ -53,13 +53,17 @@ if TYPE_CHECKING:
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
     from .memory.keeping.reindexing import OnProgress, ReindexReport
+    from .memory.keeping.requests import MaintenanceRequest
     from .memory.query.snapshot import Hit, Snapshot
     from .memory.store import MemoryStore
     from .perception.describing.captioner import CaptionReport
     from .perception.lmm import Lmm, ServedLmm
     from .perception.lmm.lmm_settings import LmmSettings
-    from .perception.stages.stream_worker import WatchProgress, WatchReport
-    from .perception.watching import Stoppable
+    from .perception.sources.source import Source
+    from .perception.watch_events import OnEvent, WatchReport
+    from .perception.watch_handle import Watch
+    from .perception.watch_options import WatchOptions
+    from .perception.writer_session import WriterSession
     from .tools.toolbox import Inspector, Scope, Toolbox
 
 T = TypeVar("T")
@@ -70,8 +74,6 @@ _TRACES_SHARE = 20
 """No more than this part of a memory's budget is for the steps of questions."""
 _TRACES_PENDING = "questions.pending"
 """Is in the memory's folder while the steps of questions may still tell of what the memory has forgotten."""
-DEFAULT_FPS = 4.0
-"""Frames a second shown to the observers: enough to follow people, cheap enough for one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,9 @@ class Recollect:
         self._lock = threading.Lock()
         self._reader: MemoryStore | None = None
         self._traces: TraceStore | None = None
-        self._working: list[Stoppable] = []
+        self._opening = threading.Lock()
+        self._session: WriterSession | None = None
+        self._watches: list[Watch] = []
         self._stops = 0
 
     def __enter__(self) -> Self:
@@ -193,8 +197,10 @@ class Recollect:
         self.close()
 
     def close(self) -> None:
-        """Stop what is being watched and let go of every file. May be called twice."""
+        """Stop what is being watched, wait for it to end, and close every file. May be called twice."""
         self.stop()
+        for watch in tuple(self._watches):
+            watch.join()
         with self._lock:
             if self._reader is not None:
                 self._reader.close()
@@ -210,117 +216,118 @@ class Recollect:
 
     def watch(
         self,
-        source: str | Path,
+        source: str | Path | Source,
         *,
         stream: str | None = None,
-        fps: float = DEFAULT_FPS,
-        ocr: bool = True,
-        drain: bool = True,
-        budget: str | int | None = None,
-        on_progress: Callable[[WatchProgress], None] | None = None,
-        on_state: Callable[[str, str], None] | None = None,
-        max_outage_s: float | None = None,
+        options: WatchOptions | None = None,
+        on_event: OnEvent | None = None,
     ) -> WatchReport:
-        """Watch a file to its end, or a live URL until ``stop()``.
+        """Watch a file to its end, or a live URL until ``stop()``: ``start`` and ``wait`` in one.
 
-        A file that was watched before is known by its content: watching goes on where it stopped,
-        or is done at once. Only one process may watch into a memory; any number may ask it.
-
-        With a video LMM, what was seen is described meanwhile, as far as the model keeps up; watching
-        never waits for it. What waits is kept in the memory, for the next ``watch`` or ``caption``.
-
-        Args:
-            source: A path, or a URL (rtsp, rtsps, http, https), or ``env:NAME`` for what the environment
-                variable ``NAME`` holds. Credentials in a URL stay in RAM.
-            stream: The name to know it by; by default made from the path or address.
-            fps: Frames a second that the observers are shown.
-            ocr: Whether text in the picture is read, the dearest of the observers.
-            drain: At a file's end, wait until all that waits is described, unless the model is away.
-            budget: What this stream may take of the memory's budget; kept until another is given.
-            on_progress: Called every second or two.
-            on_state: Called when a live source connects, stalls or drops, and when descriptions begin
-                to wait for the model or go on; not always from the same thread.
-            max_outage_s: Give up on a live source after this long without it; None never does.
+        For the arguments and what is raised at once see ``start``.
 
         Raises:
-            SourceError: The source is not there or is no video.
-            MemoryStoreError: The memory is in use, full, or newer than this Recollect; or ``budget`` is none.
-            BadSettings: The settings that name the video LMM or the image–text model are wrong.
-            EncoderError: The image–text model in the settings cannot be used.
+            SourceError: The source does not exist, is no video, or could not be read to its end.
+            MemoryStoreError: The memory is in use by another process, full, or newer than this Recollect.
         """
-        with self._stoppable() as started:
-            from .perception.sources.source_list import resolve_source  # noqa: PLC0415
-            from .perception.watching import watch  # noqa: PLC0415 - heavy, and only watching needs it
+        watch = self.start(source, stream=stream, options=options, on_event=on_event)
+        try:
+            return watch.wait()
+        finally:
+            if watch.is_active:
+                watch.stop()
+                watch.join()
+            if self._budget_bytes is not None:
+                self._drop_reader()
 
-            report = watch(
-                self.path,
-                resolve_source(source) if isinstance(source, str) else str(source),
-                stream=stream,
-                fps=fps,
-                ocr=ocr,
-                encoder=self._the_encoder(),
-                lmm=self._the_lmm(),
-                budget_bytes=self._budget(),
-                min_free_bytes=self._min_free_bytes(),
-                stream_budget_bytes=None if budget is None else _budget_bytes(budget),
-                drain=drain,
-                on_progress=on_progress,
-                on_state=on_state,
-                on_start=started,
-                max_outage_s=max_outage_s,
-            )
-        if self._budget_bytes is not None:
-            self._drop_reader()
-        return report
+    def start(
+        self,
+        source: str | Path | Source,
+        *,
+        stream: str | None = None,
+        options: WatchOptions | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Watch:
+        """Begin to watch a source in the background, and return its handle.
+
+        Any number of sources may be watched at once. A file that was watched before is known by its content:
+        watching resumes where it stopped, or is done at once. Only one process may watch into a memory. Any number
+        may ask it meanwhile, or erase from it.
+
+        With a video LMM, what was seen is described meanwhile, as far as the model keeps up; watching never waits
+        for it. What waits stays in the memory, for the next ``watch`` or ``caption``.
+
+        Args:
+            source: A path, a URL (rtsp, rtsps, http, https), ``env:NAME`` for what the environment variable
+                ``NAME`` holds, or a source that is open already. Credentials in a URL stay in RAM.
+            stream: The stream's name; by default made from the path or address.
+            options: How it is watched.
+            on_event: Called with each event, on the thread where it happens.
+
+        Raises:
+            SourceError: The source does not exist or is no video, or it is being watched already.
+            MemoryStoreError: The memory is in use by another process, full, or newer than this Recollect; or the
+                options' disk budget is not valid.
+            BadSettings: The settings that name the video LMM or the image-text model are wrong.
+            EncoderError: The image-text model in the settings cannot be used.
+        """
+        from .perception.sources.source_list import resolve_source  # noqa: PLC0415
+        from .perception.watch_options import WatchOptions  # noqa: PLC0415
+        from .perception.writer_session import find_source  # noqa: PLC0415 - heavy, and only watching needs it
+
+        stops_before = self._stops
+        options = options or WatchOptions()
+        found = find_source(resolve_source(source) if isinstance(source, str) else source, options)
+        try:
+            with self._writer_session() as session:
+                watch = session.start(found, stream=stream, options=options, on_event=on_event)
+        except BaseException:
+            found.opened.close()
+            raise
+        with self._lock:
+            self._watches = [*(known for known in self._watches if known.is_active), watch]
+        if self._stops != stops_before:
+            # ``stop`` was called while things were still being opened.
+            watch.stop()
+        return watch
 
     def caption(
-        self,
-        stream: str | None = None,
-        *,
-        everything: bool = False,
-        on_progress: Callable[[CaptionReport], None] | None = None,
-        on_state: Callable[[str, str], None] | None = None,
+        self, stream: str | None = None, *, everything: bool = False, on_event: OnEvent | None = None
     ) -> CaptionReport:
-        """Have the video LMM describe what waits for it, until nothing does or it is away.
+        """Have the video LMM describe what waits for it, until nothing does or the model is away.
 
         Args:
             stream: Only this stream; by default all.
             everything: Also what was watched without a model, what another model or an earlier prompt
                 described, and what was given up.
-            on_progress: Called from another thread, every second or two.
-            on_state: Called from another thread when descriptions begin to wait for the model or go on.
+            on_event: Called with the events of describing, from another thread.
 
         Raises:
-            NoLmm: No video LMM is named.
-            LmmError: With ``everything``: the server does not say which model it serves.
+            NoLmm: No video LMM is configured.
+            LmmError: With ``everything``: the server does not report which model it serves.
             UnknownStream: A stream of that name is not in the memory.
             MemoryStoreError: There is no memory at the path, or it is in use or full.
             BadSettings: The settings that name the video LMM are wrong.
         """
-        with self._stoppable() as started:
-            from .perception.describing.backlog_captioning import caption  # noqa: PLC0415 - heavy, and only this needs it
+        from .memory.storage.manifest import read_manifest  # noqa: PLC0415 - LanceDB takes seconds to load
 
-            lmm = self._the_lmm()
-            if lmm is None:
-                raise NoLmm("describe what was watched")
-            return caption(
-                self.path,
-                lmm,
-                stream=stream,
+        stops_before = self._stops
+        if self._the_lmm() is None:
+            raise NoLmm("describe what was watched")
+        read_manifest(self.path)  # a wrong path must not make an empty memory
+        with self._writer_session("describe what was watched") as session:
+            return session.caption(
+                stream,
                 everything=everything,
-                encoder=self._the_encoder(),
-                budget_bytes=self._budget(),
-                min_free_bytes=self._min_free_bytes(),
-                on_progress=on_progress,
-                on_state=on_state,
-                on_start=started,
+                on_event=on_event,
+                is_stopped=lambda: self._stops != stops_before,
             )
 
     def stop(self) -> None:
         """Stop whatever this object is watching or describing, from any thread; all that was done is kept."""
         self._stops += 1
-        for working in tuple(self._working):
-            working.stop()
+        for watch in tuple(self._watches):
+            watch.stop()
 
     # -- keeping ----------------------------------------------------------------------------------
 
@@ -341,14 +348,14 @@ class Recollect:
         Raises:
             MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
         """
-        with self._open_writer("compact") as store:
-            store.compact()
-            if (self.path / _TRACES_PENDING).exists():
-                self._checkpointer().forget_all()
-                (self.path / _TRACES_PENDING).unlink(missing_ok=True)
-            account = store.account()
+        from .memory.keeping.requests import CompactRequest  # noqa: PLC0415 - LanceDB takes seconds to load
+
+        self._maintain(CompactRequest())
+        if (self.path / _TRACES_PENDING).exists():
+            self._checkpointer().forget_all()
+            (self.path / _TRACES_PENDING).unlink(missing_ok=True)
         self._drop_reader()
-        return account
+        return self._open_reader().account()
 
     def pin(
         self, stream: str, from_s: float | None = None, to_s: float | None = None, *, note: str = ""
@@ -389,21 +396,29 @@ class Recollect:
             UnknownStream: A stream of that name is not in the memory.
             MemoryStoreError: There is no memory at the path, or it is being written, or cannot be.
         """
-        from .memory.storage.tables import require_free_space  # noqa: PLC0415 - LanceDB takes seconds to load
+        from .memory.errors import MemoryInUse  # noqa: PLC0415
+        from .memory.keeping.requests import EraseRequest  # noqa: PLC0415 - LanceDB takes seconds to load
+        from .memory.storage.tables import require_free_space  # noqa: PLC0415
 
         span = _span(from_s, to_s)
         pending = self.path / _TRACES_PENDING
-        with self._open_writer(f"forget {stream}") as store:
-            # Whoever is interrupted between the two leaves traces of which nobody knows any more what they tell.
-            interrupted = pending.exists()
-            if store.stream(stream) is not None:
-                with require_free_space(self.path, 0):
-                    pending.touch()
-            receipt = store.erase(stream, span, on_wait=on_wait)
-            words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}
-            traces = self._checkpointer()
-            count = traces.forget_all() if interrupted else traces.forget(words)
-            pending.unlink(missing_ok=True)
+        reader = self._open_reader()
+        # An interruption between the two leaves traces of which nobody knows any more what they tell.
+        interrupted = pending.exists()
+        if reader.stream(stream) is not None:
+            with require_free_space(self.path, 0):
+                pending.touch()
+        try:
+            receipt = self._maintain(EraseRequest(stream, span), on_wait)
+        except MemoryInUse:
+            if not interrupted:
+                pending.unlink(missing_ok=True)
+            raise
+        assert receipt is not None
+        erased_words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}
+        traces = self._checkpointer()
+        count = traces.forget_all() if interrupted else traces.forget(erased_words)
+        pending.unlink(missing_ok=True)
         return replace(receipt, traces=count)
 
     def unpin(self, pin_id: str) -> bool:
@@ -692,23 +707,48 @@ class Recollect:
     # -- inside -----------------------------------------------------------------------------------
 
     @contextmanager
-    def _stoppable(self) -> Iterator[Callable[[Stoppable], None]]:
-        """Have ``stop()`` reach whatever is named inside the block, also if it was called before that."""
-        stops_before = self._stops
-        mine: list[Stoppable] = []
+    def _writer_session(self, purpose: str = "a writer") -> Iterator[WriterSession]:
+        """The session that writes to the memory: the one that is watching, or a new one."""
+        from .perception.writer_session import WriterSession, WriterSettings  # noqa: PLC0415 - heavy
 
-        def started(working: Stoppable) -> None:
-            mine.append(working)
-            self._working.append(working)
-            if self._stops != stops_before:
-                # Told to stop while things were still being opened.
-                working.stop()
-
+        settings = WriterSettings(
+            encoder=self._the_encoder(),
+            lmm=self._the_lmm(),
+            budget_bytes=self._budget(),
+            min_free_bytes=self._min_free_bytes(),
+            purpose=purpose,
+        )
+        with self._opening:
+            session = self._session
+            if session is None or not session.retain():
+                if session is not None:
+                    session.wait_until_ended()
+                session = self._session = WriterSession(self.path, settings)
         try:
-            yield started
+            yield session
         finally:
-            for working in mine:
-                self._working.remove(working)
+            session.release()
+
+    def _maintain(
+        self, request: MaintenanceRequest, on_wait: Callable[[int], None] | None = None
+    ) -> ErasureReceipt | None:
+        """Erase or compact: in the session that is watching, in this process, or in the one that writes."""
+        from .memory.keeping.requests import execute, run_or_request  # noqa: PLC0415
+
+        session = self._session
+        if session is not None and session.retain():
+            try:
+                return session.execute(request, on_wait)
+            finally:
+                session.release()
+        if session is not None:
+            session.wait_until_ended()
+
+        def run_here() -> ErasureReceipt | None:
+            with self._open_writer(request.purpose) as store:
+                return execute(store, request, on_wait)
+
+        return run_or_request(self.path, request, run_here, on_wait=on_wait)
 
     def _the_lmm(self) -> Lmm | None:
         """The video LMM, if there is one."""
@@ -745,7 +785,7 @@ class Recollect:
         return read_settings().agent.tracing
 
     def _open_writer(self, what: str) -> MemoryStore:
-        """The memory, open for writing; it must exist."""
+        """The memory, open for work that frees space, which may use what is kept free; it must exist."""
         from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
 
         self._open_reader()
@@ -754,7 +794,7 @@ class Recollect:
             write=True,
             encoder=self._the_encoder(),
             budget_bytes=self._budget(),
-            min_free_bytes=self._min_free_bytes(),
+            min_free_bytes=0,
             what=what,
         )
 

@@ -7,6 +7,7 @@
     │   ├── NotAVideo          a folder, an empty file, text, sound only
     │   ├── UnsupportedSource  a URL whose scheme is not allowed
     │   ├── SourceUnreachable  a live source does not answer
+    │   ├── AlreadyWatched     it is being watched into this memory
     │   ├── SourceVariableUnset  an environment variable that should hold a source does not
     │   ├── BadSourceList      a file of sources cannot be read, or lists none
     │   └── StreamNameTaken    another source has that name
@@ -22,6 +23,8 @@
     │   ├── TracesInUse        the steps of questions cannot be rewritten now
     │   ├── PinsFull           pins may keep no more
     │   ├── NothingToPin       nothing is remembered there
+    │   ├── RequestFailed      the process that writes could not do what was requested
+    │   ├── WriterStalled      another process hangs inside a commit
     │   ├── SnapshotExpired    what a long question was reading had to make room
     │   └── EncoderMismatch    the vectors were made by another encoder
     ├── EncoderError           the model that makes vectors cannot be used
@@ -90,10 +93,13 @@ from .memory.errors import (
     NothingToPin,
     OlderMemory,
     PinsFull,
+    RequestFailed,
     SnapshotExpired,
     UnknownStream,
+    WriterStalled,
 )
 from .perception.errors import (
+    AlreadyWatched,
     BadSourceList,
     EncoderError,
     EncoderNotInstalled,
@@ -126,6 +132,7 @@ from .serve_lmm.errors import (
 )
 
 __all__ = [
+    "AlreadyWatched",
     "BadBudget",
     "BadQuestion",
     "BadRun",
@@ -165,6 +172,7 @@ __all__ = [
     "PinsFull",
     "QuestionError",
     "RecollectError",
+    "RequestFailed",
     "ServerEnded",
     "ServerNotReady",
     "ServingError",
@@ -180,4 +188,5 @@ __all__ = [
     "UnknownStream",
     "UnsupportedSource",
     "VllmNotFound",
+    "WriterStalled",
 ]

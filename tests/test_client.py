@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import recollect
-from recollect import Limits, Recollect, RecollectError
+from recollect import Limits, Recollect, RecollectError, WatchOptions
 from recollect.agent.errors import BadQuestion
 from recollect.memory.errors import NotAMemory, UnknownStream
 
@@ -151,12 +151,15 @@ def test_questions_are_answered_while_a_stream_is_being_watched(demo_video, tmp_
             started = asyncio.Event()
             loop = asyncio.get_running_loop()
 
-            def progress(told: recollect.Progress) -> None:
-                if told.moments:  # something is remembered that can be asked about
+            def show(event: recollect.WatchEvent) -> None:
+                # Something is remembered that can be asked about.
+                if isinstance(event, recollect.Progress) and event.moments:
                     loop.call_soon_threadsafe(started.set)
 
             with Recollect(tmp_path / "memory.lance") as memory:
-                watching = asyncio.create_task(memory.awatch(demo_video, fps=25, on_progress=progress))
+                watching = asyncio.create_task(
+                    memory.awatch(demo_video, options=WatchOptions(fps=25), on_event=show)
+                )
                 await started.wait()
                 answer = await memory.aask("What happens?")
                 states.append((await memory.astatus())[0].stream.state)
@@ -179,11 +182,13 @@ def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video,
             started = asyncio.Event()
             loop = asyncio.get_running_loop()
 
-            def progress(told: recollect.Progress) -> None:
-                if told.moments:
+            def show(event: recollect.WatchEvent) -> None:
+                if isinstance(event, recollect.Progress) and event.moments:
                     loop.call_soon_threadsafe(started.set)
 
-            watching = asyncio.create_task(memory.awatch(demo_video, fps=25, on_progress=progress))
+            watching = asyncio.create_task(
+                memory.awatch(demo_video, options=WatchOptions(fps=25), on_event=show)
+            )
             await started.wait()
             watching.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -192,7 +197,7 @@ def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video,
     with Recollect(tmp_path / "memory.lance") as memory:
         asyncio.run(watch_and_cancel())
         (stopped,) = memory.status()
-        report = memory.watch(demo_video, fps=25, ocr=False)
+        report = memory.watch(demo_video, options=WatchOptions(fps=25, ocr=False))
         (done,) = memory.status()
 
     assert stopped.stream.state == "stopped"
@@ -223,7 +228,7 @@ def test_stop_from_another_thread_ends_a_watch(demo_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         timer = threading.Timer(0.2, memory.stop)
         timer.start()
-        report = memory.watch(demo_video, ocr=False)
+        report = memory.watch(demo_video, options=WatchOptions(ocr=False))
         timer.join()
 
     assert report.state == "stopped"
@@ -234,7 +239,7 @@ def test_an_earlier_stop_does_not_stop_a_later_watch(short_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         memory.stop()
 
-        assert memory.watch(short_video, ocr=False).state == "done"
+        assert memory.watch(short_video, options=WatchOptions(ocr=False)).state == "done"
 
 
 def test_as_of_takes_a_time_or_unix_seconds_and_sees_nothing_earlier(watched_demo):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
-from recollect import Limits, Recollect
+from recollect import Limits, Recollect, WatchOptions
 from recollect.agent.errors import BadQuestion, TracesInUse
 from recollect.agent.traces import open_traces
 from recollect.memory import MemoryStore, Span
@@ -52,7 +52,7 @@ def noted(memory: Path) -> dict[str, Any]:
 )
 def test_a_budget_is_noted_in_the_memory_that_is_watched_into(short_video, tmp_path, budget, budget_bytes):
     with Recollect(tmp_path / "memory.lance", budget=budget) as memory:
-        memory.watch(short_video, ocr=False)
+        memory.watch(short_video, options=WatchOptions(ocr=False))
         usage = memory.usage()
 
     assert usage.budget_bytes == noted(memory.path)["budget_bytes"] == budget_bytes
@@ -63,23 +63,23 @@ def test_what_is_no_budget_is_refused_before_anything_is_made(short_video, tmp_p
     with pytest.raises(BadBudget, match="Give a size such as 20 GB"):
         Recollect(tmp_path / "memory.lance", budget=budget)
     with Recollect(tmp_path / "memory.lance") as memory, pytest.raises(BadBudget):
-        memory.watch(short_video, budget=budget)
+        memory.watch(short_video, options=WatchOptions(disk_budget=budget))
 
     assert not (tmp_path / "memory.lance").exists()
 
 
 def test_a_stream_keeps_the_budget_that_it_was_given(short_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
-        memory.watch(short_video, stream="short", ocr=False, budget="500 MB")
-        memory.watch(short_video, ocr=False)
+        memory.watch(short_video, stream="short", options=WatchOptions(ocr=False, disk_budget="500 MB"))
+        memory.watch(short_video, options=WatchOptions(ocr=False))
 
         assert memory.usage().stream_budgets == {"short": 500_000_000}
 
 
 def test_a_stream_that_was_watched_to_its_end_can_be_given_another_budget(short_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
-        memory.watch(short_video, stream="short", ocr=False, budget="500 MB")
-        memory.watch(short_video, ocr=False, budget="600 MB")
+        memory.watch(short_video, stream="short", options=WatchOptions(ocr=False, disk_budget="500 MB"))
+        memory.watch(short_video, options=WatchOptions(ocr=False, disk_budget="600 MB"))
 
         assert memory.usage().stream_budgets == {"short": 600_000_000}
 

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from recollect import Recollect
+from recollect import Recollect, WatchOptions
 from recollect.cli.main import main
 from recollect.memory.errors import EncoderMismatch
 from recollect.perception.errors import EncoderUnusable
@@ -53,7 +53,7 @@ def found(memory: Recollect, colour: str) -> bool:
 
 def test_without_settings_words_alone_are_searched(shots):
     with Recollect("memory.lance") as memory:
-        memory.watch(shots, ocr=False)
+        memory.watch(shots, options=WatchOptions(ocr=False))
         hits = memory.search("grün")
 
     assert hits == []
@@ -63,7 +63,7 @@ def test_the_encoder_in_the_settings_is_used_for_watching_and_for_searching(shot
     settings.write_text('[vision]\nmodel = "palette"\n')
 
     with Recollect("memory.lance") as memory:
-        memory.watch(shots, ocr=False)
+        memory.watch(shots, options=WatchOptions(ocr=False))
         shown = [found(memory, colour) for colour in COLOURS]
     with Recollect("memory.lance", encoder=PaletteEncoder()) as again:
         hits = again.search("nothing like it", limit=4)
@@ -74,7 +74,7 @@ def test_the_encoder_in_the_settings_is_used_for_watching_and_for_searching(shot
 
 def test_a_memory_made_before_the_settings_is_refused_until_it_is_reindexed(shots, settings):
     with Recollect("memory.lance") as memory:
-        memory.watch(shots, ocr=False)
+        memory.watch(shots, options=WatchOptions(ocr=False))
     settings.write_text('[vision]\nmodel = "palette"\n')
 
     with Recollect("memory.lance") as memory:
@@ -93,7 +93,7 @@ def test_a_memory_made_before_the_settings_is_refused_until_it_is_reindexed(shot
 
 def test_reindexing_takes_the_encoder_given_and_drops_the_vectors_without_one(shots):
     with Recollect("memory.lance") as memory:
-        memory.watch(shots, ocr=False)
+        memory.watch(shots, options=WatchOptions(ocr=False))
         with_one = asyncio.run(memory.areindex(PaletteEncoder()))
         shown = found(memory, "blue")
     with Recollect("memory.lance") as memory:

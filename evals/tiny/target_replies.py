@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ...agent.prompt_building import LOOKS, JudgeReply, LookReply, PlanReply
 from ...common.clock_times import clock
-from ...perception.describing.describer import Described, DescriptionReply
+from ...perception.describing.describer import DescriptionReply, MomentDescriptionReply
 from ...worlds.house import PEOPLE, ROOMS, Act, HouseQuestion, Person, PictureFacts, Room, Thing
 from ...worlds.house.house_questions import answers, forms_of
 
@@ -46,9 +46,9 @@ class ShownContent:
         return {*told, *room.places, room.opens}
 
 
-def described(seen: PictureFacts) -> Described:
+def described(seen: PictureFacts) -> MomentDescriptionReply:
     """What pictures show."""
-    return Described(
+    return MomentDescriptionReply(
         caption=seen.caption,
         actors=list(seen.actors),
         actions=list(seen.actions),

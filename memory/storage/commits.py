@@ -18,6 +18,7 @@ import fcntl
 import json
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from ..errors import WriterStalled
 from ..values import Extent
 from . import tables
 from .tables import Rows, Table, Tables
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 
 HEAD_NAME = "head.json"
 COMMIT_LOCK_NAME = "commit.lock"
+_LOCK_POLL_S = 0.01
+_STALLED_S = 30.0
+"""How long after a failed wait for the commit lock the next ones do not wait."""
 _UNFINISHED = "unfinished"
 """What the lock's file says while tables are changed; still saying it, its last holder died over that."""
 
@@ -96,8 +101,11 @@ class Transaction:
 class Commits:
     """Changes a memory step by step. May be used from several threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wait_s: float | None = None) -> None:
+        """``wait_s`` is how long a commit may wait for those of other processes; None waits for ever."""
         self._folder = folder
+        self._wait_s = wait_s
+        self._stalled_until = 0.0
 
     def head(self) -> CommitHead:
         """The last state that was finished; without versions where none is written down."""
@@ -163,12 +171,31 @@ class Commits:
     def _alone(self) -> Iterator[IO[str]]:
         """Keep everybody else from changing anything; first undo what somebody died over."""
         with (self._folder / COMMIT_LOCK_NAME).open("a+", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._lock(lock)
             lock.seek(0)
             if lock.read() == _UNFINISHED:
                 self._go_back(self.head())
                 _say(lock, "")
             yield lock
+
+    def _lock(self, file: IO[str]) -> None:
+        """Take the commit lock. Raises ``WriterStalled`` where that takes longer than it may."""
+        if self._wait_s is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return
+        begun = time.monotonic()
+        # One long wait is enough to know that the other process is stalled: an answer may write several times.
+        until = begun if begun < self._stalled_until else begun + self._wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._stalled_until = 0.0
+                return
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    self._stalled_until = time.monotonic() + _STALLED_S
+                    raise WriterStalled(self._folder, self._wait_s) from None
+                time.sleep(_LOCK_POLL_S)
 
     def _go_back(self, head: CommitHead) -> None:
         database = tables.connect(self._folder)

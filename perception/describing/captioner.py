@@ -18,8 +18,8 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -29,6 +29,13 @@ from ...memory.store import MemoryStore
 from ...memory.values import KeyFrame, Moment, Observation, Pending
 from ..errors import LmmError, LmmOverloaded, LmmRefused, LmmReplyOutOfSchema
 from ..lmm import Lmm
+from ..watch_events import (
+    Described,
+    DescriptionsFailed,
+    DescriptionsResumed,
+    DescriptionsWaiting,
+    OnEvent,
+)
 from .describer import describe, summarise
 from .description_priority import change_of
 
@@ -48,6 +55,7 @@ MOST_UNFIT = 10
 """When this many moments, one after the other, could not be described, the fault is not theirs."""
 REACH_S = 10.0
 """A moment that ended longer before the next than this says nothing of who is seen in it."""
+_HOLD_POLL_S = 0.01
 _OF_THE_SERVER = {401, 403, 404}
 """Refusals that have nothing to do with what was asked: a wrong key, a wrong address."""
 
@@ -92,9 +100,8 @@ class Captioner:
         stream: Describe only what waits of this stream.
         concurrency: How many descriptions may be under way at a time.
         first_pause_s: How long a server in trouble is left alone at first.
-        on_state: Told when captions begin to wait and why, and when they go on; from another thread.
-        on_progress: Told what was done whenever something was written; from another thread.
-        dated_as_seen: Descriptions count as written when what they describe was, for who asks as of that time.
+        on_event: Called with the events of describing, from the captioner's thread.
+        back_dated: Streams whose descriptions take the date of what they describe, for questions as of a time.
     """
 
     def __init__(
@@ -105,14 +112,13 @@ class Captioner:
         stream: str | None = None,
         concurrency: int = CONCURRENCY,
         first_pause_s: float = FIRST_PAUSE_S,
-        on_state: Callable[[str, str], None] | None = None,
-        on_progress: Callable[[CaptionReport], None] | None = None,
-        dated_as_seen: bool = False,
+        on_event: OnEvent | None = None,
+        back_dated: Container[str] = (),
     ) -> None:
         self._store, self._lmm, self._stream = store, lmm, stream
-        self._dated_as_seen = dated_as_seen
+        self._back_dated = back_dated
         self._concurrency, self._first_pause_s = concurrency, first_pause_s
-        self._on_state, self._on_progress = on_state, on_progress
+        self._on_event = on_event or (lambda event: None)
         self._described = self._given_up = 0
         self._waiting = store.waiting(stream)
         self._thread = threading.Thread(target=self._main, name="captioner", daemon=True)
@@ -120,6 +126,10 @@ class Captioner:
         self._woken = asyncio.Event()
         # Not threading.Events: setting one from a signal handler may deadlock.
         self._stopped = self._finishing = False
+        self._holds = 0
+        self._is_held = False
+        self._requests = self._requests_read = 0
+        self._has_nothing_to_do = False
         self._error: Exception | None = None
         self._ahead: deque[_Job] = deque()
         self._look_again = True
@@ -140,10 +150,58 @@ class Captioner:
         """How far it is, as of the last time something was written."""
         return CaptionReport(self._described, self._given_up, self._waiting, self._trouble)
 
+    @property
+    def stream(self) -> str | None:
+        """The only stream that is described; None where all are."""
+        return self._stream
+
+    @property
+    def error(self) -> Exception | None:
+        """Why describing ended before it was stopped: a description could not be written."""
+        return self._error
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left that can be described now, or the server is in trouble, or it has ended."""
+        if not self._thread.is_alive():
+            return True
+        return self._has_nothing_to_do and self._requests_read == self._requests
+
     def remember(self, moments: Sequence[Moment], frames: Sequence[KeyFrame] = ()) -> None:
         """Append moments to the memory, and queue those that can be described."""
         self._store.append(moments, frames, to_describe(moments))
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Something was queued."""
+        self._requests += 1
         self._wake()
+
+    def try_again(self) -> None:
+        """Try a server in trouble now, and not only after the pause."""
+        self._try_at = 0.0
+        self.look_again()
+
+    def describe_all_streams(self) -> None:
+        """From now on describe what waits of any stream."""
+        self._stream = None
+        self.look_again()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside the block nothing is described, and no snapshot of the memory is in use.
+
+        Requests under way are cancelled and made again afterwards, of what is then in the memory.
+        """
+        self._holds += 1
+        try:
+            while self._thread.is_alive() and not self._is_held:
+                self._wake()
+                time.sleep(_HOLD_POLL_S)
+            yield
+        finally:
+            self._holds -= 1
+            self.look_again()
 
     def finish(self) -> CaptionReport:
         """Wait until nothing is left that can be described, or the server is in trouble, or ``stop()``.
@@ -186,7 +244,7 @@ class Captioner:
             self._loop.run_until_complete(self._work())
         except Exception as error:
             self._error = error
-            self._tell("captions stopped", str(error))
+            self._on_event(DescriptionsFailed(str(error)))
         finally:
             self._loop.close()
 
@@ -194,12 +252,16 @@ class Captioner:
         self._waker = asyncio.create_task(self._woken.wait())
         try:
             while not self._stopped:
+                if self._holds:
+                    await self._wait_while_held()
+                    continue
                 self._ask_some()
                 if self._results and self._must_write():
                     self._write()
-                elif self._finishing and self._is_finished():
-                    break
                 else:
+                    self._has_nothing_to_do = self._is_finished()
+                    if self._finishing and self._has_nothing_to_do:
+                        break
                     await self._something()
         finally:
             for task in (self._waker, *self._running):
@@ -207,6 +269,22 @@ class Captioner:
             await asyncio.gather(self._waker, *self._running, return_exceptions=True)
             if self._results:
                 self._write()
+
+    async def _wait_while_held(self) -> None:
+        """Let go of everything that was read of the memory, and wait for the last hold to end."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        for job in (*self._running.values(), *self._ahead, *(job for job, _ in self._results)):
+            job.snapshot.release()
+        self._running.clear()
+        self._ahead.clear()
+        self._results.clear()
+        self._is_held = True
+        while self._holds and not self._stopped:
+            await asyncio.sleep(_HOLD_POLL_S)
+        self._is_held = False
+        self._look_again = True
 
     def _ask_some(self) -> None:
         """Send as many requests as may be under way; to a server in trouble, one now and then."""
@@ -255,6 +333,8 @@ class Captioner:
             self._woken.clear()
             self._waker = asyncio.create_task(self._woken.wait())
             self._look_again = True
+            self._has_nothing_to_do = False
+            self._requests_read = self._requests
         for task in [task for task in self._running if task.done()]:
             self._take(self._running.pop(task), task)
 
@@ -265,14 +345,14 @@ class Captioner:
                 self._store.not_to_describe([job.item.moment_id])
                 self._look_again = True  # something above may have waited for it
                 return
-            if self._dated_as_seen:
+            if job.moment.stream in self._back_dated:
                 observation = replace(observation, written_at_s=job.moment.observations[0].written_at_s)
             self._results.append((job, observation))
             self._unfit.clear()
             if self._tries and job.begun_at >= self._try_at:
                 # Not one that was sent before the trouble began.
                 self._tries, self._trouble = 0, ""
-                self._tell("captions go on", "")
+                self._on_event(DescriptionsResumed())
         elif isinstance(error, LmmError) and not _is_of_the_moment(error):
             self._wait_out(job, error)
         else:
@@ -303,7 +383,7 @@ class Captioner:
         asked_s = (error.retry_after_s or 0.0) if isinstance(error, LmmOverloaded) else 0.0
         self._try_at = now + random.uniform(pause_s / 2, pause_s) + min(LONGEST_PAUSE_S, asked_s)
         if not self._trouble:
-            self._tell("captions wait", str(error))
+            self._on_event(DescriptionsWaiting(str(error)))
         self._trouble = str(error)
         self._ahead.clear()
 
@@ -320,8 +400,7 @@ class Captioner:
         self._look_again = True
         self._written_at = time.monotonic()
         self._waiting = self._store.waiting(self._stream)
-        if self._on_progress is not None:
-            self._on_progress(self.report)
+        self._on_event(Described(self._described, self._given_up, self._waiting))
 
     def _is_finished(self) -> bool:
         """Whether nothing is left that can be done now."""
@@ -329,10 +408,6 @@ class Captioner:
             return False
         given_up = self._tries > 0 and (self._away or self._tries >= MOST_OVERLOADS)
         return given_up or not (self._ahead or self._look_again)
-
-    def _tell(self, state: str, detail: str) -> None:
-        if self._on_state is not None:
-            self._on_state(state, detail)
 
 
 def _is_of_the_moment(error: LmmError) -> bool:

@@ -50,7 +50,7 @@ class DescriptionReply(BaseModel):
     place: str
 
 
-class Described(DescriptionReply):
+class MomentDescriptionReply(DescriptionReply):
     """What a model says a moment shows."""
 
     visible_text: Phrases
@@ -74,7 +74,7 @@ async def describe(lmm: Lmm, moment: Moment, frames: Sequence[KeyFrame], before:
         LmmError: There is no description.
 
     """
-    reply = await lmm.ask(caption_prompt(moment, frames, before), Described, priority="caption")
+    reply = await lmm.ask(caption_prompt(moment, frames, before), MomentDescriptionReply, priority="caption")
     return _observation(moment, reply, reply.value.visible_text)
 
 
@@ -136,7 +136,7 @@ def _scaled(frame: KeyFrame) -> tuple[bytes, tuple[int, int]]:
 
 
 def _observation(
-    moment: Moment, reply: LmmReply[DescriptionReply] | LmmReply[Described], read: Sequence[str]
+    moment: Moment, reply: LmmReply[DescriptionReply] | LmmReply[MomentDescriptionReply], read: Sequence[str]
 ) -> Observation:
     told = reply.value
     of_field: tuple[tuple[FindingField, str, Sequence[str]], ...] = (

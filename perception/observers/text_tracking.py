@@ -185,9 +185,10 @@ class TextTracker:
                 line.typed_from_s = line.start_s if fresh else reading.since_s
                 line.growths = 0
             line.growths += 1
-            line.typed_to_s = reading.since_s
+            # A reading may date from before the line was read for the first time.
+            line.typed_to_s = max(line.typed_from_s, reading.since_s)
         elif typing and _begins_alike(old, new) and _same_start(line.box, reading.box):
-            line.typed_to_s = reading.since_s
+            line.typed_to_s = max(line.typed_from_s, reading.since_s)
         elif reading.confidence < line.confidence - 0.1 and fuzz.ratio(new, old) >= _ALIKE:
             line.box = reading.box
             return True

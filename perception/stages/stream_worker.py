@@ -1,107 +1,49 @@
-"""Watches one stream: drives the stages from source to store.
+"""Stream worker: watches one stream, and drives the stages from its source to the store.
 
     worker = StreamWorker(store, stream, source, observers)
     report = worker.run()
 
-Reading, waiting and writing happen here and nowhere else; the stages (shot detector, moment cutter,
-observers, key frame chooser, ladder) take input and return results. Whatever is committed survives a
-kill, and a later run goes on exactly there: moments are the same as if it had never been broken.
+Reading and waiting happen in this loop. The stages (shot detector, moment cutter, observers, key frame chooser,
+ladder) take input and return results. What is committed survives a kill, and a later run resumes exactly there:
+the moments are the same as those of an unbroken run.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from ...memory.errors import MemoryStoreError
-from ...memory.ladder.builder import Ladder
 from ...memory.store import MemoryStore
-from ...memory.values import (
-    Finding,
-    FrameCounts,
-    Gap,
-    KeyFrame,
-    Moment,
-    Observation,
-    Span,
-    Stream,
-    StreamState,
-    make_id,
-    moment_id,
-)
-from ..describing.rule_captions import compose_caption
+from ...memory.values import Span, Stream
 from ..errors import SourceError
 from ..observers.observer import Observer
 from ..sources.frame import Frame
-from ..sources.source import Outage, Source
-from .frame_accounting import FrameAccounts
-from .key_frames import KeyFrameChooser
+from ..sources.source import Event, Outage, Source
+from ..watch_events import Progress, WatchReport, WatchState
+from .moment_composer import MomentComposer
 from .moment_cutter import MAX_S, MomentCutter
+from .moment_writer import Append, MomentWriter
 from .shot_detection import ShotBoundary, ShotDetector
 
-WRITTEN_BY = "observers/1"
 WARM_UP_S = 10.0
 """How much before the point of resuming is shown to the stages again, so that they know the scene."""
 _SAME_S = 1e-6
 """Times nearer than this are the same: a frame's time may have been rounded on its way."""
-FLUSH_S = 1.5
-FLUSH_MOMENTS = 64
-"""A batch is committed when either is reached: row by row would bury the store in versions."""
-TIDY_MOMENTS = 256
-"""A run that wrote fewer leaves it to the store's own upkeep: so few rows are scanned for nothing."""
 SETTLED_S = 0.5
 """A live source may take this long to send its first frame before that is a gap."""
 LIVE_MAX_S = 5.0
-"""The longest moment of a live stream: what was seen must be there to ask about seconds later."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchProgress:
-    """How far watching has come."""
-
-    stream: str
-    time_s: float
-    """Stream time reached."""
-    duration_s: float | None
-    speed: float
-    """Seconds of video per second of wall clock."""
-    moments: int
-    """Moments written so far in this run."""
-    gaps: int
-    waiting: int = 0
-    """Memories that wait for a description, where a video LMM gives some."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchReport:
-    """What one run of watching did."""
-
-    stream: str
-    state: StreamState
-    already_done: bool
-    """The file had been watched to its end before; nothing was done."""
-    resumed_at_s: float | None
-    """Where it went on, if it had been watched in part before."""
-    until_s: float
-    """Stream time up to which the stream is remembered."""
-    moments: int
-    gaps: int
-    counts: FrameCounts
-    """Of this run."""
-    seconds: float
-    """Wall-clock time of this run."""
-    detail: str = ""
-    """What was wrong with the source, where something was."""
-    waiting: int = 0
-    """Memories that still wait for a description, where a video LMM gives some."""
+"""The longest moment of a live stream: what is seen has to be searchable seconds later."""
 
 
 class StreamWorker:
-    """Takes a source to its end, or until ``stop()``; run it once."""
+    """Takes a source to its end, or until ``stop()``. Run it once.
+
+    One thread runs it. ``stop`` and ``held`` may be called from others.
+    """
 
     def __init__(
         self,
@@ -110,49 +52,51 @@ class StreamWorker:
         source: Source,
         observers: Sequence[Observer],
         *,
-        remember: Callable[[Sequence[Moment], Sequence[KeyFrame]], None] | None = None,
-        on_progress: Callable[[WatchProgress], None] | None = None,
+        append: Append | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
         written_at: Callable[[float], float] | None = None,
     ) -> None:
         """Nothing is watched yet.
 
-        ``remember`` appends to the store, where more than that is to be done with what is appended. ``written_at``
-        says when, in Unix seconds, what was made of the frames up to a stream time counts as written; None: now.
+        ``append`` replaces the store's, where more has to be done with what is appended. For ``written_at`` see
+        ``WatchOptions``.
         """
         self._store = store
-        self._remember = remember or store.append
         self._stream = stream
         self._source = source
-        self._observers = observers
         self._on_progress = on_progress
-        self._written_at = written_at
+        self._live = stream.kind == "live"
         # Not a threading.Event: setting one from a signal handler may deadlock.
         self._stopped = False
-        self._first = True
-        self._live = stream.kind == "live"
+        self._processing = threading.RLock()
+        self._running = False
         self._shots = ShotDetector()
         self._cutter = MomentCutter(LIVE_MAX_S if self._live else MAX_S)
-        self._chooser = KeyFrameChooser(stream.name)
-        self._ladder = Ladder(stream.name, self._used)
-        self._epoch = 0
-        self._shot = 0
-        self._held: Frame | None = None
-        self._latest_s = 0.0
-        self._interval_s = 0.04
-        self._from_s = 0.0
-        self._end_s = 0.0
-        self._accounts = FrameAccounts()
-        self._changes: deque[ShotBoundary] = deque()
-        self._moments: list[Moment] = []
-        self._frames: list[KeyFrame] = []
-        self._flushed_at = time.monotonic()
-        self._written = 0
-        self._gaps = 0
+        self._composer = MomentComposer(stream, observers, written_at)
+        self._writer = MomentWriter(store, stream, append)
+        self._clock = _StreamClock(stream)
 
     def stop(self) -> None:
-        """End the run soon, keeping everything so far. Callable from a signal handler or another thread."""
+        """End the run soon and keep everything so far. Callable from a signal handler or another thread."""
         self._stopped = True
         self._source.stop()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside the block nothing of this stream is open or waits to be committed, and no frame is processed.
+
+        Waits for the frame that is being processed, never for the source. Afterwards watching goes on with a new
+        moment, and with a ladder made of what the memory then holds.
+        """
+        with self._processing:
+            if self._running:
+                self._close_open_moment()
+                self._writer.commit()
+            try:
+                yield
+            finally:
+                if self._running:
+                    self._writer.resume()
 
     def run(self) -> WatchReport:
         """Watch until the source ends or ``stop()`` is called.
@@ -162,308 +106,300 @@ class StreamWorker:
             MemoryStoreError: The memory cannot be written; all that was committed is safe.
         """
         started = time.monotonic()
-        resumed_at_s = self._resume()
-        self._put_state("watching")
+        with self._processing:
+            resumed_at_s = self._resume()
+            self._writer.put_state("watching")
+            self._running = True
         try:
-            for event in self._source.frames(max(0.0, self._from_s - WARM_UP_S) if not self._live else 0.0):
-                if isinstance(event, Frame):
-                    self._take(event)
-                elif isinstance(event, Outage):
-                    self._break(event)
-                elif event.time_s >= self._from_s - _SAME_S:
-                    # Those lost earlier were counted by the run that saw them.
-                    self._accounts.lost(event)
-                self._flush_if_due(started)
+            from_s = 0.0 if self._live else max(0.0, self._clock.from_s - WARM_UP_S)
+            for event in self._source.frames(from_s):
+                with self._processing:
+                    self._process(event)
+                    if self._writer.is_due():
+                        self._writer.commit()
+                        self._report_progress(started)
                 if self._stopped and not self._live:
                     break
-            self._end()
+            with self._processing:
+                self._end()
         except BaseException as error:
-            # What is already final must not be lost to whatever went wrong after it; and the first
-            # error is the one to tell, also where the memory is what failed.
-            with suppress(MemoryStoreError):
-                self._commit()
-                if isinstance(error, SourceError):
-                    self._put_state("failed", str(error))
-                else:
-                    self._put_state("stopped")
+            self._fail(error)
             raise
-        stopped = self._stopped
-        if not stopped and not self._live:
-            self._moments += self._ladder.flush()
-        self._commit()
-        state: StreamState = "stopped" if stopped or self._live else "done"
-        self._put_state(state)
-        if self._written >= TIDY_MOMENTS:
-            self._store.maintain()
+        with self._processing:
+            self._running = False
+            if not self._stopped and not self._live:
+                self._writer.flush_ladder()
+            self._writer.commit()
+            state: WatchState = "stopped" if self._stopped or self._live else "done"
+            self._writer.put_state("stopped" if self._stopped or self._live else "done")
+        self._writer.maintain()
         self._report_progress(started)
         return WatchReport(
             stream=self._stream.name,
             state=state,
             already_done=False,
             resumed_at_s=resumed_at_s,
-            until_s=self._end_s,
-            moments=self._written,
-            gaps=self._gaps,
-            counts=self._accounts.total,
+            until_s=self._clock.end_s,
+            moments=self._writer.written,
+            gaps=self._writer.gaps,
+            counts=self._composer.total,
             seconds=time.monotonic() - started,
         )
 
-    def _used(self, span: Span) -> float:
-        return self._store.used(self._stream.name, span)
-
-    def _resume(self) -> float | None:
-        """Take up where the last run's commits end."""
-        point = self._store.resume(self._stream.name)
-        if point is None:
-            return None
-        self._epoch, self._shot = point.epoch, point.shot
-        self._from_s = self._end_s = point.end_s
-        self._ladder = Ladder.restore(self._store.snapshot(), self._stream.name, self._used)
-        if not self._live:
-            self._cutter.begin(point.end_s)
-        elif (now_s := self._live_now_s()) - self._end_s > SETTLED_S:
-            away = Outage(
-                start_s=self._end_s,
-                end_s=now_s,
-                epoch=self._epoch,
-                cause="not watched",
-                detail="no process was watching, or it was killed before it could write",
-                wall_start_s=self._wall_s(self._end_s),
-            )
-            self._put_gap(away)
-        return point.end_s
-
-    def _take(self, frame: Frame) -> None:
-        """Look at a frame; the one before it is passed on, now that it is known whether a cut lies there."""
-        if self._held is not None and frame.epoch != self._held.epoch:
-            self._close_epoch(self._held.time_s + self._interval_s)
-        if self._live and self._held is None:
-            self._start_epoch(frame)
-        change = self._shots.push(frame)
-        held, self._held = self._held, frame
-        self._latest_s = frame.time_s
-        if held is not None:
-            self._interval_s = min(1.0, max(0.001, frame.time_s - held.time_s))
-            self._pass_on(held, change)
-
-    def _pass_on(self, frame: Frame, change: ShotBoundary | None) -> None:
-        warm = frame.time_s < self._from_s - _SAME_S
-        if change is not None:
-            self._cut_observers(change.end_s)
-            if not warm:
-                self._change_shot(change)
-        if not warm:
-            self._accounts.took(frame.time_s, sampled=frame.sampled)
-        if not frame.sampled:
-            return
-        for observer in self._observers:
-            observer.push(frame)
-        if not warm:
-            self._finish(self._cutter.push(frame.time_s, frame.thumb))
-            since_s = self._cutter.current_from_s
-            self._chooser.push(frame, frame.time_s if since_s is None else since_s)
-
-    def _cut_observers(self, time_s: float) -> None:
-        for observer in self._observers:
-            observer.cut(time_s)
-
-    def _change_shot(self, change: ShotBoundary) -> None:
-        """A new shot began at ``change.end_s``, which for a dissolve is about half a second ago."""
-        open_from_s = self._cutter.open_from_s
-        if open_from_s is not None and change.end_s < open_from_s - _SAME_S:
-            return  # told so late (at a frame a second) that a final moment spans it, or by an earlier run
-        self._changes.append(change)
-        self._finish(self._cutter.cut(change.end_s))
-        self._cutter.begin(change.end_s)
-        # Pictures of the new shot were chosen as if they belonged to the old one. A run that is
-        # resumed where the shot begins would choose others, so both choose from here on.
-        self._chooser.clear()
-        self._shot += 1
-
-    def _start_epoch(self, frame: Frame) -> None:
-        """Take up a live epoch with its first frame."""
-        if self._first and frame.time_s - self._end_s > SETTLED_S:
-            self._put_gap(self._nothing_yet(frame.time_s))
-        if frame.epoch != self._epoch:
-            self._moments += self._ladder.flush()
-            self._epoch, self._shot = frame.epoch, 0
-        self._first = False
-        self._cutter.begin(frame.time_s)
-
     def note_outage(self, outage: Outage | None) -> None:
-        """Write down an outage that still goes on, so that whoever asks meanwhile is told of it.
+        """Record an outage that still goes on, so that questions asked meanwhile know of it.
 
         None stands for a live source that has sent nothing yet in this run.
         """
-        if outage is None:
-            now_s = self._live_now_s()
-            if not self._first or now_s - self._end_s <= SETTLED_S:
-                return
-            outage = self._nothing_yet(now_s)
-        self._close_epoch(outage.start_s)
-        self._commit()
-        self._store.put_gap(self._gap(outage, FrameCounts()))
+        with self._processing:
+            if outage is None:
+                if not self._clock.waits_for_first_frame:
+                    return
+                outage = self._clock.nothing_yet(self._clock.now_s())
+            self._close_epoch(outage.start_s)
+            self._writer.put_open_gap(outage)
 
-    def _nothing_yet(self, until_s: float) -> Outage:
-        return Outage(
-            start_s=self._end_s,
-            end_s=until_s,
-            epoch=self._epoch,
-            cause="connecting",
-            detail="the source had sent nothing yet",
-            wall_start_s=self._wall_s(self._end_s),
-        )
+    # -- inside, with the lock held --------------------------------------------------------------------
 
-    def _live_now_s(self) -> float:
-        """The stream time it is."""
-        return time.time() - (self._stream.origin_wall_s or 0.0)
+    def _fail(self, error: BaseException) -> None:
+        # What is final must not be lost to a later error; and that error is raised, also where the memory fails.
+        with suppress(MemoryStoreError), self._processing:
+            self._running = False
+            self._writer.commit()
+            if isinstance(error, SourceError):
+                self._writer.put_state("failed", str(error))
+            else:
+                self._writer.put_state("stopped")
 
-    def _wall_s(self, time_s: float) -> float | None:
-        origin_s = self._stream.origin_wall_s
-        return None if origin_s is None else origin_s + time_s
+    def _resume(self) -> float | None:
+        """Take up where the commits of the last run end."""
+        clock = self._clock
+        point = self._store.resume(self._stream.name)
+        if point is None:
+            return None
+        clock.epoch, clock.shot = point.epoch, point.shot
+        clock.from_s = clock.end_s = point.end_s
+        self._writer.resume()
+        if not self._live:
+            self._cutter.begin(point.end_s)
+        elif (now_s := clock.now_s()) - clock.end_s > SETTLED_S:
+            detail = "no process was watching, or it was killed before it could write"
+            self._put_gap(clock.outage(now_s, "not watched", detail))
+        return point.end_s
+
+    def _process(self, event: Event) -> None:
+        if isinstance(event, Frame):
+            self._take(event)
+        elif isinstance(event, Outage):
+            self._break(event)
+        elif event.time_s >= self._clock.from_s - _SAME_S:
+            # Those lost earlier were counted by the run that saw them.
+            self._composer.count_dropped(event)
+
+    def _take(self, frame: Frame) -> None:
+        """Look at a frame; the one before it is passed on, now that it is known whether a cut lies between."""
+        clock = self._clock
+        if clock.held is not None and frame.epoch != clock.held.epoch:
+            self._close_epoch(clock.held.time_s + clock.interval_s)
+        if self._live and clock.held is None:
+            self._start_epoch(frame)
+        boundary = self._shots.push(frame)
+        held = clock.advance(frame)
+        if held is not None:
+            self._pass_on(held, boundary)
+
+    def _pass_on(self, frame: Frame, boundary: ShotBoundary | None) -> None:
+        warming_up = frame.time_s < self._clock.from_s - _SAME_S
+        if boundary is not None:
+            self._composer.cut(boundary.end_s)
+            if not warming_up:
+                self._change_shot(boundary)
+        if not warming_up:
+            self._composer.count(frame)
+        if not frame.sampled:
+            return
+        self._composer.observe(frame)
+        if not warming_up:
+            self._finish(self._cutter.push(frame.time_s, frame.thumb))
+            from_s = self._cutter.current_from_s
+            self._composer.choose(frame, frame.time_s if from_s is None else from_s)
+
+    def _change_shot(self, boundary: ShotBoundary) -> None:
+        """A new shot began at ``boundary.end_s``, which for a dissolve is about half a second ago."""
+        open_from_s = self._cutter.open_from_s
+        if open_from_s is not None and boundary.end_s < open_from_s - _SAME_S:
+            # Detected so late (at a frame a second) that a final moment spans it, or by an earlier run.
+            return
+        self._composer.begin_shot(boundary)
+        self._finish(self._cutter.cut(boundary.end_s))
+        self._cutter.begin(boundary.end_s)
+        # Pictures of the new shot were chosen as if they belonged to the old one. A run that is
+        # resumed where the shot begins would choose others, so both choose from here on.
+        self._composer.clear_key_frames()
+        self._clock.shot += 1
+
+    def _start_epoch(self, frame: Frame) -> None:
+        """Take up a live epoch with its first frame."""
+        clock = self._clock
+        if clock.first and frame.time_s - clock.end_s > SETTLED_S:
+            self._put_gap(clock.nothing_yet(frame.time_s))
+        if frame.epoch != clock.epoch:
+            self._writer.flush_ladder()
+            clock.epoch, clock.shot = frame.epoch, 0
+        clock.first = False
+        if self._cutter.current_from_s is None:
+            self._cutter.begin(frame.time_s)
+
+    def _close_shot(self, end_s: float) -> float:
+        """Everything open ends at ``end_s``, or just after the newest frame; returns where."""
+        clock = self._clock
+        if clock.held is not None:
+            held, clock.held = clock.held, None
+            self._pass_on(held, None)
+            end_s = max(end_s, held.time_s + min(clock.interval_s, 0.001))
+        self._finish(self._cutter.cut(end_s))
+        self._composer.cut(end_s)
+        self._shots.reset()
+        return end_s
 
     def _close_epoch(self, end_s: float) -> None:
         """Everything open ends here: an outage, a jump of the clock, or the end."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._pass_on(held, None)
-            end_s = max(end_s, held.time_s + min(self._interval_s, 0.001))
-        self._finish(self._cutter.cut(end_s))
-        self._cut_observers(end_s)
-        self._shots.reset()
-        self._moments += self._ladder.flush()
+        self._close_shot(end_s)
+        self._writer.flush_ladder()
+
+    def _close_open_moment(self) -> None:
+        """Everything open ends with the newest frame, and the next moment begins there."""
+        clock = self._clock
+        was_open = self._cutter.current_from_s is not None
+        end_s = self._close_shot(max(clock.end_s, clock.from_s))
+        self._composer.clear_key_frames()
+        if was_open:
+            self._cutter.begin(max(end_s, clock.end_s))
 
     def _break(self, outage: Outage) -> None:
+        clock = self._clock
         if self._live:
             self._close_epoch(outage.start_s)
             self._put_gap(outage)
-            # The source numbers the frames after it anew.
-            self._epoch, self._shot = outage.epoch + 1, 0
+            # The source numbers the frames that follow as another epoch.
+            clock.epoch, clock.shot = outage.epoch + 1, 0
             return
-        if outage.end_s <= self._from_s + _SAME_S:
+        if outage.end_s <= clock.from_s + _SAME_S:
             # Remembered by an earlier run: the stages are only shown it.
-            self._held = None
+            clock.held = None
             self._shots.reset()
-            self._cut_observers(outage.start_s)
-            if outage.end_s >= self._from_s - _SAME_S:
-                self._shot += 1
+            self._composer.cut(outage.start_s)
+            if outage.end_s >= clock.from_s - _SAME_S:
+                clock.shot += 1
             return
         self._close_epoch(outage.start_s)
         self._put_gap(outage)
         self._cutter.begin(outage.end_s)
-        self._shot += 1
+        clock.shot += 1
 
     def _end(self) -> None:
         """The source ended or was stopped."""
+        clock = self._clock
         if self._stopped and not self._live:
             # The frame at hand is left to the next run, which begins with it.
-            if self._held is not None:
-                self._finish(self._cutter.cut(self._held.time_s))
+            if clock.held is not None:
+                self._finish(self._cutter.cut(clock.held.time_s))
             return
-        if self._held is not None:
-            self._close_epoch(self._held.time_s + self._interval_s)
-        lost = self._accounts.settle(math.inf)
+        if clock.held is not None:
+            self._close_epoch(clock.held.time_s + clock.interval_s)
+        lost = self._composer.settle(math.inf)
         if lost.captured:
-            # Frames after the last moment: there is nothing to count them in but a gap.
-            end_s = self._end_s + lost.captured * self._interval_s
-            self._put_gap(
-                Outage(self._end_s, end_s, self._epoch, "damaged", "frames that could not be decoded"), lost
-            )
+            # Frames after the last moment: only a gap can count them.
+            end_s = clock.end_s + lost.captured * clock.interval_s
+            outage = Outage(clock.end_s, end_s, clock.epoch, "damaged", "frames that could not be decoded")
+            self._writer.put_gap(outage, lost)
+            clock.end_s = max(clock.end_s, end_s)
 
     def _finish(self, spans: Sequence[Span]) -> None:
         """Compose the moments that are now final."""
-        now_s = time.time() if self._written_at is None else self._written_at(self._latest_s)
+        clock = self._clock
         for span in spans:
-            frames = self._chooser.take(span)
-            findings = self._shot_findings(span)
-            for observer in self._observers:
-                findings += observer.findings(span)
-            findings.sort(key=lambda finding: finding.span.start_s)
-            counts = self._accounts.settle(span.end_s, stored=len(frames))
-            moment = Moment(
-                id=moment_id(self._stream.name, self._epoch, "moment", span.start_s),
-                stream=self._stream.name,
-                epoch=self._epoch,
-                span=span,
-                observations=(Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, now_s),),
-                shot=self._shot,
-                frame_ids=tuple(frame.id for frame in frames),
-                wall_start_s=self._wall_s(span.start_s),
-                counts=counts,
+            moment, frames = self._composer.compose(
+                span, epoch=clock.epoch, shot=clock.shot, latest_s=clock.latest_s
             )
-            self._moments.append(moment)
-            self._moments += self._ladder.push(moment, frames)
-            self._frames += frames
-            self._end_s = span.end_s
-            self._written += 1
+            self._writer.add(moment, frames)
+            clock.end_s = span.end_s
 
-    def _shot_findings(self, span: Span) -> list[Finding]:
-        """The cuts, dissolves and fades by which a shot began in the span."""
-        inside = []
-        while self._changes and self._changes[0].end_s < span.end_s:
-            change = self._changes.popleft()
-            text = {"cut": "a cut to another shot", "dissolve": "one picture dissolves into another"}
-            inside.append(
-                Finding(
-                    field="action",
-                    kind=change.kind,
-                    text=text.get(change.kind, "the picture fades"),
-                    span=Span(change.start_s, change.end_s),
-                    written_by=ShotDetector.written_by,
-                )
-            )
-        return inside
-
-    def _put_gap(self, outage: Outage, counts: FrameCounts | None = None) -> None:
-        self._commit()
-        self._store.put_gap(self._gap(outage, counts or self._accounts.settle(outage.end_s)))
-        self._end_s = max(self._end_s, outage.end_s)
-        self._gaps += 1
-
-    def _gap(self, outage: Outage, counts: FrameCounts) -> Gap:
-        return Gap(
-            id=make_id(self._stream.name, outage.epoch, "gap", round(outage.start_s * 1000)),
-            stream=self._stream.name,
-            epoch=outage.epoch,
-            span=Span(outage.start_s, outage.end_s),
-            cause=outage.cause,
-            detail=outage.detail,
-            attempts=outage.attempts,
-            wall_start_s=outage.wall_start_s,
-            counts=counts,
-        )
-
-    def _flush_if_due(self, started: float) -> None:
-        now = time.monotonic()
-        if now - self._flushed_at < FLUSH_S and len(self._moments) < FLUSH_MOMENTS:
-            return
-        self._commit()
-        self._report_progress(started)
-
-    def _commit(self) -> None:
-        """Write the batch. The moments go last: they are what makes the pictures count."""
-        moments, frames = self._moments, self._frames
-        self._moments, self._frames = [], []
-        if moments:
-            self._remember(moments, frames)
-        self._flushed_at = time.monotonic()
-
-    def _put_state(self, state: StreamState, error: str = "") -> None:
-        self._stream = replace(self._stream, state=state, error=error)
-        self._store.put_stream(self._stream)
+    def _put_gap(self, outage: Outage) -> None:
+        # The moments before it are committed first, and count the frames that belong to them.
+        self._writer.commit()
+        self._writer.put_gap(outage, self._composer.settle(outage.end_s))
+        self._clock.end_s = max(self._clock.end_s, outage.end_s)
 
     def _report_progress(self, started: float) -> None:
         if self._on_progress is None:
             return
-        reached_s = self._held.time_s if self._held is not None else self._end_s
-        elapsed = max(1e-6, time.monotonic() - started)
+        reached_s = self._clock.reached_s
         self._on_progress(
-            WatchProgress(
+            Progress(
                 stream=self._stream.name,
                 time_s=reached_s,
                 duration_s=self._stream.duration_s,
-                speed=max(0.0, reached_s - self._from_s) / elapsed,
-                moments=self._written,
-                gaps=self._gaps,
+                speed=max(0.0, reached_s - self._clock.from_s) / max(1e-6, time.monotonic() - started),
+                moments=self._writer.written,
+                gaps=self._writer.gaps,
             )
         )
+
+
+class _StreamClock:
+    """Where in the stream the worker is: times, epoch and shot."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._origin_wall_s = stream.origin_wall_s
+        self.epoch = 0
+        self.shot = 0
+        self.held: Frame | None = None
+        """The newest frame, which is passed on when the next has come."""
+        self.latest_s = 0.0
+        self.interval_s = 0.04
+        """Between the two newest frames."""
+        self.from_s = 0.0
+        """Where this run begins; what is before it is only shown to the stages."""
+        self.end_s = 0.0
+        """End of the last moment or gap."""
+        self.first = True
+        """Whether a live source has sent nothing yet in this run."""
+
+    @property
+    def reached_s(self) -> float:
+        """Stream time reached."""
+        return self.held.time_s if self.held is not None else self.end_s
+
+    @property
+    def waits_for_first_frame(self) -> bool:
+        """Whether a live source has sent nothing yet, for long enough to be a gap."""
+        return self.first and self.now_s() - self.end_s > SETTLED_S
+
+    def advance(self, frame: Frame) -> Frame | None:
+        """Take the newest frame; returns the one before it."""
+        held, self.held = self.held, frame
+        self.latest_s = frame.time_s
+        if held is not None:
+            self.interval_s = min(1.0, max(0.001, frame.time_s - held.time_s))
+        return held
+
+    def now_s(self) -> float:
+        """The present time as stream time, for a live stream."""
+        return time.time() - (self._origin_wall_s or 0.0)
+
+    def outage(self, end_s: float, cause: str, detail: str) -> Outage:
+        """An outage from the end of what is remembered."""
+        origin_s = self._origin_wall_s
+        return Outage(
+            start_s=self.end_s,
+            end_s=end_s,
+            epoch=self.epoch,
+            cause=cause,
+            detail=detail,
+            wall_start_s=None if origin_s is None else origin_s + self.end_s,
+        )
+
+    def nothing_yet(self, end_s: float) -> Outage:
+        """The outage of a live source before its first frame."""
+        return self.outage(end_s, "connecting", "the source had sent nothing yet")

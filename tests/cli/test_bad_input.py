@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from recollect import Recollect
+from recollect import Recollect, WatchOptions
 from recollect.cli.main import main
 from recollect.memory import MemoryStore
 
@@ -45,7 +45,7 @@ def kept(short_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small memory in which something is remembered."""
     path = tmp_path_factory.mktemp("kept") / "kept.lance"
     with Recollect(path) as memory:
-        memory.watch(short_video, stream="short", ocr=False)
+        memory.watch(short_video, stream="short", options=WatchOptions(ocr=False))
     return path
 
 

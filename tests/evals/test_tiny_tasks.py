@@ -8,13 +8,13 @@ import pytest
 
 from recollect.agent.prompt_building import JudgeReply, LookReply, PlanReply
 from recollect.evals.tiny.tasks import TASKS, TrainingSample, make_sample, make_samples
-from recollect.perception.describing.describer import Described, DescriptionReply, template_of
+from recollect.perception.describing.describer import DescriptionReply, MomentDescriptionReply, template_of
 from recollect.perception.lmm import ClipPart, PicturePart, TextPart
 from recollect.perception.lmm.chat_format import read_reply, request_body, schema_of
 from recollect.perception.lmm.prompt_templates import load_template
 
 REPLIES = {
-    "caption": Described,
+    "caption": MomentDescriptionReply,
     "look": LookReply,
     "judge": JudgeReply,
     "summary": DescriptionReply,
@@ -57,7 +57,10 @@ def test_captions_and_looks_are_asked_with_pictures(samples):
     assert any(isinstance(part, ClipPart) for part in shown)
     assert any(isinstance(part, PicturePart) for part in shown)
     for sample in samples["caption"]:
-        assert request_body(sample.prompt, Described, as_clip=True)["messages"][0]["role"] == "system"
+        assert (
+            request_body(sample.prompt, MomentDescriptionReply, as_clip=True)["messages"][0]["role"]
+            == "system"
+        )
 
 
 def test_the_same_seed_makes_the_same_sample(samples):

@@ -25,7 +25,7 @@ from recollect.perception.describing.captioner import (
     CaptionReport,
     to_describe,
 )
-from recollect.perception.describing.describer import Described, DescriptionReply
+from recollect.perception.describing.describer import DescriptionReply, MomentDescriptionReply
 from recollect.perception.errors import (
     LmmError,
     LmmNotServed,
@@ -35,6 +35,12 @@ from recollect.perception.errors import (
     LmmUnreachable,
 )
 from recollect.perception.lmm import LmmReply, Prompt, TextPart
+from recollect.perception.watch_events import (
+    Described,
+    DescriptionsResumed,
+    DescriptionsWaiting,
+    WatchEvent,
+)
 from recollect.testing.scripted_lmm import ScriptedLmm
 
 _, _JPEG = cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))
@@ -77,12 +83,14 @@ def number_of(prompt: Prompt) -> int:
     return int(words(prompt).partition("sign ")[2].split()[0])
 
 
-def line(prompt: Prompt) -> Described | DescriptionReply:
+def line(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply:
     """What a model says of a prompt."""
     rest: dict[str, Any] = {"actors": [], "actions": [], "objects": [], "place": ""}
     if prompt.name == "summary":
         return DescriptionReply(caption="A kettle boils for long.", **rest)
-    return Described(caption=f"A kettle boils beside sign {number_of(prompt)}.", visible_text=[], **rest)
+    return MomentDescriptionReply(
+        caption=f"A kettle boils beside sign {number_of(prompt)}.", visible_text=[], **rest
+    )
 
 
 class Held(ScriptedLmm):
@@ -273,15 +281,14 @@ def test_stopping_leaves_what_is_under_way_for_the_next_time(store):
 )
 def test_a_server_in_trouble_is_told_of_once_and_tried_until_it_is_well(store, trouble):
     fill(store, *(moment(number) for number in range(6)))
-    told: list[tuple[str, str]] = []
+    events: list[WatchEvent] = []
     lmm = ScriptedLmm(*[trouble] * 5, otherwise=line)
 
-    with Captioner(
-        store, lmm, concurrency=1, first_pause_s=0.001, on_state=lambda *state: told.append(state)
-    ):
+    with Captioner(store, lmm, concurrency=1, first_pause_s=0.001, on_event=events.append):
         until(lambda: store.waiting() == 0)
 
-    assert told == [("captions wait", str(trouble)), ("captions go on", "")]
+    changes = [event for event in events if not isinstance(event, Described)]
+    assert changes == [DescriptionsWaiting(str(trouble)), DescriptionsResumed()]
     assert store.backlog_counts() == {}, "no moment is blamed"
     assert captions(store) == [f"A kettle boils beside sign {number}." for number in range(6)]
 
@@ -325,7 +332,7 @@ def test_a_server_in_trouble_is_tried_with_one_request(store):
 def test_a_moment_that_never_gets_an_answer_does_not_keep_the_others_from_theirs(store):
     fill(store, *(moment(number) for number in range(5)), moment(9, "enters"))
 
-    def but_one(prompt: Prompt) -> Described | DescriptionReply | LmmError:
+    def but_one(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | LmmError:
         return LmmTimedOut("scripted", 60.0, "waiting") if number_of(prompt) == 9 else line(prompt)
 
     with Captioner(store, ScriptedLmm(otherwise=but_one), concurrency=1, first_pause_s=0.001):
@@ -385,7 +392,7 @@ def test_an_event_does_not_wait_for_a_moment_that_was_given_up(store):
     made = [moment(0), moment(1)]
     fill(store, *made, above=(event(*(one for one, _ in made)),))
 
-    def but_one(prompt: Prompt) -> Described | DescriptionReply | str:
+    def but_one(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | str:
         return "nonsense" if prompt.name == "caption" and number_of(prompt) == 0 else line(prompt)
 
     lmm = ScriptedLmm(otherwise=but_one)
@@ -461,10 +468,11 @@ def test_what_was_given_up_is_among_what_can_be_queued_again(store):
 
 def test_progress_tells_what_was_written(store):
     fill(store, *(moment(number) for number in range(20)))
-    told: list[CaptionReport] = []
+    events: list[WatchEvent] = []
 
-    finished(store, ScriptedLmm(otherwise=line), on_progress=told.append)
+    finished(store, ScriptedLmm(otherwise=line), on_event=events.append)
 
-    assert [report.described + report.waiting for report in told] == [20] * len(told)
-    assert told[-1].waiting == 0
-    assert len(told) < 10, "they are written by the batch"
+    written = [event for event in events if isinstance(event, Described)]
+    assert [event.described + event.waiting for event in written] == [20] * len(written)
+    assert written[-1].waiting == 0
+    assert len(written) < 10, "they are written by the batch"

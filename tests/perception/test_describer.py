@@ -16,8 +16,8 @@ from recollect.perception.describing.describer import (
     MAX_CHILDREN,
     MAX_QUOTES,
     MAX_SIDE,
-    Described,
     DescriptionReply,
+    MomentDescriptionReply,
     caption_prompt,
     describe,
     summarise,
@@ -28,7 +28,7 @@ from recollect.perception.lmm import ClipPart, PicturePart, Prompt, TextPart
 from recollect.perception.lmm.chat_format import request_body
 from recollect.testing.scripted_lmm import ScriptedLmm
 
-REPLY = Described(
+REPLY = MomentDescriptionReply(
     caption="The woman in the grey coat opens the fridge.",
     actors=["a woman in a grey coat"],
     actions=["opens the fridge", "opens the fridge", " "],
@@ -198,7 +198,10 @@ def test_a_request_does_not_change_without_the_prompts_revision(name, revision, 
     """Its wording beside the prompt's file, and the schema of the reply, make a model say other things too."""
     if name == "caption":
         findings = [heard("visible_text", "EXIT"), heard("speech", "Good morning.")]
-        prompt, reply = caption_prompt(moment(*findings), [picture(101.0)], "A man waits."), Described
+        prompt, reply = (
+            caption_prompt(moment(*findings), [picture(101.0)], "A man waits."),
+            MomentDescriptionReply,
+        )
     else:
         prompt, reply = summary_prompt(event(), [moment(caption="A man waits.")]), DescriptionReply
     parts = tuple(

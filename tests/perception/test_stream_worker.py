@@ -20,8 +20,11 @@ from recollect.memory.values import Finding, FrameCounts, Moment, Span, Stream
 from recollect.perception.errors import StreamNameTaken
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import Frame
-from recollect.perception.stages.stream_worker import StreamWorker, WatchProgress, WatchReport
+from recollect.perception.stages.stream_worker import StreamWorker
+from recollect.perception.watch_events import Progress, WatchEvent, WatchReport
+from recollect.perception.watch_options import WatchOptions
 from recollect.perception.watching import watch
+from recollect.perception.writer_session import WriterSession, WriterSettings, find_source
 
 FPS = 25
 SIZE = (160, 96)
@@ -104,7 +107,7 @@ FILM_CUTS = (7.4, 20.4, 20.64)
 def watched(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A memory of the film."""
     memory = tmp_path_factory.mktemp("watched") / "memory"
-    watch(memory, str(film), ocr=False)
+    watch(memory, str(film), options=WatchOptions(ocr=False))
     return memory
 
 
@@ -172,7 +175,7 @@ def test_a_dissolve_ends_a_moment_where_the_new_shot_begins(tmp_path: Path) -> N
     pictures = still(1, 5.0) + dissolve(1, 2, 1.0) + still(2, 5.0)
     video = write_video(tmp_path / "dissolve.mp4", pictures)
 
-    watch(tmp_path / "memory", str(video), ocr=False)
+    watch(tmp_path / "memory", str(video), options=WatchOptions(ocr=False))
 
     old, new = moments_of(tmp_path / "memory", "dissolve")
     assert old.span.end_s == new.span.start_s == pytest.approx(6.0, abs=0.15)
@@ -186,7 +189,7 @@ def test_a_dissolve_ends_a_moment_where_the_new_shot_begins(tmp_path: Path) -> N
 def test_a_file_of_one_frame_is_a_moment(tmp_path: Path) -> None:
     video = write_video(tmp_path / "one.mp4", [scene(1)])
 
-    report = watch(tmp_path / "memory", str(video), ocr=False)
+    report = watch(tmp_path / "memory", str(video), options=WatchOptions(ocr=False))
 
     assert report.moments == 1
     assert counts_of(tmp_path / "memory", "one") == FrameCounts(captured=1, stored=1)
@@ -200,7 +203,7 @@ def test_a_variable_frame_rate_leaves_no_hole(tmp_path: Path) -> None:
         time_s += (0.04, 0.31, 0.013, 0.7)[number % 4]
     video = write_video(tmp_path / "uneven.mp4", pictures, times_s)
 
-    watch(tmp_path / "memory", str(video), ocr=False)
+    watch(tmp_path / "memory", str(video), options=WatchOptions(ocr=False))
 
     moments = moments_of(tmp_path / "memory", "uneven")
     assert_tiled(moments)
@@ -214,7 +217,7 @@ def test_a_variable_frame_rate_leaves_no_hole(tmp_path: Path) -> None:
 def test_a_file_watched_to_its_end_is_not_watched_again(watched: Path, film: Path) -> None:
     before = moments_of(watched, "film")
 
-    report = watch(watched, str(film), ocr=False)
+    report = watch(watched, str(film), options=WatchOptions(ocr=False))
 
     assert report.already_done
     assert (report.stream, report.state, report.moments) == ("film", "done", 0)
@@ -225,7 +228,7 @@ def test_a_file_watched_to_its_end_is_not_watched_again(watched: Path, film: Pat
 def test_the_same_file_under_another_path_is_known(watched: Path, film: Path, tmp_path: Path) -> None:
     copy = shutil.copy(film, tmp_path / "renamed.mp4")
 
-    report = watch(watched, str(copy), ocr=False)
+    report = watch(watched, str(copy), options=WatchOptions(ocr=False))
 
     assert report.already_done
     assert report.stream == "film"
@@ -233,10 +236,10 @@ def test_the_same_file_under_another_path_is_known(watched: Path, film: Path, tm
 
 def test_a_moved_file_is_looked_for_where_it_was_last_watched(tmp_path: Path) -> None:
     video = write_video(tmp_path / "before.mp4", still(1, 1.0))
-    watch(tmp_path / "memory", str(video), ocr=False)
+    watch(tmp_path / "memory", str(video), options=WatchOptions(ocr=False))
     moved = video.rename(tmp_path / "after.mp4")
 
-    watch(tmp_path / "memory", str(moved), ocr=False)
+    watch(tmp_path / "memory", str(moved), options=WatchOptions(ocr=False))
 
     with Recollect(tmp_path / "memory") as memory:
         (status,) = memory.status()
@@ -250,7 +253,7 @@ def test_two_files_of_the_same_name_are_two_streams(tmp_path: Path) -> None:
         write_video(tmp_path / folder / "door.mp4", still(number, 1.0))
 
     reports = [
-        watch(tmp_path / "memory", str(tmp_path / folder / "door.mp4"), ocr=False)
+        watch(tmp_path / "memory", str(tmp_path / folder / "door.mp4"), options=WatchOptions(ocr=False))
         for folder in ("monday", "tuesday")
     ]
 
@@ -263,7 +266,7 @@ def test_a_name_that_another_source_has_is_refused(watched: Path, tmp_path: Path
     other = write_video(tmp_path / "other.mp4", still(9, 1.0))
 
     with pytest.raises(StreamNameTaken, match="film"):
-        watch(watched, str(other), stream="film", ocr=False)
+        watch(watched, str(other), stream="film", options=WatchOptions(ocr=False))
 
 
 @pytest.mark.parametrize("stop_at_s", [0.5, 9.25, 20.5])
@@ -274,7 +277,7 @@ def test_what_is_stopped_keeps_what_was_seen_and_goes_on_later(
     stopped = stop_while_watching(memory, film, stop_at_s)
     kept = moments_of(memory, "film")
 
-    report = watch(memory, str(film), ocr=False)
+    report = watch(memory, str(film), options=WatchOptions(ocr=False))
 
     assert stopped.state == "stopped"
     assert stopped.until_s == kept[-1].span.end_s
@@ -291,10 +294,17 @@ def test_what_is_stopped_keeps_what_was_seen_and_goes_on_later(
 
 
 def test_stopping_before_the_first_frame_keeps_nothing_and_breaks_nothing(film: Path, tmp_path: Path) -> None:
-    report = watch(tmp_path / "memory", str(film), ocr=False, on_start=lambda worker: worker.stop())
+    options = WatchOptions(ocr=False)
+    session = WriterSession(tmp_path / "memory", WriterSettings())
+    handle = session.start(find_source(str(film), options), options=options)
+    handle.stop()
+    session.release()
+    report = handle.wait()
 
     assert (report.state, report.moments) == ("stopped", 0)
-    assert watch(tmp_path / "memory", str(film), ocr=False).counts.captured == decodable(film)
+    assert watch(
+        tmp_path / "memory", str(film), options=WatchOptions(ocr=False)
+    ).counts.captured == decodable(film)
 
 
 class Stopper:
@@ -334,7 +344,7 @@ def test_of_a_truncated_file_the_readable_part_is_remembered_and_the_rest_is_a_g
     data = video.read_bytes()
     video.write_bytes(data[: len(data) * 6 // 10])
 
-    report = watch(tmp_path / "memory", str(video), ocr=False)
+    report = watch(tmp_path / "memory", str(video), options=WatchOptions(ocr=False))
 
     moments = moments_of(tmp_path / "memory", "cut off")
     with Recollect(tmp_path / "memory") as memory:
@@ -370,7 +380,7 @@ def scratched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     first, last = len(data) * 4 // 10, len(data) * 5 // 10
     data[first:last] = bytes(last - first)
     video.write_bytes(data)
-    watch(folder / "memory", str(video), ocr=False)
+    watch(folder / "memory", str(video), options=WatchOptions(ocr=False))
     return video, folder / "memory"
 
 
@@ -381,7 +391,7 @@ def test_a_damaged_stretch_is_a_gap_between_moments_also_when_watching_was_stopp
     video, unbroken_memory = scratched
     stop_while_watching(tmp_path / "memory", video, stop_at_s)
 
-    watch(tmp_path / "memory", str(video), ocr=False)
+    watch(tmp_path / "memory", str(video), options=WatchOptions(ocr=False))
 
     with Recollect(tmp_path / "memory") as memory, Recollect(unbroken_memory) as unbroken:
         gaps = memory.gaps("scratched")
@@ -404,9 +414,11 @@ def test_a_damaged_stretch_is_a_gap_between_moments_also_when_watching_was_stopp
 
 
 def test_the_demo_is_watched_without_a_hole_or_a_moment_across_a_cut(demo, tmp_path: Path) -> None:
-    progress: list[WatchProgress] = []
+    events: list[WatchEvent] = []
 
-    report = watch(tmp_path / "memory", str(demo.video), ocr=False, on_progress=progress.append)
+    report = watch(
+        tmp_path / "memory", str(demo.video), options=WatchOptions(ocr=False), on_event=events.append
+    )
 
     moments = moments_of(tmp_path / "memory", "demo")
     assert report.state == "done"
@@ -419,4 +431,5 @@ def test_the_demo_is_watched_without_a_hole_or_a_moment_across_a_cut(demo, tmp_p
     for moment in moments:
         shots[moment.shot] = shots.get(moment.shot, 0.0) + moment.span.duration_s
     assert all(m.span.duration_s >= min(1.25, shots[m.shot]) - 1e-6 for m in moments)
+    progress = [event for event in events if isinstance(event, Progress)]
     assert progress[-1].time_s == pytest.approx(report.until_s, abs=0.1)

@@ -25,7 +25,9 @@ from recollect.memory import MemoryStore
 from recollect.memory.values import RUNGS, Moment
 from recollect.perception.lmm import ServedLmm
 from recollect.perception.lmm.lmm_settings import LmmSettings
-from recollect.perception.stages.stream_worker import FLUSH_MOMENTS
+from recollect.perception.stages.moment_writer import FLUSH_MOMENTS
+from recollect.perception.watch_events import DescriptionsWaiting, Progress, WatchEvent
+from recollect.perception.watch_options import WatchOptions
 from recollect.perception.watching import watch
 from recollect.testing.lmm_server import LmmServer, RecordedRequest
 
@@ -108,14 +110,16 @@ def assert_described(memory: Path) -> None:
 
 
 def test_a_film_is_described_by_the_time_it_was_watched(film, server, lmm, tmp_path):
-    progress: list[Any] = []
+    events: list[WatchEvent] = []
 
-    report = watch(tmp_path / "memory", str(film), ocr=False, lmm=lmm, on_progress=progress.append)
+    report = watch(
+        tmp_path / "memory", str(film), options=WatchOptions(ocr=False), lmm=lmm, on_event=events.append
+    )
 
     assert (report.state, report.waiting) == ("done", 0)
     assert_described(tmp_path / "memory")
     assert len(server.requests) == len(everything(tmp_path / "memory"))
-    assert progress[-1].waiting == 0
+    assert [event for event in events if isinstance(event, Progress)][-1].waiting == 0
     with Recollect(tmp_path / "memory") as memory:
         assert memory.search("kettle")[0].moment.caption == "A red kettle boils over."
         assert memory.search("shape")[0].moment.caption == "A red kettle boils over.", (
@@ -126,12 +130,12 @@ def test_a_film_is_described_by_the_time_it_was_watched(film, server, lmm, tmp_p
 def test_with_the_server_down_the_whole_time_the_same_is_remembered_and_the_captions_come_later(
     film, server, lmm, tmp_path
 ):
-    watch(tmp_path / "without", str(film), ocr=False)
+    watch(tmp_path / "without", str(film), options=WatchOptions(ocr=False))
     server.refuse()
-    told: list[tuple[str, str]] = []
+    events: list[WatchEvent] = []
 
     report = watch(
-        tmp_path / "with", str(film), ocr=False, lmm=lmm, on_state=lambda *state: told.append(state)
+        tmp_path / "with", str(film), options=WatchOptions(ocr=False), lmm=lmm, on_event=events.append
     )
 
     with_lmm, without = everything(tmp_path / "with"), everything(tmp_path / "without")
@@ -139,9 +143,8 @@ def test_with_the_server_down_the_whole_time_the_same_is_remembered_and_the_capt
     assert report.state == "done"
     assert report.waiting == len(with_lmm)
     assert server.requests == []
-    (state,) = told
-    assert state[0] == "captions wait"
-    assert "Connection refused" in state[1]
+    (waiting,) = [event for event in events if isinstance(event, DescriptionsWaiting)]
+    assert "Connection refused" in waiting.reason
 
     server.resume()
     with Recollect(tmp_path / "with", lmm=lmm) as memory:
@@ -156,7 +159,9 @@ def test_watching_ends_while_no_reply_has_come_yet(film, server, lmm, tmp_path):
     server.stall()
     described_when_done: list[int] = []
 
-    def let_go_when_watched(_: Any) -> None:
+    def let_go_when_watched(event: WatchEvent) -> None:
+        if not isinstance(event, Progress):
+            return
         with MemoryStore.open(tmp_path / "memory") as store:
             if store.stream("film").state != "done" or described_when_done:
                 return
@@ -164,7 +169,9 @@ def test_watching_ends_while_no_reply_has_come_yet(film, server, lmm, tmp_path):
         described_when_done.append(sum(len(moment.observations) - 1 for moment in moments))
         server.resume()
 
-    report = watch(tmp_path / "memory", str(film), ocr=False, lmm=lmm, on_progress=let_go_when_watched)
+    report = watch(
+        tmp_path / "memory", str(film), options=WatchOptions(ocr=False), lmm=lmm, on_event=let_go_when_watched
+    )
 
     assert described_when_done == [0]
     assert report.waiting == 0
@@ -181,20 +188,22 @@ def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_watch_drains_t
         return says(request)
 
     server.says = dying
-    told: list[str] = []
+    events: list[WatchEvent] = []
 
     report = watch(
-        tmp_path / "memory", str(long_film), ocr=False, lmm=lmm, on_state=lambda state, _: told.append(state)
+        tmp_path / "memory", str(long_film), options=WatchOptions(ocr=False), lmm=lmm, on_event=events.append
     )
 
     total = len(everything(tmp_path / "memory"))
     assert report.state == "done"
     assert 0 < report.waiting < total
-    assert told == ["captions wait"]
+    assert [type(event) for event in events if "Descriptions" in type(event).__name__] == [
+        DescriptionsWaiting
+    ]
 
     server.says = says
     server.resume()
-    again = watch(tmp_path / "memory", str(long_film), ocr=False, lmm=lmm)
+    again = watch(tmp_path / "memory", str(long_film), lmm=lmm, options=WatchOptions(ocr=False))
 
     assert again.already_done
     assert again.waiting == 0
@@ -219,7 +228,7 @@ def test_whatever_is_wrong_with_the_server_watching_is_done_and_all_is_described
 ):
     fault(server)
     with ServedLmm(settings(server, model="loopback", timeout_s=0.5)) as lmm:
-        report = watch(tmp_path / "memory", str(film), ocr=False, lmm=lmm)
+        report = watch(tmp_path / "memory", str(film), lmm=lmm, options=WatchOptions(ocr=False))
 
     assert report.state == "done"
     assert report.waiting == len(everything(tmp_path / "memory"))
@@ -235,22 +244,25 @@ def test_whatever_is_wrong_with_the_server_watching_is_done_and_all_is_described
 def test_a_stop_ends_the_describing_at_once_and_keeps_the_backlog(long_film, server, lmm, tmp_path):
     server.stall()
     with Recollect(tmp_path / "memory", lmm=lmm) as memory:
-        report = memory.watch(
-            long_film, ocr=False, on_progress=lambda progress: memory.stop() if progress.time_s > 5 else None
-        )
+
+        def stop_after_a_while(event: WatchEvent) -> None:
+            if isinstance(event, Progress) and event.time_s > 5:
+                memory.stop()
+
+        report = memory.watch(long_film, options=WatchOptions(ocr=False), on_event=stop_after_a_while)
 
     assert report.state == "stopped"
     assert report.waiting > 0
     server.resume()
     with Recollect(tmp_path / "memory", lmm=lmm) as memory:
-        assert memory.watch(long_film, ocr=False).waiting == 0
+        assert memory.watch(long_film, options=WatchOptions(ocr=False)).waiting == 0
     assert_described(tmp_path / "memory")
 
 
 def test_without_draining_a_files_end_is_the_end(film, server, lmm, tmp_path):
     server.stall()
 
-    report = watch(tmp_path / "memory", str(film), ocr=False, lmm=lmm, drain=False)
+    report = watch(tmp_path / "memory", str(film), lmm=lmm, options=WatchOptions(ocr=False, drain=False))
 
     assert report.state == "done"
     assert report.waiting == len(everything(tmp_path / "memory"))
@@ -259,7 +271,7 @@ def test_without_draining_a_files_end_is_the_end(film, server, lmm, tmp_path):
 def test_a_memory_watched_without_a_model_is_described_when_everything_is_asked_for(
     film, server, lmm, tmp_path
 ):
-    watch(tmp_path / "memory", str(film), ocr=False)
+    watch(tmp_path / "memory", str(film), options=WatchOptions(ocr=False))
     with Recollect(tmp_path / "memory", lmm=lmm) as memory:
         assert memory.caption().described == 0
 
@@ -271,7 +283,7 @@ def test_a_memory_watched_without_a_model_is_described_when_everything_is_asked_
 
 @pytest.mark.slow
 def test_describing_has_an_async_form_and_cancelling_it_keeps_the_backlog(film, server, lmm, tmp_path):
-    watch(tmp_path / "memory", str(film), ocr=False)
+    watch(tmp_path / "memory", str(film), options=WatchOptions(ocr=False))
 
     async def cancel_and_go_on(memory: Recollect) -> int:
         server.stall()
@@ -301,7 +313,7 @@ def test_the_command_watches_describes_and_tells_what_waits(film, server, tmp_pa
     assert main(["watch", str(film), "--no-ocr", "--memory", memory, *flags]) == 0
     out, err = capfd.readouterr()
     assert "for the video LMM; go on with: recollect caption" in out
-    assert "captions wait" in err
+    assert "descriptions wait" in err
 
     assert main(["status", "--memory", memory]) == 0
     text = capfd.readouterr().out
@@ -322,7 +334,7 @@ def test_the_command_watches_describes_and_tells_what_waits(film, server, tmp_pa
 
 def test_the_command_says_when_the_server_is_away(film, server, tmp_path, capfd):
     memory = str(tmp_path / "memory")
-    watch(tmp_path / "memory", str(film), ocr=False)
+    watch(tmp_path / "memory", str(film), options=WatchOptions(ocr=False))
     server.refuse()
 
     code = main(["caption", "--all", "--memory", memory, "--lmm-url", server.url, "--lmm-model", "loopback"])
@@ -352,7 +364,7 @@ def test_a_model_named_by_the_environment_is_used(film, server, tmp_path, monkey
     monkeypatch.setenv("RECOLLECT_LMM__URL", server.url)
 
     with Recollect(tmp_path / "memory") as memory:
-        memory.watch(film, ocr=False)
+        memory.watch(film, options=WatchOptions(ocr=False))
 
     assert_described(tmp_path / "memory")
 
@@ -378,7 +390,7 @@ def test_a_process_that_describes_killed_again_and_again_leaves_neither_doubles_
 ):
     chance = random.Random(4)
     memory = tmp_path / "memory"
-    watch(memory, str(film), ocr=False)
+    watch(memory, str(film), options=WatchOptions(ocr=False))
 
     def slowly(request: RecordedRequest) -> str:
         time.sleep(0.15)
@@ -427,7 +439,7 @@ def test_a_process_that_watches_killed_again_and_again_has_all_described_in_the_
 def test_ctrl_c_ends_a_process_that_waits_for_captions_at_once(film, server, tmp_path):
     """At the file's end it waits for the model; whoever presses Ctrl-C then waits no more."""
     memory = tmp_path / "memory"
-    watch(memory, str(film), ocr=False)
+    watch(memory, str(film), options=WatchOptions(ocr=False))
     server.stall()
     child = start("caption", *options(memory, server), "--all")
     while not server.requests:

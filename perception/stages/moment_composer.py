@@ -1,0 +1,133 @@
+"""Moment composer: makes moments of final spans, from observers' findings, key frames and frame counts.
+
+    composer = MomentComposer(stream, observers)
+    composer.count(frame)
+    composer.observe(frame)                        # sampled frames only
+    composer.choose(frame, moment_from_s=12.0)
+    moment, frames = composer.compose(Span(12.0, 17.0), epoch=0, shot=3)
+
+It decides nothing about where moments end, and stores nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from ...memory.values import (
+    Finding,
+    FrameCounts,
+    KeyFrame,
+    Moment,
+    Observation,
+    Span,
+    Stream,
+    moment_id,
+)
+from ..describing.rule_captions import compose_caption
+from ..observers.observer import Observer
+from ..sources.frame import Frame
+from ..sources.source import Dropped
+from .frame_accounting import FrameAccounts
+from .key_frames import KeyFrameChooser
+from .shot_detection import ShotBoundary, ShotDetector
+
+WRITTEN_BY = "observers/1"
+_SHOT_CHANGES = {"cut": "a cut to another shot", "dissolve": "one picture dissolves into another"}
+
+
+class MomentComposer:
+    """Collects what is seen of one stream until the moment it belongs to is final."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        observers: Sequence[Observer],
+        written_at: Callable[[float], float] | None = None,
+    ) -> None:
+        """Nothing is seen yet; for ``written_at`` see ``WatchOptions``."""
+        self._stream = stream
+        self._observers = observers
+        self._written_at = written_at
+        self._chooser = KeyFrameChooser(stream.name)
+        self._accounts = FrameAccounts()
+        self._shot_changes: deque[ShotBoundary] = deque()
+
+    @property
+    def total(self) -> FrameCounts:
+        """Every frame that belongs to a moment or a gap by now."""
+        return self._accounts.total
+
+    def count(self, frame: Frame) -> None:
+        """Count a frame that was decoded."""
+        self._accounts.took(frame.time_s, sampled=frame.sampled)
+
+    def count_dropped(self, dropped: Dropped) -> None:
+        """Count frames that were lost."""
+        self._accounts.lost(dropped)
+
+    def observe(self, frame: Frame) -> None:
+        """Show a sampled frame to the observers."""
+        for observer in self._observers:
+            observer.push(frame)
+
+    def choose(self, frame: Frame, moment_from_s: float) -> None:
+        """Consider a sampled frame as a key frame of the moment that begins at ``moment_from_s``."""
+        self._chooser.push(frame, moment_from_s)
+
+    def cut(self, time_s: float) -> None:
+        """Tell the observers that what follows ``time_s`` is another shot."""
+        for observer in self._observers:
+            observer.cut(time_s)
+
+    def begin_shot(self, boundary: ShotBoundary) -> None:
+        """Report a shot boundary in the moment where the new shot begins."""
+        self._shot_changes.append(boundary)
+
+    def clear_key_frames(self) -> None:
+        """Drop the key frames chosen so far of the open moment."""
+        self._chooser.clear()
+
+    def settle(self, end_s: float = math.inf) -> FrameCounts:
+        """The counts of the frames before ``end_s`` that belong to no moment or gap yet."""
+        return self._accounts.settle(end_s)
+
+    def compose(self, span: Span, *, epoch: int, shot: int, latest_s: float) -> tuple[Moment, list[KeyFrame]]:
+        """The moment of a span that is final, and its key frames; ``latest_s`` is the newest frame's time."""
+        now_s = time.time() if self._written_at is None else self._written_at(latest_s)
+        frames = self._chooser.take(span)
+        findings = self._shot_findings(span)
+        for observer in self._observers:
+            findings += observer.findings(span)
+        findings.sort(key=lambda finding: finding.span.start_s)
+        origin_s = self._stream.origin_wall_s
+        moment = Moment(
+            id=moment_id(self._stream.name, epoch, "moment", span.start_s),
+            stream=self._stream.name,
+            epoch=epoch,
+            span=span,
+            observations=(Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, now_s),),
+            shot=shot,
+            frame_ids=tuple(frame.id for frame in frames),
+            wall_start_s=None if origin_s is None else origin_s + span.start_s,
+            counts=self._accounts.settle(span.end_s, stored=len(frames)),
+        )
+        return moment, frames
+
+    def _shot_findings(self, span: Span) -> list[Finding]:
+        """The cuts, dissolves and fades by which a shot began in the span."""
+        findings = []
+        while self._shot_changes and self._shot_changes[0].end_s < span.end_s:
+            change = self._shot_changes.popleft()
+            findings.append(
+                Finding(
+                    field="action",
+                    kind=change.kind,
+                    text=_SHOT_CHANGES.get(change.kind, "the picture fades"),
+                    span=Span(change.start_s, change.end_s),
+                    written_by=ShotDetector.written_by,
+                )
+            )
+        return findings

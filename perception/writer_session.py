@@ -1,0 +1,545 @@
+"""Writer session: one process watches any number of sources at once into one memory.
+
+    session = WriterSession(Path("home.lance"), WriterSettings(lmm=lmm))
+    door = session.start(find_source("rtsp://camera/1", options), stream="door", options=options)
+    session.release()            # the session ends when the last watch has ended
+    door.wait()
+
+The session owns the one store that is open for writing. Each watch has a thread; the batches of all of them share
+commits, and one captioner describes for all streams. It executes erasures and compactions between the frames of
+the streams that they concern, for this process and, through request files, for others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from ..memory.encoder import Encoder
+from ..memory.errors import UnknownStream
+from ..memory.group_commit import GroupCommit
+from ..memory.keeping.byte_sizes import parse_bytes
+from ..memory.keeping.disk_budget import check_budget
+from ..memory.keeping.erasure import ErasureReceipt, OnWait
+from ..memory.keeping.requests import MaintenanceRequest, RequestServer, execute
+from ..memory.storage.tables import MIN_FREE_BYTES
+from ..memory.store import MemoryStore
+from ..memory.values import KeyFrame, Moment, Span, Stream
+from .describing.backlog_captioning import queue_everything
+from .describing.captioner import Captioner, CaptionReport, to_describe
+from .errors import AlreadyWatched
+from .lmm import Lmm
+from .observers.default_observers import default_observers
+from .sources.source import Source
+from .sources.source_factory import open_source
+from .stages.stream_worker import StreamWorker
+from .stream_records import already_done_report, find_or_create_record
+from .watch_events import (
+    Described,
+    DescriptionsFailed,
+    DescriptionsResumed,
+    DescriptionsWaiting,
+    OnEvent,
+    Progress,
+    WatchEvent,
+    WatchReport,
+    connection_event,
+)
+from .watch_handle import Watch
+from .watch_options import WatchOptions
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.05
+_OWN_BACKLOG_EVERY_S = 0.5
+"""How often a watch that ends looks for what waits of its stream, while others are watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSettings:
+    """How a session opens its memory, and who describes."""
+
+    encoder: Encoder | None = None
+    lmm: Lmm | None = None
+    budget_bytes: int | None = None
+    """What the memory may take on the disk from now on; None leaves it as it is."""
+    min_free_bytes: int = MIN_FREE_BYTES
+    purpose: str = "a writer"
+    """What the writer's lock is taken for, for others that want it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSource:
+    """A source that exists, before it is watched."""
+
+    address: str | None
+    """A path or URL, from which it can be opened again; None for a source that was opened by its user."""
+    opened: Source
+
+    @property
+    def identity(self) -> str:
+        """A file's content. A live source's whole address: cameras may differ in a part that is never stored."""
+        info = self.opened.info
+        return self.address if info.kind == "live" and self.address is not None else info.content_id
+
+
+def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSource:
+    """Look at a source before any memory is opened for it: a wrong path must not make an empty memory.
+
+    Raises ``SourceError``, or ``BadBudget`` where the options' disk budget is none.
+    """
+    _stream_budget_bytes(options)
+    if not isinstance(source, str | Path):
+        return FoundSource(None, source)
+    opened = open_source(str(source), fps=options.fps)
+    if opened.info.kind == "live":
+        opened.close()
+    return FoundSource(str(source), opened)
+
+
+class WriterSession:
+    """Watches sources into one memory. It begins with one user, who has to ``release`` it."""
+
+    def __init__(self, path: Path, settings: WriterSettings) -> None:
+        """Open the memory for writing; it is made where there is none.
+
+        Raises ``MemoryStoreError``, or ``EncoderError`` where the encoder's model cannot be used.
+        """
+        if settings.encoder is not None:
+            # Loaded now: a model that cannot be used makes no memory, and no frames wait for it later.
+            settings.encoder.encode_texts([""])
+        self._settings = settings
+        self._store = MemoryStore.open(
+            path,
+            write=True,
+            encoder=settings.encoder,
+            budget_bytes=settings.budget_bytes,
+            min_free_bytes=settings.min_free_bytes,
+            what=settings.purpose,
+        )
+        self._lock = threading.Lock()
+        self._users = 1
+        self._is_closed = False
+        self._has_ended = threading.Event()
+        self._commits = GroupCommit(self._store)
+        self._watched = _WatchedStreams()
+        self._describing = _Describing(self._store, settings.lmm)
+        self._maintaining = threading.Lock()
+        self._server = RequestServer(path, self._execute_for_others, self.used)
+        self._server.start()
+        self._cv_threads = cv2.getNumThreads()
+        # OpenCV would split small pictures among threads, which only costs CPU time.
+        cv2.setNumThreads(1)
+
+    # -- its life -------------------------------------------------------------------------------------
+
+    def retain(self) -> bool:
+        """Become another user of it; False where it has ended."""
+        with self._lock:
+            if self._is_closed:
+                return False
+            self._users += 1
+            return True
+
+    def release(self) -> None:
+        """Use it no longer. The last user ends it, and the memory is then free for another writer."""
+        with self._lock:
+            self._users -= 1
+            if self._users or self._is_closed:
+                return
+            self._is_closed = True
+        with ExitStack() as closing_all:
+            closing_all.callback(self._has_ended.set)
+            closing_all.callback(self._server.close)
+            closing_all.callback(self._store.close)
+            closing_all.callback(cv2.setNumThreads, self._cv_threads)
+            closing_all.callback(self._describing.close)
+            closing_all.callback(self._server.stop)
+
+    def wait_until_ended(self) -> None:
+        """Wait until the memory is free, after the last user has released the session."""
+        self._has_ended.wait()
+
+    @contextmanager
+    def used(self) -> Iterator[bool]:
+        """Inside the block the session does not end; False where it has ended already."""
+        if not self.retain():
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self.release()
+
+    @property
+    def commits(self) -> GroupCommit:
+        """How the batches of all streams share commits."""
+        return self._commits
+
+    # -- watching -------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        found: FoundSource,
+        *,
+        stream: str | None = None,
+        options: WatchOptions,
+        on_event: OnEvent | None = None,
+    ) -> Watch:
+        """Have a source watched in a thread of its own, which is another user of the session.
+
+        Raises ``AlreadyWatched``, ``StreamNameTaken`` or ``MemoryStoreError``.
+        """
+        with self._lock:
+            self._watched.check_identity(found)
+            record = find_or_create_record(
+                self._store, found.opened.info, name=stream, fps=options.fps, watched=self._watched.names()
+            )
+            self._watched.reserve(record.name, found)
+            self._users += 1
+        try:
+            if (budget_bytes := _stream_budget_bytes(options)) is not None:
+                self._store.set_stream_budget(record.name, budget_bytes)
+            watch = Watch(record.name, on_event)
+            entry = self._watched.add(watch)
+            self._describing.begin(watch.publish, record.name if options.written_at else None)
+            watch.run(partial(self._watch, entry, record, found, options), partial(self._ended, watch))
+        except BaseException:
+            self._watched.remove(record.name)
+            self.release()
+            raise
+        return watch
+
+    def _ended(self, watch: Watch) -> None:
+        self._describing.end(watch.publish)
+        self._watched.remove(watch.stream)
+        self.release()
+
+    def _watch(
+        self, entry: _WatchedStream, record: Stream, found: FoundSource, options: WatchOptions
+    ) -> WatchReport:
+        """Watch one source to its end; in its own thread."""
+        watch = entry.watch
+        try:
+            if record.state == "done":
+                found.opened.close()
+                report = already_done_report(self._store, record)
+            else:
+                with closing(self._open(entry, record, found, options)) as source:
+                    worker = self._worker(watch, record, source, options)
+                    entry.prepared(worker)
+                    watch.stop_with(worker.stop)
+                    report = self._run(worker, live=record.kind == "live")
+        finally:
+            entry.prepared(None)
+        if entry.is_erased:
+            return replace(report, state="erased")
+        if self._settings.lmm is None:
+            return report
+        if options.drain and report.state == "done":
+            self._drain(watch, report)
+        waiting = self._store.waiting()
+        watch.publish_waiting(waiting, report)
+        return replace(report, waiting=waiting)
+
+    def _open(
+        self, entry: _WatchedStream, record: Stream, found: FoundSource, options: WatchOptions
+    ) -> Source:
+        """The source as it is watched: a live one goes on with its clock, a file with its rate."""
+        if found.address is None or (record.kind == "file" and record.fps == options.fps):
+            return found.opened
+        point = self._store.resume(record.name)
+
+        def on_state(state: str, detail: str) -> None:
+            # What comes when frames do, or when watching ends, is recorded by the source's own events.
+            if entry.worker is not None and state not in ("live", "stopped"):
+                entry.worker.note_outage(getattr(opened, "current_outage", None))
+            event = connection_event(record.name, state, detail)
+            if event is not None:
+                entry.watch.publish(event)
+
+        opened = open_source(
+            found.address,
+            fps=record.fps,
+            origin_wall_s=record.origin_wall_s,
+            first_epoch=0 if point is None else point.epoch + 1,
+            max_outage_s=options.max_outage_s,
+            on_state=on_state,
+        )
+        return opened
+
+    def _worker(self, watch: Watch, record: Stream, source: Source, options: WatchOptions) -> StreamWorker:
+        def on_progress(progress: Progress) -> None:
+            watch.publish(replace(progress, waiting=self._describing.waiting))
+
+        return StreamWorker(
+            self._store,
+            record,
+            source,
+            default_observers(source.info, ocr=options.ocr),
+            append=partial(self._append, gather=record.kind == "live"),
+            on_progress=on_progress,
+            written_at=options.written_at,
+        )
+
+    def _run(self, worker: StreamWorker, *, live: bool) -> WatchReport:
+        if not live:
+            return worker.run()
+        with self._commits.member():
+            return worker.run()
+
+    def _append(self, moments: Sequence[Moment], frames: Sequence[KeyFrame], *, gather: bool) -> None:
+        waiting = to_describe(moments) if self._settings.lmm is not None else ()
+        self._commits.append(moments, frames, waiting, gather=gather)
+        self._describing.look_again()
+
+    def _drain(self, watch: Watch, report: WatchReport) -> None:
+        """Wait until nothing is left to describe; where others are watched, nothing of this stream."""
+        watch.set_phase("describing")
+        self._describing.look_again()
+        look_at = 0.0
+        while not (self._describing.is_idle or watch.stop_requested):
+            watch.publish_waiting(self._describing.waiting, report)
+            if time.monotonic() >= look_at and len(self._watched.names()) > 1:
+                if not self._store.waiting(watch.stream):
+                    break
+                look_at = time.monotonic() + _OWN_BACKLOG_EVERY_S
+            time.sleep(_POLL_S)
+        self._describing.check()
+
+    # -- describing -----------------------------------------------------------------------------------
+
+    def caption(
+        self,
+        stream: str | None,
+        *,
+        everything: bool,
+        on_event: OnEvent | None,
+        is_stopped: Callable[[], bool],
+    ) -> CaptionReport:
+        """Describe what waits of a stream, or of all, until nothing does, the model is away, or it is stopped.
+
+        Raises ``UnknownStream``, ``LmmError`` or ``MemoryStoreError``.
+        """
+        lmm = self._settings.lmm
+        assert lmm is not None
+        if stream is not None and self._store.stream(stream) is None:
+            raise UnknownStream(stream, tuple(known.name for known in self._store.streams()))
+        if everything:
+            queue_everything(self._store, lmm.name, stream)
+        publish = on_event or (lambda event: None)
+        self._describing.begin(publish, only=stream)
+        try:
+            before = self._describing.report
+            self._describing.try_again()
+            while not (self._describing.is_idle or is_stopped()):
+                time.sleep(_POLL_S)
+            if is_stopped() and not self._watched.names():
+                # Nobody else wants descriptions: those that came are written before they are counted.
+                self._describing.close()
+            self._describing.check()
+            after = self._describing.report
+        finally:
+            self._describing.end(publish)
+        return CaptionReport(
+            described=after.described - before.described,
+            given_up=after.given_up - before.given_up,
+            waiting=self._store.waiting(stream),
+            trouble=after.trouble,
+        )
+
+    # -- maintenance while sources are watched --------------------------------------------------------
+
+    def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
+        """Erase a stretch of a stream between two of its frames, or all of it after its watch was stopped.
+
+        Raises ``UnknownStream`` or ``MemoryStoreError``.
+        """
+        with self._maintaining, ExitStack() as held:
+            if span is None:
+                held.enter_context(self._watched.stopped_for_erasure(stream))
+            held.enter_context(self._describing.held())
+            entry = self._watched.find(stream)
+            if entry is not None and (worker := entry.wait_for_worker()) is not None:
+                held.enter_context(worker.held())
+            return self._store.erase(stream, span, on_wait=on_wait)
+
+    def compact(self) -> None:
+        """Evict what is over the budget, merge files and indexes, delete old versions, while watching goes on."""
+        with self._maintaining, self._describing.held():
+            self._store.compact()
+
+    def execute(self, request: MaintenanceRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
+        """Do what is requested; returns the receipt of an erasure."""
+        return execute(self, request, on_wait)
+
+    def _execute_for_others(self, request: MaintenanceRequest, on_wait: OnWait) -> ErasureReceipt | None:
+        return self.execute(request, on_wait)
+
+
+class _WatchedStream:
+    """One stream that is being watched."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.worker: StreamWorker | None = None
+        self.is_erased = False
+        self._is_prepared = threading.Event()
+
+    def prepared(self, worker: StreamWorker | None) -> None:
+        """From now on ``worker`` does the work; None: it has ended, or there is nothing to do."""
+        self.worker = worker
+        self._is_prepared.set()
+
+    def wait_for_worker(self) -> StreamWorker | None:
+        """The worker, once it exists."""
+        self._is_prepared.wait()
+        return self.worker
+
+
+class _WatchedStreams:
+    """The streams of a session that are being watched, by name. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _WatchedStream] = {}
+        self._reserved: set[str] = set()
+        self._identities: dict[str, str] = {}
+
+    def names(self) -> set[str]:
+        """The names that no other watch may use."""
+        return {*self._entries, *self._reserved}
+
+    def check_identity(self, found: FoundSource) -> None:
+        """Raise ``AlreadyWatched`` where the same source is being watched."""
+        for name, identity in self._identities.items():
+            if identity == found.identity:
+                raise AlreadyWatched(found.opened.info.source, name)
+
+    def reserve(self, name: str, found: FoundSource) -> None:
+        """Keep a name and a source from other watches."""
+        self._reserved.add(name)
+        self._identities[name] = found.identity
+
+    def add(self, watch: Watch) -> _WatchedStream:
+        """Add a watch under its name."""
+        entry = self._entries[watch.stream] = _WatchedStream(watch)
+        self._reserved.discard(watch.stream)
+        return entry
+
+    def remove(self, name: str) -> None:
+        """Let go of a name."""
+        self._entries.pop(name, None)
+        self._identities.pop(name, None)
+        self._reserved.discard(name)
+
+    def find(self, name: str) -> _WatchedStream | None:
+        """The stream of that name, if it is being watched."""
+        return self._entries.get(name)
+
+    @contextmanager
+    def stopped_for_erasure(self, name: str) -> Iterator[None]:
+        """Stop the watch of a stream; inside the block no other may begin under its name."""
+        entry = self._entries.get(name)
+        if entry is not None:
+            entry.is_erased = True
+            entry.watch.stop()
+            entry.watch.join()
+        self._reserved.add(name)
+        try:
+            yield
+        finally:
+            self._reserved.discard(name)
+
+
+class _Describing:
+    """The captioner of a session: started with the first that wants descriptions, and shared by all."""
+
+    def __init__(self, store: MemoryStore, lmm: Lmm | None) -> None:
+        self._store, self._lmm = store, lmm
+        self._captioner: Captioner | None = None
+        self._lock = threading.Lock()
+        self._handlers: list[OnEvent] = []
+        self._back_dated: set[str] = set()
+
+    @property
+    def waiting(self) -> int:
+        """Memories that waited when a description was last written."""
+        return 0 if self._captioner is None else self._captioner.report.waiting
+
+    @property
+    def report(self) -> CaptionReport:
+        """What was described so far in this session."""
+        return CaptionReport(0, 0, 0, "") if self._captioner is None else self._captioner.report
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left that can be described now."""
+        return self._captioner is None or self._captioner.is_idle
+
+    def begin(self, on_event: OnEvent, back_dated: str | None = None, *, only: str | None = None) -> None:
+        """Have descriptions made, and their events passed on; ``only`` of one stream is enough for this user."""
+        if self._lmm is None:
+            return
+        with self._lock:
+            self._handlers.append(on_event)
+            if back_dated is not None:
+                self._back_dated.add(back_dated)
+            if self._captioner is None:
+                self._captioner = Captioner(
+                    self._store, self._lmm, stream=only, on_event=self._publish, back_dated=self._back_dated
+                )
+                self._captioner.__enter__()
+            elif only is None or only != self._captioner.stream:
+                self._captioner.describe_all_streams()
+
+    def end(self, on_event: OnEvent) -> None:
+        """Pass on no more events to this handler."""
+        with self._lock, suppress(ValueError):
+            self._handlers.remove(on_event)
+
+    def look_again(self) -> None:
+        """Something was queued."""
+        if self._captioner is not None:
+            self._captioner.look_again()
+
+    def try_again(self) -> None:
+        """Try a server in trouble now."""
+        if self._captioner is not None:
+            self._captioner.try_again()
+
+    def check(self) -> None:
+        """Raise what ended describing, if it failed."""
+        if self._captioner is not None and self._captioner.error is not None:
+            raise self._captioner.error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside the block nothing is described, and the captioner reads nothing."""
+        with self._captioner.held() if self._captioner is not None else ExitStack():
+            yield
+
+    def close(self) -> None:
+        """End describing; what was not described waits in the memory."""
+        if self._captioner is not None:
+            self._captioner.__exit__()
+
+    def _publish(self, event: WatchEvent) -> None:
+        assert isinstance(event, Described | DescriptionsWaiting | DescriptionsResumed | DescriptionsFailed)
+        for handler in tuple(self._handlers):
+            handler(event)
+
+
+def _stream_budget_bytes(options: WatchOptions) -> int | None:
+    if options.disk_budget is None:
+        return None
+    size_bytes = parse_bytes(options.disk_budget)
+    check_budget(size_bytes)
+    return size_bytes
