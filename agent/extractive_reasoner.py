@@ -75,15 +75,15 @@ class ExtractiveReasoner:
             or parsed.span is not None
             or parsed.last_s is not None,
             order=order,
-            sought=() if order == "any" or not parsed.content_words else (_sought(parsed),),
-            each=MOST_LISTED
+            ordered_queries=() if order == "any" or not parsed.content_words else (_sought(parsed),),
+            limit_per_kind=MOST_LISTED
             if counting and (parsed.colours or parsed.sides)
             else max(8, min(50, 3 * parsed.nth + 4)),
-            tallies=bool(kinds) and (counting or parsed.pick in ("last", "nth")),
+            uses_summaries=bool(kinds) and (counting or parsed.pick in ("last", "nth")),
             from_s=parsed.span.start_s if parsed.span else None,
             to_s=parsed.span.end_s if parsed.span and parsed.span.end_s != float("inf") else None,
             last_s=parsed.last_s,
-            looks=parsed.wants_text and "subtitle" not in kinds,
+            may_inspect=parsed.wants_text and "subtitle" not in kinds,
         )
 
     def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
@@ -99,7 +99,7 @@ class ExtractiveReasoner:
         parsed = read_question(question.text)
         ranked, sufficiency = self._weigh(parsed, plan, overview, moments)
         look_at: tuple[str, ...] = ()
-        if plan.looks and sufficiency < ANSWERS_FROM:
+        if plan.may_inspect and sufficiency < ANSWERS_FROM:
             # Where nothing of it was read at first, a second look seldom finds it; a screen that was
             # read line by line has nothing more to give.
             by_id = {moment.id: moment for moment in moments}

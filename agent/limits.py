@@ -1,4 +1,4 @@
-"""What a question may cost, and what it has cost so far.
+"""Limits of a question, and what it has spent of them.
 
 spending = Spending(Limits(seconds=10))
 spending.add(reply.usage.calls, reply.usage.tokens)
@@ -13,34 +13,34 @@ from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class Limits(BaseModel, frozen=True, extra="forbid"):
-    """Limits for one question. The agent keeps its best answer so far when one is reached."""
+    """Limits for one question. When one is reached, the agent answers with the best it has."""
 
     rounds: PositiveInt = 3
-    """Turns of recall, inspect and judge. Published agents gain nothing after about three."""
+    """Rounds of recall, inspect and judge. Published agents gain nothing after about three."""
     looks: NonNegativeInt = 2
-    """Second looks at pixels, over all rounds."""
+    """Inspections of pictures, over all rounds."""
     seconds: PositiveFloat = 30.0
-    """Wall-clock time; no new round, look or call starts after it."""
+    """Wall-clock time. No round, inspection or call starts after it."""
     lmm_calls: NonNegativeInt = 6
     """Calls of a model, for reasoners that use one."""
     tokens: NonNegativeInt = 20_000
-    """Tokens of those calls: none starts once so many are spent."""
+    """Tokens of those calls. No call starts after this many are spent."""
 
 
 class Spending:
-    """What one question has cost, against its budget. The clock starts when it is made."""
+    """What one question has spent of its limits. The clock starts when the object is made."""
 
-    def __init__(self, budget: Limits) -> None:
-        self.budget = budget
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
         self.calls = 0
-        """Calls of a model, those in vain among them."""
+        """Calls of a model, including failed ones."""
         self.tokens = 0
         self.pictures = 0
-        """Shown in those calls."""
+        """Pictures sent in those calls."""
         self._started_s = time.monotonic()
 
     def add(self, calls: int, tokens: int, pictures: int = 0) -> None:
-        """Some calls were made, and so many pictures shown in them."""
+        """Record calls of a model, with their tokens and the pictures that they sent."""
         self.calls += calls
         self.tokens += tokens
         self.pictures += pictures
@@ -52,15 +52,15 @@ class Spending:
 
     @property
     def left_s(self) -> float:
-        """How much of its time is left; 0 or more."""
-        return max(0.0, self.budget.seconds - self.seconds)
+        """How much of its time is left, never negative."""
+        return max(0.0, self.limits.seconds - self.seconds)
 
     @property
     def may_call(self) -> bool:
         """Whether another call of a model may start."""
-        return self.calls < self.budget.lmm_calls and self.tokens < self.budget.tokens and self.left_s > 0
+        return self.calls < self.limits.lmm_calls and self.tokens < self.limits.tokens and self.left_s > 0
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing new may start: the time is up, or the calls that a model was given are used."""
+        """Whether nothing new may start: the time is over, or a model has used up its calls or tokens."""
         return not self.left_s or (self.calls > 0 and not self.may_call)

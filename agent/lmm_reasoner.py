@@ -93,13 +93,13 @@ class LmmReasoner:
 
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
         """Plan the searches; without a call where all there is can be shown at once."""
-        plan = self._rules.read(question, overview).model_copy(update={"looks": True})
+        plan = self._rules.read(question, overview).model_copy(update={"may_inspect": True})
         if _asks_of_now(question):
-            return plan.model_copy(update={"queries": (), "everything": True, "each": 2})
+            return plan.model_copy(update={"queries": (), "everything": True, "limit_per_kind": 2})
         if not overview:
             return plan
         if len(overview) <= self._lmm.moments and all(tile.rung == "moment" for tile in overview):
-            return plan.model_copy(update={"everything": True, "each": self._lmm.moments})
+            return plan.model_copy(update={"everything": True, "limit_per_kind": self._lmm.moments})
         replied = self._ask(plan_prompt(question, overview), PlanReply)
         if replied is None:
             return plan
@@ -114,8 +114,8 @@ class LmmReasoner:
                 "from_s": plan.from_s if from_s is None else from_s,
                 "to_s": plan.to_s if to_s is None else to_s,
                 "order": order,
-                "sought": tuple(dict.fromkeys(filter(None, [*sought, *plan.sought]))),
-                "tallies": plan.tallies or (planned.order == "every" and bool(plan.kinds)),
+                "ordered_queries": tuple(dict.fromkeys(filter(None, [*sought, *plan.ordered_queries]))),
+                "uses_summaries": plan.uses_summaries or (planned.order == "every" and bool(plan.kinds)),
             }
         )
 
@@ -237,14 +237,14 @@ class LmmReasoner:
 
     def _wants_a_look(self, judgement: Judgement, plan: Plan, moments: Sequence[Moment]) -> bool:
         """Whether it would be answered with, and rests on what nobody has looked at closely yet."""
-        if judgement.sufficiency < ENOUGH or plan.tallies or not self._may_ask:
+        if judgement.sufficiency < ENOUGH or plan.uses_summaries or not self._may_ask:
             return False
         first = next(moment for moment in moments if moment.id == judgement.cited[0].moment_id)
         if first.rung != "moment":
             return False  # the few pictures of so long a stretch refute nothing
         # What was heard, no picture confirms.
         known = first.of("speech") or any(finding.kind == SEEN for finding in first.findings)
-        return not known and len(self._looks) < self._spending.budget.looks
+        return not known and len(self._looks) < self._spending.limits.looks
 
     def _refute(self, judgement: Judgement) -> None:
         """Have what it was made from judged again, without what it rests on if that is one moment alone."""

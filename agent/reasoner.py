@@ -1,14 +1,14 @@
-"""The seam where thinking happens.
+"""Reasoner protocol: plans the searches, inspects pictures, judges what was found, and answers.
 
-The graph decides when; a reasoner decides what:
+The graph decides when, a reasoner decides what:
 
-    plan = reasoner.read(question, overview)               # what to look for
-    seen = reasoner.look(question, moment, pictures)       # a second look at its pixels
-    judgement = reasoner.judge(question, plan, moments)    # is it enough, what fits best, where to look closer
-    draft = reasoner.answer(question, plan, judgement, moments)
+    plan = reasoner.read(question, overview)                            # what to search for
+    observation = reasoner.look(question, moment, pictures)             # what the pictures of a moment show
+    judgement = reasoner.judge(question, plan, overview, moments)       # whether that is enough
+    draft = reasoner.answer(question, plan, judgement, overview, moments)
 
-Moments are handed over as values, fresh from the memory; what goes back holds ids and spans only,
-so the graph's state stays small. A reasoner never touches the store.
+Moments are passed as values, read from the memory. What a reasoner returns holds only ids and spans, so the graph's
+state stays small. A reasoner never touches the store.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ from ..perception.sources.frame import Picture
 from .answer import Question, WhyAbstained
 
 ENOUGH = 0.7
-"""From this sufficiency on the agent stops looking."""
+"""From this sufficiency on the agent stops searching."""
 
 
 Order = Literal["any", "first", "last"]
 
 
 class Plan(BaseModel, frozen=True):
-    """What to look for, as the tools understand it."""
+    """What to search for, in terms of the tools."""
 
     queries: tuple[str, ...] = ()
     """Words to search for."""
     kinds: tuple[str, ...] = ()
-    """Kinds of finding to list."""
+    """Finding kinds to list."""
     everything: bool = False
     """List the moments themselves in time order, whatever was found in them."""
     order: Order = "any"
-    """Whether the first or the last of something is asked for: then it is listed from that end."""
-    sought: tuple[str, ...] = ()
-    """Words for it, to search for what has most of them at that end, however many moments there are like it."""
-    each: int = 6
-    """How many of a kind to list in each stream."""
-    tallies: bool = False
-    """The whole scope counts (how many, the longest): the overview's tallies are needed."""
+    """Whether the question asks for the first or the last of something. Searches then start from that end."""
+    ordered_queries: tuple[str, ...] = ()
+    """Words for it. The first or last moments with most of these words are searched for, however many there are."""
+    limit_per_kind: int = 6
+    """How many moments of a kind to list in each stream."""
+    uses_summaries: bool = False
+    """The answer depends on the whole scope (how many, the longest), so the summaries of the overview are needed."""
     from_s: float | None = None
     to_s: float | None = None
     last_s: float | None = None
-    """Only this many seconds before each stream's end."""
-    looks: bool = False
-    """A second look at the pixels could help."""
+    """Only this many seconds before the end of each stream."""
+    may_inspect: bool = False
+    """Inspecting the pictures could help."""
 
 
 class CitedSpan(BaseModel, frozen=True):
-    """A stretch of a moment, or of what stands for forgotten ones, that speaks for an answer."""
+    """A span of a moment, or of a summary that represents forgotten moments, that supports an answer."""
 
     moment_id: str
     start_s: float
@@ -70,25 +70,25 @@ class Judgement(BaseModel, frozen=True):
     sufficiency: float
     """0 (nothing) to 1 (it settles the question)."""
     cited: tuple[CitedSpan, ...] = ()
-    """What fits, best first."""
+    """What matches, best first."""
     look_at: tuple[str, ...] = ()
-    """Ids of moments at whose pixels a second look is worth its cost, best first."""
+    """Ids of moments whose pictures are worth inspecting, best first."""
     queries: tuple[str, ...] = ()
-    """What to search for next, if there is a next round."""
+    """What to search for in the next round."""
     wider: bool = False
-    """Whether looking further (``queries``, and around what is cited) could help."""
+    """Whether searching further (``queries``, and the neighbours of what is cited) could help."""
     unread: bool = False
-    """Whether moments were found that there was no room for; they can be judged in the next round."""
+    """Whether moments were found that did not fit into this judgement. The next round can judge them."""
     missing: str = ""
     """What is missing, in words."""
     text: str = ""
-    """The answer as it stands, from a reasoner that words it while judging."""
+    """The preliminary answer, from a reasoner that words it while judging."""
     choice: int | None = None
-    """Index of the option as it stands."""
+    """Index of the preliminary option."""
     written_by: str = ""
-    """The model and prompt that judged; empty where none did."""
+    """The model and prompt that judged. Empty if none did."""
     overrules: bool = False
-    """What was judged before was refuted: it is not answered with, however sure it was."""
+    """It refutes the judgements before it. They are not used, however sufficient they were."""
 
 
 class DraftAnswer(BaseModel, frozen=True):
@@ -99,36 +99,38 @@ class DraftAnswer(BaseModel, frozen=True):
     choice: int | None = None
     """Index of the chosen option."""
     why: WhyAbstained | None = None
-    """Set where it abstains."""
+    """Why it abstains. None if it answers."""
     cited: tuple[CitedSpan, ...] = ()
     note: str = ""
-    """What the reader should know of how it came about, such as that the model failed."""
+    """What went wrong, for instance that the model failed."""
 
 
 Pictures = Callable[[int], Sequence[tuple[float, Picture]]]
-"""Gives at most so many pictures of a moment, spread evenly, each with its time in seconds; decoding
-them is dear, so it is done when they are asked for. None are left where the file is gone."""
+"""Decodes up to this many pictures of a moment, evenly spread, each with its time in stream seconds.
+
+Decoding is expensive, so it happens on the call. The result is empty if the file no longer exists."""
 
 
 class Reasoner(Protocol):
-    """Reads a question, judges what was found, and answers or abstains."""
+    """Plans, inspects, judges and answers one question."""
 
     @property
     def written_by(self) -> str:
         """Its name and revision, such as ``extractive/1``."""
 
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
-        """Say what to look for. ``overview`` tiles the scope with the highest rungs."""
+        """Plan what to search for. ``overview`` tiles the scope with the highest rungs."""
 
     def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
-        """Look at a moment's pixels again, with the question in mind; None where nothing could be seen."""
+        """Inspect the pictures of a moment with the question in mind. None if nothing could be seen."""
 
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        """Grade what was found so far; ``moments`` are all found, in the order they were found.
+        """Grade what was found so far.
 
-        Where moments are forgotten, the memories above that stand for them are among these.
+        ``moments`` holds all found moments, the latest finds first. Forgotten moments are represented by the
+        summaries above them.
         """
 
     def answer(
@@ -139,4 +141,4 @@ class Reasoner(Protocol):
         overview: Sequence[Moment],
         moments: Sequence[Moment],
     ) -> DraftAnswer:
-        """Answer from what is cited, or abstain and say what was missing."""
+        """Answer from what is cited, or abstain and say what is missing."""

@@ -80,7 +80,7 @@ def test_steps_come_in_order_and_are_read_back_from_another_object(watched_demo)
         trace = other.trace(answer["trace_id"])
         nothing = other.trace("no such trace")
 
-    assert [name for name, _ in steps] == ["survey", "read", "recall", "inspect", "judge", "answer"]
+    assert [name for name, _ in steps] == ["overview", "read", "recall", "inspect", "judge", "answer"]
     assert [step["next"] for step in trace] == [["__start__"], *([name] for name, _ in steps), []]
     assert trace[-1]["state"]["answer"] == answer
     assert trace[-1]["state"]["question"]["text"] == SIGN
@@ -94,7 +94,7 @@ def test_steps_come_one_by_one_while_it_works(watched_demo):
         name, change = next(steps)
         steps.close()
 
-    assert name == "survey"
+    assert name == "overview"
     assert change["overview"]
 
 

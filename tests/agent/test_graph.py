@@ -307,8 +307,8 @@ def test_a_look_that_sees_nothing_changes_nothing(ask, store):
     [
         Plan(queries=("kettle",)),
         Plan(queries=("kettle",), from_s=0.0, to_s=10_000.0),
-        Plan(kinds=("placed", "removed"), tallies=True),
-        Plan(everything=True, each=50),
+        Plan(kinds=("placed", "removed"), uses_summaries=True),
+        Plan(everything=True, limit_per_kind=50),
         Plan(everything=True, last_s=10_000.0),
         Plan(queries=("kettle", "rain"), everything=True, from_s=40.0),
     ],
@@ -341,7 +341,7 @@ def test_nothing_out_of_scope_is_seen_whatever_the_plan_says(ask, plan):
 
 
 def test_what_was_written_after_the_point_in_time_is_not_seen(ask):
-    reasoner = Watcher(plan=Plan(queries=("kettle cat rain",), everything=True, each=50))
+    reasoner = Watcher(plan=Plan(queries=("kettle cat rain",), everything=True, limit_per_kind=50))
 
     answer = ask(reasoner, as_of_s=WRITTEN_AT_S + 25.0)
 
@@ -379,7 +379,7 @@ def test_what_is_written_while_it_thinks_is_not_seen_until_the_next_question(ask
         (Plan(queries=("kettle",), from_s=30.0, to_s=20.0), Judgement(sufficiency=0.1)),
         (Plan(everything=True, from_s=30.0, to_s=20.0), Judgement(sufficiency=0.1)),
         (Plan(queries=("kettle" * 1000,)), Judgement(sufficiency=0.1)),
-        (Plan(everything=True, each=100_000), Judgement(sufficiency=0.1)),
+        (Plan(everything=True, limit_per_kind=100_000), Judgement(sufficiency=0.1)),
         (KETTLE, Judgement(sufficiency=0.1, look_at=("made up",))),
         (KETTLE, Judgement(sufficiency=0.1, wider=True, cited=(cited(moment("attic", 7, "?")),))),
     ],
@@ -409,7 +409,9 @@ def test_the_state_is_small_and_holds_no_picture_and_no_caption(ask, store, trac
     ]
 
     ask(
-        ScriptedReasoner(plan=Plan(queries=("kettle",), everything=True, each=100), judgements=judgements),
+        ScriptedReasoner(
+            plan=Plan(queries=("kettle",), everything=True, limit_per_kind=100), judgements=judgements
+        ),
         sees=spotted,
     )
 

@@ -59,7 +59,7 @@ def asked(memory: Path, kind: type[Recollect], plan: Plan, look_at: str = "") ->
     return noting
 
 
-EVERYTHING = Plan(everything=True, each=100)
+EVERYTHING = Plan(everything=True, limit_per_kind=100)
 
 
 def test_the_whole_plans_from_an_overview_of_events(memory: Path) -> None:
@@ -83,7 +83,7 @@ def test_without_inspection_no_picture_is_looked_at(memory: Path) -> None:
 
 
 def test_without_the_ladder_moments_are_all_there_is(memory: Path) -> None:
-    noting = asked(memory, WithoutLadder, Plan(queries=("person",), everything=True, each=100))
+    noting = asked(memory, WithoutLadder, Plan(queries=("person",), everything=True, limit_per_kind=100))
 
     assert {one.rung for one in noting.planned_from[0]} == {"moment"}
     assert {one.rung for one in noting.judged_from[0][1]} == {"moment"}
