@@ -18,6 +18,7 @@ from ..perception.watch_events import (
     DescriptionsResumed,
     DescriptionsWaiting,
     Disconnected,
+    ObserverDisabled,
     OnEvent,
     Progress,
     Stalled,
@@ -114,6 +115,8 @@ def event_line(event: WatchEvent) -> str:
             return f"stalled ({detail})"
         case Disconnected(detail=detail):
             return f"disconnected ({detail})"
+        case ObserverDisabled(observer=observer, reason=reason):
+            return f"observer {observer} is disabled ({reason})"
         case DescriptionsWaiting(reason=reason):
             return f"descriptions wait ({reason})"
         case DescriptionsResumed():

@@ -311,3 +311,13 @@ BUILTIN_KINDS: tuple[FindingKind, ...] = (
     FindingKind("read", "visible_text"),
     FindingKind("seen", "attribute"),
 )
+
+
+def builtin_kinds(*names: str) -> tuple[FindingKind, ...]:
+    """The built-in kinds of these names, for the observer that reports them.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    by_name = {kind.name: kind for kind in BUILTIN_KINDS}
+    return tuple(by_name[name] for name in names)

@@ -48,6 +48,8 @@ class WatchReport:
     """What was wrong with the source, if anything."""
     waiting: int = 0
     """Memories that still wait for a description, where a video LMM is used."""
+    disabled_observers: tuple[str, ...] = ()
+    """Observers of other packages that failed, each with the reason; what they saw before is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class ObserverDisabled:
+    """An observer of another package failed; the stream is watched on without it."""
+
+    stream: str
+    observer: str
+    """The name of its entry point or class."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DescriptionsWaiting:
     """Descriptions wait, because the video LMM cannot be used at present."""
 
@@ -152,6 +164,7 @@ ConnectionEvent = Connecting | Connected | Stalled | Disconnected
 WatchEvent = (
     ConnectionEvent
     | Progress
+    | ObserverDisabled
     | DescriptionsWaiting
     | DescriptionsResumed
     | DescriptionsFailed

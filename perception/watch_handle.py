@@ -23,6 +23,7 @@ from .watch_events import (
     Disconnected,
     Failed,
     Finished,
+    ObserverDisabled,
     OnEvent,
     Progress,
     Stalled,
@@ -66,6 +67,8 @@ class WatchStatus:
     """Gaps recorded so far in this run."""
     waiting: int
     """Memories that wait for a description, where a video LMM is used."""
+    disabled_observers: tuple[str, ...]
+    """Observers of other packages that failed, each with the reason."""
     last_error: str
     """The last trouble with the source, or the error that ended the watch; empty where there was none."""
 
@@ -84,6 +87,7 @@ class Watch:
         self._phase: WatchPhase = "starting"
         self._progress: Progress | None = None
         self._last_error = ""
+        self._disabled_observers: tuple[str, ...] = ()
         self._ending: Finished | Failed | None = None
         self._subscribers: list[queue.SimpleQueue[WatchEvent]] = []
         self._publishing = threading.Lock()
@@ -100,6 +104,7 @@ class Watch:
             moments=0 if progress is None else progress.moments,
             gaps=0 if progress is None else progress.gaps,
             waiting=0 if progress is None else progress.waiting,
+            disabled_observers=self._disabled_observers,
             last_error=self._last_error,
         )
 
@@ -185,6 +190,8 @@ class Watch:
             if self._phase == "starting":
                 self._phase = "watching"
         self._phase = _PHASES.get(type(event), self._phase)
+        if isinstance(event, ObserverDisabled):
+            self._disabled_observers += (f"{event.observer} {event.reason}",)
         if isinstance(event, Stalled | Disconnected):
             self._last_error = event.detail
         if isinstance(event, Failed):

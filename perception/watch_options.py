@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .observers.observer import ObserverFactory
+
 DEFAULT_FPS = 4.0
 """Frames a second shown to the observers: enough to follow people, and affordable on one core."""
 
@@ -20,6 +22,8 @@ class WatchOptions:
     """Frames a second that the observers are shown. A stream that is resumed keeps the rate it began with."""
     ocr: bool = True
     """Whether text in the picture is read, which is the most expensive observer."""
+    observers: tuple[ObserverFactory, ...] = ()
+    """Observers beside the built-in and the installed ones, each most simply a class; see docs/extending.md."""
     drain: bool = True
     """Whether watching a file ends only when what waits is described, unless the video LMM is away."""
     disk_budget: str | int | None = None

@@ -37,7 +37,9 @@ from .describing.backlog_captioning import queue_everything
 from .describing.captioner import Captioner, CaptionReport, to_describe
 from .errors import AlreadyWatched
 from .lmm import Lmm
-from .observers.default_observers import default_observers
+from .observers.guarded_observer import ObserverFailure
+from .observers.observer import Observer
+from .observers.registry import observers_in_use
 from .sources.source import Source
 from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
@@ -47,6 +49,7 @@ from .watch_events import (
     DescriptionsFailed,
     DescriptionsResumed,
     DescriptionsWaiting,
+    ObserverDisabled,
     OnEvent,
     Progress,
     WatchEvent,
@@ -233,11 +236,20 @@ class WriterSession:
                 found.opened.close()
                 report = already_done_report(self._store, record)
             else:
-                with closing(self._open(entry, record, found, options)) as source:
-                    worker = self._worker(watch, record, source, options)
+                with (
+                    closing(self._open(entry, record, found, options)) as source,
+                    observers_in_use(
+                        source.info,
+                        ocr=options.ocr,
+                        added=options.observers,
+                        on_failure=partial(_publish_failure, watch),
+                    ) as observers,
+                ):
+                    worker = self._worker(watch, record, source, observers, options)
                     entry.prepared(worker)
                     watch.stop_with(worker.stop)
                     report = self._run(worker, live=record.kind == "live")
+                report = replace(report, disabled_observers=watch.status().disabled_observers)
         finally:
             entry.prepared(None)
         if entry.is_erased:
@@ -276,7 +288,14 @@ class WriterSession:
         )
         return opened
 
-    def _worker(self, watch: Watch, record: Stream, source: Source, options: WatchOptions) -> StreamWorker:
+    def _worker(
+        self,
+        watch: Watch,
+        record: Stream,
+        source: Source,
+        observers: Sequence[Observer],
+        options: WatchOptions,
+    ) -> StreamWorker:
         def on_progress(progress: Progress) -> None:
             watch.publish(replace(progress, waiting=self._describing.waiting))
 
@@ -284,7 +303,7 @@ class WriterSession:
             self._store,
             record,
             source,
-            default_observers(source.info, ocr=options.ocr),
+            observers,
             append=partial(self._append, gather=record.kind == "live"),
             on_progress=on_progress,
             written_at=options.written_at,
@@ -535,6 +554,10 @@ class _Describing:
         assert isinstance(event, Described | DescriptionsWaiting | DescriptionsResumed | DescriptionsFailed)
         for handler in tuple(self._handlers):
             handler(event)
+
+
+def _publish_failure(watch: Watch, failure: ObserverFailure) -> None:
+    watch.publish(ObserverDisabled(watch.stream, failure.observer, failure.reason))
 
 
 def _stream_budget_bytes(options: WatchOptions) -> int | None:

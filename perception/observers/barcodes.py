@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Box, Finding, Span
 from ..sources.frame import Frame, Picture
 from .sampling_gate import SamplingGate
@@ -63,6 +64,7 @@ class BarcodeObserver:
     """Reads QR and bar codes."""
 
     written_by = "codes/1"
+    finding_kinds = builtin_kinds("qr", "barcode")
 
     def __init__(self) -> None:
         self._glances = SamplingGate[_Code](_EVERY_S)

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Finding, Span
 from ..sources.frame import Frame, Picture, Thumb
 
@@ -87,6 +88,7 @@ class CameraObserver:
     """Says when the camera pans, zooms or shakes."""
 
     written_by = "camera/1"
+    finding_kinds = builtin_kinds("camera_pan", "camera_zoom_in", "camera_zoom_out", "camera_shake")
 
     def __init__(self) -> None:
         self._last: Frame | None = None

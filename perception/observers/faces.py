@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Box, Finding, Span
 from ..sources.frame import Frame, Picture
 from .sampling_gate import SamplingGate
@@ -33,6 +34,7 @@ class FaceObserver:
     """Finds faces that look into the camera."""
 
     written_by = "faces/1"
+    finding_kinds = builtin_kinds("face")
 
     def __init__(self) -> None:
         """Raise ``RuntimeError`` where OpenCV came without its cascades."""

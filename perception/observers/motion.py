@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.builtin_kinds import builtin_kinds
 from ...common.clock_times import between
 from ...memory.values import Box, Field, Finding, Span
 from ..sources.frame import Frame
@@ -61,6 +62,9 @@ class MotionObserver:
     """Finds movement, tracks, visits, removals and empty stretches in sampled frames."""
 
     written_by = "motion/1"
+    finding_kinds = builtin_kinds(
+        "enters", "leaves", "visit", "moves", "stays", "removed", "placed", "empty", "moving", "shape"
+    )
 
     def __init__(self) -> None:
         self._background = BackgroundModel()

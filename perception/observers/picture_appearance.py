@@ -18,6 +18,7 @@ from itertools import groupby
 
 import cv2
 
+from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Finding, Span
 from ..sources.frame import Frame, Picture
 from .colours import colour_shares
@@ -54,6 +55,7 @@ class AppearanceObserver:
     """Says of every moment how bright it is and which colours it has, and what is odd about it."""
 
     written_by = "look/1"
+    finding_kinds = builtin_kinds("colour", "brightness", "blurred", "flash")
 
     def __init__(self) -> None:
         self._shot = 0

@@ -23,6 +23,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Finding, Span
 from ..sources.frame import Frame
 
@@ -63,6 +64,7 @@ class SubtitleObserver:
     """Reports the cues of a span. It gets all cues at construction and ignores the frames."""
 
     written_by = "subtitles/1"
+    finding_kinds = builtin_kinds("subtitle")
 
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._cues = sorted(cues)

@@ -23,6 +23,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
+from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Box, Finding, Span
 from ..sources.frame import Frame, Picture
 from .ocr import OcrLine, OcrReader, PixelBox, detection_scale, in_reading_order
@@ -59,6 +60,7 @@ class TextObserver:
     """Reads the text in the picture of one stream."""
 
     written_by = "ocr/1"
+    finding_kinds = builtin_kinds("line", "typed")
 
     def __init__(self, *, looks_per_s: float = 2.0, threads: int = 1) -> None:
         if looks_per_s <= 0:

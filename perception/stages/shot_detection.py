@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.builtin_kinds import builtin_kinds
 from ..sources.frame import THUMB_SHAPE, Frame, Thumb
 
 ChangeKind = Literal["cut", "dissolve", "fade"]
@@ -93,6 +94,7 @@ class ShotDetector:
 
     written_by = "shots/1"
     """Its name and revision, for the findings made of its changes."""
+    finding_kinds = builtin_kinds("cut", "dissolve", "fade")
 
     def __init__(self) -> None:
         self.reset()

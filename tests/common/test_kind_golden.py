@@ -17,8 +17,8 @@ import pytest
 from recollect.agent.candidates import by_kinds, by_words
 from recollect.agent.question_parser import read_question
 from recollect.agent.summary_counts import counted
-from recollect.memory.ladder.event_boundaries import goes_on
-from recollect.memory.ladder.similarity import likeness, looks_different
+from recollect.memory.ladder.event_boundaries import is_active
+from recollect.memory.ladder.similarity import looks_different, similarity
 from recollect.memory.ladder.summaries import summarise
 from recollect.memory.values import Field, Finding, Moment, Observation, Span
 from recollect.perception.describing.description_priority import change_of
@@ -80,8 +80,8 @@ def report_of(kind: str) -> dict[str, Any]:
         "summary findings": [[f.kind, f.text, dict(f.detail)] for f in parent.findings],
         "counted": [counted(kind, 1), counted(kind, 3)],
         "priority": change_of([early]),
-        "goes on": [goes_on(first), goes_on(moment(0, with_value(early, 0.05)))],
-        "alike": [likeness(above, single_above), likeness(above, Moment("e2", "yard", 0, Span(0, 20), (parent,)))],
+        "goes on": [is_active(first), is_active(moment(0, with_value(early, 0.05)))],
+        "alike": [similarity(above, single_above), similarity(above, Moment("e2", "yard", 0, Span(0, 20), (parent,)))],
         "different": [looks_different(first, bare), looks_different(first, second)],
         "candidates": [[c.text, c.score, [c.span.start_s, c.span.end_s]] for c in candidates],
         "candidates of red": [c.score for c in coloured],
@@ -102,7 +102,7 @@ def questions() -> list[str]:
 
 def parsed(question: str) -> list[Any]:
     reading = read_question(question)
-    return [list(reading.kinds), list(reading.unknown)]
+    return [list(reading.kinds), list(reading.unobservable_words)]
 
 
 def all_together() -> list[str]:
