@@ -14,18 +14,18 @@ from .byte_sizes import parse_bytes
 class MemorySettings(BaseModel, frozen=True, extra="forbid"):
     """What a memory may take on the disk."""
 
-    budget: str | None = None
+    disk_budget: str | None = None
     """For the whole memory, such as "20 GB", or "unbounded". Kept in the memory, until another is given; a new
     memory has 20 GB where nothing is said."""
     min_free: str = "64 MiB"
     """Left free on the disk, whatever the budget says."""
 
-    @field_validator("budget", mode="before")
+    @field_validator("disk_budget", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return none_if_empty(value)
 
-    @field_validator("budget", "min_free")
+    @field_validator("disk_budget", "min_free")
     @classmethod
     def _checked_size(cls, size: str | None) -> str | None:
         if size is not None:
