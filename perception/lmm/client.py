@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from ...common.backoff import Backoff
 from ..errors import (
     LmmError,
     LmmNotServed,
@@ -35,9 +35,8 @@ from .request_slots import RequestSlots
 if TYPE_CHECKING:
     from .lmm_settings import LmmSettings
 
-_FIRST_PAUSE_S = 0.5
-"""The longest pause before the first repetition; it doubles with each."""
-_LONGEST_PAUSE_S = 8.0
+_BACKOFF = Backoff(first_s=0.5, longest_s=8.0)
+"""The pauses before a request is sent again."""
 _SERVER_PRIORITY: Mapping[Priority, int] = {"question": 0, "caption": 1}
 """vLLM serves lower numbers first."""
 
@@ -211,7 +210,7 @@ class ServedLmm:
         """How long to wait before trying again; None where that cannot help."""
         if retries >= self._settings.max_retries:
             return None
-        jitter_s = random.uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**retries))
+        jitter_s = _BACKOFF.pause_s(retries + 1)
         match error:
             case LmmOverloaded(retry_after_s=float() as asked_s):
                 return asked_s + jitter_s if asked_s <= self._settings.timeout_s else None

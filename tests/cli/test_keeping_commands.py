@@ -161,10 +161,8 @@ def test_a_pin_too_many_is_refused_and_changes_nothing(run, tmp_path, have_month
 
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert "6,400,000 that pins may keep" in err
-    assert (
-        "pin less, take other pins away (recollect pin lists them), or give the memory a larger budget" in err
-    )
+    assert "quota of 6,400,000" in err
+    assert "Pin less, remove other pins (recollect pin lists them), or give the memory a larger budget" in err
     assert run("pin", memory=memory)[1].count("\n") == 2
 
 
@@ -335,7 +333,7 @@ def test_what_upkeep_could_not_do_is_told_in_a_line_without_a_traceback(run, doo
 
     assert "Traceback" not in err
     assert (code, len(out.splitlines())) == (0, 1)
-    assert err.startswith("recollect: could not tidy ")
+    assert err.startswith("recollect: could not compact ")
     assert all(line.startswith("recollect: ") for line in err.splitlines())
     small.empty()
     assert run("compact", memory=memory)[::2] == (0, "")
