@@ -33,7 +33,7 @@ from .keeping.erasure import Erasure, ErasureReceipt, OnWait
 from .keeping.eviction_policy import weight_of_use
 from .keeping.maintenance import Maintenance
 from .keeping.pins import Pins
-from .query.hybrid_search import overlap_filter
+from .query.filters import overlap_filter
 from .query.snapshot import Snapshot
 from .storage import tables
 from .storage.backlog import Backlog

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from ..encoder import Encoder
 from ..ladder.builder import rebuild_parents
-from ..query.hybrid_search import overlap_filter
+from ..query.filters import overlap_filter
 from ..query.snapshot import Snapshot
 from ..storage.commits import Commits, Transaction
 from ..storage.file_sizes import size_on_disk

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from ..errors import NothingToPin, PinsFull
-from ..query.hybrid_search import overlap_filter
+from ..query.filters import overlap_filter
 from ..storage.commits import Commits
 from ..storage.rows import pin_row, pins_from
 from ..storage.tables import Tables, all_of, latest_view, one_of, quoted, select, select_arrow

@@ -161,10 +161,8 @@ def test_a_pin_too_many_is_refused_and_changes_nothing(run, tmp_path, have_month
 
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert "6,400,000 that pins may keep" in err
-    assert (
-        "pin less, take other pins away (recollect pin lists them), or give the memory a larger budget" in err
-    )
+    assert "quota of 6,400,000" in err
+    assert "Pin less, remove other pins (recollect pin lists them), or give the memory a larger budget" in err
     assert run("pin", memory=memory)[1].count("\n") == 2
 
 

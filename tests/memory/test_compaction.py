@@ -26,7 +26,7 @@ from recollect.memory.keeping.compaction import (
     runs_worth_merging,
 )
 from recollect.memory.keeping.maintenance_lock import maintenance_lock
-from recollect.memory.query.hybrid_search import overlap_filter
+from recollect.memory.query.filters import overlap_filter
 from recollect.memory.storage.rows import start_hour
 from recollect.memory.storage.tables import count_versions, latest_view, live_bytes, select
 from recollect.memory.values import Extent

@@ -150,11 +150,11 @@ def test_who_could_not_open_it_for_want_of_room_can_once_there_is_room(small: An
 def test_a_full_disk_names_the_memory_and_what_to_do(store: MemoryStore, small: Any, kitchen: Any) -> None:
     small.leave(0)
 
-    with pytest.raises(DiskFull, match="free some space") as full:
+    with pytest.raises(DiskFull, match="Free some space") as full:
         store.put_stream(kitchen.stream)
 
     assert full.value.path == store.path
-    assert "All that was remembered before is safe" in str(full.value)
+    assert "The memory is intact" in str(full.value)
 
 
 class Watching:
