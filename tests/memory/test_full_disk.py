@@ -336,7 +336,7 @@ def test_an_append_that_has_to_forget_first_says_that_the_disk_is_full(
         # As if it had grown: all of it counts.
         (store.path / "in-the-way").write_bytes(bytes(MIN_BUDGET_BYTES - 5_500_000))
         later = replace(moments[-1], id="later", frame_ids=(), span=Span(1800.0, 1810.0))
-        store._ledger.measure()
+        store._writes.budget.measure()
         roomy.leave(20_000)
 
         with pytest.raises(DiskFull):
