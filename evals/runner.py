@@ -242,7 +242,7 @@ class EvaluationRun:
                             memory,
                             encoder=self._watching.encoder,
                             lmm=self._watching.lmm or LmmSettings(),
-                            question_budget=limits,
+                            limits=limits,
                             overrides=overrides,
                         )
                         agents[overrides, limits] = stack.enter_context(agent)
