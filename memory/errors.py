@@ -172,7 +172,7 @@ class EncoderMismatch(MemoryStoreError):
             )
         else:
             problem = (
-                f"holds vectors of {stored}, and was opened with the encoder {requested}; they cannot be compared. "
+                f"holds vectors of {stored}, and was opened with the encoder {requested}. They cannot be compared. "
                 f"Open it with the encoder that made it, or rebuild the vectors: {reindex}"
             )
         super().__init__(f"{path} {problem}")
