@@ -31,7 +31,6 @@ from .extractive_reasoner import ExtractiveReasoner
 from .lexicon import STOP_WORDS
 from .limits import Spending
 from .prompt_building import (
-    ANSWERS_FROM,
     LOOKS,
     MAX_PICTURES,
     MAX_TOKENS,
@@ -48,7 +47,7 @@ from .prompt_building import (
     plan_prompt,
 )
 from .question_parser import read_question
-from .reasoner import ENOUGH, CitedSpan, DraftAnswer, Judgement, Pictures, Plan
+from .reasoner import ANSWERS_FROM, ENOUGH, CitedSpan, DraftAnswer, Judgement, Pictures, Plan
 
 SEEN = "seen"
 """The kind of what a second look saw as a whole."""

@@ -26,8 +26,6 @@ from ..perception.lmm.prompt_templates import load_template
 from ..perception.sources.frame import Picture
 from .answer import Question
 
-ANSWERS_FROM = 0.5
-"""From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
 SHOWN = MOST_MOMENTS
 """The most moments shown to a model when it judges; a model may want fewer at a time."""
 SHOWN_ABOVE = 6

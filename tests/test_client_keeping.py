@@ -466,6 +466,25 @@ def test_what_could_not_be_forgotten_for_want_of_room_is_gone_from_every_step_to
         assert len(memory.timeline("door")) == 178
 
 
+def test_forget_and_compact_may_use_the_reserve_of_the_disk(door, disk, short_video):
+    """Less is free than what is kept free by default: nothing can be watched, but room can be made."""
+    small = disk(60)
+    memory_path = small.path / "door.lance"
+    shutil.copytree(door.memory, memory_path)
+    on_disk = door._replace(memory=memory_path)
+    with Recollect(memory_path) as memory:
+        with pytest.raises(DiskFull, match="are kept free"):
+            memory.watch(short_video, options=WatchOptions(ocr=False))
+
+        receipt = memory.forget("door", *SECRET_AT)
+        before = memory.usage()
+        after = memory.compact()
+
+    assert receipt.memories["moment"] == 2
+    assert on_disk.files_with() == []
+    assert after.used_bytes <= before.used_bytes
+
+
 # -- the steps of questions --------------------------------------------------------------------------------
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from recollect import Limits, Recollect
-from recollect.agent.evidence import MOST_STRETCHES
-from recollect.agent.forgotten_spans import stretches
+from recollect.agent.evidence import MAX_SPANS
+from recollect.agent.forgotten_spans import merge_tombstones
 from recollect.agent.prompt_building import JudgeReply, LookReply, PlanReply
 from recollect.cli.printing import print_answer
 from recollect.memory import Finding, Gap, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
@@ -317,7 +317,7 @@ def test_stretches_that_lost_something_else_are_told_apart():
         )
     ]
 
-    told = stretches(gone, None)
+    told = merge_tombstones(gone, None)
 
     assert [(one.span, one.lost, one.cause) for one in told] == [
         (Span(0, 120), "moment", "budget"),
@@ -340,7 +340,7 @@ def test_the_list_of_what_was_forgotten_stays_short(tmp_path, have_forgotten):
     with Recollect(path) as memory:
         [coverage] = memory.ask("What happens?").coverage
 
-    assert len(coverage.forgotten) == MOST_STRETCHES
+    assert len(coverage.forgotten) == MAX_SPANS
     assert coverage.forgotten[-1].start_s == moments[-2].span.start_s
     assert coverage.forgotten_s == 300
 

@@ -160,7 +160,7 @@ def climb_down(store: MemoryStore) -> int:
 
 
 def stored_pictures(store: MemoryStore) -> set[str]:
-    return {row["id"] for row in select(store._pin()[1].frames, columns=["id"])}
+    return {row["id"] for row in select(store._committed.at_head()[1].frames, columns=["id"])}
 
 
 def check(store: MemoryStore, moments: list[Moment]) -> None:

@@ -178,7 +178,7 @@ def test_the_parts_of_the_disk_usage_add_up_to_its_total(
             with maintenance_lock(folder):  # so that maintenance changes nothing
                 account, on_disk = life.store.account(), size_on_disk(folder)
                 written_then = system_written_bytes() or 0
-                measured = life.store._ledger.measure()
+                measured = life.store._writes.budget.measure()
                 written_meanwhile = (system_written_bytes() or 0) - written_then
             parts = parts_of(account)
             assert min(parts) >= 0

@@ -338,7 +338,7 @@ def test_an_append_that_must_evict_first_reports_a_full_disk(
         # The file counts as part of the memory and uses up its budget.
         (store.path / "in-the-way").write_bytes(bytes(MIN_BUDGET_BYTES - 5_500_000))
         next_moment = replace(moments[-1], id="later", frame_ids=(), span=Span(1800.0, 1810.0))
-        store._ledger.measure()
+        store._writes.budget.measure()
         roomy.leave(20_000)
 
         with pytest.raises(DiskFull):

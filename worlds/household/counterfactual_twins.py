@@ -84,7 +84,7 @@ def twins(seed: int | str, lasts_s: float, *, limit: int = 4) -> CounterfactualT
             return CounterfactualTwins(first, second, changed[1], samples)
     raise ValueError(
         f"no changed fact decides a question about a house of {lasts_s:g} s with the seed {seed}; "
-        "choose another seed or a longer house"
+        "choose another seed, or make the house longer"
     )
 
 
