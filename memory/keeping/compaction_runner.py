@@ -125,7 +125,7 @@ class CompactionRunner:
             change.delete(table, f"at_s < {newest[-1]['at_s']!r}")
 
     def _make_room(self, size_bytes: int) -> bool:
-        """Whether so many bytes of new files fit the budget. Deletes old versions and evicts if necessary."""
+        """Whether new files of this size fit the budget. Deletes old versions and evicts if necessary."""
         budget_bytes = self._budget.budget_bytes
         self._budget.reserve(size_bytes)
         if self._budget.used_bytes + size_bytes > budget_bytes:

@@ -1,13 +1,13 @@
 """Maintenance: keeps a memory fast and within its disk budget, in a thread of the writer.
 
     maintenance = Maintenance(folder, tables, commits, budget, min_free_bytes=64 << 20, keep_versions_s=60.0)
-    maintenance.note({"observations": 8}, {"door": 90_000})     # after each commit; the thread does what is due
+    maintenance.note({"observations": 8}, {"door": 90_000})     # after each commit
     maintenance.run(thorough=True)                              # everything, now
     maintenance.make_room(1_000_000)                            # evicts if necessary
     maintenance.close()
 
 The work is done by ``CompactionRunner``, ``EvictionRunner`` and ``VersionCleaner``. ``MaintenanceSchedule``
-decides what is due. The process can be killed at any time. A failure is logged, and the work is tried again later.
+decides when work is due. The process can be killed at any time. A failure is logged, and the work is tried again later.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Maintenance:
             is_clean = self.cleaner.delete_all_but_newest()
 
     def close(self) -> None:
-        """Let the thread finish what is due, and stop it."""
+        """Let the thread finish the due work, and stop it."""
         with self._schedule.changed:
             self._closing = True
             self._schedule.changed.notify_all()

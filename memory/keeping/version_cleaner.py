@@ -35,7 +35,7 @@ files are deleted too."""
 
 
 class VersionCleaner:
-    """Deletes versions and files that nobody reads. Its methods do not take the maintenance lock unless they say so."""
+    """Deletes unused versions and files. Its methods do not take the maintenance lock unless they say so."""
 
     def __init__(self, folder: Path, opened: Tables, commits: Commits, *, keep_versions_s: float) -> None:
         """``keep_versions_s``: how long a replaced version stays for readers that cannot take a lease."""
@@ -50,14 +50,16 @@ class VersionCleaner:
         Recently replaced versions stay for ``keep_versions_s`` unless ``now`` is set. While a reader is about
         to name its versions, nothing is deleted. A failure is logged.
         """
-        held = leases.held_leases(self._folder)
-        if any(lease.versions is None for lease in held):
+        read_leases = leases.held_leases(self._folder)
+        if any(lease.versions is None for lease in read_leases):
             return
         older_than_s = time.time() - (0.0 if now else self._keep_versions_s)
         for name, version in self._commits.head().versions.items():
             if not table_exists(self._folder, name):
                 continue
-            keep = {lease.versions[name] for lease in held if lease.versions and name in lease.versions}
+            keep = {
+                lease.versions[name] for lease in read_leases if lease.versions and name in lease.versions
+            }
             try:
                 delete_versions(open_view(self._folder, name, version), keep=keep, older_than_s=older_than_s)
             except Exception:
@@ -120,11 +122,11 @@ class VersionCleaner:
 
         Returns False if no reader holds a lease.
         """
-        held = leases.held_leases(self._folder)
-        if not held:
+        read_leases = leases.held_leases(self._folder)
+        if not read_leases:
             return False
-        if time.time() - held[0].since_s > LEASE_S:
-            held[0].revoke()
+        if time.time() - read_leases[0].since_s > LEASE_S:
+            read_leases[0].revoke()
         else:
             time.sleep(0.1)
         return True
