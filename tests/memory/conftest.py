@@ -1,4 +1,4 @@
-"""Hand-made moments, and a memory to put them into."""
+"""Fixtures for tests of the memory: hand-made moments, a store, and a simulated kitchen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeMoment = Callable[..., Moment]
 
 @pytest.fixture
 def moment() -> MakeMoment:
-    """A moment of 5 s: ``moment(3, "a red car")`` is [15, 20) and was written when it ended."""
+    """Makes moments of 5 s. ``moment(3, "a red car")`` is [15, 20), and was written when it ended."""
 
     def make(number: int, caption: str = "nothing", *findings: Finding, **changed: Any) -> Moment:
         span = changed.pop("span", Span(number * 5.0, number * 5.0 + 5.0))
@@ -73,7 +73,7 @@ def frame() -> Callable[[float], KeyFrame]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a memory may be made."""
+    """The folder of a memory that does not exist yet."""
     return tmp_path / "memory.lance"
 
 
@@ -94,39 +94,41 @@ def life(
     moments: list[Moment] = []
     frames: list[KeyFrame] = []
     gaps: list[Gap] = []
-    at_s = 0.0
+    start_s = 0.0
     for epoch in range(epochs):
         if epoch:
-            gaps.append(Gap(f"gap-{stream}-{epoch}", stream, epoch - 1, Span(at_s, at_s + 60), "stalled"))
-            at_s += 60
+            gaps.append(
+                Gap(f"gap-{stream}-{epoch}", stream, epoch - 1, Span(start_s, start_s + 60), "stalled")
+            )
+            start_s += 60
         for _ in range(int(hours * 360 / epochs)):
-            span = Span(at_s, at_s + 10)
+            span = Span(start_s, start_s + 10)
             pictures = [
                 KeyFrame(f"{stream}-{time_s}", stream, time_s, int(time_s), "1/1", 4, 3, b"jpeg" * 50)
-                for time_s in (at_s, at_s + 5)
+                for time_s in (start_s, start_s + 5)
             ]
             moments.append(
                 Moment(
-                    moment_id(stream, epoch, "moment", at_s),
+                    moment_id(stream, epoch, "moment", start_s),
                     stream,
                     epoch,
                     span,
-                    (Observation(f"at {at_s:g}", (), "observers/1", 1000.0 + span.end_s),),
+                    (Observation(f"at {start_s:g}", (), "observers/1", 1000.0 + span.end_s),),
                     frame_ids=tuple(picture.id for picture in pictures),
                     counts=FrameCounts(250, 2, 208, 38, {"damaged": 2})
-                    if at_s % 100 == 0
+                    if start_s % 100 == 0
                     else FrameCounts(250, 2, 208, 40),
                 )
             )
             frames += pictures
-            at_s += 10
+            start_s += 10
     return moments, frames, gaps
 
 
 def fill(
     store: MemoryStore, hours: float, *, epochs: int = 1, finish: bool = True, stream: str = "kitchen"
 ) -> list[Moment]:
-    """Have it watched; the moments."""
+    """Append a simulated stream with its ladder. Returns the moments."""
     moments, frames, gaps = life(hours, epochs=epochs, stream=stream)
     store.put_stream(replace(KITCHEN, name=stream, content_id=stream))
     ladder = Ladder(stream)
@@ -141,21 +143,21 @@ def fill(
     return moments
 
 
-def shelf(store: MemoryStore) -> EvictionCandidates:
+def candidates(store: MemoryStore) -> EvictionCandidates:
     return EvictionCandidates.of(store.maintenance.evictions.views())
 
 
-def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
+def evict(store: MemoryStore, units: list[EvictionUnit]) -> None:
     store.maintenance.evictions.evict(units)
 
 
-def climb_down(store: MemoryStore) -> int:
-    """Whatever may go, until nothing may; in how many passes."""
+def evict_all(store: MemoryStore) -> int:
+    """Evict until nothing more can be evicted. Returns the number of passes."""
     for passes in itertools.count():
-        units = shelf(store).lowest_value(1e12)
+        units = candidates(store).lowest_value(1e12)
         if not units:
             return passes
-        forget_some(store, units)
+        evict(store, units)
     raise AssertionError
 
 
@@ -164,13 +166,13 @@ def stored_pictures(store: MemoryStore) -> set[str]:
 
 
 def check(store: MemoryStore, moments: list[Moment]) -> None:
-    """Every second is a moment's, a parent's, a gap's or a tombstone's; every frame is counted once."""
+    """Assert that every second belongs to a memory, a gap or a tombstone, and every frame is counted once."""
     snapshot = store.snapshot()
     stream = moments[0].stream
-    whole = Span(moments[0].span.start_s, moments[-1].span.end_s)
-    coverage = snapshot.coverage(stream, whole)
-    gone_s = sum(gap.span.duration_s for gap in coverage.gaps)
-    assert coverage.watched_s + gone_s == pytest.approx(whole.duration_s)
+    duration = Span(moments[0].span.start_s, moments[-1].span.end_s)
+    coverage = snapshot.coverage(stream, duration)
+    gap_s = sum(gap.span.duration_s for gap in coverage.gaps)
+    assert coverage.watched_s + gap_s == pytest.approx(duration.duration_s)
 
     counts = snapshot.counts(stream)
     assert counts.balanced
@@ -184,21 +186,21 @@ def check(store: MemoryStore, moments: list[Moment]) -> None:
         for rung in ("moment", "event", "hour", "day")
         for memory in snapshot.timeline(stream, rung=rung, limit=100_000)
     }
-    tombstones = {one.id: one for one in snapshot.tombstones(stream)}
+    tombstones = {tombstone.id: tombstone for tombstone in snapshot.tombstones(stream)}
     for memory in memories.values():
         missing = set(memory.child_ids) - memories.keys()
         assert not missing or tombstones[memory.id].lost == memories_below(memory), (
-            "children went without a word"
+            "children are missing without a tombstone"
         )
-        assert not missing or missing == set(memory.child_ids), "children went one by one"
+        assert not missing or missing == set(memory.child_ids), "only some children are missing"
     for memory in memories.values():
         for key in set(memory.frame_ids) - pictures:
-            at_s = float(key.rpartition("-")[2])
-            assert any(one.span.contains(at_s) for one in tombstones.values()), (
-                "a picture went without a word"
+            time_s = float(key.rpartition("-")[2])
+            assert any(tombstone.span.contains(time_s) for tombstone in tombstones.values()), (
+                "a picture is missing without a tombstone"
             )
     shown = {key for memory in memories.values() for key in memory.frame_ids}
-    assert pictures <= shown, "a picture is kept that nothing shows"
+    assert pictures <= shown, "no memory shows this picture"
 
 
 def memories_below(parent: Moment) -> str:
@@ -206,7 +208,7 @@ def memories_below(parent: Moment) -> str:
 
 
 class Kitchen:
-    """A camera in a kitchen, its memory filled, thinned and checked."""
+    """A camera in a kitchen: fills its memory, evicts from it and checks it."""
 
     stream = KITCHEN
     life = staticmethod(life)
@@ -214,21 +216,21 @@ class Kitchen:
 
     @staticmethod
     def ladder() -> Ladder:
-        """Of the kitchen."""
+        """An empty ladder for the kitchen."""
         return Ladder("kitchen")
 
     watch = staticmethod(fill)
-    """``watch(store, 2.0, epochs=3)`` has two hours remembered, with two gaps; the moments."""
-    shelf = staticmethod(shelf)
-    forget = staticmethod(forget_some)
-    forget_all = staticmethod(climb_down)
-    """Forgets whatever may go, until nothing may; in how many passes."""
+    """``watch(store, 2.0, epochs=3)`` appends two hours with two gaps, and returns the moments."""
+    candidates = staticmethod(candidates)
+    evict = staticmethod(evict)
+    evict_all = staticmethod(evict_all)
+    """Evicts until nothing more can be evicted. Returns the number of passes."""
     check = staticmethod(check)
-    """Every second is a moment's, a parent's, a gap's or a tombstone's, and every frame is counted once."""
+    """Asserts that every second belongs to a memory, a gap or a tombstone, and every frame is counted once."""
     pictures = staticmethod(stored_pictures)
 
 
 @pytest.fixture
 def kitchen() -> Kitchen:
-    """What is done with a kitchen."""
+    """A simulated kitchen."""
     return Kitchen()

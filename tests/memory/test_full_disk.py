@@ -308,10 +308,10 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
 ) -> None:
     moments = remember(store, kitchen)
     failed = 0
-    while units := kitchen.shelf(store).lowest_value(1e12)[:3]:
+    while units := kitchen.candidates(store).lowest_value(1e12)[:3]:
         for _ in room_by_room(small):
             try:
-                kitchen.forget(store, units)
+                kitchen.evict(store, units)
             except UNTOLD:
                 failed += 1
                 small.empty()
@@ -320,7 +320,7 @@ def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
             break
         small.empty()
         unharmed(store, kitchen, moments)
-        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12)[3:])
+        kitchen.evict(store, kitchen.candidates(store).lowest_value(1e12)[3:])
 
     assert failed >= 5
     assert store.snapshot().tombstones("kitchen") != []
