@@ -1,4 +1,4 @@
-"""Fixtures for tests of the memory: hand-made moments, a store, and a simulated kitchen."""
+"""Fixtures for tests of the memory: hand-made moments, and a store for them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeMoment = Callable[..., Moment]
 
 @pytest.fixture
 def moment() -> MakeMoment:
-    """Makes moments of 5 s. ``moment(3, "a red car")`` is [15, 20), and was written when it ended."""
+    """A moment of 5 s: ``moment(3, "a red car")`` is [15, 20), written at its end."""
 
     def make(number: int, caption: str = "nothing", *findings: Finding, **changed: Any) -> Moment:
         span = changed.pop("span", Span(number * 5.0, number * 5.0 + 5.0))
@@ -63,7 +63,7 @@ def finding() -> Callable[..., Finding]:
 
 @pytest.fixture
 def frame() -> Callable[[float], KeyFrame]:
-    """A picture of the kitchen at a time."""
+    """Makes a picture of the kitchen at a time."""
 
     def make(time_s: float) -> KeyFrame:
         return KeyFrame(f"frame-{time_s}", "kitchen", time_s, int(time_s * 90_000), "1/90000", 4, 3, b"jpeg")
@@ -73,7 +73,7 @@ def frame() -> Callable[[float], KeyFrame]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a memory that does not exist yet."""
+    """The path of a memory that does not exist yet."""
     return tmp_path / "memory.lance"
 
 
@@ -94,41 +94,39 @@ def life(
     moments: list[Moment] = []
     frames: list[KeyFrame] = []
     gaps: list[Gap] = []
-    start_s = 0.0
+    at_s = 0.0
     for epoch in range(epochs):
         if epoch:
-            gaps.append(
-                Gap(f"gap-{stream}-{epoch}", stream, epoch - 1, Span(start_s, start_s + 60), "stalled")
-            )
-            start_s += 60
+            gaps.append(Gap(f"gap-{stream}-{epoch}", stream, epoch - 1, Span(at_s, at_s + 60), "stalled"))
+            at_s += 60
         for _ in range(int(hours * 360 / epochs)):
-            span = Span(start_s, start_s + 10)
+            span = Span(at_s, at_s + 10)
             pictures = [
                 KeyFrame(f"{stream}-{time_s}", stream, time_s, int(time_s), "1/1", 4, 3, b"jpeg" * 50)
-                for time_s in (start_s, start_s + 5)
+                for time_s in (at_s, at_s + 5)
             ]
             moments.append(
                 Moment(
-                    moment_id(stream, epoch, "moment", start_s),
+                    moment_id(stream, epoch, "moment", at_s),
                     stream,
                     epoch,
                     span,
-                    (Observation(f"at {start_s:g}", (), "observers/1", 1000.0 + span.end_s),),
+                    (Observation(f"at {at_s:g}", (), "observers/1", 1000.0 + span.end_s),),
                     frame_ids=tuple(picture.id for picture in pictures),
                     counts=FrameCounts(250, 2, 208, 38, {"damaged": 2})
-                    if start_s % 100 == 0
+                    if at_s % 100 == 0
                     else FrameCounts(250, 2, 208, 40),
                 )
             )
             frames += pictures
-            start_s += 10
+            at_s += 10
     return moments, frames, gaps
 
 
 def fill(
     store: MemoryStore, hours: float, *, epochs: int = 1, finish: bool = True, stream: str = "kitchen"
 ) -> list[Moment]:
-    """Append a simulated stream with its ladder. Returns the moments."""
+    """Store the moments of ``life`` with their summaries and gaps, and return the moments."""
     moments, frames, gaps = life(hours, epochs=epochs, stream=stream)
     store.put_stream(replace(KITCHEN, name=stream, content_id=stream))
     ladder = Ladder(stream)
@@ -166,13 +164,13 @@ def stored_pictures(store: MemoryStore) -> set[str]:
 
 
 def check(store: MemoryStore, moments: list[Moment]) -> None:
-    """Assert that every second belongs to a memory, a gap or a tombstone, and every frame is counted once."""
+    """Every second belongs to a memory, a gap or a tombstone, and every frame is counted once."""
     snapshot = store.snapshot()
     stream = moments[0].stream
-    duration = Span(moments[0].span.start_s, moments[-1].span.end_s)
-    coverage = snapshot.coverage(stream, duration)
+    full_span = Span(moments[0].span.start_s, moments[-1].span.end_s)
+    coverage = snapshot.coverage(stream, full_span)
     gap_s = sum(gap.span.duration_s for gap in coverage.gaps)
-    assert coverage.watched_s + gap_s == pytest.approx(duration.duration_s)
+    assert coverage.watched_s + gap_s == pytest.approx(full_span.duration_s)
 
     counts = snapshot.counts(stream)
     assert counts.balanced
@@ -195,8 +193,8 @@ def check(store: MemoryStore, moments: list[Moment]) -> None:
         assert not missing or missing == set(memory.child_ids), "only some children are missing"
     for memory in memories.values():
         for key in set(memory.frame_ids) - pictures:
-            time_s = float(key.rpartition("-")[2])
-            assert any(tombstone.span.contains(time_s) for tombstone in tombstones.values()), (
+            at_s = float(key.rpartition("-")[2])
+            assert any(tombstone.span.contains(at_s) for tombstone in tombstones.values()), (
                 "a picture is missing without a tombstone"
             )
     shown = {key for memory in memories.values() for key in memory.frame_ids}
@@ -208,7 +206,7 @@ def memories_below(parent: Moment) -> str:
 
 
 class Kitchen:
-    """A camera in a kitchen: fills its memory, evicts from it and checks it."""
+    """Functions to fill, evict from and check the memory of a kitchen camera."""
 
     stream = KITCHEN
     life = staticmethod(life)
@@ -216,21 +214,21 @@ class Kitchen:
 
     @staticmethod
     def ladder() -> Ladder:
-        """An empty ladder for the kitchen."""
+        """A new ladder of the kitchen."""
         return Ladder("kitchen")
 
     watch = staticmethod(fill)
-    """``watch(store, 2.0, epochs=3)`` appends two hours with two gaps, and returns the moments."""
+    """``watch(store, 2.0, epochs=3)`` stores two hours with two gaps, and returns the moments."""
     candidates = staticmethod(candidates)
     evict = staticmethod(evict)
     evict_all = staticmethod(evict_all)
     """Evicts until nothing more can be evicted. Returns the number of passes."""
     check = staticmethod(check)
-    """Asserts that every second belongs to a memory, a gap or a tombstone, and every frame is counted once."""
+    """Asserts that every second and every frame is accounted for."""
     pictures = staticmethod(stored_pictures)
 
 
 @pytest.fixture
 def kitchen() -> Kitchen:
-    """A simulated kitchen."""
+    """Functions for the memory of a kitchen camera."""
     return Kitchen()
