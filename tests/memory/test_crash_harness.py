@@ -1,4 +1,4 @@
-"""Killed over whatever it does, a writer leaves a whole memory; and what is not whole is noticed."""
+"""Crash harness: a killed writer leaves an intact memory, and the integrity check notices damage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.commits import Transaction
 from recollect.memory.storage.tables import append, latest_view, select
 from recollect.testing.crash.crash_harness import STAGES, CrashHarness, CrashWriter
-from recollect.testing.integrity import ExpectedContents, faults, life
+from recollect.testing.integrity import ExpectedContents, find_faults, life
 from recollect.testing.simulated_months import LifeEncoder
 
 LIFE = {"picture_bytes": 300}
@@ -27,28 +27,30 @@ def watching(folder: Path) -> Iterator[MemoryStore]:
 
 
 @pytest.fixture
-def told(watching: MemoryStore) -> ExpectedContents:
-    """What it was told: a quarter of an hour of two cameras."""
+def expected(watching: MemoryStore) -> ExpectedContents:
+    """The contents of that memory: a quarter of an hour of two cameras."""
     writer = CrashWriter(watching, life(0, 1.0, **LIFE))
     writer.go_on(32, commits=12)
-    told = ExpectedContents(life(0, 1.0, **LIFE))
-    told.go_to(writer.position)
-    return told
+    expected = ExpectedContents(life(0, 1.0, **LIFE))
+    expected.go_to(writer.position)
+    return expected
 
 
 @pytest.mark.slow
-def test_killed_over_whatever_it_does_a_writer_leaves_a_whole_memory(folder: Path) -> None:
+def test_a_writer_killed_at_any_stage_leaves_an_intact_memory(folder: Path) -> None:
     with CrashHarness(folder, moments=640, picture_bytes=60_000) as killer:
         kills = [killer.kill(stage) for stage in (*STAGES, "forget")]
 
-    assert [fault.words for kill in kills for fault in kill.faults] == []
-    assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, "the kills came when they were to"
+    assert [fault.message for kill in kills for fault in kill.faults] == []
+    assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, (
+        "the kills hit the stages that they aimed at"
+    )
     assert max(kill.open_ms for kill in kills) < 2000
 
 
-def test_a_memory_that_was_told_all_of_it_is_whole(watching: MemoryStore, told: ExpectedContents) -> None:
-    assert faults(watching.path, told) == []
-    assert told.rows > 384
+def test_an_undamaged_memory_has_no_faults(watching: MemoryStore, expected: ExpectedContents) -> None:
+    assert find_faults(watching.path, expected) == []
+    assert expected.rows > 384
 
 
 def _lose(table: str, where: str) -> Damage:
@@ -68,7 +70,7 @@ def _double(table: str) -> Damage:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("damage", "noticed"),
+    ("damage", "expected_parts"),
     [
         pytest.param(
             _lose("observations", "start_s = 300.0"),
@@ -87,30 +89,33 @@ def _double(table: str) -> Damage:
         pytest.param(_double("frames"), ["3 rows doubled in frames"], id="pictures doubled"),
     ],
 )
-def test_what_is_lost_or_doubled_is_noticed(
-    watching: MemoryStore, told: ExpectedContents, damage: Damage, noticed: list[str]
+def test_lost_and_doubled_rows_are_noticed(
+    watching: MemoryStore, expected: ExpectedContents, damage: Damage, expected_parts: list[str]
 ) -> None:
     with watching._commits.commit() as change:
         damage(watching, change)
 
-    found = [fault.words for fault in faults(watching.path, told)]
+    messages = [fault.message for fault in find_faults(watching.path, expected)]
 
-    assert [words for words in noticed if not any(words in one for one in found)] == [], found
+    missed = [part for part in expected_parts if not any(part in message for message in messages)]
+    assert missed == [], messages
 
 
-def test_what_nobody_finished_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+def test_rows_of_an_unfinished_commit_are_noticed(watching: MemoryStore, expected: ExpectedContents) -> None:
     row = select(latest_view(watching._tables.frames), limit=1)[0]
-    with maintenance_lock(watching.path):  # upkeep would take it for its own
+    with maintenance_lock(watching.path):  # maintenance would undo it
         append(watching._tables.frames, [row | {"id": "of nobody"}])
-        found = [fault.words for fault in faults(watching.path, told)]
+        messages = [fault.message for fault in find_faults(watching.path, expected)]
 
-    assert found == ["the newest version of frames has other rows than the one that the head names"]
+    assert messages == ["the newest version of frames has other rows than the one that the head names"]
 
 
-def test_what_was_never_acknowledged_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+def test_rows_that_were_not_acknowledged_are_noticed(
+    watching: MemoryStore, expected: ExpectedContents
+) -> None:
     shorter = ExpectedContents(life(0, 1.0, **LIFE))
-    shorter.go_to(told.position - 1)
+    shorter.go_to(expected.position - 1)
 
-    found = [fault.words for fault in faults(watching.path, shorter)]
+    messages = [fault.message for fault in find_faults(watching.path, shorter)]
 
-    assert any("of a commit that was cut off" in words for words in found), found
+    assert any("of a commit that was cut off" in message for message in messages), messages
