@@ -1,4 +1,4 @@
-"""Crash harness: a killed writer leaves an intact memory, and the integrity check notices damage."""
+"""A writer that is killed in any stage leaves a whole memory, and the integrity check finds damage."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ def watching(folder: Path) -> Iterator[MemoryStore]:
 
 @pytest.fixture
 def expected(watching: MemoryStore) -> ExpectedContents:
-    """The contents of that memory: a quarter of an hour of two cameras."""
+    """The expected contents: a quarter of an hour of two cameras."""
     writer = CrashWriter(watching, life(0, 1.0, **LIFE))
     writer.go_on(32, commits=12)
-    expected = ExpectedContents(life(0, 1.0, **LIFE))
-    expected.go_to(writer.position)
-    return expected
+    contents = ExpectedContents(life(0, 1.0, **LIFE))
+    contents.go_to(writer.position)
+    return contents
 
 
 @pytest.mark.slow
-def test_a_writer_killed_at_any_stage_leaves_an_intact_memory(folder: Path) -> None:
+def test_a_writer_killed_in_any_stage_leaves_a_whole_memory(folder: Path) -> None:
     with CrashHarness(folder, moments=640, picture_bytes=60_000) as killer:
         kills = [killer.kill(stage) for stage in (*STAGES, "forget")]
 
     assert [fault.message for kill in kills for fault in kill.faults] == []
-    assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, (
-        "the kills hit the stages that they aimed at"
-    )
+    assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, "the kills hit the intended stages"
     assert max(kill.open_ms for kill in kills) < 2000
 
 
-def test_an_undamaged_memory_has_no_faults(watching: MemoryStore, expected: ExpectedContents) -> None:
+def test_a_complete_memory_passes_the_integrity_check(
+    watching: MemoryStore, expected: ExpectedContents
+) -> None:
     assert find_faults(watching.path, expected) == []
     assert expected.rows > 384
 
 
-def _lose(table: str, where: str) -> Damage:
+def _delete(table: str, where: str) -> Damage:
     def damage(store: MemoryStore, change: Transaction) -> None:
         change.delete(store._tables.by_kind()[table], where)
 
     return damage
 
 
-def _double(table: str) -> Damage:
+def _duplicate(table: str) -> Damage:
     def damage(store: MemoryStore, change: Transaction) -> None:
         rows = select(latest_view(store._tables.by_kind()[table]))
         change.append(store._tables.by_kind()[table], rows[-3:])
@@ -70,10 +70,10 @@ def _double(table: str) -> Damage:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("damage", "expected_parts"),
+    ("damage", "reported"),
     [
         pytest.param(
-            _lose("observations", "start_s = 300.0"),
+            _delete("observations", "start_s = 300.0"),
             [
                 "1 moments missing",
                 "lost some children and not all",
@@ -82,37 +82,35 @@ def _double(table: str) -> Damage:
             ],
             id="a moment lost",
         ),
-        pytest.param(_lose("observations", "rung = 'event'"), ["parents missing"], id="parents lost"),
-        pytest.param(_lose("frames", "time_s < 20.0"), ["pictures missing"], id="pictures lost"),
-        pytest.param(_lose("text_vectors", "start_s = 300.0"), ["vectors of words"], id="vectors lost"),
-        pytest.param(_double("observations"), ["3 rows doubled in observations"], id="memories doubled"),
-        pytest.param(_double("frames"), ["3 rows doubled in frames"], id="pictures doubled"),
+        pytest.param(_delete("observations", "rung = 'event'"), ["parents missing"], id="parents lost"),
+        pytest.param(_delete("frames", "time_s < 20.0"), ["pictures missing"], id="pictures lost"),
+        pytest.param(_delete("text_vectors", "start_s = 300.0"), ["vectors of words"], id="vectors lost"),
+        pytest.param(_duplicate("observations"), ["3 rows doubled in observations"], id="memories doubled"),
+        pytest.param(_duplicate("frames"), ["3 rows doubled in frames"], id="pictures doubled"),
     ],
 )
-def test_lost_and_doubled_rows_are_noticed(
-    watching: MemoryStore, expected: ExpectedContents, damage: Damage, expected_parts: list[str]
+def test_lost_and_duplicated_rows_are_reported(
+    watching: MemoryStore, expected: ExpectedContents, damage: Damage, reported: list[str]
 ) -> None:
     with watching._commits.commit() as change:
         damage(watching, change)
 
     messages = [fault.message for fault in find_faults(watching.path, expected)]
 
-    missed = [part for part in expected_parts if not any(part in message for message in messages)]
-    assert missed == [], messages
+    missing = [words for words in reported if not any(words in message for message in messages)]
+    assert missing == [], messages
 
 
-def test_rows_of_an_unfinished_commit_are_noticed(watching: MemoryStore, expected: ExpectedContents) -> None:
+def test_unfinished_commits_are_reported(watching: MemoryStore, expected: ExpectedContents) -> None:
     row = select(latest_view(watching._tables.frames), limit=1)[0]
-    with maintenance_lock(watching.path):  # maintenance would undo it
+    with maintenance_lock(watching.path):  # otherwise maintenance would adopt the row
         append(watching._tables.frames, [row | {"id": "of nobody"}])
         messages = [fault.message for fault in find_faults(watching.path, expected)]
 
     assert messages == ["the newest version of frames has other rows than the one that the head names"]
 
 
-def test_rows_that_were_not_acknowledged_are_noticed(
-    watching: MemoryStore, expected: ExpectedContents
-) -> None:
+def test_unacknowledged_rows_are_reported(watching: MemoryStore, expected: ExpectedContents) -> None:
     shorter = ExpectedContents(life(0, 1.0, **LIFE))
     shorter.go_to(expected.position - 1)
 
