@@ -526,11 +526,11 @@ class Recollect:
             reasoner = self._thinker(spending)
 
             def inspector(moment: Moment) -> Observation | None:
-                from .perception.describing.inspection import pictures_again  # noqa: PLC0415 - heavy, and few questions need it
+                from .perception.describing.inspection import moment_pictures  # noqa: PLC0415 - heavy, and few questions need it
 
                 stream, kept = known[moment.stream], snapshot.frames(moment.frame_ids)
                 return reasoner.look(
-                    asked, moment, lambda most: pictures_again(stream, moment, kept, most=most)
+                    asked, moment, lambda most: moment_pictures(stream, moment, kept, limit=most)
                 )
 
             deps = AgentDependencies(
