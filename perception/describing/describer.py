@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import BaseModel, Field, StringConstraints
 
 from ...common.clock_times import clock
+from ...common.text import collapse_whitespace, shortened
 from ...memory.ladder.summaries import evenly
 from ...memory.values import Field as FindingField
 from ...memory.values import Finding, KeyFrame, Moment, Observation, Rung
@@ -95,17 +96,17 @@ def caption_prompt(moment: Moment, frames: Sequence[KeyFrame], before: str = "")
     quoted: tuple[tuple[FindingField, str], ...] = (("visible_text", "read"), ("speech", "heard"))
     for field, name in quoted:
         texts = [finding.text for finding in moment.of(field) if not finding.written_by.startswith(BY_LMM)]
-        if lines := [_shortened(text, MAX_QUOTE_CHARS) for text in _distinct(texts)[:MAX_QUOTES]]:
+        if lines := [shortened(text, MAX_QUOTE_CHARS) for text in _distinct(texts)[:MAX_QUOTES]]:
             parts.append(TextPart(as_data(name, "\n".join(lines))))
     if before:
-        parts.append(TextPart(as_data("before", _shortened(before, MAX_BEFORE_CHARS))))
+        parts.append(TextPart(as_data("before", shortened(before, MAX_BEFORE_CHARS))))
     return template_of("moment").prompt(*parts)
 
 
 def summary_prompt(parent: Moment, children: Sequence[Moment]) -> Prompt:
     """The request that ``summarise`` sends."""
     lines = [
-        f"{clock(child.span.start_s - parent.span.start_s)} {_shortened(child.caption, MAX_CHILD_CHARS)}"
+        f"{clock(child.span.start_s - parent.span.start_s)} {shortened(child.caption, MAX_CHILD_CHARS)}"
         for child in evenly(children, MAX_CHILDREN)
     ]
     return template_of(parent.rung).prompt(TextPart(as_data("descriptions", "\n".join(lines))))
@@ -147,7 +148,7 @@ def _observation(
         ("visible_text", "read", read),
     )
     return Observation(
-        caption=" ".join(description.caption.split()),
+        caption=collapse_whitespace(description.caption),
         findings=tuple(
             Finding(field, kind, text, moment.span, reply.written_by)
             for field, kind, texts in of_field
@@ -161,9 +162,3 @@ def _observation(
 def _distinct(texts: Iterable[str]) -> list[str]:
     """The distinct texts that are not blank, in order."""
     return list(dict.fromkeys(text.strip() for text in texts if text.strip()))
-
-
-def _shortened(text: str, max_chars: int) -> str:
-    """``text`` on one line of at most ``max_chars`` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"

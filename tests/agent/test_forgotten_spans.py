@@ -349,7 +349,7 @@ def test_people_are_told_of_it(without, capsys):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         print_answer(memory.ask("How many people arrive?"))
 
-    assert "  forgotten: 1:00.0–2:00.0 of shop (moments; no room)\n" in capsys.readouterr().out
+    assert "  no longer stored: 1:00.0–2:00.0 of shop (moments, evicted)\n" in capsys.readouterr().out
 
 
 # -- with a video LMM -----------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_a_model_that_finds_nothing_denies_nothing_that_is_forgotten(without, sc
         otherwise=lambda prompt: plan if prompt.name == "plan" else judged("none", missing="which animal")
     )
 
-    with without(*MOMENTS, within=SECOND_MINUTE, lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with without(*MOMENTS, within=SECOND_MINUTE, lmm=lmm, limits=Limits(rounds=1)) as memory:
         answer = memory.ask("Which animal is there?", **scope)
 
     assert (answer.abstained, answer.why) == (True, why)
