@@ -63,12 +63,12 @@ def asked(memory: Path, overrides: AgentOverrides | None, plan: Plan, look_at: s
 EVERYTHING = Plan(everything=True, limit_per_kind=100)
 
 
-def test_the_whole_plans_from_an_overview_of_events(memory: Path) -> None:
+def test_whole_agent_plans_from_an_overview_of_events(memory: Path) -> None:
     (overview,) = asked(memory, None, EVERYTHING).planned_from
     assert "event" in {tile.rung for tile in overview}
 
 
-def test_without_an_overview_nothing_above_what_is_found_is_planned_or_judged_from(memory: Path) -> None:
+def test_overview_ablation_hides_it_from_plan_and_judge(memory: Path) -> None:
     noting = asked(memory, ABLATIONS["overview"], EVERYTHING)
 
     assert noting.planned_from == [()]
@@ -76,14 +76,14 @@ def test_without_an_overview_nothing_above_what_is_found_is_planned_or_judged_fr
     assert noting.judged_from[0][1] == asked(memory, None, EVERYTHING).judged_from[0][1]
 
 
-def test_without_inspection_no_picture_is_looked_at(memory: Path) -> None:
+def test_inspection_ablation_looks_at_no_picture(memory: Path) -> None:
     first = asked(memory, None, EVERYTHING).judged_from[0][1][0].id
 
     assert asked(memory, None, EVERYTHING, look_at=first).looked == [first]
     assert asked(memory, ABLATIONS["inspection"], EVERYTHING, look_at=first).looked == []
 
 
-def test_without_the_ladder_moments_are_all_there_is(memory: Path) -> None:
+def test_ladder_ablation_shows_only_moments(memory: Path) -> None:
     noting = asked(
         memory, ABLATIONS["ladder"], Plan(queries=("person",), everything=True, limit_per_kind=100)
     )
@@ -92,7 +92,7 @@ def test_without_the_ladder_moments_are_all_there_is(memory: Path) -> None:
     assert {one.rung for one in noting.judged_from[0][1]} == {"moment"}
 
 
-def test_without_times_what_is_planned_for_a_stretch_is_sought_everywhere(memory: Path) -> None:
+def test_times_ablation_searches_the_whole_stream(memory: Path) -> None:
     stretch = EVERYTHING.model_copy(update={"from_s": 0.0, "to_s": 5.0})
     with Recollect(memory) as recollect:
         every = [one.id for one in recollect.timeline(STREAM, limit=100)]
@@ -102,7 +102,7 @@ def test_without_times_what_is_planned_for_a_stretch_is_sought_everywhere(memory
     assert set(some) < set(everything) == set(every)
 
 
-def test_each_part_is_left_out_once_under_a_name_of_its_own() -> None:
+def test_each_ablation_is_one_system_with_its_own_name() -> None:
     names = [
         system.name for system in (*embedded_systems(), *ablated_systems(), *call_limited_systems([1, 2]))
     ]

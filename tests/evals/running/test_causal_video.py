@@ -15,7 +15,7 @@ from recollect.worlds.house import furnish
 from .conftest import HouseSuite
 
 
-def test_what_comes_after_the_clock_or_before_the_start_is_refused(suite: HouseSuite) -> None:
+def test_frames_outside_the_usable_part_are_refused(suite: HouseSuite) -> None:
     video = CausalVideo(FileFootage(suite.videos["one"]), from_s=4.0, until_s=10.0)
 
     assert [round(time_s) for time_s, _ in video.pictures([4.0, 9.5])] == [4, 10]
@@ -24,7 +24,7 @@ def test_what_comes_after_the_clock_or_before_the_start_is_refused(suite: HouseS
             video.pictures([time_s])
 
 
-def test_a_picture_that_is_due_and_not_there_yet_is_not_handed_out(suite: HouseSuite) -> None:
+def test_picture_after_the_question_is_not_returned(suite: HouseSuite) -> None:
     """Frames come every 0.04 s: at 9.995 s the next one is that of 10 s."""
     video = CausalVideo(FileFootage(suite.videos["one"]), until_s=10.0)
 
@@ -32,7 +32,7 @@ def test_a_picture_that_is_due_and_not_there_yet_is_not_handed_out(suite: HouseS
     assert video.latest_s is None
 
 
-def test_frames_are_spread_over_what_may_be_seen_and_counted(suite: HouseSuite) -> None:
+def test_spread_covers_the_usable_part_and_counts_frames(suite: HouseSuite) -> None:
     video = CausalVideo(FileFootage(suite.videos["one"]), until_s=12.0)
     times_s = [time_s for time_s, _ in video.spread(4)]
     last_s = [time_s for time_s, _ in video.spread(2, last_s=2.0)]
@@ -44,7 +44,7 @@ def test_frames_are_spread_over_what_may_be_seen_and_counted(suite: HouseSuite) 
 
 
 @pytest.mark.slow
-def test_a_drawn_video_is_remembered_as_its_file_is(tmp_path: Path, suite: HouseSuite) -> None:
+def test_drawn_video_gives_the_same_memory_as_its_file(tmp_path: Path, suite: HouseSuite) -> None:
     house = furnish("running", 24.0)
     drawn = DrawnFootage(house.timeline.draw, house.duration_s, "running")
     watching = WatchSettings(ocr=False)
@@ -63,7 +63,7 @@ def test_a_drawn_video_is_remembered_as_its_file_is(tmp_path: Path, suite: House
     assert {"enters", "leaves", "placed"} <= kinds["drawn"] & kinds["file"]
 
 
-def test_a_cut_is_seen_between_two_drawn_pictures(tmp_path: Path) -> None:
+def test_cut_between_drawn_pictures_is_detected(tmp_path: Path) -> None:
     house = furnish("cuts", 20.0, scene_s=(4.0, 6.0))
     assert len(house.scenes) > 1
     footage = DrawnFootage(house.timeline.draw, house.duration_s, "cuts")
@@ -81,7 +81,7 @@ def test_a_cut_is_seen_between_two_drawn_pictures(tmp_path: Path) -> None:
     assert cuts == pytest.approx([start_s for start_s, _ in house.scenes[1:]], abs=0.3)
 
 
-def test_what_was_not_there_yet_is_not_seen_as_of_an_earlier_time(tmp_path: Path, suite: HouseSuite) -> None:
+def test_snapshot_as_of_a_time_has_no_later_moments(tmp_path: Path, suite: HouseSuite) -> None:
     ingest(FileFootage(suite.videos["one"]), tmp_path / "m", name="one", watching=WatchSettings(ocr=False))
 
     with MemoryStore.open(tmp_path / "m") as store:

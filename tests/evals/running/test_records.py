@@ -17,7 +17,7 @@ SAID = Prediction(sample="s/1", system="one", status="ok", answer="B")
 @pytest.mark.parametrize(
     "answer", ["B", "3", 3.0, ("a red box", "a key"), ((1.0, 2.5), (4.0, 5.0)), (3.5, 7.0), None]
 )
-def test_an_answer_comes_back_as_it_was(tmp_path: Path, answer: object) -> None:
+def test_answer_survives_a_round_trip(tmp_path: Path, answer: object) -> None:
     said = SAID.model_copy(update={"answer": answer})
     with RecordFile(tmp_path / "said.jsonl", Prediction) as lines:
         lines.append(said)
@@ -26,7 +26,7 @@ def test_an_answer_comes_back_as_it_was(tmp_path: Path, answer: object) -> None:
 
 
 @given(st.integers(0, 400))
-def test_a_file_that_was_cut_anywhere_keeps_its_whole_lines_and_goes_on(
+def test_truncated_file_keeps_complete_lines_and_continues(
     tmp_path_factory: pytest.TempPathFactory, cut: int
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "said.jsonl"
@@ -47,7 +47,7 @@ def test_a_file_that_was_cut_anywhere_keeps_its_whole_lines_and_goes_on(
 @pytest.mark.parametrize(
     "line", ["{", "[]", '{"sample":"s/1"}', '{"sample":"s","system":"x","status":"maybe"}']
 )
-def test_a_line_that_is_no_record_is_refused_by_its_number(tmp_path: Path, line: str) -> None:
+def test_invalid_line_is_reported_with_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "said.jsonl"
     path.write_text(SAID.model_dump_json() + "\n" + line + "\n")
 
@@ -55,7 +55,7 @@ def test_a_line_that_is_no_record_is_refused_by_its_number(tmp_path: Path, line:
         list(read_records(path, Prediction))
 
 
-def test_a_lag_counts_from_the_end_of_the_last_proof() -> None:
+def test_lag_counts_from_the_end_of_the_evidence() -> None:
     sample = Sample(
         id="s", suite="s", video="v", cluster="v", kind="text", question="?", asked_at_s=50.0,
         evidence=((1.0, 2.0), (10.0, 20.0)),

@@ -64,7 +64,7 @@ def row_of(told: str, system: str, table: str = "| system |") -> list[str]:
     ]
 
 
-def test_what_failed_and_what_was_not_answered_counts_as_wrong(tmp_path: Path) -> None:
+def test_errors_and_abstentions_score_zero(tmp_path: Path) -> None:
     status = {0: "error", 1: "abstained", 2: "over_budget"}
     run = read_run(
         written(tmp_path, [said(n, "recollect", True, status=status.get(n, "ok")) for n in range(20)])
@@ -76,13 +76,13 @@ def test_what_failed_and_what_was_not_answered_counts_as_wrong(tmp_path: Path) -
     assert row[4:6] == ["0.05", "0.05"]
 
 
-def test_a_pair_counts_where_both_are_right(tmp_path: Path) -> None:
+def test_group_counts_only_if_all_are_right(tmp_path: Path) -> None:
     run = read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0 or n > 9) for n in range(20)]))
 
     assert row_of(markdown(run), "recollect")[3] == "0.50"
 
 
-def test_a_lead_has_an_interval_and_a_p_value_and_the_noise_is_told(tmp_path: Path) -> None:
+def test_lead_has_interval_p_value_and_detectable_difference(tmp_path: Path) -> None:
     ours = [said(n, "recollect", n % 4 > 0) for n in range(20)]
     theirs = [said(n, "another", n in (1, 2, 5, 13, 17)) for n in range(20)]
     told = markdown(read_run(written(tmp_path, [*ours, *theirs])))
@@ -95,7 +95,7 @@ def test_a_lead_has_an_interval_and_a_p_value_and_the_noise_is_told(tmp_path: Pa
     assert "By chance: 0.25." in told
 
 
-def test_of_few_videos_no_interval_is_told(tmp_path: Path) -> None:
+def test_few_videos_give_no_interval(tmp_path: Path) -> None:
     of_four = [number for number in range(20) if number % 5 < 4]
     ours = [said(n, "recollect", n % 4 > 0) for n in of_four]
     theirs = [said(n, "another", n % 4 > 1) for n in of_four]
@@ -105,7 +105,7 @@ def test_of_few_videos_no_interval_is_told(tmp_path: Path) -> None:
     assert row_of(told, "another")[6] == "+0.25"
 
 
-def test_scores_are_told_by_the_time_since_the_evidence(tmp_path: Path) -> None:
+def test_scores_are_split_by_the_age_of_the_evidence(tmp_path: Path) -> None:
     told = markdown(read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0) for n in range(20)])))
 
     assert "| time since the evidence | questions | recollect |" in told
@@ -139,7 +139,7 @@ def test_each_failure_has_one_cause(
     assert set(causes.values()) == {"0"}
 
 
-def test_a_table_has_one_row_for_each_answer(tmp_path: Path) -> None:
+def test_csv_has_one_row_for_each_answer(tmp_path: Path) -> None:
     run = read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0) for n in range(20)]))
     write_csv(run, tmp_path / "scores.csv")
     with (tmp_path / "scores.csv").open(newline="") as file:
@@ -151,19 +151,19 @@ def test_a_table_has_one_row_for_each_answer(tmp_path: Path) -> None:
     assert rows[1]["lag_s"] == "108.0"
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoRun, match="holds no evaluation run"):
         read_run(tmp_path)
 
 
-def test_an_answer_to_what_was_not_asked_is_refused(tmp_path: Path) -> None:
+def test_answer_without_its_question_is_refused(tmp_path: Path) -> None:
     written(tmp_path, [said(30, "recollect", True)])
 
     with pytest.raises(BadRun, match="not among its questions"):
         read_run(tmp_path)
 
 
-def test_the_makers_score_is_of_bare_answers_and_leaves_out_what_they_leave_out(tmp_path: Path) -> None:
+def test_official_table_scores_bare_answers_and_skips_left_out(tmp_path: Path) -> None:
     class Makers:
         name = "made"
 
@@ -183,7 +183,7 @@ def test_the_makers_score_is_of_bare_answers_and_leaves_out_what_they_leave_out(
     ("answer", "told"),
     [(None, ""), ("B", "B"), ("yes", "Yes"), (3.0, "3"), (2.5, "2.5"), (("a", "b"), "a; b")],
 )
-def test_an_answer_is_told_bare(answer: Any, told: str) -> None:
+def test_reply_text_is_the_bare_answer(answer: Any, told: str) -> None:
     prediction = Prediction(sample="s", system="x", status="ok", answer=answer, said="a; b")
 
     assert reply_text(prediction) == told

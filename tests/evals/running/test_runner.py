@@ -46,9 +46,7 @@ def test_every_system_answers_every_question_once(whole: Path, suite: HouseSuite
     assert {one.status for one in said} <= {"ok", "abstained"}
 
 
-def test_nothing_that_rests_on_the_memory_rests_on_what_came_after_the_question(
-    whole: Path, suite: HouseSuite
-) -> None:
+def test_no_retrieved_span_ends_after_the_question(whole: Path, suite: HouseSuite) -> None:
     asked_at_s = {sample.id: sample.asked_at_s for sample in suite.asked}
     found = [
         (one, span) for one in read_records(whole / "predictions.jsonl", Prediction) for span in one.found
@@ -60,7 +58,7 @@ def test_nothing_that_rests_on_the_memory_rests_on_what_came_after_the_question(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
+def test_interrupted_run_writes_the_same_bytes_when_resumed(
     tmp_path: Path, whole: Path, suite: HouseSuite, seed: int
 ) -> None:
     rng = random.Random(seed)
@@ -76,9 +74,7 @@ def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_video_that_was_half_watched_is_watched_anew(
-    tmp_path: Path, whole: Path, suite: HouseSuite
-) -> None:
+def test_interrupted_ingestion_starts_again(tmp_path: Path, whole: Path, suite: HouseSuite) -> None:
     go(tmp_path, suite, limit=1)
     (tmp_path / "ingests.jsonl").write_bytes(b"")
     (tmp_path / "predictions.jsonl").write_bytes(b"")
@@ -94,9 +90,7 @@ def test_a_video_that_was_half_watched_is_watched_anew(
 
 
 @pytest.mark.slow
-def test_what_happens_after_a_question_changes_no_answer(
-    tmp_path: Path, suite: HouseSuite, whole: Path
-) -> None:
+def test_events_after_a_question_change_no_answer(tmp_path: Path, suite: HouseSuite, whole: Path) -> None:
     """The same house until 14 s, and then another."""
     one, other = furnish("running", 24.0), furnish("another", 24.0)
     cut_s = 14.0
@@ -122,7 +116,7 @@ def test_what_happens_after_a_question_changes_no_answer(
     assert list(read_records(tmp_path / "run" / "predictions.jsonl", Prediction)) == before
 
 
-def test_the_order_of_questions_and_which_are_asked_change_no_answer(
+def test_order_and_choice_of_questions_change_no_answer(
     tmp_path: Path, suite: HouseSuite, whole: Path
 ) -> None:
     some = list(reversed(suite.asked))[::2]
@@ -134,13 +128,13 @@ def test_the_order_of_questions_and_which_are_asked_change_no_answer(
 
 
 @pytest.mark.slow
-def test_answers_that_are_sought_at_once_are_written_in_the_same_order(
+def test_concurrent_answers_are_written_in_the_same_order(
     tmp_path: Path, whole: Path, suite: HouseSuite
 ) -> None:
     assert go(tmp_path, suite, concurrency=4) == (whole / "predictions.jsonl").read_bytes()
 
 
-def test_no_more_are_under_way_than_are_allowed_and_none_is_begun_for_nobody() -> None:
+def test_ordered_map_limits_concurrency_and_stops_when_closed() -> None:
     under_way, most, begun = 0, 0, []
     lock = Lock()
 
@@ -181,7 +175,7 @@ class Failing:
         return SystemAnswer("A", "A")
 
 
-def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, suite: HouseSuite) -> None:
+def test_failing_answer_is_retried_then_stored_as_error(tmp_path: Path, suite: HouseSuite) -> None:
     for failing, status in ((Failing(2), "ok"), (Failing(99), "error")):
         folder = tmp_path / status
         for _ in EvaluationRun(folder, suite, [failing], WATCHING, RunOptions(limit=1)).go():
@@ -192,7 +186,7 @@ def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, sui
     assert said.answer is None
 
 
-def test_errors_can_be_asked_again(tmp_path: Path, suite: HouseSuite) -> None:
+def test_errors_can_be_retried(tmp_path: Path, suite: HouseSuite) -> None:
     for failing in (Failing(99), Failing(0)):
         for _ in EvaluationRun(
             tmp_path, suite, [failing], WATCHING, RunOptions(limit=2, retry_errors=True)
@@ -202,7 +196,7 @@ def test_errors_can_be_asked_again(tmp_path: Path, suite: HouseSuite) -> None:
     assert [said.status for said in read_records(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
 
 
-def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: HouseSuite) -> None:
+def test_nothing_is_watched_if_no_system_uses_memory(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(tmp_path, suite, guessing_systems(), WATCHING).go():
         pass
 
@@ -213,7 +207,7 @@ def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: Hou
     assert not (tmp_path / "memories").exists()
 
 
-def test_a_system_that_asks_the_memory_has_to_say_so(tmp_path: Path, suite: HouseSuite) -> None:
+def test_system_must_declare_that_it_uses_memory(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(
         tmp_path, suite, [RecollectSystem(remembers=False)], WATCHING, RunOptions(limit=1)
     ).go():
@@ -236,7 +230,7 @@ class Peeking:
         return SystemAnswer("A", "A")
 
 
-def test_a_system_that_looks_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
+def test_look_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
     with pytest.raises(LookedAhead, match="This is look-ahead leakage"):
         next(EvaluationRun(tmp_path, suite, [Peeking()], WATCHING).go())
 
@@ -251,9 +245,7 @@ class Looking:
         return SystemAnswer("A", "A", usage=RecordedUsage(pictures=2))
 
 
-def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_noted(
-    tmp_path: Path, suite: HouseSuite
-) -> None:
+def test_all_pictures_count_and_the_latest_time_is_recorded(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go():
         pass
 
@@ -263,16 +255,14 @@ def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_n
         assert 0.0 < (said[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
 
 
-def test_another_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
+def test_different_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
     next(EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go())
 
     with pytest.raises(BadRun, match="different questions, systems or settings"):
         next(EvaluationRun(tmp_path, suite, [Failing(0)], WATCHING).go())
 
 
-def test_a_run_that_was_killed_before_it_had_written_anything_down_begins(
-    tmp_path: Path, suite: HouseSuite
-) -> None:
+def test_run_starts_over_after_an_incomplete_manifest(tmp_path: Path, suite: HouseSuite) -> None:
     (tmp_path / "manifest.json").write_text('{"suite":"ho')
 
     next(EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go())
@@ -280,7 +270,7 @@ def test_a_run_that_was_killed_before_it_had_written_anything_down_begins(
     assert (tmp_path / "manifest.json").read_text().startswith('{"suite":"house"')
 
 
-def test_shards_share_the_videos_out_and_come_together_again(tmp_path: Path) -> None:
+def test_each_video_belongs_to_exactly_one_shard(tmp_path: Path) -> None:
     names = [f"video {number}" for number in range(100)]
     shards = [Shard(number, 3) for number in range(3)]
 
@@ -288,9 +278,7 @@ def test_shards_share_the_videos_out_and_come_together_again(tmp_path: Path) -> 
     assert all(20 < sum(shard.has(name) for name in names) < 50 for shard in shards)
 
 
-def test_merging_shards_refuses_an_answer_that_is_there_twice(
-    tmp_path: Path, suite: HouseSuite, whole: Path
-) -> None:
+def test_merging_shards_refuses_duplicate_answers(tmp_path: Path, suite: HouseSuite, whole: Path) -> None:
     merge([whole], tmp_path / "alone")
     assert (tmp_path / "alone" / "predictions.jsonl").read_bytes() == (
         whole / "predictions.jsonl"
@@ -305,7 +293,7 @@ def test_merging_shards_refuses_an_answer_that_is_there_twice(
         merge([whole, again], tmp_path / "both")
 
 
-def test_questions_of_a_video_are_asked_in_the_order_of_time() -> None:
+def test_questions_of_a_video_are_asked_in_time_order() -> None:
     def sample(number: int, video: str, asked_at_s: float | None) -> Sample:
         return Sample(
             id=str(number),

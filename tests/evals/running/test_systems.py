@@ -74,18 +74,18 @@ def words_of(prompt: Prompt) -> str:
     return " ".join(part.text for part in prompt.parts if isinstance(part, TextPart))
 
 
-def test_systems_have_names_of_their_own() -> None:
+def test_system_names_are_unique() -> None:
     for systems in (embedded_systems(), systems_with_lmm(ScriptedLmm())):
         assert len({system.name for system in systems}) == len(systems)
 
 
-def test_who_is_asked_before_anything_is_remembered_abstains(posed: Any) -> None:
+def test_empty_memory_gives_an_abstention(posed: Any) -> None:
     said = RecollectSystem().answer(posed(0.5))
 
     assert (said.status, said.answer, said.retrieved) == ("abstained", None, ())
 
 
-def test_what_was_retrieved_is_noted_whatever_is_made_of_it(posed: Any) -> None:
+def test_retrieved_spans_include_the_cited_ones(posed: Any) -> None:
     asked = posed(39.0, question="Does somebody come in?", kind="yes_no", options=(), gold="yes")
     said = RecollectSystem().answer(asked)
     retrieved = [Span(start_s, end_s) for start_s, end_s in said.retrieved]
@@ -97,7 +97,7 @@ def test_what_was_retrieved_is_noted_whatever_is_made_of_it(posed: Any) -> None:
     assert sum(span.duration_s for span in retrieved) > sum(one.duration_s for one in cited)
 
 
-def test_who_is_blind_is_shown_the_question_alone(posed: Any) -> None:
+def test_blind_system_sees_only_the_question(posed: Any) -> None:
     lmm = ScriptedLmm(judged())
     said = SingleCallSystem("blind", no_moments, lmm).answer(posed())
 
@@ -106,7 +106,7 @@ def test_who_is_blind_is_shown_the_question_alone(posed: Any) -> None:
     assert [type(part) for part in lmm.asked[0].prompt.parts] == [TextPart]
 
 
-def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: Any) -> None:
+def test_all_captions_keeps_the_newest_that_fit_the_model(posed: Any) -> None:
     asked = posed(39.0)
     moments = all_captions(asked)
     assert list(all_captions(asked, limit=2)) == list(moments[-2:])
@@ -122,14 +122,14 @@ def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: A
     assert said.retrieved == ((half[0].span.start_s, half[-1].span.end_s),)
 
 
-def test_what_a_server_refuses_for_another_reason_is_not_told_in_part(posed: Any) -> None:
+def test_only_a_too_long_prompt_is_shortened(posed: Any) -> None:
     locked = ScriptedLmm(LmmRefused("here", 401, "no key"), judged())
 
     with pytest.raises(LmmRefused):
         SingleCallSystem("all captions", all_captions, locked).answer(posed(39.0))
 
 
-def test_the_oracle_is_given_the_memories_of_the_evidence_and_tells_whether_they_name_the_answer(
+def test_oracle_gets_evidence_and_says_if_it_names_the_answer(
     posed: Any,
 ) -> None:
     asked = posed()
@@ -151,7 +151,7 @@ def test_the_oracle_is_given_the_memories_of_the_evidence_and_tells_whether_they
     )
 
 
-def test_who_has_frames_alone_sees_as_many_as_it_is_named_for_and_none_too_late(posed: Any) -> None:
+def test_frame_system_sees_its_frames_and_none_too_late(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda _: looked())
     systems = {system.name: system for system in systems_with_lmm(lmm, frames=5)}
     for name, count, from_s in (
@@ -166,7 +166,7 @@ def test_who_has_frames_alone_sees_as_many_as_it_is_named_for_and_none_too_late(
     assert len([part for part in lmm.asked[1].prompt.parts if isinstance(part, ClipPart)]) == 1
 
 
-def test_of_evidence_that_is_still_to_come_no_frame_is_shown(posed: Any) -> None:
+def test_no_frame_of_later_evidence_is_shown(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda _: looked())
     system = next(system for system in systems_with_lmm(lmm) if system.name == "frames of the evidence")
 
@@ -176,21 +176,21 @@ def test_of_evidence_that_is_still_to_come_no_frame_is_shown(posed: Any) -> None
     assert ahead.video.count == 0
 
 
-def test_a_model_that_says_little_abstains_where_it_may(posed: Any) -> None:
+def test_insufficient_evidence_gives_an_abstention(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda _: looked(sufficiency="little"))
     said = next(system for system in systems_with_lmm(lmm) if system.name == "one frame").answer(posed())
 
     assert (said.status, said.answer) == ("abstained", None)
 
 
-def test_videolucys_loop_stops_when_it_is_sure(posed: Any) -> None:
+def test_videolucy_stops_when_it_is_sure(posed: Any) -> None:
     lmm = ScriptedLmm(judged("C"))
     said = VideoLucy(lmm).answer(posed())
 
     assert (said.answer, said.usage.lmm_calls) == ("C", 1)
 
 
-def test_videolucys_loop_goes_back_to_one_stretch_at_a_time_and_to_none_twice(posed: Any) -> None:
+def test_videolucy_visits_one_span_at_a_time_and_none_twice(posed: Any) -> None:
     lines = iter([judged(sufficiency="half", look_at=["M2"]), judged(sufficiency="most"), judged("D")])
     lmm = ScriptedLmm(
         otherwise=lambda prompt: next(lines) if prompt.name == "judge" else looked(seen="a key is given")
@@ -205,7 +205,7 @@ def test_videolucys_loop_goes_back_to_one_stretch_at_a_time_and_to_none_twice(po
     assert asked.video.latest_s < 39.0
 
 
-def test_videolucys_loop_has_to_answer_in_the_end(posed: Any) -> None:
+def test_videolucy_answers_after_its_last_iteration(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda prompt: judged("A", "none") if prompt.name == "judge" else looked())
     said = VideoLucy(lmm).answer(posed())
 
@@ -226,7 +226,7 @@ def test_videolucys_loop_has_to_answer_in_the_end(posed: Any) -> None:
         ("alerts", "never", None, (), ()),
     ],
 )
-def test_a_reply_in_prose_is_read_as_its_kind_has_it(
+def test_prose_reply_is_converted_to_its_kind(
     posed: Any, kind: str, text: str, letter: str | None, spans: Any, answer: Any
 ) -> None:
     said = answer_from_reply(posed(kind=kind), text, letter, spans=spans)
