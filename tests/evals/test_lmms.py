@@ -1,4 +1,4 @@
-"""Recollect under lmms-eval: prompts are read, videos watched once, answers kept, and handed out again."""
+"""Recollect under lmms-eval: parsed prompts, videos watched once, stored and replayed answers."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Row:
     """A row of the task's data."""
 
     number: int
-    asked: str
+    question: str
     options: tuple[str, ...]
     answer: str
     query_time: float | None
 
     def data(self, video: Path) -> dict[str, Any]:
         prompt = [
-            self.asked,
+            self.question,
             *(f"{letter}. {option}" for letter, option in zip("ABCD", self.options, strict=False)),
         ]
         return {
@@ -83,20 +83,20 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     folder = tmp_path_factory.mktemp("toy")
     house = furnish("lmms 1", 12.0, scene_s=(6.0, 7.0))
     render(house.timeline, folder / "house.mp4", seed=1)
-    asked = [one for one in ask_about(house, limit=12) if one.choice is not None]
-    [sign] = [one for one in asked if one.text.startswith("What did the sign")]
-    others = [one for one in asked if one is not sign][:2]
-    times_s = [None, 0.2, *(max(span.end_s for span in one.evidence) + 3.0 for one in others)]
+    questions = [question for question in ask_about(house, limit=12) if question.choice is not None]
+    [sign] = [question for question in questions if question.text.startswith("What did the sign")]
+    others = [question for question in questions if question is not sign][:2]
+    times_s = [None, 0.2, *(max(span.end_s for span in question.evidence) + 3.0 for question in others)]
     rows = [
         # Without a model, which room that was is not known.
         Row(
             number,
-            "What did the sign say?" if one is sign else one.text,
-            one.options,
-            "ABCD"[one.choice or 0],
+            "What did the sign say?" if question is sign else question.text,
+            question.options,
+            "ABCD"[question.choice or 0],
             time_s,
         )
-        for number, (one, time_s) in enumerate(zip([sign, sign, *others], times_s, strict=True))
+        for number, (question, time_s) in enumerate(zip([sign, sign, *others], times_s, strict=True))
     ]
     return Toy(folder, folder / "house.mp4", rows)
 
@@ -159,9 +159,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 def test_prompt_is_split_into_question_and_options(
     prompt: str, question: str, options: tuple[str, ...]
 ) -> None:
-    asked = parse_prompt(prompt)
+    parsed = parse_prompt(prompt)
 
-    assert (asked.question, asked.options, asked.kind) == (question, options, "choice")
+    assert (parsed.question, parsed.options, parsed.kind) == (question, options, "choice")
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_prompt_is_split_into_question_and_options(
     ],
 )
 def test_prompt_without_options_is_yes_no_or_text(prompt: str, question: str, kind: str) -> None:
-    asked = parse_prompt(prompt)
+    parsed = parse_prompt(prompt)
 
-    assert (asked.question, asked.options, asked.kind) == (question, (), kind)
+    assert (parsed.question, parsed.options, parsed.kind) == (question, (), kind)
 
 
 # -- requests -----------------------------------------------------------------------------------------
@@ -201,7 +201,11 @@ def test_request_is_read_from_its_messages(toy: Toy) -> None:
     [sample] = RequestSuite([request, request], time_field="query_time").samples()
 
     assert request.cut(" one\n\ntwo") == "one"
-    assert (sample.id, sample.question, sample.options) == ("toy/2", toy.rows[2].asked, toy.rows[2].options)
+    assert (sample.id, sample.question, sample.options) == (
+        "toy/2",
+        toy.rows[2].question,
+        toy.rows[2].options,
+    )
     assert (sample.from_s, sample.asked_at_s) == (1.5, min(8.0, toy.rows[2].query_time or 0.0))
 
 
@@ -217,7 +221,7 @@ def test_copies_of_a_file_are_the_same_video(toy: Toy, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("media", "said"),
+    ("media", "message"),
     [
         ((), "row 7 comes with no video"),
         (({"type": "image", "url": "a.png"},), "row 7 comes with image"),
@@ -225,8 +229,10 @@ def test_copies_of_a_file_are_the_same_video(toy: Toy, tmp_path: Path) -> None:
         (({"type": "video", "url": object()},), "the video of row 7 is not a file but object"),
     ],
 )
-def test_request_without_exactly_one_video_is_refused(media: tuple[dict[str, Any], ...], said: str) -> None:
-    with pytest.raises(UnfitTask, match=said):
+def test_request_without_exactly_one_video_is_refused(
+    media: tuple[dict[str, Any], ...], message: str
+) -> None:
+    with pytest.raises(UnfitTask, match=message):
         RequestSuite([EvalRequest("toy", 7, {}, "What is red?", media)])
 
 
@@ -284,11 +290,11 @@ def test_video_is_watched_once_and_answers_use_only_the_past(toy: Toy, tmp_path:
 
     assert answers["toy/0"].text == toy.rows[SIGN].answer
     assert answers["toy/1"].text == ""
-    assert {one.text for one in answers.values()} <= {"", *"ABCD"}
+    assert {answer.text for answer in answers.values()} <= {"", *"ABCD"}
     assert answers == again
     assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == kept
     assert (
-        next(one.sample for one in read_records(tmp_path / "run" / "predictions.jsonl", Prediction))
+        next(answer.sample for answer in read_records(tmp_path / "run" / "predictions.jsonl", Prediction))
         == "toy/1"
     )
     assert len(list(read_records(tmp_path / "run" / "ingests.jsonl", Ingest))) == 1
@@ -360,9 +366,9 @@ def test_prompt_and_reply_tokens_are_counted(toy: Toy, tmp_path: Path) -> None:
 
     answers = answer(toy.requests(), tmp_path / "run", AnsweringSettings(ocr=False), lmm=model)
 
-    read_tokens = sum(one.input_tokens or 0 for one in answers.values())
+    read_tokens = sum(answer.input_tokens or 0 for answer in answers.values())
     assert read_tokens == model.usage["question"].prompt_tokens > 0
-    assert sum(one.output_tokens or 0 for one in answers.values()) * 14 == read_tokens
+    assert sum(answer.output_tokens or 0 for answer in answers.values()) * 14 == read_tokens
 
 
 # -- stored answers -----------------------------------------------------------------------------------
@@ -419,7 +425,7 @@ def test_stored_answer_is_found_by_the_name_of_the_question(run: Path, file: str
 
 
 @pytest.mark.parametrize(
-    ("sample", "name", "said"),
+    ("sample", "name", "message"),
     [
         ("bench/{row[name]}", "z", "there is no answer of 'recollect' to it"),
         ("{task}/{doc_id}", "x", "cannot replay toy/3"),
@@ -427,21 +433,21 @@ def test_stored_answer_is_found_by_the_name_of_the_question(run: Path, file: str
         ("bench/{row[name]}", "x", "its options were .*The car"),
     ],
 )
-def test_missing_or_mismatched_stored_answer_raises(run: Path, sample: str, name: str, said: str) -> None:
-    with pytest.raises(NotStored, match=said):
+def test_missing_or_mismatched_stored_answer_raises(run: Path, sample: str, name: str, message: str) -> None:
+    with pytest.raises(NotStored, match=message):
         StoredAnswers.read(run, sample=sample).answer(asking(name, "the hat", "the car"))
 
 
 @pytest.mark.parametrize(
-    ("file", "system", "said"),
+    ("file", "system", "message"),
     [
         ("", "blind", "it has no answers of 'blind', only of random, recollect"),
         ("none", "recollect", "there is no such file as none"),
         ("samples.jsonl", "recollect", "is not a valid prediction"),
     ],
 )
-def test_file_without_predictions_is_refused(run: Path, file: str, system: str, said: str) -> None:
-    with pytest.raises(BadRun, match=said):
+def test_file_without_predictions_is_refused(run: Path, file: str, system: str, message: str) -> None:
+    with pytest.raises(BadRun, match=message):
         StoredAnswers.read(run / file, system=system)
 
 

@@ -1,3 +1,5 @@
+"""Statistics: intervals, tests and detectable differences against published and simulated values."""
+
 from __future__ import annotations
 
 import math
@@ -75,7 +77,9 @@ def test_about_95_percent_of_intervals_cover_the_mean() -> None:
     intervals = [clustered_mean(scores, clusters) for scores, clusters in sets]
     blind = [Z * clustered_error(scores, np.arange(len(scores))) for scores, _ in sets]
 
-    assert np.mean([one.low <= 0 <= one.high for one in intervals]) == pytest.approx(0.94, abs=0.035)
+    assert np.mean([interval.low <= 0 <= interval.high for interval in intervals]) == pytest.approx(
+        0.94, abs=0.035
+    )
     assert np.mean([abs(scores.mean()) <= half for (scores, _), half in zip(sets, blind, strict=True)]) < 0.8
 
 
@@ -129,7 +133,7 @@ def test_interval_shifts_and_scales_with_its_scores(scores: list[float], by: flo
 
 def test_interval_depends_on_the_seed_and_not_on_labels() -> None:
     scores, clusters = clustered(4, clusters=50)
-    named = [f"video{one:02}" for one in clusters]
+    named = [f"video{label:02}" for label in clusters]
 
     assert clustered_mean(scores, clusters) == clustered_mean(scores, named)
     assert clustered_mean(scores, clusters) != clustered_mean(scores, clusters, seed=1)
@@ -178,12 +182,12 @@ def test_paired_interval_is_narrower_than_single_intervals() -> None:
 def test_swapping_systems_negates_the_difference() -> None:
     ours, theirs, clusters = two_systems()
 
-    one, other = paired_difference(ours, theirs, clusters), paired_difference(theirs, ours, clusters)
+    forward, backward = paired_difference(ours, theirs, clusters), paired_difference(theirs, ours, clusters)
 
-    assert tuple(one.difference) == pytest.approx(
-        (-other.difference.value, -other.difference.high, -other.difference.low), abs=1e-3
+    assert tuple(forward.difference) == pytest.approx(
+        (-backward.difference.value, -backward.difference.high, -backward.difference.low), abs=1e-3
     )
-    assert (one.p_value, one.mcnemar_p) == (other.p_value, other.mcnemar_p)
+    assert (forward.p_value, forward.mcnemar_p) == (backward.p_value, backward.mcnemar_p)
 
 
 def test_system_does_not_differ_from_itself() -> None:
@@ -321,9 +325,9 @@ def test_design_effect_is_nan_for_one_cluster_or_equal_scores() -> None:
     ],
 )
 def test_more_samples_detect_a_smaller_difference(samples: int, points: tuple[float, float, float]) -> None:
-    found = [100 * detectable_difference(samples, discordance) for discordance in (0.17, 0.23, 0.30)]
+    detected = [100 * detectable_difference(samples, discordance) for discordance in (0.17, 0.23, 0.30)]
 
-    assert found == pytest.approx(points, abs=0.06)
+    assert detected == pytest.approx(points, abs=0.06)
 
 
 def test_design_effect_of_four_doubles_the_detectable() -> None:
@@ -346,9 +350,9 @@ def test_detectable_difference_follows_observed_variance() -> None:
     discordance = float(np.mean(ours != theirs))
     effect = design_effect(ours - theirs, clusters)
 
-    found = detectable_difference_between(ours, theirs, clusters)
+    detected = detectable_difference_between(ours, theirs, clusters)
 
-    assert found == pytest.approx(detectable_difference(600, discordance, effect))
+    assert detected == pytest.approx(detectable_difference(600, discordance, effect))
     assert math.isnan(detectable_difference_between(ours, ours, clusters))
     assert math.isnan(detectable_difference_between(ours, theirs, np.zeros(600)))
 
@@ -363,7 +367,9 @@ def test_holm_lies_between_the_p_value_and_bonferroni(given_ps: list[float]) -> 
     adjusted = holm(given_ps)
 
     bonferroni = [min(1.0, p * len(given_ps)) for p in given_ps]
-    assert all(p <= one <= most for p, one, most in zip(given_ps, adjusted, bonferroni, strict=True))
+    assert all(
+        p <= adjusted_p <= upper for p, adjusted_p, upper in zip(given_ps, adjusted, bonferroni, strict=True)
+    )
     assert [adjusted[at] for at in np.argsort(given_ps, kind="stable")] == sorted(adjusted)
 
 
@@ -391,7 +397,7 @@ def test_aurc_depends_only_on_the_order_of_confidences(answered: list[tuple[int,
     area = risk_coverage_area(sure, right)
 
     assert 0.0 <= area <= 1.0
-    assert risk_coverage_area([math.exp(one) for one in sure[::-1]], right[::-1]) == pytest.approx(area)
+    assert risk_coverage_area([math.exp(value) for value in sure[::-1]], right[::-1]) == pytest.approx(area)
 
 
 def test_interval_of_any_statistic() -> None:

@@ -1,4 +1,4 @@
-"""``recollect eval`` on a world of less than a minute, and what it says to wrong input."""
+"""``recollect eval`` on a world of less than a minute, and its messages about wrong arguments."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def test_existing_run_needs_resume_and_report_asks_nothing(run) -> None:
 
 def test_eval_compare_writes_table_and_csv(run, tmp_path: Path) -> None:
     few = ["--limit", "4", "--system", "random"]
-    run("world", *QUICK, *few, "--out", "one")
-    run("world", *QUICK, *few, "--out", "other", "--budget", "64 MB")
-    code, out, err = run("compare", "one", "other")
+    run("world", *QUICK, *few, "--out", "unbounded")
+    run("world", *QUICK, *few, "--out", "bounded", "--budget", "64 MB")
+    code, out, err = run("compare", "unbounded", "bounded")
     with (tmp_path / "eval-compare" / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
 
@@ -90,7 +90,7 @@ def test_eval_list_names_the_benchmarks(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["nothing"], "there is no such benchmark; there are world, ovo"),
         (["ovo"], "Name their folder with --data"),
@@ -106,25 +106,27 @@ def test_eval_list_names_the_benchmarks(run) -> None:
         (["compare", "none"], "none holds no evaluation run"),
     ],
 )
-def test_wrong_arguments_give_a_one_line_error(run, argv: list[str], said: str) -> None:
+def test_wrong_arguments_give_a_one_line_error(run, argv: list[str], message: str) -> None:
     code, _, err = run(*argv)
 
     assert code == 2
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, seed: int) -> None:
-    """With ``kill -9``, again and again, wherever it is: drawing, watching, asking, writing."""
+    """With ``kill -9``, several times, at random points: drawing, watching, asking, writing."""
     rng = random.Random(seed)
     command = [sys.executable, "-m", "recollect.cli.main", "eval", "world", *QUICK]
 
     def predictions(name: str) -> Path:
         return tmp_path / name / "predictions.jsonl"
 
-    subprocess.run([*command, "--out", "whole"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [*command, "--out", "uninterrupted"], cwd=tmp_path, check=True, capture_output=True, timeout=300
+    )
     for _ in range(4):
         running = subprocess.Popen(
             [*command, "--out", "broken", "--resume"],
@@ -140,4 +142,4 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, seed
         [*command, "--out", "broken", "--resume"], cwd=tmp_path, check=True, capture_output=True, timeout=300
     )
 
-    assert predictions("broken").read_bytes() == predictions("whole").read_bytes()
+    assert predictions("broken").read_bytes() == predictions("uninterrupted").read_bytes()

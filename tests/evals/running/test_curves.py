@@ -1,4 +1,4 @@
-"""Runs are put side by side by the length of their videos and by what a memory may take, and nothing is mixed up."""
+"""Comparison of runs by the length of their videos and by the size of their memories."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from recollect.evals.report import ReportedRun, format_estimate, mean_of, read_r
 
 PLAIN = "4 fps, no model"
 QUESTIONS = 4
-"""About each video. The second half is about what was a minute and a half ago."""
+"""Questions about each video. The evidence of the second half is a minute and a half old."""
 
 
 def run_of(
@@ -43,7 +43,7 @@ def run_of(
     watches: bool = True,
     kind: Kind = "choice",
 ) -> ReportedRun:
-    """A run of systems that answer that part of the questions about each video right, the first ones first."""
+    """A run whose systems answer the first questions about each video right, up to the given share."""
     named = named or folder.name
     with RecordFile(folder / "manifest.json", RunManifest) as manifest:
         settings = {"lasts_s": f"{lasts_s:g}", "watching": memory}
@@ -86,7 +86,7 @@ def run_of(
 
 
 def table(text: str, named: str) -> list[list[str]]:
-    """The cells of one table, with its head."""
+    """The cells of one table, with its header."""
     lines = text[text.index(f"| {named}") :].split("\n\n", maxsplit=1)[0].splitlines()
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if not line.startswith("|---")]
 
@@ -125,7 +125,7 @@ def test_slope_needs_two_lengths_without_any_cluster(tmp_path: Path) -> None:
 
 
 def test_slope_ignores_which_memory_was_measured_more_often(tmp_path: Path) -> None:
-    """The small memory is measured at long videos more often than the large one: that alone is no forgetting."""
+    """The small memory is measured more often on long videos. That alone must not look like forgetting."""
     small, large = f"{PLAIN}, 1,000,000 bytes", f"{PLAIN}, 9,000,000 bytes"
     runs = [
         run_of(tmp_path / "a", {"recollect": 0.25}, memory=small, videos=2),
@@ -142,14 +142,14 @@ def test_slope_ignores_which_memory_was_measured_more_often(tmp_path: Path) -> N
 
 
 def test_runs_of_equal_length_and_memory_are_pooled(tmp_path: Path) -> None:
-    one = run_of(tmp_path / "one", {"recollect": 1.0}, lasts_s=600.0, videos=3)
-    other = run_of(tmp_path / "other", {"recollect": 0.5, "blind": 0.25}, lasts_s=614.0, videos=3)
+    first = run_of(tmp_path / "one", {"recollect": 1.0}, lasts_s=600.0, videos=3)
+    second = run_of(tmp_path / "other", {"recollect": 0.5, "blind": 0.25}, lasts_s=614.0, videos=3)
 
-    head, *rows = table(comparison_markdown([one, other]), "accuracy by length")
+    head, *rows = table(comparison_markdown([first, second]), "accuracy by length")
 
     assert head == ["accuracy by length", "10 min"]
     assert [row[1].split(" (")[0] for row in rows] == ["0.75", "0.25"]
-    assert "- 10 min: 24 questions of 6 independent videos." in comparison_markdown([one, other])
+    assert "- 10 min: 24 questions of 6 independent videos." in comparison_markdown([first, second])
 
 
 def test_each_memory_budget_has_its_own_column(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_column_is_named_after_its_distinguishing_traits(tmp_path: Path) -> None
         run_of(tmp_path / "third", {"recollect": 1.0}, memory="4 fps, text read, no model", suite="another"),
     ]
 
-    names = [one.name for one in conditions_of(runs)]
+    names = [condition.name for condition in conditions_of(runs)]
 
     assert names == ["10 min, made, text not read", "10 min, made, text read", "10 min, another, text read"]
 
@@ -284,10 +284,10 @@ def test_requested_length_is_used_when_nothing_was_watched(tmp_path: Path) -> No
 
 
 def test_runs_without_answers_are_left_out(tmp_path: Path) -> None:
-    begun = run_of(tmp_path / "begun", {"recollect": 1.0}, videos=0, lasts_s=86_400.0)
+    empty = run_of(tmp_path / "begun", {"recollect": 1.0}, videos=0, lasts_s=86_400.0)
 
-    assert comparison_markdown([begun]) == "Nothing that can be scored was answered yet.\n"
-    assert "24 h" not in comparison_markdown([begun, run_of(tmp_path / "done", {"recollect": 1.0})])
+    assert comparison_markdown([empty]) == "Nothing that can be scored was answered yet.\n"
+    assert "24 h" not in comparison_markdown([empty, run_of(tmp_path / "done", {"recollect": 1.0})])
 
 
 def test_chance_level_is_zero_without_options(tmp_path: Path) -> None:

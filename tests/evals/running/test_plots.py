@@ -1,4 +1,4 @@
-"""Pictures are drawn of what the runs have enough for, and of nothing else."""
+"""Charts are drawn if the runs have enough data for them."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ def test_system_is_drawn_only_where_it_was_measured(tmp_path: Path) -> None:
 def test_equal_runs_give_identical_charts(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", RIGHT, tokens=TOKENS, videos=2)
 
-    one, other = (plot([run], tmp_path / name) for name in ("one", "other"))
+    first, second = (plot([run], tmp_path / name) for name in ("one", "other"))
 
-    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 @needs_matplotlib
 def test_no_answers_give_no_charts(tmp_path: Path) -> None:
-    begun = run_of(tmp_path / "begun", RIGHT, videos=0)
+    empty = run_of(tmp_path / "begun", RIGHT, videos=0)
 
-    assert plot([begun], tmp_path / "pictures") == []
+    assert plot([empty], tmp_path / "pictures") == []
     assert not (tmp_path / "pictures").exists()
 
 
@@ -97,7 +97,7 @@ def test_missing_matplotlib_error_says_how_to_install_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "gap", "heights"),
+    ("targets", "gap", "heights"),
     [
         ([], 0.1, []),
         ([0.2, 0.5], 0.1, [0.2, 0.5]),
@@ -108,6 +108,6 @@ def test_missing_matplotlib_error_says_how_to_install_it(tmp_path: Path) -> None
     ],
 )
 def test_spread_moves_labels_as_little_as_possible(
-    wanted: list[float], gap: float, heights: list[float]
+    targets: list[float], gap: float, heights: list[float]
 ) -> None:
-    assert spread(wanted, gap) == pytest.approx(heights)
+    assert spread(targets, gap) == pytest.approx(heights)

@@ -1,4 +1,4 @@
-"""A run that was broken off writes what an unbroken one does, and nothing that comes after a question changes it."""
+"""A resumed run equals an uninterrupted one, and nothing after a question changes its answer."""
 
 from __future__ import annotations
 
@@ -39,21 +39,23 @@ def whole(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
 
 
 def test_every_system_answers_every_question_once(whole: Path, suite: HouseSuite) -> None:
-    said = list(read_records(whole / "predictions.jsonl", Prediction))
+    predictions = list(read_records(whole / "predictions.jsonl", Prediction))
 
-    assert len({(one.sample, one.system) for one in said}) == len(said)
-    assert len(said) == len(suite.asked) * len(embedded_systems())
-    assert {one.status for one in said} <= {"ok", "abstained"}
+    assert len({(prediction.sample, prediction.system) for prediction in predictions}) == len(predictions)
+    assert len(predictions) == len(suite.questions) * len(embedded_systems())
+    assert {prediction.status for prediction in predictions} <= {"ok", "abstained"}
 
 
 def test_no_retrieved_span_ends_after_the_question(whole: Path, suite: HouseSuite) -> None:
-    asked_at_s = {sample.id: sample.asked_at_s for sample in suite.asked}
-    found = [
-        (one, span) for one in read_records(whole / "predictions.jsonl", Prediction) for span in one.found
+    asked_at_s = {sample.id: sample.asked_at_s for sample in suite.questions}
+    retrieved = [
+        (prediction, span)
+        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        for span in prediction.found
     ]
 
-    assert found
-    assert all(span[1] <= asked_at_s[one.sample] for one, span in found)  # type: ignore[operator]
+    assert retrieved
+    assert all(span[1] <= asked_at_s[prediction.sample] for prediction, span in retrieved)  # type: ignore[operator]
 
 
 @pytest.mark.slow
@@ -67,7 +69,7 @@ def test_interrupted_run_writes_the_same_bytes_when_resumed(
         run = EvaluationRun(tmp_path, suite, embedded_systems(), WATCHING)
         for _ in islice(run.go(), rng.randrange(1, 12)):
             pass
-        # Killed while a line was being written.
+        # As if the process was killed inside a line.
         path.write_bytes(path.read_bytes()[: -rng.randrange(1, 60)])
 
     assert go(tmp_path, suite) == (whole / "predictions.jsonl").read_bytes()
@@ -91,39 +93,47 @@ def test_interrupted_ingestion_starts_again(tmp_path: Path, whole: Path, suite: 
 
 @pytest.mark.slow
 def test_events_after_a_question_change_no_answer(tmp_path: Path, suite: HouseSuite, whole: Path) -> None:
-    """The same house until 14 s, and then another."""
-    one, other = furnish("running", 24.0), furnish("another", 24.0)
+    """The same house until 14 s, and then a different one."""
+    before_cut, after_cut = furnish("running", 24.0), furnish("another", 24.0)
     cut_s = 14.0
-    asked = [sample for sample in suite.asked if (sample.asked_at_s or 0.0) < cut_s - 1.0]
-    assert asked, "nothing is asked early enough"
+    early_questions = [sample for sample in suite.questions if (sample.asked_at_s or 0.0) < cut_s - 1.0]
+    assert early_questions, "nothing is asked early enough"
 
     class Poisoned:
         duration_s = 24.0
 
         def draw(self, time_s: float) -> object:
-            return (one if time_s < cut_s else other).timeline.draw(time_s)
+            return (before_cut if time_s < cut_s else after_cut).timeline.draw(time_s)
 
         def truths(self) -> list[object]:
             return []
 
     video = tmp_path / "poisoned.mp4"
     render(Poisoned(), video, seed=1)  # type: ignore[arg-type]
-    go(tmp_path / "run", suite.but(videos={"one": video}, asked=asked))
+    go(tmp_path / "run", suite.but(videos={"house": video}, questions=early_questions))
 
-    ids = {sample.id for sample in asked}
-    before = [said for said in read_records(whole / "predictions.jsonl", Prediction) if said.sample in ids]
-    assert any(said.found for said in before)
+    ids = {sample.id for sample in early_questions}
+    before = [
+        prediction
+        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        if prediction.sample in ids
+    ]
+    assert any(prediction.found for prediction in before)
     assert list(read_records(tmp_path / "run" / "predictions.jsonl", Prediction)) == before
 
 
 def test_order_and_choice_of_questions_change_no_answer(
     tmp_path: Path, suite: HouseSuite, whole: Path
 ) -> None:
-    some = list(reversed(suite.asked))[::2]
-    go(tmp_path, suite.but(asked=some))
+    every_second = list(reversed(suite.questions))[::2]
+    go(tmp_path, suite.but(questions=every_second))
 
-    ids = {sample.id for sample in some}
-    before = [said for said in read_records(whole / "predictions.jsonl", Prediction) if said.sample in ids]
+    ids = {sample.id for sample in every_second}
+    before = [
+        prediction
+        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        if prediction.sample in ids
+    ]
     assert list(read_records(tmp_path / "predictions.jsonl", Prediction)) == before
 
 
@@ -153,15 +163,15 @@ def test_ordered_map_limits_concurrency_and_stops_when_closed() -> None:
     assert most <= 3
 
     begun.clear()
-    some = ordered_map(do, range(1000), concurrency=3)
-    assert next(some) == 0
-    some.close()
+    results = ordered_map(do, range(1000), concurrency=3)
+    assert next(results) == 0
+    results.close()
     assert len(begun) < 20
 
 
 @dataclass
 class Failing:
-    """Fails a few times, or always."""
+    """Fails some times, or always."""
 
     times: int
     name: str = "failing"
@@ -180,10 +190,10 @@ def test_failing_answer_is_retried_then_stored_as_error(tmp_path: Path, suite: H
         folder = tmp_path / status
         for _ in EvaluationRun(folder, suite, [failing], WATCHING, RunOptions(limit=1)).go():
             pass
-        (said,) = read_records(folder / "predictions.jsonl", Prediction)
-        assert (said.status, failing.tries) == (status, 3)
-    assert said.error == "RuntimeError: the server burns"
-    assert said.answer is None
+        (prediction,) = read_records(folder / "predictions.jsonl", Prediction)
+        assert (prediction.status, failing.tries) == (status, 3)
+    assert prediction.error == "RuntimeError: the server burns"
+    assert prediction.answer is None
 
 
 def test_errors_can_be_retried(tmp_path: Path, suite: HouseSuite) -> None:
@@ -193,14 +203,17 @@ def test_errors_can_be_retried(tmp_path: Path, suite: HouseSuite) -> None:
         ).go():
             pass
 
-    assert [said.status for said in read_records(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
+    assert [prediction.status for prediction in read_records(tmp_path / "predictions.jsonl", Prediction)] == [
+        "ok",
+        "ok",
+    ]
 
 
 def test_nothing_is_watched_if_no_system_uses_memory(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(tmp_path, suite, guessing_systems(), WATCHING).go():
         pass
 
-    assert len(list(read_records(tmp_path / "predictions.jsonl", Prediction))) == len(suite.asked) * len(
+    assert len(list(read_records(tmp_path / "predictions.jsonl", Prediction))) == len(suite.questions) * len(
         guessing_systems()
     )
     assert list(read_records(tmp_path / "ingests.jsonl", Ingest)) == []
@@ -213,15 +226,15 @@ def test_system_must_declare_that_it_uses_memory(tmp_path: Path, suite: HouseSui
     ).go():
         pass
 
-    (said,) = read_records(tmp_path / "predictions.jsonl", Prediction)
+    (prediction,) = read_records(tmp_path / "predictions.jsonl", Prediction)
     assert (
-        said.error
+        prediction.error
         == "ValueError: the system uses the memory but does not declare it: set its attribute `remembers` to True"
     )
 
 
 class Peeking:
-    """Looks at what comes after the question."""
+    """Requests a frame after the question."""
 
     name, remembers = "peeking", False
 
@@ -236,7 +249,7 @@ def test_look_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
 
 
 class Looking:
-    """Sees three pictures of all there is, and two that it remembers."""
+    """Uses three pictures of the video, and two of the memory."""
 
     name, remembers = "looking", False
 
@@ -249,10 +262,13 @@ def test_all_pictures_count_and_the_latest_time_is_recorded(tmp_path: Path, suit
     for _ in EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go():
         pass
 
-    said = {one.sample: one for one in read_records(tmp_path / "predictions.jsonl", Prediction)}
-    for sample in suite.asked:
-        assert said[sample.id].usage.pictures == 5
-        assert 0.0 < (said[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
+    predictions = {
+        prediction.sample: prediction
+        for prediction in read_records(tmp_path / "predictions.jsonl", Prediction)
+    }
+    for sample in suite.questions:
+        assert predictions[sample.id].usage.pictures == 5
+        assert 0.0 < (predictions[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
 
 
 def test_different_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
@@ -283,13 +299,13 @@ def test_merging_shards_refuses_duplicate_answers(tmp_path: Path, suite: HouseSu
     assert (tmp_path / "alone" / "predictions.jsonl").read_bytes() == (
         whole / "predictions.jsonl"
     ).read_bytes()
-    assert len(list(read_records(tmp_path / "alone" / "timings.jsonl", Timing))) == len(suite.asked) * len(
-        embedded_systems()
-    )
+    assert len(list(read_records(tmp_path / "alone" / "timings.jsonl", Timing))) == len(
+        suite.questions
+    ) * len(embedded_systems())
 
     again = tmp_path / "again"
     merge([whole], again)
-    with pytest.raises(BadRun, match="it answers house/one"):
+    with pytest.raises(BadRun, match="it answers house/house"):
         merge([whole, again], tmp_path / "both")
 
 
@@ -307,4 +323,4 @@ def test_questions_of_a_video_are_asked_in_time_order() -> None:
 
     mixed = [sample(1, "b", 9.0), sample(2, "a", None), sample(3, "b", 3.0), sample(4, "a", 5.0)]
 
-    assert [one.id for one in in_order(mixed)] == ["3", "1", "4", "2"]
+    assert [sample.id for sample in in_order(mixed)] == ["3", "1", "4", "2"]
