@@ -141,21 +141,21 @@ def fill(
     return moments
 
 
-def shelf(store: MemoryStore) -> EvictionCandidates:
+def candidates(store: MemoryStore) -> EvictionCandidates:
     return EvictionCandidates.of(store.maintenance.evictions.views())
 
 
-def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
+def evict(store: MemoryStore, units: list[EvictionUnit]) -> None:
     store.maintenance.evictions.evict(units)
 
 
-def climb_down(store: MemoryStore) -> int:
+def evict_all(store: MemoryStore) -> int:
     """Evict until nothing more can be evicted. Returns the number of passes."""
     for passes in itertools.count():
-        units = shelf(store).lowest_value(1e12)
+        units = candidates(store).lowest_value(1e12)
         if not units:
             return passes
-        forget_some(store, units)
+        evict(store, units)
     raise AssertionError
 
 
@@ -169,8 +169,8 @@ def check(store: MemoryStore, moments: list[Moment]) -> None:
     stream = moments[0].stream
     full_span = Span(moments[0].span.start_s, moments[-1].span.end_s)
     coverage = snapshot.coverage(stream, full_span)
-    gone_s = sum(gap.span.duration_s for gap in coverage.gaps)
-    assert coverage.watched_s + gone_s == pytest.approx(full_span.duration_s)
+    gap_s = sum(gap.span.duration_s for gap in coverage.gaps)
+    assert coverage.watched_s + gap_s == pytest.approx(full_span.duration_s)
 
     counts = snapshot.counts(stream)
     assert counts.balanced
@@ -188,17 +188,17 @@ def check(store: MemoryStore, moments: list[Moment]) -> None:
     for memory in memories.values():
         missing = set(memory.child_ids) - memories.keys()
         assert not missing or tombstones[memory.id].lost == memories_below(memory), (
-            "children went without a word"
+            "children are missing without a tombstone"
         )
-        assert not missing or missing == set(memory.child_ids), "children went one by one"
+        assert not missing or missing == set(memory.child_ids), "only some children are missing"
     for memory in memories.values():
         for key in set(memory.frame_ids) - pictures:
             at_s = float(key.rpartition("-")[2])
             assert any(tombstone.span.contains(at_s) for tombstone in tombstones.values()), (
-                "a picture went without a word"
+                "a picture is missing without a tombstone"
             )
     shown = {key for memory in memories.values() for key in memory.frame_ids}
-    assert pictures <= shown, "a picture is kept that nothing shows"
+    assert pictures <= shown, "no memory shows this picture"
 
 
 def memories_below(parent: Moment) -> str:
@@ -219,9 +219,9 @@ class Kitchen:
 
     watch = staticmethod(fill)
     """``watch(store, 2.0, epochs=3)`` stores two hours with two gaps, and returns the moments."""
-    shelf = staticmethod(shelf)
-    forget = staticmethod(forget_some)
-    forget_all = staticmethod(climb_down)
+    candidates = staticmethod(candidates)
+    evict = staticmethod(evict)
+    evict_all = staticmethod(evict_all)
     """Evicts until nothing more can be evicted. Returns the number of passes."""
     check = staticmethod(check)
     """Asserts that every second and every frame is accounted for."""

@@ -117,9 +117,9 @@ class Life:
             self.store.pin("kitchen", moment.span)
 
     def _forget(self) -> None:
-        units = self._kitchen.shelf(self.store).lowest_value(1e12)
+        units = self._kitchen.candidates(self.store).lowest_value(1e12)
         if units:
-            self._kitchen.forget(self.store, self._draw(st.lists(st.sampled_from(units), unique_by=id)))
+            self._kitchen.evict(self.store, self._draw(st.lists(st.sampled_from(units), unique_by=id)))
 
     def _erase(self) -> None:
         at_s = self._draw(st.floats(0.0, 10.0 * self.done))

@@ -310,10 +310,10 @@ def test_an_eviction_without_room_leaves_the_memory_intact(
 ) -> None:
     moments = remember(store, kitchen)
     failed = 0
-    while units := kitchen.shelf(store).lowest_value(1e12)[:3]:
+    while units := kitchen.candidates(store).lowest_value(1e12)[:3]:
         for _ in room_by_room(small):
             try:
-                kitchen.forget(store, units)
+                kitchen.evict(store, units)
             except RAW_ERRORS:
                 failed += 1
                 small.empty()
@@ -322,7 +322,7 @@ def test_an_eviction_without_room_leaves_the_memory_intact(
             break
         small.empty()
         assert_intact(store, kitchen, moments)
-        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12)[3:])
+        kitchen.evict(store, kitchen.candidates(store).lowest_value(1e12)[3:])
 
     assert failed >= 5
     assert store.snapshot().tombstones("kitchen") != []
