@@ -244,9 +244,7 @@ class LmmReasoner:
         if not self._may_call:
             return None
         try:
-            replied = self._lmm.ask_now(
-                prompt, reply, deadline_s=self._spending.left_s, max_tokens=MAX_TOKENS[prompt.name]
-            )
+            replied = self._send(prompt, reply)
         except LmmError as error:
             self._failure = error
             self._spending.add(error.calls, error.tokens, error.calls * prompt.pictures)
@@ -255,6 +253,14 @@ class LmmReasoner:
         self._spending.add(usage.calls, usage.tokens, usage.calls * prompt.pictures)
         self._has_replied = True
         return replied
+
+    def _send(self, prompt: Prompt, reply: type[_Reply]) -> LmmReply[_Reply]:
+        left_s, max_tokens = self._spending.left_s, MAX_TOKENS[prompt.name]
+        if self._spending.cancellation is None:
+            return self._lmm.ask_now(prompt, reply, deadline_s=left_s, max_tokens=max_tokens)
+        return self._spending.cancellation.run(
+            self._lmm.ask(prompt, reply, deadline_s=left_s, max_tokens=max_tokens)
+        )
 
     def _settled_by_inspection(
         self, question: Question, moments: Sequence[Moment], unconfirmed: Judgement | None

@@ -20,12 +20,12 @@ from pydantic import BaseModel, Field
 from ..common.clock_times import between
 from ..memory.values import Moment
 from ..perception.lmm import ClipPart, Part, PicturePart, Prompt, TextPart, as_data
-from ..perception.lmm.lmm_settings import MOST_MOMENTS
+from ..perception.lmm.lmm_settings import MAX_MOMENTS
 from ..perception.lmm.prompt_templates import load_template
 from ..perception.sources.frame import Picture
 from .answer import Question
 
-SHOWN = MOST_MOMENTS
+SHOWN = MAX_MOMENTS
 """The most moments shown to a model when it judges. A model may be set to see fewer."""
 SHOWN_ABOVE = 6
 """The number of summaries shown as an overview."""

@@ -1,4 +1,4 @@
-"""What was watched, kept: values, the store on disk, and snapshots of it to ask."""
+"""The memory: values, the store on disk, its snapshots and search, the ladder of summaries, reindexing."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from .keeping.reindexing import ReindexReport, reindex
     from .ladder.builder import Ladder
     from .query.snapshot import Hit, Snapshot
-    from .store import MemoryStore, ResumePoint
+    from .store import MemoryStore
+    from .stream_catalog import ResumePoint
 
-# These load LanceDB or numpy, which takes seconds, so they are imported when first asked for.
+# These load LanceDB or numpy, which takes seconds, so they are imported at first use.
 _LATER = {
     "Encoder": "encoder",
     "HashingEncoder": "encoder",
@@ -46,7 +47,7 @@ _LATER = {
     "Ladder": "ladder.builder",
     "MemoryStore": "store",
     "ReindexReport": "keeping.reindexing",
-    "ResumePoint": "store",
+    "ResumePoint": "stream_catalog",
     "Snapshot": "query.snapshot",
     "reindex": "keeping.reindexing",
 }

@@ -73,7 +73,7 @@ def compact_files(table: Table) -> None:
 def merge_new_fragments(table: Table, *, max_bytes: int = 1 << 62) -> View:
     """Merge the fragments that no index covers yet into one, as far as they fit ``max_bytes``.
 
-    Returns the view that ``merge_and_index`` needs. Call it inside a commit, so that nothing is appended meanwhile.
+    Returns the view that ``merge_and_index`` needs. Call it inside a commit, so that no other commit appends rows.
     """
     dataset = latest_view(table)
     covered = _covered_fragments(dataset)
@@ -155,10 +155,10 @@ def _run_to_merge(view: View, full_rows: int, *, max_bytes: int, thorough: bool)
 
 
 def _update_indexes(dataset: Any, run: Set[int], *, thorough: bool) -> None:
-    """Add new rows to every index, and merge its last parts where they are small or cover the run.
+    """Add new rows to every index, and merge its last parts if they are small or cover the run.
 
     LanceDB merges fragments only if one part of each index covers them all. All indexes are updated from the
-    same version, so that they cover the same fragments whatever is appended meanwhile.
+    same version, so they cover the same fragments even if rows are appended at the same time.
     """
     rows = {fragment.fragment_id: fragment.metadata.num_rows for fragment in dataset.get_fragments()}
     names_by_count: dict[int, list[str]] = {}

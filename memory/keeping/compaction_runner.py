@@ -60,13 +60,16 @@ class CompactionRunner:
         self._min_free_bytes = min_free_bytes
         self._stage = stage
 
-    def compact(self, table: Table, *, thorough: bool) -> bool:
+    def compact(self, table: Table, *, thorough: bool, min_free_bytes: int | None = None) -> bool:
         """Compact a table and update its indexes. ``thorough`` leaves one part of each index.
+
+        ``min_free_bytes`` replaces what is otherwise left free on the disk.
 
         Returns whether it succeeded. A failure is logged. It makes searches slower, and loses nothing.
         """
         try:
-            with require_free_space(self._folder, self._min_free_bytes):
+            free_bytes = self._min_free_bytes if min_free_bytes is None else min_free_bytes
+            with require_free_space(self._folder, free_bytes):
                 if table_kind(table.name) in APPEND_ONLY:
                     self._compact_append_only(table, thorough=thorough)
                 else:
@@ -122,7 +125,7 @@ class CompactionRunner:
             change.delete(table, f"at_s < {newest[-1]['at_s']!r}")
 
     def _make_room(self, size_bytes: int) -> bool:
-        """Whether so many bytes of new files fit the budget. Deletes old versions and evicts if necessary."""
+        """Whether new files of this size fit the budget. Deletes old versions and evicts if necessary."""
         budget_bytes = self._budget.budget_bytes
         self._budget.reserve(size_bytes)
         if self._budget.used_bytes + size_bytes > budget_bytes:

@@ -60,8 +60,8 @@ class DiskBudget:
     @property
     def open_bytes(self) -> int:
         """The part of the budget that memories may take. The rest is reserved for maintenance."""
-        least = max(int(_RESERVED_SHARE * self.budget_bytes), _MIN_RESERVED_BYTES)
-        reserved = max(least, min(self._reserved_bytes, int(_MAX_RESERVED_SHARE * self.budget_bytes)))
+        least_bytes = max(int(_RESERVED_SHARE * self.budget_bytes), _MIN_RESERVED_BYTES)
+        reserved = max(least_bytes, min(self._reserved_bytes, int(_MAX_RESERVED_SHARE * self.budget_bytes)))
         return self.budget_bytes - reserved
 
     @property
@@ -80,11 +80,11 @@ class DiskBudget:
         return self.budget_bytes // _FILE_FRACTION
 
     def reserve(self, size_bytes: int) -> None:
-        """Reserve so many bytes for maintenance from now on, if they are more than the least share."""
+        """Reserve bytes for maintenance from now on, if they are more than the least share."""
         self._reserved_bytes = size_bytes
 
     def fits(self, size_bytes: int) -> bool:
-        """Whether so many bytes of memories can be written within the budget."""
+        """Whether memories of this size can be written within the budget."""
         if self.used_bytes + size_bytes <= self.open_bytes:
             return True
         # Written files may be deleted by now, so only a measurement can refuse.

@@ -91,7 +91,7 @@ class ErasureReceipt:
 
 @dataclass(slots=True)
 class _Plan:
-    """What an erasure deletes, and what it writes instead."""
+    """The rows that an erasure deletes and writes."""
 
     spans: list[Span] = field(default_factory=list)
     deleted: dict[str, Rung] = field(default_factory=dict)
@@ -242,16 +242,16 @@ class Erasure:
 class _Planning:
     """Works out what to erase from one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, stream: str, asked: Span, backlog: Set[str]) -> None:
+    def __init__(self, snapshot: Snapshot, stream: str, span: Span, backlog: Set[str]) -> None:
         """``backlog`` are the ids of the memories that wait for a description."""
-        self._snapshot, self._stream, self._asked, self._backlog = snapshot, stream, asked, backlog
+        self._snapshot, self._stream, self._span, self._backlog = snapshot, stream, span, backlog
         self._tombstones = {tombstone.id: tombstone for tombstone in snapshot.tombstones(stream)}
         self._plan = _Plan()
 
     def plan(self) -> _Plan:
         """The plan for the requested span."""
         plan = self._plan
-        moments = [memory for memory in self._outlines(self._asked) if memory.rung == "moment"]
+        moments = [memory for memory in self._outlines(self._span) if memory.rung == "moment"]
         moments += self._reaching_back({moment.id for moment in moments})
         spans_by_epoch = _spans_by_epoch([*moments, *self._inseparable(moments)])
         plan.spans = sorted(span for spans in spans_by_epoch.values() for span in spans)
@@ -266,19 +266,19 @@ class _Planning:
     def _outlines(self, span: Span) -> list[Outline]:
         return self._snapshot.outlines(self._stream, span)
 
-    def _reaching_back(self, known: Set[str]) -> list[Outline]:
+    def _reaching_back(self, deleted: Set[str]) -> list[Outline]:
         """Later moments with findings that reach into the span, such as how long a person had stayed."""
-        after = Span(self._asked.end_s, self._asked.end_s + _REACH_BACK_S)
+        after = Span(self._span.end_s, self._span.end_s + _REACH_BACK_S)
         reaching = {
             moment.id
             for moment in self._snapshot.timeline(self._stream, after, limit=_NO_LIMIT)
-            if any(finding.span.overlaps(self._asked) for finding in moment.findings)
+            if any(finding.span.overlaps(self._span) for finding in moment.findings)
         }
-        return [memory for memory in self._outlines(after) if memory.id in reaching - known]
+        return [memory for memory in self._outlines(after) if memory.id in reaching - deleted]
 
     def _inseparable(self, moments: Sequence[Outline]) -> list[Outline]:
         """Memories that lost their children to eviction, and whose summary includes part of the span."""
-        spans = [self._asked, *(moment.span for moment in moments)]
+        spans = [self._span, *(moment.span for moment in moments)]
         inseparable: dict[str, Outline] = {}
         while True:
             more = [

@@ -38,8 +38,8 @@ def evict(
 ) -> int:
     """Evict these units. Returns how many memories and pictures were deleted.
 
-    ``views`` is the state from which the units were chosen. The caller holds the maintenance lock, because nobody
-    else may delete or rewrite rows meanwhile.
+    ``views`` is the state from which the units were chosen. The caller holds the maintenance lock,
+    so that no other thread or process deletes or rewrites rows.
     """
     losses = _collect_losses(views, units)
     tombstones = _Tombstones(views, cause)

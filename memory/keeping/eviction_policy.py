@@ -8,14 +8,14 @@ or the memories that it was built from. Pictures are evicted before text, and ch
 memories and memories that still wait for a parent are never evicted. A parent itself is evicted last, when it has no
 parent and will get none.
 
-The order weighs what is lost for each byte. It follows the continuous-time consolidation of infinity-Video
+The order weighs the loss of detail against the freed bytes. It follows the continuous-time consolidation of infinity-Video
 (Santos et al., 2025), which samples long-term memory again with a density that follows past attention, so that
 attended memories are "sticky". Here each unit has a lifetime drawn from an exponential distribution. The draw is
 always the same for the same unit. Its mean grows with use and with dissimilarity to the neighbours, and falls with
 the bytes that a second of its kind takes. The unit that has outlived its lifetime by the largest factor goes first.
 So old memories are thinned instead of cut off, and used memories stay long.
 
-This module knows numbers and spans alone. ``eviction`` deletes what is chosen here.
+This module knows numbers and spans alone. ``eviction`` deletes the chosen units.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class EvictionUnit:
     """``frame``: pictures that the parent does not show. ``children``: the memories it was built from. ``self``: itself
     with all pictures below it."""
     written_at_s: float
-    """Unix seconds when the parent was written. Tells roughly where its rows are in the tables."""
+    """Unix seconds when the parent was written. Shows roughly where its rows are in the tables."""
     bytes: int
     """Uncompressed size of the rows."""
     priority: float
@@ -391,15 +391,15 @@ class EvictionCandidates:
 
     def _children_have_lost(self, rung: Rung, loss: Loss) -> NDArray[np.bool_]:
         """Whether all children of each parent have had this loss already."""
-        done = np.ones(len(self._parents[rung]), bool)
+        have_lost = np.ones(len(self._parents[rung]), bool)
         if rung != "event":
             below: Rung = RUNGS[RUNGS.index(rung) - 1]
             parent_index = self._parents[below].parent_index
             remaining = (
                 self._has_extra_frames(below) if loss == "frame" else ~self._parents[below].lost_children
             )
-            done[parent_index[(parent_index >= 0) & remaining]] = False
-        return done
+            have_lost[parent_index[(parent_index >= 0) & remaining]] = False
+        return have_lost
 
 
 def _half(units: list[EvictionUnit], half_bytes: float) -> tuple[float, list[EvictionUnit]]:

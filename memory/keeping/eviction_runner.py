@@ -79,7 +79,7 @@ class EvictionRunner:
             log.warning("could not evict from %s", self._folder, exc_info=True)
 
     def _exceeds_budget(self) -> bool:
-        """Whether the budget is exceeded even without the versions that nobody reads."""
+        """Whether the budget is exceeded even without unused versions."""
         if self._budget.needs_eviction:
             self._cleaner.delete_old_versions(now=True)
             self._budget.measure()
@@ -152,7 +152,7 @@ class EvictionRunner:
                 self._cleaner.delete_old_versions(now=True)
 
     def _is_blocked(self, scratch_bytes: int) -> bool:
-        """Whether readers hold old files, and new ones would exceed the budget beside them."""
+        """Whether readers hold old files, and new files would exceed the budget in addition."""
         fits = self._budget.measure() + scratch_bytes <= self._budget.budget_bytes
         return not fits and self._cleaner.has_readers()
 

@@ -1,13 +1,13 @@
 """Maintenance: keeps a memory fast and within its disk budget, in a thread of the writer.
 
     maintenance = Maintenance(folder, tables, commits, budget, min_free_bytes=64 << 20, keep_versions_s=60.0)
-    maintenance.note({"observations": 8}, {"door": 90_000})     # after each commit; the thread does what is due
+    maintenance.note({"observations": 8}, {"door": 90_000})     # after each commit
     maintenance.run(thorough=True)                              # everything, now
     maintenance.make_room(1_000_000)                            # evicts if necessary
     maintenance.close()
 
 The work is done by ``CompactionRunner``, ``EvictionRunner`` and ``VersionCleaner``. ``MaintenanceSchedule``
-decides what is due. The process can be killed at any time. A failure is logged, and the work is tried again later.
+decides when work is due. The process can be killed at any time. A failure is logged, and the work is tried again later.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ class Maintenance:
     def run(self, *, thorough: bool, now: bool = False) -> None:
         """Compact every table, evict what exceeds the budget, and delete old versions.
 
-        ``thorough`` leaves one part of each index. ``now`` also deletes versions that were just replaced.
+        ``thorough`` leaves one part of each index. ``now`` also deletes versions that were just replaced,
+        and may use what is otherwise left free on the disk, because it frees space in the end.
         """
-        self._compact(self._tables, thorough=thorough)
+        self._compact(self._tables, thorough=thorough, min_free_bytes=0 if now else None)
         self.evictions.keep_budgets()
         with maintenance_lock(self._folder):
             self.cleaner.delete_old_versions(now=now)
@@ -134,11 +135,13 @@ class Maintenance:
         Waits for readers of older versions. ``on_wait`` is called repeatedly with their number.
         """
         self._compactions.rewrite_all()
-        self.cleaner.wait_for_readers(on_wait)
-        self.cleaner.delete_all_but_newest()
+        is_clean = False
+        while not is_clean:
+            self.cleaner.wait_for_readers(on_wait)
+            is_clean = self.cleaner.delete_all_but_newest()
 
     def close(self) -> None:
-        """Let the thread finish what is due, and stop it."""
+        """Let the thread finish the due work, and stop it."""
         with self._schedule.changed:
             self._closing = True
             self._schedule.changed.notify_all()
@@ -166,11 +169,13 @@ class Maintenance:
     def _is_due(self) -> bool:
         return bool(self._schedule.due_tables()) or self.evictions.is_due()
 
-    def _compact(self, names: Iterable[str], *, thorough: bool) -> None:
+    def _compact(self, names: Iterable[str], *, thorough: bool, min_free_bytes: int | None = None) -> None:
         for name in names:
             self._schedule.start(name)
             with maintenance_lock(self._folder):
-                if not self._compactions.compact(self._tables[name], thorough=thorough):
+                if not self._compactions.compact(
+                    self._tables[name], thorough=thorough, min_free_bytes=min_free_bytes
+                ):
                     self._has_unreferenced_files = True
 
     def _delete_unreferenced_files(self) -> None:

@@ -1,4 +1,4 @@
-"""Maintenance schedule: counts what was written and decides which tables and budgets are due.
+"""Maintenance schedule: counts new rows and decides which tables and budgets are due.
 
     schedule = MaintenanceSchedule(tables, stream_budgets={"door": 2_000_000_000})
     schedule.note({"observations": 8}, {"door": 90_000})
@@ -64,7 +64,7 @@ class MaintenanceSchedule:
             self._commits[name] += 1
 
     def start(self, name: str) -> None:
-        """The compaction of a table begins. What is noted from now on counts for the next one."""
+        """The compaction of a table begins. Later notes count for the next one."""
         with self.changed:
             self._rows[name] = self._commits[name] = 0
             self.changed.notify_all()

@@ -14,18 +14,18 @@ from .byte_sizes import parse_bytes
 class MemorySettings(BaseModel, frozen=True, extra="forbid"):
     """The disk budget of a memory."""
 
-    budget: str | None = None
+    disk_budget: str | None = None
     """The disk budget of the whole memory, such as "20 GB", or "unbounded". The memory stores it until another is
     set. The default of a new memory is 20 GB."""
     min_free: str = "64 MiB"
     """Disk space that stays free, even within the budget."""
 
-    @field_validator("budget", mode="before")
+    @field_validator("disk_budget", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return none_if_empty(value)
 
-    @field_validator("budget", "min_free")
+    @field_validator("disk_budget", "min_free")
     @classmethod
     def _checked_size(cls, size: str | None) -> str | None:
         if size is not None:

@@ -2,10 +2,10 @@
 
     report = reindex(Path("kitchen"), encoder, on_progress=lambda done, total: print(done, total))
 
-The new vectors are written beside those in use. Naming the new encoder in the manifest is the single step that
+The new vectors are written to tables of their own. Naming the new encoder in the manifest is the single step that
 switches to them, and only then are the old vectors deleted. If the process is killed before that step, the memory is
 unchanged. The next run continues with the vectors that are missing. The memory is only read, a few hundred rows at a
-time. Reindexing holds the writer lock: questions can be asked meanwhile, and nothing can be watched.
+time. Reindexing holds the writer lock: questions can still be asked, but nothing can be watched.
 """
 
 from __future__ import annotations
@@ -72,17 +72,17 @@ def reindex(
     with WriterLock(folder, "reindex"), require_free_space(folder, min_free_bytes):
         manifest = apply_migrations(folder)
         in_use = tables.vector_space(manifest.encoder, manifest.dim)
-        wanted = tables.vector_space(encoder.name, encoder.dim) if encoder else None
-        tables.drop_vectors(folder, keep={in_use, wanted})
+        target = tables.vector_space(encoder.name, encoder.dim) if encoder else None
+        tables.drop_vectors(folder, keep={in_use, target})
         if encoder is not None:
             opened = Tables.open(folder, encoder=encoder, create=True)
             builder = _VectorBuilder(folder, opened, encoder, commits, on_progress, min_free_bytes)
             for added_texts, added_pictures in builder.run():
                 texts += added_texts
                 pictures += added_pictures
-        if wanted != in_use:
+        if target != in_use:
             write_manifest(folder, manifest.with_encoder(encoder))
-            tables.drop_vectors(folder, keep={wanted})
+            tables.drop_vectors(folder, keep={target})
         commits.publish(Tables.open(folder, encoder=encoder))
     return ReindexReport(
         encoder=None if encoder is None else encoder.name,
@@ -116,7 +116,7 @@ class _VectorBuilder:
         batches = 0
         while True:
             version = self._tables.observations.version
-            total, done = self._tables.observations.count_rows(), 0
+            total, finished = self._tables.observations.count_rows(), 0
             for rows in self._observations():
                 texts, pictures = self._texts(rows), self._pictures(rows)
                 if texts or pictures:
@@ -129,9 +129,9 @@ class _VectorBuilder:
                     if batches % _COMMITS_PER_COMPACTION == 0:
                         self._maintenance.run(thorough=False)
                 yield len(texts), len(pictures)
-                done += len(rows)
+                finished += len(rows)
                 if self._on_progress is not None:
-                    self._on_progress(done, total)
+                    self._on_progress(finished, total)
             # Second looks are written without the writer lock. Repeat until none was added.
             if self._tables.observations.version == version:
                 break

@@ -35,7 +35,7 @@ files are deleted too."""
 
 
 class VersionCleaner:
-    """Deletes versions and files that nobody reads. Its methods do not take the maintenance lock unless they say so."""
+    """Deletes unused versions and files. Its methods do not take the maintenance lock unless they say so."""
 
     def __init__(self, folder: Path, opened: Tables, commits: Commits, *, keep_versions_s: float) -> None:
         """``keep_versions_s``: how long a replaced version stays for readers that cannot take a lease."""
@@ -50,14 +50,16 @@ class VersionCleaner:
         Recently replaced versions stay for ``keep_versions_s`` unless ``now`` is set. While a reader is about
         to name its versions, nothing is deleted. A failure is logged.
         """
-        held = leases.held_leases(self._folder)
-        if any(lease.versions is None for lease in held):
+        read_leases = leases.held_leases(self._folder)
+        if any(lease.versions is None for lease in read_leases):
             return
         older_than_s = time.time() - (0.0 if now else self._keep_versions_s)
         for name, version in self._commits.head().versions.items():
             if not table_exists(self._folder, name):
                 continue
-            keep = {lease.versions[name] for lease in held if lease.versions and name in lease.versions}
+            keep = {
+                lease.versions[name] for lease in read_leases if lease.versions and name in lease.versions
+            }
             try:
                 delete_versions(open_view(self._folder, name, version), keep=keep, older_than_s=older_than_s)
             except Exception:
@@ -77,11 +79,18 @@ class VersionCleaner:
             return False
         return True
 
-    def delete_all_but_newest(self) -> None:
-        """Delete every file that the newest versions do not need. The caller holds the maintenance lock."""
+    def delete_all_but_newest(self) -> bool:
+        """Delete every file that the newest versions do not need. The caller holds the maintenance lock.
+
+        Returns False, and deletes nothing, if a reader needs other versions. Commits may have been made since
+        readers were waited for.
+        """
         with self._commits.paused(self._tables):
+            if self._leases_behind():
+                return False
             for table in self._tables.all():
                 latest_view(table).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        return True
 
     def wait_for_readers(self, on_wait: Callable[[int], None] | None) -> None:
         """Wait until all read leases name the newest versions.
@@ -90,8 +99,7 @@ class VersionCleaner:
         than ten minutes is revoked.
         """
         while True:
-            newest = self._commits.head().versions
-            behind = [lease for lease in leases.held_leases(self._folder) if lease.versions != newest]
+            behind = self._leases_behind()
             if not behind:
                 return
             if on_wait is not None:
@@ -99,6 +107,11 @@ class VersionCleaner:
             if time.time() - behind[0].since_s > _ERASURE_LEASE_S:
                 behind[0].revoke()
             time.sleep(0.05)
+
+    def _leases_behind(self) -> list[leases.HeldLease]:
+        """The leases on anything but the newest versions, the oldest first."""
+        newest = self._commits.head().versions
+        return [lease for lease in leases.held_leases(self._folder) if lease.versions != newest]
 
     def has_readers(self) -> bool:
         """Whether any reader holds a lease."""
@@ -109,11 +122,11 @@ class VersionCleaner:
 
         Returns False if no reader holds a lease.
         """
-        held = leases.held_leases(self._folder)
-        if not held:
+        read_leases = leases.held_leases(self._folder)
+        if not read_leases:
             return False
-        if time.time() - held[0].since_s > LEASE_S:
-            held[0].revoke()
+        if time.time() - read_leases[0].since_s > LEASE_S:
+            read_leases[0].revoke()
         else:
             time.sleep(0.1)
         return True

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 HEAD_NAME = "head.json"
 COMMIT_LOCK_NAME = "commit.lock"
-_LOCK_POLL_S = 0.01
+_LOCK_POLL_S = 0.002
 _STALLED_S = 30.0
 """Seconds after a timed-out wait for the commit lock in which further commits do not wait."""
 _UNFINISHED = "unfinished"
@@ -192,6 +192,8 @@ class Commits:
                 return
             except BlockingIOError:
                 if time.monotonic() >= deadline_s:
+                    if deadline_s > started_s:
+                        log.warning("%s was not written to: another process is inside a commit", self._folder)
                     self._stalled_until_s = time.monotonic() + _STALLED_S
                     raise WriterStalled(self._folder, self._wait_s) from None
                 time.sleep(_LOCK_POLL_S)

@@ -353,7 +353,7 @@ def test_the_command_prints_the_forgotten_span(without, capsys):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         print_answer(memory.ask("How many people arrive?"))
 
-    assert "  forgotten: 1:00.0–2:00.0 of shop (moments; no room)\n" in capsys.readouterr().out
+    assert "  no longer stored: 1:00.0–2:00.0 of shop (moments, evicted)\n" in capsys.readouterr().out
 
 
 # -- with a video LMM -----------------------------------------------------------------------------------
@@ -402,7 +402,7 @@ def test_a_model_that_finds_nothing_admits_what_is_forgotten(without, scope, pla
         otherwise=lambda prompt: plan if prompt.name == "plan" else judged("none", missing="which animal")
     )
 
-    with without(*MOMENTS, within=SECOND_MINUTE, lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with without(*MOMENTS, within=SECOND_MINUTE, lmm=lmm, limits=Limits(rounds=1)) as memory:
         answer = memory.ask("Which animal is there?", **scope)
 
     assert (answer.abstained, answer.why) == (True, why)

@@ -118,7 +118,7 @@ def test_a_small_memory_needs_one_call_and_speech_no_inspection(kitchen):
 def test_memories_enter_the_prompt_as_data_under_short_names(kitchen):
     lmm = ScriptedLmm(judged("none"))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(rounds=1)) as memory:
         memory.ask("What is written there?")
 
     text = text_of(lmm.asked[0])
@@ -167,7 +167,7 @@ def test_of_hundreds_alike_those_at_the_asked_end_are_judged(memory_of, order, s
         judged("most", "M1"),
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=0)) as memory:
         memory.ask("Who brought the parcel?")
 
     assert shown <= set(numbers_judged(lmm)[0])
@@ -193,7 +193,7 @@ def test_moments_that_did_not_fit_are_judged_in_the_next_round(memory_of):
         judged("all", "M1", answer="Then."),
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=0)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
     first, second, third = numbers_judged(lmm)
@@ -213,7 +213,7 @@ def test_a_failed_inspection_makes_room_for_unread_moments(memory_of):
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(rounds=2)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(rounds=2)) as memory:
         memory.ask("When does the red shape sing?")
 
     first, second = numbers_judged(lmm)
@@ -262,7 +262,7 @@ def test_a_model_that_sees_few_moments_reads_them_page_by_page(memory_of):
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=0)) as memory:
         memory.ask("When does the red shape sing?")
 
     pages = numbers_judged(lmm)
@@ -278,7 +278,7 @@ def test_a_plan_may_restrict_the_time(memory_of):
         judged("none"),
     )
 
-    with Recollect(memory_of(moments), lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with Recollect(memory_of(moments), lmm=lmm, limits=Limits(rounds=1)) as memory:
         memory.ask("What is on the shelf in the middle?")
 
     text = text_of(lmm.asked[1])
@@ -301,7 +301,7 @@ def test_it_abstains_and_says_what_is_missing(kitchen):
         judged("little", "M2", missing="who put it down."), otherwise=lambda _: looked("none", "a blur")
     )
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(rounds=1)) as memory:
         answer = memory.ask("Who put the cup down?")
 
     assert (answer.abstained, answer.why) == (True, "unclear")
@@ -349,7 +349,7 @@ def test_a_refuted_moment_is_left_out_of_the_next_judgement(memory_of):
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=1, rounds=2)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=1, rounds=2)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
     first, second = numbers_judged(lmm)
@@ -376,7 +376,7 @@ def test_a_refuted_answer_is_not_given(kitchen):
 def test_a_refuted_answer_is_not_given_when_the_limits_end(kitchen):
     lmm = ScriptedLmm(judged("all", "M2", answer="A dog."), looked("none", "A cup."))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(lmm_calls=2)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(lmm_calls=2)) as memory:
         answer = memory.ask("Which animal is there?")
 
     assert answer.stop_reason == "budget"
@@ -413,7 +413,7 @@ def test_a_moment_without_pictures_is_believed_as_described(tmp_path):
 def test_limits_without_looks_inspect_nothing(kitchen):
     lmm = ScriptedLmm(judged("all", "M1", answer="At the start."))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(looks=0)) as memory:
         answer = memory.ask("When does it enter?")
 
     assert (answer.text, answer.usage.lmm_calls) == ("At the start.", 1)
@@ -462,7 +462,7 @@ def test_a_shorter_confirmation_keeps_the_time_in_the_answer(kitchen):
 def test_an_inspection_sends_pictures_times_and_the_question(kitchen):
     lmm = ScriptedLmm(judged("little", "M2", look_at=["M2"]), otherwise=lambda _: looked("none", "a blur"))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(looks=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(looks=1)) as memory:
         answer = memory.ask("What colour is the cup?")
 
     look = lmm.asked[1]
@@ -554,7 +554,7 @@ def test_a_letter_without_an_option_is_no_choice(kitchen):
 def test_no_call_starts_after_the_limits_are_spent(kitchen, budget):
     lmm = ScriptedLmm(otherwise=lambda _: judged("little", "M1", look_at=["M1"]))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=budget) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=budget) as memory:
         answer = memory.ask("Who comes in?")
 
     assert len(lmm.asked) == 1
@@ -565,7 +565,7 @@ def test_no_call_starts_after_the_limits_are_spent(kitchen, budget):
 def test_every_call_gets_the_time_that_is_left(kitchen):
     lmm = ScriptedLmm(judged("all", "M1", answer="Yes."))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(seconds=7.0)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(seconds=7.0)) as memory:
         memory.ask("Does anybody come in?")
 
     assert lmm.asked[0].deadline_s is not None
@@ -641,7 +641,7 @@ def test_a_silent_server_delays_no_answer_beyond_the_limits(kitchen, server):
 
     with (
         ServedLmm(LmmSettings(url=server.url, model="loopback")) as lmm,
-        Recollect(kitchen, lmm=lmm, question_budget=Limits(seconds=3.0)) as memory,
+        Recollect(kitchen, lmm=lmm, limits=Limits(seconds=3.0)) as memory,
     ):
         memory.search("tea")  # loads what the first read needs, so that it does not count
         answer = memory.ask('When does the sign say "TEA 5 MIN"?')
