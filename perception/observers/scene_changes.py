@@ -107,18 +107,13 @@ class SceneChangeTracker:
         mask = _full_mask(blob, view)
         outline = _outline_ratio(mask, blob.box, self._background.scene, view.picture)
         if is_confirmed:
-            if returned is None and outline >= 1 / _CLEARER and not remains:
-                return None
-            has_agent = not _started_at(track, blob)
+            is_undecided = returned is None and outline >= 1 / _CLEARER and not remains
+            has_agent = None if is_undecided else not _started_at(track, blob)
         else:
-            agent = self._find_agent(blob, view, time_s)
-            if agent is None:
-                return None
-            has_agent = agent
-        change = None
-        if has_agent and (returned is not None or not 1 / _CLEARER < outline < _CLEARER):
-            is_placed = returned is not None or outline > _CLEARER
-            change = self._change("placed" if is_placed else "removed", blob, view, returned)
+            has_agent = self._find_agent(blob, view, time_s)
+        if has_agent is None:
+            return None
+        change = self._change(blob, view, returned, outline) if has_agent else None
         self._detach(track, blob)
         self._background.absorb(mask)
         return change
@@ -139,12 +134,13 @@ class SceneChangeTracker:
         return has_agent
 
     def _change(
-        self,
-        kind: Literal["removed", "placed"],
-        blob: Blob,
-        view: BackgroundView,
-        returned: _RemovedObject | None,
-    ) -> SceneChange:
+        self, blob: Blob, view: BackgroundView, returned: _RemovedObject | None, outline: float
+    ) -> SceneChange | None:
+        """The change that an agent made to a region; None if the outline is about as clear as before."""
+        if returned is None and 1 / _CLEARER < outline < _CLEARER:
+            return None
+        is_placed = returned is not None or outline > _CLEARER
+        kind: Literal["removed", "placed"] = "placed" if is_placed else "removed"
         left, top, right, bottom = blob.box
         region = np.s_[top:bottom, left:right]
         before = self._background.scene[region]
