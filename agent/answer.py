@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from html import escape
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from ..common.clock_times import between as format_interval
+from ..common.terminal import safe_text
 from ..memory.values import ForgottenLevel, Span
 from .errors import BadQuestion
 
@@ -193,4 +196,21 @@ class Answer(BaseModel):
     """What went wrong on the way, in words: where it is not empty, the model failed in the middle of the
     question, and the answer rests on what observers saw."""
     reasoner: str = ""
-    """Who answered, with revision."""
+    """Which reasoner answered, with its revision."""
+
+    def _repr_html_(self) -> str:
+        """The answer and its evidence as HTML, for notebooks. All text in it is escaped."""
+        outcome = (
+            f"abstained: {self.why or 'unclear'}" if self.abstained else f"confidence {self.confidence:.2f}"
+        )
+        rows = "".join(
+            f"<tr><td>{_html(evidence.stream)}</td><td>{format_interval(evidence.start_s, evidence.end_s)}</td>"
+            f"<td>{_html(evidence.text)}</td></tr>"
+            for evidence in self.evidence
+        )
+        note = f"<p>{_html(self.note)}</p>" if self.note else ""
+        return f"<p><b>{_html(self.text)}</b> ({_html(outcome)})</p>{note}<table>{rows}</table>"
+
+
+def _html(text: str) -> str:
+    return escape(safe_text(text))

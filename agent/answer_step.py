@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from ..memory.values import Moment, Span
 from .answer import Answer, Evidence, Question, QuestionUsage
 from .evidence import coverage_of, evidence_of
-from .forgotten_spans import admitted, lost_in, without_a_trace
+from .forgotten_spans import admit_forgotten, lost_in, not_summarised
 from .inspect_step import WRITE_ERRORS
 from .limits import Spending
 from .reasoner import DraftAnswer, Judgement, Plan
@@ -32,7 +32,7 @@ def answer(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState
     best = Judgement.model_validate(state["best"])
     overview, moments = deps.moments(state["overview"]), deps.moments(state.get("found", []))
     draft = deps.reasoner.answer(question, plan, best, overview, moments)
-    draft = _admit_forgotten(deps, question, plan, draft, overview)
+    draft = _with_admission(deps, question, plan, draft, overview)
     result = Answer(
         text=draft.text,
         choice=None if draft.choice is None else chr(ord("A") + draft.choice),
@@ -84,7 +84,7 @@ def _record_uses(deps: AgentDependencies, question: Question, result: Answer) ->
         deps.store.note_uses(uses)
 
 
-def _admit_forgotten(
+def _with_admission(
     deps: AgentDependencies, question: Question, plan: Plan, draft: DraftAnswer, overview: Sequence[Moment]
 ) -> DraftAnswer:
     """The draft, which admits what was forgotten of the time that was asked about."""
@@ -92,9 +92,9 @@ def _admit_forgotten(
     lost = lost_in(deps.snapshot, spans)
     if not lost:
         return draft
-    uncounted = without_a_trace(lost, overview) if plan.uses_summaries else ()
+    uncounted = not_summarised(lost, overview) if plan.uses_summaries else ()
     all_gone = draft.why == "needs_model" and not _any_moment_left(deps, spans)
-    return admitted(draft, lost, uncounted=uncounted, all_gone=all_gone)
+    return admit_forgotten(draft, lost, uncounted=uncounted, all_gone=all_gone)
 
 
 def _any_moment_left(deps: AgentDependencies, spans: Mapping[str, Span]) -> bool:

@@ -1,4 +1,4 @@
-"""How answers are put into words. Plain and hedged: what was observed, never more."""
+"""Answer wording: puts answers and abstentions into plain sentences that say no more than was observed."""
 
 from __future__ import annotations
 
@@ -7,41 +7,46 @@ from collections.abc import Sequence
 from ..common.clock_times import between
 from ..memory.values import Tombstone
 from .answer import Question, WhyAbstained
-from .candidates import Candidate
+from .candidate_ranking import Candidate
 from .question_parser import ParsedQuestion
 from .reasoner import Plan
-from .summary_counts import counted
+from .summary_counts import format_count
 
 MAX_QUOTED = 3
-MAX_STRETCHES = 3
+MAX_SPANS = 3
+"""The number of forgotten spans that an answer names."""
+MAX_DESCRIBED = 6
+MAX_COUNTS = 3
+ALTERNATIVE_FROM = 0.9
+"""Another stream is offered as an alternative from this share of the best score on."""
 
 
-def stretch(candidate: Candidate) -> str:
-    """Where a candidate lies: ``0:06.0–0:20.1 in lobby``."""
+def place_and_time(candidate: Candidate) -> str:
+    """Where and when a candidate is: ``0:06.0–0:20.1 in lobby``."""
     return f"{between(candidate.span.start_s, candidate.span.end_s)} in {candidate.stream}"
 
 
-def answer(parsed: ParsedQuestion, plan: Plan, ranked: Sequence[Candidate]) -> str:
-    """The answer the best candidates give."""
+def answer_text(parsed: ParsedQuestion, plan: Plan, ranked: Sequence[Candidate]) -> str:
+    """The answer that the best candidates give."""
     best = ranked[0]
     if parsed.asks == "describe":
-        return " ".join(f"{stretch(candidate)}: {_sentence(candidate.text)}" for candidate in ranked[:6])
+        return " ".join(f"{place_and_time(c)}: {_sentence(c.text)}" for c in ranked[:MAX_DESCRIBED])
     if parsed.asks == "how_many" and plan.kinds and best.text[:1].isdigit():
-        return " ".join(f"{_sentence(f'{candidate.text}, {stretch(candidate)}')}" for candidate in ranked[:3])
+        return " ".join(_sentence(f"{c.text}, {place_and_time(c)}") for c in ranked[:MAX_COUNTS])
     if parsed.asks == "how_long" and plan.kinds:
-        length = f"About {best.span.duration_s:.1f} s: {_told(best)}, {stretch(best)}."
+        length = f"About {best.span.duration_s:.1f} s: {_reported(best)}, {place_and_time(best)}."
         return length + _caveat(parsed)
     if parsed.asks == "yes_no":
-        return f"Yes: {_told(best)}, {stretch(best)}.{_caveat(parsed)}"
-    text = f"At {stretch(best)}: {_told(best)}."
-    other = next((candidate for candidate in ranked[1:] if candidate.stream != best.stream), None)
-    if other is not None and other.score >= 0.9 * best.score:
-        text += f" Or {stretch(other)}: {_told(other)}."
+        return f"Yes: {_reported(best)}, {place_and_time(best)}.{_caveat(parsed)}"
+    text = f"At {place_and_time(best)}: {_reported(best)}."
+    alternative = next((c for c in ranked[1:] if c.stream != best.stream), None)
+    if alternative is not None and alternative.score >= ALTERNATIVE_FROM * best.score:
+        text += f" Or {place_and_time(alternative)}: {_reported(alternative)}."
     return text + _caveat(parsed)
 
 
-def abstention(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
-    """Why there is no answer, and what is nearest."""
+def abstention_text(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
+    """Why the question is not answered, and what is nearest."""
     if why == "not_seen":
         wanted = " and ".join(f"“{phrase}”" for phrase in parsed.quoted) or "what is asked for"
         reason = f"I looked for {wanted} in what was read, heard and observed, and did not find it."
@@ -54,74 +59,78 @@ def abstention(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candi
         reason = "What was observed does not settle it."
     if not ranked:
         return reason
-    return f"{reason} Nearest: " + "; ".join(f"{stretch(c)} ({_told(c)})" for c in ranked[:2]) + "."
+    nearest = "; ".join(f"{place_and_time(c)} ({_reported(c)})" for c in ranked[:2])
+    return f"{reason} Nearest: {nearest}."
 
 
-def no_option(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
-    """Why none of the options is chosen."""
-    return "Nothing observed speaks for one option over the others. " + abstention(why, parsed, ranked)
+def no_option_text(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
+    """Why no option is chosen."""
+    return "Nothing observed speaks for one option over the others. " + abstention_text(why, parsed, ranked)
 
 
-def option(text: str, support: Candidate) -> str:
-    """The chosen option with what speaks for it."""
-    return f"{text} — {stretch(support)}: {_told(support)}."
+def option_text(option: str, support: Candidate) -> str:
+    """The chosen option and what supports it."""
+    return f"{option} — {place_and_time(support)}: {_reported(support)}."
 
 
-def nothing_watched(question: Question) -> str:
-    """Said where the scope holds nothing at all."""
+def nothing_watched_text(question: Question) -> str:
+    """The answer if the scope holds nothing at all."""
     when = "yet" if question.as_of_s is None else "by then"
-    where = "in the time asked about" if question.span else when
-    return f"Nothing was watched {where}, so there is nothing to answer from."
+    scope = "in the time asked about" if question.span else when
+    return f"Nothing was watched {scope}, so there is nothing to answer from."
 
 
-def may_have_been(lost: Sequence[Tombstone]) -> str:
-    """Said where something was not found, but not all is left of where it was looked for."""
-    return f"But what was seen at {_places(lost)} is forgotten: it may have been there."
+def maybe_forgotten_text(forgotten: Sequence[Tombstone]) -> str:
+    """Added if something was not found, and part of what was searched is forgotten."""
+    return f"But what was seen at {_places(forgotten)} is forgotten: it may have been there."
 
 
-def is_forgotten(lost: Sequence[Tombstone]) -> str:
-    """Said where a summary alone is left of what would tell."""
-    return f"What was seen at {_places(lost)} is forgotten."
+def forgotten_text(forgotten: Sequence[Tombstone]) -> str:
+    """Added if only a summary is left of what would answer the question."""
+    return f"What was seen at {_places(forgotten)} is forgotten."
 
 
-def nothing_left(lost: Sequence[Tombstone]) -> str:
-    """Said where the scope was watched, and holds nothing any more."""
-    return f"What was seen at {_places(lost)} is forgotten, so there is nothing left to answer from."
+def nothing_left_text(forgotten: Sequence[Tombstone]) -> str:
+    """The answer if the scope was watched, and all of it is forgotten."""
+    return f"What was seen at {_places(forgotten)} is forgotten, so there is nothing left to answer from."
 
 
-def not_counted(lost: Sequence[Tombstone]) -> str:
-    """Said where a count or an extreme is told of what is left."""
-    return f"What was seen at {_places(lost)} is forgotten, and is not taken into account."
+def not_counted_text(forgotten: Sequence[Tombstone]) -> str:
+    """Added if a count or an extreme leaves out what is forgotten."""
+    return f"What was seen at {_places(forgotten)} is forgotten, and is not taken into account."
 
 
-def _places(lost: Sequence[Tombstone]) -> str:
-    """Where memories are gone: the longest stretches, in time order."""
-    longest = sorted(lost, key=lambda one: -one.span.duration_s)[:MAX_STRETCHES]
-    shown = [one for one in lost if one in longest]
-    told = ", ".join(f"{between(one.span.start_s, one.span.end_s)} in {one.stream}" for one in shown)
-    more = len(lost) - len(shown)
-    return f"{told} and {more} more stretch{'' if more == 1 else 'es'}" if more > 0 else told
+def _places(forgotten: Sequence[Tombstone]) -> str:
+    """The longest forgotten spans, in time order."""
+    longest = sorted(forgotten, key=lambda tombstone: -tombstone.span.duration_s)[:MAX_SPANS]
+    shown = [tombstone for tombstone in forgotten if tombstone in longest]
+    places = ", ".join(
+        f"{between(tombstone.span.start_s, tombstone.span.end_s)} in {tombstone.stream}"
+        for tombstone in shown
+    )
+    more = len(forgotten) - len(shown)
+    return f"{places} and {more} more stretch{'' if more == 1 else 'es'}" if more > 0 else places
 
 
 def count_of(kind: str, count: int, parsed: ParsedQuestion) -> str:
-    """A count in words; shots are one more than the cuts between them."""
+    """A count in words. The number of shots is one more than the number of cuts between them."""
     if kind == "cut" and any(word.startswith(("shot", "scene")) for word in parsed.content_words):
         return f"{count + 1} shots"
-    return counted(kind, count)
+    return format_count(kind, count)
 
 
-def _told(candidate: Candidate) -> str:
-    """What was seen, quoting what was read or heard."""
-    texts = [f for f in candidate.findings if f.field in ("visible_text", "speech")]
-    if not texts:
+def _reported(candidate: Candidate) -> str:
+    """What was seen, with a quotation of what was read or heard."""
+    lines = [f for f in candidate.findings if f.field in ("visible_text", "speech")]
+    if not lines:
         return candidate.text.rstrip(".")
-    heard = all(f.field == "speech" for f in texts)
-    quoted = " / ".join(dict.fromkeys(f"“{f.text}”" for f in texts[:MAX_QUOTED]))
-    return f"{'the words' if heard else 'the text'} {quoted}"
+    is_speech = all(line.field == "speech" for line in lines)
+    quoted = " / ".join(dict.fromkeys(f"“{line.text}”" for line in lines[:MAX_QUOTED]))
+    return f"{'the words' if is_speech else 'the text'} {quoted}"
 
 
 def _caveat(parsed: ParsedQuestion) -> str:
-    """What the answer cannot vouch for."""
+    """What the answer cannot confirm."""
     if not parsed.unobservable_words or parsed.wants_text:
         return ""
     named = " or ".join(f"“{word}”" for word in parsed.unobservable_words[:3])

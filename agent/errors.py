@@ -14,6 +14,13 @@ class BadQuestion(QuestionError):
         self.why = why
 
 
+class QuestionCancelled(QuestionError):
+    """The question was cancelled before it was answered."""
+
+    def __init__(self) -> None:
+        super().__init__("the question was cancelled before it was answered. Ask it again.")
+
+
 class TracesInUse(MemoryStoreError):
     """The steps of questions that are to be forgotten cannot be rewritten now."""
 

@@ -1,10 +1,10 @@
-"""What an answer owes to those who ask about what was forgotten.
+"""Forgotten spans: makes an answer admit which part of the asked time is forgotten.
 
     lost = lost_in(snapshot, {"door": Span(0.0, 3600.0)})
-    draft = admitted(draft, lost)
+    draft = admit_forgotten(draft, lost)
 
-Where memories are gone, whatever is asked for may have been there: nothing is said not to have been seen. Decided
-here for every reasoner, whatever it says itself.
+Something that was not found may have been in a forgotten span, so no answer then claims that it was not seen. This
+holds for every reasoner, whatever the reasoner itself says.
 """
 
 from __future__ import annotations
@@ -17,87 +17,95 @@ from ..memory.values import Moment, Span, Tombstone, spans_without
 from . import answer_wording
 from .reasoner import DraftAnswer
 
-_TOUCH_S = 1.0
-"""What lies no further apart is one stretch."""
-_LEAST_S = 0.001
+_MAX_GAP_S = 1.0
+"""Spans with a smaller gap are merged."""
+_MIN_SPAN_S = 0.001
 UNSURE = 0.5
-"""The most confidence in an answer to which something that is forgotten might have counted."""
+"""The highest confidence of an answer that something forgotten might change."""
 
 
 def lost_in(snapshot: Snapshot, windows: Mapping[str, Span | None]) -> list[Tombstone]:
-    """Where memories are gone, and not pictures alone, of each stream in its window."""
+    """The spans of each stream, in its window, whose memories and not only pictures are forgotten."""
     return [
-        one
+        tombstone
         for stream, window in windows.items()
-        for one in stretches(snapshot.tombstones(stream, window), window)
+        for tombstone in merge_tombstones(snapshot.tombstones(stream, window), window)
     ]
 
 
-def stretches(tombstones: Iterable[Tombstone], window: Span | None) -> list[Tombstone]:
-    """Tombstones of one stream, cut to ``window``, in time order.
+def merge_tombstones(tombstones: Iterable[Tombstone], window: Span | None) -> list[Tombstone]:
+    """The tombstones of one stream, clipped to ``window``, in time order. Those of pictures are left out.
 
-    Neighbours that lost the same for the same cause become one, as old as the last of them.
+    Neighbours that lost the same level for the same cause become one, which is as old as the last of them.
     """
-    found: list[Tombstone] = []
-    for one in tombstones:
-        span = one.span if window is None else one.span.clipped_to(window)
-        if one.lost == "frame" or span is None:
+    merged: list[Tombstone] = []
+    for tombstone in tombstones:
+        span = tombstone.span if window is None else tombstone.span.clipped_to(window)
+        if tombstone.lost == "frame" or span is None:
             continue
-        last = found[-1] if found else None
-        if (
-            last is not None
-            and (last.lost, last.cause) == (one.lost, one.cause)
-            and span.start_s - last.span.end_s <= _TOUCH_S
-        ):
-            found[-1] = replace(
-                last,
-                span=last.span.hull(span),
-                forgotten_at_s=max(last.forgotten_at_s, one.forgotten_at_s),
-                memories=last.memories + one.memories,
-            )
+        clipped = replace(tombstone, span=span)
+        if merged and _continues(merged[-1], clipped):
+            merged[-1] = _joined(merged[-1], clipped)
         else:
-            found.append(replace(one, span=span))
-    return found
+            merged.append(clipped)
+    return merged
 
 
-def without_a_trace(lost: Iterable[Tombstone], tiles: Sequence[Moment]) -> list[Tombstone]:
-    """What of ``lost`` none of these memories tells of, so that it is in none of their tallies."""
-    left = []
-    for one in lost:
-        # What somebody had forgotten was taken out of every tally.
-        told = [tile.span for tile in tiles if tile.stream == one.stream and one.cause != "asked"]
-        left += [
-            replace(one, span=span) for span in spans_without([one.span], told) if span.duration_s > _LEAST_S
+def _continues(last: Tombstone, tombstone: Tombstone) -> bool:
+    is_same_loss = (last.lost, last.cause) == (tombstone.lost, tombstone.cause)
+    return is_same_loss and tombstone.span.start_s - last.span.end_s <= _MAX_GAP_S
+
+
+def _joined(last: Tombstone, tombstone: Tombstone) -> Tombstone:
+    return replace(
+        last,
+        span=last.span.hull(tombstone.span),
+        forgotten_at_s=max(last.forgotten_at_s, tombstone.forgotten_at_s),
+        memories=last.memories + tombstone.memories,
+    )
+
+
+def not_summarised(lost: Iterable[Tombstone], tiles: Sequence[Moment]) -> list[Tombstone]:
+    """The parts of ``lost`` that none of these memories summarises, so that no count includes them."""
+    uncounted = []
+    for tombstone in lost:
+        # An erasure on request also removes its part from every summary.
+        is_erased = tombstone.cause == "asked"
+        summarised = [tile.span for tile in tiles if tile.stream == tombstone.stream and not is_erased]
+        uncounted += [
+            replace(tombstone, span=span)
+            for span in spans_without([tombstone.span], summarised)
+            if span.duration_s > _MIN_SPAN_S
         ]
-    return left
+    return uncounted
 
 
-def admitted(
+def admit_forgotten(
     draft: DraftAnswer,
     lost: Sequence[Tombstone],
     *,
     uncounted: Sequence[Tombstone] = (),
     all_gone: bool = False,
 ) -> DraftAnswer:
-    """A draft that says what was forgotten, where that may be why there is no answer, or not the whole of it.
+    """A draft that says what is forgotten, if that may be why it abstains or why it is incomplete.
 
     Args:
         draft: What the reasoner says.
-        lost: Where memories are gone of the stretch that was asked about.
-        uncounted: What of that is in no tally, where the answer adds up tallies.
-        all_gone: No moment is left of that stretch.
+        lost: The forgotten spans of the asked time.
+        uncounted: Those of them that no summary includes, if the answer adds up summaries.
+        all_gone: No moment of the asked time is left.
     """
     if draft.why is None:
         if not uncounted:
             return draft
-        text = f"{draft.text} {answer_wording.not_counted(uncounted)}"
+        text = f"{draft.text} {answer_wording.not_counted_text(uncounted)}"
         return draft.model_copy(update={"text": text, "confidence": min(UNSURE, draft.confidence)})
     if not lost or (draft.why == "needs_model" and not all_gone):
         return draft
     if draft.why == "not_watched":
-        text = answer_wording.nothing_left(lost)
+        text = answer_wording.nothing_left_text(lost)
     elif draft.why == "forgotten":
-        text = f"{draft.text} {answer_wording.is_forgotten(lost)}"
+        text = f"{draft.text} {answer_wording.forgotten_text(lost)}"
     else:
-        text = f"{draft.text} {answer_wording.may_have_been(lost)}"
+        text = f"{draft.text} {answer_wording.maybe_forgotten_text(lost)}"
     return draft.model_copy(update={"text": text, "why": "forgotten"})

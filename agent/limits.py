@@ -11,6 +11,8 @@ import time
 
 from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt
 
+from .cancellation import Cancellation
+
 
 class Limits(BaseModel, frozen=True, extra="forbid"):
     """Limits for one question. When one is reached, the agent answers with the best it has."""
@@ -30,8 +32,10 @@ class Limits(BaseModel, frozen=True, extra="forbid"):
 class Spending:
     """What one question has spent of its limits. The clock starts when the object is made."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, cancellation: Cancellation | None = None) -> None:
         self.limits = limits
+        self.cancellation = cancellation
+        """How the question can be cancelled; None if it cannot."""
         self.calls = 0
         """Calls of a model, including failed ones."""
         self.tokens = 0

@@ -31,7 +31,6 @@ from .extractive_reasoner import ExtractiveReasoner
 from .lexicon import STOP_WORDS
 from .limits import Spending
 from .prompt_building import (
-    ANSWERS_FROM,
     LOOKS,
     MAX_PICTURES,
     MAX_TOKENS,
@@ -48,7 +47,7 @@ from .prompt_building import (
     plan_prompt,
 )
 from .question_parser import read_question
-from .reasoner import ENOUGH, CitedSpan, DraftAnswer, Judgement, Pictures, Plan
+from .reasoner import ANSWERS_FROM, ENOUGH, CitedSpan, DraftAnswer, Judgement, Pictures, Plan
 
 SEEN = "seen"
 """The kind of what a second look saw as a whole."""
@@ -267,9 +266,7 @@ class LmmReasoner:
         if not self._may_ask:
             return None
         try:
-            replied = self._lmm.ask_now(
-                prompt, reply, deadline_s=self._spending.left_s, max_tokens=MAX_TOKENS[prompt.name]
-            )
+            replied = self._send(prompt, reply)
         except LmmError as error:
             self._failure = error
             self._spending.add(error.calls, error.tokens, error.calls * prompt.pictures)
@@ -278,6 +275,14 @@ class LmmReasoner:
         self._spending.add(usage.calls, usage.tokens, usage.calls * prompt.pictures)
         self._answered = True
         return replied
+
+    def _send(self, prompt: Prompt, reply: type[_Asked]) -> LmmReply[_Asked]:
+        left_s, max_tokens = self._spending.left_s, MAX_TOKENS[prompt.name]
+        if self._spending.cancellation is None:
+            return self._lmm.ask_now(prompt, reply, deadline_s=left_s, max_tokens=max_tokens)
+        return self._spending.cancellation.run(
+            self._lmm.ask(prompt, reply, deadline_s=left_s, max_tokens=max_tokens)
+        )
 
     def _settled(
         self, question: Question, moments: Sequence[Moment], unconfirmed: Judgement | None

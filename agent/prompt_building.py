@@ -21,14 +21,12 @@ from ..common.clock_times import between
 from ..memory.values import Moment
 from ..perception.lmm import ClipPart, Part, Prompt, TextPart, as_data
 from ..perception.lmm import PicturePart as Shown
-from ..perception.lmm.lmm_settings import MOST_MOMENTS
+from ..perception.lmm.lmm_settings import MAX_MOMENTS
 from ..perception.lmm.prompt_templates import load_template
 from ..perception.sources.frame import Picture
 from .answer import Question
 
-ANSWERS_FROM = 0.5
-"""From this sufficiency on it answers; below, it abstains and offers the nearest moments."""
-SHOWN = MOST_MOMENTS
+SHOWN = MAX_MOMENTS
 """The most moments shown to a model when it judges; a model may want fewer at a time."""
 SHOWN_ABOVE = 6
 """Memories above the moments shown, as an overview."""

@@ -24,7 +24,8 @@ from .answer import Question, WhyAbstained
 
 ENOUGH = 0.7
 """From this sufficiency on the agent stops searching."""
-
+ANSWERS_FROM = 0.5
+"""From this sufficiency on a reasoner answers. Below it abstains and offers the nearest moments."""
 
 Order = Literal["any", "first", "last"]
 

@@ -1,6 +1,6 @@
-"""What a question used of a memory, so that it is kept longer.
+"""Usage records: what a question used of a memory, so that eviction keeps it longer.
 
-store.note_uses(uses_of(question, answer, looked_at, ends_s, at_s=time.time()))
+store.note_uses(uses_of(question, answer, inspected, ends_s, at_s=time.time()))
 """
 
 from __future__ import annotations
@@ -11,31 +11,36 @@ from itertools import islice
 from ..memory.values import Moment, Span, Use
 from .answer import Answer, Question
 
-MOST_CITED = 8
-MOST_LOOKED = 4
-MOST_ASKED = 8
-"""Of one question; what serves more than that is not what the question was about."""
+MAX_CITED = 8
+MAX_INSPECTED = 4
+MAX_SCOPES = 8
+"""Limits for one question. What a question uses beyond them is not what it was about."""
 
 
 def uses_of(
-    question: Question, answer: Answer, looked: Iterable[Moment], ends_s: Mapping[str, float], *, at_s: float
+    question: Question,
+    answer: Answer,
+    inspected: Iterable[Moment],
+    ends_s: Mapping[str, float],
+    *,
+    at_s: float,
 ) -> list[Use]:
-    """What was cited, looked at again and asked about. An abstention cites nothing: what is nearest is not used.
+    """What was cited, inspected and asked about. The evidence of an abstention is only nearest, so it is not used.
 
     Args:
-        question: A stretch that it names was asked about, in each stream.
+        question: If it names a span, that span was asked about in each stream.
         answer: With its evidence.
-        looked: Moments whose pixels were looked at again.
-        ends_s: Where each stream in scope ends; only looked at where the question names a stretch.
+        inspected: Moments whose pictures were inspected.
+        ends_s: Where each stream in scope ends. Only needed if the question names a span.
         at_s: Unix seconds.
     """
-    evidence = [] if answer.abstained else answer.evidence[:MOST_CITED]
-    uses = [Use(one.stream, one.span, "cited", at_s) for one in evidence]
-    uses += [Use(one.stream, one.span, "looked", at_s) for one in islice(looked, MOST_LOOKED)]
+    evidence = [] if answer.abstained else answer.evidence[:MAX_CITED]
+    uses = [Use(cited.stream, cited.span, "cited", at_s) for cited in evidence]
+    uses += [Use(moment.stream, moment.span, "looked", at_s) for moment in islice(inspected, MAX_INSPECTED)]
     if question.span is not None:
-        asked = {
-            stream: question.span.clipped_to(Span(0.0, max(0.0, end_s))) for stream, end_s in ends_s.items()
-        }
-        spans = ((stream, span) for stream, span in asked.items() if span is not None)
-        uses += [Use(stream, span, "asked", at_s) for stream, span in islice(spans, MOST_ASKED)]
+        clipped = (
+            (stream, question.span.clipped_to(Span(0.0, max(0.0, end_s)))) for stream, end_s in ends_s.items()
+        )
+        spans = ((stream, span) for stream, span in clipped if span is not None)
+        uses += [Use(stream, span, "asked", at_s) for stream, span in islice(spans, MAX_SCOPES)]
     return uses

@@ -410,7 +410,7 @@ class Recollecting:
         from recollect.memory.query.hybrid_search import SearchQuery
         from recollect.memory.storage.tables import one_of
 
-        head, views = self._store._pin()
+        head, views = self._store._committed.at_head()
         among = one_of("stream", question.streams)
         sought = SearchQuery(
             question.words, moments=among, span=question.span, extents=head.extents, limit=LIMIT

@@ -1,43 +1,50 @@
-"""``recollect caption`` has what waits described by the video LMM."""
+"""``recollect caption``: describe the backlog with the video LMM."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from ..common.terminal import print_line
+from ..common.terminal import print_json, print_line
 from ..perception.watch_events import Described, WatchEvent
+from ..serialization import to_plain
 from .arguments import add_lmm_flags, open_memory
-from .printing import waiting_words
+from .printing import waiting_hint
 from .progress import event_line, stopping
 
 if TYPE_CHECKING:
     from ..client import Recollect
     from ..perception.describing.captioner import CaptionReport
 
-DESCRIPTION = "Have a video LMM describe what was watched and waits for it."
+DESCRIPTION = (
+    "Describe with a video LMM what was watched and waits for it. Exit code: 0, or 1 if descriptions failed or "
+    "still wait."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
+    """Add the arguments of the command."""
     parser.add_argument("--stream", metavar="NAME", help="only this stream")
     parser.add_argument(
         "--all",
         action="store_true",
-        help="also what was watched without a model, described by another, or given up",
+        help="also what was watched without a model, described by another model, or failed before",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_lmm_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code."""
+    """Run the command and return its exit code."""
     with open_memory(arguments) as memory:
         report = _caption_with_progress(memory, arguments)
-    given_up = f" {report.given_up} given up (see: recollect status)." if report.given_up else ""
-    waiting = f" {waiting_words(report.waiting)}" if report.waiting else ""
-    print_line(f"{report.described} described.{given_up}{waiting}")
-    return 1 if report.waiting else 0
+    if arguments.json:
+        print_json(to_plain(report))
+    else:
+        failed = f" {report.given_up} failed (see: recollect status)." if report.given_up else ""
+        waiting = f" {waiting_hint(report.waiting)}" if report.waiting else ""
+        print_line(f"{report.described} described.{failed}{waiting}")
+    return 1 if report.waiting or report.given_up else 0
 
 
 def _caption_with_progress(memory: Recollect, arguments: argparse.Namespace) -> CaptionReport:

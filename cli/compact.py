@@ -1,25 +1,34 @@
-"""``recollect compact`` brings a memory within its budget, and tidies it."""
+"""``recollect compact``: bring a memory within its disk budget and compact its files."""
 
 from __future__ import annotations
 
 import argparse
 
-from ..common.terminal import print_line
-from .arguments import add_budget, open_memory
-from .printing import size
+from ..common.terminal import print_json, print_line
+from ..serialization import to_plain
+from .arguments import add_disk_budget, open_memory
+from .printing import format_size
 
-DESCRIPTION = "Forget what is over the budget, merge files, delete old versions. Watching does it by itself."
+DESCRIPTION = (
+    "Evict what is over the disk budget, merge files, delete old versions. A memory that is watched into does this "
+    "by itself."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
-    add_budget(parser)
+    """Add the arguments of the command."""
+    add_disk_budget(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code."""
+    """Run the command and return its exit code."""
     with open_memory(arguments) as memory:
         before_bytes = memory.usage().used_bytes
-        after = memory.compact()
-    print_line(f"{arguments.memory}: {size(before_bytes)} before, {size(after.used_bytes)} now")
+        usage = memory.compact()
+    if arguments.json:
+        print_json({"before_bytes": before_bytes, "usage": to_plain(usage)})
+    else:
+        print_line(
+            f"{arguments.memory}: {format_size(before_bytes)} before, {format_size(usage.used_bytes)} now"
+        )
     return 0

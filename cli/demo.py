@@ -1,4 +1,4 @@
-"""``recollect demo`` shows it all on a video of its own."""
+"""``recollect demo``: render a video, watch it and ask about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DESCRIPTION = "Render a short video (or take yours), watch it, and ask about it.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
+    """Add the arguments of the command."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--video", metavar="PATH", help="watch this instead of the rendered one")
     parser.add_argument("--ask", metavar="QUESTION", help="ask this instead of the prepared questions")
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code."""
+    """Run the command and return its exit code."""
     if arguments.lmm and arguments.ask:
         print_error("the model of --lmm knows its own house alone, so --ask cannot go with it")
         return 2
@@ -35,4 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
         return run_lmm_demo(Path(arguments.out or "demo-lmm"))
     from .demo_run import run_demo  # noqa: PLC0415
 
-    return run_demo(Path(arguments.out or "demo"), video=arguments.video, question=arguments.ask)
+    return run_demo(
+        Path(arguments.out or "demo"), video=arguments.video, question=arguments.ask, as_json=arguments.json
+    )

@@ -1,7 +1,8 @@
-"""The ``recollect`` command. Prints for people, or with ``--json`` for programs.
+"""The ``recollect`` command: prints for people, or with ``--json`` for programs.
 
-Bad input gives one clear line on standard error and exit code 2; whatever else goes wrong, 1. What each sub-command
-understands and does is in ``commands``.
+Exit codes: 0 for done; 1 if the work is incomplete or something failed unexpectedly; 2 for wrong input and whatever
+Recollect refuses, with one clear line on standard error; 130 after Ctrl-C. Each subcommand is a module of this
+package.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from . import (
     search,
     status,
     timeline,
+    trace,
     watch,
 )
 from .arguments import Parser
@@ -41,6 +43,7 @@ COMMANDS = {
     "watch": watch,
     "caption": caption,
     "ask": ask,
+    "trace": trace,
     "search": search,
     "timeline": timeline,
     "status": status,
@@ -56,15 +59,15 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
     warnings = logging.StreamHandler()
-    warnings.setFormatter(_InALine())
+    warnings.setFormatter(_OneLineFormatter())
     logging.getLogger("recollect").addHandler(warnings)
     try:
         code = int(arguments.run(arguments))
-        # What is left in the buffer is written here, where a reader that has gone can be told from a failure.
+        # Flush here, so that a closed pipe is told apart from a failure.
         sys.stdout.flush()
         return code
     except RecollectError as error:
@@ -74,39 +77,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error("stopped.")
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone. Python writes what is left once more when it ends: let it.
+        # The reader of our output has closed it. Python flushes once more at exit: let it succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         print_error(redact_text(one_line(error)))
         return 1
     except Exception:
-        # A fault of ours; its message may quote a name, so Python must not print it.
+        # A bug of ours. Its message may quote untrusted text, so Python must not print it.
         print_block(redact_text(traceback.format_exc().rstrip()), file=sys.stderr)
         return 1
     finally:
         logging.getLogger("recollect").removeHandler(warnings)
 
 
-class _InALine(logging.Formatter):
-    """What could not be done beside the work that was asked for: what, and why, without a traceback."""
+class _OneLineFormatter(logging.Formatter):
+    """A log record in one line with its reason, without a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line of it."""
+        """The record in one line."""
         error = record.exc_info[1] if record.exc_info else None
         why = f": {one_line(error)}" if isinstance(error, Exception) else ""
         return safe_text(redact_text(f"recollect: {record.getMessage()}{why}"))
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """What the command understands."""
+    """The parser of the command and its subcommands."""
     parser = Parser(
         prog="recollect",
         description="Watch video, remember it, and answer questions about it with evidence.",
         epilog="Start with: recollect demo",
     )
     parser.add_argument("--version", action="version", version=f"recollect {__version__}")
-    # Accepted before and after the sub-command; the later one wins.
+    # Accepted before and after the subcommand; the later one wins.
     shared = Parser(add_help=False)
     shared.add_argument(
         "--memory",
@@ -114,7 +117,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help=f"the memory's folder (default: ./{DEFAULT_MEMORY})",
     )
+    shared.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs"
+    )
     parser.add_argument("--memory", metavar="DIR", default=DEFAULT_MEMORY, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", default=False, help=argparse.SUPPRESS)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         sub = commands.add_parser(

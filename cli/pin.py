@@ -1,73 +1,56 @@
-"""``recollect pin`` keeps a stretch of a stream from ever being forgotten for want of room."""
+"""``recollect pin``: protect a span of a stream from eviction."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from ..agent.errors import BadQuestion
 from ..common.clock_times import between
 from ..common.errors import RecollectError
 from ..common.terminal import print_json, print_line
+from ..serialization import to_plain
 from .arguments import add_span, open_memory
-from .printing import size
+from .printing import format_size
 
-if TYPE_CHECKING:
-    from ..memory.values import Pin
-
-DESCRIPTION = "Never forget a stretch of a stream for want of room; without a stream, list what is pinned."
+DESCRIPTION = "Protect a span of a stream from eviction. Without a stream, list the pins."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
+    """Add the arguments of the command."""
     parser.add_argument("stream", nargs="?", help="the stream's name")
     add_span(parser)
-    parser.add_argument("--note", default="", metavar="TEXT", help="what it is kept for")
-    parser.add_argument("--remove", metavar="ID", help="take this pin away instead")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--note", default="", metavar="TEXT", help="why it is pinned")
+    parser.add_argument("--remove", metavar="ID", help="remove this pin instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code."""
+    """Run the command and return its exit code."""
     if arguments.remove and arguments.stream:
         raise BadQuestion(
-            "--remove takes a pin away by its id, and a stream is what is to be pinned: give one"
+            "--remove takes the id of a pin, and a stream name adds a pin. Give only one of them"
         )
-    about = arguments.from_s is not None or arguments.to_s is not None or arguments.note
-    if about and not arguments.stream:
-        raise BadQuestion(
-            "--from, --to and --note say what is to be pinned, and of which stream was not said: give its name"
-        )
+    has_details = arguments.from_s is not None or arguments.to_s is not None or arguments.note
+    if has_details and not arguments.stream:
+        raise BadQuestion("--from, --to and --note need the name of the stream to pin")
     with open_memory(arguments) as memory:
         if arguments.remove:
             if not memory.unpin(arguments.remove):
-                raise RecollectError(f"there is no pin {arguments.remove!r}. `recollect pin` lists them.")
+                raise RecollectError(f"there is no pin {arguments.remove!r}. `recollect pin` lists the pins.")
         elif arguments.stream:
             memory.pin(arguments.stream, arguments.from_s, arguments.to_s, note=arguments.note)
-        pins, account = memory.pins(), memory.usage()
+        pins, usage = memory.pins(), memory.usage()
     if arguments.json:
         print_json(
             {
-                "pins": [_pin_dict(pin) for pin in pins],
-                "pinned_bytes": account.pinned_bytes,
-                "quota_bytes": account.pin_quota_bytes,
+                "pins": to_plain(pins),
+                "pinned_bytes": usage.pinned_bytes,
+                "quota_bytes": usage.pin_quota_bytes,
             }
         )
         return 0
     for pin in pins:
-        print_line(
-            f"{pin.id}  {pin.stream}  {between(pin.span.start_s, pin.span.end_s)}  {pin.note}".rstrip()
-        )
-    print_line(f"{len(pins)} pinned, {size(account.pinned_bytes)} of {size(account.pin_quota_bytes)}")
+        times = between(pin.span.start_s, pin.span.end_s)
+        print_line(f"{pin.id}  {pin.stream}  {times}  {pin.note}".rstrip())
+    quota = f"{format_size(usage.pinned_bytes)} of {format_size(usage.pin_quota_bytes)}"
+    print_line(f"{len(pins)} pinned, {quota}")
     return 0
-
-
-def _pin_dict(pin: Pin) -> dict[str, object]:
-    return {
-        "id": pin.id,
-        "stream": pin.stream,
-        "start_s": round(pin.span.start_s, 3),
-        "end_s": round(pin.span.end_s, 3),
-        "note": pin.note,
-        "pinned_at_s": pin.pinned_at_s,
-    }

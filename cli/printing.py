@@ -1,117 +1,104 @@
-"""What several commands print: answers and moments."""
+"""Printing of answers, moments, sizes and waiting descriptions, shared by the commands."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..common.clock_times import between, clock
 from ..common.terminal import print_block, print_line
 
 if TYPE_CHECKING:
-    from ..agent.answer import Answer
+    from ..agent.answer import Answer, StreamCoverage
+    from ..memory.values import ForgottenLevel, Moment
 
-
-_LOST = {"frame": "pictures", "moment": "moments", "event": "events", "hour": "hours", "day": "days"}
-_CAUSES = {"budget": "no room", "asked": "on request"}
+LEVEL_NOUNS: dict[ForgottenLevel, str] = {
+    "frame": "pictures",
+    "moment": "moments",
+    "event": "events",
+    "hour": "hours",
+    "day": "days",
+}
+"""Plural nouns of what can be evicted or erased."""
+_TOMBSTONE_CAUSES = {"budget": "evicted", "asked": "erased on request"}
+_MOST_EVIDENCE = 5
+_MOST_GAPS = 3
 
 
 def print_answer(answer: Answer) -> None:
-    """Print an answer for people: what, how sure, and the evidence to check it by."""
-    if answer.choice:
-        print_block(f"({answer.choice}) {answer.text}")
-    else:
-        print_block(answer.text)
-    told = (
-        f"abstained: {(answer.why or 'unclear').replace('_', ' ')}"
-        if answer.abstained
-        else f"confidence {answer.confidence:.2f}"
-    )
-    rounds = f"{answer.usage.rounds} round{'' if answer.usage.rounds == 1 else 's'}"
-    if answer.usage.lmm_calls:
-        calls = f"{answer.usage.lmm_calls} call{'' if answer.usage.lmm_calls == 1 else 's'}"
-        rounds += f", {calls} of the model, {answer.usage.tokens:,} tokens"
-        if answer.usage.pictures:
-            rounds += f", {answer.usage.pictures} picture{'' if answer.usage.pictures == 1 else 's'}"
-    print_line(
-        f"  [{told}; stopped: {answer.stop_reason.replace('_', ' ')}; {rounds}, {answer.usage.seconds:.2f} s;"
-        f" trace {answer.trace_id}]"
-    )
+    """Print an answer for people: the text, how sure it is, and the evidence to check it by."""
+    print_block(f"({answer.choice}) {answer.text}" if answer.choice else answer.text)
+    print_line(f"  [{_outcome(answer)}; stopped: {answer.stop_reason.replace('_', ' ')}; {_cost(answer)}]")
     if answer.note:
         print_line(f"  {answer.note}")
-    for evidence in answer.evidence[:5]:
-        span = evidence.span
-        times = between(span.start_s, span.end_s)
-        print_line(
-            f"  {times}  {evidence.stream}  "
-            f"{shortened(evidence.text)}  ({len(evidence.frame_ids)} picture{'' if len(evidence.frame_ids) == 1 else 's'})"
-        )
+    for evidence in answer.evidence[:_MOST_EVIDENCE]:
+        times = between(evidence.span.start_s, evidence.span.end_s)
+        pictures = plural(len(evidence.frame_ids), "picture")
+        print_line(f"  {times}  {evidence.stream}  {shortened(evidence.text)}  ({pictures})")
     for coverage in answer.coverage:
-        for gap in coverage.gaps[:3]:
-            print_line(
-                f"  not seen: {clock(gap.start_s)}–{clock(gap.end_s)} of {coverage.stream} ({gap.cause})"
-            )
-        for gone in coverage.forgotten[:3]:
-            print_line(
-                f"  forgotten: {clock(gone.start_s)}–{clock(gone.end_s)} of {coverage.stream} "
-                f"({_LOST[gone.lost]}; {_CAUSES.get(gone.cause, gone.cause)})"
-            )
+        _print_coverage(coverage)
 
 
-def moment_dict(moment: Any) -> dict[str, Any]:
-    """A moment as plain data."""
-    return {
-        "id": moment.id,
-        "stream": moment.stream,
-        "rung": moment.rung,
-        "epoch": moment.epoch,
-        "shot": moment.shot,
-        "start_s": round(moment.span.start_s, 3),
-        "end_s": round(moment.span.end_s, 3),
-        "wall_start_s": moment.wall_start_s,
-        "caption": moment.caption,
-        "findings": [
-            {
-                "field": finding.field,
-                "kind": finding.kind,
-                "text": finding.text,
-                "start_s": round(finding.span.start_s, 3),
-                "end_s": round(finding.span.end_s, 3),
-                "written_by": finding.written_by,
-                "confidence": finding.confidence,
-            }
-            for finding in moment.findings
-        ],
-        "frame_ids": list(moment.frame_ids),
-    }
+def _outcome(answer: Answer) -> str:
+    if answer.abstained:
+        return f"abstained: {(answer.why or 'unclear').replace('_', ' ')}"
+    return f"confidence {answer.confidence:.2f}"
 
 
-def moment_line(moment: Any) -> str:
-    """A moment in a line."""
-    return f"{clock(moment.span.start_s)}–{clock(moment.span.end_s)}  {moment.stream}  {shortened(moment.caption, 160)}"
+def _cost(answer: Answer) -> str:
+    usage = answer.usage
+    parts = [plural(usage.rounds, "round")]
+    if usage.lmm_calls:
+        parts += [f"{plural(usage.lmm_calls, 'call')} of the model", f"{usage.tokens:,} tokens"]
+        if usage.pictures:
+            parts.append(plural(usage.pictures, "picture"))
+    parts.append(f"{usage.seconds:.2f} s; trace {answer.trace_id}")
+    return ", ".join(parts)
+
+
+def _print_coverage(coverage: StreamCoverage) -> None:
+    for gap in coverage.gaps[:_MOST_GAPS]:
+        print_line(f"  not seen: {clock(gap.start_s)}–{clock(gap.end_s)} of {coverage.stream} ({gap.cause})")
+    for span in coverage.forgotten[:_MOST_GAPS]:
+        cause = _TOMBSTONE_CAUSES.get(span.cause, span.cause)
+        print_line(
+            f"  no longer stored: {clock(span.start_s)}–{clock(span.end_s)} of {coverage.stream} "
+            f"({LEVEL_NOUNS[span.lost]}, {cause})"
+        )
+
+
+def moment_line(moment: Moment) -> str:
+    """One line about a moment."""
+    span = moment.span
+    return f"{clock(span.start_s)}–{clock(span.end_s)}  {moment.stream}  {shortened(moment.caption, 160)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: ``1 picture``, ``2 pictures``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def shortened(text: str, limit: int = 90) -> str:
-    """One line of at most so many characters."""
+    """The text on one line of at most ``limit`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def waiting_words(count: int) -> str:
-    """How to go on with what is not described yet."""
-    return f"{count} wait{'s' if count == 1 else ''} for the video LMM; go on with: recollect caption"
+def waiting_hint(count: int) -> str:
+    """How many descriptions wait, and the command that continues them."""
+    return f"{count} wait{'s' if count == 1 else ''} for the video LMM; continue with: recollect caption"
 
 
-def size(size_bytes: int) -> str:
+def format_size(size_bytes: int) -> str:
     """A number of bytes for people: ``412.4 MB``."""
     if size_bytes >= sys.maxsize:
-        return "no bound"
-    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= least:
-            return f"{size_bytes / least:.1f} {unit}"
+        return "unbounded"
+    for unit, unit_bytes in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= unit_bytes:
+            return f"{size_bytes / unit_bytes:.1f} {unit}"
     return f"{size_bytes} bytes"
 
 
 def one_line(error: Exception) -> str:
-    """What went wrong, in a line."""
+    """The message of an error on one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..common.clock_times import clock
+from ..common.terminal import print_json_line
 from ..perception.sources.urls import redact
 from ..perception.watch_events import (
     Connected,
@@ -23,6 +24,7 @@ from ..perception.watch_events import (
     Stalled,
     WatchEvent,
 )
+from ..serialization import to_plain
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -33,10 +35,13 @@ if TYPE_CHECKING:
 class WatchDisplay:
     """A progress bar for each source on standard error, with lines above it for what happens. Use it as a context."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        """With ``as_json``, print each event as a line of JSON on standard output instead."""
         from . import rich_output as rich  # noqa: PLC0415
 
+        quiet = quiet or as_json
         self._quiet = quiet
+        self._as_json = as_json
         self._rich = rich
         self._bar = rich.progress_bar(
             rich.SafeColumn("{task.description}"),
@@ -60,7 +65,9 @@ class WatchDisplay:
         self._bar.stop()
 
     def handler(self, source: str) -> OnEvent:
-        """A new bar, and what shows the events of watching ``source`` there."""
+        """Add a bar for ``source`` and return the event handler that updates it."""
+        if self._as_json:
+            return _print_event
         shown = redact(source)
         shown = shown.rpartition("/")[2] or shown
         task = self._bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
@@ -93,6 +100,10 @@ class WatchDisplay:
             self._rich.print_above(self._bar.console, line)
 
 
+def _print_event(event: WatchEvent) -> None:
+    print_json_line({"event": type(event).__name__, **to_plain(event)})
+
+
 def event_line(event: WatchEvent) -> str:
     """An event in a line; empty for those that are not printed."""
     match event:
@@ -109,9 +120,9 @@ def event_line(event: WatchEvent) -> str:
         case DescriptionsWaiting(reason=reason):
             return f"descriptions wait ({reason})"
         case DescriptionsResumed():
-            return "descriptions go on"
+            return "descriptions resumed"
         case DescriptionsFailed(error=error):
-            return f"describing ended ({error})"
+            return f"describing failed ({error})"
     return ""
 
 
@@ -129,22 +140,22 @@ def watch_with_progress(
 
 
 class StopRequest:
-    """Whether Ctrl-C or SIGTERM came."""
+    """Whether Ctrl-C or SIGTERM was received."""
 
     def __init__(self) -> None:
-        self.came = False
+        self.received = False
 
 
 @contextmanager
 def stopping(memory: Recollect) -> Iterator[StopRequest]:
-    """Have Ctrl-C and SIGTERM stop cleanly, and a second one at once."""
+    """Make Ctrl-C and SIGTERM stop the work cleanly, and a second one stop it at once."""
     request = StopRequest()
 
     def interrupted(number: int, frame: object) -> None:
-        if request.came:
+        if request.received:
             # A clean stop takes too long for this user. What was committed is safe.
             raise KeyboardInterrupt
-        request.came = True
+        request.received = True
         memory.stop()
 
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}

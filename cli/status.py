@@ -1,103 +1,103 @@
-"""``recollect status`` prints what is in the memory, what it takes, and what waits."""
+"""``recollect status``: print the streams of a memory, its disk usage and its backlog."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..common.clock_times import clock
 from ..common.terminal import print_json, print_line
+from ..serialization import to_plain
 from .arguments import open_memory
-from .printing import shortened, size
+from .printing import LEVEL_NOUNS, format_size, plural, shortened
 
 if TYPE_CHECKING:
-    from ..client import StreamStatus
     from ..memory.keeping.disk_usage import DiskUsage
     from ..memory.values import Rung
+    from ..stream_status import StreamStatus
 
-DESCRIPTION = "Print what is in the memory, what it takes on the disk, and how completely it was watched."
-_LOST = {"frame": "pictures", "moment": "moments", "event": "events", "hour": "hours", "day": "days"}
+DESCRIPTION = "Print the streams of a memory, how completely they were watched, and the disk usage."
+_MOST_GAPS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    """The command has no arguments of its own."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code."""
+    """Run the command and return its exit code."""
     with open_memory(arguments) as memory:
-        statuses, account = memory.status(), memory.usage()
+        statuses, usage = memory.status(), memory.usage()
     if arguments.json:
         print_json(
             {
                 "memory": str(arguments.memory),
-                "bytes": account.used_bytes,
-                "account": dataclasses.asdict(account),
-                "streams": [status.to_dict() for status in statuses],
+                "bytes": usage.used_bytes,
+                "account": to_plain(usage),
+                "streams": to_plain(statuses),
             }
         )
         return 0
-    _print_account(arguments.memory, len(statuses), account)
+    _print_usage(arguments.memory, len(statuses), usage)
     for status in statuses:
-        _print_stream(status, account)
+        _print_stream(status, usage)
     return 0
 
 
-def _print_account(memory: str, streams: int, account: DiskUsage) -> None:
+def _print_usage(memory: str, streams: int, usage: DiskUsage) -> None:
     print_line(
-        f"{memory}: {streams} stream{'' if streams == 1 else 's'}, {size(account.used_bytes)}"
-        f" of {size(account.budget_bytes)}; {size(account.free_bytes)} free on the disk"
+        f"{memory}: {plural(streams, 'stream')}, {format_size(usage.used_bytes)}"
+        f" of {format_size(usage.budget_bytes)}; {format_size(usage.free_bytes)} free on the disk"
     )
-    print_line(f"  words: {_by_rung(account.words)}")
-    print_line(f"  pictures: {_by_rung(account.pictures)}")
-    readers = f", {account.readers} reading" if account.readers else ""
+    print_line(f"  text: {_by_rung(usage.words)}")
+    print_line(f"  pictures: {_by_rung(usage.pictures)}")
+    readers = f", {usage.readers} reading" if usage.readers else ""
     print_line(
-        f"  indexes: {size(account.indexes)}; old versions: {size(account.old_versions)}{readers};"
-        f" steps of questions: {size(account.checkpoints)}; rest: {size(account.rest)}"
+        f"  indexes: {format_size(usage.indexes)}; old versions: {format_size(usage.old_versions)}{readers};"
+        f" traces of questions: {format_size(usage.checkpoints)}; rest: {format_size(usage.rest)}"
     )
-    if account.pinned_bytes:
-        print_line(f"  pinned: {size(account.pinned_bytes)} of {size(account.pin_quota_bytes)}")
+    if usage.pinned_bytes:
+        print_line(f"  pinned: {format_size(usage.pinned_bytes)} of {format_size(usage.pin_quota_bytes)}")
 
 
 def _by_rung(sizes: Mapping[Rung, int]) -> str:
-    return ", ".join(f"{_LOST[rung]} {size(size_bytes)}" for rung, size_bytes in sizes.items())
+    return ", ".join(f"{LEVEL_NOUNS[rung]} {format_size(size_bytes)}" for rung, size_bytes in sizes.items())
 
 
-def _print_stream(status: StreamStatus, account: DiskUsage) -> None:
+def _print_stream(status: StreamStatus, usage: DiskUsage) -> None:
     name, counts, span = status.stream.name, status.counts, status.coverage.span
-    of = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
-    budget = f" of {size(account.stream_budgets[name])}" if name in account.stream_budgets else ""
+    duration = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
+    budget_bytes = usage.stream_budgets.get(name)
+    budget = "" if budget_bytes is None else f" of {format_size(budget_bytes)}"
     print_line(
         f"  {name} ({status.stream.kind}, {status.stream.state}): "
-        f"{clock(span.start_s)}–{clock(span.end_s)}{of}, watched {status.coverage.watched_s:.1f} s,"
-        f" {size(account.streams.get(name, 0))}{budget}"
+        f"{clock(span.start_s)}–{clock(span.end_s)}{duration}, watched {status.coverage.watched_s:.1f} s,"
+        f" {format_size(usage.streams.get(name, 0))}{budget}"
     )
     dropped = ", ".join(f"{count} {cause}" for cause, count in counts.dropped.items()) or "0"
     print_line(
         f"    frames: {counts.captured} captured = {counts.stored} stored + {counts.sampled_out} sampled out "
         f"+ {counts.merged} merged + {dropped} dropped"
     )
-    if forgotten := status.forgotten_s:
-        told = ", ".join(f"{_LOST[lost]} of {clock(seconds)}" for lost, seconds in sorted(forgotten.items()))
-        print_line(f"    forgotten: {told}")
+    if status.forgotten_s:
+        levels = sorted(status.forgotten_s.items())
+        text = ", ".join(f"{LEVEL_NOUNS[level]} of {clock(seconds)}" for level, seconds in levels)
+        print_line(f"    no longer stored: {text}")
     if text := _backlog(status):
         print_line(f"    {text}")
-    for gap in status.gaps[-10:]:
-        print_line(
-            f"    gap {clock(gap.span.start_s)}–{clock(gap.span.end_s)}: {gap.cause} {gap.detail}".rstrip()
-        )
+    for gap in status.gaps[-_MOST_GAPS:]:
+        times = f"{clock(gap.span.start_s)}–{clock(gap.span.end_s)}"
+        print_line(f"    gap {times}: {gap.cause} {gap.detail}".rstrip())
 
 
 def _backlog(status: StreamStatus) -> str:
-    """What of a stream waits for the video LMM, for people; empty where nothing does."""
+    """The backlog of a stream in a line; empty if nothing waits or failed."""
     backlog, parts = status.backlog, []
     if status.oldest_waiting_s is not None:
         parts.append(f"{backlog.waiting} waiting, the oldest for {clock(status.oldest_waiting_s)}")
     if backlog.given_up:
-        parts.append(f"{backlog.given_up} given up")
+        parts.append(f"{backlog.given_up} failed")
     if backlog.last_error:
         parts.append(f"last error: {shortened(backlog.last_error, 200)}")
-    return f"to be described: {'; '.join(parts)}" if parts else ""
+    return f"descriptions: {'; '.join(parts)}" if parts else ""

@@ -15,8 +15,8 @@ from ..common.terminal import print_error, print_line
 from ..perception.sources.source_list import NamedSource, read_source_list, resolve_source
 from ..perception.sources.urls import redact_text
 from ..perception.watch_options import DEFAULT_FPS, WatchOptions
-from .arguments import add_budget, add_lmm_flags, fps, open_memory, time_s
-from .printing import waiting_words
+from .arguments import add_disk_budget, add_lmm_flags, fps, open_memory, time_s
+from .printing import waiting_hint
 from .progress import WatchDisplay, stopping
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Watch files to their end, and live URLs, all together, until stopped. Ctrl-C ends all of them cleanly. "
-    "Exit code: 0, or 130 where a file was stopped before its end, or 2 where a source failed."
+    "With --json, one line of JSON for each event. Exit code: 0, or 130 if a file was stopped before its end, or 2 "
+    "if a source failed."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
+    """Add the arguments of the command."""
     parser.add_argument(
         "source",
         nargs="*",
@@ -50,15 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-outage", type=time_s, metavar="T", help="give up on a live source after this long without it"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    add_budget(parser)
+    add_disk_budget(parser)
     parser.add_argument(
-        "--stream-budget", metavar="SIZE", help="what each stream given may take of the memory's budget"
+        "--stream-disk-budget",
+        metavar="SIZE",
+        help="bytes that each given stream may take of the memory's disk budget",
     )
     add_lmm_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Watch everything that is named; returns the exit code."""
+    """Watch all given sources and return the exit code."""
     sources = _sources(arguments)
     if not sources:
         print_error("nothing to watch was given. Give a file or URL, or --url-file.")
@@ -71,12 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         open_memory(arguments) as memory,
         stopping(memory) as stop,
-        WatchDisplay(quiet=arguments.quiet) as display,
+        WatchDisplay(quiet=arguments.quiet, as_json=arguments.json) as display,
     ):
         progress = _Run(memory, arguments, display, is_only_one=len(sources) == 1)
         watches = [watch for named in live if (watch := progress.start(named)) is not None]
         for named in files:
-            if stop.came:
+            if stop.received:
                 break
             # What the model has not described yet must not keep the next file waiting, nor the cameras.
             watch = progress.start(named, drain=named is files[-1] and not live)
@@ -84,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
                 progress.wait(watch, is_file=True)
         for watch in watches:
             progress.wait(watch)
-    return progress.exit_code(stopped_early=stop.came and progress.files_done < len(files))
+    return progress.exit_code(stopped_early=stop.received and progress.files_done < len(files))
 
 
 def _sources(arguments: argparse.Namespace) -> list[NamedSource]:
@@ -116,7 +119,7 @@ class _Run:
             fps=arguments.fps,
             ocr=not arguments.no_ocr,
             drain=drain,
-            disk_budget=arguments.stream_budget,
+            disk_budget=arguments.stream_disk_budget,
             max_outage_s=arguments.max_outage,
         )
         try:
@@ -139,7 +142,8 @@ class _Run:
             self._note_failure(error)
             self.files_done += is_file
             return
-        print_line(_report_line(report))
+        if not self._arguments.json:
+            print_line(_report_line(report))
         self.files_done += is_file and report.state != "stopped"
 
     def exit_code(self, *, stopped_early: bool) -> int:
@@ -156,12 +160,12 @@ class _Run:
 
 
 def _report_line(report: WatchReport) -> str:
-    waiting = f" {waiting_words(report.waiting)}" if report.waiting else ""
+    waiting = f" {waiting_hint(report.waiting)}" if report.waiting else ""
     if report.already_done:
         return (
             f"{report.stream}: already watched to its end ({clock(report.until_s)}); nothing to do.{waiting}"
         )
-    begun = "" if report.resumed_at_s is None else f", going on from {clock(report.resumed_at_s)}"
+    begun = "" if report.resumed_at_s is None else f", resumed at {clock(report.resumed_at_s)}"
     speed = report.until_s - (report.resumed_at_s or 0.0)
     dropped = sum(report.counts.dropped.values())
     parts = [
@@ -173,7 +177,7 @@ def _report_line(report: WatchReport) -> str:
         f"{report.seconds:.1f} s ({speed / max(report.seconds, 1e-6):.1f}× real time)",
     ]
     stopped = {
-        "stopped": " Stopped; watch it again to go on.",
+        "stopped": " Stopped; watch it again to continue.",
         "erased": " Stopped, because the whole stream was erased.",
     }.get(report.state, "")
     return f"{'; '.join(parts)}.{stopped}{waiting}"

@@ -73,9 +73,9 @@ def safe_text(text: str, *, keep: str = "") -> str:
     return _UNSAFE.sub(replaced, text)
 
 
-def json_text(value: Any, *, encoding: str = "utf-8") -> str:
-    r"""The value as indented JSON, with ``\u`` escapes for what a terminal obeys or the encoding lacks."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+def json_text(value: Any, *, encoding: str = "utf-8", indent: int | None = 2) -> str:
+    r"""The value as JSON, with ``\u`` escapes for what a terminal obeys or the encoding lacks."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     # Everything outside strings is ASCII, and json.dumps has escaped newlines and tabs inside them.
     escaped = _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], text)
     return _encodable(escaped, encoding, lambda character: json.dumps(character)[1:-1])
@@ -111,6 +111,11 @@ def print_error(error: object) -> None:
 def print_json(value: Any) -> None:
     """Print a value for programs, as one JSON document on standard output."""
     print(json_text(value, encoding=_encoding(sys.stdout)))
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value for programs, as one line of JSON on standard output, at once."""
+    print(json_text(value, encoding=_encoding(sys.stdout), indent=None), flush=True)
 
 
 def _write(safe: str, file: TextIO | None, flush: bool) -> None:

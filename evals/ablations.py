@@ -9,9 +9,11 @@ look writes down is of no use here in any case: no question sees what another on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from ..agent.answer import Question
-from ..agent.limits import Spending
+from ..agent.overrides import AgentOverrides
 from ..agent.reasoner import DraftAnswer, Judgement, Pictures, Plan, Reasoner
 from ..client import Recollect
 from ..memory.query.snapshot import Hit, Snapshot
@@ -25,8 +27,8 @@ _NEWEST = 100
 class WithoutOverview(Recollect):
     """Searches by the question's own words, and judges what is found without the memories above it."""
 
-    def _thinker(self, spending: Spending) -> Reasoner:
-        return _WithoutOverview(super()._thinker(spending))
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, overrides=AgentOverrides(wrap_reasoner=_WithoutOverview), **options)
 
 
 class _WithoutOverview:
@@ -63,15 +65,15 @@ class _WithoutOverview:
 class WithoutInspection(Recollect):
     """Answers from what is remembered, and looks at no picture again."""
 
-    def _toolbox(self, snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
-        return Toolbox(snapshot, scope, None)
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, overrides=AgentOverrides(make_toolbox=_uninspected), **options)
 
 
 class WithoutLadder(Recollect):
     """Knows moments alone, and no event, hour or day."""
 
-    def _toolbox(self, snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
-        return _Flat(snapshot, scope, inspector)
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, overrides=AgentOverrides(make_toolbox=_Flat), **options)
 
 
 class _Flat(Toolbox):
@@ -88,8 +90,8 @@ class _Flat(Toolbox):
 class WithoutTimes(Recollect):
     """Makes nothing of when it was: searches all of the time, the newest no sooner than the oldest."""
 
-    def _toolbox(self, snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
-        return _Timeless(snapshot, scope, inspector)
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, overrides=AgentOverrides(make_toolbox=_Timeless), **options)
 
 
 class _Timeless(Toolbox):
@@ -98,6 +100,10 @@ class _Timeless(Toolbox):
 
     def timeline(self, args: TimelineArgs) -> list[Moment]:
         return super().timeline(args.model_copy(update={"from_s": None, "to_s": None, "newest_first": False}))
+
+
+def _uninspected(snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
+    return Toolbox(snapshot, scope, None)
 
 
 PARTS: dict[str, type[Recollect]] = {

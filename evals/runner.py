@@ -201,7 +201,7 @@ class EvaluationRun:
                     if (kind, budget) not in known:
                         lmm = self._watching.lmm or LmmSettings()
                         known[kind, budget] = stack.enter_context(
-                            kind(memory, encoder=self._watching.encoder, lmm=lmm, question_budget=budget)
+                            kind(memory, encoder=self._watching.encoder, lmm=lmm, limits=budget)
                         )
                     return known[kind, budget]
 

@@ -20,7 +20,6 @@ from ..agent.answer import Answer, Question
 from ..agent.extractive_reasoner import ExtractiveReasoner
 from ..agent.limits import Limits
 from ..agent.prompt_building import (
-    ANSWERS_FROM,
     MAX_TOKENS,
     SUFFICIENCY,
     JudgeReply,
@@ -30,6 +29,7 @@ from ..agent.prompt_building import (
     named,
     option_index,
 )
+from ..agent.reasoner import ANSWERS_FROM
 from ..agent.state import newest_first
 from ..client import Recollect
 from ..memory.query.hybrid_search import SearchMode

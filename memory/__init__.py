@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from .keeping.reindexing import ReindexReport, reindex
     from .ladder.builder import Ladder
     from .query.snapshot import Hit, Snapshot
-    from .store import MemoryStore, ResumePoint
+    from .store import MemoryStore
+    from .stream_catalog import ResumePoint
 
 # These load LanceDB or numpy, which takes seconds, so they are imported when first asked for.
 _LATER = {
@@ -46,7 +47,7 @@ _LATER = {
     "Ladder": "ladder.builder",
     "MemoryStore": "store",
     "ReindexReport": "keeping.reindexing",
-    "ResumePoint": "store",
+    "ResumePoint": "stream_catalog",
     "Snapshot": "query.snapshot",
     "reindex": "keeping.reindexing",
 }

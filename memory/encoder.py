@@ -1,10 +1,15 @@
-"""The seam behind which words and pictures become vectors, and a small understudy for words.
+"""The encoder protocol: texts and pictures become vectors. ``HashingEncoder`` is one for texts without a model.
 
-    store = MemoryStore.open("kitchen", write=True, encoder=HashingEncoder())
+>>> encoder = HashingEncoder(dim=64)
+>>> encoder.name
+'trigrams/64'
+>>> opening, opened, train = encoder.encode_texts(["opening", "opened", "train"])
+>>> bool(opening @ opened > opening @ train)
+True
 
-A memory made with an encoder is searched by words and by vectors at once; by its pictures too, where
-the encoder takes pictures. It remembers the encoder's name and dimension and refuses another one.
-Nothing here knows of models or video.
+A memory created with an encoder is searched by words and by vectors. If the encoder takes pictures, the
+memory is searched by its pictures too. The memory stores the encoder's name and dimension, and refuses
+another encoder. This module knows nothing of models or video.
 """
 
 from __future__ import annotations
@@ -24,33 +29,33 @@ Vectors = NDArray[np.float32]
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Makes vectors of texts, such that texts alike in meaning lie close together."""
+    """Makes vectors of texts. Texts with similar meanings have vectors that lie close together."""
 
     @property
     def name(self) -> str:
-        """Model and revision; another name means vectors that cannot be compared."""
+        """Model and revision. Vectors of encoders with different names cannot be compared."""
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The length of a vector."""
 
     def encode_texts(self, texts: list[str]) -> Vectors:
-        """One L2-normalised float32 row per text, in order; shape ``len(texts)`` × ``dim``."""
+        """One L2-normalised float32 row per text, in order. Shape: ``len(texts)`` × ``dim``."""
 
 
 @runtime_checkable
 class ImageEncoder(Encoder, Protocol):
-    """Makes vectors of pictures as well, such that a picture lies close to the words that describe it."""
+    """Makes vectors of pictures as well. A picture lies close to the words that describe it."""
 
     def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
-        """Rows as of ``encode_texts``, one per picture; all zeros for one that cannot be read."""
+        """One row per picture, as in ``encode_texts``. The row of an unreadable picture is all zeros."""
 
 
 class HashingEncoder:
     """Counts the character trigrams of a text in ``dim`` buckets.
 
-    For tests and dry runs: deterministic, without downloads, and alike only for texts that
-    are spelled alike ("opening" and "opened", never "car" and "vehicle").
+    For tests and dry runs. It is deterministic and needs no download. Vectors are similar for texts with
+    similar spelling ("opening" and "opened"), not for synonyms ("car" and "vehicle").
     """
 
     def __init__(self, dim: int = 256) -> None:
@@ -58,16 +63,16 @@ class HashingEncoder:
 
     @property
     def name(self) -> str:
-        """Names the method and its dimension."""
+        """The method and its dimension."""
         return f"trigrams/{self._dim}"
 
     @property
     def dim(self) -> int:
-        """How many buckets there are."""
+        """The number of buckets."""
         return self._dim
 
     def encode_texts(self, texts: list[str]) -> Vectors:
-        """One unit vector per text; a text without letters or digits gets the first axis."""
+        """One unit vector per text. A text without letters or digits gets the first axis."""
         vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.casefold()):
@@ -80,12 +85,12 @@ class HashingEncoder:
 
 @lru_cache(maxsize=1 << 16)
 def _trigrams(word: str, dim: int) -> Vectors:
-    """How often each bucket has a trigram of the word; shape ``dim``."""
+    """The signed count of the word's trigrams in each bucket. Shape: ``dim``."""
     counts = np.zeros(dim, dtype=np.float32)
     padded = f"^{word}$"
-    for at in range(len(padded) - 2):
-        digest = hashlib.blake2b(padded[at : at + 3].encode(), digest_size=8).digest()
+    for start in range(len(padded) - 2):
+        digest = hashlib.blake2b(padded[start : start + 3].encode(), digest_size=8).digest()
         number = int.from_bytes(digest, "little")
-        # The sign keeps unrelated trigrams that share a bucket from always adding up.
+        # Random signs let unrelated trigrams in the same bucket cancel out.
         counts[(number >> 1) % dim] += 1.0 if number & 1 else -1.0
     return counts

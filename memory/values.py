@@ -1,17 +1,22 @@
-"""The words of the memory, as values.
+"""The values of a memory: spans, findings, observations, moments, gaps, tombstones, pins, streams.
 
-    moment = Moment(id="…", stream="kitchen", epoch=0, span=Span(4.0, 9.0), observations=(seen,))
-    moment.text_of("visible_text")   # ["EXIT", …]
+>>> sign = Finding("visible_text", "line", "EXIT", Span(4.0, 6.0), written_by="text/1")
+>>> seen = Observation("A green sign.", (sign,), written_by="observers/1", written_at_s=1000.0)
+>>> moment = Moment(id="m1", stream="kitchen", epoch=0, span=Span(4.0, 9.0), observations=(seen,))
+>>> moment.caption
+'A green sign.'
+>>> [finding.text for finding in moment.of("visible_text")]
+['EXIT']
 
 Values are frozen and know nothing of video, models or the store that keeps them.
-Times are seconds of presentation time of a stream (what a player shows); wall-clock
-times are Unix seconds, UTC, and say so in their name.
+Times are seconds of presentation time of a stream, as a player shows them. Wall-clock times are
+Unix seconds in UTC, and their names or docstrings say so.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Literal, NamedTuple, get_args
@@ -19,7 +24,7 @@ from typing import Literal, NamedTuple, get_args
 from ..common.finding_kinds import FindingField
 
 Rung = Literal["moment", "event", "hour", "day"]
-"""A step of the memory's ladder, finest first."""
+"""A rung of the memory's ladder. ``RUNGS`` lists them, finest first."""
 
 RUNGS: tuple[Rung, ...] = get_args(Rung)
 HOUR_S = 3600.0
@@ -34,7 +39,8 @@ Box = tuple[float, float, float, float]
 class Span:
     """A half-open stretch of stream time, ``[start_s, end_s)``.
 
-    Seconds of presentation time of the stream; never wall-clock time, never frame numbers.
+    Seconds of presentation time of the stream, never wall-clock time or frame numbers.
+    Raises ``ValueError`` if it ends before it starts.
     """
 
     start_s: float
@@ -46,7 +52,7 @@ class Span:
 
     @property
     def duration_s(self) -> float:
-        """How long it is, in seconds."""
+        """The length in seconds."""
         return self.end_s - self.start_s
 
     @property
@@ -54,30 +60,30 @@ class Span:
         """The time halfway through."""
         return (self.start_s + self.end_s) / 2
 
-    def overlaps(self, other: Span) -> bool:
-        """Whether any time belongs to both."""
-        return self.start_s < other.end_s and other.start_s < self.end_s
+    def overlaps(self, span: Span) -> bool:
+        """Whether the two spans share any time."""
+        return self.start_s < span.end_s and span.start_s < self.end_s
 
     def contains(self, time_s: float) -> bool:
-        """Whether ``time_s`` belongs to it."""
+        """Whether ``time_s`` lies in the span."""
         return self.start_s <= time_s < self.end_s
 
-    def clipped_to(self, other: Span) -> Span | None:
-        """The part inside ``other``, or None where there is none."""
-        start_s, end_s = max(self.start_s, other.start_s), min(self.end_s, other.end_s)
+    def clipped_to(self, span: Span) -> Span | None:
+        """The part inside ``span``, or None if the spans share no time."""
+        start_s, end_s = max(self.start_s, span.start_s), min(self.end_s, span.end_s)
         return Span(start_s, end_s) if start_s < end_s else None
 
-    def hull(self, other: Span) -> Span:
-        """The shortest span that holds both."""
-        return Span(min(self.start_s, other.start_s), max(self.end_s, other.end_s))
+    def hull(self, span: Span) -> Span:
+        """The shortest span that contains both."""
+        return Span(min(self.start_s, span.start_s), max(self.end_s, span.end_s))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing one observer saw, and when.
+    """One thing that one observer saw, and when.
 
-    ``text`` reads as words ("a tall grey shape enters from the left"); ``kind`` is the
-    same for a program ("enters"). For ``visible_text`` and ``speech``, ``text`` is verbatim.
+    ``text`` is for people ("a tall grey shape enters from the left"), ``kind`` is for programs
+    ("enters"). For ``visible_text`` and ``speech``, ``text`` is verbatim.
     """
 
     field: Field
@@ -95,20 +101,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one writer (observers, a model, a second look) saw in a moment."""
+    """What one writer reported about a moment: the observers, a model, or a second look."""
 
     caption: str
     """What is visible, in one or two plain present-tense sentences."""
     findings: tuple[Finding, ...]
     written_by: str
-    """Who composed it, with revision: ``observers/1``, ``inspect/1``, later a model and prompt."""
+    """The writer and its revision, such as ``observers/1``, ``inspect/1``, or a model and its prompt."""
     written_at_s: float
-    """Unix seconds when it was written; what "as of" compares with."""
+    """Unix seconds of writing. Questions "as of" a time compare with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameCounts:
-    """What became of the frames of a span: nothing is lost in silence.
+    """What became of the frames of a span. Every captured frame is counted once.
 
     ``captured`` is always ``stored + sampled_out + merged + sum(dropped.values())``.
     """
@@ -116,23 +122,23 @@ class FrameCounts:
     captured: int = 0
     """Frames the source delivered."""
     stored: int = 0
-    """Kept as key frames."""
+    """Frames kept as key frames."""
     sampled_out: int = 0
-    """Between two sampling times, so not looked at by the observers."""
+    """Frames between two sampling times, which no observer examined."""
     merged: int = 0
-    """Looked at, and remembered only by what was observed in them."""
+    """Frames that observers examined. The memory keeps the observations and not the picture."""
     dropped: Mapping[str, int] = dataclass_field(default_factory=dict, hash=False)
-    """Lost, by cause: ``damaged``, ``overload``, …"""
+    """Lost frames by cause: ``damaged``, ``overload``, …"""
 
-    def __add__(self, other: FrameCounts) -> FrameCounts:
-        causes = {*self.dropped, *other.dropped}
+    def __add__(self, addend: FrameCounts) -> FrameCounts:
+        causes = {*self.dropped, *addend.dropped}
         return FrameCounts(
-            captured=self.captured + other.captured,
-            stored=self.stored + other.stored,
-            sampled_out=self.sampled_out + other.sampled_out,
-            merged=self.merged + other.merged,
+            captured=self.captured + addend.captured,
+            stored=self.stored + addend.stored,
+            sampled_out=self.sampled_out + addend.sampled_out,
+            merged=self.merged + addend.merged,
             dropped={
-                cause: self.dropped.get(cause, 0) + other.dropped.get(cause, 0) for cause in sorted(causes)
+                cause: self.dropped.get(cause, 0) + addend.dropped.get(cause, 0) for cause in sorted(causes)
             },
         )
 
@@ -144,7 +150,7 @@ class FrameCounts:
 
 @dataclass(frozen=True, slots=True)
 class KeyFrame:
-    """A picture kept from a moment."""
+    """A picture that the memory keeps of a moment."""
 
     id: str
     stream: str
@@ -157,32 +163,32 @@ class KeyFrame:
     height: int
     jpeg: bytes
     signature: bytes = b""
-    """A few grey levels, one a byte, in the same order for every picture: how far two pictures' signatures are
-    apart tells how different they look. Empty where it is not known."""
+    """A few grey levels, one byte each, in the same order for every picture. The distance between two signatures
+    measures how different the pictures look. Empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One remembered stretch of a stream: the base memory, or a rung above it."""
+    """One remembered span of a stream: a moment, or a summary on a rung above."""
 
     id: str
     stream: str
     epoch: int
-    """Which unbroken run of the stream's clock it belongs to, from 0."""
+    """Number of the unbroken run of the stream's clock, from 0."""
     span: Span
     observations: tuple[Observation, ...]
-    """Oldest first. Several writers may have described the same moment."""
+    """Oldest first, one for each writer and look."""
     rung: Rung = "moment"
     shot: int = 0
-    """Which shot of its epoch, from 0."""
+    """Number of the shot in its epoch, from 0."""
     child_ids: tuple[str, ...] = ()
-    """The moments (or lower rungs) it was made of; empty for a moment."""
+    """Ids of the memories of the rung below that it summarises. Empty for a moment."""
     frame_ids: tuple[str, ...] = ()
     wall_start_s: float | None = None
-    """Unix seconds at ``span.start_s``; None where the source has no wall clock."""
+    """Unix seconds at ``span.start_s``. None if the source has no wall clock."""
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
     sameness: float = 0.0
-    """How much it is like the memory before it on its rung, 0 to 1: what is much alike is forgotten sooner."""
+    """Similarity to the previous memory of its rung, 0 to 1. Similar memories are evicted sooner."""
 
     @property
     def caption(self) -> str:
@@ -191,7 +197,7 @@ class Moment:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Everything every writer found, oldest writer first."""
+        """The findings of all writers, oldest writer first."""
         return tuple(finding for observation in self.observations for finding in observation.findings)
 
     def of(self, name: Field) -> list[Finding]:
@@ -201,7 +207,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Where a memory lies and what it accounts for, without what it says: for many at a time."""
+    """The span and frame counts of a memory without its observations, for reading many at once."""
 
     id: str
     rung: Rung
@@ -211,12 +217,12 @@ class Outline:
     """Unix seconds."""
     counts: FrameCounts
     described: bool
-    """Whether more was said of it than when it was first written."""
+    """Whether a later writer added an observation to the first one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A span of which nothing was seen, with its cause."""
+    """A span that was not watched, with its cause."""
 
     id: str
     stream: str
@@ -227,20 +233,20 @@ class Gap:
     """``stalled``, ``dropped``, ``refused``, ``damaged``, ``restart``, …"""
     detail: str = ""
     attempts: int = 0
-    """How often it was tried to reopen the source."""
+    """How often the source was reopened without success."""
     wall_start_s: float | None = None
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
 
 
 ForgottenLevel = Literal["frame", "moment", "event", "hour", "day"]
-"""What of a span was forgotten: its pictures alone, or the memories of that rung and all below it."""
+"""The level of detail that was evicted or erased: only pictures (``frame``), or the memories of a rung and all below."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A span whose detail was forgotten, with when and why.
+    """A span whose detail was evicted or erased, with the time and the cause.
 
-    Where a memory above stands for what is gone, the tombstone has that memory's id and span.
+    If a memory above summarises the evicted ones, the tombstone has its id and span.
     """
 
     id: str
@@ -249,21 +255,21 @@ class Tombstone:
     span: Span
     lost: ForgottenLevel
     cause: str
-    """``budget``: there was no room for it; ``asked``: somebody had it forgotten."""
+    """``budget`` after an eviction, ``asked`` after an erasure on request."""
     forgotten_at_s: float
     """Unix seconds."""
     written_from_s: float
-    """Unix seconds when the first of it had been written: as of an earlier time, there was nothing to forget."""
+    """Unix seconds of the earliest forgotten memory. As of an earlier time, the tombstone does not exist."""
     memories: int = 0
-    """How many memories are gone."""
+    """The number of memories that were forgotten."""
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
-    """What became of the frames that the forgotten memories accounted for; where pictures alone are gone, what
-    changed: ``stored`` is negative then, and ``merged`` has them."""
+    """The frame counts of the forgotten memories. If only pictures were forgotten, the change of the counts:
+    ``stored`` is negative and ``merged`` grows by as many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A stretch of a stream that is never forgotten for want of room."""
+    """A span of a stream that is never evicted."""
 
     id: str
     stream: str
@@ -278,7 +284,7 @@ UseKind = Literal["cited", "looked", "asked", "alerted"]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A stretch of a stream served somebody: cited in an answer, looked at again, asked about, alerted of."""
+    """One use of a span of a stream: cited in an answer, inspected, asked about, or part of an alert."""
 
     stream: str
     span: Span
@@ -292,81 +298,81 @@ StreamState = Literal["watching", "stopped", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One source under the name the user knows it by."""
+    """One source under the name that the user gave it."""
 
     name: str
     kind: Literal["file", "live"]
     source: str
-    """Where it was read from, without credentials."""
+    """The path or address of the source, without credentials."""
     content_id: str
-    """A file's identity, made from its bytes; a live source's, from its address."""
+    """The identity: derived from a file's bytes, or from a live source's address."""
     state: StreamState
     fps: float
-    """Frames a second that observers are shown."""
+    """Frames per second that the observers examine."""
     duration_s: float | None = None
-    """How long the file says it is; None for a live source."""
+    """The duration that the file declares. None for a live source."""
     origin_wall_s: float | None = None
     """Unix seconds at stream time 0, for a live source."""
     error: str = ""
-    """Why it failed, where ``state`` is ``failed``."""
+    """The reason if ``state`` is ``failed``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What of a span was seen, and at which rate."""
+    """How much of a span was watched, and its gaps."""
 
     stream: str
     span: Span
     watched_s: float
-    """Also where what was seen is forgotten by now."""
+    """Watched seconds, including those whose memories are forgotten by now."""
     gaps: tuple[Gap, ...]
     forgotten: tuple[Tombstone, ...] = ()
-    """Where memories are gone, not pictures alone."""
+    """Tombstones of memories. Tombstones of pictures are left out."""
 
     @property
     def fraction(self) -> float:
-        """The part of the span that was watched, 0 to 1."""
+        """The share of the span that was watched, 0 to 1."""
         return min(1.0, self.watched_s / self.span.duration_s) if self.span.duration_s > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A memory that waits for somebody to describe it."""
+    """A memory in the backlog, waiting for a description."""
 
     moment_id: str
     stream: str
     rung: Rung
     span: Span
     change: float
-    """How much happened in it, 0 to 1: of those queued together, the most eventful goes first."""
+    """How eventful it is, 0 to 1. Of the memories queued together, the most eventful is described first."""
     queued_at_s: float
     """Unix seconds."""
     attempts: int = 0
-    """How often describing it has failed."""
+    """The number of failed attempts to describe it."""
     error: str = ""
-    """Why, the last time."""
+    """The reason of the last failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class BacklogCounts:
-    """What waits to be described, and what was given up."""
+    """The state of the backlog: waiting memories and those that failed too often."""
 
     waiting: int = 0
     oldest_queued_at_s: float | None = None
-    """Unix seconds: since when the longest has waited; None where nothing waits."""
+    """Unix seconds at which the oldest waiting memory was queued. None if the backlog is empty."""
     given_up: int = 0
-    """How many failed too often and wait no longer."""
+    """The number of memories that failed too often and are no longer tried."""
     last_error: str = ""
-    """Of the last that failed, whether it waits still or was given up."""
+    """The error of the most recent failure, whether that memory is tried again or not."""
 
 
 def make_id(*parts: str | int | float) -> str:
-    """The id of whatever ``parts`` identify: the same parts always give the same 20 hex digits."""
+    """A stable id of 20 hex digits, derived from ``parts``."""
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).hexdigest()
 
 
 def moment_id(stream: str, epoch: int, rung: Rung, start_s: float) -> str:
-    """The id of the moment of ``rung`` that starts at ``start_s``; made twice, it is the same."""
+    """The stable id of the memory of ``rung`` that starts at ``start_s``."""
     return make_id(stream, epoch, rung, round(start_s * 1000))
 
 
@@ -376,7 +382,11 @@ def total_counts(parts: Iterable[FrameCounts]) -> FrameCounts:
 
 
 def merged_spans(spans: Iterable[Span]) -> list[Span]:
-    """The same time in as few spans as can be, in order: those that touch or overlap become one."""
+    """The same time in the fewest spans, in order.
+
+    >>> merged_spans([Span(5.0, 8.0), Span(0.0, 2.0), Span(2.0, 3.0)])
+    [Span(start_s=0.0, end_s=3.0), Span(start_s=5.0, end_s=8.0)]
+    """
     merged: list[Span] = []
     for span in sorted(spans):
         if merged and span.start_s <= merged[-1].end_s:
@@ -386,41 +396,48 @@ def merged_spans(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-def spans_without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
-    """What is left of ``spans`` after ``taken``."""
-    left = list(spans)
-    for gone in taken:
-        left = [
-            part
-            for span in left
-            for part in (
-                [Span(span.start_s, min(span.end_s, gone.start_s))] if span.start_s < gone.start_s else []
-            )
-            + ([Span(max(span.start_s, gone.end_s), span.end_s)] if gone.end_s < span.end_s else [])
-        ]
-    return left
+def spans_without(spans: Iterable[Span], removed: Iterable[Span]) -> list[Span]:
+    """The parts of ``spans`` that lie outside every span in ``removed``.
+
+    >>> spans_without([Span(0.0, 10.0)], [Span(3.0, 4.0)])
+    [Span(start_s=0.0, end_s=3.0), Span(start_s=4.0, end_s=10.0)]
+    """
+    remaining = list(spans)
+    for hole in removed:
+        remaining = [part for span in remaining for part in _outside(span, hole)]
+    return remaining
+
+
+def _outside(span: Span, hole: Span) -> Iterator[Span]:
+    if span.start_s < hole.start_s:
+        yield Span(span.start_s, min(span.end_s, hole.start_s))
+    if hole.end_s < span.end_s:
+        yield Span(max(span.start_s, hole.end_s), span.end_s)
 
 
 class Extent(NamedTuple):
-    """Where memories of one rung lie, all streams together; forgetting some leaves it as it is."""
+    """Bounds of the memories of one rung over all streams. Forgetting memories leaves them unchanged."""
 
     first_end_s: float
+    """The earliest end of a memory."""
     last_start_s: float
+    """The latest start of a memory."""
     longest_s: float
+    """The longest duration of a memory."""
 
-    def joined(self, other: Extent) -> Extent:
-        """Where those of both lie."""
+    def joined(self, extent: Extent) -> Extent:
+        """The bounds of both together."""
         return Extent(
-            min(self.first_end_s, other.first_end_s),
-            max(self.last_start_s, other.last_start_s),
-            max(self.longest_s, other.longest_s),
+            min(self.first_end_s, extent.first_end_s),
+            max(self.last_start_s, extent.last_start_s),
+            max(self.longest_s, extent.longest_s),
         )
 
 
 def extents_of(moments: Iterable[Moment]) -> dict[str, Extent]:
-    """Where these memories lie, by rung."""
-    found: dict[str, Extent] = {}
+    """The extent of these memories, by rung."""
+    extents: dict[str, Extent] = {}
     for moment in moments:
-        own = Extent(moment.span.end_s, moment.span.start_s, moment.span.duration_s)
-        found[moment.rung] = own.joined(found.get(moment.rung, own))
-    return found
+        extent = Extent(moment.span.end_s, moment.span.start_s, moment.span.duration_s)
+        extents[moment.rung] = extent.joined(extents.get(moment.rung, extent))
+    return extents

@@ -1,4 +1,16 @@
-"""Errors of perception: a source, an encoder or the video LMM cannot be used."""
+"""Errors of perception: a source, an encoder or the video LMM cannot be used.
+
+RecollectError
+├── SourceError
+│   ├── SourceNotFound, NotAVideo, UnsupportedSource, SourceUnreachable
+│   ├── SourceVariableUnset, BadSourceList
+│   └── StreamNameTaken, AlreadyWatched
+├── EncoderError
+│   └── EncoderNotInstalled, EncoderUnusable
+└── LmmError
+    ├── NoLmm, LmmUnreachable, LmmOverloaded, LmmTimedOut
+    └── LmmRefused, LmmRedirected, LmmNotServed, LmmReplyOutOfSchema
+"""
 
 from __future__ import annotations
 
@@ -6,7 +18,7 @@ from ..common.errors import RecollectError
 
 
 class SourceError(RecollectError):
-    """Something to watch cannot be watched."""
+    """A source cannot be watched."""
 
 
 class SourceNotFound(SourceError):
@@ -37,7 +49,7 @@ class UnsupportedSource(SourceError):
 
 
 class SourceUnreachable(SourceError):
-    """A live source did not answer and may not be waited for any longer."""
+    """A live source did not answer within the longest outage that is allowed."""
 
     def __init__(self, source: str, why: str, attempts: int) -> None:
         super().__init__(
@@ -48,7 +60,7 @@ class SourceUnreachable(SourceError):
 
 
 class SourceVariableUnset(SourceError):
-    """The environment variable that should hold a source does not."""
+    """The environment variable that should hold a source is not set, or is empty."""
 
     def __init__(self, variable: str) -> None:
         super().__init__(
@@ -61,21 +73,21 @@ class SourceVariableUnset(SourceError):
 class BadSourceList(SourceError):
     """The file that should list sources cannot be read, or lists none."""
 
-    def __init__(self, where: str, why: str) -> None:
+    def __init__(self, list_name: str, why: str) -> None:
         super().__init__(
-            f"cannot take sources from {where}: {why}. "
+            f"cannot read sources from {list_name}: {why}. "
             "Give a text file with a path or URL on each line, or - for standard input."
         )
-        self.where, self.why = where, why
+        self.list_name, self.why = list_name, why
 
 
 class StreamNameTaken(SourceError):
-    """The name asked for belongs to another source."""
+    """The name of a stream belongs to another source in this memory."""
 
     def __init__(self, name: str, source: str) -> None:
         super().__init__(
             f"the stream {name!r} in this memory is another source ({source}). "
-            "Choose another name with --stream, or leave it out to have one made."
+            "Choose another name with --stream, or leave it out to get a generated name."
         )
         self.name, self.source = name, source
 
@@ -92,7 +104,7 @@ class AlreadyWatched(SourceError):
 
 
 class EncoderError(RecollectError):
-    """The model that makes vectors cannot be used."""
+    """The image-text model that computes vectors cannot be used."""
 
 
 class EncoderNotInstalled(EncoderError):
@@ -101,13 +113,13 @@ class EncoderNotInstalled(EncoderError):
     def __init__(self, model: str, missing: str) -> None:
         super().__init__(
             f"the image-text model {model!r} runs on {missing}, which is not installed. "
-            'Run: pip install "recollect[vision]"; or take vision.model out of the settings.'
+            'Run: pip install "recollect[vision]", or remove vision.model from the settings.'
         )
         self.model, self.missing = model, missing
 
 
 class EncoderUnusable(EncoderError):
-    """There is no such model, or it is of another kind, or it cannot be loaded."""
+    """The model does not exist, is of another kind, or cannot be loaded."""
 
     def __init__(self, model: str, why: str) -> None:
         why = " ".join(why.split()).rstrip(".")
@@ -119,114 +131,116 @@ class EncoderUnusable(EncoderError):
 
 
 class LmmError(RecollectError):
-    """The video LMM did not answer as it should."""
+    """The video LMM gave no usable reply."""
 
     calls: int = 0
-    """Requests made in vain, retries among them."""
+    """Requests that failed, retries included."""
     tokens: int = 0
-    """What those requests cost, as far as the server told."""
+    """Tokens of those requests, as far as the server reported them."""
 
 
 class NoLmm(LmmError):
-    """A video LMM is needed, and none was named."""
+    """The operation needs a video LMM, and the settings name none."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"to {what}, a video LMM is needed, and none is named. Say where one is served: --lmm-url on the "
+            f"cannot {what} without a video LMM, and the settings name none. Set its address: --lmm-url on the "
             "command line, RECOLLECT_LMM__URL in the environment, or lmm.url in recollect.toml."
         )
         self.what = what
 
 
 class LmmUnreachable(LmmError):
-    """Nothing answers at the address, or the connection broke before the answer was whole."""
+    """No server answers at the address, or the connection broke before the reply was complete."""
 
-    def __init__(self, where: str, why: str) -> None:
+    def __init__(self, address: str, why: str) -> None:
         super().__init__(
-            f"the video LMM at {where} cannot be reached: {why}. "
-            "See that its server is running and that lmm.url is right; `recollect doctor` tries it."
+            f"the video LMM at {address} cannot be reached: {why}. "
+            "Check that its server is running and that lmm.url is right. `recollect doctor` tests it."
         )
-        self.where, self.why = where, why
+        self.address, self.why = address, why
 
 
 class LmmOverloaded(LmmError):
-    """The server answers that it cannot now."""
+    """The server answers that it cannot serve the request now."""
 
-    def __init__(self, where: str, status: int, words: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, address: str, status: int, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(
-            f"the video LMM at {where} is overloaded or failing: it answered {status} ({words}). "
-            "Try again later; if it happens often, lower lmm.concurrency and look at the server's log."
+            f"the video LMM at {address} is overloaded or failing: it answered {status} ({reason}). "
+            "Try again later. If it happens often, lower lmm.concurrency and read the server's log."
         )
-        self.where, self.status, self.words, self.retry_after_s = where, status, words, retry_after_s
+        self.address, self.status, self.reason, self.retry_after_s = address, status, reason, retry_after_s
 
 
 class LmmTimedOut(LmmError):
-    """There was no answer in the time there was."""
+    """The server did not answer before the deadline."""
 
-    def __init__(self, where: str, waited_s: float, doing: str) -> None:
+    def __init__(self, address: str, waited_s: float, activity: str) -> None:
         super().__init__(
-            f"the video LMM at {where} did not answer in time: {waited_s:.3g} s passed {doing}. "
-            "Allow more (lmm.timeout_s, or the question's budget), or see what keeps the server busy."
+            f"the video LMM at {address} did not answer in time: {waited_s:.3g} s passed {activity}. "
+            "Allow more time (lmm.timeout_s, or the question's limits), or check the server's load."
         )
-        self.where, self.waited_s, self.doing = where, waited_s, doing
+        self.address, self.waited_s, self.activity = address, waited_s, activity
 
 
 class LmmRefused(LmmError):
-    """The server does not take this request, and would not take it the next time."""
+    """The server refused the request, and would refuse it again."""
 
-    def __init__(self, where: str, status: int, words: str) -> None:
+    def __init__(self, address: str, status: int, reason: str) -> None:
         advice = {
-            401: "Set lmm.api_key to the key the server was started with.",
-            403: "Set lmm.api_key to a key that may do this.",
-            404: "See that lmm.url is the API's root; for vLLM it ends in /v1.",
-        }.get(status, "`recollect doctor` tries what the server takes: pictures, video, schemas.")
-        super().__init__(f"the video LMM at {where} refused the request with {status}: {words}. {advice}")
-        self.where, self.status, self.words = where, status, words
+            401: "Set lmm.api_key to the key that the server was started with.",
+            403: "Set lmm.api_key to a key with this permission.",
+            404: "Check that lmm.url is the root of the API. For vLLM it ends in /v1.",
+        }.get(status, "`recollect doctor` tests what the server accepts: pictures, video, schemas.")
+        super().__init__(f"the video LMM at {address} refused the request with {status}: {reason}. {advice}")
+        self.address, self.status, self.reason = address, status, reason
 
 
 class LmmRedirected(LmmError):
-    """The server redirects the request to another address, where it was not sent.
+    """The server redirects the request to another address. The redirect was not followed.
 
     Args:
-        where: The address of the API, as it may be shown.
-        status: Of the answer, such as 307.
-        target: The value of ``lmm.url`` that would send requests to the new address, as it may be shown; None where
+        address: The address of the API, without secrets.
+        status: The status of the answer, such as 307.
+        target: The value of ``lmm.url`` that would send requests to the new address, without secrets; None if
             the server named no usable address.
 
     """
 
-    def __init__(self, where: str, status: int, target: str | None) -> None:
+    def __init__(self, address: str, status: int, target: str | None) -> None:
         advice = (
-            f"If you trust the server there, set lmm.url to {target}."
+            f"If you trust that server, set lmm.url to {target}."
             if target
             else "Set lmm.url to the address at which the server itself answers."
         )
         super().__init__(
-            f"the video LMM at {where} redirects to {target or 'an address that it does not name'} ({status}). "
+            f"the video LMM at {address} redirects to {target or 'an address that it does not name'} ({status}). "
             "Redirects are not followed, because prompts and pictures go only to the server that lmm.url names. "
             + advice
         )
-        self.where, self.status, self.target = where, status, target
+        self.address, self.status, self.target = address, status, target
 
 
 class LmmNotServed(LmmError):
-    """The server serves no such model, or several where none was named."""
+    """The server does not serve the model, or serves several while the settings name none."""
 
-    def __init__(self, where: str, model: str | None, served: tuple[str, ...]) -> None:
-        there = ", ".join(served) if served else "none"
-        what = f"the model {model!r} is not served" if model else "which model to use is not clear"
-        super().__init__(f"{what} at {where}. Models there: {there}. Set lmm.model to one of them.")
-        self.where, self.model, self.served = where, model, served
+    def __init__(self, address: str, model: str | None, served: tuple[str, ...]) -> None:
+        model_list = ", ".join(served) if served else "none"
+        problem = f"the model {model!r} is not served" if model else "which model to use is not clear"
+        super().__init__(f"{problem} at {address}. Models there: {model_list}. Set lmm.model to one of them.")
+        self.address, self.model, self.served = address, model, served
 
 
 class LmmReplyOutOfSchema(LmmError):
-    """The reply is something else than was asked for."""
+    """The reply does not match the schema of the request."""
 
     def __init__(self, model: str, why: str, *, cut_at_tokens: int | None = None) -> None:
         if cut_at_tokens is None:
             advice = "Serve it with structured outputs, as vLLM does, or try a larger model."
         else:
             why = f"it was cut off after {cut_at_tokens} tokens"
-            advice = "Allow more with lmm.max_tokens; a model that never ends needs another one."
+            advice = (
+                "Allow more with lmm.max_tokens, or use another model if this one never ends its replies."
+            )
         super().__init__(f"the video LMM {model!r} replied out of schema: {why}. {advice}")
         self.model, self.why, self.cut_at_tokens = model, why, cut_at_tokens

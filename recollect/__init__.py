@@ -14,14 +14,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .client import Recollect, StreamStatus
+from .client import Recollect
 from .common.errors import RecollectError
-from .memory.values import Gap, KeyFrame, Moment, Span
+from .memory.values import (
+    BacklogCounts,
+    Coverage,
+    Finding,
+    FrameCounts,
+    Gap,
+    KeyFrame,
+    Moment,
+    Observation,
+    Pin,
+    Span,
+    Stream,
+    Tombstone,
+)
+from .stream_status import StreamStatus
 
 if TYPE_CHECKING:
-    from .agent.answer import Answer, Evidence
+    from .agent.answer import (
+        Answer,
+        Evidence,
+        ForgottenSeen,
+        GapSeen,
+        Question,
+        QuestionUsage,
+        StreamCoverage,
+    )
     from .agent.limits import Limits
+    from .memory.encoder import Encoder, ImageEncoder
+    from .memory.keeping.disk_usage import DiskUsage
+    from .memory.keeping.erasure import ErasureReceipt
+    from .memory.keeping.reindexing import ReindexReport
+    from .memory.query.snapshot import Hit
     from .perception.describing.captioner import CaptionReport
+    from .perception.sources.source import Source
     from .perception.watch_events import (
         Connected,
         Connecting,
@@ -40,55 +68,89 @@ if TYPE_CHECKING:
     )
     from .perception.watch_handle import Watch, WatchStatus
     from .perception.watch_options import WatchOptions
+    from .serialization import to_plain
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
+    "BacklogCounts",
     "CaptionReport",
     "Connected",
     "Connecting",
+    "Coverage",
     "Described",
     "DescriptionsFailed",
     "DescriptionsResumed",
     "DescriptionsWaiting",
     "Disconnected",
+    "DiskUsage",
+    "Encoder",
+    "ErasureReceipt",
     "Evidence",
     "Failed",
+    "Finding",
     "Finished",
+    "ForgottenSeen",
+    "FrameCounts",
     "Gap",
+    "GapSeen",
+    "Hit",
+    "ImageEncoder",
     "KeyFrame",
     "Limits",
     "Moment",
+    "Observation",
     "ObserverDisabled",
+    "Pin",
     "Progress",
+    "Question",
+    "QuestionUsage",
     "Recollect",
     "RecollectError",
+    "ReindexReport",
+    "Source",
     "Span",
     "Stalled",
+    "Stream",
+    "StreamCoverage",
     "StreamStatus",
+    "Tombstone",
     "Watch",
     "WatchEvent",
     "WatchOptions",
     "WatchReport",
     "WatchStatus",
+    "to_plain",
 ]
 
 _LATER = {
     "Answer": "agent.answer",
     "Evidence": "agent.answer",
+    "ForgottenSeen": "agent.answer",
+    "GapSeen": "agent.answer",
+    "Question": "agent.answer",
+    "QuestionUsage": "agent.answer",
+    "StreamCoverage": "agent.answer",
     "Limits": "agent.limits",
+    "Encoder": "memory.encoder",
+    "ImageEncoder": "memory.encoder",
+    "DiskUsage": "memory.keeping.disk_usage",
+    "ErasureReceipt": "memory.keeping.erasure",
+    "ReindexReport": "memory.keeping.reindexing",
+    "Hit": "memory.query.snapshot",
     "CaptionReport": "perception.describing.captioner",
+    "Source": "perception.sources.source",
     "Connected": "perception.watch_events",
     "Connecting": "perception.watch_events",
     "Described": "perception.watch_events",
     "DescriptionsFailed": "perception.watch_events",
     "DescriptionsResumed": "perception.watch_events",
     "DescriptionsWaiting": "perception.watch_events",
-    "ObserverDisabled": "perception.watch_events",
     "Disconnected": "perception.watch_events",
     "Failed": "perception.watch_events",
     "Finished": "perception.watch_events",
+    "ObserverDisabled": "perception.watch_events",
     "Progress": "perception.watch_events",
     "Stalled": "perception.watch_events",
     "WatchEvent": "perception.watch_events",
@@ -96,6 +158,7 @@ _LATER = {
     "Watch": "perception.watch_handle",
     "WatchStatus": "perception.watch_handle",
     "WatchOptions": "perception.watch_options",
+    "to_plain": "serialization",
 }
 """Public names whose modules are loaded when they are first used, and where they live."""
 

@@ -1,4 +1,4 @@
-"""Recollect as a Python object.
+"""The Python interface of Recollect: watch video into a memory, and ask the memory questions.
 
     from recollect import Recollect
 
@@ -7,159 +7,82 @@
         answer = memory.ask("When did the kettle boil?")
     print(answer.text, answer.evidence[0].span)
 
-Nothing is opened and nothing heavy is loaded until something is asked of it. Every method that takes
-long has an async form whose name begins with ``a``: ``await memory.aask("…")``.
+Nothing is opened and nothing heavy is loaded until a method needs it. Each method that takes long has an async form
+whose name begins with ``a``: ``await memory.aask("…")``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-import time
-import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .agent.errors import BadQuestion
-from .memory.errors import UnknownStream
-from .memory.values import (
-    BacklogCounts,
-    Coverage,
-    ForgottenLevel,
-    FrameCounts,
-    Gap,
-    KeyFrame,
-    Moment,
-    Observation,
-    Pin,
-    Rung,
-    Span,
-    Stream,
-    Tombstone,
+from .argument_checks import (
+    as_of_seconds,
+    checked_limit,
+    checked_options,
+    checked_rung,
+    checked_span,
+    checked_text,
+    stream_names,
 )
+from .common.errors import BadArgument
+from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, Rung, Span
 from .perception.errors import NoLmm
+from .resources import MemoryResources
+from .stream_status import StreamStatus
+from .writing import MemoryWriting
 
 if TYPE_CHECKING:
-    from .agent.answer import Answer
-    from .agent.limits import Limits, Spending
+    from .agent.answer import Answer, Question
+    from .agent.cancellation import Cancellation
+    from .agent.limits import Limits
+    from .agent.overrides import AgentOverrides
     from .agent.reasoner import Reasoner
-    from .agent.traces import TraceStore
     from .memory.encoder import Encoder
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
     from .memory.keeping.reindexing import OnProgress, ReindexReport
-    from .memory.keeping.requests import MaintenanceRequest
-    from .memory.query.snapshot import Hit, Snapshot
-    from .memory.store import MemoryStore
+    from .memory.query.snapshot import Hit
     from .perception.describing.captioner import CaptionReport
-    from .perception.lmm import Lmm, ServedLmm
+    from .perception.lmm import Lmm
     from .perception.lmm.lmm_settings import LmmSettings
     from .perception.sources.source import Source
     from .perception.watch_events import OnEvent, WatchReport
     from .perception.watch_handle import Watch
     from .perception.watch_options import WatchOptions
-    from .perception.writer_session import WriterSession
-    from .tools.toolbox import Inspector, Scope, Toolbox
 
 T = TypeVar("T")
 
-_ABOVE_TOO = 4
-"""So many times more is looked for where memories above the moments are found as well: some say the same again."""
-_TRACES_SHARE = 20
-"""No more than this part of a memory's budget is for the steps of questions."""
+_SUMMARY_FACTOR = 4
+"""Where moments were evicted, so many times more hits are fetched: summaries repeat what their children say."""
 _TRACES_PENDING = "questions.pending"
-"""Is in the memory's folder while the steps of questions may still tell of what the memory has forgotten."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """What is known of one stream and of how completely it was watched."""
-
-    stream: Stream
-    coverage: Coverage
-    gaps: tuple[Gap, ...]
-    counts: FrameCounts
-    backlog: BacklogCounts
-    """What of it waits for a description by a video LMM."""
-    tombstones: tuple[Tombstone, ...] = ()
-    """What of it was forgotten."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        from .perception.sources.urls import redact  # noqa: PLC0415
-
-        return {
-            "stream": self.stream.name,
-            "kind": self.stream.kind,
-            "state": self.stream.state,
-            # Memories of earlier versions hold addresses with fewer parts redacted.
-            "source": redact(self.stream.source) if self.stream.kind == "live" else self.stream.source,
-            "fps": self.stream.fps,
-            "duration_s": self.stream.duration_s,
-            "from_s": round(self.coverage.span.start_s, 3),
-            "until_s": round(self.coverage.span.end_s, 3),
-            "watched_s": round(self.coverage.watched_s, 3),
-            "gaps": [
-                {"start_s": round(gap.span.start_s, 3), "end_s": round(gap.span.end_s, 3), "cause": gap.cause}
-                for gap in self.gaps
-            ],
-            "forgotten_s": {lost: round(seconds, 3) for lost, seconds in self.forgotten_s.items()},
-            "frames": {
-                "captured": self.counts.captured,
-                "stored": self.counts.stored,
-                "sampled_out": self.counts.sampled_out,
-                "merged": self.counts.merged,
-                "dropped": dict(self.counts.dropped),
-            },
-            "backlog": {
-                "waiting": self.backlog.waiting,
-                "oldest_s": None if self.oldest_waiting_s is None else round(self.oldest_waiting_s, 1),
-                "given_up": self.backlog.given_up,
-                "last_error": self.backlog.last_error,
-            },
-            "error": self.stream.error,
-        }
-
-    @property
-    def forgotten_s(self) -> dict[ForgottenLevel, float]:
-        """Of how many seconds pictures alone are gone, moments, events, hours or days."""
-        total: dict[ForgottenLevel, float] = {}
-        for one in self.tombstones:
-            total[one.lost] = total.get(one.lost, 0.0) + one.span.duration_s
-        return total
-
-    @property
-    def oldest_waiting_s(self) -> float | None:
-        """For how many seconds the longest has waited by now; None where nothing waits."""
-        since_s = self.backlog.oldest_queued_at_s
-        return None if since_s is None else max(0.0, time.time() - since_s)
+"""This file is in the memory's folder while traces may still quote what was erased."""
 
 
 class Recollect:
-    """A memory of video at a path: give it streams to watch, ask it questions.
+    """A memory of video in a folder: give it streams to watch, and ask it questions.
 
     Args:
-        path: The memory's folder; made when something is first watched.
-        encoder: Makes vectors of words, and of pictures if it can, so that both are searched; None takes
-            the one that the settings name (``vision.model``), and where they name none, words alone
-            are searched.
-        lmm: The video LMM that describes what is watched, thinks and looks, or the settings of one; None
-            takes what ``read_settings().lmm`` names when it is first needed, which may be none.
-        reasoner: Who thinks instead: None for the LMM where there is one, and else for the extractive
-            reasoner, which needs no model.
-        budget: What the memory may take on the disk, such as ``"20 GB"``, a number of bytes, or
-            ``"unbounded"``. What does not fit is forgotten, the old and dull first, and leaves what it was
-            part of and a tombstone. None takes what the settings or the memory itself name; a new memory has
-            20 GB. ``watch`` and ``compact`` note it in the memory.
-        question_budget: What a question may cost.
+        path: The memory's folder. It is made when something is first watched.
+        encoder: Makes vectors of text, and of pictures if it can, so that search uses both. None takes the encoder
+            in the settings (``vision.model``). Without one, search uses text alone.
+        lmm: The video LMM that describes, reasons and inspects, or its settings. None takes what the settings name.
+        reasoner: Replaces the usual reasoner, which is the LMM's, or the extractive one without an LMM.
+        disk_budget: Bytes that the memory may take on disk: a size such as ``"20 GB"``, a number, or
+            ``"unbounded"``. The least useful details are evicted when it is full. None takes the settings' or the
+            memory's own budget; a new memory has 20 GB. ``watch``, ``start`` and ``compact`` store it in the memory.
+        limits: What one question may cost.
+        overrides: Parts of the agent to replace, for ablations.
 
     Raises:
-        BadBudget: ``budget`` is no size, or too small for any memory.
+        BadBudget: ``disk_budget`` is not a size, or too small for any memory.
     """
 
     def __init__(
@@ -169,22 +92,19 @@ class Recollect:
         encoder: Encoder | None = None,
         lmm: Lmm | LmmSettings | None = None,
         reasoner: Reasoner | None = None,
-        budget: str | int | None = None,
-        question_budget: Limits | None = None,
+        disk_budget: str | int | None = None,
+        limits: Limits | None = None,
+        overrides: AgentOverrides | None = None,
     ) -> None:
+        if not isinstance(path, str | Path):
+            raise BadArgument("path", path, "the path of a folder")
         self.path = Path(path).expanduser()
-        self._encoder = encoder
-        self._lmm = lmm
-        self._served: ServedLmm | None = None
-        self._settings_read = False
+        self._resources = MemoryResources(self.path, encoder=encoder, lmm=lmm, disk_budget=disk_budget)
         self._reasoner = reasoner
-        self._budget_bytes = None if budget is None else _budget_bytes(budget)
-        self._question_budget = question_budget
+        self._limits = limits
+        self._overrides = overrides
         self._lock = threading.Lock()
-        self._reader: MemoryStore | None = None
-        self._traces: TraceStore | None = None
-        self._opening = threading.Lock()
-        self._session: WriterSession | None = None
+        self._writing = MemoryWriting(self._resources)
         self._watches: list[Watch] = []
         self._stops = 0
 
@@ -196,21 +116,20 @@ class Recollect:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
     def close(self) -> None:
-        """Stop what is being watched, wait for it to end, and close every file. May be called twice."""
+        """Stop all watches, wait for them to end, and close every file. May be called twice."""
         self.stop()
         for watch in tuple(self._watches):
             watch.join()
-        with self._lock:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-            if self._traces is not None:
-                self._traces.close()
-                self._traces = None
-            if self._served is not None:
-                self._served.close()
-                self._served = None
+        self._resources.close()
 
     # -- watching ---------------------------------------------------------------------------------
 
@@ -224,12 +143,16 @@ class Recollect:
     ) -> WatchReport:
         """Watch a file to its end, or a live URL until ``stop()``: ``start`` and ``wait`` in one.
 
-        For the arguments and what is raised at once see ``start``.
+        In a notebook, a progress bar is shown unless ``on_event`` is given. See ``start`` for the arguments.
 
         Raises:
             SourceError: The source does not exist, is no video, or could not be read to its end.
             MemoryStoreError: The memory is in use by another process, full, or newer than this Recollect.
         """
+        if on_event is None:
+            from .notebook import notebook_progress  # noqa: PLC0415
+
+            on_event = notebook_progress()
         watch = self.start(source, stream=stream, options=options, on_event=on_event)
         try:
             return watch.wait()
@@ -237,8 +160,8 @@ class Recollect:
             if watch.is_active:
                 watch.stop()
                 watch.join()
-            if self._budget_bytes is not None:
-                self._drop_reader()
+            if self._resources.has_own_budget:
+                self._resources.drop_reader()
 
     def start(
         self,
@@ -275,31 +198,35 @@ class Recollect:
         from .perception.watch_options import WatchOptions  # noqa: PLC0415
         from .perception.writer_session import find_source  # noqa: PLC0415 - heavy, and only watching needs it
 
+        if stream is not None:
+            checked_text("stream", stream)
+        if source is None or isinstance(source, bytes | int | float):
+            raise BadArgument("source", source, "a path, a URL, or an open source")
         stops_before = self._stops
         options = options or WatchOptions()
-        found = find_source(resolve_source(source) if isinstance(source, str) else source, options)
+        found_source = find_source(resolve_source(source) if isinstance(source, str) else source, options)
         try:
-            with self._writer_session() as session:
-                watch = session.start(found, stream=stream, options=options, on_event=on_event)
+            with self._writing.session() as session:
+                watch = session.start(found_source, stream=stream, options=options, on_event=on_event)
         except BaseException:
-            found.opened.close()
+            found_source.opened.close()
             raise
         with self._lock:
-            self._watches = [*(known for known in self._watches if known.is_active), watch]
+            self._watches = [*(earlier for earlier in self._watches if earlier.is_active), watch]
         if self._stops != stops_before:
-            # ``stop`` was called while things were still being opened.
+            # ``stop`` was called while the source was being opened.
             watch.stop()
         return watch
 
     def caption(
         self, stream: str | None = None, *, everything: bool = False, on_event: OnEvent | None = None
     ) -> CaptionReport:
-        """Have the video LMM describe what waits for it, until nothing does or the model is away.
+        """Describe the backlog with the video LMM, until it is empty or the model is away.
 
         Args:
             stream: Only this stream; by default all.
-            everything: Also what was watched without a model, what another model or an earlier prompt
-                described, and what was given up.
+            everything: Also what was watched without a model, what another model or an earlier prompt described,
+                and what failed before.
             on_event: Called with the events of describing, from another thread.
 
         Raises:
@@ -312,10 +239,10 @@ class Recollect:
         from .memory.storage.manifest import read_manifest  # noqa: PLC0415 - LanceDB takes seconds to load
 
         stops_before = self._stops
-        if self._the_lmm() is None:
+        if self._resources.lmm() is None:
             raise NoLmm("describe what was watched")
         read_manifest(self.path)  # a wrong path must not make an empty memory
-        with self._writer_session("describe what was watched") as session:
+        with self._writing.session("describe what was watched") as session:
             return session.caption(
                 stream,
                 everything=everything,
@@ -324,7 +251,7 @@ class Recollect:
             )
 
     def stop(self) -> None:
-        """Stop whatever this object is watching or describing, from any thread; all that was done is kept."""
+        """Stop all watching and describing of this object, from any thread. What was done is kept."""
         self._stops += 1
         for watch in tuple(self._watches):
             watch.stop()
@@ -332,44 +259,55 @@ class Recollect:
     # -- keeping ----------------------------------------------------------------------------------
 
     def usage(self) -> DiskUsage:
-        """What the memory takes on the disk, by what it is for, against its budget.
+        """The memory's disk usage, by purpose, against its budget.
 
         Raises:
             MemoryStoreError: There is no memory at the path, or it cannot be read.
         """
-        return self._open_reader().account()
+        return self._resources.reader().account()
 
     def compact(self) -> DiskUsage:
-        """Forget what is over the budget, merge files and indexes, delete old versions; what it takes then.
+        """Evict what is over the disk budget, merge files and indexes, delete old versions; the usage after it.
 
-        A memory that is watched into does all of this by itself. It is for a smaller budget to take effect
-        at once, and after much was watched at a time.
+        A memory that is watched into does all of this by itself. Call it to apply a smaller budget at once, or after
+        a long file.
 
         Raises:
-            MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
+            MemoryStoreError: There is no memory at the path, or it cannot be written.
         """
         from .memory.keeping.requests import CompactRequest  # noqa: PLC0415 - LanceDB takes seconds to load
 
-        self._maintain(CompactRequest())
-        if (self.path / _TRACES_PENDING).exists():
-            self._checkpointer().forget_all()
-            (self.path / _TRACES_PENDING).unlink(missing_ok=True)
-        self._drop_reader()
-        return self._open_reader().account()
+        self._writing.maintain(CompactRequest())
+        pending = self.path / _TRACES_PENDING
+        if pending.exists():
+            self._resources.traces().forget_all()
+            pending.unlink(missing_ok=True)
+        self._resources.drop_reader()
+        return self._resources.reader().account()
 
     def pin(
         self, stream: str, from_s: float | None = None, to_s: float | None = None, *, note: str = ""
     ) -> Pin:
-        """Never forget a stretch of a stream for want of room; all of the stream where no times are given.
+        """Protect a span of a stream from eviction; the whole stream if no times are given.
 
-        A pin keeps every event that it touches, whole. Pins together may keep a tenth of the budget.
+        A pin protects every event that it touches, whole. Pins together may protect a tenth of the disk budget.
 
         Raises:
-            BadQuestion: The times make no sense.
+            BadQuestion: The span is empty or negative.
             UnknownStream: A stream of that name is not in the memory.
-            MemoryStoreError: Nothing is remembered there, or pins may keep no more (``PinsFull``).
+            MemoryStoreError: Nothing is stored there, or the quota of pins is used up (``PinsFull``).
         """
-        return self._open_reader().pin(stream, _span(from_s, to_s) or Span(0.0, float("inf")), note)
+        checked_text("stream", stream)
+        span = checked_span(from_s, to_s) or Span(0.0, float("inf"))
+        return self._resources.reader().pin(stream, span, checked_text("note", note))
+
+    def unpin(self, pin_id: str) -> bool:
+        """Remove a pin; whether there was one of that id."""
+        return self._resources.reader().unpin(checked_text("pin_id", pin_id))
+
+    def pins(self) -> list[Pin]:
+        """All pins, by stream and time."""
+        return self._resources.reader().pins()
 
     def forget(
         self,
@@ -379,81 +317,71 @@ class Recollect:
         *,
         on_wait: Callable[[int], None] | None = None,
     ) -> ErasureReceipt:
-        """Have a stretch of a stream forgotten for good, or all of it and that it was ever there.
+        """Erase a span of a stream for good; the whole stream and its record if no times are given.
 
-        Whole moments go, with every picture, memory above, index, old version and trace of a question that
-        tells of them; when this returns, no file of the memory holds them. The memories above are made anew of
-        what is left. Questions that began before finish on what they hold, and are waited for.
+        Whole moments are erased, with their pictures, rungs above, index entries, old versions and traces of
+        questions that quote them. When this returns, no file of the memory holds them. Rungs above are rebuilt from
+        what remains. Questions that began before finish on their snapshot, and are waited for.
 
         Args:
             stream: The stream's name.
-            from_s: From this stream time on.
-            to_s: Up to this stream time.
-            on_wait: Called, again and again, with how many questions are waited for.
+            from_s: Start of the span in stream time.
+            to_s: End of the span in stream time.
+            on_wait: Called repeatedly with the number of questions that are waited for.
 
         Raises:
-            BadQuestion: The times make no sense.
+            BadQuestion: The span is empty or negative.
             UnknownStream: A stream of that name is not in the memory.
-            MemoryStoreError: There is no memory at the path, or it is being written, or cannot be.
+            MemoryStoreError: There is no memory at the path, or it cannot be written.
         """
         from .memory.errors import MemoryInUse  # noqa: PLC0415
         from .memory.keeping.requests import EraseRequest  # noqa: PLC0415 - LanceDB takes seconds to load
         from .memory.storage.tables import require_free_space  # noqa: PLC0415
 
-        span = _span(from_s, to_s)
+        checked_text("stream", stream)
+        span = checked_span(from_s, to_s)
         pending = self.path / _TRACES_PENDING
-        reader = self._open_reader()
-        # An interruption between the two leaves traces of which nobody knows any more what they tell.
-        interrupted = pending.exists()
+        reader = self._resources.reader()
+        # If the process dies between the two, it is unknown which traces quote what was erased.
+        was_interrupted = pending.exists()
         if reader.stream(stream) is not None:
             with require_free_space(self.path, 0):
                 pending.touch()
         try:
-            receipt = self._maintain(EraseRequest(stream, span), on_wait)
+            receipt = self._writing.maintain(EraseRequest(stream, span), on_wait)
         except MemoryInUse:
-            if not interrupted:
+            if not was_interrupted:
                 pending.unlink(missing_ok=True)
             raise
         assert receipt is not None
         erased_words = receipt.memory_ids if span is not None else receipt.memory_ids | {stream}
-        traces = self._checkpointer()
-        count = traces.forget_all() if interrupted else traces.forget(erased_words)
+        traces = self._resources.traces()
+        count = traces.forget_all() if was_interrupted else traces.forget(erased_words)
         pending.unlink(missing_ok=True)
         return replace(receipt, traces=count)
-
-    def unpin(self, pin_id: str) -> bool:
-        """Take a pin away; whether there was one."""
-        return self._open_reader().unpin(pin_id)
-
-    def pins(self) -> list[Pin]:
-        """What is pinned, by stream and time."""
-        return self._open_reader().pins()
 
     def reindex(
         self, encoder: Encoder | None = None, *, on_progress: OnProgress | None = None
     ) -> ReindexReport:
-        """Make the vectors of all that is remembered anew, or drop them.
+        """Make the vectors of the memory again with an encoder, or drop them without one.
 
-        For a memory that was made without this encoder, or with another one. It takes as long as the
-        encoder takes for every text and picture; interrupted, it leaves the memory as it was, and called
-        again, it goes on. Questions can be asked meanwhile, as before.
+        Use it for a memory that was made without this encoder, or with another one. It takes as long as the encoder
+        takes for every text and picture. If it is interrupted, the memory stays as it was, and the next call
+        continues. Questions can be asked meanwhile.
 
         Args:
-            encoder: The encoder from now on; None takes the one given to this object or named in the
-                settings, and where there is none, the vectors are dropped.
-            on_progress: Called with how many observations are done, and how many there are.
+            encoder: The encoder from now on. None takes the one of this object or of the settings.
+            on_progress: Called with the number of observations that are done and their total.
 
         Raises:
             MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
-            EncoderError: The image–text model in the settings cannot be used.
+            EncoderError: The image-text model in the settings cannot be used.
         """
         from .memory.keeping.reindexing import reindex  # noqa: PLC0415 - LanceDB takes seconds to load
 
-        encoder = encoder or self._the_encoder()
+        encoder = encoder or self._resources.encoder()
         report = reindex(self.path, encoder, on_progress=on_progress)
-        with self._lock:
-            self._encoder = encoder
-        self._drop_reader()
+        self._resources.use_encoder(encoder)
         return report
 
     # -- asking -----------------------------------------------------------------------------------
@@ -468,29 +396,24 @@ class Recollect:
         to_s: float | None = None,
         as_of: datetime | float | None = None,
     ) -> Answer:
-        """Answer a question from the memory, with evidence; or abstain and say what was missing.
+        """Answer a question from the memory, with evidence; or abstain and say what is missing.
 
         Args:
             question: In plain English.
             options: For multiple choice: the texts of A, B, C, …
             stream: Only this stream, or these; by default all.
-            from_s: Only what happens from this stream time on.
-            to_s: Only what happens before this stream time.
-            as_of: Only what had been written by then: a time with zone, or Unix seconds.
+            from_s: Only what happens from this stream time on, in seconds.
+            to_s: Only what happens before this stream time, in seconds.
+            as_of: Only what had been written by then: a datetime with a time zone, or Unix seconds.
 
         Raises:
             QuestionError: The question is empty or overlong, or names an unknown stream.
+            BadArgument: An argument has a wrong type.
             MemoryStoreError: There is no memory at the path, or it cannot be read.
-            BadSettings: The settings that should say which LMM to ask make no sense.
+            BadSettings: The settings that name the video LMM are wrong.
         """
-        answer = None
-        for _, update in self.steps(
-            question, options=options, stream=stream, from_s=from_s, to_s=to_s, as_of=as_of
-        ):
-            answer = update.get("answer", answer)
-        from .agent.answer import Answer  # noqa: PLC0415
-
-        return Answer.model_validate(answer)
+        checked = _checked_question(question, options, stream, from_s, to_s, as_of)
+        return self._answer(checked, None)
 
     def steps(
         self,
@@ -502,76 +425,27 @@ class Recollect:
         to_s: float | None = None,
         as_of: datetime | float | None = None,
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Like ``ask``, yielding each step's name and what it changed as it is done.
+        """Like ``ask``, yielding each step's name and the state that it changed.
 
         The last step is ``answer``; its change holds the answer as plain data.
         """
-        from .agent.answer import Question  # noqa: PLC0415
-        from .agent.graph import build_agent  # noqa: PLC0415
-        from .agent.limits import Limits, Spending  # noqa: PLC0415
-        from .agent.state import AgentDependencies  # noqa: PLC0415
-        from .tools.toolbox import Scope  # noqa: PLC0415
-
-        spending = Spending(self._question_budget or Limits())
-        names = (stream,) if isinstance(stream, str) else tuple(stream or ())
-        as_of_s = as_of.timestamp() if isinstance(as_of, datetime) else as_of
-        asked = Question.checked(
-            question, options=tuple(options), streams=names, from_s=from_s, to_s=to_s, as_of_s=as_of_s
-        )
-        store = self._open_reader()
-        with store.snapshot(as_of_s=as_of_s) as snapshot:
-            self._check_names(snapshot, names)
-            known = {stream.name: stream for stream in snapshot.streams()}
-            trace_id = uuid.uuid4().hex
-            reasoner = self._thinker(spending)
-
-            def inspector(moment: Moment) -> Observation | None:
-                from .perception.describing.inspection import pictures_again  # noqa: PLC0415 - heavy, and few questions need it
-
-                stream, kept = known[moment.stream], snapshot.frames(moment.frame_ids)
-                return reasoner.look(
-                    asked, moment, lambda most: pictures_again(stream, moment, kept, most=most)
-                )
-
-            deps = AgentDependencies(
-                tools=self._toolbox(snapshot, Scope(names, asked.span), inspector),
-                snapshot=snapshot,
-                store=store,
-                reasoner=reasoner,
-                spending=spending,
-                trace_id=trace_id,
-                as_of=datetime.fromtimestamp(time.time() if as_of_s is None else as_of_s, UTC).isoformat(
-                    timespec="milliseconds"
-                ),
-            )
-            traces = self._checkpointer()
-            agent = build_agent(traces, tracing=self._tracing())
-            updates = agent.stream(
-                {"question": asked.model_dump()},
-                {"configurable": {"thread_id": trace_id}},
-                context=deps,
-                stream_mode="updates",
-                durability="async",
-            )
-            for update in updates:
-                for name, change in update.items():
-                    yield name, change or {}
-            traces.trim()
+        checked = _checked_question(question, options, stream, from_s, to_s, as_of)
+        return self._steps(checked, None)
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
-        """The stored steps of an earlier question, in order: each step's name and the state after it.
+        """The stored steps of an earlier question, in order: the names of the next steps and the state before them.
 
-        Empty where no question of this memory had that ``trace_id``.
+        Empty if no trace of that id is stored.
         """
-        from .agent.graph import build_agent  # noqa: PLC0415
+        from .agent.graph import build_agent  # noqa: PLC0415 - loads LangGraph
 
-        agent = build_agent(self._checkpointer())
-        history = agent.history({"configurable": {"thread_id": trace_id}})
+        checked_text("trace_id", trace_id)
+        history = build_agent(self._resources.traces()).history({"configurable": {"thread_id": trace_id}})
         return [{"next": list(state.next), "state": dict(state.values)} for state in reversed(history)]
 
     def search(
         self,
-        words: str,
+        query: str,
         *,
         stream: str | Sequence[str] | None = None,
         from_s: float | None = None,
@@ -581,29 +455,31 @@ class Recollect:
         """Find moments by words, best first, without reasoning about them.
 
         Raises:
-            BadQuestion: There are no words, or too many, or the times make no sense.
+            BadQuestion: The query is empty or too long, or the span is empty.
+            BadArgument: An argument has a wrong type or value.
             UnknownStream: A stream of that name is not in the memory.
             MemoryStoreError: There is no memory at the path, or it cannot be read.
         """
         from .agent.answer import MAX_QUESTION_CHARS  # noqa: PLC0415
+        from .question_runner import check_stream_names  # noqa: PLC0415
         from .tools.toolbox import Scope, Toolbox  # noqa: PLC0415 - loads pydantic
 
-        if not words.strip():
-            raise BadQuestion("there are no words to search for")
-        if len(words) > MAX_QUESTION_CHARS:
-            raise BadQuestion(
-                f"it has {len(words):,} characters, and a search may have {MAX_QUESTION_CHARS:,}"
-            )
-        names = (stream,) if isinstance(stream, str) else tuple(stream or ())
-        span = _span(from_s, to_s)
-        with self._open_reader().snapshot() as snapshot:
-            self._check_names(snapshot, names)
+        if not checked_text("query", query).strip():
+            raise BadQuestion("the query is empty")
+        if len(query) > MAX_QUESTION_CHARS:
+            raise BadQuestion(f"the query has {len(query):,} characters, and may have {MAX_QUESTION_CHARS:,}")
+        limit = checked_limit(limit)
+        names, span = stream_names(stream), checked_span(from_s, to_s)
+        with self._resources.reader().snapshot() as snapshot:
+            check_stream_names(snapshot, names)
             toolbox = Toolbox(snapshot, Scope(names, span))
-            hits = snapshot.search(words, streams=names or None, span=span, rungs=("moment",), limit=limit)
+            hits = snapshot.search(query, streams=names or None, span=span, rungs=("moment",), limit=limit)
             if any(snapshot.tombstones(name) for name in toolbox.streams()):
-                # Where moments are forgotten, what stands for them is found.
-                found = snapshot.search(words, streams=names or None, span=span, limit=_ABOVE_TOO * limit)
-                hits = [hit for hit in found if toolbox.is_leaf(hit.moment)][:limit]
+                # Where moments were evicted, the summaries that stand for them are hits too.
+                every_rung = snapshot.search(
+                    query, streams=names or None, span=span, limit=_SUMMARY_FACTOR * limit
+                )
+                hits = [hit for hit in every_rung if toolbox.is_leaf(hit.moment)][:limit]
             return hits
 
     def timeline(
@@ -615,38 +491,48 @@ class Recollect:
         to_s: float | None = None,
         limit: int = 1000,
     ) -> list[Moment]:
-        """The memories of a stream, or of all one stream after the other, in time order, on one rung.
+        """The memories of one rung in time order, of one stream, or of all streams one after the other.
 
         Raises:
-            BadQuestion: The times make no sense.
+            BadQuestion: The span is empty or negative.
+            BadArgument: An argument has a wrong type or value.
             UnknownStream: A stream of that name is not in the memory.
             MemoryStoreError: There is no memory at the path, or it cannot be read.
         """
-        span = _span(from_s, to_s)
-        with self._open_reader().snapshot() as snapshot:
-            self._check_names(snapshot, (stream,) if stream else ())
-            names = [stream] if stream else sorted(known.name for known in snapshot.streams())
+        from .question_runner import check_stream_names  # noqa: PLC0415
+
+        rung, limit = checked_rung(rung), checked_limit(limit)
+        names, span = stream_names(stream), checked_span(from_s, to_s)
+        with self._resources.reader().snapshot() as snapshot:
+            check_stream_names(snapshot, names)
             moments: list[Moment] = []
-            for name in names:
+            for name in names or sorted(stored.name for stored in snapshot.streams()):
                 moments += snapshot.timeline(name, span, rung=rung, limit=limit - len(moments))
                 if len(moments) >= limit:
                     break
             return moments
 
     def gaps(self, stream: str) -> list[Gap]:
-        """What of a stream was not seen, in time order."""
-        with self._open_reader().snapshot() as snapshot:
-            self._check_names(snapshot, (stream,))
+        """The spans of a stream of which nothing was seen, in time order.
+
+        Raises:
+            UnknownStream: A stream of that name is not in the memory.
+        """
+        from .question_runner import check_stream_names  # noqa: PLC0415
+
+        checked_text("stream", stream)
+        with self._resources.reader().snapshot() as snapshot:
+            check_stream_names(snapshot, (stream,))
             return snapshot.gaps(stream)
 
     def frames(self, ids: Sequence[str]) -> list[KeyFrame]:
-        """Key frames by id, in the given order; those no longer kept are left out."""
-        with self._open_reader().snapshot() as snapshot:
+        """Key frames by id, in the given order, without those that are no longer stored."""
+        with self._resources.reader().snapshot() as snapshot:
             return snapshot.frames(list(ids))
 
     def status(self) -> list[StreamStatus]:
-        """What is in the memory, stream by stream."""
-        store = self._open_reader()
+        """What is stored of each stream, in order of their names."""
+        store = self._resources.reader()
         backlog = store.backlog_counts()
         with store.snapshot() as snapshot:
             return [
@@ -663,222 +549,174 @@ class Recollect:
 
     # -- async forms ------------------------------------------------------------------------------
 
-    async def awatch(self, source: str | Path, **options: Any) -> WatchReport:
-        """``watch``, without blocking the event loop. Cancelling it stops the watching cleanly."""
-        return await self._stopped_with(asyncio.to_thread(self.watch, source, **options))
+    async def aclose(self) -> None:
+        """``close`` without blocking the event loop."""
+        await asyncio.to_thread(self.close)
 
-    async def acaption(self, stream: str | None = None, **options: Any) -> CaptionReport:
-        """``caption``, without blocking the event loop. Cancelling it stops the describing cleanly."""
-        return await self._stopped_with(asyncio.to_thread(self.caption, stream, **options))
+    async def awatch(
+        self,
+        source: str | Path | Source,
+        *,
+        stream: str | None = None,
+        options: WatchOptions | None = None,
+        on_event: OnEvent | None = None,
+    ) -> WatchReport:
+        """``watch`` without blocking the event loop. Cancelling it stops the watch cleanly."""
 
-    async def _stopped_with(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.ensure_future(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            while not task.done():
-                # Again and again: the thread may not have come as far as to have something to stop.
-                self.stop()
-                await asyncio.wait([task], timeout=0.1)
-            if not task.cancelled():
-                task.exception()  # asked for, so that asyncio does not complain that nobody did
-            raise
+        def work() -> WatchReport:
+            return self.watch(source, stream=stream, options=options, on_event=on_event)
 
-    async def areindex(self, encoder: Encoder | None = None, **options: Any) -> ReindexReport:
-        """``reindex``, without blocking the event loop. Cancelling does not stop it."""
-        return await asyncio.to_thread(self.reindex, encoder, **options)
+        return await _cancellable(asyncio.to_thread(work), self.stop)
 
-    async def aask(self, question: str, **options: Any) -> Answer:
-        """``ask``, without blocking the event loop."""
-        return await asyncio.to_thread(self.ask, question, **options)
+    async def astart(
+        self,
+        source: str | Path | Source,
+        *,
+        stream: str | None = None,
+        options: WatchOptions | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Watch:
+        """``start`` without blocking the event loop while the source and the memory are opened."""
+        return await asyncio.to_thread(self.start, source, stream=stream, options=options, on_event=on_event)
 
-    async def asearch(self, words: str, **options: Any) -> list[Hit]:
-        """``search``, without blocking the event loop."""
-        return await asyncio.to_thread(self.search, words, **options)
+    async def acaption(
+        self, stream: str | None = None, *, everything: bool = False, on_event: OnEvent | None = None
+    ) -> CaptionReport:
+        """``caption`` without blocking the event loop. Cancelling it stops the describing cleanly."""
 
-    async def atimeline(self, stream: str | None = None, **options: Any) -> list[Moment]:
-        """``timeline``, without blocking the event loop."""
-        return await asyncio.to_thread(self.timeline, stream, **options)
+        def work() -> CaptionReport:
+            return self.caption(stream, everything=everything, on_event=on_event)
+
+        return await _cancellable(asyncio.to_thread(work), self.stop)
+
+    async def acompact(self) -> DiskUsage:
+        """``compact`` without blocking the event loop. Cancelling does not stop it."""
+        return await asyncio.to_thread(self.compact)
+
+    async def aforget(
+        self,
+        stream: str,
+        from_s: float | None = None,
+        to_s: float | None = None,
+        *,
+        on_wait: Callable[[int], None] | None = None,
+    ) -> ErasureReceipt:
+        """``forget`` without blocking the event loop. Cancelling does not stop it."""
+        return await asyncio.to_thread(self.forget, stream, from_s, to_s, on_wait=on_wait)
+
+    async def areindex(
+        self, encoder: Encoder | None = None, *, on_progress: OnProgress | None = None
+    ) -> ReindexReport:
+        """``reindex`` without blocking the event loop. Cancelling does not stop it."""
+        return await asyncio.to_thread(self.reindex, encoder, on_progress=on_progress)
+
+    async def aask(
+        self,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        stream: str | Sequence[str] | None = None,
+        from_s: float | None = None,
+        to_s: float | None = None,
+        as_of: datetime | float | None = None,
+    ) -> Answer:
+        """``ask`` without blocking the event loop. Cancelling it stops the question within a second."""
+        from .agent.cancellation import Cancellation  # noqa: PLC0415 - loads asyncio's machinery when needed
+
+        checked = _checked_question(question, options, stream, from_s, to_s, as_of)
+        cancellation = Cancellation()
+        work = asyncio.to_thread(self._answer, checked, cancellation)
+        return await _cancellable(work, cancellation.cancel)
+
+    async def asearch(
+        self,
+        query: str,
+        *,
+        stream: str | Sequence[str] | None = None,
+        from_s: float | None = None,
+        to_s: float | None = None,
+        limit: int = 10,
+    ) -> list[Hit]:
+        """``search`` without blocking the event loop."""
+        return await asyncio.to_thread(
+            self.search, query, stream=stream, from_s=from_s, to_s=to_s, limit=limit
+        )
+
+    async def atimeline(
+        self,
+        stream: str | None = None,
+        *,
+        rung: Rung = "moment",
+        from_s: float | None = None,
+        to_s: float | None = None,
+        limit: int = 1000,
+    ) -> list[Moment]:
+        """``timeline`` without blocking the event loop."""
+        return await asyncio.to_thread(
+            self.timeline, stream, rung=rung, from_s=from_s, to_s=to_s, limit=limit
+        )
 
     async def astatus(self) -> list[StreamStatus]:
-        """``status``, without blocking the event loop."""
+        """``status`` without blocking the event loop."""
         return await asyncio.to_thread(self.status)
+
+    async def ausage(self) -> DiskUsage:
+        """``usage`` without blocking the event loop."""
+        return await asyncio.to_thread(self.usage)
 
     # -- inside -----------------------------------------------------------------------------------
 
-    @contextmanager
-    def _writer_session(self, purpose: str = "a writer") -> Iterator[WriterSession]:
-        """The session that writes to the memory: the one that is watching, or a new one."""
-        from .perception.writer_session import WriterSession, WriterSettings  # noqa: PLC0415 - heavy
+    def _steps(
+        self, question: Question, cancellation: Cancellation | None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        from .question_runner import QuestionRunner  # noqa: PLC0415 - loads LangGraph
 
-        settings = WriterSettings(
-            encoder=self._the_encoder(),
-            lmm=self._the_lmm(),
-            budget_bytes=self._budget(),
-            min_free_bytes=self._min_free_bytes(),
-            purpose=purpose,
+        runner = QuestionRunner(
+            self._resources, reasoner=self._reasoner, limits=self._limits, overrides=self._overrides
         )
-        with self._opening:
-            session = self._session
-            if session is None or not session.retain():
-                if session is not None:
-                    session.wait_until_ended()
-                session = self._session = WriterSession(self.path, settings)
-        try:
-            yield session
-        finally:
-            session.release()
+        return runner.steps(question, cancellation)
 
-    def _maintain(
-        self, request: MaintenanceRequest, on_wait: Callable[[int], None] | None = None
-    ) -> ErasureReceipt | None:
-        """Erase or compact: in the session that is watching, in this process, or in the one that writes."""
-        from .memory.keeping.requests import execute, run_or_request  # noqa: PLC0415
+    def _answer(self, question: Question, cancellation: Cancellation | None) -> Answer:
+        from .agent.answer import Answer  # noqa: PLC0415 - loads pydantic
 
-        session = self._session
-        if session is not None and session.retain():
-            try:
-                return session.execute(request, on_wait)
-            finally:
-                session.release()
-        if session is not None:
-            session.wait_until_ended()
-
-        def run_here() -> ErasureReceipt | None:
-            with self._open_writer(request.purpose) as store:
-                return execute(store, request, on_wait)
-
-        return run_or_request(self.path, request, run_here, on_wait=on_wait)
-
-    def _the_lmm(self) -> Lmm | None:
-        """The video LMM, if there is one."""
-        from .perception.lmm import open_lmm  # noqa: PLC0415
-        from .perception.lmm.lmm_settings import LmmSettings  # noqa: PLC0415
-        from .settings import read_settings  # noqa: PLC0415
-
-        if self._lmm is not None and not isinstance(self._lmm, LmmSettings):
-            return self._lmm
-        with self._lock:
-            if self._served is None:
-                self._served = open_lmm(self._lmm or read_settings().lmm)
-            return self._served
-
-    def _budget(self) -> int | None:
-        """What the memory may take on the disk: as it was given, or as the settings name it."""
-        from .settings import read_settings  # noqa: PLC0415
-
-        if self._budget_bytes is not None:
-            return self._budget_bytes
-        named = read_settings().memory.budget
-        return None if named is None else _budget_bytes(named)
-
-    def _min_free_bytes(self) -> int:
-        from .memory.keeping.byte_sizes import parse_bytes  # noqa: PLC0415
-        from .settings import read_settings  # noqa: PLC0415
-
-        return parse_bytes(read_settings().memory.min_free)
-
-    def _tracing(self) -> bool:
-        """Whether LangSmith's own variables may turn its tracing on."""
-        from .settings import read_settings  # noqa: PLC0415 - nothing is read before it is needed
-
-        return read_settings().agent.tracing
-
-    def _open_writer(self, what: str) -> MemoryStore:
-        """The memory, open for work that frees space, which may use what is kept free; it must exist."""
-        from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
-
-        self._open_reader()
-        return MemoryStore.open(
-            self.path,
-            write=True,
-            encoder=self._the_encoder(),
-            budget_bytes=self._budget(),
-            min_free_bytes=0,
-            what=what,
-        )
-
-    def _open_reader(self) -> MemoryStore:
-        from .memory.store import MemoryStore  # noqa: PLC0415 - LanceDB takes seconds to load
-
-        encoder, min_free_bytes = self._the_encoder(), self._min_free_bytes()
-        with self._lock:
-            if self._reader is None:
-                self._reader = MemoryStore.open(self.path, encoder=encoder, min_free_bytes=min_free_bytes)
-            return self._reader
-
-    def _drop_reader(self) -> None:
-        """Read with other eyes from now on: what it was opened with, such as vectors and the budget, has changed."""
-        with self._lock:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-
-    def _thinker(self, spending: Spending) -> Reasoner:
-        """Who thinks about one question."""
-        if self._reasoner is not None:
-            return self._reasoner
-        model = self._the_lmm()
-        if model is None:
-            from .agent.extractive_reasoner import ExtractiveReasoner  # noqa: PLC0415
-
-            return ExtractiveReasoner()
-        from .agent.lmm_reasoner import LmmReasoner  # noqa: PLC0415
-
-        return LmmReasoner(model, spending)
-
-    def _toolbox(self, snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
-        """What the agent may do to the memory while it answers one question."""
-        from .tools.toolbox import Toolbox  # noqa: PLC0415
-
-        return Toolbox(snapshot, scope, inspector)
-
-    def _the_encoder(self) -> Encoder | None:
-        """The encoder that was given, or else the one the settings name when it is first needed."""
-        with self._lock:
-            if self._encoder is None and not self._settings_read:
-                from .settings import read_settings  # noqa: PLC0415
-
-                vision = read_settings().vision
-                if vision.model is not None:
-                    from .perception.vision import open_encoder  # noqa: PLC0415 - loads OpenCV
-
-                    self._encoder = open_encoder(vision)
-                self._settings_read = True
-            return self._encoder
-
-    def _checkpointer(self) -> TraceStore:
-        """Where the steps of questions are kept: beside the memory, in SQLite."""
-        from .agent.traces import open_traces  # noqa: PLC0415
-
-        store = self._open_reader()
-        most_bytes = store.budget_bytes // _TRACES_SHARE
-        with self._lock:
-            if self._traces is None:
-                self._traces = open_traces(store.path / "questions.sqlite", most_bytes)
-            self._traces.most_bytes = most_bytes
-            return self._traces
-
-    def _check_names(self, snapshot: Snapshot, names: Sequence[str]) -> None:
-        known = sorted(stream.name for stream in snapshot.streams())
-        for name in names:
-            if name not in known:
-                raise UnknownStream(name, tuple(known))
+        answer = None
+        for _, changes in self._steps(question, cancellation):
+            answer = changes.get("answer", answer)
+        return Answer.model_validate(answer)
 
 
-def _budget_bytes(size: str | int) -> int:
-    from .memory.keeping.byte_sizes import parse_bytes  # noqa: PLC0415
-    from .memory.keeping.disk_budget import check_budget  # noqa: PLC0415 - nothing is loaded before it is used
+async def _cancellable(work: Coroutine[Any, Any, T], cancel: Callable[[], None]) -> T:
+    """Await work in a thread. If the awaiting task is cancelled, call ``cancel`` until the thread has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            # Repeatedly: the thread may not have started what is to be stopped.
+            cancel()
+            await asyncio.wait([task], timeout=0.1)
+        if not task.cancelled():
+            task.exception()  # retrieved, so that asyncio does not report it as lost
+        raise
 
-    found = parse_bytes(size)
-    check_budget(found)
-    return found
 
+def _checked_question(
+    question: str,
+    options: Sequence[str],
+    stream: str | Sequence[str] | None,
+    from_s: float | None,
+    to_s: float | None,
+    as_of: datetime | float | None,
+) -> Question:
+    from .agent.answer import Question  # noqa: PLC0415 - loads pydantic
 
-def _span(from_s: float | None, to_s: float | None) -> Span | None:
-    from .agent.answer import check_times  # noqa: PLC0415 - loads pydantic
-
-    check_times(from_s, to_s)
-    if from_s is None and to_s is None:
-        return None
-    return Span(from_s or 0.0, float("inf") if to_s is None else to_s)
+    checked_text("question", question)
+    checked_span(from_s, to_s)
+    return Question.checked(
+        question,
+        options=checked_options(options),
+        streams=stream_names(stream),
+        from_s=from_s,
+        to_s=to_s,
+        as_of_s=as_of_seconds(as_of),
+    )

@@ -2,6 +2,7 @@
 
     RecollectError
     ├── BadSettings            a setting has a wrong name or value
+    ├── BadArgument            an argument of a method has a wrong type or value
     ├── SourceError            something to watch cannot be watched
     │   ├── SourceNotFound     no such file
     │   ├── NotAVideo          a folder, an empty file, text, sound only
@@ -32,6 +33,7 @@
     │   └── EncoderUnusable      it is not there, or is something else
     ├── QuestionError          the question cannot be asked
     │   ├── BadQuestion        empty, too long, or options that make no sense
+    │   ├── QuestionCancelled  it was cancelled before it was answered
     │   └── UnknownStream      no stream of that name in this memory
     ├── LmmError               the video LMM did not answer as it should
     │   ├── NoLmm                none was named
@@ -45,6 +47,8 @@
     ├── EvaluationError        an evaluation cannot go on
     │   ├── BadSuite             the files of a benchmark are not there, or are others
     │   ├── BadRun               what an earlier run wrote is something else
+    │   ├── NoRun                there is no run in the folder
+    │   ├── NoMatplotlib         what draws the curves is not installed
     │   ├── LookedAhead          a system asked for what comes after the question
     │   ├── UnfitTask            a task of lmms-eval asks what is no question about a video
     │   └── NotStored            a question has no stored answer
@@ -63,9 +67,11 @@ from __future__ import annotations
 
 from .agent.errors import (
     BadQuestion,
+    QuestionCancelled,
     TracesInUse,
 )
 from .common.errors import (
+    BadArgument,
     BadSettings,
     QuestionError,
     RecollectError,
@@ -133,6 +139,7 @@ from .serve_lmm.errors import (
 
 __all__ = [
     "AlreadyWatched",
+    "BadArgument",
     "BadBudget",
     "BadQuestion",
     "BadRun",
@@ -170,6 +177,7 @@ __all__ = [
     "NothingToPin",
     "OlderMemory",
     "PinsFull",
+    "QuestionCancelled",
     "QuestionError",
     "RecollectError",
     "RequestFailed",

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from ..perception.errors import LmmError, LmmUnreachable
 from ..perception.lmm.chat_format import read_reply
-from ..perception.lmm.lmm_settings import MOST_MOMENTS
+from ..perception.lmm.lmm_settings import MAX_MOMENTS
 from ..perception.lmm.multimodal_prompt import ClipPart, Prompt, TextPart
 from ..perception.lmm.protocol import LmmReply, LmmUsage, Priority, ServedModelInfo, T
 
@@ -53,7 +53,7 @@ class ScriptedLmm:
         *lines: Line,
         otherwise: Callable[[Prompt], Line] | None = None,
         name: str = "scripted",
-        moments: int = MOST_MOMENTS,
+        moments: int = MAX_MOMENTS,
     ) -> None:
         self.name = name
         self.moments = moments

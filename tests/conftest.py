@@ -194,18 +194,19 @@ def have_forgotten() -> Callable[..., None]:
     A loss is a parent's rung and what goes under it: ``frame``, ``children`` or ``self``. ``within`` names a
     stretch of time; what reaches beyond it stays.
     """
-    from recollect.memory.keeping.eviction import forget
     from recollect.memory.keeping.eviction_policy import EvictionCandidates
 
     def forgetting(store: Any, *losses: tuple[str, str], within: Any = None) -> None:
         for loss in losses:
             while units := [
                 unit
-                for unit in EvictionCandidates.of(store._upkeep._views()).lowest_value(need_bytes=1e12)
+                for unit in EvictionCandidates.of(store.maintenance.evictions.views()).lowest_value(
+                    need_bytes=1e12
+                )
                 if (unit.rung, unit.loss) == loss
                 and (within is None or unit.span.clipped_to(within) == unit.span)
             ]:
-                forget(store._upkeep._views(), store._tables, store._commits, units)
+                store.maintenance.evictions.evict(units)
 
     return forgetting
 

@@ -260,7 +260,7 @@ def test_as_of_takes_a_time_or_unix_seconds_and_sees_nothing_earlier(watched_dem
 
 
 def test_a_budget_is_kept(watched_demo):
-    with Recollect(watched_demo, question_budget=Limits(seconds=1e-6)) as memory:
+    with Recollect(watched_demo, limits=Limits(seconds=1e-6)) as memory:
         answer = memory.ask("When does a dog bark at the sign?")
 
     assert answer.usage.rounds == 1

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
-from recollect import Limits, Recollect, WatchOptions
+from recollect import Limits, Recollect, WatchOptions, to_plain
 from recollect.agent.errors import BadQuestion, TracesInUse
 from recollect.agent.traces import open_traces
 from recollect.memory import MemoryStore, Span
@@ -51,7 +51,7 @@ def noted(memory: Path) -> dict[str, Any]:
     ],
 )
 def test_a_budget_is_noted_in_the_memory_that_is_watched_into(short_video, tmp_path, budget, budget_bytes):
-    with Recollect(tmp_path / "memory.lance", budget=budget) as memory:
+    with Recollect(tmp_path / "memory.lance", disk_budget=budget) as memory:
         memory.watch(short_video, options=WatchOptions(ocr=False))
         usage = memory.usage()
 
@@ -61,7 +61,7 @@ def test_a_budget_is_noted_in_the_memory_that_is_watched_into(short_video, tmp_p
 @pytest.mark.parametrize("budget", ["lots", "", "-3 GB", "1 MB", 0, -1])
 def test_what_is_no_budget_is_refused_before_anything_is_made(short_video, tmp_path, budget):
     with pytest.raises(BadBudget, match="Give a size such as 20 GB"):
-        Recollect(tmp_path / "memory.lance", budget=budget)
+        Recollect(tmp_path / "memory.lance", disk_budget=budget)
     with Recollect(tmp_path / "memory.lance") as memory, pytest.raises(BadBudget):
         memory.watch(short_video, options=WatchOptions(disk_budget=budget))
 
@@ -85,7 +85,7 @@ def test_a_stream_that_was_watched_to_its_end_can_be_given_another_budget(short_
 
 
 def test_a_new_budget_is_what_everything_goes_by_from_then_on(door):
-    with Recollect(door.memory, budget="80 MB") as memory:
+    with Recollect(door.memory, disk_budget="80 MB") as memory:
         before = memory.usage()
         after = memory.compact()
         usage = memory.usage()
@@ -104,7 +104,7 @@ def test_a_smaller_budget_takes_effect_when_compacted(tmp_path):
     path = tmp_path / "large.lance"
     with MemoryStore.open(path, write=True) as store:
         fill(store, ["cam"], 1.5, picture_bytes=60_000, outages_a_day=0)
-    with Recollect(path, budget="64 MB") as memory:
+    with Recollect(path, disk_budget="64 MB") as memory:
         (before,), before_bytes = memory.status(), memory.usage().used_bytes
 
         account = memory.compact()
@@ -119,9 +119,9 @@ def test_a_smaller_budget_takes_effect_when_compacted(tmp_path):
 
 
 def test_a_question_has_a_budget_of_its_own(door):
-    with Recollect(door.memory, question_budget=Limits(rounds=1)) as memory:
+    with Recollect(door.memory, limits=Limits(rounds=1)) as memory:
         assert memory.ask("When does a dog bark beside the wall?").usage.rounds == 1
-    with Recollect(door.memory, question_budget=Limits(seconds=1e-6)) as memory:
+    with Recollect(door.memory, limits=Limits(seconds=1e-6)) as memory:
         assert memory.ask("When does a dog bark beside the wall?").usage.rounds == 1
 
 
@@ -168,7 +168,7 @@ def test_who_rewrites_the_memory_waits_for_no_writer(door, do):
 
 
 def test_of_a_memory_that_is_not_there_nothing_can_be_kept(tmp_path):
-    with Recollect(tmp_path / "none.lance", budget="1 GB") as memory:
+    with Recollect(tmp_path / "none.lance", disk_budget="1 GB") as memory:
         for do in (
             memory.usage,
             memory.compact,
@@ -237,7 +237,7 @@ def test_a_pin_too_many_is_refused_until_there_is_a_larger_budget(tmp_path):
         with pytest.raises(PinsFull) as full:
             memory.pin("cam")
         assert memory.pins() == []
-    with Recollect(path, budget="1 GB") as memory:
+    with Recollect(path, disk_budget="1 GB") as memory:
         memory.compact()
 
         assert memory.pin("cam").stream == "cam"
@@ -283,7 +283,7 @@ def test_status_says_what_of_a_stream_was_forgotten(door):
     assert receipt.erased == (Span(*SECRET_AT),)
     assert (tombstone.span, tombstone.cause) == (Span(*SECRET_AT), "asked")
     assert status.forgotten_s == {"day": 20.0}
-    assert status.to_dict()["forgotten_s"] == {"day": 20.0}
+    assert to_plain(status)["forgotten_s"] == {"day": 20.0}
     assert status.coverage.watched_s == 1800.0
     assert status.counts.captured == 180 * 250
 
@@ -335,7 +335,7 @@ def test_steps_that_could_not_be_rewritten_are_gone_once_it_is_asked_for_again(d
     """By then the memory no longer knows what was forgotten."""
     with Recollect(door.memory) as memory:
         memory.ask("Where is the parcel?")
-        traces = memory._checkpointer()
+        traces = memory._resources.traces()
         traces.conn.execute("PRAGMA busy_timeout = 50")
         other = sqlite3.connect(door.memory / "questions.sqlite")
         other.execute("BEGIN IMMEDIATE")
@@ -466,12 +466,31 @@ def test_what_could_not_be_forgotten_for_want_of_room_is_gone_from_every_step_to
         assert len(memory.timeline("door")) == 178
 
 
+def test_forget_and_compact_may_use_the_reserve_of_the_disk(door, disk, short_video):
+    """Less is free than what is kept free by default: nothing can be watched, but room can be made."""
+    small = disk(60)
+    memory_path = small.path / "door.lance"
+    shutil.copytree(door.memory, memory_path)
+    on_disk = door._replace(memory=memory_path)
+    with Recollect(memory_path) as memory:
+        with pytest.raises(DiskFull, match="are kept free"):
+            memory.watch(short_video, options=WatchOptions(ocr=False))
+
+        receipt = memory.forget("door", *SECRET_AT)
+        before = memory.usage()
+        after = memory.compact()
+
+    assert receipt.memories["moment"] == 2
+    assert on_disk.files_with() == []
+    assert after.used_bytes <= before.used_bytes
+
+
 # -- the steps of questions --------------------------------------------------------------------------------
 
 
 def test_after_each_question_the_steps_of_earlier_ones_take_no_more_than_their_share(door):
     share_bytes = 64_000_000 // 20
-    with Recollect(door.memory, budget="64 MB") as memory:
+    with Recollect(door.memory, disk_budget="64 MB") as memory:
         memory.compact()
         memory.ask("What is on the wall?")
         others = open_traces(door.memory / "questions.sqlite", 10**9)

@@ -45,6 +45,7 @@ def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_
         "recollect",
         "recollect.agent",
         "recollect.agent.errors",
+        "recollect.argument_checks",
         "recollect.client",
         "recollect.common",
         "recollect.common.errors",
@@ -54,6 +55,9 @@ def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_
         "recollect.memory.values",
         "recollect.perception",
         "recollect.perception.errors",
+        "recollect.resources",
+        "recollect.stream_status",
+        "recollect.writing",
     }
     assert list(tmp_path.iterdir()) == []
 

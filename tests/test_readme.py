@@ -96,7 +96,7 @@ def test_every_settings_file_shown_is_understood(block, tmp_path, monkeypatch):
     monkeypatch.setenv("RECOLLECT_CONFIG", str(tmp_path / "shown.toml"))
 
     settings = read_settings()
-    assert settings.lmm.url or settings.vision.model or settings.memory.budget
+    assert settings.lmm.url or settings.vision.model or settings.memory.disk_budget
 
 
 @pytest.mark.slow

@@ -71,11 +71,11 @@ def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
         ("RECOLLECT_LMM__VIDEO", "mp4", "'clip' or 'pictures'"),
         ("RECOLLECT_VISION__MODLE", "x/y", "did you mean model"),
         ("RECOLLECT_VISION_MODEL", "x/y", "did you mean RECOLLECT_VISION__MODEL"),
-        ("RECOLLECT_MEMORY__BUDGET", "lots", "it is no size"),
-        ("RECOLLECT_MEMORY__MIN_FREE", "", "it is no size"),
-        ("RECOLLECT_MEMORY__MIN_FREE", "unbounded", "nothing could ever be written"),
-        ("RECOLLECT_MEMORY__BUGDET", "20 GB", "did you mean budget"),
-        ("RECOLLECT_MEMORY_BUDGET", "20 GB", "did you mean RECOLLECT_MEMORY__BUDGET"),
+        ("RECOLLECT_MEMORY__DISK_BUDGET", "lots", "it is not a size"),
+        ("RECOLLECT_MEMORY__MIN_FREE", "", "it is not a size"),
+        ("RECOLLECT_MEMORY__MIN_FREE", "unbounded", "nothing could be written"),
+        ("RECOLLECT_MEMORY__DISK_BUGDET", "20 GB", "did you mean disk_budget"),
+        ("RECOLLECT_MEMORY_DISK_BUDGET", "20 GB", "did you mean RECOLLECT_MEMORY__DISK_BUDGET"),
         ("RECOLLECT_CONFIG", "no.toml", "no such file"),
     ],
 )
@@ -96,8 +96,8 @@ def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, 
         ("[lmm]\nconcurrency = 0\n", "lmm.concurrency in recollect.toml", "greater than 0"),
         ("[llm]\n", "llm in recollect.toml", "did you mean lmm"),
         ('[vision]\nurl = "x"\n', "vision.url in recollect.toml", "there are model, device"),
-        ('[memory]\nbudget = "-3 GB"\n', "memory.budget in recollect.toml", "it is no size"),
-        ('[memory]\nsize = "20 GB"\n', "memory.size in recollect.toml", "there are budget, min_free"),
+        ('[memory]\ndisk_budget = "-3 GB"\n', "memory.disk_budget in recollect.toml", "it is not a size"),
+        ('[memory]\nsize = "20 GB"\n', "memory.size in recollect.toml", "there are disk_budget, min_free"),
         ("lmm = 3\n", "lmm in recollect.toml", "dictionary"),
         ("[lmm\n", "recollect.toml", "not TOML"),
     ],
@@ -142,21 +142,21 @@ def test_a_wrong_value_that_may_hold_a_secret_is_not_repeated(name, value):
 def test_where_nothing_is_said_of_a_budget_the_memory_has_its_own_and_some_room_is_left_on_the_disk():
     memory = read_settings().memory
 
-    assert memory.budget is None
+    assert memory.disk_budget is None
     assert parse_bytes(memory.min_free) == 64 << 20
 
 
 def test_the_budget_of_a_memory_is_read_from_the_file_and_the_environment(folder, monkeypatch):
-    (folder / "recollect.toml").write_text('[memory]\nbudget = "20 GB"\nmin_free = "1 GiB"\n')
+    (folder / "recollect.toml").write_text('[memory]\ndisk_budget = "20 GB"\nmin_free = "1 GiB"\n')
     from_file = read_settings().memory
-    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "unbounded")
+    monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "unbounded")
     from_environment = read_settings().memory
-    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "")
+    monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "")
     taken_back = read_settings().memory
 
-    assert (from_file.budget, from_file.min_free) == ("20 GB", "1 GiB")
-    assert (from_environment.budget, from_environment.min_free) == ("unbounded", "1 GiB")
-    assert taken_back.budget is None
+    assert (from_file.disk_budget, from_file.min_free) == ("20 GB", "1 GiB")
+    assert (from_environment.disk_budget, from_environment.min_free) == ("unbounded", "1 GiB")
+    assert taken_back.disk_budget is None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import numpy as np
 from ...memory.values import Span
 from ...perception.sources.frame import Picture
 from ...perception.stages.key_frames import MAX_FRAMES, SPACING_S
-from ...worlds.house import Act, PictureFacts, RoomScene, furnish, tell
+from ...worlds.house import Act, PictureFacts, RoomScene, facts_in, furnish
 from ...worlds.house.drawing import RoomView, draw
 from ...worlds.scenes import HEIGHT, WIDTH
 
@@ -50,7 +50,7 @@ class Window:
     @cached_property
     def seen(self) -> PictureFacts:
         """What its pictures give away."""
-        return tell(self.views)
+        return facts_in(self.views)
 
     @property
     def stream_span(self) -> Span:

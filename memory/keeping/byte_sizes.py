@@ -1,4 +1,4 @@
-"""Sizes as people write them: ``20 GB``, ``1.5 GiB``."""
+"""Byte sizes: parses disk budgets such as ``20 GB`` or ``1.5 GiB``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _SIZE = re.compile(r"\d*\.?\d+\s*[a-z]*", re.ASCII | re.IGNORECASE)
 
 
 def parse_bytes(size: str | int) -> int:
-    """A number of bytes from ``20 GB``, ``1.5 GiB``, ``800MB`` or a number; ``unbounded`` is no bound at all.
+    """The bytes of a size such as ``20 GB``, ``1.5 GiB``, ``800MB`` or 20000000. ``unbounded`` is ``sys.maxsize``.
 
     Raises:
-        BadBudget: It is none of these.
+        BadBudget: The size cannot be read, or is negative.
     """
     if isinstance(size, str) and size.strip().lower() == "unbounded":
         return sys.maxsize
-    # Pydantic alone takes "1,5 GB" for 1, and passes over the rest.
-    whole = not isinstance(size, str) or _SIZE.fullmatch(size.strip())
+    # Pydantic reads "1,5 GB" as 1 and ignores the rest.
+    is_complete = not isinstance(size, str) or _SIZE.fullmatch(size.strip())
     try:
-        found = TypeAdapter(ByteSize).validate_python(size if whole else "")
+        size_bytes = TypeAdapter(ByteSize).validate_python(size if is_complete else "")
     except ValidationError:
         raise BadBudget(repr(size), "it is not a number of bytes") from None
-    if found < 0:
-        raise BadBudget(repr(size), "it is less than nothing")
-    return int(found)
+    if size_bytes < 0:
+        raise BadBudget(repr(size), "it is negative")
+    return int(size_bytes)

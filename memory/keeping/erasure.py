@@ -1,15 +1,16 @@
-"""Has a stretch of a stream forgotten by everybody, at once and for good, because somebody asked for it.
+"""Erasure: deletes a span of a stream, or a whole stream, on request and for good. Returns an erasure receipt.
 
-    receipt = Erasure(folder, tables, commits, upkeep, store.snapshot, encoder).erase("door", Span(60.0, 95.0))
+    erasure = Erasure(folder, tables, commits, maintenance, store.snapshot, encoder)
+    receipt = erasure.erase("door", Span(60.0, 95.0))
 
-What goes is every moment that shares time with the stretch, whole; every moment whose findings reach back into it;
-and every memory above, which is made anew of what is left. Where what is left cannot be told apart any more, as the
-moments of an event were forgotten before, the whole event goes. With the memories go their pictures, vectors,
-pins and uses, and what waits to be described; then, file by file, whatever still holds a trace of them: deleted
-rows, the words of indexes, old versions. Only then is there a receipt.
+An erasure deletes every moment that overlaps the span, every moment with findings that reach back into it, and every
+parent of these. The parents are rebuilt from the children that remain. If the moments of an event were evicted before,
+the rest of the event cannot be separated from the span, so the whole event is deleted. The pictures, vectors, pins,
+uses and backlog entries of the deleted memories are deleted too. Then every file that contains a trace of them is
+rewritten or deleted: deleted rows, index entries, old versions. The receipt is returned after that.
 
-Questions that began before go on with what they hold, and are waited for. Killed in the middle, it has happened or
-it has not; the files are cleaned up by the next that is asked for, or by ``compact``.
+Questions that began before the erasure finish with their snapshot, and the erasure waits for them. If the process is
+killed, the erasure has been committed or it has not. The next erasure or ``compact`` rewrites the remaining files.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from ..encoder import Encoder
 from ..ladder.builder import rebuild_parents
-from ..query.hybrid_search import overlap_filter
+from ..query.filters import overlap_filter
 from ..query.snapshot import Snapshot
 from ..storage.commits import Commits, Transaction
 from ..storage.file_sizes import size_on_disk
@@ -46,90 +47,94 @@ from ..values import (
     spans_without,
     total_counts,
 )
-from .maintenance import Maintenance, maintenance_lock
+from .maintenance import Maintenance
+from .maintenance_lock import maintenance_lock
+from .pins import make_pin_id
 
 PENDING = "erasing.pending"
-"""Is in the memory's folder while files may still hold what was erased."""
+"""This file exists in the memory's folder while files may still contain erased data."""
 _REACH_BACK_S = 6 * 3600.0
-"""How long after a stretch moments are looked at for findings that reach back into it."""
-_BEFORE_S = 10.0
-"""A moment that begins so shortly after another may have been described with that in mind."""
-_MANY = 1_000_000
+"""How long after the span moments are searched for findings that reach back into it, in seconds."""
+_CONTEXT_S = 10.0
+"""A moment that begins this soon after another may have been described with the other as context, in seconds."""
+_NO_LIMIT = 1_000_000
 
 OnWait = Callable[[int], None]
-"""Is told how many readers are waited for."""
+"""Called repeatedly with the number of readers that an erasure waits for."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureReceipt:
-    """What is gone, and was still there when it was asked for."""
+    """What an erasure deleted."""
 
     stream: str
     asked: Span | None
-    """None: all of the stream."""
+    """The requested span. None for the whole stream."""
     erased: tuple[Span, ...]
-    """What it came to, in whole moments."""
+    """The spans of the deleted moments."""
     memories: dict[Rung, int]
-    """Moments, and the memories above them that told of them."""
+    """Number of deleted moments, events, hours and days."""
     made_anew: int
-    """Memories above that were made anew of what is left."""
+    """Number of parents that were rebuilt from their remaining children."""
     pictures: int
     waiting: int
-    """What waited to be described."""
+    """Number of deleted backlog entries."""
     pins: int
     uses: int
     traces: int
-    """Questions whose steps told of it."""
+    """Number of deleted traces of questions."""
     memory_ids: frozenset[str]
-    """The ids of what is gone, for who keeps something by them."""
+    """Ids of the deleted memories, for data that refers to them elsewhere."""
     freed_bytes: int
     seconds: float
 
 
 @dataclass(slots=True)
 class _Plan:
-    """What goes, and what is put in its place."""
+    """The rows that an erasure deletes and writes."""
 
     spans: list[Span] = field(default_factory=list)
-    gone: dict[str, Rung] = field(default_factory=dict)
-    """Memories by id, with their rung."""
-    told_anew: set[str] = field(default_factory=set)
-    """Memories of which only what was described goes."""
+    deleted: dict[str, Rung] = field(default_factory=dict)
+    """Rung of each deleted memory, by id."""
+    undescribed: set[str] = field(default_factory=set)
+    """Ids of the memories that lose only their descriptions."""
     parents: list[Moment] = field(default_factory=list)
+    """Rebuilt parents."""
     tombstones: list[Tombstone] = field(default_factory=list)
-    replaced: set[str] = field(default_factory=set)
-    """Tombstones by id that go with the memories they were of."""
-    waiting: list[Pending] = field(default_factory=list)
+    replaced_tombstones: set[str] = field(default_factory=set)
+    """Ids of the tombstones that are deleted with their memories."""
+    backlog: list[Pending] = field(default_factory=list)
+    """Memories that need a new description."""
 
 
 class Erasure:
-    """Erases from one memory; its user holds the writer's lock."""
+    """Erases from one memory. The caller holds the writer lock."""
 
     def __init__(
         self,
         folder: Path,
         opened: Tables,
         commits: Commits,
-        upkeep: Maintenance,
+        maintenance: Maintenance,
         snapshot: Callable[[], Snapshot],
         encoder: Encoder | None,
     ) -> None:
         self._folder, self._tables, self._commits = folder, opened, commits
-        self._upkeep, self._snapshot, self._encoder = upkeep, snapshot, encoder
+        self._maintenance, self._snapshot, self._encoder = maintenance, snapshot, encoder
 
     def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
-        """Erase a stretch of a stream; all of it, and that it was ever there, where ``span`` is None."""
-        begun = time.monotonic()
-        before_bytes = size_on_disk(self._folder)
+        """Erase a span of a stream. Without a span, erase the stream and its name."""
+        started_s = time.monotonic()
+        size_before_bytes = size_on_disk(self._folder)
         with maintenance_lock(self._folder):
             plan = _Plan() if span is None else self._plan(stream, span)
-            # From here on somebody has to clean up.
+            # From now on, a crash leaves files to rewrite.
             (self._folder / PENDING).touch()
             with self._commits.commit() as change:
                 erase = self._delete if span is not None else self._delete_stream
                 counts = erase(change, stream, plan)
             self._purge(on_wait)
-        rungs = Counter(plan.gone.values())
+        rungs = Counter(plan.deleted.values())
         return ErasureReceipt(
             stream=stream,
             asked=span,
@@ -141,247 +146,276 @@ class Erasure:
             pins=counts["pins"],
             uses=counts["uses"],
             traces=0,
-            memory_ids=frozenset(plan.gone),
-            freed_bytes=max(0, before_bytes - size_on_disk(self._folder)),
-            seconds=time.monotonic() - begun,
+            memory_ids=frozenset(plan.deleted),
+            freed_bytes=max(0, size_before_bytes - size_on_disk(self._folder)),
+            seconds=time.monotonic() - started_s,
         )
 
     def finish(self) -> None:
-        """Clean up what somebody who was killed in the middle left, if anybody was."""
+        """Finish an erasure that was killed after its commit, if there is one."""
         if (self._folder / PENDING).exists():
             with maintenance_lock(self._folder):
                 self._purge(None)
 
     def _purge(self, on_wait: OnWait | None) -> None:
-        """Take what was deleted out of every file."""
-        self._upkeep.rewrite_all()
-        self._upkeep.wait_for_readers(on_wait)
-        with self._commits.paused(self._tables):
-            self._upkeep.delete_all_but_the_newest()
+        self._maintenance.purge_deleted(on_wait)
         (self._folder / PENDING).unlink(missing_ok=True)
-
-    # -- what goes --------------------------------------------------------------------------------------
 
     def _plan(self, stream: str, span: Span) -> _Plan:
         snapshot = self._snapshot()
-        waiting = select(latest_view(self._tables.backlog), columns=["moment_id"])
+        backlog = select(latest_view(self._tables.backlog), columns=["moment_id"])
         try:
-            return _Planning(snapshot, stream, span, {row["moment_id"] for row in waiting}).plan()
+            return _Planning(snapshot, stream, span, {row["moment_id"] for row in backlog}).plan()
         finally:
-            # Held any longer, it would have to be waited for.
+            # Otherwise the erasure would wait for its own snapshot.
             snapshot.release()
 
     def _delete(self, change: Transaction, stream: str, plan: _Plan) -> Counter[str]:
-        """Erase a stretch; how many rows of which table went."""
+        """Delete a span and write what replaces it. Returns the number of deleted rows by kind of table."""
         tables, counts = self._tables, Counter[str]()
-        of_stream = f"stream = {quoted(stream)}"
-        pins = self._pins_outside(stream, plan.spans)
-        inside = " OR ".join(f"({overlap_filter(one)})" for one in plan.spans) or "false"
-        doomed = {
-            "frames": row_ids(latest_view(tables.frames), all_of(of_stream, _where("time_s", plan.spans))),
-            "pins": row_ids(latest_view(tables.pins), all_of(of_stream, inside)),
-            "uses": row_ids(latest_view(tables.uses), all_of(of_stream, inside)),
-            "tombstones": row_ids_with(latest_view(tables.tombstones), "id", plan.replaced),
-        }
-        told_anew = self._descriptions_of(plan.told_anew)
-        for name in ("observations", "text_vectors", "frame_vectors", "backlog"):
-            if (table := getattr(tables, name)) is not None:
-                doomed[name] = row_ids_with(latest_view(table), "moment_id", set(plan.gone))
-                if name in ("observations", "text_vectors"):
-                    doomed[name] += row_ids_with(latest_view(table), "id", told_anew)
-        for name, ids in doomed.items():
+        pins = self._remaining_pins(stream, plan.spans)
+        for name, ids in self._rows_to_delete(stream, plan).items():
             counts[name] = change.delete_rows(getattr(tables, name), ids)
-        made = [row for parent in plan.parents for row in observation_rows(parent)]
+        rows = [row for parent in plan.parents for row in observation_rows(parent)]
         if tables.text_vectors is not None:
-            change.append(tables.text_vectors, text_vector_rows(self._encoder, made))
-        change.append(tables.observations, made)
+            change.append(tables.text_vectors, text_vector_rows(self._encoder, rows))
+        change.append(tables.observations, rows)
         change.extents = extents_of(plan.parents)
-        change.append(tables.backlog, [pending_row(item) for item in plan.waiting])
+        change.append(tables.backlog, [pending_row(item) for item in plan.backlog])
         change.append(tables.pins, [pin_row(pin) for pin in pins])
-        change.upsert(tables.tombstones, "id", [tombstone_row(one) for one in plan.tombstones])
+        change.upsert(tables.tombstones, "id", [tombstone_row(tombstone) for tombstone in plan.tombstones])
         return counts
 
+    def _rows_to_delete(self, stream: str, plan: _Plan) -> dict[str, list[int]]:
+        """The ids of the rows that a plan deletes, by kind of table."""
+        tables = self._tables
+        of_stream = f"stream = {quoted(stream)}"
+        inside = " OR ".join(f"({overlap_filter(span)})" for span in plan.spans) or "false"
+        row_ids_of = {
+            "frames": row_ids(latest_view(tables.frames), all_of(of_stream, _in_spans("time_s", plan.spans))),
+            "pins": row_ids(latest_view(tables.pins), all_of(of_stream, inside)),
+            "uses": row_ids(latest_view(tables.uses), all_of(of_stream, inside)),
+            "tombstones": row_ids_with(latest_view(tables.tombstones), "id", plan.replaced_tombstones),
+        }
+        descriptions = self._descriptions_of(plan.undescribed)
+        for name in ("observations", "text_vectors", "frame_vectors", "backlog"):
+            if (table := getattr(tables, name)) is not None:
+                row_ids_of[name] = row_ids_with(latest_view(table), "moment_id", set(plan.deleted))
+                if name in ("observations", "text_vectors"):
+                    row_ids_of[name] += row_ids_with(latest_view(table), "id", descriptions)
+        return row_ids_of
+
     def _delete_stream(self, change: Transaction, stream: str, plan: _Plan) -> Counter[str]:
-        """Erase a stream, and that it ever was; how many rows of which table went."""
+        """Delete a stream from every table. Returns the number of deleted rows by kind of table."""
         of_stream, counts = f"stream = {quoted(stream)}", Counter[str]()
-        there = select(
+        memories = select(
             latest_view(self._tables.observations),
             where=all_of(of_stream, "base"),
             columns=["moment_id", "rung"],
         )
-        plan.gone = {row["moment_id"]: row["rung"] for row in there}
+        plan.deleted = {row["moment_id"]: row["rung"] for row in memories}
         for name, table in self._tables.by_kind().items():
             where = f"name = {quoted(stream)}" if name == "streams" else of_stream
             counts[name] = change.delete_rows(table, row_ids(latest_view(table), where))
         return counts
 
-    def _descriptions_of(self, moment_ids: Iterable[str]) -> set[str]:
-        """The rows of what was said of these moments later than they were written."""
-        where = all_of(one_of("moment_id", moment_ids), "NOT base")
-        return {
-            row["id"] for row in select(latest_view(self._tables.observations), where=where, columns=["id"])
-        }
+    def _descriptions_of(self, memory_ids: Iterable[str]) -> set[str]:
+        """The ids of the observations that were added to these memories after they were written."""
+        where = all_of(one_of("moment_id", memory_ids), "NOT base")
+        rows = select(latest_view(self._tables.observations), where=where, columns=["id"])
+        return {row["id"] for row in rows}
 
-    def _pins_outside(self, stream: str, spans: Sequence[Span]) -> list[Pin]:
-        """What is left of the pins that share time with these."""
-        touched = [
+    def _remaining_pins(self, stream: str, spans: Sequence[Span]) -> list[Pin]:
+        """The parts outside ``spans`` of the pins that overlap them."""
+        overlapping = [
             pin
             for pin in pins_from(select(latest_view(self._tables.pins), where=f"stream = {quoted(stream)}"))
             if any(pin.span.overlaps(span) for span in spans)
         ]
         return [
-            replace(
-                pin,
-                id=make_id(stream, "pin", round(part.start_s * 1000), round(part.end_s * 1000)),
-                span=part,
-            )
-            for pin in touched
+            replace(pin, id=make_pin_id(stream, part), span=part)
+            for pin in overlapping
             for part in spans_without([pin.span], spans)
         ]
 
 
 class _Planning:
-    """Works out what is to be erased of one snapshot."""
+    """Works out what to erase from one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, stream: str, asked: Span, waiting: Set[str]) -> None:
-        self._snapshot, self._stream, self._asked, self._waiting = snapshot, stream, asked, waiting
-        self._tombstones = {one.id: one for one in snapshot.tombstones(stream)}
+    def __init__(self, snapshot: Snapshot, stream: str, span: Span, backlog: Set[str]) -> None:
+        """``backlog`` are the ids of the memories that wait for a description."""
+        self._snapshot, self._stream, self._span, self._backlog = snapshot, stream, span, backlog
+        self._tombstones = {tombstone.id: tombstone for tombstone in snapshot.tombstones(stream)}
         self._plan = _Plan()
 
     def plan(self) -> _Plan:
-        """Do it."""
+        """The plan for the requested span."""
         plan = self._plan
-        moments = [one for one in self._outlines(self._asked) if one.rung == "moment"]
-        moments += self._reaching_back({one.id for one in moments})
-        pieces = _pieces([*moments, *self._beyond_telling_apart(moments)])
-        plan.spans = sorted(span for spans in pieces.values() for span in spans)
-        around = {one.id: one for span in plan.spans for one in self._outlines(span)}
-        above = {key: one for key, one in around.items() if one.rung != "moment"}
-        plan.gone = {one.id: one.rung for one in (*moments, *above.values())}
-        self._make_parents_anew(above)
-        self._put_tombstones(pieces, moments, above)
-        self._have_told_anew(above)
+        moments = [memory for memory in self._outlines(self._span) if memory.rung == "moment"]
+        moments += self._reaching_back({moment.id for moment in moments})
+        spans_by_epoch = _spans_by_epoch([*moments, *self._inseparable(moments)])
+        plan.spans = sorted(span for spans in spans_by_epoch.values() for span in spans)
+        affected = {memory.id: memory for span in plan.spans for memory in self._outlines(span)}
+        parents = {key: memory for key, memory in affected.items() if memory.rung != "moment"}
+        plan.deleted = {memory.id: memory.rung for memory in (*moments, *parents.values())}
+        self._rebuild_parents(parents)
+        self._add_tombstones(spans_by_epoch, moments, parents)
+        self._add_backlog(parents)
         return plan
 
     def _outlines(self, span: Span) -> list[Outline]:
         return self._snapshot.outlines(self._stream, span)
 
-    def _reaching_back(self, known: Set[str]) -> list[Outline]:
-        """Moments after it in which something is told of it: how long somebody had been there, say."""
-        after = Span(self._asked.end_s, self._asked.end_s + _REACH_BACK_S)
-        told = {
+    def _reaching_back(self, deleted: Set[str]) -> list[Outline]:
+        """Later moments with findings that reach into the span, such as how long a person had stayed."""
+        after = Span(self._span.end_s, self._span.end_s + _REACH_BACK_S)
+        reaching = {
             moment.id
-            for moment in self._snapshot.timeline(self._stream, after, limit=_MANY)
-            if any(finding.span.overlaps(self._asked) for finding in moment.findings)
+            for moment in self._snapshot.timeline(self._stream, after, limit=_NO_LIMIT)
+            if any(finding.span.overlaps(self._span) for finding in moment.findings)
         }
-        return [one for one in self._outlines(after) if one.id in told - known]
+        return [memory for memory in self._outlines(after) if memory.id in reaching - deleted]
 
-    def _beyond_telling_apart(self, moments: Sequence[Outline]) -> list[Outline]:
-        """Memories of which nothing is left but what they say themselves, and that say something of it."""
-        spans = [self._asked, *(one.span for one in moments)]
-        found: dict[str, Outline] = {}
+    def _inseparable(self, moments: Sequence[Outline]) -> list[Outline]:
+        """Memories that lost their children to eviction, and whose summary includes part of the span."""
+        spans = [self._span, *(moment.span for moment in moments)]
+        inseparable: dict[str, Outline] = {}
         while True:
             more = [
-                one
+                memory
                 for span in spans
-                for one in self._outlines(span)
-                if one.id not in found
-                and one.id in self._tombstones
-                and self._tombstones[one.id].lost != "frame"
+                for memory in self._outlines(span)
+                if memory.id not in inseparable and self._has_lost_children(memory)
             ]
             if not more:
-                return list(found.values())
-            found |= {one.id: one for one in more}
-            spans = [one.span for one in more]
+                return list(inseparable.values())
+            inseparable |= {memory.id: memory for memory in more}
+            spans = [memory.span for memory in more]
 
-    def _make_parents_anew(self, above: Mapping[str, Outline]) -> None:
-        """Events of the moments that are left, hours of the events that are left or new, days likewise."""
-        old = self._snapshot.get(above)
+    def _has_lost_children(self, memory: Outline) -> bool:
+        tombstone = self._tombstones.get(memory.id)
+        return tombstone is not None and tombstone.lost != "frame"
+
+    def _rebuild_parents(self, parents: Mapping[str, Outline]) -> None:
+        """Rebuild events from the remaining moments, hours from the remaining and rebuilt events, and so on."""
+        old_parents = self._snapshot.get(parents)
         for below, rung in pairwise(RUNGS):
-            for parent in (one for one in old.values() if one.rung == rung):
-                left = [one for one in self._snapshot.children(parent) if one.id not in self._plan.gone]
-                new = [
-                    one
-                    for one in self._plan.parents
-                    if one.rung == below and parent.span.contains(one.span.start_s)
-                ]
-                children = sorted([*left, *new], key=lambda child: child.span)
-                signatures = self._snapshot.signatures(key for one in children for key in one.frame_ids)
-                # A picture that is gone already is not to be shown by what is made of it now.
-                shown = [
-                    replace(one, frame_ids=tuple(key for key in one.frame_ids if key in signatures))
-                    for one in children
-                ]
-                made = rebuild_parents(self._stream, rung, shown, signatures)
-                self._plan.parents += [replace(one, sameness=parent.sameness) for one in made]
-                if parent.id in self._tombstones:
-                    # It had lost the pictures below, so what takes its place has.
-                    lost = replace(
-                        self._tombstones[parent.id], lost="frame", memories=0, counts=FrameCounts()
-                    )
-                    self._plan.tombstones += [replace(lost, id=one.id, span=one.span) for one in made]
+            for parent in old_parents.values():
+                if parent.rung == rung:
+                    rebuilt = self._rebuilt(parent, self._remaining_children(parent, below))
+                    self._plan.parents += rebuilt
+                    self._keep_frame_tombstone(parent, rebuilt)
 
-    def _put_tombstones(
-        self, pieces: Mapping[int, Sequence[Span]], moments: Sequence[Outline], above: Mapping[str, Outline]
-    ) -> None:
-        """One for each stretch, which counts what the moments and the tombstones in it counted."""
-        plan = self._plan
-        left = {key: one for key, one in self._tombstones.items() if key in above}
-        plan.replaced = set(left)
-        for epoch, spans in pieces.items():
-            for span in spans:
-                inside = [one for one in moments if one.epoch == epoch and span.contains(one.span.start_s)]
-                # What a parent that is only touched had counted must be counted once, and by somebody.
-                before = [left.pop(key) for key, one in list(left.items()) if one.span.overlaps(span)]
-                pictures = self._snapshot.count_frames(self._stream, span)
-                plan.tombstones.append(
-                    Tombstone(
-                        id=make_id(self._stream, epoch, "erased", round(span.start_s * 1000)),
-                        stream=self._stream,
-                        epoch=epoch,
-                        span=span,
-                        lost="day",
-                        cause="asked",
-                        forgotten_at_s=time.time(),
-                        written_from_s=min(
-                            [one.written_at_s for one in inside] + [one.written_from_s for one in before]
-                        ),
-                        memories=len(inside) + sum(one.memories for one in before),
-                        counts=total_counts(
-                            [one.counts for one in inside]
-                            + [one.counts for one in before]
-                            + [FrameCounts(stored=-pictures, merged=pictures)]
-                        ),
-                    )
-                )
+    def _remaining_children(self, parent: Moment, below: Rung) -> list[Moment]:
+        """The children of a parent that are not deleted, and those that were rebuilt, in stream order."""
+        old = [child for child in self._snapshot.children(parent) if child.id not in self._plan.deleted]
+        rebuilt = [
+            child
+            for child in self._plan.parents
+            if child.rung == below and parent.span.contains(child.span.start_s)
+        ]
+        return sorted([*old, *rebuilt], key=lambda child: child.span)
 
-    def _have_told_anew(self, above: Mapping[str, Outline]) -> None:
-        """What a model said of what is left, it said of all that was there; it has to look again."""
-        plan = self._plan
-        told = {one.rung for one in above.values() if one.described or one.id in self._waiting}
-        again: list[Outline | Moment] = [one for one in plan.parents if one.rung in told]
-        for span in plan.spans:
-            after = Span(span.end_s, span.end_s + _BEFORE_S)
-            next_ = [
-                one
-                for one in self._outlines(after)
-                if one.rung == "moment" and one.span.start_s >= span.end_s
+    def _rebuilt(self, parent: Moment, children: Sequence[Moment]) -> list[Moment]:
+        signatures = self._snapshot.signatures(key for child in children for key in child.frame_ids)
+        # A rebuilt parent must not show a picture that was evicted before.
+        with_pictures = [
+            replace(child, frame_ids=tuple(key for key in child.frame_ids if key in signatures))
+            for child in children
+        ]
+        rebuilt = rebuild_parents(self._stream, parent.rung, with_pictures, signatures)
+        return [replace(memory, sameness=parent.sameness) for memory in rebuilt]
+
+    def _keep_frame_tombstone(self, parent: Moment, rebuilt: Sequence[Moment]) -> None:
+        """If the parent had lost pictures, its successors have lost them too."""
+        if parent.id in self._tombstones:
+            tombstone = replace(self._tombstones[parent.id], lost="frame", memories=0, counts=FrameCounts())
+            self._plan.tombstones += [
+                replace(tombstone, id=memory.id, span=memory.span) for memory in rebuilt
             ]
-            again += [one for one in next_[:1] if one.described and one.id not in plan.gone]
-            plan.told_anew |= {one.id for one in next_[:1] if one.described}
+
+    def _add_tombstones(
+        self,
+        spans_by_epoch: Mapping[int, Sequence[Span]],
+        moments: Sequence[Outline],
+        parents: Mapping[str, Outline],
+    ) -> None:
+        """Add a tombstone for each erased span. It includes the counts of the deleted moments and tombstones."""
+        remaining = {key: tombstone for key, tombstone in self._tombstones.items() if key in parents}
+        self._plan.replaced_tombstones = set(remaining)
+        for epoch, spans in spans_by_epoch.items():
+            for span in spans:
+                erased = [
+                    moment
+                    for moment in moments
+                    if moment.epoch == epoch and span.contains(moment.span.start_s)
+                ]
+                # Each replaced tombstone is counted exactly once, by the first span that it overlaps.
+                replaced = [
+                    remaining.pop(key)
+                    for key, tombstone in list(remaining.items())
+                    if tombstone.span.overlaps(span)
+                ]
+                self._plan.tombstones.append(self._tombstone(epoch, span, erased, replaced))
+
+    def _tombstone(
+        self, epoch: int, span: Span, erased: Sequence[Outline], replaced: Sequence[Tombstone]
+    ) -> Tombstone:
+        pictures = self._snapshot.count_frames(self._stream, span)
+        written_s = [moment.written_at_s for moment in erased]
+        written_s += [tombstone.written_from_s for tombstone in replaced]
+        counts = [moment.counts for moment in erased] + [tombstone.counts for tombstone in replaced]
+        return Tombstone(
+            id=make_id(self._stream, epoch, "erased", round(span.start_s * 1000)),
+            stream=self._stream,
+            epoch=epoch,
+            span=span,
+            lost="day",
+            cause="asked",
+            forgotten_at_s=time.time(),
+            written_from_s=min(written_s),
+            memories=len(erased) + sum(tombstone.memories for tombstone in replaced),
+            counts=total_counts([*counts, FrameCounts(stored=-pictures, merged=pictures)]),
+        )
+
+    def _add_backlog(self, parents: Mapping[str, Outline]) -> None:
+        """Queue the memories whose description was written with the erased memories as context."""
+        plan = self._plan
+        described = {
+            parent.rung for parent in parents.values() if parent.described or parent.id in self._backlog
+        }
+        queued: list[Outline | Moment] = [parent for parent in plan.parents if parent.rung in described]
+        for span in plan.spans:
+            successor = self._next_moment(span)
+            if successor is not None and successor.described:
+                plan.undescribed.add(successor.id)
+                if successor.id not in plan.deleted:
+                    queued.append(successor)
         now_s = time.time()
-        plan.waiting = [Pending(one.id, self._stream, one.rung, one.span, 0.5, now_s) for one in again]
+        plan.backlog = [
+            Pending(memory.id, self._stream, memory.rung, memory.span, 0.5, now_s) for memory in queued
+        ]
+
+    def _next_moment(self, span: Span) -> Outline | None:
+        """The first moment that begins shortly after a span."""
+        after = Span(span.end_s, span.end_s + _CONTEXT_S)
+        moments = (
+            memory
+            for memory in self._outlines(after)
+            if memory.rung == "moment" and memory.span.start_s >= span.end_s
+        )
+        return next(moments, None)
 
 
-def _pieces(outlines: Iterable[Outline]) -> dict[int, list[Span]]:
-    """The stretches that these fill, by epoch."""
-    of_epoch: dict[int, list[Span]] = {}
-    for one in outlines:
-        of_epoch.setdefault(one.epoch, []).append(one.span)
-    return {epoch: merged_spans(spans) for epoch, spans in sorted(of_epoch.items())}
+def _spans_by_epoch(outlines: Iterable[Outline]) -> dict[int, list[Span]]:
+    """The merged spans of these memories, by epoch."""
+    spans: dict[int, list[Span]] = {}
+    for memory in outlines:
+        spans.setdefault(memory.epoch, []).append(memory.span)
+    return {epoch: merged_spans(own) for epoch, own in sorted(spans.items())}
 
 
-def _where(column: str, spans: Sequence[Span]) -> str:
-    return (
-        " OR ".join(f"({column} >= {one.start_s!r} AND {column} < {one.end_s!r})" for one in spans) or "false"
-    )
+def _in_spans(column: str, spans: Sequence[Span]) -> str:
+    """A filter that keeps the rows whose ``column`` lies in one of the spans."""
+    conditions = [f"({column} >= {span.start_s!r} AND {column} < {span.end_s!r})" for span in spans]
+    return " OR ".join(conditions) or "false"

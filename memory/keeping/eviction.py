@@ -1,72 +1,74 @@
-"""Forgets what is least worth keeping, and leaves a tombstone where it was.
+"""Eviction: deletes what the eviction policy chose, and leaves tombstones.
 
     with maintenance_lock(folder):
-        forget(views, tables, commits, units)
+        evict(views, tables, commits, units)
 
-A parent stands for what is gone; its tombstone, which has its id, says what that was, when it went and why, and has
-the frames that the forgotten memories accounted for. All of it is one commit: a reader sees the memories, or the
-tombstone, and never neither. What goes first is decided in ``retention``.
+After an eviction, a parent represents the lost detail. Its tombstone has the parent's id. The tombstone records what
+was lost, when and why, and counts the frames that the evicted memories accounted for. An eviction is one commit: a
+reader sees either the memories or the tombstone.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from ..storage.commits import Commits, Transaction
 from ..storage.rows import tombstone_row, tombstones_from
-from ..storage.tables import Tables, batches, latest_view, one_of, row_ids_with, select, select_arrow
+from ..storage.tables import Tables, View, batches, latest_view, one_of, row_ids_with, select, select_arrow
 from ..values import RUNGS, ForgottenLevel, FrameCounts, Rung, Tombstone, make_id
-from .eviction_policy import EvictionUnit, StreamAxis, holding
+from .eviction_policy import EvictionUnit
+from .stream_axis import Indexes, StreamAxis, containing_index
 
-_LOST = get_args(ForgottenLevel)
+_LEVELS = get_args(ForgottenLevel)
 _COUNTED = ("captured", "stored", "sampled_out", "merged")
-_ROWS = ("moment_id", "stream", "start_s", "written_at_s", "dropped", *_COUNTED)
+_MEMORY_COLUMNS = ("moment_id", "stream", "start_s", "written_at_s", "dropped", *_COUNTED)
+_FRAME_COLUMNS = ("id", "stream", "time_s")
 
 
-def forget(
+def evict(
     views: Tables, tables: Tables, commits: Commits, units: Sequence[EvictionUnit], *, cause: str = "budget"
 ) -> int:
-    """Forget these units; how many memories and pictures are gone.
+    """Evict these units. Returns how many memories and pictures were deleted.
 
-    ``views`` is the state that they were chosen of; nobody else may delete or rewrite anything meanwhile.
+    ``views`` is the state from which the units were chosen. The caller holds the maintenance lock,
+    so that no other thread or process deletes or rewrites rows.
     """
-    losses = _losses(views, units)
+    losses = _collect_losses(views, units)
     tombstones = _Tombstones(views, cause)
     for loss in losses:
-        tombstones.put(loss)
-    memories = {key for loss in losses for key in loss.moment_ids}
+        tombstones.add(loss)
+    memory_ids = {memory_id for loss in losses for memory_id in loss.memory_ids}
     with commits.commit() as change:
         tombstones.write(change, tables)
-        change.delete_rows(tables.frames, [key for loss in losses for key in loss.frame_rows])
-        # Looked for now: somebody may have described one of them since they were chosen.
+        change.delete_rows(tables.frames, [row_id for loss in losses for row_id in loss.frame_row_ids])
+        # Looked up now, because descriptions may have been added since the units were chosen.
         for table in (tables.observations, tables.text_vectors, tables.frame_vectors, tables.backlog):
             if table is not None:
-                change.delete_rows(table, row_ids_with(latest_view(table), "moment_id", memories))
-    return len(memories) + sum(len(loss.frame_rows) for loss in losses)
+                change.delete_rows(table, row_ids_with(latest_view(table), "moment_id", memory_ids))
+    return len(memory_ids) + sum(len(loss.frame_row_ids) for loss in losses)
 
 
 @dataclass(slots=True)
-class _Loss:
-    """What one unit loses."""
+class _UnitLoss:
+    """The rows that one unit loses."""
 
     unit: EvictionUnit
-    moment_ids: set[str] = field(default_factory=set)
-    frame_rows: list[int] = field(default_factory=list)
+    memory_ids: set[str] = field(default_factory=set)
+    frame_row_ids: list[int] = field(default_factory=list)
     counts: FrameCounts = field(default_factory=FrameCounts)
     written_from_s: float | None = None
 
-    def add_rows(self, rows: pa.Table) -> None:
-        """Rows of memories that go."""
-        self.moment_ids |= set(rows["moment_id"].to_pylist())
+    def add_memories(self, rows: pa.Table) -> None:
+        """Add rows of memories that are deleted."""
+        self.memory_ids |= set(rows["moment_id"].to_pylist())
         written_s = float(pc.min(rows["written_at_s"]).as_py())
         self.written_from_s = (
             written_s if self.written_from_s is None else min(written_s, self.written_from_s)
@@ -77,86 +79,93 @@ class _Loss:
             self.counts += FrameCounts(dropped=json.loads(causes))
 
     def add_frames(self, row_ids: Sequence[int]) -> None:
-        """Pictures that go. They were kept, and now are only remembered by what was observed in them."""
-        self.frame_rows += row_ids
+        """Add pictures that are deleted. They are counted as merged from now on."""
+        self.frame_row_ids += row_ids
         self.counts += FrameCounts(stored=-len(row_ids), merged=len(row_ids))
 
 
-def _losses(views: Tables, units: Sequence[EvictionUnit]) -> list[_Loss]:
-    losses = [_Loss(unit) for unit in units]
-    line = StreamAxis()
+def _collect_losses(views: Tables, units: Sequence[EvictionUnit]) -> list[_UnitLoss]:
+    losses = [_UnitLoss(unit) for unit in units]
+    axis = StreamAxis()
     for rung in RUNGS:
-        going = [loss for loss in losses if _rung_that_goes(loss.unit) == rung]
-        for loss, rows in _by_span(going, line, views.observations, _ROWS, "start_s", f"rung = '{rung}'"):
-            loss.add_rows(rows)
-    shown = _shown(views, [loss for loss in losses if loss.unit.loss == "frame"])
-    # Pictures lie in an event and in its hour at once, so each rung is looked at by itself.
+        losing = [loss for loss in losses if _lost_rung(loss.unit) == rung]
+        where = f"rung = '{rung}'"
+        for loss, rows in _rows_by_span(axis, losing, views.observations, _MEMORY_COLUMNS, where):
+            loss.add_memories(rows)
+    shown = _shown_frames(views, [loss for loss in losses if loss.unit.loss == "frame"])
+    # An event and its hour contain the same pictures, so each rung is searched separately.
     for rung in RUNGS[1:]:
-        going = [loss for loss in losses if loss.unit.rung == rung and loss.unit.loss != "children"]
-        for loss, rows in _by_span(going, line, views.frames, ("id", "stream", "time_s"), "time_s"):
+        losing = [loss for loss in losses if loss.unit.rung == rung and loss.unit.loss != "children"]
+        for loss, rows in _rows_by_span(axis, losing, views.frames, _FRAME_COLUMNS):
             keep = pc.is_in(rows["id"], pa.array(shown.get(loss.unit.parent_id, []), pa.string()))
             loss.add_frames(rows.filter(pc.invert(keep))["_rowid"].to_pylist())
     return losses
 
 
-def _rung_that_goes(unit: EvictionUnit) -> Rung | None:
-    """Of which rung the memories are that go."""
+def _lost_rung(unit: EvictionUnit) -> Rung | None:
+    """The rung of the memories that are deleted. None if only pictures are."""
     if unit.loss == "frame":
         return None
     return unit.rung if unit.loss == "self" else RUNGS[RUNGS.index(unit.rung) - 1]
 
 
-def _by_span(
-    losses: Sequence[_Loss],
-    line: StreamAxis,
-    view: pa.Table,
+def _rows_by_span(
+    axis: StreamAxis,
+    losses: Sequence[_UnitLoss],
+    view: View,
     columns: Sequence[str],
-    time: str,
     where: str | None = None,
-) -> list[tuple[_Loss, pa.Table]]:
-    """The rows that begin in the span of each of these; the spans do not overlap."""
+) -> Iterable[tuple[_UnitLoss, pa.Table]]:
+    """Each unit with the rows that begin in its span, in batches. The spans do not overlap."""
     if not losses:
-        return []
-    places = sorted((*line.place(loss.unit.stream, loss.unit.span), at) for at, loss in enumerate(losses))
+        return
+    time = "start_s" if "start_s" in columns else "time_s"
+    places = sorted(
+        (*axis.interval(loss.unit.stream, loss.unit.span), number) for number, loss in enumerate(losses)
+    )
     starts, ends = (np.array(side) for side in zip(*[place[:2] for place in places], strict=True))
-    found: list[tuple[_Loss, pa.Table]] = []
     for batch in batches(view, columns, where, with_row_id=True):
-        at: NDArray[np.int64] = holding(starts, ends, line.keys(batch, time))
-        inside = batch.filter(pa.array(at >= 0))
-        of = at[at >= 0]
-        order = np.argsort(of, kind="stable")
-        inside, of = inside.take(pa.array(order)), of[order]
-        for place in np.unique(of):
-            first, last = np.searchsorted(of, [place, place + 1])
-            found.append((losses[places[place][2]], inside.slice(int(first), int(last - first))))
-    return found
+        indexes = containing_index(starts, ends, axis.positions(batch, time))
+        for index, rows in _split(batch, indexes):
+            yield losses[places[index][2]], rows
 
 
-def _shown(views: Tables, losses: Sequence[_Loss]) -> dict[str, list[str]]:
-    """The pictures that each parent shows."""
+def _split(batch: pa.Table, indexes: Indexes) -> Iterable[tuple[int, pa.Table]]:
+    """The rows of each index, without those of index -1."""
+    inside, inside_indexes = batch.filter(pa.array(indexes >= 0)), indexes[indexes >= 0]
+    order = np.argsort(inside_indexes, kind="stable")
+    inside, inside_indexes = inside.take(pa.array(order)), inside_indexes[order]
+    for index in np.unique(inside_indexes):
+        first, stop = np.searchsorted(inside_indexes, [index, index + 1])
+        yield int(index), inside.slice(int(first), int(stop - first))
+
+
+def _shown_frames(views: Tables, losses: Sequence[_UnitLoss]) -> Mapping[str, list[str]]:
+    """The ids of the pictures that each parent shows, by the parent's id."""
     if not losses:
         return {}
     parents = select_arrow(
         views.observations, where="rung != 'moment' AND base", columns=["moment_id", "frame_ids"]
     )
-    wanted = pa.array([loss.unit.parent_id for loss in losses], pa.string())
-    kept = parents.filter(pc.is_in(parents["moment_id"], wanted))
-    return dict(zip(kept["moment_id"].to_pylist(), kept["frame_ids"].to_pylist(), strict=True))
+    parent_ids = pa.array([loss.unit.parent_id for loss in losses], pa.string())
+    rows = parents.filter(pc.is_in(parents["moment_id"], parent_ids))
+    return dict(zip(rows["moment_id"].to_pylist(), rows["frame_ids"].to_pylist(), strict=True))
 
 
 class _Tombstones:
-    """Those there are, and what becomes of them."""
+    """The stored tombstones, and how an eviction changes them."""
 
     def __init__(self, views: Tables, cause: str) -> None:
         self._cause = cause
         self._now_s = time.time()
-        self._there = {one.id: one for one in tombstones_from(select(views.tombstones))}
-        self._roots = {key: one for key, one in self._there.items() if key == _root_id(one)}
+        self._stored = {tombstone.id: tombstone for tombstone in tombstones_from(select(views.tombstones))}
+        self._roots = {key: root for key, root in self._stored.items() if key == _root_id(root)}
+        """Tombstones of spans that no memory represents."""
         self._new: dict[str, Tombstone] = {}
         self._replaced: set[str] = set()
 
-    def put(self, loss: _Loss) -> None:
-        """Put one down for what a unit loses; it says all that those below it said."""
+    def add(self, loss: _UnitLoss) -> None:
+        """Add the tombstone of a unit. It includes the tombstones of the memories that the unit loses."""
         unit = loss.unit
         tombstone = Tombstone(
             id=unit.parent_id,
@@ -167,40 +176,45 @@ class _Tombstones:
             cause=self._cause,
             forgotten_at_s=self._now_s,
             written_from_s=unit.written_at_s if loss.written_from_s is None else loss.written_from_s,
-            memories=len(loss.moment_ids),
+            memories=len(loss.memory_ids),
             counts=loss.counts,
         )
-        for below in sorted(loss.moment_ids & self._there.keys()):
-            tombstone = _both(tombstone, self._there[below])
-            self._replaced.add(below)
+        for memory_id in sorted(loss.memory_ids & self._stored.keys()):
+            tombstone = _added_up(tombstone, self._stored[memory_id])
+            self._replaced.add(memory_id)
         if unit.loss == "self":
-            self._join(tombstone)
+            self._add_root(tombstone)
         else:
-            earlier = self._there.get(tombstone.id)
-            self._new[tombstone.id] = tombstone if earlier is None else _both(tombstone, earlier)
+            earlier = self._stored.get(tombstone.id)
+            self._new[tombstone.id] = tombstone if earlier is None else _added_up(tombstone, earlier)
 
     def write(self, change: Transaction, tables: Tables) -> None:
-        """Write them down."""
-        change.upsert(tables.tombstones, "id", [tombstone_row(one) for one in self._new.values()])
-        if gone := self._replaced & self._there.keys() - self._new.keys():
-            change.delete(tables.tombstones, one_of("id", gone))
+        """Write the new tombstones and delete those that they replace."""
+        change.upsert(tables.tombstones, "id", [tombstone_row(tombstone) for tombstone in self._new.values()])
+        if expired := self._replaced & self._stored.keys() - self._new.keys():
+            change.delete(tables.tombstones, one_of("id", expired))
 
-    def _join(self, root: Tombstone) -> None:
-        """Nothing stands for it any more: it becomes part of the tombstones next to it, if there are any."""
-        for other in list(self._roots.values()):
-            alike = (other.stream, other.epoch, other.cause) == (root.stream, root.epoch, root.cause)
-            if alike and (other.span.end_s == root.span.start_s or root.span.end_s == other.span.start_s):
-                del self._roots[other.id]
-                self._new.pop(other.id, None)
-                self._replaced.add(other.id)
-                lost = max(root.lost, other.lost, key=_LOST.index)
-                root = replace(_both(root, other), span=root.span.hull(other.span), lost=lost)
+    def _add_root(self, root: Tombstone) -> None:
+        """Add the tombstone of a span that no memory represents. It absorbs adjacent roots of the same kind."""
+        for neighbour in list(self._roots.values()):
+            if _is_adjacent(root, neighbour):
+                del self._roots[neighbour.id]
+                self._new.pop(neighbour.id, None)
+                self._replaced.add(neighbour.id)
+                level = max(root.lost, neighbour.lost, key=_LEVELS.index)
+                root = replace(_added_up(root, neighbour), span=root.span.hull(neighbour.span), lost=level)
         root = replace(root, id=_root_id(root))
         self._roots[root.id] = self._new[root.id] = root
 
 
-def _both(tombstone: Tombstone, earlier: Tombstone) -> Tombstone:
-    """What one says, with what an earlier one of the same or of the next span had counted."""
+def _is_adjacent(root: Tombstone, neighbour: Tombstone) -> bool:
+    same_kind = (neighbour.stream, neighbour.epoch, neighbour.cause) == (root.stream, root.epoch, root.cause)
+    touches = neighbour.span.end_s == root.span.start_s or root.span.end_s == neighbour.span.start_s
+    return same_kind and touches
+
+
+def _added_up(tombstone: Tombstone, earlier: Tombstone) -> Tombstone:
+    """The tombstone, plus the counts of an earlier one of the same or an adjacent span."""
     return replace(
         tombstone,
         memories=tombstone.memories + earlier.memories,

@@ -1,12 +1,11 @@
-"""Makes the vectors of a memory anew with another encoder, or drops them.
+"""Reindexing: rebuilds all vectors of a memory with another encoder, or drops them.
 
-    report = reindex(Path("kitchen"), encoder, on_progress=lambda done, total: …)
+    report = reindex(Path("kitchen"), encoder, on_progress=lambda done, total: print(done, total))
 
-The new vectors are filled in beside those in use; naming the new encoder in the manifest is the one
-step that switches over, and only then are the old ones deleted. Killed before it, the memory is as
-it was; after it, as it shall be; and run again, this goes on with what is missing. What is
-remembered is only read, a few hundred rows at a time. It takes the writer's lock: questions are
-asked meanwhile, nothing is watched.
+The new vectors are written to tables of their own. Naming the new encoder in the manifest is the single step that
+switches to them, and only then are the old vectors deleted. If the process is killed before that step, the memory is
+unchanged. The next run continues with the vectors that are missing. The memory is only read, a few hundred rows at a
+time. Reindexing holds the writer lock: questions can still be asked, but nothing can be watched.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ from .maintenance import Maintenance
 _ROWS = 256
 """Observations read, encoded and committed together."""
 _PICTURES = 64
-"""Pictures in memory at a time."""
-_TIDY_COMMITS = 32
+"""Pictures in RAM at a time."""
+_COMMITS_PER_COMPACTION = 32
 
 OnProgress = Callable[[int, int], None]
-"""Is told how many observations are done, and how many there are."""
+"""Called with the number of observations that are done, and their total."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReindexReport:
-    """What one run made; vectors that were there already are not counted."""
+    """The vectors that one run added. Vectors that existed before are not counted."""
 
     encoder: str | None
-    """Whose vectors the memory has now; None where they were dropped."""
+    """Name of the encoder in use now. None if the vectors were dropped."""
     texts: int
     pictures: int
     seconds: float
@@ -59,13 +58,13 @@ def reindex(
     on_progress: OnProgress | None = None,
     min_free_bytes: int = MIN_FREE_BYTES,
 ) -> ReindexReport:
-    """Give the memory at ``path`` the vectors of ``encoder``, of words and of pictures; None drops them.
+    """Rebuild the text and picture vectors of the memory at ``path`` with ``encoder``. None drops all vectors.
 
-    With the encoder it has already, only what is missing is made.
-    Raises ``NotAMemory``, ``NewerMemory``, ``MemoryInUse``, ``CannotWrite`` or ``DiskFull``, and what the
-    encoder raises; the memory is then as it was, and what was made so far is kept for the next run.
+    If the memory uses this encoder already, only missing vectors are added.
+    Raises ``NotAMemory``, ``NewerMemory``, ``MemoryInUse``, ``CannotWrite`` or ``DiskFull``, and errors of
+    the encoder. The memory is unchanged then, and the next run continues.
     """
-    begun = time.monotonic()
+    started_s = time.monotonic()
     folder = Path(path).expanduser()
     read_manifest(folder)
     texts = pictures = 0
@@ -73,28 +72,28 @@ def reindex(
     with WriterLock(folder, "reindex"), require_free_space(folder, min_free_bytes):
         manifest = apply_migrations(folder)
         in_use = tables.vector_space(manifest.encoder, manifest.dim)
-        wanted = tables.vector_space(encoder.name, encoder.dim) if encoder else None
-        tables.drop_vectors(folder, keep={in_use, wanted})
+        target = tables.vector_space(encoder.name, encoder.dim) if encoder else None
+        tables.drop_vectors(folder, keep={in_use, target})
         if encoder is not None:
             opened = Tables.open(folder, encoder=encoder, create=True)
-            filling = _Filling(folder, opened, encoder, commits, on_progress, min_free_bytes)
-            for made_texts, made_pictures in filling.run():
-                texts += made_texts
-                pictures += made_pictures
-        if wanted != in_use:
+            builder = _VectorBuilder(folder, opened, encoder, commits, on_progress, min_free_bytes)
+            for added_texts, added_pictures in builder.run():
+                texts += added_texts
+                pictures += added_pictures
+        if target != in_use:
             write_manifest(folder, manifest.with_encoder(encoder))
-            tables.drop_vectors(folder, keep={wanted})
+            tables.drop_vectors(folder, keep={target})
         commits.publish(Tables.open(folder, encoder=encoder))
     return ReindexReport(
         encoder=None if encoder is None else encoder.name,
         texts=texts,
         pictures=pictures,
-        seconds=time.monotonic() - begun,
+        seconds=time.monotonic() - started_s,
     )
 
 
-class _Filling:
-    """Makes what is missing of one encoder's vectors."""
+class _VectorBuilder:
+    """Adds the missing vectors of one encoder."""
 
     def __init__(
         self,
@@ -107,17 +106,17 @@ class _Filling:
     ) -> None:
         self._folder, self._tables, self._encoder = folder, opened, encoder
         self._commits, self._on_progress, self._min_free_bytes = commits, on_progress, min_free_bytes
-        ledger = DiskBudget(folder, read_manifest(folder).budget_bytes)
-        self._upkeep = Maintenance(
-            folder, opened, commits, ledger, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_VERSIONS_S
+        budget = DiskBudget(folder, read_manifest(folder).budget_bytes)
+        self._maintenance = Maintenance(
+            folder, opened, commits, budget, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_VERSIONS_S
         )
 
     def run(self) -> Iterator[tuple[int, int]]:
-        """Make it, and say after each batch how many vectors of words and of pictures it was."""
+        """Add them. Yields the number of text and picture vectors of each batch."""
         batches = 0
         while True:
-            seen = self._tables.observations.version
-            total, done = self._tables.observations.count_rows(), 0
+            version = self._tables.observations.version
+            total, finished = self._tables.observations.count_rows(), 0
             for rows in self._observations():
                 texts, pictures = self._texts(rows), self._pictures(rows)
                 if texts or pictures:
@@ -127,23 +126,23 @@ class _Filling:
                     ):
                         self._append(change, texts, pictures)
                     batches += 1
-                    if batches % _TIDY_COMMITS == 0:
-                        self._upkeep.run(thorough=False)
+                    if batches % _COMMITS_PER_COMPACTION == 0:
+                        self._maintenance.run(thorough=False)
                 yield len(texts), len(pictures)
-                done += len(rows)
+                finished += len(rows)
                 if self._on_progress is not None:
-                    self._on_progress(done, total)
-            # Second looks are written down without the lock: once more, for those that came meanwhile.
-            if self._tables.observations.version == seen:
+                    self._on_progress(finished, total)
+            # Second looks are written without the writer lock. Repeat until none was added.
+            if self._tables.observations.version == version:
                 break
-        self._upkeep.run(thorough=True)
+        self._maintenance.run(thorough=True)
 
     def _append(self, change: Transaction, texts: list[Row], pictures: list[Row]) -> None:
         change.append(self._tables.text_vectors, texts)
         change.append(self._tables.frame_vectors, pictures)
 
     def _observations(self) -> Iterator[list[Row]]:
-        """All observations, with what vectors are made of."""
+        """All observations, with the columns that vectors are built from."""
         columns = [*schema.TEXT_VECTOR_COLUMNS, "text", "base", "frame_ids"]
         scanner = latest_view(self._tables.observations).scanner(
             columns=columns, batch_size=_ROWS, batch_readahead=1
@@ -160,17 +159,18 @@ class _Filling:
             return []
         of_frame = moments_of_frames(rows)
         missing = sorted(_missing(self._tables.frame_vectors, list(of_frame)))
-        made: list[Row] = []
-        for at in range(0, len(missing), _PICTURES):
-            where = one_of("id", missing[at : at + _PICTURES])
+        rows_with_vectors: list[Row] = []
+        for start in range(0, len(missing), _PICTURES):
+            where = one_of("id", missing[start : start + _PICTURES])
             pictures = select(latest_view(self._tables.frames), where=where, columns=["id", "jpeg"])
-            made += frame_vector_rows(
-                self._encoder, [(one["id"], one["jpeg"], of_frame[one["id"]]) for one in pictures]
+            rows_with_vectors += frame_vector_rows(
+                self._encoder,
+                [(picture["id"], picture["jpeg"], of_frame[picture["id"]]) for picture in pictures],
             )
-        return made
+        return rows_with_vectors
 
 
 def _missing(table: tables.Table, ids: list[str]) -> set[str]:
-    """Those of ``ids`` that have no row yet."""
-    there = select(latest_view(table), where=one_of("id", ids), columns=["id"])
-    return set(ids) - {row["id"] for row in there}
+    """The ids that have no row in the table yet."""
+    existing = select(latest_view(table), where=one_of("id", ids), columns=["id"])
+    return set(ids) - {row["id"] for row in existing}

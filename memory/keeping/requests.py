@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import IO, Any, Protocol, Self, TypeVar
 
 from ..errors import MemoryInUse, MemoryStoreError, RequestFailed
+from ..storage.tables import require_free_space
 from ..values import RUNGS, Span
 from .erasure import ErasureReceipt, OnWait
 
@@ -195,7 +196,7 @@ def run_or_request(
         except MemoryInUse as in_use:
             if not is_served(folder):
                 raise
-            with _PendingRequest(folder / REQUESTS, request) as pending:
+            with require_free_space(folder, 0), _PendingRequest(folder / REQUESTS, request) as pending:
                 answer = _wait_for_answer(folder, pending, in_use, on_wait)
         if answer is None:
             continue  # the writer has ended

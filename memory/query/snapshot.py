@@ -1,18 +1,18 @@
-"""One unchanging view of a memory: what a question reads from its first step to its last.
+"""Snapshots: a fixed, read-only view of a memory, which a question reads from its first step to its last.
 
     snapshot = store.snapshot(as_of_s=asked_at_s)
     snapshot.cover("kitchen")                       # the whole stream in a few dozen memories
     for hit in snapshot.search("a red car", limit=5):
         print(hit.moment.span, hit.moment.caption)
 
-Every table is held at one version, and with ``as_of_s`` nothing written later is seen. All of it is
-read-only. A moment is returned whole, with what every writer observed in it.
+A snapshot holds every table at one version. With ``as_of_s`` it hides everything written later. Moments are
+returned with the observations of all their writers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -35,7 +35,7 @@ from ..storage.rows import (
     tombstones_from,
 )
 from ..storage.schema import Row
-from ..storage.tables import Tables, all_of, one_of, quoted, select
+from ..storage.tables import Tables, all_of, any_of, equals, id_batches, one_of, quoted, select
 from ..values import (
     Coverage,
     Extent,
@@ -51,22 +51,23 @@ from ..values import (
     spans_without,
     total_counts,
 )
-from .hybrid_search import (
-    SEARCH_MODES,
-    SearchMode,
-    SearchQuery,
-    containment_filter,
-    kinds_filter,
-    overlap_filter,
-    rank_moments,
-)
+from .filters import containment_filter, kinds_filter, overlap_filter
+from .hybrid_search import SEARCH_MODES, SearchMode, SearchQuery, rank_moments
 from .ranking import best_first, position_of
 
-_IDS_A_QUERY = 500
-_TIMES_A_QUERY = 100
+_TIMES_PER_QUERY = 100
 _INSTANT_S = 0.001
-_COUNTED = ("id", *schema.COUNT_COLUMNS)
-_OUTLINED = ("moment_id", "rung", "epoch", "start_s", "end_s", "written_at_s", "base", *schema.COUNT_COLUMNS)
+_COUNTED_COLUMNS = ("id", *schema.COUNT_COLUMNS)
+_OUTLINE_COLUMNS = (
+    "moment_id",
+    "rung",
+    "epoch",
+    "start_s",
+    "end_s",
+    "written_at_s",
+    "base",
+    *schema.COUNT_COLUMNS,
+)
 _COVER_RUNGS: tuple[Rung, ...] = ("day", "hour", "event", "moment")
 
 
@@ -77,10 +78,7 @@ _Result = TypeVar("_Result")
 def _leased(
     read: Callable[Concatenate[Snapshot, _Parameters], _Result],
 ) -> Callable[Concatenate[Snapshot, _Parameters], _Result]:
-    """Where reading fails because the writer needed the room, that is said.
-
-    Raises ``SnapshotExpired``.
-    """
+    """Make a read raise ``SnapshotExpired`` if it fails because the writer revoked the lease."""
 
     @wraps(read)
     def reading(self: Snapshot, *args: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
@@ -91,23 +89,23 @@ def _leased(
                 raise SnapshotExpired(self._folder) from error
             raise
 
-    return reading  # type: ignore[return-value]  # of a function it is not known that it is a method
+    return reading  # type: ignore[return-value]  # a plain function, which mypy does not take for a method
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A moment that a search found."""
+    """A moment found by a search, with its score."""
 
     moment: Moment
     score: float
-    """Higher is better; comparable within one search only."""
+    """Higher is better. Comparable within one search only."""
 
 
 class Snapshot:
-    """A memory as it was when the snapshot was taken. Made by ``MemoryStore.snapshot``.
+    """A memory as it was when ``MemoryStore.snapshot`` made the snapshot.
 
-    What it shows is kept on disk as long as somebody holds it; only a writer that has no room left within its
-    budget takes it back, and not in the first minute. What is read from it then raises ``SnapshotExpired``.
+    A lease keeps its data on disk until ``release``. After the first minute, a writer that needs the space to stay
+    within its disk budget may revoke the lease. Reads then raise ``SnapshotExpired``.
     """
 
     def __init__(
@@ -126,14 +124,14 @@ class Snapshot:
         self._folder = folder
         self._encoder = encoder
         self.as_of_s = as_of_s
-        """Unix seconds; nothing written later is seen. None: all that was there."""
-        # What was pinned never changes, and a question asks for both more than once.
+        """Unix seconds. Later writes are hidden. None shows everything."""
+        # Results can be cached because the tables are fixed. A question reads these more than once.
         self._covers: dict[tuple[str, Span | None], list[Moment]] = {}
         self._gaps: dict[str, list[Gap]] = {}
         self._forgotten: dict[str, list[Tombstone]] = {}
 
     def release(self) -> None:
-        """Hold it no longer: what it shows may go. Nothing is to be read from it afterwards."""
+        """Release the lease. The snapshot must not be read afterwards."""
         self._lease.release()
 
     def __enter__(self) -> Self:
@@ -146,10 +144,12 @@ class Snapshot:
 
     @_leased
     def streams(self) -> list[Stream]:
-        """Every stream, by name; as of a time, those of which something had been written by then."""
+        """Every stream, sorted by name. As of a time, only streams with data written by then."""
         rows = select(self._tables.streams)
         streams = sorted((stream_from(row) for row in rows), key=lambda stream: stream.name)
-        return streams if self.as_of_s is None else [s for s in streams if self._knows(s.name)]
+        return (
+            streams if self.as_of_s is None else [stream for stream in streams if self._has_data(stream.name)]
+        )
 
     @_leased
     def search(
@@ -164,19 +164,20 @@ class Snapshot:
         modes: Collection[SearchMode] = SEARCH_MODES,
         limit: int = 20,
     ) -> list[Hit]:
-        """The moments that say most of ``text``, best first.
+        """The ``limit`` moments that match ``text`` best, best first.
 
-        ``text`` is plain words: nothing in it is an operator. Words match by their stem, and count for
-        more where they stand together as they do in ``text``; where the memory has an encoder, meaning counts
-        too, and where that takes pictures, so does what the key frames of moments show. Each filter narrows what is searched: moments of ``streams``,
-        overlapping ``span``, of ``rungs``, described by one of ``written_by``, with a finding of
-        one of ``kinds``. ``modes`` leaves out others than these: ``words``, ``meaning``, ``pictures``.
+        ``text`` is plain words without operators. Words match by their stem, and score higher if adjacent words
+        of ``text`` are adjacent in the moment too. With an encoder, text vectors and the vectors of key frames are
+        searched as well. ``modes`` selects among ``words``, ``meaning`` and ``pictures``.
 
-        Raises ``EncoderMismatch`` where the vectors were replaced since the snapshot was taken.
+        Filters: moments of ``streams``, that overlap ``span``, on ``rungs``, observed by a writer in
+        ``written_by``, with a finding of a kind in ``kinds``. None means no filter.
+
+        Raises ``EncoderMismatch`` if the vectors were replaced after the snapshot was taken.
         """
         if not text.strip() or limit < 1:
             return []
-        sought = SearchQuery(
+        query = SearchQuery(
             text=text,
             moments=all_of(self._of_streams(streams), self._written()),
             span=span,
@@ -189,22 +190,21 @@ class Snapshot:
             modes=modes,
         )
         with detect_replaced_vectors(self._folder, self._encoder):
-            scores = rank_moments(self._tables, self._encoder, sought)
+            scores = rank_moments(self._tables, self._encoder, query)
         moments = self.get(scores)
-        places = {found: position_of(moment) for found, moment in moments.items()}
-        best = best_first({found: scores[found] for found in places}, places)
-        return [Hit(moments[found], scores[found]) for found in best[:limit]]
+        positions = {moment_id: position_of(moment) for moment_id, moment in moments.items()}
+        best = best_first({moment_id: scores[moment_id] for moment_id in positions}, positions)
+        return [Hit(moments[moment_id], scores[moment_id]) for moment_id in best[:limit]]
 
     @_leased
     def get(self, ids: Iterable[str]) -> dict[str, Moment]:
-        """The moments of these ids that are in the memory, in the order asked."""
-        wanted = list(dict.fromkeys(ids))
-        found: dict[str, Moment] = {}
-        for at in range(0, len(wanted), _IDS_A_QUERY):
-            among = one_of("moment_id", wanted[at : at + _IDS_A_QUERY])
-            for moment in moments_from(self._told(all_of(among, self._written()))):
-                found[moment.id] = moment
-        return {moment_id: found[moment_id] for moment_id in wanted if moment_id in found}
+        """The moments of these ids, in the order of ``ids``. Ids that are not in the memory are left out."""
+        requested = list(dict.fromkeys(ids))
+        moments: dict[str, Moment] = {}
+        for batch in id_batches(requested):
+            condition = all_of(one_of("moment_id", batch), self._written())
+            moments |= {moment.id: moment for moment in moments_from(self._records(condition))}
+        return {moment_id: moments[moment_id] for moment_id in requested if moment_id in moments}
 
     @_leased
     def timeline(
@@ -217,52 +217,59 @@ class Snapshot:
         limit: int = 200,
         newest_first: bool = False,
     ) -> list[Moment]:
-        """The first ``limit`` moments that overlap ``span``, in time order.
+        """The first ``limit`` memories of a rung that overlap ``span``, in time order.
 
-        With ``newest_first``, the last ``limit`` of them, in time order too. ``kinds`` keeps those
-        with a finding of one of these kinds.
+        With ``newest_first``, the last ``limit`` of them, also in time order. ``kinds`` keeps those with a
+        finding of one of these kinds.
         """
-        where = all_of(
+        condition = all_of(
             self._of_streams([stream]),
-            f"rung = {quoted(rung)}",
+            equals("rung", rung),
             overlap_filter(span, self._extents, [rung]),
             kinds_filter(kinds) or "base",
         )
-        ids = self._first_ids(where, limit, newest_first=newest_first)
+        ids = self._first_ids(condition, limit, newest_first=newest_first)
         return _in_time_order(self.get(ids).values())
 
     @_leased
     def moments_at(self, stream: str, times_s: Iterable[float]) -> list[Moment]:
-        """The moments in which one of these times lies, in time order."""
-        sought = sorted(set(times_s))
-        here = all_of(self._of_streams([stream]), "rung = 'moment'", "base", self._written())
+        """The moments that contain one of these times, in time order."""
+        sorted_s = sorted(set(times_s))
+        of_stream = all_of(self._of_streams([stream]), "rung = 'moment'", "base", self._written())
         ids: list[str] = []
-        for first in range(0, len(sought), _TIMES_A_QUERY):
-            instants = [Span(at_s, at_s + _INSTANT_S) for at_s in sought[first : first + _TIMES_A_QUERY]]
-            in_one = " OR ".join(f"({overlap_filter(one, self._extents, ['moment'])})" for one in instants)
-            rows = select(self._tables.observations, where=all_of(here, in_one), columns=["moment_id"])
+        for start in range(0, len(sorted_s), _TIMES_PER_QUERY):
+            instants = [
+                Span(time_s, time_s + _INSTANT_S) for time_s in sorted_s[start : start + _TIMES_PER_QUERY]
+            ]
+            at_instants = any_of(overlap_filter(instant, self._extents, ["moment"]) for instant in instants)
+            condition = all_of(of_stream, at_instants)
+            rows = select(self._tables.observations, where=condition, columns=["moment_id"])
             ids += [row["moment_id"] for row in rows]
         return _in_time_order(self.get(ids).values())
 
     @_leased
     def outlines(self, stream: str, span: Span | None = None) -> list[Outline]:
-        """Every memory of a stream that overlaps ``span``, of any rung, in time order, without what it says."""
-        where = all_of(self._of_streams([stream]), overlap_filter(span, self._extents), self._written())
-        return outlines_from(select(self._tables.observations, where=where, columns=_OUTLINED))
+        """The outline of every memory of a stream that overlaps ``span``, on any rung, in time order."""
+        condition = all_of(self._of_streams([stream]), overlap_filter(span, self._extents), self._written())
+        return outlines_from(select(self._tables.observations, where=condition, columns=_OUTLINE_COLUMNS))
 
     def neighbours(self, moment: Moment, before: int = 1, after: int = 1) -> list[Moment]:
-        """The moments of its rung just before and just after it, in time order, without itself."""
-        same = all_of(self._of_streams([moment.stream]), f"rung = {quoted(moment.rung)}", "base")
-        here = f"moment_id != {quoted(moment.id)}"
+        """The memories of its rung just before and after it, in time order, without itself."""
+        siblings = all_of(
+            self._of_streams([moment.stream]),
+            equals("rung", moment.rung),
+            "base",
+            f"moment_id != {quoted(moment.id)}",
+        )
         start_s = moment.span.start_s
         ids = [
-            *self._first_ids(all_of(same, here, f"start_s < {start_s!r}"), before, newest_first=True),
-            *self._first_ids(all_of(same, here, f"start_s >= {start_s!r}"), after),
+            *self._first_ids(all_of(siblings, f"start_s < {start_s!r}"), before, newest_first=True),
+            *self._first_ids(all_of(siblings, f"start_s >= {start_s!r}"), after),
         ]
         return _in_time_order(self.get(ids).values())
 
     def children(self, moment: Moment) -> list[Moment]:
-        """What a memory above the first rung was made of, in time order."""
+        """The memories that a memory above the first rung summarises, in time order."""
         return _in_time_order(self.get(moment.child_ids).values())
 
     def latest(self, stream: str, limit: int = 1) -> list[Moment]:
@@ -271,35 +278,23 @@ class Snapshot:
 
     @_leased
     def frames(self, ids: Iterable[str]) -> list[KeyFrame]:
-        """The pictures of these ids that are in the memory, in the order asked."""
-        wanted = list(dict.fromkeys(ids))
-        found: dict[str, KeyFrame] = {}
-        for at in range(0, len(wanted), _IDS_A_QUERY):
-            where = all_of(one_of("id", wanted[at : at + _IDS_A_QUERY]), self._written())
-            for row in select(self._tables.frames, where=where):
-                found[row["id"]] = frame_from(row)
-        return [found[frame_id] for frame_id in wanted if frame_id in found]
+        """The pictures of these ids, in the order of ``ids``. Ids that are not in the memory are left out."""
+        requested = list(dict.fromkeys(ids))
+        frames = {row["id"]: frame_from(row) for row in self._frame_rows(requested)}
+        return [frames[frame_id] for frame_id in requested if frame_id in frames]
 
     @_leased
     def signatures(self, ids: Iterable[str]) -> dict[str, bytes]:
-        """How the pictures of these ids look that are in the memory, as ``KeyFrame.signature`` has it.
-
-        The pictures themselves are not read.
-        """
-        wanted = list(dict.fromkeys(ids))
-        found: dict[str, bytes] = {}
-        for at in range(0, len(wanted), _IDS_A_QUERY):
-            where = all_of(one_of("id", wanted[at : at + _IDS_A_QUERY]), self._written())
-            for row in select(self._tables.frames, where=where, columns=["id", "signature"]):
-                found[row["id"]] = row["signature"]
-        return found
+        """The signatures (see ``KeyFrame.signature``) of the pictures of these ids, without reading the pictures."""
+        rows = self._frame_rows(list(dict.fromkeys(ids)), ["id", "signature"])
+        return {row["id"]: row["signature"] for row in rows}
 
     @_leased
     def count_frames(self, stream: str, span: Span) -> int:
-        """How many pictures of a stretch of a stream there are."""
+        """The number of pictures of a span of a stream."""
         in_span = f"time_s >= {span.start_s!r} AND time_s < {span.end_s!r}"
-        where = all_of(self._of_streams([stream]), in_span, self._written())
-        return int(self._tables.frames.count_rows(where))
+        condition = all_of(self._of_streams([stream]), in_span, self._written())
+        return int(self._tables.frames.count_rows(condition))
 
     @_leased
     def gaps(self, stream: str, span: Span | None = None) -> list[Gap]:
@@ -311,112 +306,114 @@ class Snapshot:
 
     @_leased
     def tombstones(self, stream: str, span: Span | None = None) -> list[Tombstone]:
-        """What of a stream was forgotten, where that overlaps ``span``, in time order.
+        """The tombstones of a stream that overlap ``span``, in time order.
 
-        As of a time, what had been written by then and is forgotten by now.
+        As of a time, those of data that had been written by then, whenever it was forgotten.
         """
         if stream not in self._forgotten:
             as_of = None if self.as_of_s is None else f"written_from_s <= {float(self.as_of_s)!r}"
-            found = select(self._tables.tombstones, where=all_of(self._of_streams([stream]), as_of))
-            self._forgotten[stream] = tombstones_from(found)
-        return [one for one in self._forgotten[stream] if span is None or one.span.overlaps(span)]
+            rows = select(self._tables.tombstones, where=all_of(self._of_streams([stream]), as_of))
+            self._forgotten[stream] = tombstones_from(rows)
+        return [stone for stone in self._forgotten[stream] if span is None or stone.span.overlaps(span)]
 
     @_leased
     def cover(self, stream: str, span: Span | None = None) -> list[Moment]:
-        """The fewest memories that tell all of ``span`` without telling anything twice, in time order.
+        """The fewest memories that cover ``span`` without overlap, in time order.
 
-        Days that lie wholly inside, then hours outside those days, then events, and moments for what
-        is left at the edges and at the end that is still open. Where these are forgotten, what stands for them,
-        though it begins before the span or ends after it. A few dozen, however long the span.
+        Days that lie entirely inside ``span``, then hours outside those days, then events, and moments at the edges
+        and at the unfinished end. Where these are forgotten, the memory that summarises them is returned, although
+        it may start before the span or end after it. The result has a few dozen memories for any span.
         """
         if (stream, span) in self._covers:
             return self._covers[stream, span]
-        whole = span if span is not None else Span(-math.inf, math.inf)
-        found: list[Row] = []
-        open_spans = [whole]
+        rows: list[Row] = []
+        uncovered = [span if span is not None else Span(-math.inf, math.inf)]
         for rung in _COVER_RUNGS:
-            where = all_of(
-                self._of_streams([stream]),
-                f"rung = {quoted(rung)}",
-                self._written(),
-                " OR ".join(
-                    f"({overlap_filter(part, self._extents, [rung]) if rung == 'moment' else containment_filter(part)})"
-                    for part in open_spans
-                ),
-            )
-            taken = self._told(where)
-            found += taken
-            open_spans = spans_without(open_spans, {Span(row["start_s"], row["end_s"]) for row in taken})
-            if not open_spans:
+            rung_rows = self._records(self._cover_filter(stream, rung, uncovered))
+            rows += rung_rows
+            uncovered = spans_without(uncovered, {Span(row["start_s"], row["end_s"]) for row in rung_rows})
+            if not uncovered:
                 break
-        stands = {
-            one.id
-            for one in self.tombstones(stream, span)
-            if one.lost != "frame" and any(one.span.overlaps(part) for part in open_spans)
+        substitute_ids = {
+            stone.id
+            for stone in self._memory_tombstones(stream, span)
+            if any(stone.span.overlaps(part) for part in uncovered)
         }
-        memories = moments_from(found)
-        if stands:
-            memories = _in_time_order(
-                {one.id: one for one in (*memories, *self.get(stands).values())}.values()
-            )
+        memories = moments_from(rows)
+        if substitute_ids:
+            by_id = {memory.id: memory for memory in memories} | self.get(substitute_ids)
+            memories = _in_time_order(by_id.values())
         return self._covers.setdefault((stream, span), memories)
 
     def coverage(self, stream: str, span: Span | None = None) -> Coverage:
-        """What of ``span`` was seen; of all that is remembered of the stream where it is None."""
+        """How much of ``span`` was watched. Without ``span``, of everything that is known of the stream."""
         memories, gaps = self.cover(stream, span), self.gaps(stream, span)
-        forgotten = [one for one in self.tombstones(stream, span) if one.lost != "frame"]
-        seen = [memory.span for memory in memories] + [one.span for one in forgotten]
+        forgotten = self._memory_tombstones(stream, span)
+        watched = [memory.span for memory in memories] + [stone.span for stone in forgotten]
         if span is None:
-            spans = seen + [gap.span for gap in gaps]
-            span = (
-                Span(min(0.0, *(s.start_s for s in spans)), max(s.end_s for s in spans))
-                if spans
-                else Span(0, 0)
-            )
+            span = _hull_from_zero([*watched, *(gap.span for gap in gaps)])
         return Coverage(
             stream=stream,
             span=span,
-            watched_s=_union_s(one.clipped_to(span) for one in seen),
+            watched_s=_union_s(part.clipped_to(span) for part in watched),
             gaps=tuple(gaps),
             forgotten=tuple(forgotten),
         )
 
     @_leased
     def counts(self, stream: str) -> FrameCounts:
-        """What became of every frame of a stream, those lost in its gaps and of what is forgotten included."""
-        where = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
-        kept = tables.select_arrow(self._tables.observations, where=where, columns=_COUNTED)
-        lost = [gap.counts for gap in self.gaps(stream)]
-        return total_counts([summed_counts(kept), *lost, *(one.counts for one in self.tombstones(stream))])
+        """The frame counts of a stream, including its gaps and its forgotten memories."""
+        condition = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
+        rows = tables.select_arrow(self._tables.observations, where=condition, columns=_COUNTED_COLUMNS)
+        gap_counts = [gap.counts for gap in self.gaps(stream)]
+        forgotten_counts = [stone.counts for stone in self.tombstones(stream)]
+        return total_counts([summed_counts(rows), *gap_counts, *forgotten_counts])
 
-    def _first_ids(self, where: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
-        """The ids of the first ``limit`` moments by time; reads two narrow columns, not the memories."""
+    def _first_ids(self, condition: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
+        """The ids of the first ``limit`` moments by time. Reads only two narrow columns."""
         if limit < 1:
             return []
-        rows_wanted = limit
+        row_limit = limit
         while True:
             rows = select(
                 self._tables.observations,
-                where=all_of(where, self._written()),
+                where=all_of(condition, self._written()),
                 columns=["moment_id", "start_s"],
                 order_by="start_s",
                 descending=newest_first,
-                limit=rows_wanted,
+                limit=row_limit,
             )
             ids = list(dict.fromkeys(row["moment_id"] for row in rows))
-            if len(ids) >= limit or len(rows) < rows_wanted:
+            if len(ids) >= limit or len(rows) < row_limit:
                 return ids[:limit]
-            # Several rows told of the same moment.
-            rows_wanted *= 2
+            # Several rows belong to the same moment.
+            row_limit *= 2
 
-    def _told(self, where: str | None) -> list[Row]:
-        found = tables.select_arrow(self._tables.observations, where=where, columns=["record"])
-        return parse_records(found["record"].to_pylist())
+    def _records(self, condition: str | None) -> list[Row]:
+        rows = tables.select_arrow(self._tables.observations, where=condition, columns=["record"])
+        return parse_records(rows["record"].to_pylist())
 
-    def _knows(self, stream: str) -> bool:
-        where = all_of(self._of_streams([stream]), self._written())
+    def _frame_rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[Row]:
+        for batch in id_batches(ids):
+            condition = all_of(one_of("id", batch), self._written())
+            yield from select(self._tables.frames, where=condition, columns=columns)
+
+    def _memory_tombstones(self, stream: str, span: Span | None) -> list[Tombstone]:
+        """The tombstones of memories, without those of pictures only."""
+        return [stone for stone in self.tombstones(stream, span) if stone.lost != "frame"]
+
+    def _cover_filter(self, stream: str, rung: Rung, spans: Iterable[Span]) -> str | None:
+        """A filter for ``cover``: memories of a rung inside one of the spans, or moments that overlap one."""
+        in_spans = any_of(
+            overlap_filter(span, self._extents, [rung]) if rung == "moment" else containment_filter(span)
+            for span in spans
+        )
+        return all_of(self._of_streams([stream]), equals("rung", rung), self._written(), in_spans)
+
+    def _has_data(self, stream: str) -> bool:
+        condition = all_of(self._of_streams([stream]), self._written())
         return any(
-            select(table, where=where, columns=["id"], limit=1)
+            select(table, where=condition, columns=["id"], limit=1)
             for table in (self._tables.observations, self._tables.gaps)
         )
 
@@ -432,8 +429,15 @@ def _in_time_order(moments: Iterable[Moment]) -> list[Moment]:
     return sorted(moments, key=lambda moment: (moment.span, moment.id))
 
 
+def _hull_from_zero(spans: Sequence[Span]) -> Span:
+    """The shortest span that contains time 0 and all spans. Empty without spans."""
+    if not spans:
+        return Span(0, 0)
+    return Span(min(0.0, *(span.start_s for span in spans)), max(span.end_s for span in spans))
+
+
 def _union_s(spans: Iterable[Span | None]) -> float:
-    """How many seconds belong to at least one span."""
+    """The number of seconds that lie in at least one span."""
     total_s, reached_s = 0.0, -math.inf
     for span in sorted(span for span in spans if span is not None):
         total_s += max(0.0, span.end_s - max(span.start_s, reached_s))

@@ -1,7 +1,11 @@
-"""The words of a text as full-text search takes them, and which of them stand together.
+"""Words, stems and word pairs of a text, as full-text search reads them.
 
-words_of("Two cost_models.go files")                  # ["two", "cost", "models", "go", "files"]
-shared_pair_fraction(word_pairs("a blue cup"), "the blue cups")   # 0.5: "blue cup" stands there, "a blue" does not
+>>> words_of("Two cost_models.go files")
+['two', 'cost', 'models', 'go', 'files']
+>>> stem("walked")
+'walk'
+>>> shared_pair_fraction(word_pairs("a blue cup"), "the blue cups")    # "blue cup" matches, "a blue" does not
+0.5
 """
 
 from __future__ import annotations
@@ -13,27 +17,28 @@ from typing import Any
 
 _WORD = re.compile(r"[^\W_]+(?:['’][a-z]+)?", re.UNICODE)
 WordPairs = frozenset[tuple[str, str]]
+"""Pairs of adjacent words, as stems."""
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in lower case and in order."""
+    """The words of a text in lower case, in order."""
     return [match.group(0) for match in _WORD.finditer(text.lower())]
 
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """The stem that full-text search would match: ``walked`` and ``walks`` give ``walk``."""
+    """The stem that full-text search matches: ``walk`` for ``walked`` and ``walks``."""
     return str(_stemmer().stemWord(word))
 
 
 def word_pairs(text: str) -> WordPairs:
-    """Each two words that follow one another, as stems."""
+    """Every pair of adjacent words, as stems."""
     return frozenset(pairwise(map(stem, words_of(text))))
 
 
-def shared_pair_fraction(asked: WordPairs, text: str) -> float:
-    """How many of some pairs of words a text has, of 1; 0 where none is asked for."""
-    return len(asked & word_pairs(text)) / len(asked) if asked else 0.0
+def shared_pair_fraction(pairs: WordPairs, text: str) -> float:
+    """The fraction of ``pairs`` that occur in a text, 0 to 1. 0 if ``pairs`` is empty."""
+    return len(pairs & word_pairs(text)) / len(pairs) if pairs else 0.0
 
 
 @cache

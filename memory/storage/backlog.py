@@ -1,13 +1,13 @@
-"""What waits to be described, kept on disk so that no crash forgets it.
+"""The backlog: a durable queue of memories that wait for a description.
 
     backlog = Backlog(tables.backlog)
     with commits.commit() as change:
         backlog.add(change, [Pending(moment.id, "kitchen", "moment", moment.span, change=0.5, queued_at_s=now)])
     backlog.ready(limit=16)        # the next to describe
 
-The newest minute of queueing goes first, and in it the most eventful; what has failed before goes
-last. An event, hour or day is not ready while anything that it is made of waits. Who describes, and
-how, is not known here.
+The memories queued in the newest minute go first, the most eventful of them first. Memories that failed before go
+last. An event, hour or day is not ready before everything it summarises is described. This module does not know
+who describes memories, or how.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from numpy.typing import NDArray
 from ..values import RUNGS, BacklogCounts, Pending
 from .commits import Transaction
 from .rows import pending_from, pending_row
-from .tables import Table, all_of, latest_view, one_of, quoted, select_arrow
+from .tables import Rows, Table, all_of, equals, id_batches, latest_view, one_of, select, select_arrow
 
 MAX_ATTEMPTS = 3
-"""What failed so often waits no longer; its error stays."""
+"""After this many failures, a memory is given up. Its error stays."""
 _MINUTE_S = 60.0
-_IDS_A_QUERY = 500
 
 
 class Backlog:
-    """The table of what waits. May be used from several threads."""
+    """The queue in its table. Thread-safe."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -42,71 +41,72 @@ class Backlog:
         change.append(self._table, [pending_row(item) for item in items])
 
     def put(self, change: Transaction, items: Sequence[Pending]) -> None:
-        """Put items in the queue, in the place of those of the same moments where there are any."""
+        """Put items in the queue. An item replaces the one of the same moment."""
         change.upsert(self._table, "moment_id", [pending_row(item) for item in items])
 
     def remove(self, change: Transaction, moment_ids: Iterable[str]) -> None:
-        """They wait no longer."""
-        ids = sorted(set(moment_ids))
-        for at in range(0, len(ids), _IDS_A_QUERY):
-            change.delete(self._table, one_of("moment_id", ids[at : at + _IDS_A_QUERY]))
+        """Remove the items of these moments from the queue."""
+        for ids in id_batches(sorted(set(moment_ids))):
+            change.delete(self._table, one_of("moment_id", ids))
 
     def failed(self, change: Transaction, item: Pending, error: str) -> None:
-        """It was tried in vain once more."""
-        again = replace(item, attempts=item.attempts + 1, error=error)
-        change.upsert(self._table, "moment_id", [pending_row(again, failed_at_s=time.time())])
+        """Record one more failed attempt."""
+        retried = replace(item, attempts=item.attempts + 1, error=error)
+        change.upsert(self._table, "moment_id", [pending_row(retried, failed_at_s=time.time())])
 
     def ready(self, *, limit: int, stream: str | None = None) -> list[Pending]:
-        """The first ``limit`` that can be described now, the next first."""
+        """The first ``limit`` items that can be described now, in order of description."""
         waiting = select_arrow(latest_view(self._table), where=_waiting(stream))
         order = _order(waiting)
-        order = order[_nothing_below_waits(waiting)[order]]
+        order = order[_children_described(waiting)[order]]
         return [pending_from(row) for row in waiting.take(pa.array(order[:limit])).to_pylist()]
 
     def ids(self, stream: str | None = None) -> pa.ChunkedArray:
-        """The ids of the moments that wait."""
+        """The ids of the waiting moments."""
         return select_arrow(latest_view(self._table), where=_waiting(stream), columns=["moment_id"])[
             "moment_id"
         ]
 
     def counts(self) -> dict[str, BacklogCounts]:
-        """How much waits and was given up, by stream; streams without either are left out."""
+        """The waiting and given-up items by stream. Streams without any are left out."""
         columns = ["stream", "attempts", "queued_at_s", "failed_at_s", "error"]
-        rows = select_arrow(latest_view(self._table), columns=columns).to_pylist()
-        counts = {}
-        for name in sorted({row["stream"] for row in rows}):
-            here = [row for row in rows if row["stream"] == name]
-            queued = [row["queued_at_s"] for row in here if row["attempts"] < MAX_ATTEMPTS]
-            failed = [row for row in here if row["failed_at_s"] is not None]
-            counts[name] = BacklogCounts(
-                waiting=len(queued),
-                oldest_queued_at_s=min(queued, default=None),
-                given_up=len(here) - len(queued),
-                last_error=max(failed, key=lambda row: row["failed_at_s"])["error"] if failed else "",
-            )
-        return counts
+        by_stream: dict[str, Rows] = {}
+        for row in select(latest_view(self._table), columns=columns):
+            by_stream.setdefault(row["stream"], []).append(row)
+        return {stream: _counts(by_stream[stream]) for stream in sorted(by_stream)}
+
+
+def _counts(rows: Rows) -> BacklogCounts:
+    queued_at_s = [row["queued_at_s"] for row in rows if row["attempts"] < MAX_ATTEMPTS]
+    failed = [row for row in rows if row["failed_at_s"] is not None]
+    return BacklogCounts(
+        waiting=len(queued_at_s),
+        oldest_queued_at_s=min(queued_at_s, default=None),
+        given_up=len(rows) - len(queued_at_s),
+        last_error=max(failed, key=lambda row: row["failed_at_s"])["error"] if failed else "",
+    )
 
 
 def _waiting(stream: str | None) -> str | None:
-    """A filter that keeps what waits, of one stream or of all."""
-    of_stream = None if stream is None else f"stream = {quoted(stream)}"
+    """A filter that keeps the waiting items of one stream, or of all."""
+    of_stream = None if stream is None else equals("stream", stream)
     return all_of(f"attempts < {MAX_ATTEMPTS}", of_stream)
 
 
 def _order(waiting: pa.Table) -> NDArray[np.int64]:
-    """The rows' places, the next to describe first."""
-    numbers = {name: waiting[name].to_numpy() for name in ("attempts", "queued_at_s", "change", "start_s")}
-    minutes = numbers["queued_at_s"] // _MINUTE_S
-    # The last key counts most.
-    return np.lexsort((-numbers["start_s"], -numbers["change"], -minutes, numbers["attempts"]))
+    """The row numbers in order of description."""
+    columns = {name: waiting[name].to_numpy() for name in ("attempts", "queued_at_s", "change", "start_s")}
+    minutes = columns["queued_at_s"] // _MINUTE_S
+    # lexsort sorts by the last key first.
+    return np.lexsort((-columns["start_s"], -columns["change"], -minutes, columns["attempts"]))
 
 
-def _nothing_below_waits(waiting: pa.Table) -> NDArray[np.bool_]:
-    """For each row, whether no row of a lower rung of its stream overlaps it."""
+def _children_described(waiting: pa.Table) -> NDArray[np.bool_]:
+    """For each row, whether no waiting row of a lower rung of its stream overlaps it."""
     streams = waiting["stream"].to_numpy()
     rungs = np.array([RUNGS.index(rung) for rung in waiting["rung"].to_pylist()], np.int64)
     starts, ends = waiting["start_s"].to_numpy(), waiting["end_s"].to_numpy()
-    free = np.ones(len(waiting), np.bool_)
+    ready = np.ones(len(waiting), np.bool_)
     for stream in np.unique(streams[rungs > 0]):
         for rung in range(1, len(RUNGS)):
             above = (streams == stream) & (rungs == rung)
@@ -114,8 +114,8 @@ def _nothing_below_waits(waiting: pa.Table) -> NDArray[np.bool_]:
             if not above.any() or not len(below):
                 continue
             below = below[np.argsort(starts[below])]
-            # Of all that begin before the row ends, the one that lasts longest decides.
-            reach = np.concatenate(([-np.inf], np.maximum.accumulate(ends[below])))
-            begun = np.searchsorted(starts[below], ends[above], side="left")
-            free[above] = reach[begun] <= starts[above]
-    return free
+            # Of all rows that start before this one ends, the latest end decides whether any overlaps it.
+            latest_end_s = np.concatenate(([-np.inf], np.maximum.accumulate(ends[below])))
+            started = np.searchsorted(starts[below], ends[above], side="left")
+            ready[above] = latest_end_s[started] <= starts[above]
+    return ready

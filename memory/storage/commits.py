@@ -1,15 +1,15 @@
-"""Which version of each table is the memory, so that a change of many tables is one step.
+"""Commits: transactions over several tables, and the commit head that names the version of each.
 
     commits = Commits(folder)
     with commits.commit() as change:
         change.append(tables.frames, pictures)
         change.append(tables.observations, rows)
-    # Only now does anybody see any of it; a crash or an error before it leaves none of it behind.
+    # Readers see the rows from here on. After a crash or an error before, they never see any of them.
 
-LanceDB commits table by table. ``head.json`` names one version of each, and is replaced in one step: readers
-hold the tables at these versions, and what lies beyond them was never finished. The next commit after a crash
-first takes the tables back to the head. Threads and processes change a memory one after the other, by a lock
-that the kernel lets go of, however its holder dies.
+LanceDB commits each table separately. ``head.json`` names one version of each table and is replaced atomically.
+Readers open the tables at these versions. Newer versions belong to a commit that did not finish. After a crash,
+the next commit first restores the tables to the head. A lock serialises the commits of all threads and processes.
+The kernel releases it when its holder ends, even if it is killed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,34 +35,34 @@ log = logging.getLogger(__name__)
 
 HEAD_NAME = "head.json"
 COMMIT_LOCK_NAME = "commit.lock"
-_LOCK_POLL_S = 0.01
+_LOCK_POLL_S = 0.002
 _STALLED_S = 30.0
-"""How long after a failed wait for the commit lock the next ones do not wait."""
+"""Seconds after a timed-out wait for the commit lock in which further commits do not wait."""
 _UNFINISHED = "unfinished"
-"""What the lock's file says while tables are changed; still saying it, its last holder died over that."""
+"""The content of the lock file during a commit. If it is found later, the holder died in the middle of a commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitHead:
-    """One state of a memory."""
+    """A committed state of a memory."""
 
     number: int
-    """How many commits there were."""
+    """The number of commits so far."""
     versions: dict[str, int]
-    """By the table's name. A table that is not named has just been made and is read as it is."""
+    """The version of each table, by name. A table without a version is new and is read at its newest."""
     extents: dict[str, Extent] | None = None
-    """Where the memories of each rung lie; None where that is not known."""
+    """The extent of the memories of each rung. None if unknown."""
 
 
 class Transaction:
-    """What one commit does; made by ``Commits.commit``."""
+    """The changes of one commit. Made by ``Commits.commit``."""
 
     def __init__(self) -> None:
         self.touched: dict[str, Table] = {}
         self.rows: Counter[str] = Counter()
-        """How many rows were added, by the table's name; a deletion counts as one."""
+        """The number of added rows by table name. A deletion counts as one row."""
         self.extents: dict[str, Extent] = {}
-        """Where the memories that are added lie, by rung."""
+        """The extent of the added memories, by rung."""
 
     def append(self, table: Table, rows: Rows) -> None:
         """Add rows."""
@@ -72,21 +72,24 @@ class Transaction:
             self.rows[table.name] += len(rows)
 
     def upsert(self, table: Table, on: str, rows: Rows) -> None:
-        """Add rows, in the place of those with the same key where there are any."""
+        """Add rows. A row replaces the one with the same key ``on``."""
         if rows:
             self.touch(table)
             tables.upsert(table, on, rows)
             self.rows[table.name] += len(rows)
 
     def delete(self, table: Table, where: str) -> None:
-        """Delete what ``where`` keeps; where that is nothing, no version is made."""
+        """Delete the rows that pass ``where``. If no row passes, the table gets no new version."""
         if table.count_rows(where):
             self.touch(table)
             table.delete(where)
             self.rows[table.name] += 1
 
     def delete_rows(self, table: Table, row_ids: Sequence[int]) -> int:
-        """Delete rows by their ids; how many. Nobody else may rewrite the table meanwhile."""
+        """Delete rows by their row ids, and return their number.
+
+        Compaction must not run between reading the ids and this call, because it changes them.
+        """
         if row_ids:
             self.touch(table)
             tables.delete_rows(table, row_ids)
@@ -94,117 +97,115 @@ class Transaction:
         return len(row_ids)
 
     def touch(self, table: Table) -> None:
-        """It is changed, or was outside a commit by what changes nothing that is remembered."""
+        """Include the table's newest version in the commit, for a change that was made directly on the table."""
         self.touched[table.name] = table
 
 
 class Commits:
-    """Changes a memory step by step. May be used from several threads."""
+    """The commits of one memory. Thread-safe."""
 
     def __init__(self, folder: Path, wait_s: float | None = None) -> None:
-        """``wait_s`` is how long a commit may wait for those of other processes; None waits for ever."""
+        """``wait_s`` is the longest wait for the commits of other processes. None waits without limit."""
         self._folder = folder
         self._wait_s = wait_s
-        self._stalled_until = 0.0
+        self._stalled_until_s = 0.0
 
     def head(self) -> CommitHead:
-        """The last state that was finished; without versions where none is written down."""
+        """The last finished commit. It has no versions if there was none, or if the file is unreadable."""
         try:
-            said = json.loads((self._folder / HEAD_NAME).read_text(encoding="utf-8"))
-            return CommitHead(
-                int(said["number"]),
-                {str(name): int(at) for name, at in said["versions"].items()},
-                said["extents"]
-                and {str(rung): Extent(*map(float, found)) for rung, found in said["extents"].items()},
-            )
+            return _parse_head((self._folder / HEAD_NAME).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return CommitHead(0, {})
         except (ValueError, KeyError, TypeError, AttributeError):
-            # A disk that lost power may have kept the name and lost the words; each table by itself is whole.
-            log.warning("%s cannot be read; every table is taken as it is", self._folder / HEAD_NAME)
+            # After a power failure, the file may exist without its content. Each single table is still intact.
+            log.warning(
+                "cannot read %s, so every table is opened at its newest version", self._folder / HEAD_NAME
+            )
             return CommitHead(0, {})
 
     @contextmanager
     def commit(self) -> Iterator[Transaction]:
-        """Change tables; seen by others when the block ends, and not at all where it raises."""
-        with self._alone() as lock:
+        """Change tables in one transaction.
+
+        Readers see the changes when the block ends. If it raises, they never see any of them.
+        """
+        with self._locked() as lock:
             head = self.head()
             change = Transaction()
-            _say(lock, _UNFINISHED)
+            _mark(lock, _UNFINISHED)
             try:
                 yield change
                 changed = {name: int(table.version) for name, table in change.touched.items()}
                 if changed.items() - head.versions.items():
-                    extents = head.extents
-                    if extents is not None:
-                        extents = extents | {
-                            rung: added.joined(extents.get(rung, added))
-                            for rung, added in change.extents.items()
-                        }
+                    extents = _joined_extents(head.extents, change.extents)
                     self._write(CommitHead(head.number + 1, head.versions | changed, extents))
             except BaseException:
-                # Where this fails too, as on a full disk, the next commit does it.
-                self._go_back(head)
-                _say(lock, "")
+                # If this fails too, as on a full disk, the next commit restores the tables.
+                self._restore(head)
+                _mark(lock, "")
                 raise
-            _say(lock, "")
+            _mark(lock, "")
 
     def publish(self, opened: Tables) -> None:
-        """Name every one of these tables in the head, and none else: after tables were made or dropped."""
-        with self._alone():
+        """Name exactly these tables in the head, after tables were created or dropped."""
+        with self._locked():
             head = self.head()
-            named = {table.name: head.versions.get(table.name, int(table.version)) for table in opened.all()}
+            versions = {
+                table.name: head.versions.get(table.name, int(table.version)) for table in opened.all()
+            }
             extents = tables.measure_extents(opened) if head.extents is None else head.extents
-            if named != head.versions or extents != head.extents:
-                self._write(CommitHead(head.number + 1, named, extents))
+            if versions != head.versions or extents != head.extents:
+                self._write(CommitHead(head.number + 1, versions, extents))
 
     @contextmanager
     def paused(self, opened: Tables) -> Iterator[None]:
-        """Nobody changes anything inside the block, and the head names the newest version of every table."""
-        with self._alone():
+        """Block all commits inside the block. The head then names the newest version of every table."""
+        with self._locked():
             head = self.head()
             newest = {table.name: int(table.version) for table in opened.all()}
             self._write(CommitHead(head.number + 1, head.versions | newest, head.extents))
             yield
 
     @contextmanager
-    def _alone(self) -> Iterator[IO[str]]:
-        """Keep everybody else from changing anything; first undo what somebody died over."""
+    def _locked(self) -> Iterator[IO[str]]:
+        """Hold the commit lock. First undo a commit whose process died."""
         with (self._folder / COMMIT_LOCK_NAME).open("a+", encoding="utf-8") as lock:
             self._lock(lock)
             lock.seek(0)
             if lock.read() == _UNFINISHED:
-                self._go_back(self.head())
-                _say(lock, "")
+                self._restore(self.head())
+                _mark(lock, "")
             yield lock
 
     def _lock(self, file: IO[str]) -> None:
-        """Take the commit lock. Raises ``WriterStalled`` where that takes longer than it may."""
+        """Take the commit lock. Raises ``WriterStalled`` after ``wait_s``."""
         if self._wait_s is None:
             fcntl.flock(file, fcntl.LOCK_EX)
             return
-        begun = time.monotonic()
-        # One long wait is enough to know that the other process is stalled: an answer may write several times.
-        until = begun if begun < self._stalled_until else begun + self._wait_s
+        started_s = time.monotonic()
+        # An answer may write several times. After one timed-out wait, its other writes do not wait again.
+        deadline_s = started_s if started_s < self._stalled_until_s else started_s + self._wait_s
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._stalled_until = 0.0
+                self._stalled_until_s = 0.0
                 return
             except BlockingIOError:
-                if time.monotonic() >= until:
-                    self._stalled_until = time.monotonic() + _STALLED_S
+                if time.monotonic() >= deadline_s:
+                    if deadline_s > started_s:
+                        log.warning("%s was not written to: another process is inside a commit", self._folder)
+                    self._stalled_until_s = time.monotonic() + _STALLED_S
                     raise WriterStalled(self._folder, self._wait_s) from None
                 time.sleep(_LOCK_POLL_S)
 
-    def _go_back(self, head: CommitHead) -> None:
+    def _restore(self, head: CommitHead) -> None:
         database = tables.connect(self._folder)
         for name, version in head.versions.items():
             if tables.table_exists(self._folder, name):
                 table = database.open_table(name)
                 if table.version != version:
+                    # Restoring adds a version with the same rows. The head continues to name the old one.
                     table.restore(version)
-                    # The same rows under a new number: the head goes on naming the old one.
 
     def _write(self, head: CommitHead) -> None:
         draft = self._folder / f"{HEAD_NAME}.{os.getpid()}.new"
@@ -212,7 +213,26 @@ class Commits:
         draft.replace(self._folder / HEAD_NAME)
 
 
-def _say(lock: IO[str], word: str) -> None:
+def _parse_head(text: str) -> CommitHead:
+    fields = json.loads(text)
+    extents = fields["extents"]
+    return CommitHead(
+        int(fields["number"]),
+        {str(name): int(version) for name, version in fields["versions"].items()},
+        extents and {str(rung): Extent(*map(float, bounds)) for rung, bounds in extents.items()},
+    )
+
+
+def _joined_extents(
+    extents: dict[str, Extent] | None, added: Mapping[str, Extent]
+) -> dict[str, Extent] | None:
+    """The extents after memories were added. None if they were unknown before."""
+    if extents is None:
+        return None
+    return extents | {rung: extent.joined(extents.get(rung, extent)) for rung, extent in added.items()}
+
+
+def _mark(lock: IO[str], text: str) -> None:
     lock.truncate(0)
-    lock.write(word)
+    lock.write(text)
     lock.flush()

@@ -1,11 +1,12 @@
-"""What readers still need: the versions that a lease names stay readable as long as it is held.
+"""Read leases: they keep the table versions that a reader needs until it releases them.
 
-    with Lease.take(folder) as lease:
+    with ReadLease.take(folder) as lease:
         lease.hold({"observations": 41})   # then read that version
-    held(folder)                           # who cleans up keeps what these name
+    held_leases(folder)                    # the versions that a clean-up must keep
 
-A lease is a file in the memory's ``readers`` folder with a lock that the kernel lets go of, however the reader
-dies. A reader that may not write into the folder reads without one: what it sees stays for a minute at least.
+A lease is a locked file in the memory's ``readers`` folder. The kernel releases the lock when the reader ends,
+even if it is killed. A reader without write permission reads without a lease. The versions that it reads
+are kept for at least a minute.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from typing import IO, Self
 
 READERS = "readers"
 KEEP_VERSIONS_S = 60.0
-"""How long what was replaced stays for readers without a lease."""
+"""Seconds for which replaced versions are kept for readers without a lease."""
 
 
 class ReadLease:
-    """Held until ``release``, or until nobody knows it any more."""
+    """A lease that is held until ``release``, or until the object is garbage-collected."""
 
     def __init__(self, file: IO[str] | None) -> None:
-        self._held = file
-        self.release = weakref.finalize(self, _let_go, file)
-        """Let go of it; done twice, the second does nothing."""
+        self._file = file
+        self.release = weakref.finalize(self, _release, file)
+        """Release the lease. A second call does nothing."""
 
     @classmethod
     def take(cls, folder: Path) -> Self:
-        """Take one on the memory in ``folder``. Until it says what it is for, everything is kept."""
+        """Take a lease on the memory in ``folder``. Until ``hold`` is called, it keeps every version."""
         path = folder / READERS / f"{uuid.uuid4().hex}.lease"
         while True:
             try:
@@ -46,22 +47,22 @@ class ReadLease:
             except OSError:
                 return cls(None)
             fcntl.flock(file, fcntl.LOCK_SH)
-            # Somebody may have taken it for left behind before it was locked.
+            # Before the lock, another process may have removed the file as left by a dead reader.
             if path.exists():
                 return cls(file)
             file.close()
 
     def hold(self, versions: Mapping[str, int]) -> None:
-        """From now on, these versions are kept, by the table's name."""
-        if self._held is not None:
-            with suppress(OSError):  # a full disk: it goes on holding everything
-                self._held.write(json.dumps(versions))
-                self._held.flush()
+        """Keep only these versions, by table name, from now on."""
+        if self._file is not None:
+            with suppress(OSError):  # On a full disk, the lease goes on keeping every version.
+                self._file.write(json.dumps(versions))
+                self._file.flush()
 
     @property
     def revoked(self) -> bool:
-        """Whether the writer took it back, for want of room."""
-        return self._held is not None and not os.path.exists(self._held.name)
+        """Whether the writer revoked the lease to free space."""
+        return self._file is not None and not os.path.exists(self._file.name)
 
     def __enter__(self) -> Self:
         return self
@@ -74,44 +75,44 @@ class ReadLease:
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """A lease that somebody holds."""
+    """A lease of a living reader."""
 
     path: Path
     since_s: float
     """Unix seconds."""
     versions: Mapping[str, int] | None
-    """None while its reader has not said yet what it needs."""
+    """The versions it keeps, by table name. None before its reader has called ``hold``: it keeps every version."""
 
     def revoke(self) -> None:
-        """Take it back: what it named may go."""
+        """Revoke the lease. The versions it kept may be deleted."""
         self.path.unlink(missing_ok=True)
 
 
 def held_leases(folder: Path) -> list[HeldLease]:
-    """The leases that are held, the oldest first. Those of readers that died are removed."""
-    found = []
+    """The leases of living readers, oldest first. Leases of dead readers are removed."""
+    leases = []
     for path in (folder / READERS).glob("*.lease"):
         with suppress(FileNotFoundError), path.open("r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                found.append(HeldLease(path, os.fstat(file.fileno()).st_mtime, _versions(file.read())))
+                leases.append(HeldLease(path, os.fstat(file.fileno()).st_mtime, _versions(file.read())))
             else:
                 path.unlink()
-    return sorted(found, key=lambda lease: lease.since_s)
+    return sorted(leases, key=lambda lease: lease.since_s)
 
 
-def _versions(said: str) -> Mapping[str, int] | None:
+def _versions(text: str) -> Mapping[str, int] | None:
     try:
-        return {str(name): int(version) for name, version in json.loads(said).items()}
+        return {str(name): int(version) for name, version in json.loads(text).items()}
     except ValueError:
         return None
 
 
-def _let_go(file: IO[str] | None) -> None:
+def _release(file: IO[str] | None) -> None:
     if file is not None:
         with suppress(OSError):
             os.unlink(file.name)
-        # On a full disk what it says may never have been written.
+        # On a full disk, the buffered text cannot be written.
         with suppress(OSError):
             file.close()

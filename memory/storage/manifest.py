@@ -1,10 +1,10 @@
-"""What a memory's folder says about itself before any of its tables is opened.
+"""The manifest of a memory: its schema, encoder and disk budgets, read before any table is opened.
 
     manifest = read_manifest(Path("kitchen"))   # raises NotAMemory, NewerMemory
     manifest.encoder                            # "trigrams/256", or None
 
-Every version of Recollect can read this one small file, so a memory that a newer one wrote is
-refused instead of misread.
+The manifest is the file ``memory.json``. Every version of Recollect can read it, so a memory of a newer version
+is refused and not misread.
 """
 
 from __future__ import annotations
@@ -34,23 +34,24 @@ UNBOUNDED_BYTES = sys.maxsize
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The facts of ``memory.json``."""
+    """The content of ``memory.json``."""
 
     schema: int
     created_at_s: float
-    """Unix seconds."""
+    """Unix seconds of creation."""
     encoder: str | None = None
-    """Name of the encoder whose vectors it holds; None where it holds none."""
+    """Name of the encoder that made its vectors. None if it holds no vectors."""
     dim: int | None = None
+    """Length of its vectors. None if it holds no vectors."""
     migrations: tuple[str, ...] = ()
-    """The steps that brought it to its schema, where it was made with an older one."""
+    """The migrations that were applied to it, by function name."""
     budget_bytes: int = UNBOUNDED_BYTES
-    """What the folder may take on the disk."""
+    """The disk budget of the folder."""
     stream_budgets: Mapping[str, int] = field(default_factory=dict)
-    """What some streams may take of that, in bytes by name."""
+    """Disk budgets of single streams in bytes, by stream name."""
 
     def with_encoder(self, encoder: Encoder | None) -> Manifest:
-        """The same with the vectors of another encoder, or with none."""
+        """A copy for the vectors of another encoder, or without vectors."""
         return replace(
             self,
             encoder=None if encoder is None else encoder.name,
@@ -58,7 +59,7 @@ class Manifest:
         )
 
     def with_budgets(self, budget_bytes: int | None, stream_budgets: Mapping[str, int] | None) -> Manifest:
-        """The same with other budgets, as far as they are given."""
+        """A copy with other budgets. None leaves a budget unchanged."""
         return replace(
             self,
             budget_bytes=self.budget_bytes if budget_bytes is None else budget_bytes,
@@ -68,19 +69,21 @@ class Manifest:
     def check_encoder(self, folder: Path, encoder: Encoder | None, *, required: bool) -> None:
         """Raise ``EncoderMismatch`` unless ``encoder`` made these vectors.
 
-        ``required`` where rows will be written: a memory with vectors must not get rows without.
+        Without an encoder, only ``required`` raises. Writers set it, because a memory with vectors must not get rows
+        without vectors.
         """
         if encoder is None and not required:
             return
-        stored, given = _named(self.encoder, self.dim), _of(encoder)
-        if stored != given:
-            raise EncoderMismatch(folder, stored, given)
+        stored = _describe(self.encoder, self.dim)
+        offered = None if encoder is None else _describe(encoder.name, encoder.dim)
+        if stored != offered:
+            raise EncoderMismatch(folder, stored, offered)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What the memory in ``folder`` says of itself.
+    """The manifest of the memory in ``folder``.
 
-    Raises ``NotAMemory`` where there is none (yet) and ``NewerMemory`` where it cannot be read safely.
+    Raises ``NotAMemory`` if the folder holds no memory, and ``NewerMemory`` if a newer Recollect wrote it.
     """
     if not folder.exists() or is_unused_folder(folder):
         raise NotAMemory(folder, "nothing has been watched there yet")
@@ -89,16 +92,16 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         facts = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT_NAME:
-            raise NotAMemory(folder, f"its {MANIFEST_NAME} belongs to something else")
-        found = int(facts["schema"])
+            raise NotAMemory(folder, f"its {MANIFEST_NAME} belongs to another program")
+        schema = int(facts["schema"])
     except FileNotFoundError:
         raise NotAMemory(folder, f"the folder holds other files and no {MANIFEST_NAME}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise NotAMemory(folder, f"its {MANIFEST_NAME} cannot be read ({error})") from None
-    if found > SCHEMA_VERSION:
-        raise NewerMemory(folder, found, SCHEMA_VERSION)
+    if schema > SCHEMA_VERSION:
+        raise NewerMemory(folder, schema, SCHEMA_VERSION)
     return Manifest(
-        found,
+        schema,
         float(facts["created_at_s"]),
         facts.get("encoder"),
         facts.get("dim"),
@@ -109,13 +112,13 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def new_manifest(encoder: Encoder | None) -> Manifest:
-    """What a memory made now says of itself."""
-    made = Manifest(SCHEMA_VERSION, created_at_s=time.time(), budget_bytes=DEFAULT_BUDGET_BYTES)
-    return made.with_encoder(encoder)
+    """The manifest of a memory that is created now."""
+    manifest = Manifest(SCHEMA_VERSION, created_at_s=time.time(), budget_bytes=DEFAULT_BUDGET_BYTES)
+    return manifest.with_encoder(encoder)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Make ``folder`` the memory that ``manifest`` describes: the file appears whole or not at all."""
+    """Write the manifest to ``folder`` atomically."""
     draft = folder / f"{MANIFEST_NAME}.{os.getpid()}.new"
     with draft.open("w", encoding="utf-8") as file:
         json.dump({"format": FORMAT_NAME, **asdict(manifest)}, file, indent=2)
@@ -126,9 +129,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 @contextmanager
 def detect_replaced_vectors(folder: Path, encoder: Encoder | None) -> Iterator[None]:
-    """Around the use of vectors: where it fails because they were replaced meanwhile, that is said.
+    """Raise ``EncoderMismatch`` if the block fails because another process replaced the vectors.
 
-    Raises ``EncoderMismatch``.
+    Any other error of the block passes unchanged.
     """
     try:
         yield
@@ -138,19 +141,15 @@ def detect_replaced_vectors(folder: Path, encoder: Encoder | None) -> Iterator[N
 
 
 def is_unused_folder(folder: Path) -> bool:
-    """Whether it is a folder that nobody put anything into: a memory may be made there."""
+    """Whether ``folder`` is empty, so that a memory can be created in it."""
     if not folder.is_dir():
         return False
-    # A writer killed while it made the memory leaves its lock and perhaps a draft.
+    # A writer that was killed while it created the memory leaves its lock and perhaps a draft.
     return all(
         entry.name == LOCK_NAME or (entry.name.startswith(MANIFEST_NAME) and entry.name.endswith(".new"))
         for entry in folder.iterdir()
     )
 
 
-def _of(encoder: Encoder | None) -> str | None:
-    return None if encoder is None else _named(encoder.name, encoder.dim)
-
-
-def _named(name: str | None, dim: int | None) -> str | None:
+def _describe(name: str | None, dim: int | None) -> str | None:
     return None if name is None else f"{name} ({dim} numbers)"

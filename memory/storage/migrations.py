@@ -1,9 +1,9 @@
-"""Brings a memory of an older schema to the present one, by small steps that are applied once and recorded.
+"""Migrations: bring a memory of an older schema to the current one, in small steps that are recorded.
 
-    migrate(Path("kitchen"))      # does nothing where there is nothing to do
+    migrate(Path("kitchen"))      # does nothing if the schema is current
 
-A step changes one thing and can be applied again where a crash came in the middle of it. Which were applied
-stands in ``memory.json``. A memory of a newer schema is refused before any of this.
+A step changes one thing, and can be applied again after a crash in the middle of it. ``memory.json`` lists
+the applied steps by function name. A memory of a newer schema is refused before any migration.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Step = Callable[[Path], None]
 
 
 def migrate(folder: Path) -> Manifest:
-    """Bring the memory in ``folder`` to the present schema; what it then says of itself.
+    """Bring the memory in ``folder`` to the current schema, and return its manifest.
 
-    Raises ``OlderMemory`` where nothing may be written there, ``MemoryInUse`` where somebody else is writing,
-    and ``DiskFull``.
+    Raises ``OlderMemory`` if the folder is read-only for this user, ``MemoryInUse`` if another process is
+    writing, and ``DiskFull``.
     """
     manifest = read_manifest(folder)
     if manifest.schema == schema.SCHEMA_VERSION:
@@ -45,7 +45,7 @@ def migrate(folder: Path) -> Manifest:
 
 
 def apply_migrations(folder: Path) -> Manifest:
-    """The same for who holds the writer's lock already."""
+    """Like ``migrate``, for a caller that already holds the writer lock."""
     manifest = read_manifest(folder)
     while manifest.schema < schema.SCHEMA_VERSION:
         for step in _STEPS[manifest.schema]:
@@ -59,7 +59,7 @@ def apply_migrations(folder: Path) -> Manifest:
 
 
 def frames_tell_their_size(folder: Path) -> None:
-    """Pictures get a column for how many bytes they take, and one for a signature, which stays empty."""
+    """Add columns for the size and the signature of pictures. The signature stays empty."""
 
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
         sizes = [len(jpeg) for jpeg in batch["jpeg"].to_pylist()]
@@ -72,7 +72,7 @@ def frames_tell_their_size(folder: Path) -> None:
 
 
 def observations_tell_their_size(folder: Path) -> None:
-    """Memories get columns for how much they and their pictures take, and for how like the one before they are."""
+    """Add columns for the size of memories and their pictures, and for similarity to the previous memory."""
     sizes: dict[str, int] = {}
     if tables.table_exists(folder, "frames"):
         frames = tables.select_arrow(tables.open_view(folder, "frames"), columns=["id", "bytes"])
@@ -80,7 +80,9 @@ def observations_tell_their_size(folder: Path) -> None:
 
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.to_pylist()
-        own = [250 + sum(len(row[name]) for name in ("text", "findings", "caption")) for row in rows]
+        sizes_of_rows = [
+            250 + sum(len(row[name]) for name in ("text", "findings", "caption")) for row in rows
+        ]
         pictures = [
             sum(sizes.get(frame, 0) for frame in row["frame_ids"]) if row["rung"] == "moment" else 0
             for row in rows
@@ -88,7 +90,7 @@ def observations_tell_their_size(folder: Path) -> None:
         return pa.record_batch(
             [
                 pa.array([0.0] * len(rows), pa.float32()),
-                pa.array(own, pa.int64()),
+                pa.array(sizes_of_rows, pa.int64()),
                 pa.array(pictures, pa.int64()),
             ],
             ["sameness", "bytes", "frame_bytes"],
@@ -99,13 +101,13 @@ def observations_tell_their_size(folder: Path) -> None:
 
 
 def tables_that_are_missing(folder: Path) -> None:
-    """What was forgotten, pinned, used and waits to be described gets its tables."""
+    """Create the tables of tombstones, pins, uses and the backlog."""
     for name, columns in schema.TABLES.items():
         tables.open_table(folder, name, columns, create=True)
 
 
 def observations_have_records(folder: Path) -> None:
-    """All that an observation says goes into one column; those that nothing is searched or counted by go."""
+    """Store each observation as a JSON record in one column. Drop columns that no search or count uses."""
 
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.to_pylist()
@@ -113,18 +115,17 @@ def observations_have_records(folder: Path) -> None:
         return pa.record_batch([pa.array(records, pa.string())], ["record"])
 
     _add_columns(folder, "observations", ("record",), added, list(schema.RECORDED))
-    gone = {"shot", "wall_start_s", "child_ids", "caption", "findings"}
-    _drop_columns(folder, "observations", gone)
+    _drop_columns(folder, "observations", {"shot", "wall_start_s", "child_ids", "caption", "findings"})
 
 
 def memories_tell_their_hour(folder: Path) -> None:
-    """What is filtered by time gets a column for the hour in which it starts."""
+    """Add a column for the hour in which a memory starts to the tables that are filtered by time."""
 
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
         hours = [start_hour(start_s) for start_s in batch["start_s"].to_pylist()]
         return pa.record_batch([pa.array(hours, pa.int32())], ["start_hour"])
 
-    for name in ("observations", *(found.stem for found in folder.glob("*_vectors-*.lance"))):
+    for name in ("observations", *(path.stem for path in folder.glob("*_vectors-*.lance"))):
         _add_columns(folder, name, ("start_hour",), added, ["start_s"])
         with _changed(folder, name) as view:
             if view is not None and "start_s" in tables.indexed_columns(view):
@@ -145,19 +146,19 @@ def _add_columns(
 
 def _drop_columns(folder: Path, name: str, columns: Set[str]) -> None:
     with _changed(folder, name) as view:
-        if view is not None and (gone := columns & set(view.schema.names)):
-            view.drop_columns(sorted(gone))
+        if view is not None and (existing := columns & set(view.schema.names)):
+            view.drop_columns(sorted(existing))
 
 
 @contextmanager
 def _changed(folder: Path, name: str) -> Iterator[Any]:
-    """The newest state of a table, for changing it in one step; None where there is no such table."""
+    """A view of a table to change in one commit, or None if the table does not exist."""
     if not tables.table_exists(folder, name):
         yield None
         return
     commits = Commits(folder)
     if not (folder / HEAD_NAME).exists():
-        # It is of a time before heads, when each table was taken as it was.
+        # The memory is older than commit heads. Its tables are read at their newest versions.
         yield tables.open_view(folder, name)
         return
     with commits.commit() as change:
@@ -169,4 +170,4 @@ _STEPS: dict[int, tuple[Step, ...]] = {
     1: (frames_tell_their_size, observations_tell_their_size, tables_that_are_missing),
     2: (observations_have_records, memories_tell_their_hour),
 }
-"""By the schema they start from."""
+"""The steps by the schema that they start from."""

@@ -1,7 +1,11 @@
-"""The memory's values as rows of its tables, and back. The columns are in ``schema``.
+"""Converts the memory's values to table rows and back. ``schema`` defines the columns.
 
-rows = observation_rows(moment)          # one for each writer
-moments_from(rows)                       # [moment]
+>>> from ..values import Moment, Observation, Span
+>>> seen = Observation("A red car.", (), "observers/1", written_at_s=1000.0)
+>>> moment = Moment("m1", "yard", 0, Span(0.0, 5.0), (seen,))
+>>> rows = observation_rows(moment)     # one row for each writer
+>>> moments_from(parse_records(row["record"] for row in rows)) == [moment]
+True
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...common.text import collapse_whitespace
 from ..values import (
     HOUR_S,
     RUNGS,
@@ -43,8 +48,8 @@ from .schema import (
 )
 
 _ROW_BYTES = 150
-"""What the columns of an observation that are not text take, about. Text takes half of its length."""
-_USUAL: Row = {
+"""Estimated bytes of the columns of an observation that are not text. Text is estimated at half its length."""
+_DEFAULTS: Row = {
     "epoch": 0,
     "shot": 0,
     "wall_start_s": None,
@@ -60,14 +65,14 @@ _USUAL: Row = {
     "dropped": "",
     "sameness": 0.0,
 }
-"""What a record leaves out."""
+"""The values that a record leaves out."""
 
 
 def observation_rows(moment: Moment, frame_bytes: int = 0) -> list[Row]:
-    """One row for each observation; the first is the base row and alone carries frames and counts.
+    """One row for each observation. Only the first, the base row, carries frames and counts.
 
-    ``frame_bytes`` is what its pictures take. Raises ``ValueError`` where nobody observed anything: such a
-    moment has no time of writing.
+    ``frame_bytes`` is the size of its pictures. Raises ``ValueError`` for a moment without observations, which
+    has no time of writing.
     """
     if not moment.observations:
         raise ValueError(f"moment {moment.id} of {moment.stream!r} has no observation, so it cannot be dated")
@@ -80,7 +85,7 @@ def observation_rows(moment: Moment, frame_bytes: int = 0) -> list[Row]:
 
 
 def second_look_row(moment: Moment, observation: Observation) -> Row:
-    """The row of a look taken after the moment was stored; the same look always has the same id."""
+    """The row of a second look at a stored moment. The same look always has the same id."""
     digest = make_id(observation.caption, _json([_finding_json(finding) for finding in observation.findings]))
     return _observation_row(
         moment, observation, make_id(moment.id, observation.written_by, digest), base=False
@@ -88,13 +93,13 @@ def second_look_row(moment: Moment, observation: Observation) -> Row:
 
 
 def description_row(moment: Moment, observation: Observation) -> Row:
-    """The row of a description made after the moment was stored: one for each writer."""
+    """The row of a description of a stored moment. Each writer has one."""
     return _observation_row(moment, observation, make_id(moment.id, observation.written_by), base=False)
 
 
 def _observation_row(moment: Moment, observation: Observation, row_id: str, *, base: bool) -> Row:
     text = searchable_text(observation)
-    told = {
+    fields = {
         "id": row_id,
         "moment_id": moment.id,
         "rung": moment.rung,
@@ -114,9 +119,9 @@ def _observation_row(moment: Moment, observation: Observation, row_id: str, *, b
         **_counts_row(moment.counts if base else FrameCounts()),
         "sameness": moment.sameness,
     }
-    record = record_json(told)
+    record = record_json(fields)
     return {
-        **{name: told[name] for name in OBSERVATIONS.names if name in told},
+        **{name: fields[name] for name in OBSERVATIONS.names if name in fields},
         "start_hour": start_hour(moment.span.start_s),
         "text": text,
         "kinds": sorted({finding.kind for finding in observation.findings}),
@@ -126,40 +131,42 @@ def _observation_row(moment: Moment, observation: Observation, row_id: str, *, b
     }
 
 
-def record_json(told: Mapping[str, Any]) -> str:
-    """What an observation says, as its record: JSON of ``RECORDED``, without what has its usual value."""
-    return _json({name: told[name] for name in RECORDED if name not in _USUAL or told[name] != _USUAL[name]})
+def record_json(fields: Mapping[str, Any]) -> str:
+    """The record of an observation: JSON of the fields in ``RECORDED`` that differ from their defaults."""
+    return _json(
+        {name: fields[name] for name in RECORDED if name not in _DEFAULTS or fields[name] != _DEFAULTS[name]}
+    )
 
 
 def start_hour(start_s: float) -> int:
-    """The hour of a stream in which something starts, by which it is filtered."""
+    """The hour of stream time that contains ``start_s``. Filters use it."""
     return math.floor(start_s / HOUR_S)
 
 
 def searchable_text(observation: Observation) -> str:
-    """All the words of an observation, each distinct text once: what full-text search reads."""
+    """The text of an observation for full-text search: caption and findings, each distinct text once."""
     texts: dict[str, str] = {}
     for text in (observation.caption, *(finding.text for finding in observation.findings)):
         if text.strip():
-            texts.setdefault(" ".join(text.casefold().split()), text)
+            texts.setdefault(collapse_whitespace(text.casefold()), text)
     return "\n".join(texts.values())
 
 
 def parse_records(records: Iterable[str]) -> list[Row]:
-    """What these records say."""
-    return [_USUAL | json.loads(record) for record in records]
+    """The rows of these JSON records, with the defaults filled in."""
+    return [_DEFAULTS | json.loads(record) for record in records]
 
 
-def moments_from(told: Iterable[Mapping[str, Any]]) -> list[Moment]:
-    """The moments that these records tell of, each once, in time order.
+def moments_from(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
+    """The moments of these rows, each once, in time order.
 
-    What is stored twice counts once. Observations come base first, then oldest first.
+    A row that is stored twice counts once. Observations are sorted base first, then oldest first.
     """
     by_moment: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in told:
+    for row in rows:
         by_moment.setdefault(row["moment_id"], {})[row["id"]] = row
-    moments = [_moment(list(written.values())) for written in by_moment.values()]
-    return sorted(moments, key=lambda m: (m.stream, m.span, m.id))
+    moments = [_moment(list(by_id.values())) for by_id in by_moment.values()]
+    return sorted(moments, key=lambda moment: (moment.stream, moment.span, moment.id))
 
 
 def _moment(rows: list[Mapping[str, Any]]) -> Moment:
@@ -185,7 +192,7 @@ def _moment(rows: list[Mapping[str, Any]]) -> Moment:
 
 
 def outlines_from(rows: Iterable[Mapping[str, Any]]) -> list[Outline]:
-    """The outlines of the memories whose rows these are, in time order."""
+    """The outlines of the memories of these rows, in time order."""
     rows = list(rows)
     described = {row["moment_id"] for row in rows if not row["base"]}
     outlines = [
@@ -209,7 +216,7 @@ def _json(value: Any) -> str:
 
 
 def _finding_json(finding: Finding) -> Row:
-    written: Row = {
+    fields: Row = {
         "field": finding.field,
         "kind": finding.kind,
         "text": finding.text,
@@ -217,34 +224,34 @@ def _finding_json(finding: Finding) -> Row:
         "end_s": finding.span.end_s,
         "by": finding.written_by,
     }
-    # What has its usual value is left out: findings are most of the bytes of a memory.
+    # Defaults are left out, because findings are most of the bytes of a memory.
     if finding.confidence != 1.0:
-        written["confidence"] = finding.confidence
+        fields["confidence"] = finding.confidence
     if finding.box is not None:
-        written["box"] = finding.box
+        fields["box"] = finding.box
     if finding.detail:
-        written["detail"] = dict(finding.detail)
-    return written
+        fields["detail"] = dict(finding.detail)
+    return fields
 
 
-def _findings(written: Iterable[Row]) -> tuple[Finding, ...]:
+def _findings(rows: Iterable[Row]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
-            field=one["field"],
-            kind=one["kind"],
-            text=one["text"],
-            span=Span(one["start_s"], one["end_s"]),
-            written_by=one["by"],
-            confidence=one.get("confidence", 1.0),
-            box=tuple(one["box"]) if "box" in one else None,
-            detail=one.get("detail", {}),
+            field=row["field"],
+            kind=row["kind"],
+            text=row["text"],
+            span=Span(row["start_s"], row["end_s"]),
+            written_by=row["by"],
+            confidence=row.get("confidence", 1.0),
+            box=tuple(row["box"]) if "box" in row else None,
+            detail=row.get("detail", {}),
         )
-        for one in written
+        for row in rows
     )
 
 
 def frame_row(frame: KeyFrame, written_at_s: float) -> Row:
-    """The row of a picture, dated as the moment that names it."""
+    """The row of a picture, with the time of writing of its moment."""
     return {
         "id": frame.id,
         "stream": frame.stream,
@@ -261,14 +268,14 @@ def frame_row(frame: KeyFrame, written_at_s: float) -> Row:
 
 
 def text_vector_row(observation: Row, vector: Any) -> Row:
-    """The row of an observation's vector, from the observation's own row."""
+    """The row of an observation's vector. ``observation`` is the observation's own row."""
     return {**{name: observation[name] for name in TEXT_VECTOR_COLUMNS}, "vector": vector}
 
 
 def frame_vector_row(frame_id: str, observation: Row, vector: Any) -> Row:
-    """The row of a picture's vector, from the base row of the moment that names it."""
-    facts = {name: observation[name] for name in FRAME_VECTOR_COLUMNS}
-    return {"id": frame_id, **facts, "vector": vector}
+    """The row of a picture's vector. ``observation`` is the base row of its moment."""
+    copied = {name: observation[name] for name in FRAME_VECTOR_COLUMNS}
+    return {"id": frame_id, **copied, "vector": vector}
 
 
 def frame_from(row: Mapping[str, Any]) -> KeyFrame:
@@ -287,7 +294,7 @@ def frame_from(row: Mapping[str, Any]) -> KeyFrame:
 
 
 def gap_row(gap: Gap, written_at_s: float) -> Row:
-    """A gap as it stood at ``written_at_s``."""
+    """The row of a gap's revision of ``written_at_s``."""
     return {
         "revision_id": make_id(gap.id, round(written_at_s * 1000)),
         "id": gap.id,
@@ -305,7 +312,7 @@ def gap_row(gap: Gap, written_at_s: float) -> Row:
 
 
 def gaps_from(rows: Iterable[Mapping[str, Any]]) -> list[Gap]:
-    """The gaps of these rows, each as it was last written, in time order."""
+    """The gaps of these rows, each in its newest revision, in time order."""
     newest: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         if row["id"] not in newest or newest[row["id"]]["written_at_s"] <= row["written_at_s"]:
@@ -339,9 +346,9 @@ def stream_from(row: Mapping[str, Any]) -> Stream:
 
 def tombstone_row(tombstone: Tombstone) -> Row:
     """The row of a tombstone."""
-    plain = ("id", "stream", "epoch", "lost", "cause", "memories", "forgotten_at_s", "written_from_s")
+    columns = ("id", "stream", "epoch", "lost", "cause", "memories", "forgotten_at_s", "written_from_s")
     return {
-        **{name: getattr(tombstone, name) for name in plain},
+        **{name: getattr(tombstone, name) for name in columns},
         "start_s": tombstone.span.start_s,
         "end_s": tombstone.span.end_s,
         **_counts_row(tombstone.counts),
@@ -401,7 +408,7 @@ def use_row(use: Use) -> Row:
 
 
 def pending_row(item: Pending, failed_at_s: float | None = None) -> Row:
-    """The row of something that waits; ``failed_at_s`` where describing it has just failed."""
+    """The row of a backlog item. ``failed_at_s`` is the time of its last failure, if any."""
     return {
         "moment_id": item.moment_id,
         "stream": item.stream,
@@ -417,7 +424,7 @@ def pending_row(item: Pending, failed_at_s: float | None = None) -> Row:
 
 
 def pending_from(row: Mapping[str, Any]) -> Pending:
-    """What waits, of a row."""
+    """The backlog item of a row."""
     return Pending(
         moment_id=row["moment_id"],
         stream=row["stream"],
@@ -431,12 +438,12 @@ def pending_from(row: Mapping[str, Any]) -> Pending:
 
 
 def summed_counts(rows: pa.Table) -> FrameCounts:
-    """The sum of the frame counts of many rows, each id counted once."""
-    once = rows.group_by("id").aggregate([(name, "max") for name in COUNT_COLUMNS])
+    """The sum of the frame counts of many rows. Each id counts once."""
+    distinct = rows.group_by("id").aggregate([(name, "max") for name in COUNT_COLUMNS])
     captured, stored, sampled_out, merged = (
-        int(pc.sum(once[f"{name}_max"]).as_py() or 0) for name in COUNT_COLUMNS if name != "dropped"
+        int(pc.sum(distinct[f"{name}_max"]).as_py() or 0) for name in COUNT_COLUMNS if name != "dropped"
     )
-    dropped = once.filter(pc.not_equal(once["dropped_max"], ""))["dropped_max"].to_pylist()
+    dropped = distinct.filter(pc.not_equal(distinct["dropped_max"], ""))["dropped_max"].to_pylist()
     return sum(
         (FrameCounts(dropped=json.loads(causes)) for causes in dropped),
         FrameCounts(captured, stored, sampled_out, merged),

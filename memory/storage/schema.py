@@ -1,15 +1,17 @@
-"""How the memory's values lie in tables: their columns. ``rows`` turns values into rows and back.
+"""The schema of a memory: the columns of each table. ``rows`` turns values into rows and back.
 
-``observations`` has a row for each moment and writer; ``frames`` the pictures, apart, so that compacting
-the memories does not rewrite them; ``gaps`` a row for each time a gap was written, so that "as of" sees it
-as it then was; ``tombstones`` what was forgotten; ``streams``, ``pins``, ``uses`` (who was served by which
-stretch of a stream) and ``backlog`` (what waits to be described) the rest. Findings travel as JSON in one
-column; what is searched, filtered or added up has a column of its own.
+- ``observations`` has a row for each moment and writer.
+- ``frames`` holds the pictures. They have a table of their own, so that compacting memories does not rewrite them.
+- ``gaps`` has a row for each revision of a gap, so that "as of" a time sees the gap as it was then.
+- ``tombstones`` records evictions and erasures.
+- ``streams``, ``pins``, ``uses`` (uses of spans in answers) and ``backlog`` (memories to describe) hold the rest.
 
-With an encoder there are two more: ``text_vectors`` (a row for each observation) and
-``frame_vectors`` (a row for each picture of a moment), each with the columns its searches filter by.
-They stand apart because they alone are replaced when the encoder is: a column in ``frames`` would
-have every picture written anew, ten times a vector's size. A vector can also outlive its picture.
+Findings are stored as JSON in one column. Everything that is searched, filtered or summed has its own column.
+
+With an encoder there are two more tables: ``text_vectors`` has a row for each observation, ``frame_vectors`` for
+each picture of a moment. Both copy the columns that searches filter by. Vectors have their own tables because
+only they are replaced with the encoder. As a column of ``frames``, they would rewrite every picture, at ten times
+the size of a vector. A vector can also outlive its picture.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 SCHEMA_VERSION = 3
-"""Raised by every change of the tables that an older Recollect would misread; ``migrations`` has the steps."""
+"""The version of the schema. Increase it with every change that an older Recollect would misread. See ``migrations``."""
 
 Row = dict[str, Any]
 
@@ -166,7 +168,7 @@ TABLES = {
     "pins": PINS,
     "uses": USES,
 }
-"""Every table but those of vectors, which depend on the encoder."""
+"""Every table except the vector tables, which depend on the encoder."""
 
 RECORDED = (
     *("id", "moment_id", "rung", "stream", "epoch", "shot", "start_s", "end_s", "wall_start_s"),
@@ -174,20 +176,20 @@ RECORDED = (
     *COUNT_COLUMNS,
     "sameness",
 )
-"""What a record holds: all that is needed to make moments of rows."""
+"""The fields of a record, which holds everything needed to build moments from rows."""
 
 FRAME_VECTOR_COLUMNS = ("moment_id", "stream", "start_s", "start_hour", "end_s", "written_at_s")
 TEXT_VECTOR_COLUMNS = ("id", *FRAME_VECTOR_COLUMNS, "rung", "kinds", "written_by")
-"""What a search filters by, and the observation's id; copied, as an observation never changes."""
+"""The columns that searches filter by, and the observation's id. An observation never changes, so copies stay valid."""
 
 
 def text_vectors_schema(dim: int) -> pa.Schema:
-    """The columns of ``text_vectors``: of each observation, a vector of its words."""
+    """The columns of ``text_vectors``, with vectors of length ``dim``."""
     return pa.schema([*map(OBSERVATIONS.field, TEXT_VECTOR_COLUMNS), _vector(dim)])
 
 
 def frame_vectors_schema(dim: int) -> pa.Schema:
-    """The columns of ``frame_vectors``: the picture's id, the span and time of writing of its moment."""
+    """The columns of ``frame_vectors``, with vectors of length ``dim``."""
     columns = map(OBSERVATIONS.field, FRAME_VECTOR_COLUMNS)
     return pa.schema([FRAMES.field("id"), *columns, _vector(dim)])
 

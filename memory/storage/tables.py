@@ -1,12 +1,12 @@
-"""The tables of a memory in LanceDB: opening them, asking them, adding to them.
+"""The tables of a memory in LanceDB: opening, filtering, reading and writing them.
 
     tables = Tables.open(Path("kitchen"), encoder=None, create=True)
     append(tables.observations, rows)
-    select(latest(tables.observations), where=f"stream = {quoted('kitchen')}", columns=["id"])
+    select(latest_view(tables.observations), where=equals("stream", "kitchen"), columns=["id"])
 
-Writing goes through a table's handle, which is always at its newest version; reading through a *view*, which
-stays at the one it was opened at. All that depends on how LanceDB works is here and in ``tidying``; what the
-rows mean is in ``schema``.
+Writes go through a table's handle, which is always at the newest version. Reads go through a *view*, which stays
+at the version at which it was opened. This module and ``keeping.compaction`` contain everything that depends on
+how LanceDB works. ``schema`` defines what the rows mean.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Both warn on standard error of what is usual here (an index over an empty table, vectors much alike).
+# Both libraries warn on standard error about normal events (an index over an empty table, similar vectors).
 os.environ.setdefault("LANCE_LOG", "error")
 os.environ.setdefault("LANCEDB_LOG", "error")
-# Of an index's statistics, the number of partitions is wanted and not where they lie.
+# Only the number of partitions of an index is read, so its statistics need no centroids.
 os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 
 import lance
@@ -46,7 +46,7 @@ from .file_sizes import size_in_blocks
 
 Rows = list[dict[str, Any]]
 Table = Any
-"""A LanceDB table, for writing; the library's own type is abstract about most of what is used here."""
+"""A LanceDB table, for writing. The library's own type declares too few of the methods used here."""
 View = Any
 """A table at one version, for reading."""
 
@@ -74,27 +74,32 @@ INDEXES: dict[str, dict[str, Any]] = {
     },
     "frame_vectors": {"start_s": BTree(), "start_hour": Bitmap(), "end_s": BTree(), "stream": Bitmap()},
 }
-"""By the kind of table."""
+"""The indexes of each column, by the kind of table."""
 
 MIN_FREE_BYTES = 64 << 20
-"""Left free on the disk by default."""
-_FEW_ROWS = 5000
-"""To compare so many vectors one by one is quicker than to search an index until enough of them are found."""
+"""The free space on the disk that writers leave by default."""
+_EXACT_SEARCH_ROWS = 5000
+"""Up to this many vectors, an exact comparison is quicker than a search of the index."""
 _BATCH_ROWS = 32_768
-_MOST_TRIES = 100
+_IDS_PER_FILTER = 500
+_MAX_TRIES = 100
 _READ_BYTES = 64 << 10
-"""What lies so near is read at once: a search picks dozens of rows out of a large file."""
-_ROWS_A_PROBE, _LEAST_PROBES, _MOST_PROBES = 4096, 16, 80
-"""One partition of a vector index is searched for so many rows; ``tidying`` makes one of about a thousand."""
+"""Rows closer together than this are read in one request. A search picks dozens of rows out of a large file."""
+_ROWS_PER_PROBE, _MIN_PROBES, _MAX_PROBES = 4096, 16, 80
+"""A vector search probes one partition per this many rows. ``compaction`` makes partitions of about 1,000 rows."""
+_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_FULL_MESSAGES = ("No space left", "os error 28", "Disk quota", "os error 122")
+_READ_ONLY_ERRNOS = (errno.EACCES, errno.EROFS, errno.EPERM)
+_READ_ONLY_MESSAGES = ("Permission denied", "Read-only file system")
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 192 << 20, 32 << 20
-"""What the indexes and the file footers that are kept in RAM may take, for reading."""
+"""RAM limits of the caches of indexes and of file footers, for reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
     """The tables of a memory, or views of them.
 
-    Those of vectors are there where it is opened with the encoder that made it.
+    The vector tables are None unless the memory is opened with the encoder that made them.
     """
 
     observations: Table
@@ -110,7 +115,10 @@ class Tables:
 
     @classmethod
     def open(cls, folder: Path, *, encoder: Encoder | None, create: bool = False) -> Tables:
-        """Handles that see every commit at once; with ``create``, missing tables and indexes are made."""
+        """Open handles that see every commit at once.
+
+        With ``create``, missing tables and indexes are made. Otherwise raises ``NotAMemory`` if a table is missing.
+        """
         opened = {}
         for name, columns in schema.TABLES.items():
             table = open_table(folder, name, columns, create=create)
@@ -118,23 +126,23 @@ class Tables:
                 raise NotAMemory(folder, "nothing has been watched there yet")
             opened[name] = table
         for name, columns in vector_layout(encoder).items():
-            # Without them there are only words to search: so it is while a memory is being made.
+            # Vector tables may be missing while a memory is being created. Search then uses words only.
             table = open_table(folder, name, columns, create=create)
             if table is not None:
                 opened[table_kind(name)] = table
         return cls(**opened)
 
     def by_kind(self) -> dict[str, Table]:
-        """Every table that is there, by its kind."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: table for name, table in found.items() if table is not None}
+        """Every existing table by its kind, such as ``text_vectors``."""
+        tables = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: table for name, table in tables.items() if table is not None}
 
     def all(self) -> tuple[Table, ...]:
-        """Every table that is there."""
+        """Every existing table."""
         return tuple(self.by_kind().values())
 
     def views(self, folder: Path, versions: Mapping[str, int]) -> Tables:
-        """All of it at these versions, by name; what they do not name, as it is now."""
+        """Views of the tables at these versions, by table name. A table without a version is read as it is now."""
         return Tables(
             **{
                 table_kind(table.name): open_view(folder, table.name, versions.get(table.name))
@@ -144,50 +152,50 @@ class Tables:
 
 
 def connect(folder: Path) -> Any:
-    """The database in the folder; its handles see what others append, as those of the default never do."""
+    """The database in the folder. Its handles see what other processes append, unlike LanceDB's default."""
     return lancedb.connect(folder, read_consistency_interval=timedelta(0), session=_writing_session())
 
 
 def open_view(folder: Path, name: str, version: int | None = None) -> View:
-    """The table of that name at a version; at its newest where that is None."""
+    """A view of the table of that name at a version, or at the newest if ``version`` is None."""
     return lance.dataset(
         folder / f"{name}.lance", version=version, session=_session(), block_size=_READ_BYTES
     )
 
 
 def latest_view(table: Table) -> View:
-    """What a handle sees now."""
+    """A view of the newest version that a handle sees."""
     return table.to_lance(session=_working_session())
 
 
 @cache
 def _writing_session() -> lancedb.Session:
-    """Shared by every handle. Writers look things up through views, so this needs little."""
+    """The session of every handle. Writers look up rows through views, so small caches suffice."""
     return lancedb.Session(index_cache_size_bytes=8 << 20, metadata_cache_size_bytes=8 << 20)
 
 
 @cache
 def _working_session() -> Any:
-    """Shared by views of what is just being written and tidied: what they read is soon written anew."""
+    """The session of views of data that is being written or compacted, which is soon rewritten."""
     return _lance_session(16 << 20, 16 << 20)
 
 
 @cache
 def _session() -> Any:
-    """Shared by every other view, so that a new snapshot finds the indexes warm; bounds what they keep in RAM."""
+    """The session of all other views. A new snapshot finds the indexes in its cache, which bounds their RAM."""
     return _lance_session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
 
 
 def _lance_session(index_bytes: int, metadata_bytes: int) -> Any:
-    return lance.Session(  # type: ignore[attr-defined]  # it is, in all but name
+    return lance.Session(  # type: ignore[attr-defined]  # exists, but is not declared
         index_cache_size_bytes=index_bytes, metadata_cache_size_bytes=metadata_bytes
     )
 
 
 def vector_layout(encoder: Encoder | None) -> dict[str, pa.Schema]:
-    """The vector tables that a memory has with this encoder, by name.
+    """The vector tables of a memory with this encoder, by name.
 
-    Each encoder has its own names, so that those of the next one can be filled beside those in use.
+    The names differ between encoders, so that the tables of the next encoder can be filled beside those in use.
     """
     if encoder is None:
         return {}
@@ -199,23 +207,26 @@ def vector_layout(encoder: Encoder | None) -> dict[str, pa.Schema]:
 
 
 def vector_space(name: str | None, dim: int | None) -> str | None:
-    """What the names of an encoder's tables end in; None without an encoder."""
+    """The suffix of the names of an encoder's tables. None without an encoder."""
     return None if name is None or dim is None else make_id(name, dim)
 
 
 def drop_vectors(folder: Path, *, keep: Collection[str | None]) -> None:
     """Delete the vector tables of every space but those in ``keep``."""
     database = connect(folder)
-    for found in folder.glob("*_vectors-*.lance"):
-        if found.stem.partition("-")[2] not in keep:
-            # Without a first version it is no table to LanceDB: its making was interrupted.
-            if table_exists(folder, found.stem):
-                database.drop_table(found.stem)
-            shutil.rmtree(found, ignore_errors=True)
+    for table_folder in folder.glob("*_vectors-*.lance"):
+        if table_folder.stem.partition("-")[2] not in keep:
+            # A table without a version was interrupted while it was created, and LanceDB does not list it.
+            if table_exists(folder, table_folder.stem):
+                database.drop_table(table_folder.stem)
+            shutil.rmtree(table_folder, ignore_errors=True)
 
 
 def open_table(folder: Path, name: str, columns: pa.Schema, *, create: bool) -> Table | None:
-    """A handle that sees every commit at once; with ``create`` the table is made where there is none."""
+    """A handle that sees every commit at once, or None if the table does not exist.
+
+    With ``create``, a missing table is made.
+    """
     database = connect(folder)
     if not table_exists(folder, name):
         if not create:
@@ -228,16 +239,16 @@ def open_table(folder: Path, name: str, columns: pa.Schema, *, create: bool) -> 
 
 
 def make_indexes(table: Table, kind: type = object) -> None:
-    """Make the table's indexes of a kind, as far as they are missing."""
-    wanted = {
+    """Make the missing indexes of a table, or only those of the index type ``kind``."""
+    configs = {
         column: config
         for column, config in INDEXES.get(table_kind(table.name), {}).items()
         if isinstance(config, kind)
     }
-    if wanted:
-        there = indexed_columns(latest_view(table))
-        for column, config in wanted.items():
-            if column not in there:
+    if configs:
+        existing = indexed_columns(latest_view(table))
+        for column, config in configs.items():
+            if column not in existing:
                 table.create_index(column, config=config)
 
 
@@ -247,36 +258,55 @@ def indexed_columns(view: View) -> set[str]:
 
 
 def table_exists(folder: Path, name: str) -> bool:
-    """Whether the folder holds that table."""
-    # A folder without a first version is a table that is being made, or was when its writer died.
+    """Whether the folder holds a table of that name."""
+    # A folder without a version is a table that is being created, or whose writer died while creating it.
     return count_versions(folder / f"{name}.lance") > 0
 
 
 def count_versions(table_folder: Path) -> int:
-    """How many versions of a table there are. ``View.versions`` reads each, and fails where one goes meanwhile."""
+    """The number of versions of a table.
+
+    ``View.versions`` reads every version, and fails if one is deleted at the same time.
+    """
     return sum(1 for _ in (table_folder / "_versions").glob("*.manifest"))
 
 
 def table_kind(name: str) -> str:
-    """What kind of table has that name: ``text_vectors`` of ``text_vectors-1f3a…``."""
+    """The kind of the table of that name: ``text_vectors`` for ``text_vectors-1f3a…``."""
     return name.partition("-")[0]
 
 
 def quoted(text: str) -> str:
-    """``text`` as a string literal of a filter, whatever it holds."""
+    """``text`` as a string literal of a filter, with quotes escaped."""
     return "'" + text.replace("'", "''") + "'"
 
 
+def equals(column: str, value: str) -> str:
+    """A filter that keeps the rows whose ``column`` is ``value``."""
+    return f"{column} = {quoted(value)}"
+
+
 def one_of(column: str, values: Iterable[str]) -> str:
-    """A filter that keeps the rows whose ``column`` is one of ``values``; none of them keeps nothing."""
-    listed = ", ".join(quoted(value) for value in sorted(set(values)))
-    return f"{column} IN ({listed})" if listed else "false"
+    """A filter that keeps the rows whose ``column`` is one of ``values``. Without values it keeps no row."""
+    literals = ", ".join(quoted(value) for value in sorted(set(values)))
+    return f"{column} IN ({literals})" if literals else "false"
+
+
+def id_batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The ids in batches of a size that a filter with ``one_of`` handles quickly."""
+    for start in range(0, len(ids), _IDS_PER_FILTER):
+        yield ids[start : start + _IDS_PER_FILTER]
 
 
 def all_of(*conditions: str | None) -> str | None:
-    """The filters that are not None, joined by AND; None where all are."""
-    given = [f"({condition})" for condition in conditions if condition]
-    return " AND ".join(given) if given else None
+    """A filter that keeps the rows that pass every condition that is not None. None if all are None."""
+    terms = [f"({condition})" for condition in conditions if condition]
+    return " AND ".join(terms) if terms else None
+
+
+def any_of(conditions: Iterable[str | None]) -> str:
+    """A filter that keeps the rows that pass at least one condition. None as a condition keeps every row."""
+    return " OR ".join(f"({condition or 'true'})" for condition in conditions) or "false"
 
 
 def select(
@@ -288,7 +318,7 @@ def select(
     descending: bool = False,
     limit: int | None = None,
 ) -> Rows:
-    """The rows that ``where`` keeps, ``columns`` of them."""
+    """The rows that pass the filter ``where``, as dictionaries of ``columns`` (all by default)."""
     rows: Rows = select_arrow(
         view, where=where, columns=columns, order_by=order_by, descending=descending, limit=limit
     ).to_pylist()
@@ -304,18 +334,18 @@ def select_arrow(
     descending: bool = False,
     limit: int | None = None,
 ) -> pa.Table:
-    """The same as an Arrow table: for many rows of which little is wanted."""
+    """Like ``select``, as an Arrow table. It is quicker for many rows of few columns."""
     order = None if order_by is None else [ColumnOrdering(order_by, ascending=not descending)]
-    found: pa.Table = view.to_table(
+    table: pa.Table = view.to_table(
         columns=None if columns is None else list(columns), filter=where, order_by=order, limit=limit
     )
-    return found
+    return table
 
 
 def batches(
     view: View, columns: Sequence[str], where: str | None = None, *, with_row_id: bool = False
 ) -> Iterator[pa.Table]:
-    """The rows that ``where`` keeps, some thousands at a time: for what is read whole and kept as sums."""
+    """The rows that pass ``where`` in batches, for aggregates over a whole table."""
     scanner = view.scanner(
         columns=list(columns),
         filter=where,
@@ -329,9 +359,9 @@ def batches(
 
 
 def match_text(view: View, text: str, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
-    """The rows whose ``text`` holds any of the words of ``text``, best first, with ``_score``."""
+    """The rows whose ``text`` column has any of the words of ``text``, best first, with ``_score``."""
     rows: Rows = view.to_table(
-        # A MatchQuery is words only: nothing in it is an operator.
+        # A MatchQuery takes plain words. It has no operators that the text could contain.
         full_text_query=MatchQuery(text, "text"),
         columns=[*columns, "_score"],
         filter=where,
@@ -342,46 +372,50 @@ def match_text(view: View, text: str, *, where: str | None, columns: Sequence[st
 
 
 def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
-    """The rows whose vector is nearest to ``vector``, best first, with ``_distance``, the square of how far it is."""
+    """The rows whose vector is nearest to ``vector``, nearest first.
 
-    def nearest(**how: Any) -> Rows:
-        # An index tells about how far a row is. The whole vectors, which tell exactly, come with what is read anyway.
-        found = view.to_table(
-            nearest={"column": "vector", "q": vector, "k": limit, **how},
+    Each row has the exact squared distance as ``_distance``.
+    """
+
+    def nearest(**options: Any) -> Rows:
+        # Distances of an index are approximate. The exact ones are computed from the vectors, which are read anyway.
+        table = view.to_table(
+            nearest={"column": "vector", "q": vector, "k": limit, **options},
             columns=[*columns, "vector", "_distance"],
             filter=where,
             prefilter=True,
         )
-        away = found["vector"].combine_chunks().flatten().to_numpy().reshape(len(found), len(vector)) - vector
-        distances = np.einsum("ij,ij->i", away, away)
-        rows: Rows = found.select(columns).to_pylist()
-        return [
-            {**rows[at], "_distance": float(distances[at])} for at in np.argsort(distances, kind="stable")
-        ]
+        offsets = (
+            table["vector"].combine_chunks().flatten().to_numpy().reshape(len(table), len(vector)) - vector
+        )
+        distances = np.einsum("ij,ij->i", offsets, offsets)
+        rows: Rows = table.select(columns).to_pylist()
+        order = np.argsort(distances, kind="stable")
+        return [{**rows[index], "_distance": float(distances[index])} for index in order]
 
-    probes = min(_MOST_PROBES, max(_LEAST_PROBES, view.count_rows() // _ROWS_A_PROBE))
+    probes = min(_MAX_PROBES, max(_MIN_PROBES, view.count_rows() // _ROWS_PER_PROBE))
     rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
     if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
         return rows
-    # What passes the filter lies elsewhere: where that is little, it is compared one by one.
-    return nearest(use_index=False) if passing <= _FEW_ROWS else nearest(minimum_nprobes=probes)
+    # Other rows that pass the filter lie in partitions not probed yet. If they are few, compare all of them.
+    return nearest(use_index=False) if passing <= _EXACT_SEARCH_ROWS else nearest(minimum_nprobes=probes)
 
 
 def measure_extents(opened: Tables) -> dict[str, Extent]:
-    """Where the memories of each rung lie; a rung without any is not named."""
+    """The extent of the memories of each rung. A rung without memories is left out."""
     spans = select_arrow(latest_view(opened.observations), columns=["rung", "start_s", "end_s"])
     spans = spans.append_column("length_s", pc.subtract(spans["end_s"], spans["start_s"]))
-    found = spans.group_by("rung").aggregate([("end_s", "min"), ("start_s", "max"), ("length_s", "max")])
+    bounds = spans.group_by("rung").aggregate([("end_s", "min"), ("start_s", "max"), ("length_s", "max")])
     return {
         row["rung"]: Extent(row["end_s_min"], row["start_s_max"], row["length_s_max"])
-        for row in found.to_pylist()
+        for row in bounds.to_pylist()
     }
 
 
 def live_bytes(view: View) -> dict[str, int]:
-    """What the files of a view take on the disk, by their kind, such as ``data file``.
+    """The bytes that the files of a view take on disk, by their kind, such as ``data file``.
 
-    Those of later versions count too. What else lies in the table's folder is old, or was left by a crash.
+    Files of later versions count too. All other files in the table's folder are old, or left by a crash.
     """
     sizes: Counter[str] = Counter()
     folder = Path(view.uri)
@@ -392,46 +426,46 @@ def live_bytes(view: View) -> dict[str, int]:
 
 
 def _files_since(view: View) -> Rows:
-    """The files of the view's version, and of those after it."""
-    for tries_left in reversed(range(_MOST_TRIES)):
+    """The files of the view's version and of later versions."""
+    for tries_left in reversed(range(_MAX_TRIES)):
         try:
-            found = view.tracked_files(min_version=view.version).read_all().select(["path", "type"])
+            files = view.tracked_files(min_version=view.version).read_all().select(["path", "type"])
             break
         except pa.ArrowInvalid as error:
-            # A later version may be deleted after it was listed, and before it is read.
+            # A later version may be deleted between listing and reading it.
             if "/_versions/" not in str(error) or not tries_left:
                 raise
-    files: Rows = found.to_pylist()
-    return files
+    rows: Rows = files.to_pylist()
+    return rows
 
 
 def upsert(table: Table, on: str, rows: Rows) -> None:
-    """Add rows, in the place of those with the same key where there are any."""
+    """Add rows. A row replaces the one with the same key ``on``."""
     merge = table.merge_insert(on).when_matched_update_all().when_not_matched_insert_all()
     merge.execute(pa.Table.from_pylist(rows, schema=table.schema))
 
 
 def delete_rows(table: Table, row_ids: Sequence[int]) -> None:
-    """Delete rows by their ids, which a view of the same version told. Costs a tenth of naming them otherwise."""
+    """Delete rows by their row ids, read from a view of the same version. Ten times quicker than by another filter."""
     if len(row_ids):
         table.delete(f"_rowid IN ({', '.join(map(str, row_ids))})")
 
 
 def row_ids_with(view: View, column: str, values: Set[str]) -> list[int]:
-    """The ids of the rows whose ``column`` is one of ``values``, however many these are."""
-    wanted = pa.array(sorted(values), pa.string())
-    found: list[int] = []
+    """The row ids of the rows whose ``column`` is one of ``values``, for any number of values."""
+    value_set = pa.array(sorted(values), pa.string())
+    ids: list[int] = []
     for batch in batches(view, [column], with_row_id=True) if values else ():
-        found += batch.filter(pc.is_in(batch[column], wanted))["_rowid"].to_pylist()
-    return found
+        ids += batch.filter(pc.is_in(batch[column], value_set))["_rowid"].to_pylist()
+    return ids
 
 
 def row_ids(view: View, where: str | None) -> list[int]:
-    """The ids of the rows that ``where`` keeps."""
-    found: list[int] = []
+    """The row ids of the rows that pass ``where``."""
+    ids: list[int] = []
     for batch in batches(view, [], where, with_row_id=True):
-        found += batch["_rowid"].to_pylist()
-    return found
+        ids += batch["_rowid"].to_pylist()
+    return ids
 
 
 def append(table: Table, rows: Rows) -> None:
@@ -441,24 +475,25 @@ def append(table: Table, rows: Rows) -> None:
 
 @contextmanager
 def require_free_space(folder: Path, min_free_bytes: int) -> Iterator[None]:
-    """Refuse to write into the last ``min_free_bytes`` of the disk, and say plainly when it is full.
+    """Require ``min_free_bytes`` of free space before the block writes, and translate errors of the disk.
 
-    Raises ``DiskFull``, or ``CannotWrite`` where nobody but its owner may write there.
+    Raises ``DiskFull`` before the block if less is free, and in the block if the disk runs full. Raises
+    ``CannotWrite`` if the folder or its disk is read-only for this user.
     """
-    free = shutil.disk_usage(folder).free
-    if free < min_free_bytes:
-        raise DiskFull(folder, f"{free:,} bytes are free, and {min_free_bytes:,} are kept free")
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < min_free_bytes:
+        raise DiskFull(folder, f"{free_bytes:,} bytes are free, and {min_free_bytes:,} are kept free")
     try:
         yield
     except (OSError, RuntimeError) as error:
-        # Lance passes the system's error on as text.
-        said, number = str(error), getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT) or any(
-            words in said for words in ("No space left", "os error 28", "Disk quota", "os error 122")
-        ):
+        if _is_error(error, _FULL_ERRNOS, _FULL_MESSAGES):
             raise DiskFull(folder, "the disk is full") from error
-        if number in (errno.EACCES, errno.EROFS, errno.EPERM) or any(
-            words in said for words in ("Permission denied", "Read-only file system")
-        ):
+        if _is_error(error, _READ_ONLY_ERRNOS, _READ_ONLY_MESSAGES):
             raise CannotWrite(folder) from error
         raise
+
+
+def _is_error(error: Exception, numbers: Collection[int], messages: Iterable[str]) -> bool:
+    """Whether it is a system error of these numbers. Lance passes on only the text of a system error."""
+    text = str(error)
+    return getattr(error, "errno", None) in numbers or any(message in text for message in messages)

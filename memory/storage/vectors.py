@@ -1,9 +1,9 @@
-"""Makes the rows of the vector tables: what an encoder says of observations and of their pictures.
+"""Builds the rows of the vector tables: encodes the text of observations and their pictures.
 
     text_vector_rows(encoder, observations)
     frame_vector_rows(encoder, [(frame_id, jpeg, observation), …])
 
-Knows how vectors lie beside the rows they belong to; not when they are made or where they are kept.
+This module does not know when vectors are made or where they are kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .schema import Row
 
 
 def text_vector_rows(encoder: Encoder | None, observations: Sequence[Row]) -> list[Row]:
-    """A vector of the words of each observation's row; none without an encoder."""
+    """The text vector rows of these observation rows. Empty without an encoder."""
     if encoder is None or not observations:
         return []
     vectors = encoder.encode_texts([row["text"] for row in observations])
@@ -24,9 +24,9 @@ def text_vector_rows(encoder: Encoder | None, observations: Sequence[Row]) -> li
 
 
 def frame_vector_rows(encoder: Encoder | None, pictures: Sequence[tuple[str, bytes, Row]]) -> list[Row]:
-    """A vector of each picture: its id, its JPEG, and the base row of its moment.
+    """The vector rows of pictures, each given as its id, its JPEG and the base row of its moment.
 
-    None of a picture that cannot be read, and none at all where the encoder takes no pictures.
+    Unreadable pictures get no row. Empty if the encoder takes no pictures.
     """
     if not isinstance(encoder, ImageEncoder) or not pictures:
         return []
@@ -39,7 +39,10 @@ def frame_vector_rows(encoder: Encoder | None, pictures: Sequence[tuple[str, byt
 
 
 def moments_of_frames(observations: Sequence[Row]) -> dict[str, Row]:
-    """The base row of the moment that each picture belongs to; the rungs above only borrow pictures."""
+    """The base row of each picture's moment, by picture id.
+
+    The rungs above show pictures of moments and have none of their own.
+    """
     return {
         frame_id: row
         for row in observations

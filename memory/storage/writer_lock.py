@@ -1,10 +1,11 @@
-"""One writer a memory: a lock the kernel lets go of, however the writer dies.
+"""The writer lock: one writer per memory.
 
-    with WriterLock(path, what="watch kitchen.mp4"):
+    with WriterLock(path, purpose="watch kitchen.mp4"):
         ...
 
-The lock is ``flock`` on ``writer.lock``. The file also says who holds it, for the error that a
-second writer gets; what it says after the holder died is stale and harmless.
+The lock is ``flock`` on ``writer.lock``. The kernel releases it when the writer ends, even if it is killed. The
+file also names its holder, for the error that a second writer gets. After the holder has died, that name is
+stale and has no effect.
 """
 
 from __future__ import annotations
@@ -24,39 +25,39 @@ LOCK_NAME = "writer.lock"
 
 
 class WriterLock:
-    """The right to append to the memory in a folder."""
+    """The lock of the writer of the memory in a folder."""
 
-    def __init__(self, folder: Path, what: str = "a writer") -> None:
-        self._folder, self._what = folder, what
+    def __init__(self, folder: Path, purpose: str = "a writer") -> None:
+        self._folder, self._purpose = folder, purpose
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Take the lock at once, or raise ``MemoryInUse`` naming who holds it."""
-        # "a+" neither truncates what the holder wrote nor fails where the file is missing.
+        """Take the lock without waiting. Raises ``MemoryInUse``, which names the holder."""
+        # "a+" keeps the holder's text and creates a missing file.
         file = (self._folder / LOCK_NAME).open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            said = file.read()
+            text = file.read()
             file.close()
-            raise MemoryInUse(self._folder, _holder(said)) from None
+            raise MemoryInUse(self._folder, _holder(text)) from None
         try:
             file.truncate(0)
             json.dump(
-                {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot_id(), "what": self._what},
+                {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot_id(), "what": self._purpose},
                 file,
             )
             file.flush()
         except OSError:
-            # On a full disk: the lock is let go of with the file, though not all of it could be written.
+            # The disk is full. Closing the file releases the lock, though it fails to write the rest of the text.
             with suppress(OSError):
                 file.close()
             raise
         self._file = file
 
     def release(self) -> None:
-        """Let go of it; done twice, the second does nothing."""
+        """Release the lock. A second call does nothing."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -71,18 +72,18 @@ class WriterLock:
         self.release()
 
 
-def _holder(said: str) -> str:
-    """Who holds the lock, as words for an error."""
+def _holder(text: str) -> str:
+    """The holder of the lock, described for an error message."""
     try:
-        holder = json.loads(said)
+        holder = json.loads(text)
         return f"process {holder['pid']} on {holder['host']} ({holder['what']})"
     except (ValueError, KeyError, TypeError):
-        # The holder has the lock but has not yet written who it is.
+        # The holder has taken the lock and not yet written its name.
         return "another process"
 
 
 def _boot_id() -> str:
-    """Tells a pid of this boot from the same number before a restart; empty where unknown."""
+    """The id of this boot, which tells a pid from the same pid before a restart. Empty if unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import threading
 import time
 from collections import Counter, deque
@@ -23,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
+from ...common.backoff import Backoff
 from ...memory.query.snapshot import Snapshot
 from ...memory.storage.backlog import MAX_ATTEMPTS
 from ...memory.store import MemoryStore
@@ -117,7 +117,8 @@ class Captioner:
     ) -> None:
         self._store, self._lmm, self._stream = store, lmm, stream
         self._back_dated = back_dated
-        self._concurrency, self._first_pause_s = concurrency, first_pause_s
+        self._concurrency = concurrency
+        self._backoff = Backoff(first_pause_s, LONGEST_PAUSE_S, min_share=0.5)
         self._on_event = on_event or (lambda event: None)
         self._described = self._given_up = 0
         self._waiting = store.waiting(stream)
@@ -379,9 +380,8 @@ class Captioner:
             return  # it was asked together with one that has told already
         self._tries += 1
         self._away = not isinstance(error, LmmOverloaded)
-        pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(self._tries - 1, 30))
         asked_s = (error.retry_after_s or 0.0) if isinstance(error, LmmOverloaded) else 0.0
-        self._try_at = now + random.uniform(pause_s / 2, pause_s) + min(LONGEST_PAUSE_S, asked_s)
+        self._try_at = now + self._backoff.pause_s(self._tries) + min(LONGEST_PAUSE_S, asked_s)
         if not self._trouble:
             self._on_event(DescriptionsWaiting(str(error)))
         self._trouble = str(error)

@@ -1,4 +1,4 @@
-"""The video LMM, behind one face: what is asked, who answers, and what it cost."""
+"""The video LMM: the ``Lmm`` protocol, prompts and replies, and the client of an OpenAI-compatible server."""
 
 from __future__ import annotations
 

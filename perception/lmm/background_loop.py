@@ -1,11 +1,14 @@
-"""An event loop in a thread of its own, for threads and for other loops to send work to.
+"""A background event loop in a thread, to which threads and other event loops submit coroutines.
 
     loop = BackgroundLoop("lmm", closed=lambda: LmmUnreachable(url, "closed"))
     loop.wait(work())               # from a thread
-    await loop.wait_async(work())   # from another loop
-    loop.close(last_words())
+    await loop.wait_async(work())   # from another event loop
+    loop.close(last_work())
 
-The thread begins with the first work. It knows nothing of what the work is.
+The thread starts with the first work. The loop knows nothing of what the work does.
+
+It is not anyio's blocking portal, for two reasons. A program that ends without closing the portal hangs at
+exit. And closing the portal waits for the loop's executor, in which a look-up of a host name may hang.
 """
 
 from __future__ import annotations
@@ -20,29 +23,29 @@ R = TypeVar("R")
 
 
 class BackgroundLoop:
-    """Runs coroutines; whoever waits for one that ``close`` cuts off gets the error ``closed`` makes."""
+    """Runs coroutines in a thread. Work that ``close`` cancels raises the error that ``closed`` makes."""
 
     def __init__(self, name: str, *, closed: Callable[[], Exception]) -> None:
-        self._name, self._error = name, closed
+        self._name, self._make_error = name, closed
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def wait(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run it, and block until it is done."""
+        """Run ``work``, and block until it is done."""
         future = self._submit(work)
         try:
             return future.result()
         finally:
-            future.cancel()  # where Ctrl-C ended the waiting; elsewhere it is done already
+            future.cancel()  # if Ctrl-C interrupted the wait; otherwise the future is done
 
     async def wait_async(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run it, and wait until it is done; it is cancelled with whoever waits."""
+        """Run ``work``, and wait until it is done. Cancelling the caller cancels the work."""
         return await asyncio.wrap_future(self._submit(work))
 
     def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """Cut off what is under way, run ``last``, and end the thread. May be called twice."""
+        """Cancel the work under way, run ``last``, and end the thread. May be called twice."""
         with self._lock:
             self._closed = True
             loop, self._loop = self._loop, None
@@ -58,7 +61,7 @@ class BackgroundLoop:
         with self._lock:
             if self._closed:
                 work.close()
-                raise self._error()
+                raise self._make_error()
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
@@ -67,20 +70,20 @@ class BackgroundLoop:
 
     async def _run(self, work: Coroutine[Any, Any, R]) -> R:
         if (task := asyncio.current_task()) is not None:
-            # Who waits is told of an error; where nobody waits any more, asyncio would complain of that.
+            # Retrieve the error: asyncio logs one that nobody retrieved after the caller was cancelled.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await work
         except asyncio.CancelledError:
             if self._closed:
-                raise self._error() from None
+                raise self._make_error() from None
             raise
 
     async def _wind_up(self, last: Coroutine[Any, Any, None]) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await last
-        # The loop's executor is not waited for: a name that is being looked up can take very long.
+        # The executor is not shut down: that would wait for a look-up of a host name.
         await asyncio.get_running_loop().shutdown_asyncgens()

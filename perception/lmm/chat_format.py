@@ -1,9 +1,9 @@
-"""How prompts and replies travel: the dialect of OpenAI's chat API that vLLM speaks.
+"""The chat format: prompts and replies as messages of OpenAI's chat API, in the dialect of vLLM.
 
-    body = request_body(prompt, Caption, as_clip=True)   # everything but the model and the sampling
+    body = request_body(prompt, Caption, as_clip=True)   # all but the model and the sampling
     read_reply('{"caption": "A kettle boils."}', Caption, model="tiny")
 
-It makes and reads messages; sending them is another's work.
+It makes and reads messages. ``connection`` sends them.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .multimodal_prompt import ClipPart, Part, PicturePart, Prompt, TextPart
 from .protocol import T
 
 _GRID_FPS = 1000
-"""Frame numbers are integers, so a clip is said to have a frame each millisecond, and some of them sent."""
+"""Frame numbers are integers. So a clip is declared to have a frame every millisecond, of which some are sent."""
 
 
 def request_body(prompt: Prompt, reply: type[BaseModel], *, as_clip: bool) -> dict[str, Any]:
-    """Everything of a request that follows from what is asked.
+    """The part of a request that follows from the prompt and the schema of the reply.
 
     Args:
-        prompt: What to ask.
-        reply: What the reply must be.
-        as_clip: Send a clip as a video with its times; otherwise as pictures. A request tells the
-            times of one video only, so the clips of a prompt that has several go as pictures too; and so
-            does a clip of one frame, which Qwen's models do not take for a video.
+        prompt: The request.
+        reply: The schema of the reply.
+        as_clip: Send a clip as a video with its times, and not as pictures. A request carries the times of one
+            video only, so several clips are sent as pictures too. So is a clip of one frame, which Qwen's
+            models do not accept as a video.
 
     """
     clips = [part for part in prompt.parts if isinstance(part, ClipPart)]
@@ -40,7 +40,7 @@ def request_body(prompt: Prompt, reply: type[BaseModel], *, as_clip: bool) -> di
     content: list[dict[str, Any]] = []
     for part in prompt.parts:
         for piece in _pieces(part, as_clip=as_clip):
-            # Chat templates put texts together without a space between.
+            # Chat templates join texts without a space.
             if content and piece["type"] == content[-1]["type"] == "text":
                 content[-1]["text"] += "\n" + piece["text"]
             else:
@@ -87,7 +87,7 @@ def _base64(jpeg: bytes) -> str:
 
 
 def _video_metadata(clip: ClipPart) -> dict[str, Any]:
-    """Say when each frame was seen; vLLM would take them to be a second apart."""
+    """The times of the frames. Without them, vLLM assumes one frame per second."""
     numbers = [round(time_s * _GRID_FPS) for time_s in clip.times_s]
     total = max(numbers[-1] + 1, len(numbers))
     return {
@@ -96,17 +96,17 @@ def _video_metadata(clip: ClipPart) -> dict[str, Any]:
         "total_num_frames": total,
         "duration": total / _GRID_FPS,
         "do_sample_frames": False,
-        # Where fps is given without it, vLLM forgets what it was started with and keeps 32 frames.
+        # With fps but without num_frames, vLLM ignores its start-up options and keeps 32 frames.
         "num_frames": len(numbers),
     }
 
 
 _NOT_SENT = {
-    "title",  # the class's name and its docstring are ours, and no part of the request
+    "title",  # the name and docstring of the class are not part of the request
     "description",
-    "default",  # every field is asked for
-    # With a bound on its length, xgrammar allows raw control characters in a string and forbids
-    # escapes, so that most replies are no JSON. The bounds are checked when the reply is read.
+    "default",  # every field is required
+    # For a string with a bound on its length, xgrammar allows raw control characters and forbids escapes,
+    # so that most replies are not JSON. The bounds are checked when the reply is read.
     "minLength",
     "maxLength",
 }
@@ -115,7 +115,7 @@ _PLAIN = {"enum", "const", "required", "examples"}
 
 
 def schema_of(reply: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema a reply must keep to: every field is there, and no other."""
+    """The JSON schema of a reply, with every field required and no other allowed."""
     schema: dict[str, Any] = _strict(reply.model_json_schema())
     return schema
 
@@ -152,7 +152,7 @@ class _CachedTokens(BaseModel):
 
 
 class RequestCost(BaseModel):
-    """What a server says a request cost."""
+    """The cost of a request, as the server reports it."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -160,71 +160,73 @@ class RequestCost(BaseModel):
 
     @property
     def cached_tokens(self) -> int:
-        """Prompt tokens it had in its cache; 0 where it does not tell."""
+        """Prompt tokens that the server had in its cache; 0 if it does not report them."""
         return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
 
 
 class Completion(BaseModel):
-    """A server's answer, as far as it matters here."""
+    """The parts of a chat completion that are used here."""
 
     choices: list[_Choice] = Field(min_length=1)
     usage: RequestCost = RequestCost()
 
     @property
     def text(self) -> str:
-        """The reply itself."""
+        """The text of the reply."""
         return self.choices[0].message.content or ""
 
     @field_validator("usage", mode="before")
     @classmethod
-    def _untold_is_nothing(cls, usage: object) -> object:
+    def _null_is_empty(cls, usage: object) -> object:
         return {} if usage is None else usage
 
     @property
-    def cut(self) -> bool:
-        """Whether it ended because it became too long."""
+    def is_cut_off(self) -> bool:
+        """Whether the reply reached its greatest length."""
         return self.choices[0].finish_reason == "length"
 
 
 def read_completion(answer: bytes, *, model: str) -> Completion:
-    """Read what a server sent.
+    """Read a chat completion.
 
     Raises:
-        LmmReplyOutOfSchema: it is no chat completion, or only a part of one.
+        LmmReplyOutOfSchema: It is not a chat completion, or it is incomplete.
 
     """
     try:
         return Completion.model_validate_json(answer)
     except ValidationError as error:
-        raise LmmReplyOutOfSchema(model, f"the server sent no chat completion ({_first(error)})") from None
+        raise LmmReplyOutOfSchema(
+            model, f"the server sent no chat completion ({_first_fault(error)})"
+        ) from None
 
 
 def read_reply(text: str, reply: type[T], *, model: str) -> T:
-    """Read a reply as JSON and check it in full, lengths of text included.
+    """Read a reply as JSON, and validate it including the lengths of text.
 
     Raises:
-        LmmReplyOutOfSchema: it is not JSON, or not of this schema.
+        LmmReplyOutOfSchema: It is not JSON, or does not match the schema.
 
     """
     if not text.strip():
         raise LmmReplyOutOfSchema(model, "it is empty")
     try:
         # Not strict: models put raw line breaks and tabs into strings.
-        said = json.loads(text, strict=False, parse_constant=_no_constant)
+        value = json.loads(text, strict=False, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise LmmReplyOutOfSchema(model, f"it is not JSON ({error})") from None
     try:
-        return reply.model_validate_json(json.dumps(said))
+        return reply.model_validate_json(json.dumps(value))
     except ValidationError as error:
-        raise LmmReplyOutOfSchema(model, _first(error)) from None
+        raise LmmReplyOutOfSchema(model, _first_fault(error)) from None
 
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
-def _first(error: ValidationError) -> str:
-    """The first thing that is wrong, without the value, which may be long."""
-    wrong: Mapping[str, Any] = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, wrong["loc"]))
-    return f"{place}: {wrong['msg']}" if place else wrong["msg"]
+def _first_fault(error: ValidationError) -> str:
+    """The first fault, without the invalid value, which may be long."""
+    fault: Mapping[str, Any] = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(map(str, fault["loc"]))
+    return f"{field}: {fault['msg']}" if field else fault["msg"]

@@ -1,12 +1,12 @@
-"""Single requests to one OpenAI-compatible server, and what went wrong with them in our own errors.
+"""HTTP requests to one OpenAI-compatible server, with failures translated into our own errors.
 
     connection = Connection("http://127.0.0.1:8000/v1", api_key=None)
     await connection.models()            # (ServedModel(id="tiny", max_model_len=4096),)
     await connection.complete(body)      # the answer's bytes
 
-It belongs to one event loop. It waits as long as the server likes and tries nothing twice: time,
-repetition and order are its user's. A redirect is an error, so that nothing is sent to another server. The
-``openai`` package is loaded with the first request.
+It belongs to one event loop. It has no timeout for a reply and sends nothing twice: deadlines, retries and
+the order of requests belong to the client. A redirect is an error, so that nothing is sent to another
+server. The ``openai`` package is loaded with the first request.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 _CONNECT_S = 5.0
-"""A server that takes no connection in this time is away."""
-_FOR_NOW = {408, 429, 500, 502, 503, 504}
-"""Statuses that may be another the next time."""
+"""A server that accepts no connection in this time counts as unreachable."""
+_TEMPORARY = {408, 429, 500, 502, 503, 504}
+"""Statuses after which a retry may succeed."""
 _REDIRECTS = {301, 302, 303, 307, 308}
-_MOST_WORDS = 300
-"""How many characters of what a server says are passed on."""
+_MAX_REASON_CHARACTERS = 300
+"""The longest reason of a server that is shown."""
 _METHODS = ("/chat/completions", "/models")
-"""What the client appends to the API's root."""
+"""The paths that the client appends to the API's root."""
 
 
 class ServedModel(BaseModel):
-    """A model a server lists."""
+    """A model that a server lists."""
 
     id: str
     max_model_len: int | None = None
-    """Tokens of prompt and reply together; vLLM tells, others do not."""
+    """Tokens of prompt and reply together. vLLM reports it, other servers do not."""
 
 
 class _ModelList(BaseModel):
@@ -58,8 +58,8 @@ class Connection:
 
     Args:
         url: The API's root.
-        api_key: What the server asks for, if it does.
-        environment_proxy: Use the proxy that the environment names, if it names one.
+        api_key: The key that the server requires, if any.
+        environment_proxy: Use the proxy that the environment names, if any.
 
     """
 
@@ -67,40 +67,40 @@ class Connection:
         self._url, self._key = url, api_key.get_secret_value() if api_key else ""
         self._environment_proxy = environment_proxy
         self._client: AsyncOpenAI | None = None
-        self.where = redact(url)
-        """The address as it may be shown."""
+        self.address = redact(url)
+        """The address without secrets, for messages."""
 
     async def complete(self, body: Mapping[str, Any]) -> bytes:
-        """Send a chat completion's request and return the answer.
+        """Send a request for a chat completion, and return the body of the response.
 
         Raises:
-            LmmUnreachable: nothing answers, or the connection broke.
-            LmmOverloaded: the server cannot now.
-            LmmRedirected: the server names another address.
-            LmmRefused: the server answered with another error.
+            LmmUnreachable: No server answers, or the connection broke.
+            LmmOverloaded: The server cannot serve the request now.
+            LmmRedirected: The server redirects to another address.
+            LmmRefused: The server answered with another error.
 
         """
-        with self._translated():
+        with self._translated_errors():
             answer = await self._openai().chat.completions.with_raw_response.create(**body)
         content: bytes = answer.http_response.content
         return content
 
     async def models(self) -> tuple[ServedModel, ...]:
-        """List what is served.
+        """The models that are served.
 
         Raises:
-            LmmUnreachable, LmmOverloaded, LmmRedirected, LmmRefused: as for ``complete``.
+            LmmUnreachable, LmmOverloaded, LmmRedirected, LmmRefused: As for ``complete``.
 
         """
-        with self._translated():
+        with self._translated_errors():
             answer = await self._openai().models.with_raw_response.list()
         try:
             return _ModelList.model_validate_json(answer.http_response.content).data
         except ValidationError:
-            raise LmmUnreachable(self.where, "what answers there does not speak OpenAI's API") from None
+            raise LmmUnreachable(self.address, "what answers there does not speak OpenAI's API") from None
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.close()
 
@@ -110,7 +110,7 @@ class Connection:
 
             self._client = openai.AsyncOpenAI(
                 base_url=self._url,
-                # Left out, it would be taken from OPENAI_API_KEY, which is no business of this server.
+                # Without a value, it would come from OPENAI_API_KEY, which must not be sent to this server.
                 api_key=self._key or "none",
                 timeout=openai.Timeout(None, connect=_CONNECT_S),
                 max_retries=0,
@@ -120,45 +120,47 @@ class Connection:
                     verify=_certificates(),
                 ),
             )
-            # From OPENAI_ORG_ID and OPENAI_PROJECT_ID, which are no business of this server either.
+            # They come from OPENAI_ORG_ID and OPENAI_PROJECT_ID, which must not be sent either.
             self._client.organization = self._client.project = None
         return self._client
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         import openai  # noqa: PLC0415
 
-        # `from None`: the original error may repeat the key, which a traceback would then show.
+        # `from None`: a traceback would show the original error, which may repeat the key.
         try:
             yield
         except openai.APITimeoutError:
-            raise LmmUnreachable(self.where, f"no connection within {_CONNECT_S:g} s") from None
+            raise LmmUnreachable(self.address, f"no connection within {_CONNECT_S:g} s") from None
         except openai.APIConnectionError as error:
-            raise LmmUnreachable(self.where, redact_text(_root_of(error), [self._url])) from None
+            raise LmmUnreachable(self.address, redact_text(_first_cause(error), [self._url])) from None
         except openai.APIStatusError as error:
-            status, words = error.status_code, self._words(error)
+            status, reason = error.status_code, self._reason(error)
             if status in _REDIRECTS:
-                raise LmmRedirected(self.where, status, _new_root(error)) from None
-            if status in _FOR_NOW:
-                raise LmmOverloaded(self.where, status, words, _retry_after_s(error)) from None
-            raise LmmRefused(self.where, status, words) from None
+                raise LmmRedirected(self.address, status, _new_root(error)) from None
+            if status in _TEMPORARY:
+                raise LmmOverloaded(self.address, status, reason, _retry_after_s(error)) from None
+            raise LmmRefused(self.address, status, reason) from None
 
-    def _words(self, error: APIStatusError) -> str:
-        """What the server said, in one line of bounded length, without the key it may repeat."""
+    def _reason(self, error: APIStatusError) -> str:
+        """The reason that the server gives: one line of bounded length, without the key it may repeat."""
         body = error.body
         if isinstance(body, Mapping):
             body = body.get("message") or body.get("detail")
-        words = " ".join(str(body or error.response.text).split())
+        reason = " ".join(str(body or error.response.text).split())
         if self._key:
-            words = words.replace(self._key, "***")
-        words = redact_text(words, [self._url])
-        return words[: _MOST_WORDS - 1] + "…" if len(words) > _MOST_WORDS else words or "no reason given"
+            reason = reason.replace(self._key, "***")
+        reason = redact_text(reason, [self._url])
+        if len(reason) > _MAX_REASON_CHARACTERS:
+            return reason[: _MAX_REASON_CHARACTERS - 1] + "…"
+        return reason or "no reason given"
 
 
 def _certificates() -> ssl.SSLContext | bool:
-    """The certificates that the environment names; True for the client's default ones.
+    """The certificates that the environment names; True for the client's defaults.
 
-    A client that is to ignore the environment's proxies ignores these variables too.
+    A client that ignores the environment's proxies ignores these variables too, so they are read here.
 
     Raises:
         BadSettings: ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names no certificates.
@@ -175,24 +177,24 @@ def _certificates() -> ssl.SSLContext | bool:
 
 
 def _new_root(error: APIStatusError) -> str | None:
-    """The root of the API that a redirect names, as it may be shown; None where it names no usable address."""
+    """The root of the API that a redirect names, without secrets; None if it names no usable address."""
     location = error.response.headers.get("location", "")
     try:
         parts = urlsplit(urljoin(str(error.request.url), location))
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         return None
-    # The address is shown in a terminal, and comes from a server that may be anyone's.
-    if not location or not usable or not (location.isascii() and location.isprintable()):
+    # The address is shown in a terminal, and the server that sent it is not trusted.
+    if not location or not is_usable or not (location.isascii() and location.isprintable()):
         return None
     path = parts.path.rstrip("/")
     for method in _METHODS:
         path = path.removesuffix(method)
     root = redact(urlunsplit((parts.scheme, parts.netloc, path, "", "")))
-    return root if len(root) <= _MOST_WORDS else None
+    return root if len(root) <= _MAX_REASON_CHARACTERS else None
 
 
-def _root_of(error: BaseException) -> str:
+def _first_cause(error: BaseException) -> str:
     """The first cause of a failed connection, such as "Connection refused"."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
@@ -204,13 +206,13 @@ def _root_of(error: BaseException) -> str:
 
 
 def _retry_after_s(error: APIStatusError) -> float | None:
-    """How long the server asks to be left alone: it says seconds, or a date."""
-    said = error.response.headers.get("retry-after", "")
+    """The pause that the server requests, as seconds or as a date; None if it requests none."""
+    value = error.response.headers.get("retry-after", "")
     try:
-        return max(0.0, float(said))
+        return max(0.0, float(value))
     except ValueError:
         pass
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None

@@ -1,9 +1,9 @@
-"""Prompts in files of their own, each with its revision.
+"""Prompt templates: the instructions to a model, in files of their own with a revision each.
 
     template = load_template(__package__, "caption")     # prompts/caption.md beside the caller
-    template.prompt(Clip(jpegs, times_s), Words("What is seen?"))
+    template.prompt(ClipPart(jpegs, times_s), TextPart("What is seen?"))
 
-A file begins with a header and goes on with what the model is told to do:
+A file holds a header and the instructions:
 
     ---
     revision: 1
@@ -11,8 +11,8 @@ A file begins with a header and goes on with what the model is told to do:
     ---
     Describe what the clip shows.
 
-The digest is that of the text below the header. Whoever changes the text raises the revision and
-writes the new digest, which a test asks for: replies to two wordings are never taken for one.
+The digest is that of the text below the header. A change of the text needs a new revision and a new digest,
+which a test checks, so that replies to two wordings are never mixed.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _FILE = re.compile(r"---\nrevision: (\d+)\ndigest: ([0-9a-f]+)\n---\n(.+)", re.D
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """What a model is told to do, apart from what it is shown."""
+    """The instructions of a prompt, without its contents."""
 
     name: str
-    """What it is for, such as ``caption``; the file's name."""
+    """Its purpose, such as ``caption``, and the name of its file."""
     revision: int
     system: str
     digest: str
-    """Of ``system``, as the file's header gives it."""
+    """The digest of ``system`` in the header of the file."""
 
     def prompt(self, *parts: Part) -> Prompt:
-        """A request that shows ``parts``."""
+        """A request with these contents."""
         return Prompt(self.name, self.revision, self.system, parts)
 
     def written_by(self, model: str) -> str:
-        """Who stands behind a reply to such a request: ``lmm:tiny/caption.1``."""
+        """The provenance of a reply to such a request: ``lmm:tiny/caption.1``."""
         return self.prompt().written_by(model)
 
 
@@ -53,18 +53,18 @@ def load_template(package: str, name: str) -> PromptTemplate:
     """Read ``prompts/<name>.md`` of a package.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it has no header.
+        FileNotFoundError: There is no such file.
+        ValueError: It has no header.
 
     """
     text = (files(package) / "prompts" / f"{name}.md").read_text(encoding="utf-8")
-    found = _FILE.fullmatch(text)
-    if found is None:
+    match = _FILE.fullmatch(text)
+    if match is None:
         raise ValueError(f"prompts/{name}.md of {package} does not begin with its revision and digest")
-    revision, digest, system = found.groups()
+    revision, digest, system = match.groups()
     return PromptTemplate(name, int(revision), system.strip(), digest)
 
 
 def digest_of(system: str) -> str:
-    """What a file's header says of its text."""
+    """The digest that belongs into the header of a file with this text."""
     return hashlib.blake2b(system.encode(), digest_size=5).hexdigest()

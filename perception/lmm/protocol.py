@@ -1,11 +1,11 @@
-"""The seam to a video LMM: ask it something, get a typed reply and its cost.
+"""The ``Lmm`` protocol: send a prompt to a video LMM, and get a typed reply with its cost.
 
     reply = await lmm.ask(prompt, Caption, priority="caption", deadline_s=30)
     reply.value          # a Caption
     reply.usage.tokens   # what it cost
     reply.written_by     # lmm:tiny/caption.1
 
-Worker threads and the agent's nodes, which are plain functions, say ``ask_now``.
+Worker threads and the agent's nodes, which are plain functions, call ``ask_now``.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from .multimodal_prompt import Prompt
 T = TypeVar("T", bound=BaseModel)
 
 Priority = Literal["question", "caption"]
-"""Somebody waits for a question; nobody waits for a caption."""
+"""A person waits for the answer to a question. Captions are made in the background."""
 
 
 @dataclass(frozen=True, slots=True)
 class LmmUsage:
-    """What some requests cost. Sums with ``+``."""
+    """The cost of requests. Costs are added with ``+``."""
 
     calls: int = 0
-    """Requests sent, repeated ones among them."""
+    """Requests sent, retries included."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    """Those of ``prompt_tokens`` the server had in its cache; 0 where it does not tell."""
+    """Prompt tokens that the server had in its cache; 0 if it does not report them."""
     seconds: float = 0.0
-    """From asking to the reply, waiting for a turn included."""
+    """Time until the reply, including the wait for a slot."""
     retries: int = 0
-    """Requests sent again because the one before failed."""
+    """Requests sent again after a failure."""
 
     @property
     def tokens(self) -> int:
-        """Those of prompts and replies together."""
+        """Tokens of prompts and replies together."""
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: LmmUsage) -> LmmUsage:
@@ -57,7 +57,7 @@ class LmmUsage:
 
 @dataclass(frozen=True, slots=True)
 class LmmReply(Generic[T]):
-    """A reply that keeps to its schema."""
+    """A reply that matches its schema."""
 
     value: T
     usage: LmmUsage
@@ -67,18 +67,18 @@ class LmmReply(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ServedModelInfo:
-    """What a server says of itself."""
+    """What a server reports about itself."""
 
     model: str
-    """The model that is asked."""
+    """The model that requests go to."""
     models: tuple[str, ...]
-    """Every model there."""
+    """Every model that it serves."""
     context_tokens: int | None = None
-    """How long prompt and reply may be together; None where the server does not tell."""
+    """The longest prompt and reply together; None if the server does not report it."""
 
 
 class Lmm(Protocol):
-    """A video LMM that can be asked. May be used from several threads and event loops at a time."""
+    """A video LMM. Several threads and event loops may use it at the same time."""
 
     @property
     def name(self) -> str:
@@ -86,11 +86,11 @@ class Lmm(Protocol):
 
     @property
     def moments(self) -> int:
-        """How many moments it is shown at a time when it judges."""
+        """How many moments one request may show when it judges evidence."""
 
     @property
     def usage(self) -> Mapping[Priority, LmmUsage]:
-        """What it has cost so far, failures included."""
+        """The cost so far, failed requests included."""
 
     async def ask(
         self,
@@ -101,18 +101,18 @@ class Lmm(Protocol):
         deadline_s: float | None = None,
         max_tokens: int | None = None,
     ) -> LmmReply[T]:
-        """Ask, and wait for the reply.
+        """Send a prompt, and wait for the reply.
 
         Args:
-            prompt: What to ask.
-            reply: What the reply must be. Bounds on the length of text in it are checked, but the
-                model is not told of them: say them in the prompt.
+            prompt: The request.
+            reply: The schema of the reply. Bounds on the length of text are checked, but the model does not
+                see them: state them in the prompt.
             priority: A waiting question goes before every waiting caption.
-            deadline_s: Seconds from now for everything: waiting for a turn, repeating, the reply.
-            max_tokens: The reply is not longer; None leaves it to the settings.
+            deadline_s: Seconds from now for everything: the wait for a slot, retries and the reply.
+            max_tokens: The longest reply; None uses the settings.
 
         Raises:
-            LmmError: there is no reply, and the error's class says why not.
+            LmmError: There is no reply. The class of the error gives the reason.
 
         """
 
@@ -125,18 +125,18 @@ class Lmm(Protocol):
         deadline_s: float | None = None,
         max_tokens: int | None = None,
     ) -> LmmReply[T]:
-        """Do as ``ask`` does, for callers without an event loop."""
+        """The same as ``ask``, for callers without an event loop."""
 
     async def describe(self, *, deadline_s: float = 10.0) -> ServedModelInfo:
-        """Find out which model answers.
+        """Find out which model is served.
 
         Raises:
-            LmmError: nobody answers, or it is not clear which model to ask.
+            LmmError: No server answers, or the settings do not determine the model.
 
         """
 
     def describe_now(self, *, deadline_s: float = 10.0) -> ServedModelInfo:
-        """Do as ``describe`` does, for callers without an event loop."""
+        """The same as ``describe``, for callers without an event loop."""
 
     def close(self) -> None:
-        """Give up what is under way and let go of connections. May be called twice."""
+        """Cancel the requests under way and close the connections. May be called twice."""

@@ -1,10 +1,10 @@
-"""Who may send a request next.
+"""Request slots: limit the number of requests under way, with questions before captions.
 
     slots = RequestSlots(8)
-    async with slots.one("caption"):
-        ...     # at most 8 are here at a time, and at most 7 of them captions
+    async with slots.slot("caption"):
+        ...     # at most 8 tasks run this at a time, at most 7 of them with captions
 
-It belongs to one event loop, keeps no clock, and knows nothing of what is sent.
+They belong to one event loop, and know nothing of time or of the requests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .protocol import Priority
 
 
 class RequestSlots:
-    """A number of places; waiting questions go first, and captions never take the last place of several."""
+    """A priority semaphore. Questions go first, and captions never take the last of several slots."""
 
     def __init__(self, count: int) -> None:
         self._free = count
@@ -26,34 +26,34 @@ class RequestSlots:
         self._waiting: dict[Priority, deque[asyncio.Future[None]]] = {"question": deque(), "caption": deque()}
 
     @asynccontextmanager
-    async def one(self, priority: Priority) -> AsyncIterator[None]:
-        """Wait for a place, and hold it inside the block."""
-        await self._take(priority)
+    async def slot(self, priority: Priority) -> AsyncIterator[None]:
+        """Wait for a slot, and hold it inside the block."""
+        await self._acquire(priority)
         try:
             yield
         finally:
-            self._give_back(priority)
+            self._release(priority)
 
-    async def _take(self, priority: Priority) -> None:
+    async def _acquire(self, priority: Priority) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[priority].append(turn)
-        self._hand_out()
+        self._grant_free_slots()
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given a place at the very moment it gave up
-                self._give_back(priority)
+            if not turn.cancelled():  # it got a slot at the moment of its cancellation
+                self._release(priority)
             elif turn in self._waiting[priority]:
                 self._waiting[priority].remove(turn)
             raise
 
-    def _give_back(self, priority: Priority) -> None:
+    def _release(self, priority: Priority) -> None:
         self._free += 1
         self._for_captions += priority == "caption"
-        self._hand_out()
+        self._grant_free_slots()
 
-    def _hand_out(self) -> None:
-        while priority := self._next():
+    def _grant_free_slots(self) -> None:
+        while priority := self._next_priority():
             turn = self._waiting[priority].popleft()
             if turn.cancelled():
                 continue
@@ -61,7 +61,7 @@ class RequestSlots:
             self._for_captions -= priority == "caption"
             turn.set_result(None)
 
-    def _next(self) -> Priority | None:
+    def _next_priority(self) -> Priority | None:
         if self._free and self._waiting["question"]:
             return "question"
         if self._free and self._for_captions and self._waiting["caption"]:

@@ -1,1 +1,1 @@
-"""Where frames come from: files, live streams, and the process that reads them."""
+"""Sources of frames: video files, live streams, and the process that reads them."""

@@ -3,7 +3,7 @@
     reader = FileAudioReader(Path("kitchen.mp4"), rate_hz=16_000, from_s=0.0, origin_s=0.0)
     for chunk_start_s, samples in reader.until(2.0): ...
 
-Damaged sound is left out. The file is opened as untrusted as for its pictures.
+Damaged sound is left out. The file is open_video as untrusted as for its pictures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from .container import opened
+from .container import open_video
 
 Samples = NDArray[np.float32]
 _BREAK_S = 0.05
@@ -30,7 +30,7 @@ class FileAudioReader:
     """Decodes the first sound track of a file, one channel, from a time on.
 
     Raises:
-        SourceError: When it is first read: the file cannot be opened.
+        SourceError: When it is first read: the file cannot be open_video.
     """
 
     def __init__(self, path: Path, *, rate_hz: int, from_s: float, origin_s: float) -> None:
@@ -68,7 +68,7 @@ class FileAudioReader:
         return self._next
 
     def _decoded(self, path: Path, from_s: float, origin_s: float) -> Generator[tuple[float, Samples]]:
-        with opened(path) as (container, _):
+        with open_video(path) as (container, _):
             track = container.streams.audio[0]
             if from_s > 0:
                 container.seek(max(0, int((from_s + origin_s) * av.time_base)))

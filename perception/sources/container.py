@@ -1,10 +1,10 @@
-"""Opens a video file, or says in plain words why it is none.
+"""Opens the container of a video file and chooses its video stream, or says why it is not a video.
 
-    with opened(path) as (container, stream):
+    with open_video(path) as (container, stream):
         for packet in container.demux(stream): ...
 
-A file is not trusted: only containers are opened, no playlists or scripts that name other
-files, and nothing but the file itself is read.
+A file is not trusted. Only containers are opened, no playlists or scripts that name other files, and only
+the file itself is read.
 """
 
 from __future__ import annotations
@@ -27,14 +27,19 @@ _FORMATS = (
     "gxf,ivf,obu,av1,h261,h263,h264,hevc,vvc,m4v,mjpeg,yuv4mpegpipe,gif,swf,dirac,vc1,bink,smk,"
     "wav,mp3,flac,aac,ac3,eac3,aiff,au,caf,amr"
 )
-"""Containers and raw streams a file may be. Sound is opened only to say that it is sound."""
+"""The containers and raw streams that are opened. Sound is opened only for a clear error message."""
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and choose its video stream, or say why there is none."""
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file and choose its video stream.
+
+    Raises:
+        SourceNotFound: There is no file at ``path``.
+        NotAVideo: The file holds no video that can be decoded.
+    """
     try:
-        # "file:" keeps a name such as "a:b.mp4" from being taken for another protocol.
+        # Without "file:", the name "a:b.mp4" would name a protocol.
         container = av.open(
             f"file:{path}", options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
         )
@@ -47,49 +52,51 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    videos = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
     if not videos:
         if container.streams.audio:
             raise NotAVideo(str(path), "it holds sound, but no moving picture")
-        raise NotAVideo(
-            str(path), _why_not(path) if not len(container.streams) else "there is no picture in it"
-        )
-    known = [s for s in videos if s.codec_context is not None]
-    if not known:
-        raise NotAVideo(str(path), "its pictures are in a coding that cannot be decoded here")
-    stream = max(known, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
-    # Threads spend more CPU per frame; streams are what runs side by side.
+        raise NotAVideo(str(path), "it holds no picture" if len(container.streams) else _why_not(path))
+    decodable = [video for video in videos if video.codec_context is not None]
+    if not decodable:
+        raise NotAVideo(str(path), "no decoder for its pictures is installed")
+    stream = max(
+        decodable,
+        key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
+    )
+    # Many streams run side by side; threads would spend more CPU on each frame.
     stream.thread_type = ThreadType.NONE
     return stream
 
 
 def check_readable(path: Path) -> None:
-    """Refuse what needs no decoder to be told from a video.
+    """Check that ``path`` is a readable file that is not empty.
 
     Raises:
-        SourceNotFound, NotAVideo: as ``FileSource`` says.
+        SourceNotFound: There is no file at ``path``.
+        NotAVideo: It is a folder or another special file, it is empty, or it cannot be read.
 
     """
     try:
         if path.is_dir():
             raise NotAVideo(str(path), "it is a folder")
         if not path.exists():
-            # A URL without its scheme is taken for a path.
+            # A URL without its scheme looks like a path, and may hold credentials.
             raise SourceNotFound(redact(str(path)))
         if not path.is_file():
             raise NotAVideo(str(path), "it is not an ordinary file")
         with path.open("rb") as file:
-            empty = not file.read(1)
+            is_empty = not file.read(1)
     except PermissionError as error:
-        raise NotAVideo(str(path), "there is no permission to read it") from error
+        raise NotAVideo(str(path), "reading it is not permitted") from error
     except OSError as error:
         raise NotAVideo(str(path), f"it cannot be read ({error.strerror})") from error
-    if empty:
+    if is_empty:
         raise NotAVideo(str(path), "the file is empty")
 
 
 def _why_not(path: Path) -> str:
-    """Say in a few words why a file could not be opened as a video."""
+    """The reason why a file could not be opened as a video, in a few words."""
     with path.open("rb") as file:
         head = file.read(4096)
     if head[4:8] in _BOXES and b"moov" not in _boxes(path):
@@ -105,22 +112,22 @@ def _why_not(path: Path) -> str:
 
 
 _BOXES = (b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip")
-"""What an MP4 or QuickTime file may begin with."""
+"""The kinds of box with which an MP4 or QuickTime file may begin."""
 
 
 def _boxes(path: Path) -> set[bytes]:
-    """The kinds of the whole boxes an MP4 file is made of; one that was cut off does not count."""
-    kinds, at, size = set(), 0, path.stat().st_size
+    """The kinds of the boxes in an MP4 file. A box that was cut off does not count."""
+    kinds, offset, size = set(), 0, path.stat().st_size
     with path.open("rb") as file:
-        while at + 8 <= size:
-            file.seek(at)
+        while offset + 8 <= size:
+            file.seek(offset)
             header = file.read(16)
             length = int.from_bytes(header[:4], "big")
             if length == 1:
                 length = int.from_bytes(header[8:16], "big")
-            if length < 8:  # 0 means that the box goes on to the end of the file
+            if length < 8:  # 0 means that the box extends to the end of the file
                 break
-            at += length
-            if at <= size:
+            offset += length
+            if offset <= size:
                 kinds.add(header[4:8])
     return kinds

@@ -1,8 +1,7 @@
-"""A frame on its way through perception.
+"""The ``Frame``: a decoded picture with its time, as sources yield it.
 
-A source yields every frame it decodes. Each carries a thumbnail, cheap enough to make for
-all of them, from which cuts are found; the frames that fall on a sampling time also carry a
-small colour picture for the observers, and can give the whole picture to those who ask.
+A source yields every frame that it decodes. Each frame carries a thumbnail, from which cuts are detected.
+Sampled frames also carry a small colour picture for the observers, and can give the whole picture.
 """
 
 from __future__ import annotations
@@ -36,21 +35,25 @@ class Frame:
     thumb: Thumb
     epoch: int = 0
     wall_s: float | None = None
-    """Unix seconds, where the source has a wall clock."""
+    """Unix seconds; None where the source has no wall clock."""
     small: Picture | None = None
-    """The picture at ``SMALL_SIDE``, on sampled frames; None on all others."""
+    """The picture at ``SMALL_SIDE`` on sampled frames; None on all others."""
     read_picture: Callable[[], Picture] | None = None
-    """Makes the whole picture; set on sampled frames. Call it before the next frame is asked for."""
+    """Makes the whole picture. Set on sampled frames, and valid until the next frame is requested."""
     size: tuple[int, int] = (0, 0)
     """Width and height of the whole picture, upright, in square pixels."""
 
     @property
     def sampled(self) -> bool:
-        """Whether the observers are shown it."""
+        """Whether the observers see it."""
         return self.small is not None
 
     def picture(self) -> Picture:
-        """The whole picture. Only a sampled frame has one."""
+        """The whole picture.
+
+        Raises:
+            ValueError: The frame was not sampled, so it carries no picture.
+        """
         if self.read_picture is None:
             raise ValueError(f"the frame at {self.time_s:.3f} s was not sampled, so it carries no picture")
         return self.read_picture()

@@ -10,22 +10,25 @@ import math
 
 
 class FrameSampler:
-    """Says which frames the observers are shown: the first of each ``1 / fps`` seconds.
+    """Chooses the first frame of each ``1 / fps`` seconds of stream time.
 
-    It looks at nothing but presentation times, so it is right for a variable frame rate and
-    chooses the same frames when a stream is read again from the middle.
+    It uses presentation times only. So it is right for a variable frame rate, and it chooses the same frames
+    when a stream is read again from the middle.
+
+    Raises:
+        ValueError: ``fps`` is not above 0.
     """
 
     def __init__(self, fps: float) -> None:
         if not fps > 0:
             raise ValueError(f"fps must be above 0, not {fps}")
         self._fps = fps
-        self._last: int | None = None
+        self._last_slot: int | None = None
 
     def takes(self, time_s: float) -> bool:
-        """Whether the frame at ``time_s`` is sampled. Ask once for every frame, in order."""
-        # A hair is added because 0.75 * 4 may come out as 2.9999999.
+        """Whether the frame at ``time_s`` is sampled. Call it once for every frame, in order."""
+        # The small addend is for products such as 0.75 * 4, which may come out as 2.9999999.
         slot = math.floor(time_s * self._fps + 1e-6)
-        taken = self._last is None or slot > self._last
-        self._last = slot
-        return taken
+        is_sampled = self._last_slot is None or slot > self._last_slot
+        self._last_slot = slot
+        return is_sampled

@@ -1,12 +1,12 @@
-"""Places the frames of a live source in stream time and epochs.
+"""The clock of a live source: gives received frames their stream time and epoch.
 
-    timeline = LiveClock(origin_wall_s=None, first_epoch=0)
-    timeline.open_epoch()                      # a connection was made
-    for event in timeline.place(arrived, trouble=None):
-        ...                                    # the outage before it, what was lost, the frame
+    clock = LiveClock(origin_wall_s=None, first_epoch=0)
+    clock.open_epoch()                      # a new connection
+    for event in clock.place(received, trouble=None):
+        ...                                 # the outage before the frame, lost frames, the frame
 
-An epoch begins when its first frame arrived by the wall clock; inside it the source's own
-timestamps count, which are steadier than a network. It opens no connection and keeps no clock.
+An epoch begins at the wall time at which its first frame arrived. Inside an epoch the source's own
+timestamps count, because they are steadier than a network. It opens no connection and reads no clock.
 """
 
 from __future__ import annotations
@@ -28,38 +28,40 @@ _NO_TIME_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTrouble:
-    """Why the source is away."""
+    """Why a live source sends no frames."""
 
     cause: str
-    """What began it."""
+    """The cause of the first failure."""
     detail: str
     attempts: int
 
     @classmethod
-    def after(cls, before: ConnectionTrouble | None, cause: str, detail: str) -> ConnectionTrouble:
-        """Another attempt failed, or the first trouble came."""
-        if before is None:
+    def after(cls, previous: ConnectionTrouble | None, cause: str, detail: str) -> ConnectionTrouble:
+        """The trouble after one more failure. Without ``previous`` it is the first."""
+        if previous is None:
             return cls(cause, detail, 1)
-        first = before.detail.partition("; then ")[0]
-        return cls(before.cause, first if detail == first else f"{first}; then {detail}", before.attempts + 1)
+        first_detail = previous.detail.partition("; then ")[0]
+        if detail != first_detail:
+            detail = f"{first_detail}; then {detail}"
+        return cls(previous.cause, detail, previous.attempts + 1)
 
 
 class LiveClock:
-    """Places what arrives in stream time and epochs."""
+    """Gives received frames their stream time and epoch."""
 
     def __init__(self, origin_wall_s: float | None, first_epoch: int) -> None:
         self.origin_wall_s = origin_wall_s
-        self.begun = False
+        self.has_begun = False
         self.size = (0, 0)
         self._epoch = first_epoch
-        self._fresh = True
+        self._opens_epoch = True
         self._base_s = self._last_s = self._arrival_s = 0.0
         self._interval_s = 0.04
         self._first_pts = 0
 
     def open_epoch(self) -> None:
-        """A new connection: its clock has nothing to do with the last one's."""
-        self._fresh = True
+        """Begin an epoch with the next frame: a new connection may count time from elsewhere."""
+        self._opens_epoch = True
 
     def outage(self, wall_s: float, trouble: ConnectionTrouble) -> Outage:
         """The outage that began after the last frame, up to ``wall_s``."""
@@ -75,49 +77,50 @@ class LiveClock:
         )
 
     def losses(self, lost: Mapping[str, int]) -> Iterator[Dropped]:
-        """Tell of frames lost near the last one."""
+        """Yield the frames lost near the last one, by cause."""
         for cause, count in lost.items():
             if count:
                 yield Dropped(count, "overload" if cause == "overload" else "damaged", self._last_s)
 
-    def place(self, arrived: ReceivedFrame, trouble: ConnectionTrouble | None) -> Iterator[Event]:
-        """Yield a frame with its time, after what is to be told of the time before it."""
-        time_s = self._base_s + float((arrived.pts - self._first_pts) * arrived.time_base)
+    def place(self, received: ReceivedFrame, trouble: ConnectionTrouble | None) -> Iterator[Event]:
+        """Yield the frame with its stream time, after the outage and the losses before it."""
+        time_s = self._base_s + float((received.pts - self._first_pts) * received.time_base)
         step_s = time_s - self._last_s
-        if self._fresh or step_s < -_JUMP_BACK_S or step_s > arrived.wall_s - self._arrival_s + _JUMP_AHEAD_S:
-            if not self._fresh:
+        has_jumped = step_s < -_JUMP_BACK_S or step_s > received.wall_s - self._arrival_s + _JUMP_AHEAD_S
+        if self._opens_epoch or has_jumped:
+            if not self._opens_epoch:
                 trouble = ConnectionTrouble("clock jump", "the source's clock jumped", 0)
-            yield from self._begin_epoch(arrived, trouble)
+            yield from self._begin_epoch(received, trouble)
             time_s = self._base_s
         elif step_s <= 0:
-            time_s = self._last_s + 0.001  # out of order by a little: a frame is never before another
+            time_s = self._last_s + 0.001  # slightly out of order; a frame never precedes the one before it
         else:
             self._interval_s = min(1.0, step_s)
-        self._last_s, self._arrival_s, self.size = time_s, arrived.wall_s, arrived.size
-        yield from self.losses(arrived.lost)
+        self._last_s, self._arrival_s, self.size = time_s, received.wall_s, received.size
+        yield from self.losses(received.lost)
         yield Frame(
             time_s=time_s,
-            pts=arrived.pts,
-            time_base=arrived.time_base,
-            thumb=arrived.thumb,
+            pts=received.pts,
+            time_base=received.time_base,
+            thumb=received.thumb,
             epoch=self._epoch,
             wall_s=self._origin_s + time_s,
-            small=arrived.small,
-            read_picture=None if arrived.whole is None else arrived.whole.copy,
-            size=arrived.size,
+            small=received.small,
+            read_picture=None if received.whole is None else received.whole.copy,
+            size=received.size,
         )
 
     @property
     def _origin_s(self) -> float:
         return self.origin_wall_s or 0.0
 
-    def _begin_epoch(self, arrived: ReceivedFrame, trouble: ConnectionTrouble | None) -> Iterator[Outage]:
+    def _begin_epoch(self, received: ReceivedFrame, trouble: ConnectionTrouble | None) -> Iterator[Outage]:
         if self.origin_wall_s is None:
-            self.origin_wall_s = arrived.wall_s
-        self._base_s = max(0.0, arrived.wall_s - self._origin_s)
-        if self.begun:
-            outage = self.outage(arrived.wall_s, trouble or ConnectionTrouble("dropped", "", 0))
-            # A clock that jumped while frames kept coming has cost no time.
+            self.origin_wall_s = received.wall_s
+        self._base_s = max(0.0, received.wall_s - self._origin_s)
+        if self.has_begun:
+            outage = self.outage(received.wall_s, trouble or ConnectionTrouble("dropped", "", 0))
+            # A clock that jumped while frames kept coming lost no time.
             if outage.cause == "clock jump" and outage.end_s - outage.start_s < _NO_TIME_S:
                 self._base_s = outage.start_s
             else:
@@ -125,4 +128,4 @@ class LiveClock:
                 if outage.end_s > outage.start_s:
                     yield outage
             self._epoch += 1
-        self.begun, self._fresh, self._first_pts = True, False, arrived.pts
+        self.has_begun, self._opens_epoch, self._first_pts = True, False, received.pts

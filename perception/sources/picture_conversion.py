@@ -26,28 +26,28 @@ from .frame import SMALL_SIDE, THUMB_SHAPE, Picture, Thumb
 
 @dataclass(frozen=True, slots=True)
 class UprightTransform:
-    """How stored pixels become a picture that stands upright: transpose, then mirror."""
+    """Turns stored pixels into an upright picture: transpose, then mirror."""
 
     transpose: bool = False
     flip_x: bool = False
     flip_y: bool = False
 
     @classmethod
-    def of(cls, frame: av.VideoFrame) -> UprightTransform:
-        """Read it from the display matrix that came with ``frame``, if any."""
-        # PyAV's stubs call it a mapping by name; it is looked up by kind.
+    def from_frame(cls, frame: av.VideoFrame) -> UprightTransform:
+        """The transform that the display matrix of ``frame`` describes. Without a matrix, it changes nothing."""
+        # PyAV's stubs declare a mapping by name, but the lookup is by kind.
         data = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
         if data is None:
             return cls()
-        # The matrix maps stored (x, y) to shown (a·x + c·y, b·x + d·y); only quarter turns
-        # and mirrors are meant by it in practice, so the nearest of those is taken.
-        a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(data), np.int32)[:5])
+        # The matrix maps stored (x, y) to shown (a·x + c·y, b·x + d·y). In practice it describes quarter
+        # turns and mirrors only, so the nearest of those is used.
+        a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
         if abs(b) > abs(a):
             return cls(transpose=True, flip_x=c < 0, flip_y=b < 0)
         return cls(flip_x=a < 0, flip_y=d < 0)
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn an array of rows and columns; it is contiguous afterwards."""
+        """Transform an array of rows and columns. The result is contiguous."""
         if not (self.transpose or self.flip_x or self.flip_y):
             return np.ascontiguousarray(pixels)
         if self.transpose:
@@ -60,16 +60,16 @@ class UprightTransform:
 
 
 class PictureConverter:
-    """Makes pictures of one stream's decoded frames: upright, with square pixels.
+    """Makes upright pictures with square pixels from one stream's decoded frames.
 
-    Holds the scaler, which is dear to set up, so keep one for all frames of a stream.
+    Use one converter for all frames of a stream: its scaler is expensive to set up.
     """
 
     def __init__(self, first: av.VideoFrame, sample_aspect: Fraction | None) -> None:
-        self.upright = UprightTransform.of(first)
+        self.upright = UprightTransform.from_frame(first)
         self._aspect = float(sample_aspect) if sample_aspect else 1.0
         self._small = VideoReformatter()
-        self._whole = VideoReformatter()
+        self._full = VideoReformatter()
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of the whole picture."""
@@ -77,28 +77,28 @@ class PictureConverter:
         return (height, width) if self.upright.transpose else (width, height)
 
     def thumb(self, frame: av.VideoFrame) -> Thumb:
-        """The luma thumbnail; cheap enough for every frame."""
+        """The luma thumbnail. Cheap enough for every frame."""
         return thumb_of(frame, self.upright)
 
     def small(self, frame: av.VideoFrame) -> Picture:
         """The picture with its longer side at ``SMALL_SIDE``."""
         return self._scaled(self._small, frame, SMALL_SIDE / max(self.size(frame)))
 
-    def whole(self, frame: av.VideoFrame, longest: int) -> Picture:
-        """The whole picture, made smaller where its longer side is above ``longest``."""
-        return self._scaled(self._whole, frame, min(1.0, longest / max(self.size(frame))))
+    def whole(self, frame: av.VideoFrame, longest_px: int) -> Picture:
+        """The whole picture, scaled down if its longer side is above ``longest_px``."""
+        return self._scaled(self._full, frame, min(1.0, longest_px / max(self.size(frame))))
 
     def _scaled(self, scaler: VideoReformatter, frame: av.VideoFrame, scale: float) -> Picture:
         width, height = (max(1, round(side * scale)) for side in self.size(frame))
         if self.upright.transpose:
             width, height = height, width
-        # AREA averages what it leaves out: text and fine patterns do not flicker.
+        # AREA averages the pixels that it merges, so that text and fine patterns do not flicker.
         out = scaler.reformat(frame, width, height, "bgr24", interpolation=Interpolation.AREA, threads=1)
         return self.upright.apply(np.asarray(out.to_ndarray(), np.uint8))
 
 
 _LUMA_FIRST = re.compile(r"(?:yuv[aj]?4\d\dp|nv1[26]|nv2[14]|gray)(9|10|12|14|16)?(?:le)?")
-"""Pixel formats whose first plane is luma, in one byte or in two with the low one first."""
+"""Pixel formats whose first plane is luma, in one byte or in two little-endian bytes."""
 
 _TO_FULL_RANGE = np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
 """Studio luma (16 is black, 235 white) to 0–255."""
@@ -109,7 +109,7 @@ _FULL_RANGE = 2
 
 @dataclass(frozen=True, slots=True)
 class _Luma:
-    """How a pixel format keeps luma, in its first plane."""
+    """The layout of luma in the first plane of a pixel format."""
 
     bits: int
     kind: np.dtype[Any]
@@ -119,21 +119,21 @@ class _Luma:
 
 @cache
 def _luma(pixel_format: str) -> _Luma | None:
-    """None where luma is not the first plane."""
-    found = _LUMA_FIRST.fullmatch(pixel_format)
-    if found is None:
+    """The layout of luma; None where the first plane is not luma."""
+    match = _LUMA_FIRST.fullmatch(pixel_format)
+    if match is None:
         return None
-    bits = int(found[1] or 8)
+    bits = int(match[1] or 8)
     return _Luma(bits, np.dtype(np.uint8 if bits == 8 else "<u2"), pixel_format.startswith(("yuvj", "gray")))
 
 
 def thumb_of(frame: av.VideoFrame, upright: UprightTransform | None = None) -> Thumb:
-    """Make the thumbnail of a decoded frame straight from its luma, without converting it.
+    """Make the thumbnail of a decoded frame from its luma plane, without colour conversion.
 
-    Black is 0 and white 255, whatever range the source uses. ``upright`` is read from the
-    frame where it is not given.
+    Black is 0 and white is 255, whatever range the source uses. Without ``upright``, the transform is read
+    from the frame.
     """
-    upright = upright or UprightTransform.of(frame)
+    upright = upright or UprightTransform.from_frame(frame)
     rows, columns = THUMB_SHAPE[::-1] if upright.transpose else THUMB_SHAPE
     width, height, plane = frame.width, frame.height, frame.planes[0]
     layout, line_size = _luma(frame.format.name), plane.line_size
@@ -145,7 +145,7 @@ def thumb_of(frame: av.VideoFrame, upright: UprightTransform | None = None) -> T
     luma: NDArray[Any] = np.frombuffer(plane, layout.kind)  # type: ignore[call-overload]
     luma = luma.reshape(-1, line_size // layout.kind.itemsize)[:height, :width]
     if width > 2 * columns and height > 2 * rows:
-        # A plain average of a 1080p plane takes 2 ms; of 16 spread samples a cell, 0.1 ms.
+        # Averaging a 1080p plane takes 2 ms. Averaging 16 spread samples of each cell takes 0.1 ms.
         luma = cv2.resize(luma, (2 * columns, 2 * rows), interpolation=cv2.INTER_LINEAR)
     thumb: Any = cv2.resize(luma, (columns, rows), interpolation=cv2.INTER_AREA)
     if layout.bits > 8:

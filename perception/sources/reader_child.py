@@ -1,14 +1,11 @@
-"""The child process that reads a live source, and how it talks to its parent.
+"""The reader process of a live source: connects, decodes and sends frames to its parent.
 
-    python -c "<BOOTSTRAP>"          # then, on its standard input: one line of JSON, a Task
+    python -c "<BOOTSTRAP>"          # then, on its standard input: one line of JSON, a ``ReaderTask``
 
-It connects, decodes, and writes one message a frame to standard output until the connection
-ends or its standard input is closed. It never waits for a slow parent: what does not fit in its
-queue is dropped and counted. A decoder that hangs or crashes takes nothing with it but this
-process. It knows nothing of epochs, reconnecting or stream time; see ``live``.
-
-Messages are JSON with raw bytes behind, not pickles: the pictures come from strangers, and a
-decoder they took over must not be able to run code in the parent.
+It writes one message per frame to standard output, until the connection ends or its standard input is
+closed. It never waits for a slow parent: frames that do not fit in its queue are dropped and counted. A
+decoder that hangs or crashes ends this process and nothing else. It knows nothing of epochs, reconnecting
+or stream time, which belong to the parent (``live_source``).
 """
 
 from __future__ import annotations
@@ -31,46 +28,46 @@ from .picture_conversion import PictureConverter
 from .reader_messages import ReaderTask, write_message
 
 PICTURE_SIDE = 1280
-"""The longer side of a whole picture is made no longer than this, in pixels."""
+"""The longest side of a whole picture, in pixels."""
 
 QUEUE_FRAMES = 64
-"""Frames that may wait here for the parent; 16 or so of them carry pictures."""
+"""Frames that may wait here for the parent. About 16 of them carry pictures."""
 
 BOOTSTRAP = (
     "import sys, json; task = json.loads(sys.stdin.readline()); sys.path[:] = task.pop('path'); "
     f"from {__name__} import main; main(task)"
 )
-"""What the child's interpreter runs. Credentials come by standard input, where `ps` cannot see them."""
+"""The program of the child's interpreter. Credentials come by standard input, where ``ps`` cannot see them."""
 
 _FORMATS = "rtsp,rtp,sdp,mpegts,hls,flv,live_flv,mov,mp4,matroska,webm,mpjpeg,mjpeg,h264,hevc,ogg,avi,mpeg"
 _PROTOCOLS = "http,https,tcp,udp,tls,rtp,srtp"
-"""Nothing that could make a server's answer open files here, join other sources or smuggle in data."""
+"""No protocol by which a server's answer could open local files, join other sources or inject data."""
 
 _Message = tuple[dict[str, Any], tuple[bytes, ...]]
 
 
 def main(task: dict[str, Any]) -> None:
-    """Read as told until the end, then leave; never returns."""
+    """Read the source of ``task`` until it ends, then exit the process. Never returns."""
     out = sys.stdout.buffer
-    waiting: queue.Queue[_Message | None] = queue.Queue(QUEUE_FRAMES)
+    outbox: queue.Queue[_Message | None] = queue.Queue(QUEUE_FRAMES)
 
     def write() -> None:
         try:
-            while (message := waiting.get()) is not None:
+            while (message := outbox.get()) is not None:
                 write_message(out, *message)
         except OSError:
             pass  # the parent is gone
-        os._exit(0)  # whatever the decoder is doing, and even if it does so for ever
+        os._exit(0)  # even if the decoder hangs
 
-    def leave_when_told() -> None:
+    def wait_for_end_of_input() -> None:
         sys.stdin.read()
-        waiting.put(None)
+        outbox.put(None)
 
     threading.Thread(target=write, daemon=True).start()
-    threading.Thread(target=leave_when_told, daemon=True).start()
-    waiting.put(({"kind": "started"}, ()))
+    threading.Thread(target=wait_for_end_of_input, daemon=True).start()
+    outbox.put(({"kind": "started"}, ()))
     try:
-        end = _read(ReaderTask(**task), waiting)
+        end = read_source(ReaderTask(**task), outbox)
     except Exception as error:
         end = {
             "kind": "ended",
@@ -78,37 +75,37 @@ def main(task: dict[str, Any]) -> None:
             "detail": f"{type(error).__name__} while reading",
             "lost": {},
         }
-    waiting.put((end, ()))
-    waiting.put(None)
+    outbox.put((end, ()))
+    outbox.put(None)
     threading.Event().wait()
 
 
-def _read(task: ReaderTask, waiting: queue.Queue[_Message | None]) -> dict[str, Any]:
-    """Put a message a frame into ``waiting``; return the message that says how it ended."""
+def read_source(task: ReaderTask, outbox: queue.Queue[_Message | None]) -> dict[str, Any]:
+    """Put a message for each frame into ``outbox``, and return the message of how the source ended."""
     options = {
         "format_whitelist": _FORMATS,
         "protocol_whitelist": _PROTOCOLS,
         "rtsp_transport": "tcp",
         "probesize": "1000000",
         "analyzeduration": "2000000",
-        # Otherwise opening waits to see the frame rate, and the first frames come seconds late.
+        # By default, opening waits to measure the frame rate, and the first frames come seconds late.
         "fpsprobesize": "0",
     }
-    opened, lost = False, Counter[str]()
+    is_open, lost = False, Counter[str]()
     cause, detail = "dropped", "the source closed the connection"
     try:
         with av.open(task.url, options=options, timeout=(task.open_s, task.read_s)) as container:
-            videos = [s for s in container.streams.video if s.codec_context is not None]
+            videos = [video for video in container.streams.video if video.codec_context is not None]
             if videos:
-                opened = True
-                stream = max(videos, key=lambda s: s.width * s.height)
-                _send_frames(container, stream, FrameSampler(task.fps), lost, waiting)
+                is_open = True
+                stream = max(videos, key=lambda video: video.width * video.height)
+                _send_frames(container, stream, FrameSampler(task.fps), lost, outbox)
                 if container.duration:
                     cause, detail = "complete", "it was played to its end"
             else:
                 cause, detail = "codec", "it sends no picture that can be decoded"
     except av.FFmpegError as error:
-        cause, detail = _cause(error, opened), error.strerror or type(error).__name__
+        cause, detail = _cause(error, is_open), error.strerror or type(error).__name__
     return {"kind": "ended", "cause": cause, "detail": detail, "lost": dict(lost)}
 
 
@@ -117,56 +114,64 @@ def _send_frames(
     stream: VideoStream,
     sampler: FrameSampler,
     lost: Counter[str],
-    waiting: queue.Queue[_Message | None],
+    outbox: queue.Queue[_Message | None],
 ) -> None:
-    stream.thread_type = ThreadType.NONE  # streams run side by side; threads would cost CPU
-    # A source with a known length is a recording: it can be made to wait, and must lose nothing.
-    patient = bool(container.duration)
-    pictures: PictureConverter | None = None
+    stream.thread_type = ThreadType.NONE  # many streams run side by side; threads would cost CPU
+    # A source with a known length is a recording. It can be made to wait, and must lose nothing.
+    is_recording = bool(container.duration)
+    converter: PictureConverter | None = None
     for packet in container.demux(stream):
         try:
-            decoded = packet.decode()
+            frames = packet.decode()
         except av.FFmpegError:
             lost["damaged"] += 1
             continue
-        for frame in decoded:
+        for frame in frames:
             if frame.is_corrupt or frame.pts is None or frame.time_base is None:
                 lost["damaged"] += 1
                 continue
-            if waiting.full() and not patient:
-                # Not asked of the sampler: the next frame that fits is sampled in its place.
+            if outbox.full() and not is_recording:
+                # The sampler does not see this frame, so the next one that fits is sampled in its place.
                 lost["overload"] += 1
                 continue
-            arrival_s = time.time()
-            pictures = pictures or PictureConverter(frame, stream.sample_aspect_ratio)
-            message: dict[str, Any] = {
-                "kind": "frame",
-                "pts": frame.pts,
-                "time_base": [frame.time_base.numerator, frame.time_base.denominator],
-                "arrival_s": arrival_s,
-                "size": pictures.size(frame),
-                "lost": dict(lost),
-            }
-            blobs = [pictures.thumb(frame).tobytes()]
-            if sampler.takes(float(frame.pts * frame.time_base)):
-                small, whole = pictures.small(frame), pictures.whole(frame, PICTURE_SIDE)
-                message |= {"small": small.shape[:2], "whole": whole.shape[:2]}
-                blobs += [small.tobytes(), whole.tobytes()]
+            converter = converter or PictureConverter(frame, stream.sample_aspect_ratio)
+            outbox.put(_frame_message(frame, converter, sampler, lost))
             lost.clear()
-            waiting.put((message, tuple(blobs)))
 
 
-def _cause(error: av.FFmpegError, opened: bool) -> str:
-    """What kind of trouble an FFmpeg error is."""
+def _frame_message(
+    frame: av.VideoFrame, converter: PictureConverter, sampler: FrameSampler, lost: Counter[str]
+) -> _Message:
+    """The message of a frame with a time, and of the frames lost before it."""
+    assert frame.pts is not None
+    assert frame.time_base is not None
+    message: dict[str, Any] = {
+        "kind": "frame",
+        "pts": frame.pts,
+        "time_base": [frame.time_base.numerator, frame.time_base.denominator],
+        "arrival_s": time.time(),
+        "size": converter.size(frame),
+        "lost": dict(lost),
+    }
+    blobs = [converter.thumb(frame).tobytes()]
+    if sampler.takes(float(frame.pts * frame.time_base)):
+        small, whole = converter.small(frame), converter.whole(frame, PICTURE_SIDE)
+        message |= {"small": small.shape[:2], "whole": whole.shape[:2]}
+        blobs += [small.tobytes(), whole.tobytes()]
+    return message, tuple(blobs)
+
+
+def _cause(error: av.FFmpegError, is_open: bool) -> str:
+    """The cause of an outage that an FFmpeg error means."""
     if isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
         return "unauthorised"
     if isinstance(error, av.HTTPNotFoundError):
         return "not found"
     if isinstance(error, av.ExitError | av.TimeoutError):
-        return "stalled" if opened else "timeout"
+        return "stalled" if is_open else "timeout"
     if isinstance(error, av.ConnectionRefusedError | av.HTTPError | av.HTTPClientError):
         return "refused"
-    if opened:
+    if is_open:
         return "dropped"
     codec = av.InvalidDataError | av.DecoderNotFoundError | av.DemuxerNotFoundError | av.PatchWelcomeError
     return "codec" if isinstance(error, codec) else "unreachable"

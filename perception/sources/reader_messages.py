@@ -4,8 +4,8 @@
     message, blob = read_message(stdout)        # ({"kind": "started"}, b"")
     ReceivedFrame.from_message(message, blob)   # for a message of the kind "frame"
 
-A message is JSON followed by raw bytes, and never a pickle: the pictures come from strangers, and a
-decoder that they took over must not be able to run code in the parent.
+A message is JSON followed by raw bytes, and never a pickle. A decoder that a hostile stream took over must
+not be able to run code in the parent.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ import numpy as np
 from .frame import THUMB_SHAPE, Picture, Thumb
 
 _HEADER = struct.Struct(">II")
-_LONGEST = 1 << 26
+_MAX_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderTask:
-    """What a child is to read."""
+    """What a reader process reads."""
 
     url: str = field(repr=False)
-    """With its credentials: it is kept in RAM only and never shown."""
+    """With its credentials. It stays in RAM and is never shown."""
     fps: float
-    """Sampled frames a second."""
+    """Sampled frames per second."""
     open_s: float
-    """How long the connection may take to be made."""
+    """How long the connection may take to open."""
     read_s: float
     """How long the connection may be silent."""
 
     def to_line(self) -> bytes:
-        """The task and where to import from, as the line ``BOOTSTRAP`` waits for."""
+        """The task and the import path, as the line of JSON that the child reads first."""
         return json.dumps({**asdict(self), "path": sys.path}).encode() + b"\n"
 
 
@@ -55,24 +55,24 @@ class ReceivedFrame:
     """Unix seconds when it was decoded."""
     size: tuple[int, int]
     lost: Mapping[str, int]
-    """Frames lost since the one before, by cause."""
+    """Frames lost since the previous one, by cause."""
     thumb: Thumb
     small: Picture | None
     whole: Picture | None
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any], blob: bytes) -> ReceivedFrame:
-        """Read a message.
+        """Read a message of the kind "frame".
 
         Raises:
-            KeyError, TypeError, ValueError: the message makes no sense.
+            KeyError, TypeError, ValueError: The message is invalid.
         """
         shapes = [THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)]
-        pictures, at = [], 0
+        pictures, offset = [], 0
         for shape in shapes:
             size = math.prod(shape)
-            pictures.append(np.frombuffer(blob, np.uint8, size, at).reshape(shape))
-            at += size
+            pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
+            offset += size
         width, height = message["size"]
         numerator, denominator = message["time_base"]
         return cls(
@@ -96,15 +96,15 @@ def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, .
     out.flush()
 
 
-def read_message(source: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Read one message; None at the end, or where it makes no sense."""
-    header = source.read(_HEADER.size)
+def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
+    """Read one message; None at the end of ``stream``, and for an invalid message."""
+    header = stream.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
     text_size, blob_size = _HEADER.unpack(header)
-    if max(text_size, blob_size) > _LONGEST:
+    if max(text_size, blob_size) > _MAX_BYTES:
         return None
-    text, blob = source.read(text_size), source.read(blob_size)
+    text, blob = stream.read(text_size), stream.read(blob_size)
     if len(text) < text_size or len(blob) < blob_size:
         return None
     try:

@@ -1,14 +1,14 @@
-"""The process that reads a live source, seen from its parent.
+"""The reader process of a live source, as its parent sees it.
 
     child = ReaderProcess(ReaderTask("rtsp://camera/1", fps=4, open_s=10, read_s=5))
     match child.receive(timeout_s=0.1):
-        case ReceivedFrame(): ...     # a frame
-        case "started": ...     # it runs, and connects
-        case "ended": ...       # child.cause and child.detail say why
+        case ReceivedFrame(): ...
+        case "started": ...     # the process runs and is connecting
+        case "ended": ...       # child.cause and child.detail give the reason
         case None: ...          # nothing yet
     child.kill()
 
-Killing always works, even where the decoder hangs for ever. What it runs is in ``reader``.
+``kill`` works even where the decoder hangs. The child's own code is in ``reader_child``.
 """
 
 from __future__ import annotations
@@ -32,47 +32,47 @@ _TICK_S = 0.1
 
 
 class ReaderProcess:
-    """The reader process, and a thread that takes in what it sends."""
+    """The reader process, and a thread that receives what it sends."""
 
     def __init__(self, task: ReaderTask) -> None:
         self.cause, self.detail = "dropped", "the reader process ended"
         self.lost: Mapping[str, int] = {}
         self._inbox: queue.Queue[ReceivedFrame | Literal["started", "ended"]] = queue.Queue(QUEUE_FRAMES)
-        self._killed = False
-        # Its own session: Ctrl-C in a terminal is for us to act on.
+        self._is_killed = False
+        # A session of its own: Ctrl-C in a terminal must reach only the parent.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", BOOTSTRAP],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            # The URL itself may come from a variable; other processes of the user can read a child's environment.
+            # The URL may come from a variable, and the user's other processes can read a child's environment.
             env={name: value for name, value in os.environ.items() if task.url not in value},
         )
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.write(task.to_line())
             self._process.stdin.flush()
-        self._thread = threading.Thread(target=self._take_in, daemon=True)
+        self._thread = threading.Thread(target=self._receive_all, daemon=True)
         self._thread.start()
 
     def receive(self, timeout_s: float) -> ReceivedFrame | Literal["started", "ended"] | None:
-        """The next thing it sent; None where nothing came in time."""
+        """The next message; None if none came in time."""
         try:
             return self._inbox.get(timeout=timeout_s)
         except queue.Empty:
             return None
 
-    def ask_to_leave(self) -> None:
-        """Have it send what it has read, and end."""
+    def finish(self) -> None:
+        """Have the process send the frames that it has read, and end."""
         with suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
 
     def kill(self) -> None:
-        """End it, whatever it is doing. May be called twice."""
-        self._killed = True
-        self.ask_to_leave()
+        """End the process, even if it hangs. May be called twice."""
+        self._is_killed = True
+        self.finish()
         self._process.terminate()
         try:
             self._process.wait(_TERMINATE_S)
@@ -83,7 +83,7 @@ class ReaderProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def _take_in(self) -> None:
+    def _receive_all(self) -> None:
         assert self._process.stdout is not None
         while (received := read_message(self._process.stdout)) is not None:
             message, blob = received
@@ -96,12 +96,12 @@ class ReaderProcess:
                     self.cause, self.detail = str(message["cause"]), str(message["detail"])
                     self.lost = {str(cause): int(count) for cause, count in message["lost"].items()}
             except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
-                self.cause, self.detail = "codec", "the reader process talks nonsense"
+                self.cause, self.detail = "codec", "the reader process sent an invalid message"
                 break
         self._put("ended")
 
     def _put(self, item: ReceivedFrame | Literal["started", "ended"]) -> None:
-        while not self._killed:
+        while not self._is_killed:
             with suppress(queue.Full):
                 self._inbox.put(item, timeout=_TICK_S)
                 return

@@ -7,8 +7,8 @@
                 case Outage(): ...     # a stretch that the source could not deliver
                 case Dropped(): ...    # single frames that were lost, and why
 
-A source knows containers, codecs and connections. It knows nothing of shots, observers or memory, and
-it stores nothing. ``source_factory`` opens one.
+A source knows containers, codecs and connections. It knows nothing of shots, observers or memory, and it
+stores nothing. ``open_source`` is in ``source_factory``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A stretch of stream time the source could not deliver."""
+    """A stretch of stream time that the source could not deliver."""
 
     start_s: float
     end_s: float
@@ -32,14 +32,14 @@ class Outage:
     """``stalled``, ``dropped``, ``refused``, ``damaged``, ``clock jump``, …"""
     detail: str = ""
     attempts: int = 0
-    """How often it was tried to reopen the source."""
+    """Number of attempts to open the source again."""
     wall_start_s: float | None = None
     """Unix seconds at ``start_s``; None where the source has no wall clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Frames that were there and are lost. Those of an outage are told of just before it."""
+    """Frames that were lost. Those of an outage are reported just before it."""
 
     count: int
     cause: Literal["damaged", "overload"]
@@ -53,20 +53,20 @@ Event = Frame | Outage | Dropped
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known of a source before its frames are read."""
+    """Facts about a source that are available before its frames are read."""
 
     kind: Literal["file", "live"]
     source: str
-    """Where it is read from, without credentials."""
+    """Its path or address, without credentials."""
     content_id: str
-    """A file's identity, made from its bytes; a live source's, from its address."""
+    """A file's identity, computed from its bytes; a live source's, computed from its address."""
     duration_s: float | None = None
-    """How long the file says it is; None where it does not say, and for a live source."""
+    """The duration that a file declares; None where it declares none, and for a live source."""
     width: int = 0
-    """Of the upright picture in square pixels; 0 while a live source has sent none."""
+    """Of the upright picture in square pixels; 0 until a live source has sent a picture."""
     height: int = 0
     average_fps: float = 0.0
-    """Frames a second the source says it has; 0 where it does not say. Never used for times."""
+    """The frame rate that the source declares; 0 where it declares none. Never used for times."""
     has_audio: bool = False
     subtitle_tracks: int = 0
     started_wall_s: float | None = None
@@ -74,17 +74,17 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """Something that can be watched."""
+    """A video that can be watched."""
 
     @property
     def info(self) -> SourceInfo:
-        """What is known of it by now."""
+        """Current facts about the source."""
 
     def frames(self, from_s: float = 0.0) -> Iterator[Event]:
-        """Yield every frame from ``from_s`` (stream seconds) on, with what was lost between them."""
+        """Yield every frame from ``from_s`` (stream seconds) on, and between them what was lost."""
 
     def stop(self) -> None:
-        """End the iterator soon, after what it holds; from another thread or a signal handler too."""
+        """End the iterator soon, after the frames already read. Safe in signal handlers and other threads."""
 
     def close(self) -> None:
-        """Let go of files, connections and processes. May be called twice."""
+        """Close files and connections and end processes. May be called twice."""

@@ -15,7 +15,7 @@ from .source import Source
 from .urls import redact
 
 LIVE_SCHEMES = ("rtsp", "rtsps", "http", "https")
-"""What a URL may start with; everything else with ``://`` in it is refused."""
+"""The schemes that a URL may have. Any other string with ``://`` in it is refused."""
 
 
 def open_source(
@@ -31,23 +31,23 @@ def open_source(
 
     Args:
         source: A path, or a URL of one of ``LIVE_SCHEMES``.
-        fps: Sampled frames a second, for the observers.
-        origin_wall_s: Live only: Unix seconds at stream time 0, for a stream begun earlier.
+        fps: Sampled frames per second, for the observers.
+        origin_wall_s: Live only: Unix seconds at stream time 0, for a stream that began earlier.
         first_epoch: Live only: the epoch of the first frame.
-        max_outage_s: Live only: give up when the source is away for longer; None never does.
+        max_outage_s: Live only: the longest outage before watching ends with an error; None waits forever.
         on_state: Live only: called with a state and a sentence whenever the connection changes.
 
     Raises:
-        SourceNotFound: there is no such file.
-        NotAVideo: the file holds no video.
-        UnsupportedSource: a URL with a scheme that is not allowed.
+        SourceNotFound: There is no file at the path.
+        NotAVideo: The file holds no video.
+        UnsupportedSource: The scheme of the URL is not allowed.
 
     """
     if "://" not in source:
         return FileSource(source, fps)
     scheme = source.partition("://")[0].lower()
     if scheme not in LIVE_SCHEMES:
-        # What stands before "://" is no scheme in "user:password@host/?next=http://h/".
+        # In "user:password@host/?next=http://h/" the text before "://" is no scheme, and must not be shown.
         scheme = scheme if scheme.replace("+", "").replace("-", "").replace(".", "").isalnum() else ""
         raise UnsupportedSource(redact(source), scheme, LIVE_SCHEMES)
     return LiveSource(

@@ -3,7 +3,7 @@
 resolve_source("env:DOOR_URL")          # what the variable DOOR_URL holds
 read_source_list("cameras.txt")         # [NamedSource("door", "rtsp://anna:s3cret@cam.local/1")]
 
-A list holds a source a line: a path, a URL or ``env:NAME``, after the name of its stream where it has one
+A list holds one source per line: a path, a URL or ``env:NAME``. The name of its stream may precede it
 (``door = rtsp://cam.local/1``). Blank lines and lines that begin with "#" are ignored.
 """
 
@@ -24,17 +24,17 @@ _NAMED = re.compile(r"([^\s=:/]+)(?:\s*=\s*|\s+)([A-Za-z][A-Za-z0-9+.\-]*://.*|e
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """A source, and the name of its stream; None has one made."""
+    """A source and the name of its stream. None stands for a generated name."""
 
     name: str | None
     source: str = field(repr=False)
 
 
 def resolve_source(source: str) -> str:
-    """Return ``source``, or for ``env:NAME`` what that environment variable holds.
+    """Return ``source``, or for ``env:NAME`` the value of that environment variable.
 
     Raises:
-        SourceVariableUnset: the variable is not set, or is empty.
+        SourceVariableUnset: The variable is not set, or is empty.
 
     """
     variable = _VARIABLE.fullmatch(source)
@@ -47,28 +47,28 @@ def resolve_source(source: str) -> str:
 
 
 def read_source_list(path: str) -> list[NamedSource]:
-    """Read the sources that a file lists, or standard input where ``path`` is "-".
+    """Read the sources that a file lists, or standard input if ``path`` is "-".
 
     Raises:
-        BadSourceList: the file is not there, is no text, or lists no source.
-        SourceVariableUnset: a line names an environment variable that is not set.
+        BadSourceList: The file is missing, is not text, or lists no source.
+        SourceVariableUnset: A line names an environment variable that is not set.
 
     """
-    where = "standard input" if path == STANDARD_INPUT else repr(path)
+    list_name = "standard input" if path == STANDARD_INPUT else repr(path)
     try:
         content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
         lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
     except OSError as error:
-        raise BadSourceList(where, error.strerror or type(error).__name__) from None
+        raise BadSourceList(list_name, error.strerror or type(error).__name__) from None
     except ValueError:
-        raise BadSourceList(where, "it is not UTF-8 text") from None
-    sources = [_parsed(line) for line in lines if line and not line.startswith("#")]
+        raise BadSourceList(list_name, "it is not UTF-8 text") from None
+    sources = [_parse_line(line) for line in lines if line and not line.startswith("#")]
     if not sources:
-        raise BadSourceList(where, "it lists no source")
+        raise BadSourceList(list_name, "it lists no source")
     return sources
 
 
-def _parsed(line: str) -> NamedSource:
+def _parse_line(line: str) -> NamedSource:
     named = _NAMED.fullmatch(line)
     name, source = (named[1], named[2]) if named else (None, line)
     return NamedSource(name, resolve_source(source))

@@ -21,16 +21,16 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ...memory.keeping import compaction, maintenance
 from ...memory.keeping.disk_budget import MIN_BUDGET_BYTES
+from ...memory.keeping.stage_hooks import Stage
 from ...memory.ladder.builder import Ladder
 from ...memory.storage.commits import COMMIT_LOCK_NAME
 from ...memory.storage.file_sizes import size_on_disk
@@ -72,14 +72,9 @@ def step(name: str, *words: object) -> Iterator[None]:
     say("end", name, thread, *words)
 
 
-def told(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-    """The same work, told as a step."""
-
-    def working(*args: Any, **options: Any) -> Any:
-        with step(name):
-            return work(*args, **options)
-
-    return working
+def maintenance_step(stage: Stage) -> AbstractContextManager[None]:
+    """Report a stage of maintenance as a step."""
+    return step({"index": "index", "evict": "forget"}[stage])
 
 
 class CrashWriter:
@@ -156,9 +151,6 @@ class CrashWriter:
 
 def be_killed() -> None:
     """Be the writer: what to open and what to do comes on standard input, one line each."""
-    indexing = {name: told("index", getattr(compaction, name)) for name in ("tidy", "make_indexes_anew")}
-    vars(maintenance).update(indexing)
-    maintenance.Maintenance._forget_down_to = told("forget", maintenance.Maintenance._forget_down_to)  # type: ignore[method-assign]
     say("ready")
     setting = json.loads(sys.stdin.readline())
     encoder = LifeEncoder()
@@ -171,6 +163,7 @@ def be_killed() -> None:
             budget_bytes=setting["budget_bytes"],
             keep_versions_s=_KEEP_S,
         )
+    store.maintenance.on_stage = maintenance_step
     opened_ms = 1e3 * (time.perf_counter() - begun)
     writer = CrashWriter(store, life(setting["seed"], HOURS, picture_bytes=setting["picture_bytes"]))
     say("opened", opened_ms, writer.position)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from recollect import Limits, Recollect
-from recollect.agent.evidence import MOST_STRETCHES
-from recollect.agent.forgotten_spans import stretches
+from recollect.agent.evidence import MAX_SPANS
+from recollect.agent.forgotten_spans import merge_tombstones
 from recollect.agent.prompt_building import JudgeReply, LookReply, PlanReply
 from recollect.cli.printing import print_answer
 from recollect.memory import Finding, Gap, KeyFrame, MemoryStore, Moment, Observation, Span, Stream, moment_id
@@ -317,7 +317,7 @@ def test_stretches_that_lost_something_else_are_told_apart():
         )
     ]
 
-    told = stretches(gone, None)
+    told = merge_tombstones(gone, None)
 
     assert [(one.span, one.lost, one.cause) for one in told] == [
         (Span(0, 120), "moment", "budget"),
@@ -340,7 +340,7 @@ def test_the_list_of_what_was_forgotten_stays_short(tmp_path, have_forgotten):
     with Recollect(path) as memory:
         [coverage] = memory.ask("What happens?").coverage
 
-    assert len(coverage.forgotten) == MOST_STRETCHES
+    assert len(coverage.forgotten) == MAX_SPANS
     assert coverage.forgotten[-1].start_s == moments[-2].span.start_s
     assert coverage.forgotten_s == 300
 
@@ -349,7 +349,7 @@ def test_people_are_told_of_it(without, capsys):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         print_answer(memory.ask("How many people arrive?"))
 
-    assert "  forgotten: 1:00.0–2:00.0 of shop (moments; no room)\n" in capsys.readouterr().out
+    assert "  no longer stored: 1:00.0–2:00.0 of shop (moments, evicted)\n" in capsys.readouterr().out
 
 
 # -- with a video LMM -----------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_a_model_that_finds_nothing_denies_nothing_that_is_forgotten(without, sc
         otherwise=lambda prompt: plan if prompt.name == "plan" else judged("none", missing="which animal")
     )
 
-    with without(*MOMENTS, within=SECOND_MINUTE, lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with without(*MOMENTS, within=SECOND_MINUTE, lmm=lmm, limits=Limits(rounds=1)) as memory:
         answer = memory.ask("Which animal is there?", **scope)
 
     assert (answer.abstained, answer.why) == (True, why)

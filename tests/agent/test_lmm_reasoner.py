@@ -120,7 +120,7 @@ def test_a_small_memory_is_judged_in_one_call_and_what_was_heard_needs_no_look(k
 def test_what_is_remembered_enters_the_prompt_as_data_under_short_names(kitchen):
     lmm = ScriptedLmm(judged("none"))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(rounds=1)) as memory:
         memory.ask("What is written there?")
 
     told = words_of(lmm.asked[0])
@@ -169,7 +169,7 @@ def test_of_hundreds_alike_those_at_the_end_that_is_asked_for_are_judged(memory_
         judged("most", "M1"),
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=0)) as memory:
         memory.ask("Who brought the parcel?")
 
     assert shown <= set(numbers_judged(lmm)[0])
@@ -195,7 +195,7 @@ def test_what_there_was_no_room_for_is_judged_next_beside_what_half_answers(memo
         judged("all", "M1", answer="Then."),
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=0)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
     first, second, third = numbers_judged(lmm)
@@ -215,7 +215,7 @@ def test_what_was_looked_at_in_vain_makes_room_for_what_was_not_read_yet(memory_
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(rounds=2)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(rounds=2)) as memory:
         memory.ask("When does the red shape sing?")
 
     first, second = numbers_judged(lmm)
@@ -264,7 +264,7 @@ def test_a_model_that_is_shown_few_moments_at_a_time_reads_them_page_by_page(mem
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=0)) as memory:
         memory.ask("When does the red shape sing?")
 
     pages = numbers_judged(lmm)
@@ -280,7 +280,7 @@ def test_a_plan_may_name_the_time(memory_of):
         judged("none"),
     )
 
-    with Recollect(memory_of(many), lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with Recollect(memory_of(many), lmm=lmm, limits=Limits(rounds=1)) as memory:
         memory.ask("What is on the shelf in the middle?")
 
     told = words_of(lmm.asked[1])
@@ -303,7 +303,7 @@ def test_it_abstains_and_says_what_is_missing(kitchen):
         judged("little", "M2", missing="who put it down."), otherwise=lambda _: looked("none", "a blur")
     )
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(rounds=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(rounds=1)) as memory:
         answer = memory.ask("Who put the cup down?")
 
     assert (answer.abstained, answer.why) == (True, "unclear")
@@ -351,7 +351,7 @@ def test_what_the_pictures_do_not_show_is_judged_anew_without_it(memory_of):
         moments=2,
     )
 
-    with Recollect(path, lmm=lmm, question_budget=Limits(looks=1, rounds=2)) as memory:
+    with Recollect(path, lmm=lmm, limits=Limits(looks=1, rounds=2)) as memory:
         answer = memory.ask("When does the red shape sing?")
 
     first, second = numbers_judged(lmm)
@@ -378,7 +378,7 @@ def test_what_was_refuted_is_not_answered_with(kitchen):
 def test_what_was_refuted_is_not_answered_with_where_the_budget_ends_there(kitchen):
     lmm = ScriptedLmm(judged("all", "M2", answer="A dog."), looked("none", "A cup."))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(lmm_calls=2)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(lmm_calls=2)) as memory:
         answer = memory.ask("Which animal is there?")
 
     assert answer.stop_reason == "budget"
@@ -415,7 +415,7 @@ def test_a_moment_that_has_no_picture_left_is_believed_as_it_is_described(tmp_pa
 def test_without_looks_in_the_budget_nothing_is_looked_at(kitchen):
     lmm = ScriptedLmm(judged("all", "M1", answer="At the start."))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(looks=0)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(looks=0)) as memory:
         answer = memory.ask("When does it enter?")
 
     assert (answer.text, answer.usage.lmm_calls) == ("At the start.", 1)
@@ -464,7 +464,7 @@ def test_a_look_that_says_the_same_in_fewer_words_leaves_the_time_in_the_answer(
 def test_a_look_shows_the_pictures_with_their_times_and_the_question(kitchen):
     lmm = ScriptedLmm(judged("little", "M2", look_at=["M2"]), otherwise=lambda _: looked("none", "a blur"))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(looks=1)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(looks=1)) as memory:
         answer = memory.ask("What colour is the cup?")
 
     look = lmm.asked[1]
@@ -556,7 +556,7 @@ def test_a_letter_that_no_option_has_is_no_choice(kitchen):
 def test_no_call_starts_once_the_budget_is_spent(kitchen, budget):
     lmm = ScriptedLmm(otherwise=lambda _: judged("little", "M1", look_at=["M1"]))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=budget) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=budget) as memory:
         answer = memory.ask("Who comes in?")
 
     assert len(lmm.asked) == 1
@@ -567,7 +567,7 @@ def test_no_call_starts_once_the_budget_is_spent(kitchen, budget):
 def test_every_call_is_given_what_is_left_of_the_time(kitchen):
     lmm = ScriptedLmm(judged("all", "M1", answer="Yes."))
 
-    with Recollect(kitchen, lmm=lmm, question_budget=Limits(seconds=7.0)) as memory:
+    with Recollect(kitchen, lmm=lmm, limits=Limits(seconds=7.0)) as memory:
         memory.ask("Does anybody come in?")
 
     assert lmm.asked[0].deadline_s is not None
@@ -643,7 +643,7 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_the_budget_say
 
     with (
         ServedLmm(LmmSettings(url=server.url, model="loopback")) as lmm,
-        Recollect(kitchen, lmm=lmm, question_budget=Limits(seconds=3.0)) as memory,
+        Recollect(kitchen, lmm=lmm, limits=Limits(seconds=3.0)) as memory,
     ):
         memory.search("tea")  # what is loaded by the first to read is not the question's time
         answer = memory.ask('When does the sign say "TEA 5 MIN"?')

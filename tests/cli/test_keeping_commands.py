@@ -59,7 +59,7 @@ def test_status_says_for_people_what_the_memory_takes_and_of_what(run, door):
     assert first.endswith(" free on the disk")
     for line in (words, pictures):
         assert all(f"{rung} " in line for rung in ("moments", "events", "hours", "days"))
-    assert all(f"{part}: " in rest for part in ("indexes", "old versions", "steps of questions", "rest"))
+    assert all(f"{part}: " in rest for part in ("indexes", "old versions", "traces of questions", "rest"))
     assert streams[0].startswith("  door (file, done): 0:00.0–30:00.0 of 30:00.0, watched 1800.0 s, ")
     assert streams[2].startswith("  yard (live, watching): ")
 
@@ -99,15 +99,15 @@ def test_status_says_what_is_pinned_forgotten_and_promised(run, door):
 
     assert "pinned: " in out
     assert " of 100.0 MB" in out
-    assert "forgotten: days of 0:20.0" in out
+    assert "no longer stored: days of 0:20.0" in out
     assert door_told["forgotten_s"] == {"day": 20}
     assert door_told["watched_s"] == 1800, "it was watched, though it is forgotten"
 
 
 def test_status_of_a_memory_without_a_bound_says_so(run, door):
-    run("compact", "--budget", "unbounded", memory=door.memory)
+    run("compact", "--disk-budget", "unbounded", memory=door.memory)
 
-    assert " of no bound; " in run("status", memory=door.memory)[1]
+    assert " of unbounded; " in run("status", memory=door.memory)[1]
 
 
 # -- pin -------------------------------------------------------------------------------------------------
@@ -161,10 +161,8 @@ def test_a_pin_too_many_is_refused_and_changes_nothing(run, tmp_path, have_month
 
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert "6,400,000 that pins may keep" in err
-    assert (
-        "pin less, take other pins away (recollect pin lists them), or give the memory a larger budget" in err
-    )
+    assert "quota of 6,400,000" in err
+    assert "Pin less, remove other pins (recollect pin lists them), or give the memory a larger budget" in err
     assert run("pin", memory=memory)[1].count("\n") == 2
 
 
@@ -193,11 +191,11 @@ def test_what_was_forgotten_comes_with_a_receipt_and_is_in_no_file(run, door):
     assert len(before) >= 2
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "forgotten: 15:00.0–15:20.0 of door, in whole moments"
+    assert lines[0] == "erased: 15:00.0–15:20.0 of door, in whole moments"
     assert lines[1].startswith("  memories: 2 moments, 1 event, 1 hour (")
-    assert lines[1].endswith(" made anew of what is left)")
+    assert lines[1].endswith(" rebuilt from what remains)")
     assert lines[2].startswith("  pictures: 2; ")
-    assert "no file of the memory holds it" in lines[3]
+    assert "no file of the memory holds the erased data" in lines[3]
     assert door.files_with() == []
 
 
@@ -215,7 +213,7 @@ def test_a_whole_stream_is_forgotten_with_its_name(run, door):
     again = run("forget", "door", "--all", memory=door.memory)
 
     assert (code, err) == (0, "")
-    assert out.startswith("forgotten: all of door\n  memories: 180 moments, ")
+    assert out.startswith("erased: all of door\n  memories: 180 moments, ")
     assert door.files_with() == []
     assert again == (2, "", "recollect: there is no stream 'door' in this memory. Streams here: yard.\n")
 
@@ -224,7 +222,7 @@ def test_forgetting_where_nothing_is_remembered_is_no_error(run, door):
     code, out, err = run("forget", "door", "--from", "10:00:00", memory=door.memory)
 
     assert (code, err) == (0, "")
-    assert out.startswith("nothing of that was remembered of door\n  memories: none\n")
+    assert out.startswith("nothing of that span was stored of door\n  memories: none\n")
 
 
 class Heard(io.StringIO):
@@ -250,7 +248,7 @@ def test_who_forgets_is_told_that_a_question_is_waited_for(run, door):
             code, out, _ = run("forget", "door", "--from", "15:00", "--to", "15:20", memory=door.memory)
 
     assert (code, said.getvalue()) == (0, "waiting for 1 question to finish\n")
-    assert out.startswith("forgotten: ")
+    assert out.startswith("erased: ")
     assert door.files_with() == []
 
 
@@ -258,7 +256,7 @@ def test_who_forgets_is_told_that_a_question_is_waited_for(run, door):
 
 
 def test_compacting_says_what_it_took_and_takes_and_keeps_the_new_budget(run, door):
-    code, out, err = run("compact", "--budget", "80 MB", memory=door.memory)
+    code, out, err = run("compact", "--disk-budget", "80 MB", memory=door.memory)
 
     assert (code, err) == (0, "")
     assert out.startswith(f"{door.memory}: ")
@@ -274,7 +272,7 @@ def test_compacting_with_a_smaller_budget_forgets_at_once_and_leaves_tombstones(
     )
     before = the_object(run("status", "--json", memory=memory))
 
-    run("compact", "--budget", "64 MB", memory=memory)
+    run("compact", "--disk-budget", "64 MB", memory=memory)
 
     after = the_object(run("status", "--json", memory=memory))
     assert before["bytes"] > 64_000_000 >= after["bytes"]
@@ -285,7 +283,7 @@ def test_compacting_with_a_smaller_budget_forgets_at_once_and_leaves_tombstones(
 
 def test_watching_notes_both_budgets_in_the_memory(run, short_video, tmp_path):
     memory = tmp_path / "memory.lance"
-    budgets = ["--budget", "1.5 GiB", "--stream-budget", "500MB"]
+    budgets = ["--disk-budget", "1.5 GiB", "--stream-disk-budget", "500MB"]
 
     code, _, err = run("watch", str(short_video), "--stream", "short", "--no-ocr", *budgets, memory=memory)
     again = run("watch", str(short_video), "--no-ocr", memory=memory)
@@ -298,7 +296,7 @@ def test_watching_notes_both_budgets_in_the_memory(run, short_video, tmp_path):
 
 
 def test_a_budget_that_is_none_makes_no_memory(run, short_video, tmp_path):
-    for flag in ("--budget", "--stream-budget"):
+    for flag in ("--disk-budget", "--stream-disk-budget"):
         code, _, err = run("watch", str(short_video), flag, "lots", memory=tmp_path / "memory.lance")
 
         assert (code, err.count("\n")) == (2, 1)
@@ -306,17 +304,17 @@ def test_a_budget_that_is_none_makes_no_memory(run, short_video, tmp_path):
 
 
 def test_the_budget_of_the_settings_is_taken_where_none_is_given(run, short_video, tmp_path, monkeypatch):
-    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "300 MB")
+    monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "300 MB")
     settings, flag = tmp_path / "settings.lance", tmp_path / "flag.lance"
 
     run("watch", str(short_video), "--no-ocr", memory=settings)
-    run("watch", str(short_video), "--no-ocr", "--budget", "400 MB", memory=flag)
+    run("watch", str(short_video), "--no-ocr", "--disk-budget", "400 MB", memory=flag)
 
     assert (noted(settings)["budget_bytes"], noted(flag)["budget_bytes"]) == (300_000_000, 400_000_000)
 
 
 def test_a_budget_too_small_in_the_settings_is_told_in_a_line(run, door, monkeypatch):
-    monkeypatch.setenv("RECOLLECT_MEMORY__BUDGET", "1 MB")
+    monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "1 MB")
 
     code, out, err = run("compact", memory=door.memory)
 
@@ -335,7 +333,7 @@ def test_what_upkeep_could_not_do_is_told_in_a_line_without_a_traceback(run, doo
 
     assert "Traceback" not in err
     assert (code, len(out.splitlines())) == (0, 1)
-    assert err.startswith("recollect: could not tidy ")
+    assert err.startswith("recollect: could not compact ")
     assert all(line.startswith("recollect: ") for line in err.splitlines())
     small.empty()
     assert run("compact", memory=memory)[::2] == (0, "")

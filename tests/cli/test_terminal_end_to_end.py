@@ -177,4 +177,4 @@ def test_a_receipt_prints_a_hostile_name_escaped(hostile: Hostile, tmp_path: Pat
 
     written = assert_harmless(recollect("forget", STREAM, "--all", "--memory", str(copy)))
 
-    assert f"forgotten: all of door{SHOWN}" in written
+    assert f"erased: all of door{SHOWN}" in written

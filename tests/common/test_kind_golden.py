@@ -16,7 +16,7 @@ import pytest
 
 from recollect.agent.candidates import by_kinds, by_words
 from recollect.agent.question_parser import read_question
-from recollect.agent.summary_counts import counted
+from recollect.agent.summary_counts import format_count
 from recollect.memory.ladder.event_boundaries import is_active
 from recollect.memory.ladder.similarity import looks_different, similarity
 from recollect.memory.ladder.summaries import summarise
@@ -78,7 +78,7 @@ def report_of(kind: str) -> dict[str, Any]:
         "summary": parent.caption,
         "summary of one": single.caption,
         "summary findings": [[f.kind, f.text, dict(f.detail)] for f in parent.findings],
-        "counted": [counted(kind, 1), counted(kind, 3)],
+        "counted": [format_count(kind, 1), format_count(kind, 3)],
         "priority": change_of([early]),
         "goes on": [is_active(first), is_active(moment(0, with_value(early, 0.05)))],
         "alike": [similarity(above, single_above), similarity(above, Moment("e2", "yard", 0, Span(0, 20), (parent,)))],

@@ -23,7 +23,6 @@ from recollect.memory import (
     Stream,
     moment_id,
 )
-from recollect.memory.keeping.eviction import forget
 from recollect.memory.keeping.eviction_policy import EvictionCandidates, EvictionUnit
 from recollect.memory.storage.tables import select
 
@@ -143,11 +142,11 @@ def fill(
 
 
 def shelf(store: MemoryStore) -> EvictionCandidates:
-    return EvictionCandidates.of(store._upkeep._views())
+    return EvictionCandidates.of(store.maintenance.evictions.views())
 
 
 def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
-    forget(store._upkeep._views(), store._tables, store._commits, units)
+    store.maintenance.evictions.evict(units)
 
 
 def climb_down(store: MemoryStore) -> int:
@@ -161,7 +160,7 @@ def climb_down(store: MemoryStore) -> int:
 
 
 def stored_pictures(store: MemoryStore) -> set[str]:
-    return {row["id"] for row in select(store._pin()[1].frames, columns=["id"])}
+    return {row["id"] for row in select(store._committed.at_head()[1].frames, columns=["id"])}
 
 
 def check(store: MemoryStore, moments: list[Moment]) -> None:

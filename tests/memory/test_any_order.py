@@ -26,9 +26,9 @@ from recollect.memory import (
     Span,
     Use,
 )
-from recollect.memory.keeping.disk_budget import _handed_to_the_system
+from recollect.memory.keeping.disk_budget import system_written_bytes
 from recollect.memory.keeping.disk_usage import DiskUsage
-from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.file_sizes import size_on_disk
 
 WRITTEN = ("watch", "gap", "look", "describe", "queue", "use")
@@ -177,9 +177,9 @@ def test_the_parts_of_an_account_always_add_up_to_what_is_on_the_disk(
             folder = life.store.path
             with maintenance_lock(folder):  # so that upkeep changes nothing meanwhile
                 account, on_disk = life.store.account(), size_on_disk(folder)
-                written_then = _handed_to_the_system() or 0
-                measured = life.store._ledger.measure()
-                written_meanwhile = (_handed_to_the_system() or 0) - written_then
+                written_then = system_written_bytes() or 0
+                measured = life.store._writes.budget.measure()
+                written_meanwhile = (system_written_bytes() or 0) - written_then
             parts = parts_of(account)
             assert min(parts) >= 0
             # Each is rounded by itself.

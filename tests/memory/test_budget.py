@@ -1,4 +1,4 @@
-"""A memory takes what was agreed, whoever writes and reads, and forgets for it as little as it can."""
+"""A memory stays within its disk budget during reads and writes, and evicts as little as possible."""
 
 from __future__ import annotations
 
@@ -25,10 +25,8 @@ from recollect.memory.errors import (
     SnapshotExpired,
     UnknownStream,
 )
-from recollect.memory.keeping.disk_budget import (
-    MIN_BUDGET_BYTES,
-)
-from recollect.memory.keeping.maintenance import LEASE_S
+from recollect.memory.keeping.disk_budget import MIN_BUDGET_BYTES
+from recollect.memory.keeping.version_cleaner import LEASE_S
 from recollect.memory.storage.file_sizes import size_on_disk
 from recollect.memory.storage.leases import held_leases
 from recollect.memory.storage.manifest import DEFAULT_BUDGET_BYTES, UNBOUNDED_BYTES
@@ -39,101 +37,105 @@ PICTURE = 60_000
 
 
 @contextmanager
-def highest(folder: Path) -> Iterator[list[int]]:
-    """What the folder took at most inside the block, looked at all the time."""
-    most, over = [0], threading.Event()
+def peak_bytes(folder: Path) -> Iterator[list[int]]:
+    """The largest size of the folder inside the block, measured continuously. A list with one item."""
+    peak, finished = [0], threading.Event()
 
-    def look() -> None:
-        while not over.is_set():
-            most[0] = max(most[0], size_on_disk(folder))
+    def measure() -> None:
+        while not finished.is_set():
+            peak[0] = max(peak[0], size_on_disk(folder))
             time.sleep(0.002)
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=measure)
     thread.start()
     try:
-        yield most
+        yield peak
     finally:
-        over.set()
+        finished.set()
         thread.join()
 
 
-def every_second_is_accounted_for(store: MemoryStore, stream: str, hours: float) -> None:
+def check_coverage(store: MemoryStore, stream: str, hours: float) -> None:
     coverage = store.snapshot().coverage(stream, Span(0.0, hours * 3600))
-    gone_s = sum(gap.span.duration_s for gap in coverage.gaps)
-    assert coverage.watched_s + gone_s == pytest.approx(hours * 3600)
+    gap_s = sum(gap.span.duration_s for gap in coverage.gaps)
+    assert coverage.watched_s + gap_s == pytest.approx(hours * 3600)
     assert store.snapshot().counts(stream).balanced
 
 
 @pytest.mark.slow
-def test_a_folder_never_takes_more_than_its_budget(folder: Path) -> None:
+def test_a_folder_never_exceeds_its_budget(folder: Path) -> None:
     with (
         MemoryStore.open(
             folder, write=True, encoder=LifeEncoder(), budget_bytes=BUDGET, keep_versions_s=2.0
         ) as store,
-        highest(folder) as most,
+        peak_bytes(folder) as peak,
     ):
         fill(store, ["door", "yard"], 2.0, picture_bytes=PICTURE, outages_a_day=40)
         store.maintain()
 
-    assert most[0] <= BUDGET
-    assert most[0] > 0.8 * BUDGET, "it is not far from being used"
+    assert peak[0] <= BUDGET
+    assert peak[0] > 0.8 * BUDGET, "the budget is nearly used up"
     with MemoryStore.open(folder) as store:
-        lost = [one.lost for name in ("door", "yard") for one in store.snapshot().tombstones(name)]
+        lost = [
+            tombstone.lost for name in ("door", "yard") for tombstone in store.snapshot().tombstones(name)
+        ]
         assert "frame" in lost
         for name in ("door", "yard"):
-            every_second_is_accounted_for(store, name, 2.0)
+            check_coverage(store, name, 2.0)
 
 
 @pytest.mark.slow
-def test_what_a_reader_holds_is_neither_forgotten_for_nor_goes_over_the_budget(folder: Path) -> None:
+def test_files_of_readers_cause_no_eviction_and_no_overrun(folder: Path) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET, keep_versions_s=2.0) as store:
         fill(store, ["door"], 0.9, picture_bytes=PICTURE, outages_a_day=0)
-        reading = store.snapshot()
-        moments = reading.timeline("door", limit=10_000)
-        with highest(folder) as most, ThreadPoolExecutor(1) as pool:
+        snapshot = store.snapshot()
+        moments = snapshot.timeline("door", limit=10_000)
+        with peak_bytes(folder) as peak, ThreadPoolExecutor(1) as pool:
             filling = pool.submit(fill, store, ["yard"], 1.2, picture_bytes=PICTURE, outages_a_day=0)
-            # By then it would have had to write over what is held.
+            # Without the reader, it would have evicted by then.
             wait([filling], timeout=LEASE_S / 3)
-            waits = not filling.done()
-            still_there = len(reading.frames(key for moment in moments for key in moment.frame_ids))
-            reading.release()
+            is_waiting = not filling.done()
+            readable = len(snapshot.frames(key for moment in moments for key in moment.frame_ids))
+            snapshot.release()
             filling.result()
 
-        assert waits
-        assert still_there == sum(len(moment.frame_ids) for moment in moments)
-        assert most[0] <= BUDGET
+        assert is_waiting
+        assert readable == sum(len(moment.frame_ids) for moment in moments)
+        assert peak[0] <= BUDGET
         assert len(store.snapshot().timeline("door", rung="event", limit=1000)) > 0
 
 
-def test_a_snapshot_that_had_to_make_room_says_so(store: MemoryStore, moment: Callable[..., Moment]) -> None:
+def test_a_revoked_snapshot_raises_snapshot_expired(
+    store: MemoryStore, moment: Callable[..., Moment]
+) -> None:
     store.append([moment(0, "a red car")])
     before = store.snapshot()
     store.append([moment(1)])
     held_leases(store.path)[0].revoke()
     store.maintain()
-    store._upkeep.delete_versions(now=True)
+    store.maintenance.cleaner.delete_old_versions(now=True)
 
     with pytest.raises(SnapshotExpired, match="Ask again"):
         before.timeline("kitchen")
 
 
-def test_the_budget_is_kept_in_the_memory_until_another_is_given(folder: Path) -> None:
+def test_a_memory_stores_its_budget_until_another_is_set(folder: Path) -> None:
     def budget() -> int:
         return int(json.loads((folder / "memory.json").read_text())["budget_bytes"])
 
     MemoryStore.open(folder, write=True).close()
-    at_first = budget()
+    default = budget()
     MemoryStore.open(folder, write=True, budget_bytes=100_000_000).close()
-    given = budget()
+    explicit = budget()
     MemoryStore.open(folder, write=True).close()
 
-    assert at_first == DEFAULT_BUDGET_BYTES == 20_000_000_000
-    assert given == budget() == 100_000_000
+    assert default == DEFAULT_BUDGET_BYTES == 20_000_000_000
+    assert explicit == budget() == 100_000_000
     with MemoryStore.open(folder) as reader:
         assert reader.budget_bytes == 100_000_000
 
 
-def test_a_budget_that_is_none_makes_no_memory(folder: Path) -> None:
+def test_an_invalid_budget_creates_no_memory(folder: Path) -> None:
     with pytest.raises(BadBudget):
         MemoryStore.open(folder, write=True, budget_bytes=1000)
     with pytest.raises(BadBudget):
@@ -154,46 +156,46 @@ def test_a_smaller_budget_takes_effect_at_once(folder: Path) -> None:
     assert before_bytes > BUDGET
     assert size_on_disk(folder) <= BUDGET
     with MemoryStore.open(folder) as store:
-        every_second_is_accounted_for(store, "door", 1.5)
+        check_coverage(store, "door", 1.5)
 
 
 @pytest.mark.slow
-def test_a_stream_with_a_budget_of_its_own_leaves_the_others_alone(folder: Path) -> None:
+def test_a_stream_budget_evicts_from_that_stream_only(folder: Path) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=10 * BUDGET) as store:
         store.set_stream_budget("door", BUDGET)
         fill(store, ["door", "yard"], 1.8, picture_bytes=PICTURE, outages_a_day=0)
         store.maintain()
-        account = store.account()
+        usage = store.account()
 
-        assert account.streams["door"] <= BUDGET < account.streams["yard"]
-        assert account.stream_budgets == {"door": BUDGET}
+        assert usage.streams["door"] <= BUDGET < usage.streams["yard"]
+        assert usage.stream_budgets == {"door": BUDGET}
         assert store.snapshot().tombstones("yard") == []
-        every_second_is_accounted_for(store, "door", 1.8)
+        check_coverage(store, "door", 1.8)
 
 
-def test_what_fits_no_budget_is_refused_and_loses_nothing(folder: Path, kitchen: Any) -> None:
-    """All of it is too new to have anything that could stand for it."""
+def test_a_write_larger_than_the_budget_is_refused_without_loss(folder: Path, kitchen: Any) -> None:
+    """All memories are too new to have a parent, so none can be evicted."""
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET) as store:
         moments, frames, _ = kitchen.life(0.02)
         store.put_stream(kitchen.stream)
         heavy = [replace(frame, jpeg=random.Random(frame.id).randbytes(6_000_000)) for frame in frames]
         kept = 0
 
-        def go_on() -> None:
+        def append_all() -> None:
             nonlocal kept
             for number, moment in enumerate(moments):
                 store.append([moment], heavy[2 * number : 2 * number + 2])
                 kept += 1
 
         with pytest.raises(BudgetFull, match="larger budget"):
-            go_on()
-        left = store.snapshot().timeline("kitchen")
+            append_all()
+        stored = store.snapshot().timeline("kitchen")
 
-        assert 3 <= kept == len(left)
-        assert len(store.snapshot().frames(key for moment in left for key in moment.frame_ids)) == 2 * kept
+        assert 3 <= kept == len(stored)
+        assert len(store.snapshot().frames(key for moment in stored for key in moment.frame_ids)) == 2 * kept
 
 
-def test_a_reader_whose_look_does_not_fit_writes_nothing_down(folder: Path, kitchen: Any) -> None:
+def test_a_second_look_that_does_not_fit_is_not_written(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET) as store:
         moments = kitchen.watch(store, 0.02)
     (folder / "in-the-way").write_bytes(b"x" * BUDGET)
@@ -204,7 +206,7 @@ def test_a_reader_whose_look_does_not_fit_writes_nothing_down(folder: Path, kitc
         assert len(reader.snapshot().get([moments[0].id])[moments[0].id].observations) == 1
 
 
-def test_an_unbounded_memory_forgets_nothing(folder: Path, kitchen: Any) -> None:
+def test_an_unbounded_memory_evicts_nothing(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=UNBOUNDED_BYTES) as store:
         kitchen.watch(store, 1.0)
         store.maintain()
@@ -216,7 +218,7 @@ def test_an_unbounded_memory_forgets_nothing(folder: Path, kitchen: Any) -> None
 # -- pins ------------------------------------------------------------------------------------------------
 
 
-def test_a_pin_is_clipped_to_what_there_is_and_can_be_taken_away(store: MemoryStore, kitchen: Any) -> None:
+def test_a_pin_is_clipped_to_the_memories_and_can_be_removed(store: MemoryStore, kitchen: Any) -> None:
     kitchen.watch(store, 0.5)
     with MemoryStore.open(store.path) as reader:
         pin = reader.pin("kitchen", Span(1700.0, 9000.0), note="the parcel")
@@ -228,24 +230,24 @@ def test_a_pin_is_clipped_to_what_there_is_and_can_be_taken_away(store: MemorySt
     assert store.pins() == []
 
 
-def test_pinned_twice_it_is_kept_once(store: MemoryStore, kitchen: Any) -> None:
+def test_a_span_pinned_twice_has_one_pin(store: MemoryStore, kitchen: Any) -> None:
     kitchen.watch(store, 0.5)
     store.pin("kitchen", Span(100.0, 200.0))
-    once = store.account().pinned_bytes
+    pinned_bytes_once = store.account().pinned_bytes
     store.pin("kitchen", Span(100.0, 200.0), note="again")
     store.pin("kitchen", Span(150.0, 160.0))
 
     assert [pin.note for pin in store.pins()] == ["again", ""]
-    assert store.account().pinned_bytes == once > 0
+    assert store.account().pinned_bytes == pinned_bytes_once > 0
 
 
-def test_a_pin_that_does_not_fit_is_refused_and_pushes_out_nobody(folder: Path, kitchen: Any) -> None:
+def test_a_pin_that_exceeds_the_quota_is_refused(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, budget_bytes=BUDGET) as store:
         moments, frames, _ = kitchen.life(1.0)
         store.put_stream(kitchen.stream)
         heavy = [replace(frame, jpeg=b"x" * 50_000) for frame in frames]
         kitchen_ladder = kitchen.ladder()
-        store.append([one for moment in moments for one in (moment, *kitchen_ladder.push(moment))], heavy)
+        store.append([row for moment in moments for row in (moment, *kitchen_ladder.push(moment))], heavy)
         first = store.pin("kitchen", Span(0.0, 10.0))
 
         with pytest.raises(PinsFull, match="Nothing was pinned"):
@@ -255,7 +257,7 @@ def test_a_pin_that_does_not_fit_is_refused_and_pushes_out_nobody(folder: Path, 
         assert 0 < store.account().pinned_bytes <= store.account().pin_quota_bytes == BUDGET // 10
 
 
-def test_nothing_can_be_pinned_where_nothing_is_remembered(store: MemoryStore, kitchen: Any) -> None:
+def test_a_span_without_memories_cannot_be_pinned(store: MemoryStore, kitchen: Any) -> None:
     kitchen.watch(store, 0.1)
 
     with pytest.raises(NothingToPin):
@@ -264,22 +266,22 @@ def test_nothing_can_be_pinned_where_nothing_is_remembered(store: MemoryStore, k
         store.pin("attic", Span(0.0, 1.0))
 
 
-# -- the account -----------------------------------------------------------------------------------------
+# -- disk usage -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_the_parts_of_an_account_add_up_to_what_the_folder_takes(folder: Path, kitchen: Any) -> None:
+def test_the_parts_of_disk_usage_add_up_to_the_folder_size(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, encoder=LifeEncoder()) as store:
         fill(store, ["door"], 2.0, picture_bytes=3000, outages_a_day=0)
         store.maintain()
         (folder / "questions.sqlite").write_bytes(b"x" * 50_000)
 
-        account = store.account()
+        usage = store.account()
 
-    parts = (*account.words.values(), *account.pictures.values(), account.indexes, account.old_versions)
-    assert sum(parts) + account.checkpoints + account.rest == account.used_bytes
-    assert account.checkpoints == 53_248
-    assert all(account.words[rung] > 0 for rung in ("moment", "event", "hour"))
-    assert account.pictures["moment"] > account.pictures["event"] > account.pictures["hour"] > 0
-    assert account.used_bytes == pytest.approx(size_on_disk(folder), rel=0.01)
-    assert sum(account.streams.values()) < account.used_bytes
+    parts = (*usage.words.values(), *usage.pictures.values(), usage.indexes, usage.old_versions)
+    assert sum(parts) + usage.checkpoints + usage.rest == usage.used_bytes
+    assert usage.checkpoints == 53_248
+    assert all(usage.words[rung] > 0 for rung in ("moment", "event", "hour"))
+    assert usage.pictures["moment"] > usage.pictures["event"] > usage.pictures["hour"] > 0
+    assert usage.used_bytes == pytest.approx(size_on_disk(folder), rel=0.01)
+    assert sum(usage.streams.values()) < usage.used_bytes

@@ -111,7 +111,7 @@ def test_what_an_unfinished_change_left_does_not_count_as_there(
     append(store._tables.frames, [frame_row(frame(6.0), 0.0)])
     append(store._tables.observations, observation_rows(batch))
     (store.path / "commit.lock").write_text("unfinished")
-    store._settled.clear()
+    store._appender.unsettle("kitchen")
 
     store.append([batch], [frame(6.0)])
 

@@ -1,4 +1,4 @@
-"""Small files are merged where they stand, and a filter of time keeps what it should at any bound."""
+"""Compaction merges neighbouring small files and index parts, and time filters stay exact at any bound."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.memory import MemoryStore, Moment, Span
-from recollect.memory.keeping.compaction import gather, runs_of_small, tidy, to_merge, waiting, worth_merging
-from recollect.memory.keeping.maintenance import maintenance_lock
-from recollect.memory.query.hybrid_search import overlap_filter
+from recollect.memory.keeping.compaction import (
+    count_new,
+    merge_and_index,
+    merge_new_fragments,
+    parts_to_merge,
+    runs_that_fit,
+    runs_worth_merging,
+)
+from recollect.memory.keeping.maintenance_lock import maintenance_lock
+from recollect.memory.query.filters import overlap_filter
 from recollect.memory.storage.rows import start_hour
 from recollect.memory.storage.tables import count_versions, latest_view, live_bytes, select
 from recollect.memory.values import Extent
@@ -29,41 +36,41 @@ SIZES = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=40)
 
 
 @given(SIZES)
-def test_runs_stand_side_by_side_hold_everything_once_and_fit(sizes):
-    runs = runs_of_small(sizes, most_bytes=60, most_rows=30)
+def test_runs_are_adjacent_complete_and_fit(sizes):
+    runs = runs_that_fit(sizes, max_bytes=60, max_rows=30)
 
-    assert [at for run in runs for at in run] == list(range(len(sizes)))
+    assert [index for run in runs for index in run] == list(range(len(sizes)))
     for run in runs:
         if len(run) > 1:
-            assert sum(sizes[at][0] for at in run) <= 60
-            assert sum(sizes[at][1] for at in run) <= 30
+            assert sum(sizes[index][0] for index in run) <= 60
+            assert sum(sizes[index][1] for index in run) <= 30
 
 
 @given(SIZES)
-def test_no_two_runs_side_by_side_would_fit_into_one(sizes):
-    runs = [run for run in runs_of_small(sizes, most_bytes=60, most_rows=30) if run]
+def test_no_two_adjacent_runs_would_fit_into_one(sizes):
+    runs = [run for run in runs_that_fit(sizes, max_bytes=60, max_rows=30) if run]
 
     for first, second in itertools.pairwise(runs):
         head = [*first, second.start]
-        assert sum(sizes[at][0] for at in head) > 60 or sum(sizes[at][1] for at in head) > 30
+        assert sum(sizes[index][0] for index in head) > 60 or sum(sizes[index][1] for index in head) > 30
 
 
 @given(st.lists(st.integers(1, 100_000), max_size=60))
-def test_parts_of_an_index_stay_few_and_each_has_four_times_what_comes_after_it(added: list[int]) -> None:
+def test_index_parts_stay_few_and_shrink_fourfold(added: list[int]) -> None:
     parts: list[int] = []
     for rows in added:
         parts.append(rows)
-        if many := to_merge(parts):
-            parts[-many:] = [sum(parts[-many:])]
+        if count := parts_to_merge(parts):
+            parts[-count:] = [sum(parts[-count:])]
 
-        assert all(part >= 4 * sum(parts[at + 1 :]) for at, part in enumerate(parts))
+        assert all(part >= 4 * sum(parts[index + 1 :]) for index, part in enumerate(parts))
     assert sum(parts) == sum(added)
 
 
 @given(SIZES)
-def test_what_is_worth_merging_stands_side_by_side_and_at_least_doubles(sizes: list[tuple[int, int]]) -> None:
-    for run in worth_merging(sizes, most_bytes=300, full_rows=100):
-        rows = [sizes[at][1] for at in run]
+def test_runs_worth_merging_at_least_double_their_largest(sizes: list[tuple[int, int]]) -> None:
+    for run in runs_worth_merging(sizes, max_bytes=300, full_rows=100):
+        rows = [sizes[index][1] for index in run]
         with_next = sizes[run.start : run.stop + 1]
         assert (
             len(rows) >= 16
@@ -71,57 +78,59 @@ def test_what_is_worth_merging_stands_side_by_side_and_at_least_doubles(sizes: l
             or sum(size for _, size in with_next) > 200
         )
         assert 2 * max(rows) <= sum(rows)
-        assert sum(sizes[at][0] for at in run) <= 300
+        assert sum(sizes[index][0] for index in run) <= 300
 
 
-def test_of_what_is_appended_alike_few_files_stay_and_each_row_is_written_a_few_times() -> None:
+def test_steady_appends_leave_few_files_and_few_rewrites() -> None:
     sizes: list[tuple[int, int]] = []
-    written, most, most_large = 0, 0, 0
+    written, max_files, max_large_files = 0, 0, 0
     for _ in range(4096):
         sizes.append((128, 128))
-        for run in worth_merging(sizes, most_bytes=1 << 40, full_rows=65536)[-1:]:
-            rows = sum(sizes[at][1] for at in run)
+        for run in runs_worth_merging(sizes, max_bytes=1 << 40, full_rows=65536)[-1:]:
+            rows = sum(sizes[index][1] for index in run)
             sizes[run.start : run.stop] = [(rows, rows)]
             written += rows
-        most = max(most, len(sizes))
-        most_large = max(most_large, sum(4096 <= rows < 65536 for _, rows in sizes))
+        max_files = max(max_files, len(sizes))
+        max_large_files = max(max_large_files, sum(4096 <= rows < 65536 for _, rows in sizes))
 
-    assert most <= 4096 * 128 // 65536 + 15 + 7 + 3
-    assert most_large <= 4, "a search asks each for what it finds, and most of it lies in these"
+    assert max_files <= 4096 * 128 // 65536 + 15 + 7 + 3
+    assert max_large_files <= 4, "a search reads each of them, and most of its hits are in them"
     assert written <= 3 * 4096 * 128
 
 
-def test_files_that_forgetting_left_small_are_merged_and_nothing_else_changes(
-    tmp_path: Path, moment: Make
-) -> None:
+def test_files_left_small_by_eviction_are_merged(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(90):
-            store.append([moment(number * 8 + at, f"coat{number} {at}") for at in range(8)])
+            store.append([moment(number * 8 + part, f"coat{number} {part}") for part in range(8)])
         table = store._tables.observations
-        # Every file stays as it is, but for the indexes.
-        tidy(table, latest_view(table), thorough=True, most_bytes=1)
-        before, many = select(latest_view(table), order_by="start_s"), len(latest_view(table).get_fragments())
+        # Only the indexes change.
+        merge_and_index(table, latest_view(table), thorough=True, max_bytes=1)
+        before, fragments_before = (
+            select(latest_view(table), order_by="start_s"),
+            len(latest_view(table).get_fragments()),
+        )
         for _ in range(40):
-            tidy(table, gather(table))
-        after, few = select(latest_view(table), order_by="start_s"), len(latest_view(table).get_fragments())
-        found = latest_view(table).to_table(
+            merge_and_index(table, merge_new_fragments(table))
+        after, fragments_after = (
+            select(latest_view(table), order_by="start_s"),
+            len(latest_view(table).get_fragments()),
+        )
+        matches = latest_view(table).to_table(
             full_text_query="coat41", filter="start_s < 10000.0", prefilter=True, columns=["text"]
         )
 
-    assert many == 90
-    assert few <= 2 * 16  # what is newest is left to be filled
+    assert fragments_before == 90
+    assert fragments_after <= 2 * 16  # the newest fragments wait for more
     assert after == before
-    assert sorted(found["text"].to_pylist()) == [f"coat41 {at}" for at in range(8)]
+    assert sorted(matches["text"].to_pylist()) == [f"coat41 {part}" for part in range(8)]
 
 
-def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
-    tmp_path: Path, moment: Make
-) -> None:
+def test_thorough_compaction_leaves_one_part_of_each_index(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         for number in range(20):
-            store.append([moment(number * 8 + at) for at in range(8)])
+            store.append([moment(number * 8 + part) for part in range(8)])
         table = store._tables.observations
-        while tidy(table, gather(table), thorough=True):
+        while merge_and_index(table, merge_new_fragments(table), thorough=True):
             pass
         view = latest_view(table)
 
@@ -129,36 +138,35 @@ def test_thorough_tidying_leaves_as_few_files_as_fit_and_one_part_of_each_index(
         assert {len(index.segments) for index in view.describe_indices()} == {1}
 
 
-def test_every_index_covers_the_same_files_whatever_is_appended_meanwhile(
-    tmp_path: Path, moment: Make
-) -> None:
+def test_all_indexes_cover_the_same_files_during_appends(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store, maintenance_lock(store.path):
         table = store._tables.observations
         for round_ in range(3):
-            for at in range(6):
-                store.append([moment(round_ * 6 + at)])
-            gathered = gather(table)
+            for part in range(6):
+                store.append([moment(round_ * 6 + part)])
+            merged = merge_new_fragments(table)
             store.append([moment(1000 + round_, "a late coat")])
-            tidy(table, gathered)
+            merge_and_index(table, merged)
         view = latest_view(table)
         covered = {
             frozenset(key for part in index.segments for key in part.fragment_ids)
             for index in view.describe_indices()
         }
-        found = store.snapshot().search("late coat", limit=3)
+        hits = store.snapshot().search("late coat", limit=3)
 
     assert len(covered) == 1
-    assert len([one for one in view.get_fragments() if one.fragment_id not in next(iter(covered))]) == 1
-    assert [hit.moment.id for hit in found] == [moment(1000 + round_).id for round_ in range(3)]
+    uncovered = [part for part in view.get_fragments() if part.fragment_id not in next(iter(covered))]
+    assert len(uncovered) == 1
+    assert [hit.moment.id for hit in hits] == [moment(1000 + round_).id for round_ in range(3)]
 
 
 @pytest.mark.slow
-def test_closed_a_memory_is_left_quick_to_search(tmp_path: Path, moment: Make) -> None:
+def test_closing_a_memory_leaves_it_compacted(tmp_path: Path, moment: Make) -> None:
     with MemoryStore.open(tmp_path / "m.lance", write=True) as store:
         for number in range(100):
-            store.append([moment(number * 8 + at) for at in range(8)])
+            store.append([moment(number * 8 + part) for part in range(8)])
     with MemoryStore.open(tmp_path / "m.lance") as reader:
-        commits, rows = waiting(reader._tables.observations)
+        commits, rows = count_new(reader._tables.observations)
 
     assert commits < 4
     assert rows < 256
@@ -169,7 +177,7 @@ SPANS = [
     for start_s in np.arange(-5000.0, 40_000.0, 700.0).tolist()
     for length_s in (0.0, 600.0, 4500.0)
 ]
-AT = st.floats(-9000.0, 50_000.0) | st.sampled_from(
+TIMES = st.floats(-9000.0, 50_000.0) | st.sampled_from(
     [-5000.0, 0.0, 600.0, 3600.0, 7200.0, 36_000.0, 1e300, -1e300]
 )
 
@@ -178,9 +186,9 @@ AT = st.floats(-9000.0, 50_000.0) | st.sampled_from(
 def spans(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
     rows = pa.table(
         {
-            "start_s": [one.start_s for one in SPANS],
-            "end_s": [one.end_s for one in SPANS],
-            "start_hour": pa.array([start_hour(one.start_s) for one in SPANS], pa.int32()),
+            "start_s": [span.start_s for span in SPANS],
+            "end_s": [span.end_s for span in SPANS],
+            "start_hour": pa.array([start_hour(span.start_s) for span in SPANS], pa.int32()),
         }
     )
     written = lance.write_dataset(rows, tmp_path_factory.mktemp("spans") / "spans.lance")
@@ -189,22 +197,24 @@ def spans(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
     return written
 
 
-@given(AT | st.sampled_from([-math.inf, math.inf]), AT | st.just(math.inf), st.booleans())
-def test_a_filter_keeps_what_shares_time_with_a_span_and_nothing_else(
-    spans: lance.LanceDataset, one: float, other: float, known: bool
+@given(TIMES | st.sampled_from([-math.inf, math.inf]), TIMES | st.just(math.inf), st.booleans())
+def test_an_overlap_filter_keeps_exactly_the_overlapping_rows(
+    spans: lance.LanceDataset, first_s: float, second_s: float, has_extents: bool
 ) -> None:
-    span = Span(min(one, other), max(one, other))
-    whole = reduce(Extent.joined, (Extent(own.end_s, own.start_s, own.duration_s) for own in SPANS))
+    span = Span(min(first_s, second_s), max(first_s, second_s))
+    extent = reduce(Extent.joined, (Extent(own.end_s, own.start_s, own.duration_s) for own in SPANS))
 
-    kept = spans.to_table(filter=overlap_filter(span, {"moment": whole} if known else None)).to_pylist()
+    kept = spans.to_table(
+        filter=overlap_filter(span, {"moment": extent} if has_extents else None)
+    ).to_pylist()
 
     assert sorted((row["start_s"], row["end_s"]) for row in kept) == sorted(
         (own.start_s, own.end_s) for own in SPANS if own.start_s < span.end_s and own.end_s > span.start_s
     )
 
 
-def test_what_a_table_takes_is_told_while_its_versions_are_deleted(tmp_path: Path) -> None:
-    row, uri, done = pa.table({"at": [1]}), tmp_path / "some.lance", threading.Event()
+def test_table_sizes_are_read_while_versions_are_deleted(tmp_path: Path) -> None:
+    row, uri, finished = pa.table({"number": [1]}), tmp_path / "some.lance", threading.Event()
     view = lance.write_dataset(row, uri)
 
     def write() -> None:
@@ -215,11 +225,11 @@ def test_what_a_table_takes_is_told_while_its_versions_are_deleted(tmp_path: Pat
                 newest = lance.dataset(uri)
                 newest.cleanup_old_versions(versions=list(range(newest.version - 4, newest.version)))
         finally:
-            done.set()
+            finished.set()
 
     writer = threading.Thread(target=write)
     writer.start()
-    while not done.is_set():
+    while not finished.is_set():
         assert live_bytes(view)["data file"] > 0
         assert count_versions(uri) > 0
     writer.join()

@@ -1,4 +1,4 @@
-"""Killed in mid-append again and again, and watching on: nothing is lost and nothing doubled."""
+"""A writer that is killed during appends, again and again, loses nothing and duplicates nothing."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ with MemoryStore.open(folder, write=True) as store:
     print("from", first, flush=True)
     for number in range(first, {MOMENTS}, 2):
         moments = []
-        for one in (number, number + 1):
-            moments += [moment(one), *ladder.push(moment(one))]
+        for index in (number, number + 1):
+            moments += [moment(index), *ladder.push(moment(index))]
         store.append(moments, [frame(number), frame(number + 1)])
         print("done", number + 2, flush=True)
     store.append(ladder.flush())
@@ -44,7 +44,10 @@ with MemoryStore.open(folder, write=True) as store:
 
 
 def run(folder: Path, *, kill_after: int | None) -> tuple[int, int]:
-    """Append in a child process, killed once it has acknowledged so many moments; from where, up to where."""
+    """Append in a child process, and kill it after it acknowledged this many moments.
+
+    Returns the numbers of the first and of the last acknowledged moment.
+    """
     with subprocess.Popen(
         [sys.executable, "-c", APPEND_ALL, str(folder)], stdout=subprocess.PIPE, text=True
     ) as child:
@@ -54,7 +57,7 @@ def run(folder: Path, *, kill_after: int | None) -> tuple[int, int]:
         for line in child.stdout:
             acknowledged = int(line.split()[1])
             if kill_after is not None and acknowledged >= first + kill_after:
-                # Not right after the acknowledgement: somewhere within the next append.
+                # Kill it during the next append, not right after the acknowledgement.
                 time.sleep(0.001 * (first % 7))
                 child.kill()
                 break
@@ -66,7 +69,7 @@ def run(folder: Path, *, kill_after: int | None) -> tuple[int, int]:
     "kills",
     [pytest.param((90,), id="one"), pytest.param((10, 31, 67, 80, 44), id="five", marks=pytest.mark.slow)],
 )
-def test_being_killed_loses_nothing_and_doubles_nothing(folder: Path, kills: tuple[int, ...]) -> None:
+def test_a_killed_writer_loses_and_duplicates_nothing(folder: Path, kills: tuple[int, ...]) -> None:
     acknowledged = 0
     for kill_after in kills:
         first, last = run(folder, kill_after=kill_after)

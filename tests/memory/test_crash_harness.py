@@ -1,4 +1,4 @@
-"""Killed over whatever it does, a writer leaves a whole memory; and what is not whole is noticed."""
+"""A writer that is killed in any stage leaves a whole memory, and the integrity check finds damage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import MemoryStore
-from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.commits import Transaction
 from recollect.memory.storage.tables import append, latest_view, select
 from recollect.testing.crash.crash_harness import STAGES, CrashHarness, CrashWriter
@@ -27,38 +27,40 @@ def watching(folder: Path) -> Iterator[MemoryStore]:
 
 
 @pytest.fixture
-def told(watching: MemoryStore) -> ExpectedContents:
-    """What it was told: a quarter of an hour of two cameras."""
+def expected(watching: MemoryStore) -> ExpectedContents:
+    """The expected contents: a quarter of an hour of two cameras."""
     writer = CrashWriter(watching, life(0, 1.0, **LIFE))
     writer.go_on(32, commits=12)
-    told = ExpectedContents(life(0, 1.0, **LIFE))
-    told.go_to(writer.position)
-    return told
+    contents = ExpectedContents(life(0, 1.0, **LIFE))
+    contents.go_to(writer.position)
+    return contents
 
 
 @pytest.mark.slow
-def test_killed_over_whatever_it_does_a_writer_leaves_a_whole_memory(folder: Path) -> None:
+def test_a_writer_killed_in_any_stage_leaves_a_whole_memory(folder: Path) -> None:
     with CrashHarness(folder, moments=640, picture_bytes=60_000) as killer:
         kills = [killer.kill(stage) for stage in (*STAGES, "forget")]
 
     assert [fault.words for kill in kills for fault in kill.faults] == []
-    assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, "the kills came when they were to"
+    assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, "the kills hit the intended stages"
     assert max(kill.open_ms for kill in kills) < 2000
 
 
-def test_a_memory_that_was_told_all_of_it_is_whole(watching: MemoryStore, told: ExpectedContents) -> None:
-    assert faults(watching.path, told) == []
-    assert told.rows > 384
+def test_a_complete_memory_passes_the_integrity_check(
+    watching: MemoryStore, expected: ExpectedContents
+) -> None:
+    assert faults(watching.path, expected) == []
+    assert expected.rows > 384
 
 
-def _lose(table: str, where: str) -> Damage:
+def _delete(table: str, where: str) -> Damage:
     def damage(store: MemoryStore, change: Transaction) -> None:
         change.delete(store._tables.by_kind()[table], where)
 
     return damage
 
 
-def _double(table: str) -> Damage:
+def _duplicate(table: str) -> Damage:
     def damage(store: MemoryStore, change: Transaction) -> None:
         rows = select(latest_view(store._tables.by_kind()[table]))
         change.append(store._tables.by_kind()[table], rows[-3:])
@@ -68,10 +70,10 @@ def _double(table: str) -> Damage:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("damage", "noticed"),
+    ("damage", "reported"),
     [
         pytest.param(
-            _lose("observations", "start_s = 300.0"),
+            _delete("observations", "start_s = 300.0"),
             [
                 "1 moments missing",
                 "lost some children and not all",
@@ -80,37 +82,38 @@ def _double(table: str) -> Damage:
             ],
             id="a moment lost",
         ),
-        pytest.param(_lose("observations", "rung = 'event'"), ["parents missing"], id="parents lost"),
-        pytest.param(_lose("frames", "time_s < 20.0"), ["pictures missing"], id="pictures lost"),
-        pytest.param(_lose("text_vectors", "start_s = 300.0"), ["vectors of words"], id="vectors lost"),
-        pytest.param(_double("observations"), ["3 rows doubled in observations"], id="memories doubled"),
-        pytest.param(_double("frames"), ["3 rows doubled in frames"], id="pictures doubled"),
+        pytest.param(_delete("observations", "rung = 'event'"), ["parents missing"], id="parents lost"),
+        pytest.param(_delete("frames", "time_s < 20.0"), ["pictures missing"], id="pictures lost"),
+        pytest.param(_delete("text_vectors", "start_s = 300.0"), ["vectors of words"], id="vectors lost"),
+        pytest.param(_duplicate("observations"), ["3 rows doubled in observations"], id="memories doubled"),
+        pytest.param(_duplicate("frames"), ["3 rows doubled in frames"], id="pictures doubled"),
     ],
 )
-def test_what_is_lost_or_doubled_is_noticed(
-    watching: MemoryStore, told: ExpectedContents, damage: Damage, noticed: list[str]
+def test_lost_and_duplicated_rows_are_reported(
+    watching: MemoryStore, expected: ExpectedContents, damage: Damage, reported: list[str]
 ) -> None:
     with watching._commits.commit() as change:
         damage(watching, change)
 
-    found = [fault.words for fault in faults(watching.path, told)]
+    messages = [fault.words for fault in faults(watching.path, expected)]
 
-    assert [words for words in noticed if not any(words in one for one in found)] == [], found
+    missing = [words for words in reported if not any(words in message for message in messages)]
+    assert missing == [], messages
 
 
-def test_what_nobody_finished_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+def test_unfinished_commits_are_reported(watching: MemoryStore, expected: ExpectedContents) -> None:
     row = select(latest_view(watching._tables.frames), limit=1)[0]
-    with maintenance_lock(watching.path):  # upkeep would take it for its own
+    with maintenance_lock(watching.path):  # otherwise maintenance would adopt the row
         append(watching._tables.frames, [row | {"id": "of nobody"}])
-        found = [fault.words for fault in faults(watching.path, told)]
+        messages = [fault.words for fault in faults(watching.path, expected)]
 
-    assert found == ["the newest version of frames has other rows than the one that the head names"]
+    assert messages == ["the newest version of frames has other rows than the one that the head names"]
 
 
-def test_what_was_never_acknowledged_is_noticed(watching: MemoryStore, told: ExpectedContents) -> None:
+def test_unacknowledged_rows_are_reported(watching: MemoryStore, expected: ExpectedContents) -> None:
     shorter = ExpectedContents(life(0, 1.0, **LIFE))
-    shorter.go_to(told.position - 1)
+    shorter.go_to(expected.position - 1)
 
-    found = [fault.words for fault in faults(watching.path, shorter)]
+    messages = [fault.words for fault in faults(watching.path, shorter)]
 
-    assert any("of a commit that was cut off" in words for words in found), found
+    assert any("of a commit that was cut off" in message for message in messages), messages

@@ -1,4 +1,4 @@
-"""What somebody has forgotten is gone from every rung, every index and every file, and everything else is there."""
+"""An erasure deletes data from every rung, index and file, and leaves everything else."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ from recollect.memory.keeping.erasure import PENDING
 from recollect.memory.storage.tables import latest_view, select
 
 SECRET = "xylophonequartz"
-"""A word that nothing else has."""
+"""A word that occurs nowhere else."""
 SECRET_JPEG = bytes(random.Random(7).randbytes(400))
 ASKED = Span(905.0, 915.0)
-"""Shares time with the moments of [900, 910) and [910, 920)."""
+"""Overlaps the moments [900, 910) and [910, 920)."""
 
 
 def secretive(
     kitchen: Any, hours: float = 2.0, stream: str = "kitchen"
 ) -> tuple[list[Moment], list[KeyFrame]]:
-    """A life in which the secret word is said, read and pictured in ``ASKED`` alone."""
+    """Moments and pictures. Only those of ``ASKED`` have the secret word and the secret picture."""
     moments, frames, _ = kitchen.life(hours, stream=stream)
-    told = []
+    captioned = []
     for moment in moments:
-        seen = Finding("visible_text", "line", f"plain line {moment.span.start_s:g}", moment.span, "text/1")
+        line = Finding("visible_text", "line", f"plain line {moment.span.start_s:g}", moment.span, "text/1")
         if moment.span.overlaps(ASKED):
-            seen = replace(seen, text=f"the {SECRET} stands there")
-        caption = f"{seen.text} at {moment.span.start_s:g}"
-        observation = Observation(caption, (seen,), "observers/1", 1000.0 + moment.span.end_s)
-        told.append(replace(moment, observations=(observation,)))
+            line = replace(line, text=f"the {SECRET} stands there")
+        caption = f"{line.text} at {moment.span.start_s:g}"
+        observation = Observation(caption, (line,), "observers/1", 1000.0 + moment.span.end_s)
+        captioned.append(replace(moment, observations=(observation,)))
     pictures = [
         replace(
             frame,
@@ -62,30 +62,30 @@ def secretive(
         )
         for frame in frames
     ]
-    return told, pictures
+    return captioned, pictures
 
 
 def remember(store: MemoryStore, kitchen: Any, moments: list[Moment], frames: list[KeyFrame]) -> None:
-    """As a worker does: in batches, each with the parents it closes."""
+    """Append in batches, each with the parents that it closes, as a stream worker does."""
     stream = moments[0].stream
     store.put_stream(replace(kitchen.stream, name=stream, content_id=stream))
     ladder = Ladder(stream)
-    of_moment = {key: frame for frame in frames for key in [frame.id]}
-    for at in range(0, len(moments), 60):
+    frame_of = {frame.id: frame for frame in frames}
+    for start in range(0, len(moments), 60):
         rows: list[Moment] = []
         shown: list[KeyFrame] = []
-        for moment in moments[at : at + 60]:
-            mine = [of_moment[key] for key in moment.frame_ids]
-            rows += [moment, *ladder.push(moment, mine)]
-            shown += mine
-        if at + 60 >= len(moments):
+        for moment in moments[start : start + 60]:
+            own = [frame_of[key] for key in moment.frame_ids]
+            rows += [moment, *ladder.push(moment, own)]
+            shown += own
+        if start + 60 >= len(moments):
             rows += ladder.flush()
         store.append(rows, shown)
 
 
 @pytest.fixture
 def secret(folder: Path, kitchen: Any) -> Iterator[MemoryStore]:
-    """A memory with vectors that knows the secret."""
+    """A memory with vectors that contains the secret."""
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64), keep_versions_s=60.0) as store:
         remember(store, kitchen, *secretive(kitchen))
         store.maintain()
@@ -100,19 +100,19 @@ def files_with(folder: Path, *needles: bytes) -> list[str]:
     ]
 
 
-def everything_said(store: MemoryStore) -> str:
-    """All words of all rows of all tables, as the newest state has them."""
+def all_text(store: MemoryStore) -> str:
+    """The text of all rows of all tables, at their newest versions."""
     return " ".join(str(row) for table in store._tables.all() for row in select(latest_view(table)))
 
 
-def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
+def test_after_the_receipt_no_file_contains_the_erased_data(secret: MemoryStore) -> None:
     before = files_with(secret.path, SECRET.encode(), SECRET_JPEG)
 
     receipt = secret.erase("kitchen", ASKED)
 
-    assert len(before) >= 2, "where it is not found before, not finding it afterwards says nothing"
+    assert len(before) >= 2, "the search must find it before the erasure"
     assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
-    assert SECRET not in everything_said(secret)
+    assert SECRET not in all_text(secret)
     assert receipt.erased == (Span(900.0, 920.0),)
     assert (receipt.memories["moment"], receipt.pictures) == (2, 4)
     assert (receipt.memories["event"], receipt.memories["hour"], receipt.memories["day"]) == (1, 1, 1)
@@ -120,14 +120,14 @@ def test_no_file_holds_it_once_there_is_a_receipt(secret: MemoryStore) -> None:
 
 
 @pytest.mark.slow
-def test_who_asks_afterwards_finds_all_the_rest_and_nothing_of_it(secret: MemoryStore, kitchen: Any) -> None:
+def test_later_searches_find_the_rest_and_no_erased_memory(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
 
     secret.erase("kitchen", ASKED)
 
     snapshot = secret.snapshot()
-    left = snapshot.timeline("kitchen", limit=10_000)
-    assert left == [moment for moment in moments if not moment.span.overlaps(ASKED)]
+    stored = snapshot.timeline("kitchen", limit=10_000)
+    assert stored == [moment for moment in moments if not moment.span.overlaps(ASKED)]
     assert [hit.moment.id for hit in snapshot.search(SECRET) if SECRET in str(hit.moment)] == []
     kitchen.check(secret, moments)
     (tombstone,) = snapshot.tombstones("kitchen")
@@ -137,7 +137,7 @@ def test_who_asks_afterwards_finds_all_the_rest_and_nothing_of_it(secret: Memory
     assert all(not memory.span.overlaps(Span(900.0, 920.0)) for memory in cover)
 
 
-def test_the_memories_above_are_made_anew_of_what_is_left(secret: MemoryStore) -> None:
+def test_parents_are_rebuilt_from_the_remaining_children(secret: MemoryStore) -> None:
     secret.erase("kitchen", ASKED)
 
     snapshot = secret.snapshot()
@@ -150,50 +150,50 @@ def test_the_memories_above_are_made_anew_of_what_is_left(secret: MemoryStore) -
 
 
 @pytest.mark.slow
-def test_a_stretch_of_time_tells_of_what_was_made_anew_and_of_nothing_beside_it(secret: MemoryStore) -> None:
-    """Parents made anew are shorter, and may end before anything of their rung did."""
+def test_a_timeline_shows_rebuilt_parents_only_in_their_span(secret: MemoryStore) -> None:
+    """Rebuilt parents are shorter, and can end before any earlier parent of their rung."""
     secret.erase("kitchen", Span(3.0, 17.0))
     secret.erase("kitchen", ASKED)
 
     snapshot = secret.snapshot()
     for rung in ("moment", "event", "hour", "day"):
-        there = snapshot.timeline("kitchen", rung=rung, limit=10_000)
-        edges = sorted({at for one in there for at in (one.span.start_s, one.span.end_s)})
+        memories = snapshot.timeline("kitchen", rung=rung, limit=10_000)
+        edges = sorted({edge for memory in memories for edge in (memory.span.start_s, memory.span.end_s)})
         for start_s, end_s in [(0.0, edges[0]), *pairwise(edges[:41])]:
             span = Span(start_s, end_s)
             assert snapshot.timeline("kitchen", span, rung) == [
-                one for one in there if one.span.overlaps(span)
+                memory for memory in memories if memory.span.overlaps(span)
             ]
 
 
-def test_a_question_that_began_before_finishes_on_what_it_holds(secret: MemoryStore) -> None:
+def test_an_earlier_question_finishes_with_its_snapshot(secret: MemoryStore) -> None:
     before = secret.snapshot()
-    waited: list[int] = []
+    waits: list[int] = []
     receipts: list[object] = []
     erasing = threading.Thread(
-        target=lambda: receipts.append(secret.erase("kitchen", ASKED, on_wait=waited.append))
+        target=lambda: receipts.append(secret.erase("kitchen", ASKED, on_wait=waits.append))
     )
     erasing.start()
-    while not waited and erasing.is_alive():
+    while not waits and erasing.is_alive():
         time.sleep(0.01)
 
-    found = before.search(SECRET, rungs=["moment"], limit=2)
-    pictures = before.frames(found[0].moment.frame_ids)
-    while_asked = secret.snapshot().search(SECRET, rungs=["moment"], limit=2)
-    still = bool(receipts)
+    hits = before.search(SECRET, rungs=["moment"], limit=2)
+    pictures = before.frames(hits[0].moment.frame_ids)
+    hits_meanwhile = secret.snapshot().search(SECRET, rungs=["moment"], limit=2)
+    has_receipt = bool(receipts)
     before.release()
     erasing.join()
 
-    assert [SECRET in hit.moment.caption for hit in found] == [True, True]
+    assert [SECRET in hit.moment.caption for hit in hits] == [True, True]
     assert [picture.jpeg for picture in pictures] == [SECRET_JPEG] * 2
-    assert not any(SECRET in hit.moment.caption for hit in while_asked), "one that began later sees nothing"
-    assert not still, "there is no receipt while somebody can read it"
+    assert not any(SECRET in hit.moment.caption for hit in hits_meanwhile), "a later question finds nothing"
+    assert not has_receipt, "a reader can still read the data"
     assert len(receipts) == 1
     assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
 
 
-def test_a_moment_that_tells_of_it_later_goes_too(folder: Path, kitchen: Any) -> None:
-    """Somebody stays from 850 s to 1200 s: that is told where they leave."""
+def test_later_moments_with_findings_in_the_span_are_erased(folder: Path, kitchen: Any) -> None:
+    """A visit lasts from 850 s to 1200 s, and is a finding of the moment in which it ends."""
     moments, frames = secretive(kitchen, 0.5)
     stay = Finding("action", "visit", "a tall red shape is there", Span(850.0, 1200.0), "motion/1")
     moments = [
@@ -208,17 +208,17 @@ def test_a_moment_that_tells_of_it_later_goes_too(folder: Path, kitchen: Any) ->
         receipt = store.erase("kitchen", ASKED)
 
         assert receipt.erased == (Span(900.0, 920.0), Span(1190.0, 1200.0))
-        assert "tall red shape" not in everything_said(store)
+        assert "tall red shape" not in all_text(store)
         kitchen.check(store, moments)
 
 
 @pytest.mark.slow
-def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, kitchen: Any) -> None:
+def test_an_event_without_moments_is_erased_whole(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     event = next(
-        one
-        for one in secret.snapshot().timeline("kitchen", rung="event", limit=100)
-        if one.span.contains(905.0)
+        candidate
+        for candidate in secret.snapshot().timeline("kitchen", rung="event", limit=100)
+        if candidate.span.contains(905.0)
     )
     for _ in range(2):
         kitchen.forget(
@@ -233,9 +233,7 @@ def test_of_an_event_whose_moments_were_forgotten_all_goes(secret: MemoryStore, 
 
 
 @pytest.mark.slow
-def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
-    secret: MemoryStore, kitchen: Any
-) -> None:
+def test_rebuilt_parents_show_no_evicted_picture(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     kitchen.forget(secret, kitchen.shelf(secret).lowest_value(1e12))  # the pictures of every event
 
@@ -250,7 +248,7 @@ def test_what_is_made_anew_shows_no_picture_that_the_budget_had_taken(
     kitchen.check(secret, moments)
 
 
-def test_a_whole_stream_goes_with_its_name(secret: MemoryStore, kitchen: Any) -> None:
+def test_a_whole_stream_is_erased_with_its_name(secret: MemoryStore, kitchen: Any) -> None:
     others, frames = secretive(kitchen, 0.2, stream="yard")
     remember(secret, kitchen, others, frames)
     secret.pin("kitchen", Span(100.0, 200.0))
@@ -267,7 +265,7 @@ def test_a_whole_stream_goes_with_its_name(secret: MemoryStore, kitchen: Any) ->
 
 
 @pytest.mark.slow
-def test_pins_uses_and_what_waits_are_forgotten_with_it(secret: MemoryStore, kitchen: Any) -> None:
+def test_pins_uses_and_backlog_entries_are_erased_too(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
     inside = next(moment for moment in moments if moment.span.start_s == 910.0)
     secret.pin("kitchen", Span(800.0, 1000.0), note="the parcel")
@@ -285,13 +283,19 @@ def test_pins_uses_and_what_waits_are_forgotten_with_it(secret: MemoryStore, kit
 
 
 @pytest.mark.slow
-def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kitchen: Any) -> None:
+def test_descriptions_with_erased_context_are_queued_again(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
-    known = {moment.span.start_s: moment for moment in moments}
+    moment_at = {moment.span.start_s: moment for moment in moments}
     events = secret.snapshot().timeline("kitchen", rung="event", limit=100)
-    event = next(one for one in events if one.span.contains(905.0))
-    said = Observation(f"Then the {SECRET} is gone.", (), "lmm:tiny/caption.1", 9000.0)
-    secret.described([(known[920.0], said), (event, said), (known[1500.0], replace(said, caption="A pot."))])
+    event = next(candidate for candidate in events if candidate.span.contains(905.0))
+    description = Observation(f"Then the {SECRET} is gone.", (), "lmm:tiny/caption.1", 9000.0)
+    secret.described(
+        [
+            (moment_at[920.0], description),
+            (event, description),
+            (moment_at[1500.0], replace(description, caption="A pot.")),
+        ]
+    )
 
     secret.erase("kitchen", ASKED)
 
@@ -299,14 +303,14 @@ def test_what_a_model_said_with_it_in_mind_is_said_anew(secret: MemoryStore, kit
     waiting = {(row["rung"], row["start_s"]) for row in select(latest_view(secret._tables.backlog))}
     assert ("moment", 920.0) in waiting
     assert {start_s for rung, start_s in waiting if rung == "event"} == {
-        one.span.start_s for one in snapshot.timeline("kitchen", rung="event", limit=100) if event.span.contains(one.span.start_s)
+        rebuilt.span.start_s for rebuilt in snapshot.timeline("kitchen", rung="event", limit=100) if event.span.contains(rebuilt.span.start_s)
     }  # fmt: skip
-    assert len(snapshot.get([known[920.0].id])[known[920.0].id].observations) == 1
-    assert snapshot.get([known[1500.0].id])[known[1500.0].id].caption == "A pot."
+    assert len(snapshot.get([moment_at[920.0].id])[moment_at[920.0].id].observations) == 1
+    assert snapshot.get([moment_at[1500.0].id])[moment_at[1500.0].id].caption == "A pot."
     assert files_with(secret.path, SECRET.encode()) == []
 
 
-def test_what_was_never_remembered_is_forgotten_without_ado(secret: MemoryStore, kitchen: Any) -> None:
+def test_erasing_a_span_without_memories_succeeds(secret: MemoryStore, kitchen: Any) -> None:
     receipt = secret.erase("kitchen", Span(90_000.0, 90_010.0))
 
     assert receipt.erased == ()
@@ -315,34 +319,36 @@ def test_what_was_never_remembered_is_forgotten_without_ado(secret: MemoryStore,
         secret.erase("attic", ASKED)
 
 
-def test_watching_goes_on_after_it_as_if_it_had_not_been_there(folder: Path, kitchen: Any) -> None:
-    """The open event and hour are made of what is left."""
+def test_watching_continues_after_an_erasure(folder: Path, kitchen: Any) -> None:
+    """The open event and hour are built from the remaining children."""
     moments, frames = secretive(kitchen, 1.5)
     with MemoryStore.open(folder, write=True) as store:
         store.put_stream(kitchen.stream)
         ladder = Ladder("kitchen")
         store.append(
-            [one for moment in moments[:100] for one in (moment, *ladder.push(moment))], frames[:200]
+            [row for moment in moments[:100] for row in (moment, *ladder.push(moment))], frames[:200]
         )
         store.erase("kitchen", Span(985.0, 1000.0))
         ladder = Ladder.restore(store.snapshot(), "kitchen")
         store.append(
-            [one for moment in moments[100:] for one in (moment, *ladder.push(moment))] + ladder.flush(),
+            [row for moment in moments[100:] for row in (moment, *ladder.push(moment))] + ladder.flush(),
             frames[200:],
         )
 
         snapshot = store.snapshot()
         parents = [
-            one for rung in ("event", "hour") for one in snapshot.timeline("kitchen", rung=rung, limit=1000)
+            parent
+            for rung in ("event", "hour")
+            for parent in snapshot.timeline("kitchen", rung=rung, limit=1000)
         ]
-        assert all(not one.span.overlaps(Span(980.0, 1000.0)) for one in parents)
+        assert all(not parent.span.overlaps(Span(980.0, 1000.0)) for parent in parents)
         kitchen.check(store, moments)
 
 
 @pytest.mark.slow
 @given(st.data())
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_erased_and_forgotten_in_whatever_order_all_stays_accounted_for(
+def test_any_order_of_erasures_and_evictions_stays_accounted_for(
     tmp_path_factory: pytest.TempPathFactory, kitchen: Any, data: st.DataObject
 ) -> None:
     with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
@@ -357,8 +363,7 @@ def test_whatever_is_erased_and_forgotten_in_whatever_order_all_stays_accounted_
                 start_s = data.draw(st.floats(0.0, 8000.0))
                 span = Span(start_s, start_s + data.draw(st.sampled_from([1.0, 50.0, 700.0, 4000.0])))
                 store.erase("kitchen", span)
-                left = store.snapshot().timeline("kitchen", span, limit=10_000)
-                assert left == []
+                assert store.snapshot().timeline("kitchen", span, limit=10_000) == []
             kitchen.check(store, moments)
 
 
@@ -373,9 +378,7 @@ with MemoryStore.open(sys.argv[1], write=True, encoder=HashingEncoder(64)) as st
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_has_happened_or_has_not_and_is_finished_by_the_next(
-    folder: Path, kitchen: Any
-) -> None:
+def test_a_killed_erasure_is_whole_or_undone_and_then_finished(folder: Path, kitchen: Any) -> None:
     moments, frames = secretive(kitchen)
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
         remember(store, kitchen, moments, frames)
@@ -386,8 +389,8 @@ def test_killed_in_the_middle_it_has_happened_or_has_not_and_is_finished_by_the_
             time.sleep(0.03 * number)
             dying.send_signal(signal.SIGKILL)
         with MemoryStore.open(folder, encoder=HashingEncoder(64)) as store:
-            left = store.snapshot().timeline("kitchen", ASKED)
-            assert len(left) in (0, 2)
+            moments_left = store.snapshot().timeline("kitchen", ASKED)
+            assert len(moments_left) in (0, 2)
             kitchen.check(store, moments)
 
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
@@ -406,23 +409,23 @@ with MemoryStore.open(sys.argv[1], write=True, encoder=HashingEncoder(64)) as st
 
 
 @pytest.mark.slow
-def test_compacting_finishes_what_somebody_died_over(folder: Path, kitchen: Any) -> None:
+def test_compact_finishes_a_killed_erasure(folder: Path, kitchen: Any) -> None:
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
         remember(store, kitchen, *secretive(kitchen, 0.5))
     with MemoryStore.open(folder) as reader:
-        holding = reader.snapshot()
+        snapshot = reader.snapshot()
         with subprocess.Popen(
             [sys.executable, "-c", WAIT_AND_DIE, str(folder)], stdout=subprocess.PIPE
         ) as dying:
             assert dying.stdout is not None
             assert dying.stdout.readline() == b"waiting\n"
             dying.send_signal(signal.SIGKILL)
-        holding.release()
-    left = files_with(folder, SECRET.encode())
+        snapshot.release()
+    files_before = files_with(folder, SECRET.encode())
 
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder(64)) as store:
         store.compact()
 
-    assert left != []
+    assert files_before != []
     assert files_with(folder, SECRET.encode(), SECRET_JPEG) == []
     assert not (folder / PENDING).exists()

@@ -1,4 +1,4 @@
-"""What is forgotten leaves a parent and a tombstone; every second and every frame stay accounted for."""
+"""An eviction leaves a parent and a tombstone, and every second and frame stays accounted for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recollect.memory import (
     Use,
 )
 from recollect.memory.keeping.compaction import reclaim
-from recollect.memory.keeping.maintenance import maintenance_lock
+from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.rows import pin_row, use_row
 from recollect.memory.storage.tables import latest_view, row_ids
 
@@ -27,7 +27,7 @@ from recollect.memory.storage.tables import latest_view, row_ids
 @pytest.mark.slow
 @given(st.data())
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_accounted_for(
+def test_any_order_of_evictions_keeps_seconds_and_frames_counted(
     kitchen: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
@@ -41,7 +41,7 @@ def test_whatever_is_forgotten_in_whatever_order_every_second_and_frame_stays_ac
         kitchen.check(store, moments)
 
 
-def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any, store: MemoryStore) -> None:
+def test_pictures_go_before_text_and_children_before_parents(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 2.0)
     losses = []
     while units := kitchen.shelf(store).lowest_value(1e12):
@@ -52,27 +52,27 @@ def test_pictures_go_before_words_and_children_before_their_parent(kitchen: Any,
     assert losses[0] == {("event", "frame")}
     assert losses[1] == {("event", "children"), ("hour", "frame")}
     order = [("event", "frame"), ("event", "children"), ("hour", "children"), ("day", "children")]
-    first = [next(at for at, pass_ in enumerate(losses) if step in pass_) for step in order]
+    first = [next(number for number, pass_ in enumerate(losses) if step in pass_) for step in order]
     assert first == sorted(first)
 
 
-def test_what_is_forgotten_goes_though_somebody_died_over_tidying(kitchen: Any, store: MemoryStore) -> None:
-    """Its rows lie elsewhere then than the last finished commit says."""
+def test_eviction_works_after_a_crash_during_compaction(kitchen: Any, store: MemoryStore) -> None:
+    """After such a crash, rows have other positions than in the last finished commit."""
     moments = kitchen.watch(store, 3.0)
     with maintenance_lock(store.path):
-        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12)[:5])
-        there = set(row_ids(latest_view(store._tables.frames), None))
-        reclaim(store._tables.frames, dead_share=0.0, most_bytes=1 << 40)
-        moved = set(row_ids(latest_view(store._tables.frames), None))
+        store.maintenance.evictions.evict(store.maintenance.evictions.candidates().lowest_value(1e12)[:5])
+        old_ids = set(row_ids(latest_view(store._tables.frames), None))
+        reclaim(store._tables.frames, dead_share=0.0, max_bytes=1 << 40)
+        new_ids = set(row_ids(latest_view(store._tables.frames), None))
 
-        store._upkeep._forget(store._upkeep._shelf().lowest_value(1e12))
+        store.maintenance.evictions.evict(store.maintenance.evictions.candidates().lowest_value(1e12))
 
-    assert not there & moved
+    assert not old_ids & new_ids
     kitchen.check(store, moments)
 
 
 @pytest.mark.slow
-def test_at_last_a_finished_stream_is_one_tombstone(kitchen: Any, store: MemoryStore) -> None:
+def test_a_finished_stream_ends_as_one_tombstone(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 30.0)
     store.put_stream(replace(kitchen.stream, state="done"))
 
@@ -86,29 +86,27 @@ def test_at_last_a_finished_stream_is_one_tombstone(kitchen: Any, store: MemoryS
     assert store._tables.observations.count_rows() == 0
 
 
-def test_a_tombstone_never_reaches_across_a_gap(kitchen: Any, store: MemoryStore) -> None:
+def test_a_tombstone_never_crosses_a_gap(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 3.0, epochs=3)
     store.put_stream(replace(kitchen.stream, state="done"))
 
     kitchen.forget_all(store)
 
     tombstones = store.snapshot().tombstones("kitchen")
-    assert [one.epoch for one in tombstones] == [0, 1, 2]
+    assert [tombstone.epoch for tombstone in tombstones] == [0, 1, 2]
     assert len(store.snapshot().gaps("kitchen")) == 2
     kitchen.check(store, moments)
 
 
-def test_what_has_no_parent_yet_is_not_forgotten(kitchen: Any, store: MemoryStore) -> None:
+def test_memories_that_wait_for_a_parent_are_not_evicted(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.05, finish=False)
 
     assert kitchen.forget_all(store) == 0
     assert len(store.snapshot().timeline("kitchen")) == len(moments)
 
 
-def test_an_open_hour_stays_though_its_events_may_lose_their_moments(
-    kitchen: Any, store: MemoryStore
-) -> None:
-    """The writer still has to make the hour of them."""
+def test_an_open_hour_stays_while_its_events_lose_moments(kitchen: Any, store: MemoryStore) -> None:
+    """The writer has not built the hour yet."""
     kitchen.watch(store, 0.8, finish=False)
 
     kitchen.forget_all(store)
@@ -116,7 +114,7 @@ def test_an_open_hour_stays_though_its_events_may_lose_their_moments(
     assert len(store.snapshot().timeline("kitchen", rung="event")) == 9
 
 
-def test_a_tombstone_says_what_is_gone_when_and_why(kitchen: Any, store: MemoryStore) -> None:
+def test_a_tombstone_records_the_loss_its_time_and_its_cause(kitchen: Any, store: MemoryStore) -> None:
     kitchen.watch(store, 0.5)
     event = store.snapshot().timeline("kitchen", rung="event")[0]
     units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
@@ -124,16 +122,18 @@ def test_a_tombstone_says_what_is_gone_when_and_why(kitchen: Any, store: MemoryS
     units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
     kitchen.forget(store, units)
 
-    (tombstone,) = [one for one in store.snapshot().tombstones("kitchen") if one.id == event.id]
+    (tombstone,) = [
+        candidate for candidate in store.snapshot().tombstones("kitchen") if candidate.id == event.id
+    ]
     assert (tombstone.lost, tombstone.cause, tombstone.span) == ("moment", "budget", event.span)
     assert tombstone.memories == len(event.child_ids)
     assert tombstone.written_from_s == 1010.0
     assert tombstone.forgotten_at_s > 1.7e9
     assert tombstone.counts.captured == 250 * len(event.child_ids)
-    assert tombstone.counts.stored == len(event.frame_ids), "those that the event shows are still there"
+    assert tombstone.counts.stored == len(event.frame_ids), "the pictures that the event shows stay"
 
 
-def test_as_of_a_time_before_it_was_written_nothing_was_forgotten(kitchen: Any, store: MemoryStore) -> None:
+def test_as_of_a_time_before_the_writing_shows_no_tombstone(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.5)
     kitchen.forget_all(store)
 
@@ -142,14 +142,12 @@ def test_as_of_a_time_before_it_was_written_nothing_was_forgotten(kitchen: Any, 
     kitchen.check(store, moments)
 
 
-def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(
-    kitchen: Any, store: MemoryStore
-) -> None:
+def test_a_snapshot_still_reads_memories_evicted_later(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.5)
     before = store.snapshot()
 
     kitchen.forget_all(store)
-    store._upkeep.delete_versions(now=True)
+    store.maintenance.cleaner.delete_old_versions(now=True)
 
     assert len(before.timeline("kitchen", limit=1000)) == len(moments)
     assert len(before.frames(key for moment in moments for key in moment.frame_ids)) == 2 * len(moments)
@@ -157,9 +155,7 @@ def test_a_question_under_way_still_sees_what_is_forgotten_meanwhile(
     assert store.snapshot().timeline("kitchen") == []
 
 
-def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(
-    kitchen: Any, store: MemoryStore
-) -> None:
+def test_a_cover_uses_the_parent_of_evicted_moments(kitchen: Any, store: MemoryStore) -> None:
     kitchen.watch(store, 0.5)
     events = store.snapshot().timeline("kitchen", rung="event")
     for _ in range(2):
@@ -170,10 +166,10 @@ def test_a_cover_tells_by_the_parent_what_the_forgotten_moments_told(
     assert [memory.id for memory in cover] == [events[0].id]
     coverage = store.snapshot().coverage("kitchen", Span(100.0, 200.0))
     assert coverage.watched_s == 100.0
-    assert [one.lost for one in coverage.forgotten] == ["moment"]
+    assert [tombstone.lost for tombstone in coverage.forgotten] == ["moment"]
 
 
-def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(kitchen: Any, folder: Path) -> None:
+def test_watching_resumes_after_everything_was_evicted(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
         moments = kitchen.watch(store, 0.5)
         store.put_stream(replace(kitchen.stream, state="done"))
@@ -184,7 +180,7 @@ def test_watching_goes_on_where_it_was_though_all_of_it_is_forgotten(kitchen: An
     assert (point.end_s, point.epoch, point.moments) == (moments[-1].span.end_s, 0, 0)
 
 
-def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, folder: Path) -> None:
+def test_an_hour_is_built_from_events_without_moments(kitchen: Any, folder: Path) -> None:
     moments, frames, _ = kitchen.life(1.5)
     unbroken = Ladder("kitchen")
     parents = [parent for moment in moments for parent in unbroken.push(moment)] + unbroken.flush()
@@ -205,7 +201,7 @@ def test_the_hour_is_made_of_events_whose_moments_are_forgotten(kitchen: Any, fo
     assert hour.child_ids == next(parent for parent in parents if parent.rung == "hour").child_ids
 
 
-def test_a_pinned_stretch_keeps_its_events_whole(kitchen: Any, store: MemoryStore) -> None:
+def test_a_pinned_span_keeps_its_events_whole(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 1.0)
     store._tables.pins.add([pin_row(Pin("p", "kitchen", Span(905.0, 910.0)))])
     store._commits.publish(store._tables)
@@ -214,9 +210,9 @@ def test_a_pinned_stretch_keeps_its_events_whole(kitchen: Any, store: MemoryStor
 
     kitchen.forget_all(store)
 
-    left = store.snapshot().timeline("kitchen")
-    assert Span(left[0].span.start_s, left[-1].span.end_s) == Span(900.0, 1200.0)
-    assert len(store.snapshot().frames(key for moment in left for key in moment.frame_ids)) == 2 * len(left)
+    kept = store.snapshot().timeline("kitchen")
+    assert Span(kept[0].span.start_s, kept[-1].span.end_s) == Span(900.0, 1200.0)
+    assert len(store.snapshot().frames(key for moment in kept for key in moment.frame_ids)) == 2 * len(kept)
     kitchen.check(store, moments)
 
 
@@ -228,25 +224,25 @@ def long(kitchen: Any, store: MemoryStore) -> MemoryStore:
 
 
 def kept_of(kitchen: Any, store: MemoryStore, share: float) -> list[Span]:
-    """Which events keep their pictures when so much of all pictures is forgotten, a twentieth at a time."""
-    all_bytes = sum(unit.bytes for unit in kitchen.shelf(store)._units())
+    """The events that keep their pictures when a share of all pictures is evicted, a twentieth at a time."""
+    all_bytes = sum(unit.bytes for unit in kitchen.shelf(store).units())
     for _ in range(round(20 * share)):
         kitchen.forget(store, kitchen.shelf(store).lowest_value(all_bytes / 20))
-    lost = {one.id for one in store.snapshot().tombstones("kitchen")}
+    lost = {tombstone.id for tombstone in store.snapshot().tombstones("kitchen")}
     events = store.snapshot().timeline("kitchen", rung="event", limit=10_000)
     return [event.span for event in events if event.id not in lost]
 
 
-def test_the_old_is_thinned_and_the_recent_stays(kitchen: Any, long: MemoryStore) -> None:
+def test_old_memories_are_thinned_and_recent_ones_stay(kitchen: Any, long: MemoryStore) -> None:
     kept = kept_of(kitchen, long, 0.5)
 
     by_day = [sum(span.start_s // 86_400 == day for span in kept) for day in (0, 1)]
-    assert by_day[1] > 1.5 * by_day[0] > 0, "some of the first day stays"
+    assert by_day[1] > 1.5 * by_day[0] > 0, "part of the first day stays"
 
 
 @pytest.mark.slow
-def test_what_was_used_stays_longer(kitchen: Any, long: MemoryStore) -> None:
-    used = [Span(at_s, at_s + 60) for at_s in range(0, 12 * 3600, 600)]
+def test_used_memories_stay_longer(kitchen: Any, long: MemoryStore) -> None:
+    used = [Span(start_s, start_s + 60) for start_s in range(0, 12 * 3600, 600)]
     with long._commits.commit() as change:
         change.append(
             long._tables.uses, [use_row(Use("kitchen", span, "cited", 1000.0 + 48 * 3600)) for span in used]
@@ -254,24 +250,24 @@ def test_what_was_used_stays_longer(kitchen: Any, long: MemoryStore) -> None:
 
     kept = [span for span in kept_of(kitchen, long, 0.5) if span.end_s <= 12 * 3600]
 
-    of_used = sum(any(span.overlaps(one) for one in used) for span in kept)
-    assert of_used > 2 * (len(kept) - of_used), "every other event was used"
+    kept_used = sum(any(span.overlaps(used_span) for used_span in used) for span in kept)
+    assert kept_used > 2 * (len(kept) - kept_used), "every other event was used"
 
 
 @pytest.mark.slow
-def test_what_is_all_alike_goes_first(kitchen: Any, folder: Path) -> None:
+def test_similar_memories_are_evicted_first(kitchen: Any, folder: Path) -> None:
     with MemoryStore.open(folder, write=True) as store:
         moments, frames, _ = kitchen.life(24.0)
         ladder = Ladder("kitchen")
-        rows: list[Moment] = [one for moment in moments for one in (moment, *ladder.push(moment))]
-        alike = [
-            replace(one, sameness=1.0 if (one.span.start_s // 300) % 2 else 0.0)
-            if one.rung == "event"
-            else one
-            for one in rows
+        rows: list[Moment] = [row for moment in moments for row in (moment, *ladder.push(moment))]
+        with_sameness = [
+            replace(row, sameness=1.0 if (row.span.start_s // 300) % 2 else 0.0)
+            if row.rung == "event"
+            else row
+            for row in rows
         ]
         store.put_stream(kitchen.stream)
-        store.append(alike, frames)
+        store.append(with_sameness, frames)
         kept = kept_of(kitchen, store, 0.5)
 
     odd = sum((span.start_s // 300) % 2 == 1 for span in kept)

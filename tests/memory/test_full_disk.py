@@ -150,11 +150,11 @@ def test_who_could_not_open_it_for_want_of_room_can_once_there_is_room(small: An
 def test_a_full_disk_names_the_memory_and_what_to_do(store: MemoryStore, small: Any, kitchen: Any) -> None:
     small.leave(0)
 
-    with pytest.raises(DiskFull, match="free some space") as full:
+    with pytest.raises(DiskFull, match="Free some space") as full:
         store.put_stream(kitchen.stream)
 
     assert full.value.path == store.path
-    assert "All that was remembered before is safe" in str(full.value)
+    assert "The memory is intact" in str(full.value)
 
 
 class Watching:
@@ -336,7 +336,7 @@ def test_an_append_that_has_to_forget_first_says_that_the_disk_is_full(
         # As if it had grown: all of it counts.
         (store.path / "in-the-way").write_bytes(bytes(MIN_BUDGET_BYTES - 5_500_000))
         later = replace(moments[-1], id="later", frame_ids=(), span=Span(1800.0, 1810.0))
-        store._ledger.measure()
+        store._writes.budget.measure()
         roomy.leave(20_000)
 
         with pytest.raises(DiskFull):

@@ -1,4 +1,4 @@
-"""Parents follow from their children alone, tile them, and add them up."""
+"""The ladder: parents depend on their children alone, cover them without holes, and add up their findings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Make = Callable[..., Moment]
 
 
 def pictures(moment: Moment) -> list[KeyFrame]:
-    """The pictures of a moment; how each looks follows from its id."""
+    """The pictures of a moment. Their signatures depend on their ids."""
     return [
         KeyFrame(
             frame_id,
@@ -39,7 +39,7 @@ def pictures(moment: Moment) -> list[KeyFrame]:
     ]
 
 
-def climb(moments: Sequence[Moment], *, finish: bool = True) -> list[Moment]:
+def build_parents(moments: Sequence[Moment], *, finish: bool = True) -> list[Moment]:
     ladder = Ladder("kitchen")
     parents = [parent for moment in moments for parent in ladder.push(moment, pictures(moment))]
     return parents + (ladder.flush() if finish else [])
@@ -51,24 +51,24 @@ def of_rung(memories: Sequence[Moment], rung: str) -> list[Moment]:
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Moment]:
-    """Up to some hours of moments, with cuts, holes, epochs, people, quiet, numbers, lines and colours."""
+    """Up to some hours of moments with cuts, holes, epochs, actors, quiet times, values, lines and colours."""
     moments = []
-    at_s, epoch, shot, who = 0.0, 0, 0, 0
+    start_s, epoch, shot, actor = 0.0, 0, 0, 0
     for number in range(draw(st.integers(1, 60))):
         step = draw(st.sampled_from(["on", "on", "on", "on", "cut", "cut", "hole", "epoch"]))
         shot += step == "cut"
-        at_s += 30.0 if step == "hole" else 0.0
+        start_s += 30.0 if step == "hole" else 0.0
         epoch += step == "epoch"
-        span = Span(at_s, at_s + draw(st.sampled_from([2.0, 5.0, 10.0, 90.0, 200.0])))
-        at_s = span.end_s
+        span = Span(start_s, start_s + draw(st.sampled_from([2.0, 5.0, 10.0, 90.0, 200.0])))
+        start_s = span.end_s
         findings = []
-        who = draw(st.sampled_from([0, who, who, who, number]))
-        if who:
-            findings.append(Finding("actor", "shape", "a shape", span, "motion/1", detail={"track": who}))
+        actor = draw(st.sampled_from([0, actor, actor, actor, number]))
+        if actor:
+            findings.append(Finding("actor", "shape", "a shape", span, "motion/1", detail={"track": actor}))
             for kind in draw(st.sets(st.sampled_from(["enters", "leaves", "visit"]))):
-                seen = Span(span.start_s, span.start_s + draw(st.integers(0, 8)) / 4)
+                action_span = Span(span.start_s, span.start_s + draw(st.integers(0, 8)) / 4)
                 value = {"value": float(draw(st.integers(0, 5)))} if kind == "visit" else {}
-                findings.append(Finding("action", kind, kind, seen, "motion/1", detail=value))
+                findings.append(Finding("action", kind, kind, action_span, "motion/1", detail=value))
         grey = draw(st.sampled_from([0.2, 0.5, 0.9]))
         findings.append(
             Finding("attribute", "colour", "c", span, "look/1", detail={"grey": grey, "red": 0.9 - grey})
@@ -83,7 +83,7 @@ def streams(draw: st.DrawFn) -> list[Moment]:
                 span=span,
                 observations=(Observation(f"m{number}", tuple(findings), "observers/1", span.end_s),),
                 shot=shot,
-                frame_ids=tuple(f"f{number}-{at}" for at in range(1 + bool(who))),
+                frame_ids=tuple(f"f{number}-{index}" for index in range(1 + bool(actor))),
             )
         )
     return moments
@@ -91,13 +91,13 @@ def streams(draw: st.DrawFn) -> list[Moment]:
 
 @given(streams())
 @settings(max_examples=25, deadline=None)
-def test_parents_tile_their_children_and_never_reach_across_a_break(moments: list[Moment]) -> None:
-    parents = climb(moments)
+def test_parents_tile_their_children_and_cross_no_break(moments: list[Moment]) -> None:
+    parents = build_parents(moments)
 
-    known = {memory.id: memory for memory in [*moments, *parents]}
-    assert len(known) == len(moments) + len(parents), "two memories share an id"
+    memories = {memory.id: memory for memory in [*moments, *parents]}
+    assert len(memories) == len(moments) + len(parents), "two memories share an id"
     for parent in parents:
-        children = [known[child] for child in parent.child_ids]
+        children = [memories[child] for child in parent.child_ids]
         assert children
         assert parent.span == Span(children[0].span.start_s, children[-1].span.end_s)
         assert {child.epoch for child in children} == {parent.epoch}
@@ -114,43 +114,43 @@ def test_parents_tile_their_children_and_never_reach_across_a_break(moments: lis
 
 @given(streams())
 @settings(max_examples=25, deadline=None)
-def test_tallies_of_every_rung_equal_those_counted_from_the_moments(moments: list[Moment]) -> None:
-    for parent in climb(moments):
+def test_tallies_of_every_rung_equal_those_of_the_moments(moments: list[Moment]) -> None:
+    for parent in build_parents(moments):
         under = [m for m in moments if m.epoch == parent.epoch and parent.span.contains(m.span.start_s)]
         expected = {(f.field, f.kind): f for f in summarise(under, parent.span).findings}
-        got = {(f.field, f.kind): f for f in parent.findings}
+        tallies = {(f.field, f.kind): f for f in parent.findings}
 
-        assert got.keys() == expected.keys()
-        for key, finding in got.items():
+        assert tallies.keys() == expected.keys()
+        for key, finding in tallies.items():
             assert finding.span == expected[key].span
             assert dict(finding.detail) == pytest.approx(dict(expected[key].detail))
 
 
 @given(streams())
 @settings(max_examples=50, deadline=None)
-def test_no_event_is_too_long_and_none_too_short_that_a_break_did_not_end(moments: list[Moment]) -> None:
-    known = {moment.id: moment for moment in moments}
-    events = of_rung(climb(moments), "event")
+def test_events_keep_their_size_limits_except_at_breaks(moments: list[Moment]) -> None:
+    moment_of = {moment.id: moment for moment in moments}
+    events = of_rung(build_parents(moments), "event")
 
     for event, following in itertools.pairwise(events):
-        children = [known[child] for child in event.child_ids]
+        children = [moment_of[child] for child in event.child_ids]
         assert event.span.duration_s <= MAX_EVENT_S or len(children) == 1
-        first = known[following.child_ids[0]]
+        first = moment_of[following.child_ids[0]]
         broken = following.epoch != event.epoch or first.span.start_s > event.span.end_s
-        full = known[following.child_ids[-1]].span.end_s - event.span.start_s > MAX_EVENT_S
+        full = moment_of[following.child_ids[-1]].span.end_s - event.span.start_s > MAX_EVENT_S
         enough = event.span.duration_s >= MIN_EVENT_S or len(children) >= MIN_EVENT_MOMENTS
         assert broken or full or enough
 
 
 @given(streams())
 @settings(max_examples=25, deadline=None)
-def test_a_parent_knows_how_much_it_is_like_the_one_before_it_on_its_rung(moments: list[Moment]) -> None:
-    parents = climb(moments)
+def test_sameness_is_the_similarity_to_the_previous_parent(moments: list[Moment]) -> None:
+    parents = build_parents(moments)
 
     for rung in ("event", "hour", "day"):
-        made = of_rung(parents, rung)
-        assert [parent.sameness for parent in made[:1]] == [0.0] * len(made[:1])
-        for before, parent in itertools.pairwise(made):
+        of_this_rung = of_rung(parents, rung)
+        assert [parent.sameness for parent in of_this_rung[:1]] == [0.0] * len(of_this_rung[:1])
+        for before, parent in itertools.pairwise(of_this_rung):
             assert parent.sameness == similarity(before, parent)
             assert 0.0 <= parent.sameness <= 1.0
             assert parent.sameness == round(parent.sameness, 4)
@@ -160,24 +160,24 @@ def test_a_parent_knows_how_much_it_is_like_the_one_before_it_on_its_rung(moment
 @pytest.mark.slow
 @given(streams(), st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_restored_ladder_goes_on_as_if_it_had_never_stopped(
+def test_a_restored_ladder_continues_as_if_it_never_stopped(
     tmp_path_factory: pytest.TempPathFactory, moments: list[Moment], data: st.DataObject
 ) -> None:
     stop = data.draw(st.integers(1, len(moments)))
-    whole = climb(moments)
+    uninterrupted = build_parents(moments)
     with MemoryStore.open(tmp_path_factory.mktemp("m") / "memory", write=True) as store:
-        before = climb(moments[:stop], finish=False)
-        # What could not be stored with the last moments is made again.
+        before = build_parents(moments[:stop], finish=False)
+        # Parents that could not be stored with the last moments are built again.
         stored = before[: data.draw(st.integers(max(0, len(before) - 2), len(before)))]
         store.append(
             [*moments[:stop], *stored], [frame for moment in moments[:stop] for frame in pictures(moment)]
         )
 
         ladder = Ladder.restore(store.snapshot(), "kitchen")
-        after = [parent for one in moments[stop:] for parent in ladder.push(one, pictures(one))]
+        after = [parent for moment in moments[stop:] for parent in ladder.push(moment, pictures(moment))]
         after += ladder.flush()
 
-    assert [*stored, *after] == whole
+    assert [*stored, *after] == uninterrupted
 
 
 def steady(make: Make, seconds: float, moment_s: float = 10.0, first_s: float = 0.0) -> list[Moment]:
@@ -186,28 +186,31 @@ def steady(make: Make, seconds: float, moment_s: float = 10.0, first_s: float = 
 
 
 def test_an_event_ends_after_five_minutes(moment: Make) -> None:
-    events = of_rung(climb(steady(moment, 1000)), "event")
+    events = of_rung(build_parents(steady(moment, 1000)), "event")
 
     assert [event.span.duration_s for event in events] == [MAX_EVENT_S] * 3 + [100.0]
 
 
-def test_an_event_ends_where_the_shot_and_the_colours_change_at_once(
+def test_an_event_ends_when_shot_and_colours_change_together(
     moment: Make, finding: Callable[..., Finding]
 ) -> None:
-    def seen(number: int, shot: int, grey: float) -> Moment:
+    def coloured(number: int, shot: int, grey: float) -> Moment:
         return moment(number, "m", finding("attribute", "colour", 0, 1, grey=grey, red=1 - grey), shot=shot)
 
-    moments = [seen(n, 0, 0.9) for n in range(4)]
-    moments += [seen(4, 1, 0.85), seen(5, 1, 0.1)]  # a cut to the same colours, then colours without a cut
-    moments += [seen(6, 2, 0.9), seen(7, 3, 0.1)]  # both at once, then too soon after
+    moments = [coloured(n, 0, 0.9) for n in range(4)]
+    moments += [
+        coloured(4, 1, 0.85),
+        coloured(5, 1, 0.1),
+    ]  # a cut to the same colours, then colours without a cut
+    moments += [coloured(6, 2, 0.9), coloured(7, 3, 0.1)]  # both together, then again too soon
 
-    events = of_rung(climb(moments), "event")
+    events = of_rung(build_parents(moments), "event")
 
     assert [len(event.child_ids) for event in events] == [6, 2]
 
 
 def test_hours_and_days_end_at_their_multiples(moment: Make) -> None:
-    parents = climb(steady(moment, 2 * 86_400, moment_s=100.0))
+    parents = build_parents(steady(moment, 2 * 86_400, moment_s=100.0))
 
     hours, days = of_rung(parents, "hour"), of_rung(parents, "day")
     assert [round(hour.span.start_s) for hour in hours] == [3600 * n for n in range(48)]
@@ -215,38 +218,38 @@ def test_hours_and_days_end_at_their_multiples(moment: Make) -> None:
     assert [len(day.child_ids) for day in days] == [24, 24]
 
 
-def test_an_event_that_reaches_into_the_next_hour_belongs_to_it(moment: Make) -> None:
-    parents = climb(steady(moment, 4000, first_s=140.0))
+def test_an_event_that_crosses_into_an_hour_belongs_to_it(moment: Make) -> None:
+    parents = build_parents(steady(moment, 4000, first_s=140.0))
 
     first, second = of_rung(parents, "hour")
     assert first.span == Span(140.0, 3440.0)
     assert second.span == Span(3440.0, 4140.0)
 
 
-def test_lower_rungs_are_returned_before_those_made_of_them(moment: Make) -> None:
-    known = set()
-    for parent in climb(steady(moment, 90_000, moment_s=100.0)):
+def test_children_are_returned_before_their_parents(moment: Make) -> None:
+    returned = set()
+    for parent in build_parents(steady(moment, 90_000, moment_s=100.0)):
         if parent.rung != "event":
-            assert set(parent.child_ids) <= known
-        known.add(parent.id)
+            assert set(parent.child_ids) <= returned
+        returned.add(parent.id)
 
 
-def test_a_short_stream_is_one_event_and_says_so_once(moment: Make) -> None:
-    parents = climb(steady(moment, 60))
+def test_a_short_stream_is_one_event_and_no_hour(moment: Make) -> None:
+    parents = build_parents(steady(moment, 60))
 
     assert [parent.rung for parent in parents] == ["event"]
 
 
-def test_nothing_reaches_across_a_recorded_gap_after_a_restart(store: MemoryStore, moment: Make) -> None:
-    """The gap is too short to show as a hole in time, and the writer died before telling the ladder."""
+def test_no_parent_crosses_a_recorded_gap_after_a_restart(store: MemoryStore, moment: Make) -> None:
+    """The gap is too short to be a hole in time, and the writer died before it flushed the ladder."""
     moments = steady(moment, 60)
     store.append(moments[:3])
     store.put_gap(Gap("g", "kitchen", 0, Span(30.0, 30.0), "restart"))
 
     ladder = Ladder.restore(store.snapshot(), "kitchen")
-    owed = ladder.push(moments[3])
+    parents = ladder.push(moments[3])
 
-    assert [(parent.rung, parent.span) for parent in owed] == [("event", Span(0.0, 30.0))]
+    assert [(parent.rung, parent.span) for parent in parents] == [("event", Span(0.0, 30.0))]
     assert ladder.push(moments[4]) == []
 
 
@@ -257,12 +260,10 @@ def test_a_second_look_does_not_change_a_parent(store: MemoryStore, moment: Make
 
     restored = Ladder.restore(store.snapshot(), "kitchen")
 
-    assert restored.flush() == climb(moments)
+    assert restored.flush() == build_parents(moments)
 
 
-def test_a_parent_of_children_says_what_happened_in_plain_words(
-    moment: Make, finding: Callable[..., Finding]
-) -> None:
+def test_a_caption_counts_findings_in_plain_words(moment: Make, finding: Callable[..., Finding]) -> None:
     first = moment(
         0,
         "m",
@@ -283,7 +284,7 @@ def test_a_parent_of_children_says_what_happened_in_plain_words(
         finding("attribute", "colour", 5.0, 10.0, grey=0.4, brown=0.5),
     )
 
-    (event,) = climb([first, second])
+    (event,) = build_parents([first, second])
 
     assert event.caption == (
         "0:00.0–0:10.0: 2 arrivals, 2 visits, 1 cut; text: 'EXIT', 'Push'; 1 spoken line; "
@@ -317,7 +318,7 @@ def test_many_lines_and_cues_are_bounded_and_counted(moment: Make, finding: Call
         for number in range(50)
     ]
 
-    (event,) = climb(moments)
+    (event,) = build_parents(moments)
 
     assert len(event.of("visible_text")) == len(event.of("speech")) == MAX_LINES
     assert "line 0" not in {f.text for f in event.of("visible_text")}
@@ -325,8 +326,8 @@ def test_many_lines_and_cues_are_bounded_and_counted(moment: Make, finding: Call
     assert "50 spoken lines" in event.caption
 
 
-def test_nothing_of_note_is_said_to_be_so(moment: Make) -> None:
-    (event,) = climb([moment(0), replace(moment(1))])
+def test_a_caption_without_findings_says_nothing_of_note(moment: Make) -> None:
+    (event,) = build_parents([moment(0), replace(moment(1))])
 
     assert event.caption == "0:00.0–0:10.0: nothing of note."
 

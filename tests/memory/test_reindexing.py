@@ -1,4 +1,4 @@
-"""Another encoder for a memory that is there: all of it, whatever happens in between, and nothing else."""
+"""Reindexing gives a memory the vectors of another encoder, completely and without other changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def jpeg(colour: str) -> bytes:
 
 
 def fill(folder: Path, moment: Make, *, encoder: Encoder | None = None, moments: int = MOMENTS) -> None:
-    """A memory of moments whose pictures are of several colours; that of number 7 alone is red."""
+    """Moments with pictures of several colours. Only the picture of number 7 is red."""
     drawn = {colour: jpeg(colour) for colour in (*COLOURS, "red")}
     colours = ["red" if n == 7 else COLOURS[n % 6] for n in range(moments)]
     with MemoryStore.open(folder, write=True, encoder=encoder) as store:
@@ -42,14 +42,14 @@ def fill(folder: Path, moment: Make, *, encoder: Encoder | None = None, moments:
         store.write_back(moment(3), Observation("a second look", (), "inspect/1", 9000.0))
 
 
-def found(folder: Path, words: str, encoder: Encoder | None) -> list[float]:
-    """Where the two best hits start: what one ranking has first is among them, whatever another says."""
+def best_starts_s(folder: Path, text: str, encoder: Encoder | None) -> list[float]:
+    """Start times of the two best hits. They include the first hit of each of two rankings."""
     with MemoryStore.open(folder, encoder=encoder) as reader:
-        return [hit.moment.span.start_s for hit in reader.snapshot().search(words, limit=2)]
+        return [hit.moment.span.start_s for hit in reader.snapshot().search(text, limit=2)]
 
 
 def vectors(folder: Path, encoder: Encoder) -> tuple[int, int]:
-    """How many vectors of texts and of pictures there are."""
+    """The number of text vectors and of picture vectors."""
     with MemoryStore.open(folder, encoder=encoder) as reader:
         texts, pictures = reader._tables.text_vectors, reader._tables.frame_vectors
         return (texts.count_rows() if texts else 0, pictures.count_rows() if pictures else 0)
@@ -63,19 +63,21 @@ def vector_tables(folder: Path) -> int:
 @pytest.mark.parametrize("before", [None, HashingEncoder()], ids=["no vectors", "another encoder"])
 def test_a_memory_gets_the_vectors_of_an_encoder(folder: Path, moment: Make, before: Encoder | None) -> None:
     fill(folder, moment, encoder=before)
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
 
-    report = reindex(folder, PaletteEncoder(), on_progress=lambda done, total: told.append((done, total)))
+    report = reindex(folder, PaletteEncoder(), on_progress=lambda done, total: progress.append((done, total)))
 
     assert (report.encoder, report.texts, report.pictures) == ("palette/1", MOMENTS + 1, MOMENTS)
     assert vectors(folder, PaletteEncoder()) == (MOMENTS + 1, MOMENTS)
     assert vector_tables(folder) == 2
-    assert 35.0 in found(folder, "red", PaletteEncoder())
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1] == (MOMENTS + 1, MOMENTS + 1)
+    assert 35.0 in best_starts_s(folder, "red", PaletteEncoder())
+    assert [done for done, _ in progress] == sorted(done for done, _ in progress)
+    assert progress[-1] == (MOMENTS + 1, MOMENTS + 1)
 
 
-def test_reindexed_and_watched_at_once_are_the_same(folder: Path, tmp_path: Path, moment: Make) -> None:
+def test_a_reindexed_memory_equals_one_watched_with_the_encoder(
+    folder: Path, tmp_path: Path, moment: Make
+) -> None:
     fill(folder, moment)
     fill(tmp_path / "at-once.lance", moment, encoder=PaletteEncoder())
 
@@ -95,21 +97,21 @@ def test_without_an_encoder_the_vectors_are_dropped(folder: Path, moment: Make) 
 
     assert (report.encoder, report.texts, report.pictures) == (None, 0, 0)
     assert vector_tables(folder) == 0
-    assert 35.0 in found(folder, "thing 7", None)
+    assert 35.0 in best_starts_s(folder, "thing 7", None)
     MemoryStore.open(folder, write=True).close()
 
 
-def test_there_and_back_again_in_one_process(folder: Path, moment: Make) -> None:
+def test_a_process_can_switch_encoders_and_switch_back(folder: Path, moment: Make) -> None:
     fill(folder, moment, encoder=PaletteEncoder(), moments=50)
 
     for encoder in (HashingEncoder(), PaletteEncoder(), None, PaletteEncoder()):
         reindex(folder, encoder)
 
     assert vectors(folder, PaletteEncoder()) == (51, 50)
-    assert 35.0 in found(folder, "red", PaletteEncoder())
+    assert 35.0 in best_starts_s(folder, "red", PaletteEncoder())
 
 
-def test_watching_goes_on_with_the_new_encoder(folder: Path, moment: Make) -> None:
+def test_watching_continues_with_the_new_encoder(folder: Path, moment: Make) -> None:
     fill(folder, moment, moments=20)
     reindex(folder, PaletteEncoder())
 
@@ -119,10 +121,10 @@ def test_watching_goes_on_with_the_new_encoder(folder: Path, moment: Make) -> No
             [KeyFrame("new", "kitchen", 450.0, 1, "1/1", 64, 48, jpeg("purple"))],
         )
 
-    assert 450.0 in found(folder, "purple", PaletteEncoder())
+    assert 450.0 in best_starts_s(folder, "purple", PaletteEncoder())
 
 
-def test_with_the_same_encoder_only_what_is_missing_is_made(folder: Path, moment: Make) -> None:
+def test_with_the_same_encoder_only_missing_vectors_are_added(folder: Path, moment: Make) -> None:
     fill(folder, moment, encoder=PaletteEncoder(), moments=20)
     with MemoryStore.open(folder) as reader:
         reader.write_back(moment(5), Observation("seen without the encoder", (), "inspect/1", 9000.0))
@@ -133,25 +135,27 @@ def test_with_the_same_encoder_only_what_is_missing_is_made(folder: Path, moment
     assert vectors(folder, PaletteEncoder()) == (22, 20)
 
 
-class LooksMeanwhile(PaletteEncoder):
-    """While it encodes, a question writes down what it saw."""
+class LookingEncoder(PaletteEncoder):
+    """An encoder during whose work a question writes a second look."""
 
     def __init__(self, folder: Path, moment: Moment) -> None:
         self._folder, self._moment = folder, moment
-        self._looked = False
+        self._has_looked = False
 
     def encode_texts(self, texts: list[str]):
-        if not self._looked:
-            self._looked = True
+        if not self._has_looked:
+            self._has_looked = True
             with MemoryStore.open(self._folder) as reader:
-                reader.write_back(self._moment, Observation("seen meanwhile", (), "inspect/1", 9000.0))
+                reader.write_back(
+                    self._moment, Observation("a look during reindexing", (), "inspect/1", 9000.0)
+                )
         return super().encode_texts(texts)
 
 
-def test_what_is_written_back_meanwhile_is_not_forgotten(folder: Path, moment: Make) -> None:
+def test_looks_written_during_reindexing_get_vectors(folder: Path, moment: Make) -> None:
     fill(folder, moment, moments=20)
 
-    report = reindex(folder, LooksMeanwhile(folder, moment(5)))
+    report = reindex(folder, LookingEncoder(folder, moment(5)))
 
     assert report.texts == 22
     assert vectors(folder, PaletteEncoder()) == (22, 20)
@@ -174,8 +178,8 @@ sys.stdin.read()
 """
 
 
-def killed(folder: Path, *, after: int | None) -> None:
-    """Reindex in a child process, killed at once when so many observations are done, or when all is."""
+def reindex_and_kill(folder: Path, *, after: int | None) -> None:
+    """Reindex in a child process, and kill it after this many observations, or after the last step."""
     with subprocess.Popen(
         [sys.executable, "-c", SLOWLY, str(folder)],
         stdin=subprocess.PIPE,
@@ -191,14 +195,14 @@ def killed(folder: Path, *, after: int | None) -> None:
 
 @pytest.mark.parametrize("before", [None, HashingEncoder()], ids=["no vectors", "another encoder"])
 @pytest.mark.slow
-def test_killed_in_between_it_leaves_the_memory_as_it_was_and_finishes_when_run_again(
+def test_a_killed_reindexing_changes_nothing_and_can_continue(
     folder: Path, moment: Make, before: Encoder | None
 ) -> None:
     fill(folder, moment, encoder=before)
 
-    killed(folder, after=256)
+    reindex_and_kill(folder, after=256)
 
-    assert 35.0 in found(folder, "thing 7", before)
+    assert 35.0 in best_starts_s(folder, "thing 7", before)
     with pytest.raises(EncoderMismatch):
         MemoryStore.open(folder, encoder=PaletteEncoder())
     with MemoryStore.open(folder, write=True, encoder=before) as store:
@@ -206,33 +210,33 @@ def test_killed_in_between_it_leaves_the_memory_as_it_was_and_finishes_when_run_
     report = reindex(folder, PaletteEncoder())
     assert 0 < report.texts < MOMENTS + 2
     assert vectors(folder, PaletteEncoder()) == (MOMENTS + 2, MOMENTS)
-    assert 35.0 in found(folder, "red", PaletteEncoder())
+    assert 35.0 in best_starts_s(folder, "red", PaletteEncoder())
     assert vector_tables(folder) == 2
 
 
 @pytest.mark.slow
-def test_killed_after_it_finished_it_is_as_it_shall_be(folder: Path, moment: Make) -> None:
+def test_killed_after_the_switch_the_new_vectors_are_in_use(folder: Path, moment: Make) -> None:
     fill(folder, moment, moments=20)
 
-    killed(folder, after=None)
+    reindex_and_kill(folder, after=None)
 
     assert vectors(folder, PaletteEncoder()) == (21, 20)
 
 
 @pytest.mark.slow
-def test_what_an_abandoned_run_left_goes_with_the_next(folder: Path, moment: Make) -> None:
+def test_vectors_of_an_abandoned_run_are_deleted_by_the_next(folder: Path, moment: Make) -> None:
     fill(folder, moment)
-    killed(folder, after=256)
+    reindex_and_kill(folder, after=256)
     (folder / "text_vectors-0123456789abcdef0123.lance").mkdir()
 
     reindex(folder, HashingEncoder())
 
     assert vector_tables(folder) == 1
-    assert 35.0 in found(folder, "thing 7", HashingEncoder())
+    assert 35.0 in best_starts_s(folder, "thing 7", HashingEncoder())
 
 
-class Fails(PaletteEncoder):
-    """Breaks at the second batch."""
+class FailingEncoder(PaletteEncoder):
+    """Raises in the second batch."""
 
     calls = 0
 
@@ -243,13 +247,13 @@ class Fails(PaletteEncoder):
         return super().encode_images(jpegs)
 
 
-def test_a_failing_encoder_changes_nothing_and_holds_nobody_up(folder: Path, moment: Make) -> None:
+def test_a_failing_encoder_changes_nothing_and_frees_the_lock(folder: Path, moment: Make) -> None:
     fill(folder, moment)
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        reindex(folder, Fails())
+        reindex(folder, FailingEncoder())
 
-    assert 35.0 in found(folder, "thing 7", None)
+    assert 35.0 in best_starts_s(folder, "thing 7", None)
     MemoryStore.open(folder, write=True).close()
 
 
@@ -263,7 +267,7 @@ def test_a_memory_that_is_being_written_is_refused(folder: Path, moment: Make) -
     assert vector_tables(folder) == 0
 
 
-def test_where_there_is_no_memory_none_is_made(tmp_path: Path) -> None:
+def test_reindexing_a_missing_memory_creates_none(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(NotAMemory):
             reindex(path, PaletteEncoder())
@@ -281,11 +285,11 @@ def test_a_full_disk_is_refused_before_anything_is_written(folder: Path, moment:
 
 @pytest.mark.slow
 def test_ram_does_not_grow_with_the_memory(folder: Path, moment: Make) -> None:
-    """4,000 pictures of 60 kB are 240 MB: they are never all in memory."""
+    """4,000 pictures of 60 kB are 240 MB, which are never in RAM at once."""
     padded = [jpeg("red") + bytes(60_000), jpeg("blue") + bytes(60_000)]
     with MemoryStore.open(folder, write=True) as store:
-        for at in range(0, 4000, 250):
-            numbers = range(at, at + 250)
+        for start in range(0, 4000, 250):
+            numbers = range(start, start + 250)
             store.append(
                 [moment(n, f"thing {n}", frame_ids=(f"f{n}",)) for n in numbers],
                 [KeyFrame(f"f{n}", "kitchen", n * 5.0, n, "1/1", 64, 48, padded[n % 2]) for n in numbers],
@@ -299,8 +303,8 @@ def test_ram_does_not_grow_with_the_memory(folder: Path, moment: Make) -> None:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
 
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", measure, str(folder)], capture_output=True, text=True, check=True
     )
 
-    assert int(done.stdout) < 200_000
+    assert int(result.stdout) < 200_000

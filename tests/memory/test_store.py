@@ -79,10 +79,10 @@ def test_after_a_full_disk_the_same_moments_can_be_appended_again(
     folder: Path, store: MemoryStore, moment: Make
 ) -> None:
     store.append([moment(0)])
-    store._min_free_bytes = 1 << 60
+    store.min_free_bytes = 1 << 60
     with pytest.raises(DiskFull):
         store.append([moment(1)])
-    store._min_free_bytes = 0
+    store.min_free_bytes = 0
 
     store.append([moment(1)])
     store.append([moment(2)])
@@ -167,9 +167,9 @@ def fragments(store: MemoryStore) -> int:
 
 
 def test_a_failing_maintenance_fails_no_append(store: MemoryStore, moment: Make) -> None:
-    store._min_free_bytes = 1 << 60
+    store.min_free_bytes = 1 << 60
     store.maintain()
-    store._min_free_bytes = 0
+    store.min_free_bytes = 0
 
     store.append([moment(0)])
 

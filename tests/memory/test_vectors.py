@@ -270,7 +270,7 @@ def test_a_memory_of_another_encoder_says_which_command_helps(folder: Path) -> N
 def test_a_memory_without_vectors_says_how_to_get_them(folder: Path) -> None:
     MemoryStore.open(folder, write=True).close()
 
-    with pytest.raises(EncoderMismatch, match=r"holds no vectors.* To have it make them: recollect reindex"):
+    with pytest.raises(EncoderMismatch, match=r"holds no vectors.* To make them, run: recollect reindex"):
         MemoryStore.open(folder, encoder=PaletteEncoder())
 
 

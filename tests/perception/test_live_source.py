@@ -15,16 +15,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from recollect.common.backoff import Backoff
 from recollect.perception.errors import SourceUnreachable
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 from recollect.perception.sources.live_clock import ConnectionTrouble, LiveClock
 from recollect.perception.sources.live_source import LiveSource, LiveTimeouts
-from recollect.perception.sources.reader_child import QUEUE_FRAMES, _read
+from recollect.perception.sources.reader_child import QUEUE_FRAMES, read_source
 from recollect.perception.sources.reader_messages import ReaderTask, ReceivedFrame
 from recollect.perception.sources.source import Event, Outage
 from recollect.testing.stream_servers import HttpStreamServer, RtspServer
 
-HASTE = LiveTimeouts(open_s=3.0, stall_s=0.8, first_wait_s=0.1, longest_wait_s=0.3)
+HASTE = LiveTimeouts(open_s=3.0, stall_s=0.8, backoff=Backoff(first_s=0.1, longest_s=0.3))
 
 
 def wait_until(happened: Callable[[], bool], timeout_s: float = 20.0) -> None:
@@ -77,7 +78,7 @@ class Watching:
 
 @contextmanager
 def watching(url: str, **options: object) -> Iterator[Watching]:
-    with closing(LiveSource(url, 4, **{"patience": HASTE, **options})) as source:
+    with closing(LiveSource(url, 4, **{"timeouts": HASTE, **options})) as source:
         watch = Watching(source)
         yield watch
         watch.stop()
@@ -162,7 +163,7 @@ def test_a_server_that_refuses_at_first_is_tried_until_it_is_there():
 def test_what_the_server_says_is_what_is_reported(status, cause):
     with HttpStreamServer() as server:
         server.answer_with(status)
-        source = LiveSource(server.url, 4, max_outage_s=0.1, patience=HASTE)
+        source = LiveSource(server.url, 4, max_outage_s=0.1, timeouts=HASTE)
         with closing(source), pytest.raises(SourceUnreachable) as raised:
             list(source.frames())
 
@@ -209,10 +210,10 @@ def test_stopping_in_an_outage_still_tells_of_it():
 
 def test_a_server_that_accepts_and_says_nothing_hangs_nobody():
     states = []
-    quick = LiveTimeouts(open_s=0.5, stall_s=0.5, first_wait_s=0.1, longest_wait_s=0.1)
+    quick = LiveTimeouts(open_s=0.5, stall_s=0.5, backoff=Backoff(first_s=0.1, longest_s=0.1))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        with watching(url, patience=quick, on_state=lambda state, _: states.append(state)) as watch:
+        with watching(url, timeouts=quick, on_state=lambda state, _: states.append(state)) as watch:
             wait_until(lambda: "backing_off" in states)
             took_s = watch.stop()
 
@@ -241,7 +242,7 @@ def test_frames_nobody_takes_are_counted_and_not_stored_up():
     with HttpStreamServer(fps=50) as server:
         threading.Timer(1.0, server.drop).start()
 
-        end = _read(ReaderTask(server.url, fps=4, open_s=3.0, read_s=1.0), full)
+        end = read_source(ReaderTask(server.url, fps=4, open_s=3.0, read_s=1.0), full)
 
     assert end["cause"] == "dropped"
     assert end["lost"]["overload"] > 0
@@ -250,7 +251,7 @@ def test_frames_nobody_takes_are_counted_and_not_stored_up():
 
 @pytest.mark.slow
 def test_a_consumer_that_fell_behind_is_told_how_much_it_missed():
-    with HttpStreamServer(fps=100) as server, closing(LiveSource(server.url, 4, patience=HASTE)) as source:
+    with HttpStreamServer(fps=100) as server, closing(LiveSource(server.url, 4, timeouts=HASTE)) as source:
         events = source.frames()
         next(events)
         time.sleep(5.0)
@@ -342,9 +343,9 @@ def test_an_outage_spans_from_the_last_frames_end_to_the_first_frame_back():
 
 
 def test_pauses_grow_and_stay_below_their_limits():
-    patience = LiveTimeouts()
+    timeouts = LiveTimeouts()
 
-    assert all(patience.wait_s(1, "refused") <= 1.0 for _ in range(50))
-    assert all(patience.wait_s(100, "refused") <= 60.0 for _ in range(50))
-    assert max(patience.wait_s(100, "unauthorised") for _ in range(200)) > 60.0
-    assert max(patience.wait_s(4, "stalled") for _ in range(200)) > 4.0
+    assert all(timeouts.backoff_after("refused").pause_s(1) <= 1.0 for _ in range(50))
+    assert all(timeouts.backoff_after("refused").pause_s(100) <= 60.0 for _ in range(50))
+    assert max(timeouts.backoff_after("unauthorised").pause_s(100) for _ in range(200)) > 60.0
+    assert max(timeouts.backoff_after("stalled").pause_s(4) for _ in range(200)) > 4.0

@@ -28,7 +28,7 @@ class Crowd:
         await settle()
 
     async def _stay(self, name: str) -> None:
-        async with self.slots.one("question" if name.startswith("q") else "caption"):
+        async with self.slots.slot("question" if name.startswith("q") else "caption"):
             self.inside.append(name)
             try:
                 await self._doors[name].wait()

@@ -11,7 +11,7 @@ import pytest
 
 from recollect.memory.values import Span
 from recollect.worlds.demo_video import render
-from recollect.worlds.house import COLOURS, ROOMS, THINGS, House, Person, ask_about, furnish, tell
+from recollect.worlds.house import COLOURS, ROOMS, THINGS, House, Person, ask_about, facts_in, furnish
 from recollect.worlds.house.drawing import PLACE_TOP, Figure, RoomView, draw
 from recollect.worlds.house.house_questions import answers
 
@@ -106,7 +106,7 @@ def test_a_room_is_drawn_at_any_size():
 
 
 def test_who_is_in_the_second_picture_alone_came_in_from_the_side_she_is_on():
-    told = tell([seen(), seen(at(120, holds=CUP))])
+    told = facts_in([seen(), seen(at(120, holds=CUP))])
 
     assert (
         told.caption
@@ -116,20 +116,20 @@ def test_who_is_in_the_second_picture_alone_came_in_from_the_side_she_is_on():
 
 
 def test_what_was_carried_and_now_lies_there_was_put_there():
-    told = tell([seen(at(200, holds=CUP)), seen(at(228), on=(CUP, None))])
+    told = facts_in([seen(at(200, holds=CUP)), seen(at(228), on=(CUP, None))])
 
     assert told.caption == "In the kitchen, the woman in the red coat puts the green cup on the table."
 
 
 def test_what_goes_from_hand_to_hand_is_given():
-    told = tell([seen(at(234, holds=CUP), at(366, BEN)), seen(at(234), at(366, BEN, holds=CUP))])
+    told = facts_in([seen(at(234, holds=CUP), at(366, BEN)), seen(at(234), at(366, BEN, holds=CUP))])
 
     assert told.actions[0] == "gives the green cup to the man in the blue coat and hat"
     assert not any("carries" in action for action in told.actions)
 
 
 def test_who_knows_what_was_before_tells_what_came_of_it():
-    told = tell([seen(on=(None, CUP), opened=True, sign="K7Q")], before=seen(at(334, holds=CUP)))
+    told = facts_in([seen(on=(None, CUP), opened=True, sign="K7Q")], before=seen(at(334, holds=CUP)))
 
     assert told.caption == (
         "In the kitchen, the woman in the red coat puts the green cup on the counter and opens the fridge and leaves; "
@@ -145,7 +145,7 @@ def test_nothing_is_told_that_did_not_happen():
         for start_s, scene in house.scenes:
             times_s = np.arange(0.2, scene.duration_s, 1.7)
             for first, second in pairwise(times_s):
-                acts = tell([house.view(start_s + first), house.view(start_s + second)]).acts
+                acts = facts_in([house.view(start_s + first), house.view(start_s + second)]).acts
                 wrong += [
                     a.clause
                     for a in acts

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from .answer_marking import AnswerMark, Verdict, mark
 from .house_questions import HouseQuestion, ask_about
-from .picture_facts import PictureFacts, tell
+from .picture_facts import PictureFacts, facts_in
 from .script import Happening, House, RoomScene, furnish
 from .vocabulary_words import COLOURS, PEOPLE, ROOMS, THINGS, Act, Person, Room, Thing
 
@@ -35,7 +35,7 @@ __all__ = [
     "Thing",
     "Verdict",
     "ask_about",
+    "facts_in",
     "furnish",
     "mark",
-    "tell",
 ]

@@ -97,16 +97,16 @@ class _Canvas:
         half: bool = False,
     ) -> None:
         """An ellipse by its middle and half axes: filled, or a line of ``thick``; its upper half alone."""
-        at = (round(x * self._scale * 16), round(y * self._scale * 16))
+        centre = (round(x * self._scale * 16), round(y * self._scale * 16))
         axes = (round(wide * self._scale * 16), round(high * self._scale * 16))
         line = max(1, round(thick * self._scale)) if thick else -1
-        cv2.ellipse(self.picture, at, axes, 0, 180 if half else 0, 360, colour, line, cv2.LINE_AA, 4)
+        cv2.ellipse(self.picture, centre, axes, 0, 180 if half else 0, 360, colour, line, cv2.LINE_AA, 4)
 
     def glyphs(self, text: str, left: float, base: float, size: float, thick: float, colour: Colour) -> None:
-        at = (round(left * self._scale), round(base * self._scale))
+        origin = (round(left * self._scale), round(base * self._scale))
         bold = max(1, round(thick * self._scale))
         font = cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(self.picture, text, at, font, size * self._scale, colour, bold, cv2.LINE_AA)
+        cv2.putText(self.picture, text, origin, font, size * self._scale, colour, bold, cv2.LINE_AA)
 
 
 def draw(view: RoomView, scale: float = 1.0) -> Picture:

@@ -1,10 +1,10 @@
-"""What happens in the house: people come, carry, put down, take, open, close, hand over and leave.
+"""Script of the drawn house: people come, carry, put down, take, open, close, hand over and leave.
 
     house = furnish(seed=7, lasts_s=600.0)
-    house.view(61.5)        # what can be seen then
-    house.happenings        # all that happens, in time order
+    house.view(61.5)        # the room on camera at that time
+    house.happenings        # all acts, in order of time
 
-One camera is on at a time, in one room; the rooms keep what is in them while it is elsewhere.
+One camera is on at a time, in one room. The other rooms keep their state.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .vocabulary_words import DIGITS, LETTERS, PEOPLE, ROOMS, THINGS, Act, Perso
 _T = TypeVar("_T")
 
 _OUTSIDE = 64
-"""So far beyond the edge of the picture nothing of anybody is seen, whatever is carried."""
+"""Pixels beyond the edge of the picture at which a person and what they carry are out of sight."""
 _READ_S = 1.0
-"""How long a sign must hang to be told of."""
+"""How long a code must be shown to count as an act."""
 _HANDLES_S = 0.7
-"""How long an arm takes to reach, and to come back."""
+"""How long an arm takes to reach out, and to come back."""
 _SIDES = ("left", "right")
 _SAME_S = 0.001
 
@@ -70,17 +70,17 @@ class _Steps(Generic[_T]):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What a room shows while the camera is in it: each value with the time from which it holds, in seconds since the scene began."""
+    """The states of a room during a scene: each value with the time from which it holds, in seconds of the scene."""
 
     on: tuple[list[tuple[float, Thing | None]], list[tuple[float, Thing | None]]]
-    """What is on its two places."""
+    """The things on its two places."""
     open: list[tuple[float, bool]]
     sign: list[tuple[float, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One thing that happens while the camera is on, and when."""
+    """One act on camera, and its span."""
 
     span: Span
     act: Act
@@ -90,7 +90,7 @@ class Happening:
 class _Visit:
     person: Person
     way: list[tuple[float, float]]
-    """Times, and where the middle is then, in pixels."""
+    """Times, and the horizontal position of the figure's middle at each, in pixels."""
     facing: _Steps[int]
     holds: _Steps[Thing | None]
     handles_s: list[float] = field(default_factory=list)
@@ -109,7 +109,7 @@ class _Visit:
 
 @dataclass
 class RoomScene:
-    """What one camera sees while it is on; a scene as ``evals.scenes`` describes them."""
+    """What one camera sees while it is on. It is a ``Scene`` of ``worlds.scenes``."""
 
     room: Room
     look: int
@@ -122,7 +122,7 @@ class RoomScene:
     _sign: _Steps[str]
 
     def view(self, time_s: float) -> RoomView:
-        """What can be seen ``time_s`` seconds after the scene began."""
+        """The room ``time_s`` seconds after the scene began."""
         figures = (visit.figure(time_s) for visit in self._visits)
         return RoomView(
             self.room,
@@ -135,21 +135,21 @@ class RoomScene:
         )
 
     def draw(self, time_s: float) -> Picture:
-        """The picture of it."""
+        """The picture ``time_s`` seconds after the scene began."""
         return draw(self.view(time_s))
 
     @property
     def kept(self) -> Placement:
-        """What the room shows, and when that changes."""
+        """The states of the room, and their times."""
         return Placement((self._on[0].all, self._on[1].all), self._open.all, self._sign.all)
 
     def with_person(self, coming: Happening, person: Person) -> RoomScene:
-        """The same scene, but that somebody else came on the visit that began by ``coming``."""
-        was = coming.act.who
+        """The same scene with another person on the visit that begins with ``coming``."""
+        old_person = coming.act.who
         visit = next(
             visit
             for visit in self._visits
-            if visit.person == was and abs(visit.way[0][0] - coming.span.start_s) < _SAME_S
+            if visit.person == old_person and abs(visit.way[0][0] - coming.span.start_s) < _SAME_S
         )
         stay = Span(visit.way[0][0], visit.way[-1][0])
 
@@ -162,35 +162,45 @@ class RoomScene:
                 <= stay.end_s + _SAME_S
             ):
                 return happening
-            who, to = (person if one == was and one is not None else one for one in (act.who, act.to))
+            who, to = (
+                person if member == old_person and member is not None else member
+                for member in (act.who, act.to)
+            )
             return replace(happening, act=replace(act, who=who, to=to))
 
-        visits = [replace(one, person=person) if one is visit else one for one in self._visits]
-        return replace(self, _visits=visits, happenings=[changed(one) for one in self.happenings])
+        visits = [
+            replace(candidate, person=person) if candidate is visit else candidate
+            for candidate in self._visits
+        ]
+        return replace(self, _visits=visits, happenings=[changed(act) for act in self.happenings])
 
     def with_gift(self, giving: Happening, thing: Thing) -> RoomScene:
-        """The same scene, but that something else went from hand to hand in ``giving``."""
+        """The same scene with another thing given in ``giving``."""
 
         def held(visit: _Visit) -> _Visit:
-            there = visit.way[0][0] < giving.span.middle_s < visit.way[-1][0]
-            hands = visit.holds.with_each(lambda one: thing if one == giving.act.what else one)
-            return replace(visit, holds=hands) if there else visit
+            present = visit.way[0][0] < giving.span.middle_s < visit.way[-1][0]
+            hands = visit.holds.with_each(
+                lambda held_thing: thing if held_thing == giving.act.what else held_thing
+            )
+            return replace(visit, holds=hands) if present else visit
 
-        given = replace(giving, act=replace(giving.act, what=thing))
-        happenings = [given if one == giving else one for one in self.happenings]
+        changed_gift = replace(giving, act=replace(giving.act, what=thing))
+        happenings = [changed_gift if happening == giving else happening for happening in self.happenings]
         return replace(self, _visits=[held(visit) for visit in self._visits], happenings=happenings)
 
-    def with_code(self, was: str, code: str) -> RoomScene:
-        """The same scene, but that the sign says another code wherever it said ``was``."""
+    def with_code(self, old_code: str, code: str) -> RoomScene:
+        """The same scene with the code ``code`` in place of ``old_code``."""
         happenings = [
-            replace(one, act=replace(one.act, where=code)) if one.act.where == was else one
-            for one in self.happenings
+            replace(happening, act=replace(happening.act, where=code))
+            if happening.act.where == old_code
+            else happening
+            for happening in self.happenings
         ]
-        sign = self._sign.with_each(lambda one: code if one == was else one)
+        sign = self._sign.with_each(lambda shown: code if shown == old_code else shown)
         return replace(self, _sign=sign, happenings=happenings)
 
     def truths(self) -> list[Truth]:
-        """What happens, in words."""
+        """The acts as captions with their spans."""
         return [
             Truth(happening.span, happening.act.kind, happening.act.clause) for happening in self.happenings
         ]
@@ -198,7 +208,7 @@ class RoomScene:
 
 @dataclass
 class _State:
-    """What a room keeps while the camera is elsewhere."""
+    """The state of a room between two scenes."""
 
     on: list[Thing | None] = field(default_factory=lambda: [None, None])
     open: bool = False
@@ -206,7 +216,7 @@ class _State:
 
 
 class _Director:
-    """Writes one scene after another, each going on from how its room was left."""
+    """Writes one scene after another. Each continues from the last state of its room."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -219,7 +229,7 @@ class _Director:
             state.sign = _code(rng) if rng.random() < 0.5 else ""
 
     def scene(self, room: Room, least_s: float) -> RoomScene:
-        """A scene of ``least_s`` or somewhat more."""
+        """Write a scene of at least ``least_s``."""
         rng, state = self._rng, self._rooms[room]
         writer = _Writer(rng, room, state)
         writer.waits(rng.uniform(0.6, 3.0))
@@ -235,13 +245,13 @@ class _Director:
         return scene
 
     def _somewhere_else(self) -> Thing:
-        """A thing that is in no room now."""
-        here = {thing for state in self._rooms.values() for thing in state.on}
-        return self._rng.choice([thing for thing in THINGS if thing not in here])
+        """A thing that is in none of the rooms."""
+        placed = {thing for state in self._rooms.values() for thing in state.on}
+        return self._rng.choice([thing for thing in THINGS if thing not in placed])
 
 
 class _Writer:
-    """One scene while it is written."""
+    """Writes one scene."""
 
     def __init__(self, rng: random.Random, room: Room, state: _State) -> None:
         self._rng, self._room = rng, room
@@ -255,7 +265,7 @@ class _Writer:
         self._next_sign_s = rng.uniform(2.0, 16.0)
 
     def waits(self, seconds: float) -> None:
-        """Let time pass; the sign may change meanwhile."""
+        """Let time pass. The sign may change."""
         self.now_s += seconds
         if self.now_s >= self._next_sign_s:
             self._next_sign_s = self.now_s + self._rng.uniform(8.0, 24.0)
@@ -264,7 +274,7 @@ class _Writer:
             self._shown_since_s = self.now_s
 
     def visit(self, thing: Thing) -> None:
-        """Somebody comes, does up to two things and leaves, maybe bringing ``thing``."""
+        """A person comes, perhaps with ``thing``, does up to two things and leaves."""
         rng = self._rng
         visit = self._comes(rng.choice(PEOPLE), rng.choice(_SIDES), thing if rng.random() < 0.55 else None)
         for _ in range(rng.choice((1, 1, 2))):
@@ -274,13 +284,13 @@ class _Writer:
         self._leaves(visit, rng.choice(_SIDES))
 
     def hands_over(self, thing: Thing) -> None:
-        """Two meet in the middle, one gives the other ``thing``, and both leave."""
+        """Two people meet in the middle, one gives ``thing`` to the other, and both leave."""
         rng = self._rng
-        one, other = rng.sample(PEOPLE, 2)
+        giver_person, taker_person = rng.sample(PEOPLE, 2)
         side = rng.choice((-1, 1))
-        giver = self._comes(one, "left" if side > 0 else "right", thing)
+        giver = self._comes(giver_person, "left" if side > 0 else "right", thing)
         self._walks(giver, 300 - side * 66)
-        taker = self._comes(other, "right" if side > 0 else "left", None)
+        taker = self._comes(taker_person, "right" if side > 0 else "left", None)
         self._walks(taker, 300 + side * 66)
         self.now_s += _HANDLES_S + 0.3
         for visit in (giver, taker):
@@ -288,20 +298,20 @@ class _Writer:
             visit.handles_s.append(self.now_s)
         giver.holds.set(self.now_s, None)
         taker.holds.set(self.now_s, thing)
-        self._add("gives", one, thing, to=other)
+        self._add("gives", giver_person, thing, to=taker_person)
         self.now_s += _HANDLES_S + rng.uniform(0.3, 1.5)
         self._leaves(giver, "left" if side > 0 else "right")
         self._leaves(taker, "right" if side > 0 else "left")
 
     def finish(self) -> RoomScene:
-        """The scene; it ends now."""
+        """End the scene and return it."""
         self._sign_ends()
-        found = sorted(self._found, key=lambda happening: happening.span)
+        happenings = sorted(self._found, key=lambda happening: happening.span)
         return RoomScene(
             self._room,
             self._rng.randrange(64),
             self.now_s,
-            found,
+            happenings,
             self._visits,
             self.on,
             self.open,
@@ -309,8 +319,8 @@ class _Writer:
         )
 
     def _does_something(self, visit: _Visit) -> None:
-        rng, held = self._rng, visit.holds.last
-        places = [place for place in (0, 1) if (self.on[place].last is None) == (held is not None)]
+        rng, held_thing = self._rng, visit.holds.last
+        places = [place for place in (0, 1) if (self.on[place].last is None) == (held_thing is not None)]
         if not places or rng.random() < 0.3:
             self._opens_or_closes(visit)
             return
@@ -319,11 +329,11 @@ class _Writer:
         visit.facing.set(self.now_s, -1 if place == 0 else 1)
         self.now_s += _HANDLES_S + rng.uniform(0.1, 0.8)
         visit.handles_s.append(self.now_s)
-        thing = held or self.on[place].last
+        thing = held_thing or self.on[place].last
         assert thing is not None
-        visit.holds.set(self.now_s, None if held else thing)
-        self.on[place].set(self.now_s, thing if held else None)
-        self._add("puts" if held else "takes", visit.person, thing, self._room.places[place])
+        visit.holds.set(self.now_s, None if held_thing else thing)
+        self.on[place].set(self.now_s, thing if held_thing else None)
+        self._add("puts" if held_thing else "takes", visit.person, thing, self._room.places[place])
         self.now_s += _HANDLES_S + rng.uniform(0.1, 0.6)
 
     def _opens_or_closes(self, visit: _Visit) -> None:
@@ -341,7 +351,7 @@ class _Writer:
         visit = _Visit(person, [(self.now_s, start)], _Steps(facing), _Steps(thing))
         self._visits.append(visit)
         self._add("comes", person, None, side, lasts_s=1.2)
-        # In sight at least, whatever comes next.
+        # Every visitor walks at least into sight.
         self._walks(visit, start + facing * (_OUTSIDE + self._rng.uniform(70, 120)))
         return visit
 
@@ -358,7 +368,7 @@ class _Writer:
         visit.way.append((self.now_s, to_x))
 
     def _sign_ends(self) -> None:
-        # What hung there for no time was not to be seen.
+        # A code that is shown too briefly cannot be read, so it is no act.
         if self.sign.last and self.now_s - self._shown_since_s >= _READ_S:
             shown = Act("shows", self._room, where=self.sign.last)
             self._found.append(Happening(Span(self._shown_since_s, self.now_s), shown))
@@ -372,7 +382,7 @@ class _Writer:
         to: Person | None = None,
         lasts_s: float = 0.0,
     ) -> None:
-        """Note what happens now: around now, or from now on, or until now, by the sign of ``lasts_s``."""
+        """Note an act: around now, or from now on, or until now, by the sign of ``lasts_s``."""
         before, after = (_HANDLES_S, _HANDLES_S) if not lasts_s else (max(0.0, -lasts_s), max(0.0, lasts_s))
         span = Span(max(0.0, self.now_s - before), self.now_s + after)
         self._found.append(Happening(span, Act(kind, self._room, who, what, where, to)))
@@ -380,24 +390,24 @@ class _Writer:
 
 @dataclass
 class House:
-    """Scenes of several rooms, one after another."""
+    """A drawn house: scenes of several rooms, one after another."""
 
     timeline: DemoTimeline
     seed: int
 
     @property
     def duration_s(self) -> float:
-        """How long it is, in seconds."""
+        """The length of the video, in seconds."""
         return self.timeline.duration_s
 
     @cached_property
     def scenes(self) -> list[tuple[float, RoomScene]]:
-        """Each scene with when it begins."""
+        """Each scene with the time at which it begins, in seconds."""
         return [(start_s, scene) for start_s, scene in _scenes(self.timeline.scenes)]
 
     @cached_property
     def happenings(self) -> list[Happening]:
-        """All that happens, in time order, in seconds since the first picture."""
+        """All acts, in order of time, in seconds since the first picture."""
         return [
             replace(happening, span=Span(happening.span.start_s + start_s, happening.span.end_s + start_s))
             for start_s, scene in self.scenes
@@ -405,31 +415,31 @@ class House:
         ]
 
     def view(self, time_s: float) -> RoomView:
-        """What can be seen then."""
+        """The room on camera at a time, in seconds since the first picture."""
         start_s, scene = self.scenes[max(0, bisect_right([start for start, _ in self.scenes], time_s) - 1)]
         return scene.view(time_s - start_s)
 
 
 def _scenes(placed: Sequence[PlacedScene]) -> Iterator[tuple[float, RoomScene]]:
-    for each in placed:
-        assert isinstance(each.scene, RoomScene)
-        yield each.start_s, each.scene
+    for item in placed:
+        assert isinstance(item.scene, RoomScene)
+        yield item.start_s, item.scene
 
 
 def furnish(seed: int | str, lasts_s: float, *, scene_s: tuple[float, float] = (12.0, 40.0)) -> House:
-    """A house and what happens in it for ``lasts_s`` or somewhat longer.
+    """Make a house and its script.
 
     Args:
-        seed: The same one gives the same house; a longer life begins as a shorter one does.
-        lasts_s: How long, in seconds.
-        scene_s: How long a camera stays on, about: from, to.
+        seed: The same seed gives the same house. A longer house begins like a shorter one.
+        lasts_s: The least length, in seconds.
+        scene_s: The range of the length of a scene, in seconds.
 
     """
     rng = random.Random(f"house {seed}")
     director, timeline, room = _Director(rng), DemoTimeline(), rng.choice(ROOMS)
     while timeline.duration_s < lasts_s:
         timeline.add(director.scene(room, rng.uniform(*scene_s)))
-        room = rng.choice([other for other in ROOMS if other != room])
+        room = rng.choice([next_room for next_room in ROOMS if next_room != room])
     return House(timeline, rng.randrange(2**31))
 
 

@@ -1,14 +1,15 @@
-"""A house that lives, for as long as one likes, and questions about it that only who watched can answer.
+"""Household benchmark: questions about a drawn house of any length, which require watching its video.
 
-    house = furnish(seeds("public", 1)[0], lasts_s=3600.0)     # of evals.house
+    house = furnish(seeds("public", 1)[0], lasts_s=3600.0)       # of worlds.house
     samples = questions_about(house, seed=1, limit=60)
     pair = twins(seed=7, lasts_s=600.0)                          # two houses that differ in one fact
-    for finding in audit(samples):                               # what can be guessed without the video
-        assert finding.passed, finding
+    for result in audit(samples):                                # what can be guessed without the video
+        assert result.passed, result
 
-What happens is a log (``log``) that can be cut at any time; a question is data (``specs``) with its words
-(``wording``), answered from the log (``oracle``) and a second time from what the camera sees (``replay``). The kinds
-(``kinds``) draw them so that no text gives its answer away (``draws``), which ``audits`` checks.
+The ground truth is a log (``event_log``) that can be cut at any time. A question is data (``question_specs``) with a
+text (``question_wording``). It is answered from the log (``oracle``) and again from what the camera shows
+(``replay_solver``). ``question_kinds`` draws questions so that their text does not reveal the answer
+(``option_drawing``), and ``shortcut_audits`` checks that.
 """
 
 from __future__ import annotations

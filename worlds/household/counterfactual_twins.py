@@ -1,11 +1,12 @@
-"""Pairs of houses that differ in one fact, and questions that it decides: who knows only the text is never right twice.
+"""Counterfactual twins: pairs of houses that differ in one fact, and questions whose answer that fact decides.
 
     pair = twins(seed=7, lasts_s=600.0)
     pair.change             # TwinDifference(slot="who", was="the man in the red coat", now="the woman in the blue coat")
-    pair.samples            # the same text and options for both houses, another answer
+    pair.samples            # the same text and options for both houses, with different answers
     pair_accuracy(pair.samples, {sample.id: 1.0 for sample in pair.samples})    # 1.0
 
-The fact is who came on one visit, what went from hand to hand, or what a sign said; everything else is drawn alike.
+A system that reads only the text is never right about both twins. The fact is the person of one visit, the thing of
+one gift, or the code of one sign. Everything else is drawn alike.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...evals.records import LAGS, Kind, Sample
+from ...memory.values import Span
 from ..demo_video import DemoTimeline
 from ..house import PEOPLE, THINGS, Act, Happening, House, Person, RoomScene, Thing, furnish
 from .event_log import PLACES, SIGNS, EventLog, Pattern, Slot, pattern_of
@@ -33,11 +35,11 @@ from .question_specs import (
     Spec,
     StateSpec,
 )
-from .question_wording import question, said
+from .question_wording import question, slot_text
 
 _TRIES = 60
 _LOOKS = 8
-"""So many times are tried for a question."""
+"""How many times of asking are tried for a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,21 @@ class TwinDifference:
 
 @dataclass(frozen=True)
 class CounterfactualTwins:
-    """Two houses and what is asked about both."""
+    """Two houses, and the questions about both."""
 
     one: House
     other: House
     change: TwinDifference
     samples: tuple[Sample, ...]
-    """Two by two: the same question about the one and about the other."""
+    """In pairs: the same question about the one house and about the other."""
 
 
 def twins(seed: int | str, lasts_s: float, *, limit: int = 4) -> CounterfactualTwins:
-    """A house, its twin, and up to ``limit`` questions about both.
+    """Draw a house, its twin, and up to ``limit`` questions about both.
 
-    Raises ``ValueError`` where nothing in so short a house could be another.
+    Raises:
+        ValueError: The house is so short that no changed fact decides a question.
+
     """
     house = furnish(seed, lasts_s)
     rng = random.Random(f"twins {seed} {lasts_s}")
@@ -73,19 +77,19 @@ def twins(seed: int | str, lasts_s: float, *, limit: int = 4) -> CounterfactualT
         changed = rng.choice((_other_person, _other_person, _other_thing, _other_code))(house, rng)
         if changed is None:
             continue
-        one, other = rng.sample((house, changed[0]), 2)
-        drafts = _drafts(EventLog.of(one), EventLog.of(other), rng, limit)
+        first, second = rng.sample((house, changed[0]), 2)
+        drafts = _drafts(EventLog.of(first), EventLog.of(second), rng, limit)
         if drafts:
-            return CounterfactualTwins(
-                one, other, changed[1], tuple(_samples(one, other, drafts, changed[1]))
-            )
+            samples = tuple(_samples(first, second, drafts, changed[1]))
+            return CounterfactualTwins(first, second, changed[1], samples)
     raise ValueError(
-        f"a house of {lasts_s:g} s with the seed {seed} has nothing to be asked about if another; make it longer"
+        f"no changed fact decides a question about a house of {lasts_s:g} s with the seed {seed}; "
+        "choose another seed, or make the house longer"
     )
 
 
 def pair_accuracy(samples: Sequence[Sample], scores: Mapping[str, float]) -> float:
-    """The share of groups in which every sample was fully right; 0 where there are none."""
+    """The share of groups in which every sample was fully right; 0 without groups."""
     groups: dict[str, list[float]] = {}
     for sample in samples:
         if sample.group is not None:
@@ -94,149 +98,142 @@ def pair_accuracy(samples: Sequence[Sample], scores: Mapping[str, float]) -> flo
 
 
 def differing(one: House, other: House) -> list[tuple[Act, Act]]:
-    """The acts in which two houses differ, side by side."""
-    both = zip(_by_time(one), _by_time(other), strict=True)
-    return [(mine.act, theirs.act) for mine, theirs in both if mine != theirs]
+    """The acts in which two houses differ, in pairs."""
+    pairs = zip(_by_time(one), _by_time(other), strict=True)
+    return [(first.act, second.act) for first, second in pairs if first != second]
 
 
 def _by_time(house: House) -> list[Happening]:
     return sorted(house.happenings, key=lambda happening: (happening.span, happening.act.kind))
 
 
-def _other_person(house: House, rng: random.Random) -> tuple[House, TwinDifference] | None:
-    """Somebody else comes, who comes at other times too."""
-    comings = [
+def _in_scenes(house: House, kind: str) -> list[tuple[int, Happening]]:
+    """The acts of a kind, each with the number of its scene."""
+    return [
         (number, happening)
         for number, (_, scene) in enumerate(house.scenes)
         for happening in scene.happenings
-        if happening.act.kind == "comes"
+        if happening.act.kind == kind
     ]
+
+
+def _other_person(house: House, rng: random.Random) -> tuple[House, TwinDifference] | None:
+    """Another person comes on one visit. Both people come at other times too."""
+    comings = _in_scenes(house, "comes")
     number, coming = rng.choice(comings)
-    was = coming.act.who
-    seen = [happening.act.who for _, happening in comings]
-    here = _people(house.scenes[number][1])
-    others = [person for person in PEOPLE if person in seen and person not in here]
-    if was is None or seen.count(was) < 2 or not others:
+    person = coming.act.who
+    visitors = [happening.act.who for _, happening in comings]
+    in_scene = _people(house.scenes[number][1])
+    substitutes = [candidate for candidate in PEOPLE if candidate in visitors and candidate not in in_scene]
+    if person is None or visitors.count(person) < 2 or not substitutes:
         return None
-    person = rng.choice(others)
-    return _changed(
-        house, number, coming, rng, "who", str(was), str(person), lambda s: s.with_person(coming, person)
-    )
+    substitute = rng.choice(substitutes)
+    change = TwinDifference("who", str(person), str(substitute), _span_of(house, number, coming))
+    return _changed(house, number, rng, lambda scene: scene.with_person(coming, substitute)), change
 
 
 def _other_thing(house: House, rng: random.Random) -> tuple[House, TwinDifference] | None:
-    """Something else is given, that lies nowhere then."""
-    gifts = [
-        (number, happening)
-        for number, (_, scene) in enumerate(house.scenes)
-        for happening in scene.happenings
-        if happening.act.kind == "gives"
-    ]
+    """Another thing is given, which lies nowhere at that time."""
+    gifts = _in_scenes(house, "gives")
     if not gifts:
         return None
     number, giving = rng.choice(gifts)
     start_s, scene = house.scenes[number]
-    seen = {happening.act.what for happening in house.happenings}
+    in_house = {happening.act.what for happening in house.happenings}
     lying = _lying(house, start_s, start_s + scene.duration_s)
-    here = {happening.act.what for happening in scene.happenings}
-    others = [thing for thing in THINGS if thing in seen and thing not in lying | here]
-    was = giving.act.what
-    if was is None or not others:
+    in_scene = {happening.act.what for happening in scene.happenings}
+    substitutes = [thing for thing in THINGS if thing in in_house and thing not in lying | in_scene]
+    thing = giving.act.what
+    if thing is None or not substitutes:
         return None
-    thing = rng.choice(others)
-    return _changed(
-        house, number, giving, rng, "what", str(was), str(thing), lambda s: s.with_gift(giving, thing)
-    )
+    substitute = rng.choice(substitutes)
+    change = TwinDifference("what", str(thing), str(substitute), _span_of(house, number, giving))
+    return _changed(house, number, rng, lambda scene: scene.with_gift(giving, substitute)), change
 
 
 def _other_code(house: House, rng: random.Random) -> tuple[House, TwinDifference] | None:
-    """A sign says for once what another sign says at another time."""
-    signs = [happening.act for happening in house.happenings if happening.act.kind == "shows"]
-    shown = [act.where for act in signs]
+    """A sign says for once the code that another sign says at another time."""
+    signs = _in_scenes(house, "shows")
+    codes = [happening.act.where for _, happening in signs]
     once = [
         (number, happening)
-        for number, (_, scene) in enumerate(house.scenes)
-        for happening in scene.happenings
-        if happening.act.kind == "shows"
-        and shown.count(happening.act.where) == 1
-        and _scenes_with(house, happening.act.where) == 1
+        for number, happening in signs
+        if codes.count(happening.act.where) == 1 and _scenes_with(house, happening.act.where) == 1
     ]
     if not once:
         return None
     number, showing = rng.choice(once)
-    was = showing.act.where
-    elsewhere = {act.where for act in signs if act.room != showing.act.room}
-    codes = sorted(elsewhere - {act.where for act in signs if act.room == showing.act.room})
-    if not codes:
+    code, room = showing.act.where, showing.act.room
+    in_room = {happening.act.where for _, happening in signs if happening.act.room == room}
+    elsewhere = {happening.act.where for _, happening in signs if happening.act.room != room}
+    substitutes = sorted(elsewhere - in_room)
+    if not substitutes:
         return None
-    code = rng.choice(codes)
-    return _changed(house, number, showing, rng, "where", was, code, lambda s: s.with_code(was, code))
+    substitute = rng.choice(substitutes)
+    change = TwinDifference("where", code, substitute, _span_of(house, number, showing))
+    return _changed(house, number, rng, lambda scene: scene.with_code(code, substitute)), change
 
 
 def _scenes_with(house: House, code: str) -> int:
     return sum(any(shown == code for _, shown in scene.kept.sign) for _, scene in house.scenes)
 
 
+def _span_of(house: House, number: int, happening: Happening) -> tuple[float, float]:
+    """When an act of a scene happens, in seconds of the video."""
+    start_s = house.scenes[number][0]
+    return (start_s + happening.span.start_s, start_s + happening.span.end_s)
+
+
 def _changed(
-    house: House,
-    number: int,
-    happening: Happening,
-    rng: random.Random,
-    slot: Slot,
-    was: str,
-    now: str,
-    change: Callable[[RoomScene], RoomScene],
-) -> tuple[House, TwinDifference]:
+    house: House, number: int, rng: random.Random, change: Callable[[RoomScene], RoomScene]
+) -> House:
     """The house with one scene as ``change`` makes it."""
     timeline = DemoTimeline()
-    for place, (_, scene) in enumerate(house.scenes):
-        timeline.add(change(scene) if place == number else scene)
-    start_s = house.scenes[number][0]
-    span = (start_s + happening.span.start_s, start_s + happening.span.end_s)
-    return House(timeline, rng.randrange(2**31)), TwinDifference(slot, was, now, span)
+    for position, (_, scene) in enumerate(house.scenes):
+        timeline.add(change(scene) if position == number else scene)
+    return House(timeline, rng.randrange(2**31))
 
 
 def _people(scene: RoomScene) -> set[Person | None]:
-    return {who for happening in scene.happenings for who in (happening.act.who, happening.act.to)}
+    return {person for happening in scene.happenings for person in (happening.act.who, happening.act.to)}
 
 
 def _lying(house: House, from_s: float, to_s: float) -> set[Thing]:
-    """What lies anywhere then, on camera or off."""
-    log, found = EventLog.of(house), set[Thing]()
+    """The things that lie anywhere in a stretch of time, on camera or off."""
+    log, period, things = EventLog.of(house), Span(from_s, to_s), set[Thing]()
     for place in PLACES:
         sightings = log.sightings(place)
-        before = [one for one in sightings if one.span.start_s < from_s]
-        during = [one for one in sightings if one.span.overlaps(type(one.span)(from_s, to_s))]
-        for one in (*(before[-1:] or sightings[:1]), *during):
-            if isinstance(one.shown, Thing):
-                found.add(one.shown)
-    return found
+        before = [sighting for sighting in sightings if sighting.span.start_s < from_s]
+        during = [sighting for sighting in sightings if sighting.span.overlaps(period)]
+        for sighting in (*(before[-1:] or sightings[:1]), *during):
+            if isinstance(sighting.shown, Thing):
+                things.add(sighting.shown)
+    return things
 
 
 def _drafts(
     one: EventLog, other: EventLog, rng: random.Random, limit: int
 ) -> list[tuple[str, QuestionDraft, QuestionDraft]]:
-    """The same question to both logs, with two answers; each form once, from as far back as it is the turn of."""
-    specs = list(_decided(one, other))
-    rng.shuffle(specs)
-    company: dict[str, list[str]] = {}
-    found: list[tuple[str, QuestionDraft, QuestionDraft]] = []
-    for name, spec, known_s in specs:
-        if len(found) == limit:
+    """Questions to both logs, with two answers: each form once, and the lag since the fact in turn."""
+    candidates = list(_decided(one, other))
+    rng.shuffle(candidates)
+    pairing = _Pairing((one, other), rng)
+    drafts: list[tuple[str, QuestionDraft, QuestionDraft]] = []
+    for name, spec, known_s in candidates:
+        if len(drafts) == limit:
             break
-        if any(name == taken for taken, *_ in found):
+        if any(name == drafted for drafted, *_ in drafts):
             continue
         for time_s in _times(one, known_s, rng):
-            answers = answer(spec, one.until(time_s)), answer(spec, other.until(time_s))
-            pair = _pair(spec, time_s, answers, (one, other), company, rng)
+            pair = pairing.drafts(spec, time_s)
             if pair is not None:
-                found.append((name, *pair))
+                drafts.append((name, *pair))
                 break
-    return sorted(found, key=lambda each: each[1].asked_at_s)
+    return sorted(drafts, key=lambda draft: draft[1].asked_at_s)
 
 
 def _times(log: EventLog, known_s: float, rng: random.Random) -> Iterator[float]:
-    """Times after it, as far as the house is long, each of the lags as likely."""
+    """Times after the fact is known, within the house, with each of the lags equally likely."""
     lags = [
         (from_s, min(to_s, log.ends_s - known_s)) for _, from_s, to_s in LAGS if known_s + from_s < log.ends_s
     ]
@@ -245,18 +242,18 @@ def _times(log: EventLog, known_s: float, rng: random.Random) -> Iterator[float]
 
 
 def _decided(one: EventLog, other: EventLog) -> Iterator[tuple[str, Spec, float]]:
-    """What may be asked about the acts in which two logs differ: the kind, the question, and from when."""
-    mine, theirs = (log.between(0.0, log.ends_s) for log in (one, other))
-    for left, right in zip(mine, theirs, strict=True):
-        if left.act == right.act:
+    """What may be asked about the acts in which two logs differ: the kind, the question, and the earliest time."""
+    events, twin_events = (log.between(0.0, log.ends_s) for log in (one, other))
+    for event, twin in zip(events, twin_events, strict=True):
+        if event.act == twin.act:
             continue
-        known_s = left.known_s
-        for act in (left.act, right.act):
-            yield from ((name, spec, known_s) for name, spec in _about(act, left.act, right.act))
+        for act in (event.act, twin.act):
+            candidates = _about(act, same_thing=event.act.what == twin.act.what)
+            yield from ((name, spec, event.known_s) for name, spec in candidates)
 
 
-def _about(act: Act, one: Act, other: Act) -> Iterator[tuple[str, Spec]]:
-    differs = [slot for slot in ("who", "what", "where", "to") if getattr(one, slot) != getattr(other, slot)]
+def _about(act: Act, *, same_thing: bool) -> Iterator[tuple[str, Spec]]:
+    """The questions about one act; ``same_thing`` says whether both twins have the same thing in it."""
     for kind, part, given in NEEDLES:
         if kind == act.kind:
             yield "needle", ChainSpec((ChainLink(pattern_of(act, *given), part),))
@@ -264,82 +261,86 @@ def _about(act: Act, one: Act, other: Act) -> Iterator[tuple[str, Spec]]:
         if kind == act.kind:
             for which in (1, -1, -2):
                 yield "ordinal", ChainSpec((ChainLink(pattern_of(act, *given), part, which),))
-    if act.kind in {"puts", "takes"}:
-        yield "happened", HappenedSpec(pattern_of(act, "who", "what", "where"))
-    if act.kind == "gives":
-        yield "happened", HappenedSpec(pattern_of(act, "who", "what", "to"))
-        for person in (act.who, act.to):
-            if person is not None and "what" not in differs:
-                yield "company", CompanySpec(person, -1)
-    if act.kind == "comes" and act.who is not None:
-        for lasts_s in (60.0, 300.0, 1200.0, 3600.0):
-            yield "count", CountSpec(Pattern("comes", who=act.who), lasts_s)
-    if act.kind == "shows":
-        sign = next(subject for subject in SIGNS if subject.room == act.room)
-        yield "now", StateSpec(sign)
-        yield "before", StateSpec(sign, 1)
+    match act.kind:
+        case "puts" | "takes":
+            yield "happened", HappenedSpec(pattern_of(act, "who", "what", "where"))
+        case "gives":
+            yield from _about_gift(act, same_thing=same_thing)
+        case "comes" if act.who is not None:
+            for lasts_s in (60.0, 300.0, 1200.0, 3600.0):
+                yield "count", CountSpec(Pattern("comes", who=act.who), lasts_s)
+        case "shows":
+            sign = next(subject for subject in SIGNS if subject.room == act.room)
+            yield "now", StateSpec(sign)
+            yield "before", StateSpec(sign, 1)
 
 
-def _pair(
-    spec: Spec,
-    time_s: float,
-    answers: tuple[OracleAnswer | None, OracleAnswer | None],
-    logs: tuple[EventLog, EventLog],
-    company: dict[str, list[str]],
-    rng: random.Random,
-) -> tuple[QuestionDraft, QuestionDraft] | None:
-    """Both drafts, where both have an answer and not the same."""
-    left, right = answers
-    if left is None or right is None or left.value == right.value:
-        return None
-    if {left.value, right.value} & {NOT_SEEN, NOTHING}:
-        return None
-    hops = len(spec.links) if isinstance(spec, ChainSpec) else 1
-    kind: Kind = "choice"
-    options: tuple[str, ...] = ()
-    if isinstance(spec, HappenedSpec):
-        kind = "yes_no"
-    elif isinstance(spec, CountSpec):
-        kind = "number"
-        if not {left.value, right.value} <= set(map(float, COUNTS)):
+def _about_gift(act: Act, *, same_thing: bool) -> Iterator[tuple[str, Spec]]:
+    yield "happened", HappenedSpec(pattern_of(act, "who", "what", "to"))
+    for person in (act.who, act.to):
+        if person is not None and same_thing:
+            yield "company", CompanySpec(person, -1)
+
+
+class _Pairing:
+    """Makes the two drafts of a question about both twins."""
+
+    def __init__(self, logs: tuple[EventLog, EventLog], rng: random.Random) -> None:
+        self._logs, self._rng = logs, rng
+        self._distractors: dict[str, list[str]] = {}
+
+    def drafts(self, spec: Spec, time_s: float) -> tuple[QuestionDraft, QuestionDraft] | None:
+        """Both drafts; None unless both have an answer and the answers differ."""
+        results = [answer(spec, log.until(time_s)) for log in self._logs]
+        first, second = results
+        if first is None or second is None or first.value == second.value:
             return None
-    else:
-        golds = [str(left.value), str(right.value)]
-        values = _values(spec, [log.until(time_s) for log in logs])
+        if {first.value, second.value} & {NOT_SEEN, NOTHING}:
+            return None
+        form = self._form(spec, time_s, first, second)
+        if form is None:
+            return None
+        kind, options = form
+        hops = len(spec.links) if isinstance(spec, ChainSpec) else 1
+        one, other = (QuestionDraft(spec, time_s, kind, result, options, hops) for result in (first, second))
+        return one, other
+
+    def _form(
+        self, spec: Spec, time_s: float, first: OracleAnswer, second: OracleAnswer
+    ) -> tuple[Kind, tuple[str, ...]] | None:
+        """The kind of question and its options; None where it cannot be asked."""
+        if isinstance(spec, HappenedSpec):
+            return "yes_no", ()
+        if isinstance(spec, CountSpec):
+            in_range = {first.value, second.value} <= set(map(float, COUNTS))
+            return ("number", ()) if in_range else None
+        golds = [str(first.value), str(second.value)]
+        values = _values(spec, [log.until(time_s) for log in self._logs])
         text = question(spec)
-        # The same others each time, so that the two are not those that all questions of the pair share.
-        others = company.setdefault(" ".join(sorted(golds)), rng.sample(values, len(values)))
-        others = [value for value in others if value not in golds and not mentions(text, value)][
-            : OPTIONS - 2
-        ]
-        if len(others) < OPTIONS - 2 or any(mentions(text, gold) for gold in golds):
+        # The same distractors each time. Otherwise the two answers would be the options that all questions share.
+        distractors = self._distractors.setdefault(
+            " ".join(sorted(golds)), self._rng.sample(values, len(values))
+        )
+        distractors = [value for value in distractors if value not in golds and not mentions(text, value)]
+        if len(distractors) < OPTIONS - 2 or any(mentions(text, gold) for gold in golds):
             return None
-        options = mixed([*golds, *others], rng)
-    one, other = (QuestionDraft(spec, time_s, kind, found, options, hops) for found in (left, right))
-    return one, other
+        return "choice", mixed([*golds, *distractors[: OPTIONS - 2]], self._rng)
 
 
 def _values(spec: Spec, logs: Iterable[EventLog]) -> list[str]:
-    """What the answer could be by what was seen by then in both."""
+    """The possible answers, by what was seen in both logs."""
     kind, part = ("comes", "who")
     if isinstance(spec, ChainSpec):
         kind, part = spec.links[-1].pattern.kind, spec.links[-1].part
     elif isinstance(spec, StateSpec):
         kind, part = "shows", "where"
-    slot: Slot = (
-        "who"
-        if part in {"who", "to"}
-        else "where"
-        if part == "where"
-        else "room"
-        if part == "room"
-        else "what"
-    )
-    seen = [
-        {said(event.act, slot) for event in log.acts(Pattern("comes" if slot == "who" else kind))}
+    slots: dict[str, Slot] = {"who": "who", "to": "who", "where": "where", "room": "room"}
+    slot = slots.get(part, "what")
+    values = [
+        {slot_text(event.act, slot) for event in log.acts(Pattern("comes" if slot == "who" else kind))}
         for log in logs
     ]
-    return sorted(set.intersection(*seen))
+    return sorted(set.intersection(*values))
 
 
 def _samples(

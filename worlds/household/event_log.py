@@ -1,12 +1,12 @@
-"""What happened in a house as far as a camera saw it, cut at any time: the one source of truth.
+"""Event log: all acts and states of a house that a camera saw, cut at any time. It is the ground truth.
 
     log = Log.of(house).until(600.0)
     log.acts(Pattern("puts", what=CUP))                # every time the cup was put down, in order
     log.history(Subject("place", "table", KITCHEN))    # what lay on the table, one run after another
-    log.visits(ANNA)                                   # when she was where
+    log.visits(ANNA)                                   # the rooms she was in, and when
 
-One camera is on at a time and nothing happens where it is not, so a room that is off camera keeps what it last
-showed. An act is known when its span is over, a sign once it could be read.
+One camera is on at a time, and acts happen only in its room. A room that is off camera keeps its last state. An act is
+known when its span is over. A sign is known once it could be read.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from ..house import ROOMS, Act, Happening, House, Person, Room, RoomScene, Thing
 _S = TypeVar("_S")
 
 READ_S = 1.0
-"""A sign is known once it hung so long."""
+"""A code that is shown for this long can be read."""
 Slot = Literal["who", "what", "where", "to", "room"]
 """A part of an act."""
 Filler = Person | Thing | Room | str
-"""What stands in a slot."""
+"""The value of a slot."""
 Shown = Thing | str | bool | None
-"""How a subject is: what lies on a place, what a sign says (empty while it is dark), whether something is open."""
+"""The state of a subject: the thing on a place, the code of a sign (empty while it is dark), or whether it is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Acts that have this in common; what is None or empty may be anything."""
+    """A pattern of acts. A slot that is None or empty fits everything."""
 
     kind: str
     who: Person | None = None
@@ -44,7 +44,7 @@ class Pattern:
 
     @property
     def slots(self) -> dict[Slot, Filler]:
-        """What is given."""
+        """The slots that are set."""
         all_slots: dict[Slot, Filler | None] = {
             "who": self.who,
             "what": self.what,
@@ -55,7 +55,7 @@ class Pattern:
         return {slot: filler for slot, filler in all_slots.items() if filler is not None}
 
     def fits(self, act: Act) -> bool:
-        """Whether an act is one of them."""
+        """Whether an act fits the pattern."""
         return (
             act.kind == self.kind
             and (self.who is None or act.who == self.who)
@@ -67,30 +67,30 @@ class Pattern:
 
 
 def pattern_of(act: Act, *slots: Slot) -> Pattern:
-    """What acts have in common that share these parts with one."""
+    """The pattern of all acts that have these slots in common with ``act``."""
     return with_slots(Pattern(act.kind), {slot: getattr(act, slot) for slot in slots})
 
 
 def with_slots(pattern: Pattern, slots: dict[Slot, Filler]) -> Pattern:
-    """The pattern with more of it given, or other."""
+    """The pattern with these slots set or replaced."""
     return replace(pattern, **slots)  # type: ignore[arg-type]  # each slot is filled from the same slot of an act
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An act, when it could be seen and when it was so."""
+    """An act, its span, its point in time, and when it is known."""
 
     act: Act
     span: Span
     at_s: float
-    """The moment of it: the hand at the thing, the first step in, the last step out, the sign's first second."""
+    """The hand at the thing, the first step in, the last step out, or the first second of a code."""
     known_s: float
-    """From when it can be known."""
+    """The earliest time at which it can be known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What has a state that can be seen."""
+    """A place, a sign or an opener: something with a visible state."""
 
     kind: Literal["place", "sign", "opener"]
     name: str
@@ -100,7 +100,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A stretch for which a subject was on camera and stayed as it was."""
+    """A stretch in which a subject was on camera and did not change."""
 
     subject: Subject
     shown: Shown
@@ -109,26 +109,26 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class StateRun:
-    """How a subject was from one change to the next, and each time it was seen so."""
+    """The state of a subject from one change to the next, with each sighting of it."""
 
     shown: Shown
     sightings: tuple[Sighting, ...]
 
     @property
     def last(self) -> Span:
-        """When it was seen so last."""
+        """The last time it was seen in this state."""
         return self.sightings[-1].span
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody in a room, from the first step in to the last step out."""
+    """A person in a room, from the first step in to the last step out."""
 
     person: Person
     room: Room
     span: Span
     over: bool = True
-    """False while they are there."""
+    """False while the person is in the room."""
 
 
 SUBJECTS = tuple(
@@ -146,8 +146,8 @@ OPENERS = tuple(subject for subject in SUBJECTS if subject.kind == "opener")
 
 
 @dataclass
-class _Whole:
-    """All of a life, found by what it is of."""
+class _Index:
+    """All events, sightings and visits of a house, indexed."""
 
     events: list[LoggedEvent]
     """In the order in which they become known."""
@@ -172,7 +172,7 @@ class _Whole:
             self.visits_of.setdefault(visit.person, []).append(number)
 
     def numbers_of(self, pattern: Pattern) -> list[int]:
-        """The shortest list that holds all that fit."""
+        """The numbers of events that may fit a pattern: the shortest list of the index."""
         keys: list[tuple[str, str, Filler]] = [(pattern.kind, "", "")]
         keys += [(pattern.kind, slot, filler) for slot, filler in pattern.slots.items()]
         return min((self.numbers.get(key, []) for key in keys), key=len)
@@ -180,15 +180,15 @@ class _Whole:
 
 @dataclass(frozen=True)
 class EventLog:
-    """What is known at one time. Cutting it costs nothing; all cuts share one life."""
+    """What is known at one time. All cuts of a log share one index, so a cut is cheap."""
 
-    _whole: _Whole
+    _index: _Index
     until_s: float
-    _gone: frozenset[int] = frozenset()
+    _removed: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, house: House) -> EventLog:
-        """All that happens in a house."""
+        """The log of everything that happens in a house."""
         events: list[LoggedEvent] = []
         sightings: dict[Subject, list[Sighting]] = {subject: [] for subject in SUBJECTS}
         for start_s, scene in house.scenes:
@@ -197,55 +197,55 @@ class EventLog:
                 sightings[sighting.subject].append(sighting)
         events.sort(key=lambda event: (event.known_s, event.at_s))
         visits = sorted(_visits(events), key=lambda visit: visit.span)
-        return cls(_Whole(events, sightings, visits, house.duration_s), house.duration_s)
+        return cls(_Index(events, sightings, visits, house.duration_s), house.duration_s)
 
     @property
     def ends_s(self) -> float:
-        """When the life ends."""
-        return self._whole.ends_s
+        """When the house's video ends, in seconds."""
+        return self._index.ends_s
 
     def until(self, time_s: float) -> EventLog:
         """The same log cut at another time."""
         return replace(self, until_s=time_s)
 
     def without(self, event: LoggedEvent) -> EventLog:
-        """As if one act had never been seen; what came of it stays."""
-        near = range(
-            bisect_left(self._whole.known_s, event.known_s), bisect_right(self._whole.known_s, event.known_s)
+        """The log without one act. Its consequences stay."""
+        simultaneous = range(
+            bisect_left(self._index.known_s, event.known_s), bisect_right(self._index.known_s, event.known_s)
         )
-        gone = {number for number in near if self._whole.events[number].act == event.act}
-        return replace(self, _gone=self._gone | gone)
+        removed = {number for number in simultaneous if self._index.events[number].act == event.act}
+        return replace(self, _removed=self._removed | removed)
 
     def acts(self, pattern: Pattern, *, since_s: float = 0.0) -> list[LoggedEvent]:
-        """The acts that fit and whose moment is no earlier than ``since_s``, in order."""
-        whole, numbers = self._whole, self._whole.numbers_of(pattern)
-        first = bisect_left(numbers, bisect_left(whole.known_s, since_s))
-        last = bisect_left(numbers, bisect_right(whole.known_s, self.until_s))
+        """The acts that fit and happened at or after ``since_s``, in order."""
+        index, numbers = self._index, self._index.numbers_of(pattern)
+        first = bisect_left(numbers, bisect_left(index.known_s, since_s))
+        last = bisect_left(numbers, bisect_right(index.known_s, self.until_s))
         fitting = (
-            whole.events[number]
+            index.events[number]
             for number in numbers[first:last]
-            if number not in self._gone and pattern.fits(whole.events[number].act)
+            if number not in self._removed and pattern.fits(index.events[number].act)
         )
         return [self._clipped(event) for event in fitting if event.at_s >= since_s]
 
     def between(self, from_s: float, to_s: float) -> Sequence[LoggedEvent]:
-        """The acts that became known then."""
-        known_s, to_s = self._whole.known_s, min(to_s, self.until_s)
-        events = self._whole.events[bisect_left(known_s, from_s) : bisect_right(known_s, to_s)]
+        """The acts that became known between two times."""
+        known_s, to_s = self._index.known_s, min(to_s, self.until_s)
+        events = self._index.events[bisect_left(known_s, from_s) : bisect_right(known_s, to_s)]
         return [self._clipped(event) for event in events]
 
     def sightings(self, subject: Subject) -> list[Sighting]:
-        """Each time a subject was on camera, in order."""
-        seen = self._whole.sightings[subject]
+        """The sightings of a subject, in order."""
+        sightings = self._index.sightings[subject]
         late_s = READ_S if subject.kind == "sign" else 0.0
-        last = bisect_right(seen, self.until_s - late_s, key=lambda sighting: sighting.span.start_s)
+        last = bisect_right(sightings, self.until_s - late_s, key=lambda sighting: sighting.span.start_s)
         return [
-            *seen[: max(0, last - 1)],
-            *(replace(one, span=self._cut(one.span)) for one in seen[:last][-1:]),
+            *sightings[: max(0, last - 1)],
+            *(replace(sighting, span=self._cut(sighting.span)) for sighting in sightings[:last][-1:]),
         ]
 
     def history(self, subject: Subject, *, empty: bool = True) -> list[StateRun]:
-        """How a subject was, from one change to the next; without ``empty``, only what lay or stood there."""
+        """The states of a subject, from one change to the next; without ``empty``, empty ones are left out."""
         runs: list[list[Sighting]] = []
         for sighting in self.sightings(subject):
             if not empty and not sighting.shown:
@@ -256,24 +256,24 @@ class EventLog:
         return [StateRun(run[0].shown, tuple(run)) for run in runs]
 
     def visits(self, person: Person) -> list[Visit]:
-        """The times somebody was seen, in order; the last may not be over."""
-        numbers = self._whole.visits_of.get(person, [])
+        """The visits of a person, in order. The last may not be over."""
+        numbers = self._index.visits_of.get(person, [])
         return [visit for visit in map(self._visit, numbers) if visit is not None]
 
     def company(self, person: Person) -> list[tuple[Person, Span]]:
-        """Who was in a room together with somebody, and when, in order."""
-        whole, found = self._whole, []
-        for number in whole.visits_of.get(person, []):
-            mine = self._visit(number)
-            for near in (number - 1, number + 1):
-                other = self._visit(near) if 0 <= near < len(whole.visits) else None
-                if mine and other and other.room == mine.room and other.span.overlaps(mine.span):
-                    start_s = max(mine.span.start_s, other.span.start_s)
-                    found.append((other.person, Span(start_s, min(mine.span.end_s, other.span.end_s))))
-        return sorted(found, key=lambda one: one[1])
+        """The people who were in a room together with a person, and when, in order."""
+        index, meetings = self._index, []
+        for number in index.visits_of.get(person, []):
+            visit = self._visit(number)
+            for neighbour in (number - 1, number + 1):
+                guest = self._visit(neighbour) if 0 <= neighbour < len(index.visits) else None
+                if visit and guest and guest.room == visit.room and guest.span.overlaps(visit.span):
+                    start_s = max(visit.span.start_s, guest.span.start_s)
+                    meetings.append((guest.person, Span(start_s, min(visit.span.end_s, guest.span.end_s))))
+        return sorted(meetings, key=lambda meeting: meeting[1])
 
     def _visit(self, number: int) -> Visit | None:
-        visit = self._whole.visits[number]
+        visit = self._index.visits[number]
         if visit.span.start_s + _IN_S > self.until_s:
             return None
         over = visit.over and visit.span.end_s <= self.until_s
@@ -287,7 +287,7 @@ class EventLog:
 
 
 _IN_S = 1.2
-"""Who comes is known to be there so long after the first step."""
+"""How long after the first step in it is known that a person came."""
 
 
 def _events(start_s: float, scene: RoomScene) -> Iterator[LoggedEvent]:
@@ -303,14 +303,14 @@ def _events(start_s: float, scene: RoomScene) -> Iterator[LoggedEvent]:
 
 def _event(start_s: float, happening: Happening) -> LoggedEvent:
     span = Span(happening.span.start_s + start_s, happening.span.end_s + start_s)
-    moment = {"comes": span.start_s, "leaves": span.end_s}
-    return LoggedEvent(happening.act, span, moment.get(happening.act.kind, span.middle_s), span.end_s)
+    points_s = {"comes": span.start_s, "leaves": span.end_s}
+    return LoggedEvent(happening.act, span, points_s.get(happening.act.kind, span.middle_s), span.end_s)
 
 
 def _sightings(start_s: float, scene: RoomScene) -> Iterator[Sighting]:
     room, kept = scene.room, scene.kept
-    for name, lying in zip(room.places, kept.on, strict=True):
-        for span, thing in _runs(lying, scene.duration_s):
+    for name, things in zip(room.places, kept.on, strict=True):
+        for span, thing in _runs(things, scene.duration_s):
             yield Sighting(Subject("place", name, room), thing, _later(span, start_s))
     for span, is_open in _runs(kept.open, scene.duration_s):
         yield Sighting(Subject("opener", room.opens, room), is_open, _later(span, start_s))
@@ -319,14 +319,14 @@ def _sightings(start_s: float, scene: RoomScene) -> Iterator[Sighting]:
 
 
 def _readable(scene: RoomScene) -> Iterator[tuple[Span, str]]:
-    """What the sign says, dark too, where that lasts long enough to be read."""
+    """The codes of the sign that are shown long enough to be read; empty while it is dark."""
     for span, code in _runs(scene.kept.sign, scene.duration_s):
         if span.duration_s >= READ_S:
             yield span, code
 
 
 def _runs(steps: Sequence[tuple[float, _S]], end_s: float) -> list[tuple[Span, _S]]:
-    """Each value with the stretch for which it held."""
+    """Each value with the span in which it held."""
     changes = [step for number, step in enumerate(steps) if not number or step[1] != steps[number - 1][1]]
     ends_s = [*(time_s for time_s, _ in changes[1:]), end_s]
     return [
@@ -341,11 +341,11 @@ def _later(span: Span, by_s: float) -> Span:
 
 
 def _visits(events: Iterable[LoggedEvent]) -> Iterator[Visit]:
-    """Who comes stays until they leave."""
-    came: dict[Person, LoggedEvent] = {}
+    """Pair the arrivals of people with their departures."""
+    arrivals: dict[Person, LoggedEvent] = {}
     for event in events:
-        who = event.act.who
-        if who is not None and event.act.kind == "comes":
-            came[who] = event
-        elif who is not None and event.act.kind == "leaves":
-            yield Visit(who, event.act.room, Span(came.pop(who).at_s, event.at_s))
+        person = event.act.who
+        if person is not None and event.act.kind == "comes":
+            arrivals[person] = event
+        elif person is not None and event.act.kind == "leaves":
+            yield Visit(person, event.act.room, Span(arrivals.pop(person).at_s, event.at_s))

@@ -1,6 +1,6 @@
-"""What is asked of which act, for the kinds that go by acts.
+"""Question forms: for each kind of question, the kinds of act, the part asked for, and the parts given.
 
-kind, part, given = rng.choice(NEEDLES)     # "puts", "who", ("what", "where"): who put that there?
+kind, part, given = rng.choice(NEEDLES)     # "puts", "who", ("what", "where"): who put this thing on this place?
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from .event_log import Slot
 
 Form = tuple[str, Slot, tuple[Slot, ...]]
-"""Of an act: its kind, what is asked for, what is given."""
+"""The kind of an act, the part that is asked for, and the parts that are given."""
 
 COUNTS = (1, 2, 3, 4, 5)
-"""What a count can be; each is right as often."""
+"""The possible counts. Each is the right one equally often."""
 NEVER = 0.3
-"""So often what somebody waits for does not come."""
+"""How often the awaited act does not happen."""
 FACTS = (3, 8)
-"""A listing has no fewer and no more."""
+"""The least and the most facts of a listing."""
 
 NEEDLES: tuple[Form, ...] = (
     ("puts", "who", ("what", "where")),
@@ -68,7 +68,7 @@ COUNTED: tuple[tuple[str, Slot | None, Slot | None], ...] = (
     ("shows", "room", "where"),
     ("shows", None, "where"),
 )
-"""Kind, what is given, and of what the different ones are counted."""
+"""The kind of the act, the part that is given, and the slot whose different values are counted."""
 AWAITED: tuple[tuple[str, tuple[Slot, ...]], ...] = (
     ("puts", ("what",)),
     ("puts", ("what", "where")),
@@ -92,4 +92,4 @@ BEFORE: tuple[tuple[str, Slot], ...] = (
     ("gives", "room"),
     ("opens", "room"),
 )
-"""What somebody is known again by, and what they may have done before."""
+"""``AGAIN`` identifies a person by an act. ``BEFORE`` is what that person may have done earlier."""

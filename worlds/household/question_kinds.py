@@ -1,9 +1,9 @@
-"""The kinds of question, each drawn for one moment of one life.
+"""The kinds of question, each drawn for one time in one house.
 
-    drafts = KINDS["needle"](moment)       # one, several that belong together, or none
+    drafts = KINDS["needle"](asking)       # one draft, several of one group, or none
 
-What each of them asks, and where it may mislead, is said with it. Each draws its options first and then which of them
-is right (``draws``), so that a text alone tells nothing.
+The docstring of each kind says what it asks and how its wrong options mislead. Each kind draws its options first and
+then the right one (``option_drawing``), so the text does not reveal the answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from ..house import PEOPLE, ROOMS, THINGS, Room, Thing
+from ..house import PEOPLE, ROOMS, THINGS, Person, Room, Thing
 from ..house.vocabulary_words import DIGITS, LETTERS
 from .event_log import (
     OPENERS,
@@ -64,317 +64,315 @@ from .question_specs import (
     UsualSpec,
     WhenSpec,
 )
-from .question_wording import clause, said
+from .question_wording import clause, slot_text
 
 _T = TypeVar("_T")
 _WINDOWS_S = (20.0, 60.0, 300.0, 1200.0, 3600.0, 7200.0, 21600.0)
 _HORIZONS_S = (30.0, 120.0, 600.0, 3600.0, 21600.0)
 _SHARED: tuple[Slot, ...] = ("who", "what", "room")
 _APART_S = 4.0
-"""Acts to be put in order are no nearer to each other."""
+"""The least time between acts whose order is asked for."""
 
 
-def needle(moment: AskingTime) -> list[QuestionDraft]:
-    """A part of an act that happened once; or that was not seen, each of its parts elsewhere though."""
-    kind, part, given = moment.rng.choice(NEEDLES)
-    acts = moment.acts(kind)
+def needle(asking: AskingTime) -> list[QuestionDraft]:
+    """A part of an act that happened once, or of an act that was not seen although each of its parts was."""
+    kind, part, given = asking.rng.choice(NEEDLES)
+    acts = asking.acts(kind)
     pool = pooled(
-        (ChainSpec((ChainLink(pattern_of(event.act, *given), part),)) for event in acts), moment.log
+        (ChainSpec((ChainLink(pattern_of(event.act, *given), part),)) for event in acts), asking.log
     )
     pool.pop(NOT_SEEN, None)
     pool |= pooled(
-        (ChainSpec((ChainLink(miss, part),)) for miss in _near_misses(acts, given, moment)), moment.log
+        (ChainSpec((ChainLink(miss, part),)) for miss in _near_misses(acts, given, asking)), asking.log
     )
-    return choose(moment, pool, always=NOT_SEEN)
+    return choose(asking, pool, always=NOT_SEEN)
 
 
-def happened(moment: AskingTime) -> list[QuestionDraft]:
-    """Whether somebody did something; where not, all but one of its parts are of an act that was."""
-    kind = moment.rng.choice(("puts", "takes", "gives"))
-    given: tuple[Slot, ...] = ("who", "what", "to") if kind == "gives" else ("who", "what", "where")
-    acts = moment.acts(kind)
+def happened(asking: AskingTime) -> list[QuestionDraft]:
+    """Whether somebody did something. For "no", all parts but one belong to an act that happened."""
+    kind = asking.rng.choice(("puts", "takes", "gives"))
+    slots = _all_slots(kind)
+    acts = asking.acts(kind)
     pool = {
-        "yes": [HappenedSpec(pattern_of(event.act, *given)) for event in acts],
-        "no": [HappenedSpec(miss) for miss in _near_misses(acts, given, moment)],
+        "yes": [HappenedSpec(pattern_of(event.act, *slots)) for event in acts],
+        "no": [HappenedSpec(miss) for miss in _near_misses(acts, slots, asking)],
     }
-    return decide(moment, pool)
+    return decide(asking, pool)
 
 
-def now(moment: AskingTime) -> list[QuestionDraft]:
-    """How something is, as last seen; how it was before is always an option."""
-    return _state(moment, back=0)
+def now(asking: AskingTime) -> list[QuestionDraft]:
+    """The latest state of a subject. The state before it is always an option."""
+    return _state(asking, back=0)
 
 
-def before(moment: AskingTime) -> list[QuestionDraft]:
-    """How something was before, or at a time of the video; how it is now is always an option."""
-    return _state(moment, back=1) if moment.rng.random() < 0.5 else _once(moment)
+def before(asking: AskingTime) -> list[QuestionDraft]:
+    """The state before, or the state at a time of the video. The latest state is always an option."""
+    return _state(asking, back=1) if asking.rng.random() < 0.5 else _once(asking)
 
 
-def ordinal(moment: AskingTime) -> list[QuestionDraft]:
-    """Who or what was the first, second, third, last but one or last; the others of these are the options."""
-    kind, part, given = moment.rng.choice(ORDINALS)
-    for event in moment.acts(kind)[:20]:
+def ordinal(asking: AskingTime) -> list[QuestionDraft]:
+    """The first, second, third, last but one or last person or thing. The others of these are the options."""
+    kind, part, given = asking.rng.choice(ORDINALS)
+    for event in asking.acts(kind)[:20]:
         pattern = pattern_of(event.act, *given)
         specs = [ChainSpec((ChainLink(pattern, part, which),)) for which in (1, 2, 3, -2, -1)]
-        pool = pooled(specs, moment.log)
+        pool = pooled(specs, asking.log)
         if len(pool) >= OPTIONS:
-            return choose(moment, pool)
+            return choose(asking, pool)
     return []
 
 
-def neighbour(moment: AskingTime) -> list[QuestionDraft]:
-    """What came next after an act, or before it; what came a little later or earlier are the options."""
-    kind, part, given = moment.rng.choice(NEIGHBOURS)
-    for anchor in moment.acts("puts", "takes", "gives")[:20]:
-        slots: tuple[Slot, ...] = (
-            ("who", "what", "to") if anchor.act.kind == "gives" else ("who", "what", "where")
-        )
-        first = ChainLink(pattern_of(anchor.act, *slots), "room")
+def neighbour(asking: AskingTime) -> list[QuestionDraft]:
+    """The next act after an act, or the one before it. Acts a little later or earlier are the options."""
+    kind, part, given = asking.rng.choice(NEIGHBOURS)
+    for anchor in asking.acts("puts", "takes", "gives")[:20]:
+        first = ChainLink(pattern_of(anchor.act, *_all_slots(anchor.act.kind)), "room")
         room = {"room": anchor.act.room} if "room" in given else {}
         pattern = with_slots(Pattern(kind), dict[Slot, Filler](room))  # type: ignore[arg-type]
         links = [ChainLink(pattern, part, which, when="after") for which in (1, 2)]
         links += [ChainLink(pattern, part, which, when="before") for which in (-1, -2)]
-        pool = pooled((ChainSpec((first, link)) for link in links), moment.log)
+        pool = pooled((ChainSpec((first, link)) for link in links), asking.log)
         if len(pool) >= OPTIONS:
-            return choose(moment, pool, hops=2)
+            return choose(asking, pool, hops=2)
     return []
 
 
-def count(moment: AskingTime) -> list[QuestionDraft]:
-    """How often something happened lately, or how many different ones there were; any number is as likely."""
-    kind, given, distinct = moment.rng.choice(COUNTED)
-    lasts_s = moment.rng.choice([each_s for each_s in _WINDOWS_S if each_s < moment.ends_s])
+def count(asking: AskingTime) -> list[QuestionDraft]:
+    """How often something happened lately, or how many different values a slot had. Each number is equally likely."""
+    kind, given, distinct = asking.rng.choice(COUNTED)
+    lasts_s = asking.rng.choice([window_s for window_s in _WINDOWS_S if window_s < asking.ends_s])
     pool: dict[float, list[tuple[Spec, float]]] = defaultdict(list)
-    for time_s in moment.other_times(16, from_s=lasts_s)[:16]:
+    for time_s in asking.other_times(16, from_s=lasts_s)[:16]:
         for pattern in _patterns(kind, given):
             spec = CountSpec(pattern, lasts_s, distinct)
-            found = answer(spec, moment.at(time_s))
-            if found is not None and isinstance(found.value, float):
-                pool[found.value].append((spec, time_s))
+            result = answer(spec, asking.at(time_s))
+            if result is not None and isinstance(result.value, float):
+                pool[result.value].append((spec, time_s))
     if any(number not in pool for number in COUNTS):
         return []
-    counted, asked_s = moment.rng.choice(pool[moment.rng.choice(COUNTS)])
-    found = answer(counted, moment.at(asked_s))
-    return [QuestionDraft(counted, asked_s, "number", found, hops=len(found.evidence))] if found else []
+    counted, asked_s = asking.rng.choice(pool[asking.rng.choice(COUNTS)])
+    result = answer(counted, asking.at(asked_s))
+    return [QuestionDraft(counted, asked_s, "number", result, hops=len(result.evidence))] if result else []
 
 
-def order(moment: AskingTime) -> list[QuestionDraft]:
-    """In which order three to five acts came that have somebody, something or a room in common."""
-    rng = moment.rng
-    wanted, slot = rng.choice((3, 4, 5)), rng.choice(_SHARED)
-    latest = moment.acts(*DEEDS)
+def order(asking: AskingTime) -> list[QuestionDraft]:
+    """The order of three to five acts that have a person, a thing or a room in common."""
+    rng = asking.rng
+    number, slot = rng.choice((3, 4, 5)), rng.choice(_SHARED)
+    latest = asking.acts(*DEEDS)
     sharing: dict[Filler, list[LoggedEvent]] = defaultdict(list)
-    for event in [*latest[:40], *moment.acts(*DEEDS, of_old=True)]:
+    for event in [*latest[:40], *asking.acts(*DEEDS, or_earlier=True)]:
         filler = getattr(event.act, slot)
         if filler is not None:
             sharing[filler].append(event)
     for filler in rng.sample(list(sharing), len(sharing)):
-        patterns, times_s = [], list[float]()
-        for event in sharing[filler]:
-            pattern = Pattern(
-                event.act.kind, *(getattr(event.act, each) for each in ("who", "what", "where", "to"))
-            )
-            if len(moment.log.acts(pattern)) == 1 and all(abs(event.at_s - t) >= _APART_S for t in times_s):
-                patterns.append(pattern)
-                times_s.append(event.at_s)
-        if len(patterns) >= wanted:
-            spec = OrderSpec(tuple(rng.sample(patterns, wanted)))
+        patterns = _apart(sharing[filler], asking.log)
+        if len(patterns) >= number:
+            spec = OrderSpec(tuple(rng.sample(patterns, number)))
             items = mixed(map(clause, spec.patterns), rng)
-            draft = moment.draft(spec, "order", items, hops=wanted)
+            draft = asking.draft(spec, "order", items, hops=number)
             return [draft] if draft else []
     return []
 
 
-def stay(moment: AskingTime) -> list[QuestionDraft]:
-    """How long somebody stayed, or who of four stayed longest."""
-    rng = moment.rng
-    visitors = {(event.act.who, event.act.room) for event in moment.acts("leaves")}
-    known = sorted(((who, room) for who, room in visitors if who), key=str)
+def _apart(events: Iterable[LoggedEvent], log: EventLog) -> list[Pattern]:
+    """Patterns of acts that happened once and are not too close to each other."""
+    patterns, times_s = [], list[float]()
+    for event in events:
+        act = event.act
+        pattern = Pattern(act.kind, act.who, act.what, act.where, act.to)
+        if len(log.acts(pattern)) == 1 and all(abs(event.at_s - t) >= _APART_S for t in times_s):
+            patterns.append(pattern)
+            times_s.append(event.at_s)
+    return patterns
+
+
+def stay(asking: AskingTime) -> list[QuestionDraft]:
+    """How long a person stayed, or which of four people stayed longest."""
+    rng = asking.rng
+    departures = {(event.act.who, event.act.room) for event in asking.acts("leaves")}
+    visits = sorted(((person, room) for person, room in departures if person), key=str)
     if rng.random() < 0.5:
-        return choose(moment, pooled((StaySpec(who, room) for who, room in known), moment.log))
+        return choose(asking, pooled((StaySpec(person, room) for person, room in visits), asking.log))
     room = rng.choice(ROOMS)
-    people = sorted({who for who, where in known if where == room}, key=str)
+    people = sorted({person for person, visited in visits if visited == room}, key=str)
     if len(people) < OPTIONS:
         return []
     four = tuple(rng.sample(people, OPTIONS))
-    draft = moment.draft(LongestSpec(four, room), "choice", map(str, four), hops=OPTIONS)
+    draft = asking.draft(LongestSpec(four, room), "choice", map(str, four), hops=OPTIONS)
     return [draft] if draft else []
 
 
-def when(moment: AskingTime) -> list[QuestionDraft]:
-    """When something happened, once or a few times; what is like it happened at other times."""
-    kind, _, given = moment.rng.choice(NEEDLES)
-    acts = moment.acts(kind)
+def when(asking: AskingTime) -> list[QuestionDraft]:
+    """When an act happened, once or a few times. Similar acts happened at other times."""
+    kind, _, given = asking.rng.choice(NEEDLES)
+    acts = asking.acts(kind)
     specs = [WhenSpec(pattern_of(event.act, *given)) for event in acts]
     for spec in specs:
-        draft = moment.draft(spec, "span")
-        if draft is not None and moment.suits(draft.found):
+        draft = asking.draft(spec, "span")
+        if draft is not None and asking.suits(draft.result):
             return [draft]
     return []
 
 
-def reading(moment: AskingTime) -> list[QuestionDraft]:
-    """What a sign said first, last, or while something else happened; with options or in one's own words."""
-    rng = moment.rng
+def reading(asking: AskingTime) -> list[QuestionDraft]:
+    """The code of a sign: the first, the last, or the one during another act; with options or as free text."""
+    rng = asking.rng
     specs: list[Spec] = []
     if rng.random() < 0.5:
         which = rng.choice((1, 2, -1, -2))
         specs += [ChainSpec((ChainLink(Pattern("shows", room=room), "where", which),)) for room in ROOMS]
         hops = 1
     else:
-        for event in moment.acts("puts", "takes", "gives"):
-            slots: tuple[Slot, ...] = (
-                ("who", "what", "to") if event.act.kind == "gives" else ("who", "what", "where")
-            )
-            first = ChainLink(pattern_of(event.act, *slots), "room")
+        for event in asking.acts("puts", "takes", "gives"):
+            first = ChainLink(pattern_of(event.act, *_all_slots(event.act.kind)), "room")
             then = ChainLink(Pattern("shows"), "where", 0, bind="room", when="during")
             specs.append(ChainSpec((first, then)))
         hops = 2
-    drafts = choose(moment, pooled(specs, moment.log), hops=hops)
+    drafts = choose(asking, pooled(specs, asking.log), hops=hops)
     if drafts and rng.random() < 0.5:
-        spoken = moment.draft(drafts[0].spec, "text", hops=hops)
-        return [spoken] if spoken else []
+        free_text = asking.draft(drafts[0].spec, "text", hops=hops)
+        return [free_text] if free_text else []
     return drafts
 
 
-def again(moment: AskingTime) -> list[QuestionDraft]:
-    """Whether somebody is one who was there before: known by clothes, where somebody who differs in one mark was too."""
-    rng = moment.rng
+def again(asking: AskingTime) -> list[QuestionDraft]:
+    """Whether a person, known by clothes, did something before. Somebody who differs in one mark did it too."""
+    rng = asking.rng
     (kind, slot), (then, place) = rng.choice(AGAIN), rng.choice(BEFORE)
-    which, here = rng.choice((1, -1, -2)), rng.random() < 0.5
-    lasts_s = rng.choice([each_s for each_s in _WINDOWS_S if each_s < moment.now_s] or [_WINDOWS_S[0]])
+    which, in_same_room = rng.choice((1, -1, -2)), rng.random() < 0.5
+    lasts_s = rng.choice([window_s for window_s in _WINDOWS_S if window_s < asking.now_s] or [_WINDOWS_S[0]])
     pool: dict[str, list[Spec]] = defaultdict(list)
     for first in _patterns(kind, slot):
         for pattern in _patterns(then, place):
-            # Who did something in a room came into it: that is told by no picture.
+            # A person who did something in a room came into it. No picture is needed to know that.
             same = _room_of(first) == _room_of(pattern)
-            if same != (here and (kind, then) == ("comes", "comes")):
+            if same != (in_same_room and (kind, then) == ("comes", "comes")):
                 continue
             spec = AgainSpec(ChainLink(first, "who", which), pattern, lasts_s)
-            found = answer(spec, moment.log)
-            if found is not None and moment.suits(found) and _look_alike(spec, moment.log):
-                pool[str(found.value)].append(spec)
-    return decide(moment, pool)
+            result = answer(spec, asking.log)
+            if result is not None and asking.suits(result) and _look_alike(spec, asking.log):
+                pool[str(result.value)].append(spec)
+    return decide(asking, pool)
 
 
-def chain(moment: AskingTime) -> list[QuestionDraft]:
-    """Something found over two, three or four acts, each of which it takes: without any the answer is another."""
-    rng = moment.rng
+def chain(asking: AskingTime) -> list[QuestionDraft]:
+    """A part of an act that is found over two, three or four acts. Without any of them the answer is different."""
+    rng = asking.rng
     hops = rng.choice((2, 3, 4))
     for _ in range(6):
         form = _walk(hops, rng)
         pool: dict[str, list[Spec]] = defaultdict(list)
         for spec in _started(form):
-            found = answer(spec, moment.log)
-            if found is None or not moment.suits(found) or not needs_all(spec, moment.log):
+            result = answer(spec, asking.log)
+            if result is None or not asking.suits(result) or not needs_all(spec, asking.log):
                 continue
-            pool[str(found.value)].append(spec)
+            pool[str(result.value)].append(spec)
         if len(pool) >= OPTIONS:
-            return choose(moment, pool, hops=hops)
+            return choose(asking, pool, hops=hops)
     return []
 
 
-def usual(moment: AskingTime) -> list[QuestionDraft]:
-    """Where somebody mostly comes; the last time it was elsewhere, and that is an option."""
+def usual(asking: AskingTime) -> list[QuestionDraft]:
+    """The room into which a person comes most often. The last one was different, and is an option."""
     pool: dict[str, list[UsualSpec]] = defaultdict(list)
     for person in PEOPLE:
         pattern = Pattern("comes", who=person)
         habit = UsualSpec(pattern, "room")
-        found = answer(habit, moment.log)
-        if found is not None and found.value != said(moment.log.acts(pattern)[-1].act, "room"):
-            pool[str(found.value)].append(habit)
+        result = answer(habit, asking.log)
+        if result is not None and result.value != slot_text(asking.log.acts(pattern)[-1].act, "room"):
+            pool[str(result.value)].append(habit)
     if not pool:
         return []
-    spec = moment.rng.choice(pool[moment.rng.choice(sorted(pool))])
-    draft = moment.draft(spec, "choice")
+    spec = asking.rng.choice(pool[asking.rng.choice(sorted(pool))])
+    draft = asking.draft(spec, "choice")
     if draft is None:
         return []
-    latest = said(moment.log.acts(spec.pattern)[-1].act, "room")
-    seen = {str(event.act.room) for event in moment.log.acts(Pattern("comes"))}
-    others = sorted(seen - {latest, draft.found.value})
-    if len(others) < OPTIONS - 2:
+    latest = slot_text(asking.log.acts(spec.pattern)[-1].act, "room")
+    visited = {str(event.act.room) for event in asking.log.acts(Pattern("comes"))}
+    distractors = sorted(visited - {latest, draft.result.value})
+    if len(distractors) < OPTIONS - 2:
         return []
-    options = mixed([str(draft.found.value), latest, *moment.rng.sample(others, OPTIONS - 2)], moment.rng)
-    return [QuestionDraft(spec, moment.now_s, "choice", draft.found, options, len(draft.found.evidence))]
+    wrong = asking.rng.sample(distractors, OPTIONS - 2)
+    options = mixed([str(draft.result.value), latest, *wrong], asking.rng)
+    return [QuestionDraft(spec, asking.now_s, "choice", draft.result, options, len(draft.result.evidence))]
 
 
-def company(moment: AskingTime) -> list[QuestionDraft]:
-    """Who was with somebody, the first or the last time."""
-    which = moment.rng.choice((1, -1))
+def company(asking: AskingTime) -> list[QuestionDraft]:
+    """The person who was with another one, the first or the last time."""
+    which = asking.rng.choice((1, -1))
     specs = [CompanySpec(person, which) for person in PEOPLE]
-    pool = pooled((spec for spec in specs if _suits(spec, moment)), moment.log)
-    return choose(moment, pool, hops=2)
+    pool = pooled((spec for spec in specs if _suits(spec, asking)), asking.log)
+    return choose(asking, pool, hops=2)
 
 
-def revised(moment: AskingTime) -> list[QuestionDraft]:
-    """The same question at three times with three answers, all of them options each time."""
-    rng = moment.rng
+def revised(asking: AskingTime) -> list[QuestionDraft]:
+    """The same question at three times with three answers, all of which are options each time."""
+    rng = asking.rng
     kinds = ("comes", "opens", "puts", "gives", "sign")
     kind = rng.choice(kinds)
     subject = rng.choice(SIGNS)
     chained = ChainSpec((ChainLink(Pattern(kind, room=subject.room), "who", -1),))
     spec: Spec = StateSpec(subject) if kind == "sign" else chained
-    times_s = moment.other_times(40)
-    answers = [(time_s, answer(spec, moment.at(time_s))) for time_s in times_s]
+    answers = [(time_s, answer(spec, asking.at(time_s))) for time_s in asking.other_times(40)]
     times: dict[str, list[float]] = defaultdict(list)
-    for time_s, found in answers:
-        if found is not None and found.value != NOTHING:
-            times[str(found.value)].append(time_s)
+    for time_s, result in answers:
+        if result is not None and result.value != NOTHING:
+            times[str(result.value)].append(time_s)
     if len(times) < OPTIONS:
         return []
     options = rng.sample(sorted(times), OPTIONS)
     drafts = []
     for right in rng.sample(options, 3):
         time_s = rng.choice(times[right])
-        found = answer(spec, moment.at(time_s))
-        if found is not None:
-            drafts.append(QuestionDraft(spec, time_s, "choice", found, tuple(options)))
+        result = answer(spec, asking.at(time_s))
+        if result is not None:
+            drafts.append(QuestionDraft(spec, time_s, "choice", result, tuple(options)))
     return sorted(drafts, key=lambda draft: draft.asked_at_s)
 
 
-def alert(moment: AskingTime) -> list[QuestionDraft]:
-    """To be told once when something happens next; three times in ten it does not."""
-    rng = moment.rng
+def alert(asking: AskingTime) -> list[QuestionDraft]:
+    """An alert at the next act of a pattern. In three of ten questions it does not happen."""
+    rng = asking.rng
     kind, given = rng.choice(AWAITED)
-    lasts_s = rng.choice([each_s for each_s in _HORIZONS_S if each_s < moment.ends_s])
-    comes = moment.luck >= NEVER
-    for time_s, pattern in _awaited(moment, kind, given, lasts_s, comes=comes):
+    lasts_s = rng.choice([horizon_s for horizon_s in _HORIZONS_S if horizon_s < asking.ends_s])
+    comes = asking.luck >= NEVER
+    for time_s, pattern in _awaited(asking, kind, given, lasts_s, comes=comes):
         spec = AlertsSpec(pattern, lasts_s)
-        found = answer(spec, moment.at(time_s))
-        if found is not None and bool(found.value) == comes:
-            return [QuestionDraft(spec, time_s, "alerts", found)]
+        result = answer(spec, asking.at(time_s))
+        if result is not None and bool(result.value) == comes:
+            return [QuestionDraft(spec, time_s, "alerts", result)]
     return []
 
 
-def standing(moment: AskingTime) -> list[QuestionDraft]:
-    """To be told every time, every second or every third time, for as long as it was said."""
-    rng = moment.rng
+def standing(asking: AskingTime) -> list[QuestionDraft]:
+    """An alert at every act of a pattern, every second or every third, for a given period."""
+    rng = asking.rng
     kind, given = rng.choice(STANDING)
-    lasts_s = rng.choice([each_s for each_s in _HORIZONS_S if each_s < moment.ends_s])
+    lasts_s = rng.choice([horizon_s for horizon_s in _HORIZONS_S if horizon_s < asking.ends_s])
     every = rng.choice((1, 2, 3))
-    for time_s in rng.sample(times_s := moment.other_times(8), len(times_s)):
-        if time_s + lasts_s > moment.ends_s:
+    for time_s in rng.sample(times_s := asking.other_times(8), len(times_s)):
+        if time_s + lasts_s > asking.ends_s:
             continue
         for pattern in rng.sample(patterns := list(_patterns(kind, given)), len(patterns)):
             spec = AlertsSpec(pattern, lasts_s, every)
-            found = answer(spec, moment.at(time_s))
-            if found is not None and 2 <= len(found.evidence) <= FACTS[1]:
-                return [QuestionDraft(spec, time_s, "alerts", found, hops=len(found.evidence))]
+            result = answer(spec, asking.at(time_s))
+            if result is not None and 2 <= len(result.evidence) <= FACTS[1]:
+                return [QuestionDraft(spec, time_s, "alerts", result, hops=len(result.evidence))]
     return []
 
 
-def listing(moment: AskingTime) -> list[QuestionDraft]:
-    """All that people did in a room between two times."""
-    rng = moment.rng
-    for event in moment.acts(*DEEDS)[:20]:
+def listing(asking: AskingTime) -> list[QuestionDraft]:
+    """Everything that people did in a room between two times."""
+    rng = asking.rng
+    for event in asking.acts(*DEEDS)[:20]:
         to_s = round(event.span.end_s + 1.0)
         lasts_s = rng.choice(_WINDOWS_S[:4])
         spec = ListingSpec(event.act.room, float(max(0, round(to_s - lasts_s))), float(to_s))
-        draft = moment.draft(spec, "checklist", hops=0) if to_s <= moment.now_s else None
-        if draft is not None and FACTS[0] <= len(draft.found.evidence) <= FACTS[1]:
-            return [
-                QuestionDraft(spec, moment.now_s, "checklist", draft.found, hops=len(draft.found.evidence))
-            ]
+        draft = asking.draft(spec, "checklist", hops=0) if to_s <= asking.now_s else None
+        if draft is not None and FACTS[0] <= len(draft.result.evidence) <= FACTS[1]:
+            hops = len(draft.result.evidence)
+            return [QuestionDraft(spec, asking.now_s, "checklist", draft.result, hops=hops)]
     return []
 
 
@@ -399,147 +397,156 @@ KINDS: Mapping[str, Callable[[AskingTime], list[QuestionDraft]]] = {
     "standing": standing,
     "listing": listing,
 }
-"""Each with what draws it."""
+"""Each kind with the function that draws it."""
 
 
 def needs_all(spec: ChainSpec, log: EventLog) -> bool:
-    """Whether a chain goes over different acts, without any of which the answer is another."""
-    found = answer(spec, log)
-    if found is None or len({id(event.act) for event in found.events}) < len(spec.links):
+    """Whether a chain has different acts, and the answer changes if any of them is removed."""
+    result = answer(spec, log)
+    if result is None or len({id(event.act) for event in result.events}) < len(spec.links):
         return False
-    without = (answer(spec, log.without(event)) for event in found.events)
-    return all(other is None or other.value != found.value for other in without)
+    reduced = (answer(spec, log.without(event)) for event in result.events)
+    return all(without is None or without.value != result.value for without in reduced)
 
 
-def _near_misses(acts: Sequence[LoggedEvent], given: tuple[Slot, ...], moment: AskingTime) -> list[Pattern]:
-    """Acts that were not, by one part of another of the same kind."""
-    rng, found = moment.rng, []
-    for one in acts[:40]:
+def _all_slots(kind: str) -> tuple[Slot, ...]:
+    """The slots that identify an act of a kind."""
+    return ("who", "what", "to") if kind == "gives" else ("who", "what", "where")
+
+
+def _near_misses(acts: Sequence[LoggedEvent], given: tuple[Slot, ...], asking: AskingTime) -> list[Pattern]:
+    """Patterns of acts that did not happen, and differ in one part from an act that did."""
+    rng, misses = asking.rng, []
+    for event in acts[:40]:
         if given == ("where",):
-            changed = rng.randrange(3)
-            signs = LETTERS if changed != 1 else DIGITS
-            code = "".join(
-                rng.choice(signs.replace(sign, "")) if number == changed else sign
-                for number, sign in enumerate(one.act.where)
-            )
-            miss = Pattern("shows", where=code)
+            miss = Pattern("shows", where=_altered_code(event.act.where, rng))
         else:
             slot = rng.choice(given)
-            miss = with_slots(pattern_of(one.act, *given), {slot: getattr(rng.choice(acts).act, slot)})
-        if (miss.who is None or miss.who != miss.to) and not moment.log.acts(miss):
-            found.append(miss)
-    return found
+            miss = with_slots(pattern_of(event.act, *given), {slot: getattr(rng.choice(acts).act, slot)})
+        if (miss.who is None or miss.who != miss.to) and not asking.log.acts(miss):
+            misses.append(miss)
+    return misses
 
 
-def _state(moment: AskingTime, back: int) -> list[QuestionDraft]:
-    rng = moment.rng
+def _altered_code(code: str, rng: random.Random) -> str:
+    """The code with one character replaced."""
+    changed = rng.randrange(3)
+    alphabet = LETTERS if changed != 1 else DIGITS
+    return "".join(
+        rng.choice(alphabet.replace(sign, "")) if number == changed else sign
+        for number, sign in enumerate(code)
+    )
+
+
+def _state(asking: AskingTime, back: int) -> list[QuestionDraft]:
+    rng = asking.rng
     sort = rng.choice(("place", "sign", "thing", "opener") if not back else ("place", "sign", "thing"))
     if sort == "opener":
-        return decide(moment, pooled((StateSpec(opener) for opener in OPENERS), moment.log))
+        return decide(asking, pooled((StateSpec(opener) for opener in OPENERS), asking.log))
     if sort == "thing":
-        return _whereabouts(moment, back)
+        return _whereabouts(asking, back)
     subjects = PLACES if sort == "place" else SIGNS
     if not back and rng.random() < 0.5:
-        return _maybe_nothing(moment, subjects)
-    for one, other in _pairs(subjects, rng):
-        values = [answer(StateSpec(subject, step), moment.log) for subject in (one, other) for step in (0, 1)]
-        options = {str(found.value) for found in values if found}
+        return _maybe_nothing(asking, subjects)
+    for pair in _pairs(subjects, rng):
+        results = [answer(StateSpec(subject, step), asking.log) for subject in pair for step in (0, 1)]
+        options = {str(result.value) for result in results if result}
         if len(options) == OPTIONS and NOTHING not in options:
-            draft = moment.draft(StateSpec(one, back), "choice", mixed(options, rng))
+            draft = asking.draft(StateSpec(pair[0], back), "choice", mixed(options, rng))
             return [draft] if draft else []
     return []
 
 
-def _maybe_nothing(moment: AskingTime, subjects: Sequence[Subject]) -> list[QuestionDraft]:
-    """How something is that may be empty; what was there before is an option."""
-    could: dict[bool, list[QuestionDraft]] = {True: [], False: []}
-    for one, other in _pairs(subjects, moment.rng):
-        mine = [run.shown for run in moment.log.history(one, empty=False)][-2:]
-        theirs = [run.shown for run in moment.log.history(other, empty=False)][-1:]
-        options = {NOTHING, *map(str, mine), *map(str, theirs)}
-        draft = moment.draft(StateSpec(one), "choice", mixed(options, moment.rng))
-        if draft is not None and len(mine) == 2 and len(options) == OPTIONS:
-            could[draft.found.value == NOTHING].append(draft)
-    return _either(could, moment)
+def _maybe_nothing(asking: AskingTime, subjects: Sequence[Subject]) -> list[QuestionDraft]:
+    """The state of a subject that may be empty. The state before it is an option."""
+    drafts: dict[bool, list[QuestionDraft]] = {True: [], False: []}
+    for subject, neighbouring in _pairs(subjects, asking.rng):
+        states = [run.shown for run in asking.log.history(subject, empty=False)][-2:]
+        distractors = [run.shown for run in asking.log.history(neighbouring, empty=False)][-1:]
+        options = {NOTHING, *map(str, states), *map(str, distractors)}
+        draft = asking.draft(StateSpec(subject), "choice", mixed(options, asking.rng))
+        if draft is not None and len(states) == 2 and len(options) == OPTIONS:
+            drafts[draft.result.value == NOTHING].append(draft)
+    return _either(drafts, asking)
 
 
-def _whereabouts(moment: AskingTime, back: int) -> list[QuestionDraft]:
-    """Where a thing lies or lay; where it lay before or lies now is an option."""
-    rng = moment.rng
-    seen = {one: {each.shown for each in moment.log.sightings(one)} - {None} for one in PLACES}
-    used = [f"on the {one.name}" for one in PLACES if seen[one]]
-    could: dict[bool, list[QuestionDraft]] = {True: [], False: []}
-    for one in THINGS:
-        if sum(one in shown for shown in seen.values()) < 2:
+def _whereabouts(asking: AskingTime, back: int) -> list[QuestionDraft]:
+    """The place where a thing lies or lay before. The other of the two is an option."""
+    rng = asking.rng
+    shown = {place: {sighting.shown for sighting in asking.log.sightings(place)} - {None} for place in PLACES}
+    used = [f"on the {place.name}" for place in PLACES if shown[place]]
+    needed = OPTIONS - 2 - (not back)
+    drafts: dict[bool, list[QuestionDraft]] = {True: [], False: []}
+    for thing in THINGS:
+        if sum(thing in things for things in shown.values()) < 2:
             continue
-        ways = _ways(one, moment)
-        others = [place for place in used if place not in ways]
-        wanted = OPTIONS - 2 - (not back)
-        if len(ways) < 2 or len(others) < wanted:
+        places = _last_places(thing, asking)
+        distractors = [place for place in used if place not in places]
+        if len(places) < 2 or len(distractors) < needed:
             continue
-        options = [*ways, *rng.sample(others, wanted), *([] if back else [CARRIED_OFF])]
-        draft = moment.draft(StateSpec(one, back), "choice", mixed(options, rng))
+        options = [*places, *rng.sample(distractors, needed), *([] if back else [CARRIED_OFF])]
+        draft = asking.draft(StateSpec(thing, back), "choice", mixed(options, rng))
         if draft is not None:
-            could[draft.found.value == CARRIED_OFF].append(draft)
+            drafts[draft.result.value == CARRIED_OFF].append(draft)
     if back:
-        return [rng.choice(could[False])] if could[False] else []
-    return _either(could, moment)
+        return [rng.choice(drafts[False])] if drafts[False] else []
+    return _either(drafts, asking)
 
 
-def _either(could: Mapping[bool, Sequence[QuestionDraft]], moment: AskingTime) -> list[QuestionDraft]:
-    """A question whose answer is that there is nothing, as often as any other option; none where only one can be had."""
-    if not could[True] or not could[False]:
+def _either(drafts: Mapping[bool, Sequence[QuestionDraft]], asking: AskingTime) -> list[QuestionDraft]:
+    """Choose a draft, so that "nothing" is right as often as any other option; none unless both sorts exist."""
+    if not drafts[True] or not drafts[False]:
         return []
-    return [moment.rng.choice(could[moment.luck < 1 / OPTIONS])]
+    return [asking.rng.choice(drafts[asking.luck < 1 / OPTIONS])]
 
 
-def _ways(thing: Thing, moment: AskingTime) -> list[str]:
-    """The last two places where a thing was seen lying."""
-    steps = (answer(StateSpec(thing, back), moment.log) for back in (1, 0))
-    found = [str(step.value) for step in steps if step is not None]
-    if CARRIED_OFF in found:
-        lay = moment.log.acts(Pattern("takes", what=thing))[-1].act.where
-        found[found.index(CARRIED_OFF)] = f"on the {lay}"
-    return list(dict.fromkeys(found))
+def _last_places(thing: Thing, asking: AskingTime) -> list[str]:
+    """The last two places where a thing lay."""
+    results = (answer(StateSpec(thing, back), asking.log) for back in (1, 0))
+    places = [str(result.value) for result in results if result is not None]
+    if CARRIED_OFF in places:
+        last = asking.log.acts(Pattern("takes", what=thing))[-1].act.where
+        places[places.index(CARRIED_OFF)] = f"on the {last}"
+    return list(dict.fromkeys(places))
 
 
-def _once(moment: AskingTime) -> list[QuestionDraft]:
-    """How something was at a time of the video when it was on camera; how it is now is an option."""
-    rng = moment.rng
+def _once(asking: AskingTime) -> list[QuestionDraft]:
+    """The state of a subject at a time of the video when it was on camera. The latest state is an option."""
+    rng = asking.rng
     subjects = rng.choice((PLACES, PLACES, SIGNS, SIGNS, OPENERS))
     if subjects == OPENERS:
-        specs = [StateSpec(one, at_s=at_s) for one in OPENERS for at_s in _seen_at(one, moment)]
-        return decide(moment, pooled(specs, moment.log))
-    for one, other in _pairs(subjects, rng):
-        for at_s in _seen_at(one, moment)[:6]:
-            then = [answer(StateSpec(subject, at_s=at_s), moment.log) for subject in (one, other)]
-            latest = [answer(StateSpec(subject), moment.log) for subject in (one, other)]
-            options = {str(found.value) for found in (*then, *latest) if found}
+        specs = [StateSpec(opener, at_s=at_s) for opener in OPENERS for at_s in _seen_at(opener, asking)]
+        return decide(asking, pooled(specs, asking.log))
+    for pair in _pairs(subjects, rng):
+        for at_s in _seen_at(pair[0], asking)[:6]:
+            then = [answer(StateSpec(subject, at_s=at_s), asking.log) for subject in pair]
+            latest = [answer(StateSpec(subject), asking.log) for subject in pair]
+            options = {str(result.value) for result in (*then, *latest) if result}
             if len(options) == OPTIONS and NOTHING not in options:
-                draft = moment.draft(StateSpec(one, at_s=at_s), "choice", mixed(options, rng))
+                draft = asking.draft(StateSpec(pair[0], at_s=at_s), "choice", mixed(options, rng))
                 return [draft] if draft else []
     return []
 
 
-def _seen_at(subject: Subject, moment: AskingTime) -> list[float]:
-    """Whole seconds in which it was on camera and did not change, as far back as the question should go, mixed."""
+def _seen_at(subject: Subject, asking: AskingTime) -> list[float]:
+    """Whole seconds in which a subject was on camera and did not change, as long ago as wanted, shuffled."""
     times_s = []
-    for sighting in moment.log.sightings(subject):
+    for sighting in asking.log.sightings(subject):
         span = sighting.span
-        if span.duration_s >= 4.0 and moment.least_s <= moment.now_s - span.end_s < moment.most_s:
-            times_s.append(float(moment.rng.randint(int(span.start_s + 2.0), int(span.end_s - 1.0))))
-    moment.rng.shuffle(times_s)
+        if span.duration_s >= 4.0 and asking.least_s <= asking.now_s - span.end_s < asking.most_s:
+            times_s.append(float(asking.rng.randint(int(span.start_s + 2.0), int(span.end_s - 1.0))))
+    asking.rng.shuffle(times_s)
     return times_s
 
 
 def _pairs(subjects: Sequence[_T], rng: random.Random) -> Iterator[tuple[_T, _T]]:
-    """Two at a time, in any order."""
-    pairs = [(one, other) for one in subjects for other in subjects if one is not other]
+    """All ordered pairs, shuffled."""
+    pairs = [(first, second) for first in subjects for second in subjects if first is not second]
     yield from rng.sample(pairs, len(pairs))
 
 
 def _patterns(kind: str, given: Slot | None) -> Iterator[Pattern]:
-    """Every act of a kind with one part given."""
+    """A pattern of a kind for each possible value of one slot."""
     fillers: Iterable[Filler | None] = (None,)
     match given:
         case "who" | "to":
@@ -548,36 +555,34 @@ def _patterns(kind: str, given: Slot | None) -> Iterator[Pattern]:
             fillers = THINGS
         case "room":
             fillers = ROOMS
+        case "where" if kind in {"opens", "closes"}:
+            fillers = [room.opens for room in ROOMS]
         case "where":
-            fillers = [
-                *([room.opens for room in ROOMS] if kind in {"opens", "closes"} else []),
-                *([place for room in ROOMS for place in room.places] if kind in {"puts", "takes"} else []),
-            ]
+            fillers = [place for room in ROOMS for place in room.places] if kind in {"puts", "takes"} else []
     for filler in fillers:
         yield with_slots(Pattern(kind), {given: filler}) if given and filler else Pattern(kind)
 
 
 def _room_of(pattern: Pattern) -> Room | None:
-    """Where it must be, as places and what opens are each in one room."""
-    there = (room for room in ROOMS if pattern.where and pattern.where in (*room.places, room.opens))
-    return pattern.room or next(there, None)
+    """The room of a pattern. Each place and each opener is in one room."""
+    rooms = (room for room in ROOMS if pattern.where and pattern.where in (*room.places, room.opens))
+    return pattern.room or next(rooms, None)
 
 
 def _look_alike(spec: AgainSpec, log: EventLog) -> bool:
-    """Whether somebody who differs in one mark did before what is asked about."""
+    """Whether a person who differs in one mark did the earlier act."""
     event = log.acts(spec.first.pattern)[spec.first.which - (spec.first.which > 0)]
-    who = event.act.who
-    others = log.acts(spec.pattern, since_s=max(0.0, event.at_s - spec.lasts_s))
-    return any(
-        other.act.who is not None
-        and who is not None
-        and other.at_s < event.at_s
-        and (other.act.who.kind != who.kind)
-        + (other.act.who.coat != who.coat)
-        + (other.act.who.hat != who.hat)
-        == 1
-        for other in others
+    person = event.act.who
+    earlier = log.acts(spec.pattern, since_s=max(0.0, event.at_s - spec.lasts_s))
+    candidates = (act.act.who for act in earlier if act.at_s < event.at_s)
+    return person is not None and any(
+        candidate is not None and _differences(candidate, person) == 1 for candidate in candidates
     )
+
+
+def _differences(one: Person, other: Person) -> int:
+    """The number of marks in which two people differ."""
+    return (one.kind != other.kind) + (one.coat != other.coat) + (one.hat != other.hat)
 
 
 _GIVEN: dict[Slot, tuple[tuple[str, Slot], ...]] = {
@@ -592,7 +597,7 @@ _GIVEN: dict[Slot, tuple[tuple[str, Slot], ...]] = {
     "what": (("puts", "what"), ("takes", "what"), ("gives", "what")),
     "room": (("shows", "room"), ("comes", "room"), ("opens", "room"), ("puts", "room"), ("gives", "room")),
 }
-"""By what a link gives: the kinds of act that can take it, and in which slot."""
+"""By the part that a link gives: the kinds of act that can take it, and their slot."""
 _ASKED: dict[str, tuple[Slot, ...]] = {
     "puts": ("who", "what", "room"),
     "takes": ("who", "what", "room"),
@@ -604,7 +609,7 @@ _ASKED: dict[str, tuple[Slot, ...]] = {
 
 
 def _walk(hops: int, rng: random.Random) -> list[ChainLink]:
-    """The form of a chain: links whose first pattern is still to be filled, in its ``bind``."""
+    """The form of a chain: links whose first pattern is still open, in its ``bind``."""
     while True:
         kind, bind = rng.choice(_GIVEN[rng.choice(("who", "what", "room"))])
         links: list[ChainLink] = []
@@ -620,25 +625,25 @@ def _walk(hops: int, rng: random.Random) -> list[ChainLink]:
 
 
 def _started(form: list[ChainLink]) -> Iterator[ChainSpec]:
-    """The chains of a form, by what its first link is about."""
+    """The chains of a form, one for each value of the first link's open slot."""
     first, *rest = form
     for pattern in _patterns(first.pattern.kind, first.bind):
         yield ChainSpec((ChainLink(pattern, first.part, first.which), *rest))
 
 
-def _suits(spec: Spec, moment: AskingTime) -> bool:
-    found = answer(spec, moment.log)
-    return found is not None and moment.suits(found)
+def _suits(spec: Spec, asking: AskingTime) -> bool:
+    result = answer(spec, asking.log)
+    return result is not None and asking.suits(result)
 
 
 def _awaited(
-    moment: AskingTime, kind: str, given: tuple[Slot, ...], lasts_s: float, *, comes: bool
+    asking: AskingTime, kind: str, given: tuple[Slot, ...], lasts_s: float, *, comes: bool
 ) -> Iterator[tuple[float, Pattern]]:
-    """Times and acts to wait for, which come after a delay of any order of size, or may not come."""
-    rng, whole = moment.rng, moment.at(moment.ends_s)
-    acts = [event for event in whole.between(0.0, moment.ends_s) if event.act.kind == kind]
-    latest_s = moment.ends_s - lasts_s
-    times_s = [time_s for time_s in moment.other_times(12) if time_s <= latest_s]
+    """Times of asking and acts to wait for, with delays of any order of magnitude; or acts that may not happen."""
+    rng, whole = asking.rng, asking.at(asking.ends_s)
+    acts = [event for event in whole.between(0.0, asking.ends_s) if event.act.kind == kind]
+    latest_s = asking.ends_s - lasts_s
+    times_s = [time_s for time_s in asking.other_times(12) if time_s <= latest_s]
     for _ in range(40):
         if not acts or not times_s:
             return
@@ -647,7 +652,7 @@ def _awaited(
         if not comes:
             slot = rng.choice(given)
             yield rng.choice(times_s), with_slots(pattern, {slot: getattr(rng.choice(acts).act, slot)})
-        elif moment.times_s:
+        elif asking.times_s:
             yield rng.choice(times_s), pattern
         else:
             time_s = event.at_s - 5.0 * (lasts_s / 5.0) ** rng.random()
@@ -656,7 +661,7 @@ def _awaited(
 
 
 def calm_before(log: EventLog, time_s: float) -> float:
-    """A time no later at which nobody is about to do something."""
+    """The latest time up to ``time_s`` at which no act is in progress."""
     for event in log.between(time_s, time_s + 4.0):
         if event.act.kind != "shows" and event.span.start_s <= time_s < event.span.end_s:
             return calm_before(log, max(0.0, event.span.start_s - 0.05))

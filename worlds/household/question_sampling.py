@@ -1,10 +1,10 @@
-"""Questions about a house as samples: every kind in turn, from as far back as the house allows.
+"""Question sampling: questions about a house as samples of an evaluation, with all kinds and lags in turn.
 
     samples = questions_about(furnish(7, 3600.0), seed=1, limit=60)
     samples[0].question, samples[0].options, samples[0].gold, samples[0].evidence
 
-The same house and seed give the same questions. How long ago what is asked about was last seen is spread over
-``LAGS`` (of ``records``), kind by kind.
+The same house and seed give the same questions. For each kind, the lag between the evidence and the question is spread
+over ``LAGS`` (of ``records``).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .question_specs import Spec
 
 SUITE = "living"
 LENGTHS = (("1 min", 180.0), ("5 min", 450.0), ("10 min", 1800.0), ("1 h", 3 * 3600.0), ("6 h", 12 * 3600.0))
-"""Names of lengths, and up to which they are meant; longer is ``24 h``."""
+"""The names of lengths, each with its upper bound in seconds. Longer videos are ``24 h``."""
 _TRIES, _ANYWHERE = 14, 3
-"""How often a question is tried, and how many of these no longer care how far back it goes."""
+"""Attempts for a question, and how many of the last ones accept any lag."""
 _ONCE = frozenset({"usual"})
-"""Kinds with so few answers in a house that a second question would be half told by the first."""
+"""Kinds with so few answers in a house that the first question would reveal much of a second one."""
 _DRY_ROUNDS = 3
-"""So many rounds without anything new, and there is no more to ask."""
+"""The sampling ends after this many rounds without a new question."""
 
 
 def questions_about(
@@ -42,14 +42,14 @@ def questions_about(
     asked_at: Sequence[float] = (),
     kinds: Iterable[str] = tuple(KINDS),
 ) -> list[Sample]:
-    """Questions about a house in the order of time; fewer where there is not so much to ask.
+    """Draw up to ``limit`` questions about a house, in order of time.
 
     Args:
-        house: What happens.
-        seed: Chooses other questions about the same house.
-        limit: How many, at most.
-        asked_at: The only times at which to ask, in seconds; empty for any.
-        kinds: Of ``KINDS``.
+        house: The house.
+        seed: Another seed draws other questions about the same house.
+        limit: The most questions.
+        asked_at: The only times at which to ask, in seconds; empty for any time.
+        kinds: Names of ``KINDS``.
 
     """
     asker = QuestionSampler(house, random.Random(f"living {house.seed} {seed}"), asked_at)
@@ -58,27 +58,27 @@ def questions_about(
 
 
 def lag_of(draft: QuestionDraft) -> str:
-    """The name of how long ago the last of the evidence ended."""
+    """The name of the time between the end of the evidence and the question."""
     if draft.kind == "alerts":
         return "ahead"
-    if not draft.found.evidence:
+    if not draft.result.evidence:
         return "none"
-    lag_s = max(0.0, draft.asked_at_s - max(span.end_s for span in draft.found.evidence))
+    lag_s = max(0.0, draft.asked_at_s - max(span.end_s for span in draft.result.evidence))
     return name_of_lag(lag_s)
 
 
 def length_of(seconds: float) -> str:
-    """The name of a length."""
+    """The name of a video's length."""
     return next((name for name, most_s in LENGTHS if seconds < most_s), "24 h")
 
 
 def video_of(house: House) -> str:
-    """A name that gives away neither what a house is drawn from nor whose twin it is."""
+    """A name of the house's video that reveals neither its seed nor its twin."""
     return hashlib.sha256(f"{house.seed} {house.duration_s}".encode()).hexdigest()[:12]
 
 
 class QuestionSampler:
-    """Draws questions about one house, none of them twice."""
+    """Draws questions about one house, without repeating one."""
 
     def __init__(self, house: House, rng: random.Random, asked_at: Sequence[float] = ()) -> None:
         self.rng = rng
@@ -89,25 +89,25 @@ class QuestionSampler:
         self._proven: set[object] = set()
 
     def ask(self, kinds: Sequence[str], limit: int) -> list[tuple[str, int, QuestionDraft]]:
-        """Each with its kind and the number of the group it belongs to."""
-        found: list[tuple[str, int, QuestionDraft]] = []
+        """Draw questions; each comes with its kind and the number of its group."""
+        drafted: list[tuple[str, int, QuestionDraft]] = []
         turns = {kind: count(self.rng.randrange(len(self._lags))) for kind in kinds}
         dry, groups = 0, count()
-        while dry < _DRY_ROUNDS and len(found) < limit:
-            before = len(found)
+        while dry < _DRY_ROUNDS and len(drafted) < limit:
+            drafted_before = len(drafted)
             for kind in self.rng.sample(tuple(kinds), len(kinds)):
-                drafts = self._drafts(kind, next(turns[kind]))
-                if drafts and len(found) + len(drafts) <= limit:
+                new_drafts = self._drafts(kind, next(turns[kind]))
+                if new_drafts and len(drafted) + len(new_drafts) <= limit:
                     group = next(groups)
-                    found += [(kind, group, draft) for draft in drafts]
-                    self._asked.add(drafts[0].spec)
-                    kinds = [each for each in kinds if each not in _ONCE or each != kind]
-                    self._proven |= {_proof(draft) for draft in drafts}
-            dry = dry + 1 if len(found) == before else 0
-        return sorted(found, key=lambda one: one[2].asked_at_s)
+                    drafted += [(kind, group, draft) for draft in new_drafts]
+                    self._asked.add(new_drafts[0].spec)
+                    kinds = [name for name in kinds if name not in _ONCE or name != kind]
+                    self._proven |= {_proof(draft) for draft in new_drafts}
+            dry = dry + 1 if len(drafted) == drafted_before else 0
+        return sorted(drafted, key=lambda entry: entry[2].asked_at_s)
 
     def _drafts(self, kind: str, turn: int) -> list[QuestionDraft]:
-        """What can be asked from as far back as it is the turn of; else from anywhere."""
+        """Draw a question with the lag whose turn it is; with any lag if that fails."""
         spare: list[QuestionDraft] = []
         luck = self.rng.random()
         for attempt in range(_TRIES):
@@ -138,17 +138,17 @@ class QuestionSampler:
 
 
 def _proof(draft: QuestionDraft) -> object:
-    """The same for questions that have the same answer for the same reason."""
-    if not draft.found.evidence:
+    """A key that is equal for questions with the same answer and evidence."""
+    if not draft.result.evidence:
         return draft.spec
-    ends = tuple(round(span.start_s, 3) for span in draft.found.evidence)
-    return ends, draft.found.value
+    ends = tuple(round(span.start_s, 3) for span in draft.result.evidence)
+    return ends, draft.result.value
 
 
 def samples_of(
     drafts: Sequence[tuple[str, int, QuestionDraft]], house: House, rng: random.Random
 ) -> list[Sample]:
-    """Drafts of one house, by kind and group, as samples."""
+    """Make samples of the drafts of one house."""
     video = video_of(house)
     groups = [group for _, group, _ in drafts]
     deck: list[int] = []
@@ -167,25 +167,25 @@ def samples_of(
 
 
 def _dealt(draft: QuestionDraft, deck: list[int], rng: random.Random) -> QuestionDraft:
-    """The right option at the next place of a deck, so that in a video each place is right as often."""
+    """Put the right option at the next position of a deck, so that each position is right equally often in a video."""
     if draft.kind != "choice":
         return draft
     if not deck:
         deck += rng.sample(range(len(draft.options)), len(draft.options))
-    options = [option for option in draft.options if option != draft.found.value]
-    options.insert(deck.pop(), str(draft.found.value))
+    options = [option for option in draft.options if option != draft.result.value]
+    options.insert(deck.pop(), str(draft.result.value))
     return replace(draft, options=tuple(options))
 
 
 def sample_of(
     draft: QuestionDraft, name: str, video: str, *, kind: str, length: str, cluster: str, group: str | None
 ) -> Sample:
-    """One draft as a sample."""
-    gold: Value = draft.found.value
+    """Make a sample of one draft."""
+    gold: Value = draft.result.value
     if draft.kind == "alerts":
-        gold = tuple(round(span_at, 3) for span_at in draft.found.value if isinstance(span_at, float))  # type: ignore[union-attr]
+        gold = tuple(round(span_at, 3) for span_at in draft.result.value if isinstance(span_at, float))  # type: ignore[union-attr]
     elif draft.kind == "span":
-        gold = _rounded(draft.found.evidence)
+        gold = _rounded(draft.result.evidence)
     if draft.kind == "choice":
         gold = chr(ord("A") + draft.options.index(str(gold)))
     tags = {"type": kind, "lag": lag_of(draft), "hops": str(draft.hops), "length": length}
@@ -199,7 +199,7 @@ def sample_of(
         options=draft.options,
         gold=gold,
         asked_at_s=draft.asked_at_s,
-        evidence=_rounded(draft.found.evidence),
+        evidence=_rounded(draft.result.evidence),
         group=group,
         tags=tags,
     )

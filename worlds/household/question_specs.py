@@ -1,9 +1,10 @@
-"""What can be asked about a house, as data; ``wording`` says it in words, ``oracle`` and ``replay`` answer it.
+"""Question specs: the questions about a house as data.
 
     last = ChainSpec((ChainLink(Pattern("puts", what=CUP), "who", which=-1),))
     # "The last time that somebody put the green cup down, who was it?"
 
-A chain goes from act to act: each link's act gives a slot of the next one's pattern.
+``question_wording`` turns them into text. ``oracle`` and ``replay_solver`` answer them. A chain goes from act to act:
+the act of each link fills a slot of the next link's pattern.
 """
 
 from __future__ import annotations
@@ -21,74 +22,73 @@ CARRIED_OFF = "nowhere: it was carried away"
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """One act of a chain, and which part of it counts."""
+    """One act of a chain, and the part of it that counts."""
 
     pattern: Pattern
     part: Slot
     which: int = 0
-    """Of those that fit: 1 the first, 2 the second, -1 the last, -2 the last but one; 0 where there is but one."""
+    """Which of the acts that fit: 1 the first, 2 the second, -1 the last, -2 the last but one; 0 the only one."""
     bind: Slot | None = None
-    """The slot that takes what the link before gave."""
+    """The slot that the part of the link before fills."""
     when: Literal["", "after", "before", "during"] = ""
-    """Where it lies to the link before; ``during`` is for what a sign of that room said then."""
+    """Its time relative to the link before. ``during`` is for the code that the sign of that room showed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainSpec:
-    """A part of an act, found over others."""
+    """Which value a slot of an act has. The act is found by a chain of acts."""
 
     links: tuple[ChainLink, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
-    """How something is or was, as far as it was seen."""
+    """The state of a subject, or the place of a thing, as it was last seen."""
 
     subject: Subject | Thing
-    """Of a thing, where it lies."""
     back: int = 0
-    """1: what was there before; what was empty is passed over."""
+    """0 is the latest state, 1 the one before. Empty states do not count."""
     at_s: float | None = None
-    """At that time of the video; None: now."""
+    """The time of the video; None is the time of the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class HappenedSpec:
-    """Whether there was such an act."""
+    """Whether an act happened."""
 
     pattern: Pattern
 
 
 @dataclass(frozen=True, slots=True)
 class AgainSpec:
-    """Whether who did one thing had done another before."""
+    """Whether the person of one act had done another act before."""
 
     first: ChainLink
     pattern: Pattern
     lasts_s: float
-    """How far back it counts."""
+    """How far before the first act the other one counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountSpec:
-    """How many such acts there were, or how many different fillers they had in a slot."""
+    """The number of acts, or of different values that they have in a slot."""
 
     pattern: Pattern
     lasts_s: float
-    """How far back they count."""
+    """How far before the question they count."""
     distinct: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderSpec:
-    """In which order acts came, each of which there was once."""
+    """The order of acts that happened once each."""
 
     patterns: tuple[Pattern, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StaySpec:
-    """How long somebody was in a room the last time, in seconds, as the nearest of ``STAYS_S``."""
+    """The length of a person's last stay in a room, as the nearest of ``STAYS_S``."""
 
     person: Person
     room: Room
@@ -96,7 +96,7 @@ class StaySpec:
 
 @dataclass(frozen=True, slots=True)
 class LongestSpec:
-    """Who of some people stayed in a room longest, each the last time."""
+    """The person whose last stay in a room was the longest."""
 
     people: tuple[Person, ...]
     room: Room
@@ -104,14 +104,14 @@ class LongestSpec:
 
 @dataclass(frozen=True, slots=True)
 class WhenSpec:
-    """When such acts happened."""
+    """When acts happened."""
 
     pattern: Pattern
 
 
 @dataclass(frozen=True, slots=True)
 class UsualSpec:
-    """What most acts of a kind have in a slot."""
+    """The most frequent value of a slot."""
 
     pattern: Pattern
     part: Slot
@@ -119,7 +119,7 @@ class UsualSpec:
 
 @dataclass(frozen=True, slots=True)
 class CompanySpec:
-    """Who was in a room together with somebody, the first (1) or the last (-1) time."""
+    """The person who was in a room together with another one, the first (1) or the last (-1) time."""
 
     person: Person
     which: int
@@ -127,17 +127,17 @@ class CompanySpec:
 
 @dataclass(frozen=True, slots=True)
 class AlertsSpec:
-    """When somebody who waits for an act is to be told, from now on."""
+    """The times at which an alert about an act is due, from the time of the question on."""
 
     pattern: Pattern
     lasts_s: float
     every: int = 0
-    """Every so many times; 0: the next time alone."""
+    """Alert at every n-th act; 0 is the next act only."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingSpec:
-    """What people did with things and doors in a room between two times."""
+    """Everything people did with things and openers in a room between two times."""
 
     room: Room
     from_s: float
@@ -161,12 +161,12 @@ Spec: TypeAlias = (
 )
 
 DEEDS = ("puts", "takes", "gives", "opens", "closes")
-"""What is done with things and with what opens."""
+"""What people do with things and openers."""
 STAYS_S = (5.0, 7.5, 11.0, 16.0, 24.0)
-"""Stays are told by the nearest of these, and asked about only where that is near."""
+"""The lengths of stays that answers use."""
 NEAR = 0.1
-"""So near, as a share."""
+"""The greatest relative difference between a stay and its length in ``STAYS_S``."""
 MARGIN = 2
-"""By so many the usual is ahead of anything else."""
+"""By how many acts the most frequent value is ahead of the next."""
 LONGER = 1.25
-"""The longest of some stays is at least so many times the next."""
+"""The least ratio between the longest stay and the next."""

@@ -1,16 +1,16 @@
-"""Questions and answers in the house's own words.
+"""Question wording: turns the data of a question and of its answer into text.
 
     question(HappenedSpec(Pattern("puts", what=CUP)))    # "Has somebody put the green cup down?"
-    said(act, "where")                               # "on the table"
+    slot_text(act, "where")                              # "on the table"
 
-Nothing here knows what happened.
+It does not read the event log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..house import Act, Thing
 from .event_log import Pattern, Slot
@@ -36,8 +36,8 @@ WHICH = {1: "first", 2: "second", 3: "third", -1: "last", -2: "last but one"}
 _EVERY = {1: "every time", 2: "every second time", 3: "every third time"}
 
 
-def said(act: Act, part: Slot) -> str:
-    """A part of an act, as an answer says it."""
+def slot_text(act: Act, part: Slot) -> str:
+    """A part of an act, worded as an answer."""
     if part != "where":
         return str(getattr(act, part))
     match act.kind:
@@ -54,42 +54,32 @@ def said(act: Act, part: Slot) -> str:
 def clause(
     pattern: Pattern, names: Mapping[Slot, str] | None = None, *, tense: Literal["past", "present"] = "past"
 ) -> str:
-    """What happens, in words: ``somebody put the green cup down``.
+    """An act as a clause: ``somebody put the green cup down``.
 
     Args:
-        pattern: What happens.
-        names: Words for slots that another act fills.
-        tense: Whether it did or does happen.
+        pattern: The act.
+        names: Words for the slots that another act fills.
+        tense: The tense of the verb.
 
     """
-    who, verbs, rest = _parts(pattern, names or {})
-    return f"{who} {verbs[0] if tense == 'past' else verbs[2]}{rest}"
+    subject, verb, rest = _parts(pattern, names or {})
+    return f"{subject} {verb.past if tense == 'past' else verb.present}{rest}"
 
 
 def question(spec: Spec) -> str:
-    """The question."""
+    """The text of a question."""
     match spec:
         case ChainSpec(links):
             return _chain(links)
         case StateSpec():
             return _state(spec)
         case HappenedSpec(pattern):
-            who, verbs, rest = _parts(pattern, {})
-            return f"Has {who} {verbs[1]}{rest}?"
-        case AgainSpec(first, pattern, lasts_s):
-            _, verbs, rest = _parts(pattern, {})
-            return (
-                f"Take the {WHICH[first.which]} time that {clause(first.pattern)}. "
-                f"Had the same person {verbs[1]}{rest} in the {duration(lasts_s)} before?"
-            )
-        case CountSpec(pattern, lasts_s, None):
-            return f"How many times did {_infinitive(pattern)} in the last {duration(lasts_s)}?"
-        case CountSpec(pattern, lasts_s, "who"):
-            _, verbs, rest = _parts(pattern, {})
-            return f"How many different people {verbs[0]}{rest} in the last {duration(lasts_s)}?"
-        case CountSpec(pattern, lasts_s, _):
-            where = f"the sign in {pattern.room}" if pattern.room else "the signs of the house"
-            return f"How many different codes did {where} show in the last {duration(lasts_s)}?"
+            subject, verb, rest = _parts(pattern, {})
+            return f"Has {subject} {verb.participle}{rest}?"
+        case AgainSpec():
+            return _again(spec)
+        case CountSpec():
+            return _count(spec)
         case OrderSpec(patterns):
             return f"In which order did this happen, the earliest first: {'; '.join(map(clause, patterns))}?"
         case StaySpec(person, room):
@@ -102,11 +92,8 @@ def question(spec: Spec) -> str:
             return f"Which room did {pattern.who} come into most often?"
         case CompanySpec(person, which):
             return f"The {WHICH[which]} time that {person} was in a room together with somebody else, who was that?"
-        case AlertsSpec(pattern, lasts_s, every):
-            for_s = duration(lasts_s)
-            if not every:
-                return f"Within the next {for_s}, tell me as soon as this happens: {clause(pattern, tense='present')}."
-            return f"For the next {for_s}, tell me {_EVERY[every]} that this happens: {clause(pattern, tense='present')}."
+        case AlertsSpec():
+            return _alerts(spec)
         case ListingSpec(room, from_s, to_s):
             return (
                 f"Between {clock(from_s)} and {clock(to_s)}, what did people put down, take, give, open and close in {room}? "
@@ -114,14 +101,40 @@ def question(spec: Spec) -> str:
             )
 
 
+def _again(spec: AgainSpec) -> str:
+    _, verb, rest = _parts(spec.pattern, {})
+    return (
+        f"Take the {WHICH[spec.first.which]} time that {clause(spec.first.pattern)}. "
+        f"Had the same person {verb.participle}{rest} in the {duration(spec.lasts_s)} before?"
+    )
+
+
+def _count(spec: CountSpec) -> str:
+    pattern, period = spec.pattern, duration(spec.lasts_s)
+    if spec.distinct is None:
+        return f"How many times did {_infinitive(pattern)} in the last {period}?"
+    if spec.distinct == "who":
+        _, verb, rest = _parts(pattern, {})
+        return f"How many different people {verb.past}{rest} in the last {period}?"
+    signs = f"the sign in {pattern.room}" if pattern.room else "the signs of the house"
+    return f"How many different codes did {signs} show in the last {period}?"
+
+
+def _alerts(spec: AlertsSpec) -> str:
+    period, act = duration(spec.lasts_s), clause(spec.pattern, tense="present")
+    if not spec.every:
+        return f"Within the next {period}, tell me as soon as this happens: {act}."
+    return f"For the next {period}, tell me {_EVERY[spec.every]} that this happens: {act}."
+
+
 def clock(time_s: float) -> str:
-    """A time of the video: ``0:12:30``."""
+    """A time of the video as hours, minutes and seconds: ``0:12:30``."""
     minutes, seconds = divmod(round(time_s), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def duration(seconds: float) -> str:
-    """``30 seconds``, ``10 minutes``, ``2 hours``."""
+    """A period in its largest whole unit: ``30 seconds``, ``10 minutes``, ``2 hours``."""
     for unit_s, name in ((3600, "hour"), (60, "minute"), (1, "second")):
         if seconds >= unit_s and not seconds % unit_s:
             number = round(seconds / unit_s)
@@ -129,18 +142,24 @@ def duration(seconds: float) -> str:
     return f"{seconds:g} seconds"
 
 
+class _Verb(NamedTuple):
+    past: str
+    participle: str
+    present: str
+    infinitive: str
+
+
 _VERBS = {
-    "puts": ("put", "put", "puts", "put"),
-    "takes": ("took", "taken", "takes", "take"),
-    "gives": ("gave", "given", "gives", "give"),
-    "opens": ("opened", "opened", "opens", "open"),
-    "closes": ("closed", "closed", "closes", "close"),
-    "comes": ("came", "come", "comes", "come"),
-    "leaves": ("left", "left", "leaves", "leave"),
-    "shows": ("said", "said", "says", "say"),
+    "puts": _Verb("put", "put", "puts", "put"),
+    "takes": _Verb("took", "taken", "takes", "take"),
+    "gives": _Verb("gave", "given", "gives", "give"),
+    "opens": _Verb("opened", "opened", "opens", "open"),
+    "closes": _Verb("closed", "closed", "closes", "close"),
+    "comes": _Verb("came", "come", "comes", "come"),
+    "leaves": _Verb("left", "left", "leaves", "leave"),
+    "shows": _Verb("said", "said", "says", "say"),
 }
-_SHOWS = ("showed", "shown", "shows", "show")
-"""Each as it happened, has happened, happens, and did happen."""
+_SHOWS = _Verb("showed", "shown", "shows", "show")
 _NAMES: dict[Slot, str] = {
     "who": "the person who did so",
     "to": "the person who got it",
@@ -149,38 +168,45 @@ _NAMES: dict[Slot, str] = {
 }
 
 
-def _parts(pattern: Pattern, names: Mapping[Slot, str]) -> tuple[str, tuple[str, str, str, str], str]:
-    """Who, the verb, and the rest with its space."""
-    who = names.get("who") or str(pattern.who or "somebody")
-    what = names.get("what") or str(pattern.what or "something")
+def _parts(pattern: Pattern, names: Mapping[Slot, str]) -> tuple[str, _Verb, str]:
+    """The subject of a clause, its verb, and the rest with a leading space."""
+    subject = names.get("who") or str(pattern.who or "somebody")
     room = names.get("room") or str(pattern.room or "")
-    verbs = _VERBS[pattern.kind]
+    verb = _VERBS[pattern.kind]
     match pattern.kind:
         case "shows":
             sign = f"the sign in {room}" if room else "a sign"
-            return (sign, verbs, f" {pattern.where}") if pattern.where else (sign, _SHOWS, " a code")
+            return (sign, verb, f" {pattern.where}") if pattern.where else (sign, _SHOWS, " a code")
         case "comes":
-            return who, verbs, f" into {room or 'a room'}"
+            return subject, verb, f" into {room or 'a room'}"
         case "leaves":
-            return who, verbs, f" {room or 'a room'}"
-        case "puts":
-            rest = f" {what} on the {pattern.where}" if pattern.where else f" {what} down"
-        case "takes":
-            rest = f" {what} from the {pattern.where}" if pattern.where else f" {what}"
-        case "gives":
-            rest = f" {what} to {names.get('to') or pattern.to or 'somebody else'}"
+            return subject, verb, f" {room or 'a room'}"
         case _:
-            rest = f" the {pattern.where}" if pattern.where else " something that opens"
-    return who, verbs, f"{rest} in {room}" if room else rest
+            rest = _object(pattern, names)
+            return subject, verb, f"{rest} in {room}" if room else rest
+
+
+def _object(pattern: Pattern, names: Mapping[Slot, str]) -> str:
+    """The objects of a verb, with a leading space."""
+    what = names.get("what") or str(pattern.what or "something")
+    match pattern.kind:
+        case "puts":
+            return f" {what} on the {pattern.where}" if pattern.where else f" {what} down"
+        case "takes":
+            return f" {what} from the {pattern.where}" if pattern.where else f" {what}"
+        case "gives":
+            return f" {what} to {names.get('to') or pattern.to or 'somebody else'}"
+        case _:
+            return f" the {pattern.where}" if pattern.where else " something that opens"
 
 
 def _infinitive(pattern: Pattern) -> str:
-    who, verbs, rest = _parts(pattern, {})
-    return f"{who} {verbs[3]}{rest}"
+    subject, verb, rest = _parts(pattern, {})
+    return f"{subject} {verb.infinitive}{rest}"
 
 
 def _tail(link: ChainLink) -> str:
-    """The part that is asked for."""
+    """The question word for the part of the act."""
     match link.part, link.pattern.kind:
         case "who", _:
             return "who was it?"
@@ -205,23 +231,23 @@ def _chain(links: tuple[ChainLink, ...]) -> str:
         link = links[0]
         when = f"The {WHICH[link.which]} time that" if link.which else "When"
         return f"{when} {clause(link.pattern)}, {_tail(link)}"
-    told = [f"Take the {_time(links[0])} that {clause(links[0].pattern)}."]
+    sentences = [f"Take the {_time(links[0])} that {clause(links[0].pattern)}."]
     for before, link in pairwise(links):
         names = {link.bind: _name(before)} if link.bind else {}
         act = clause(link.pattern, names)
         if link.when == "during":
-            told.append("What did the sign in that room say then?")
+            sentences.append("What did the sign in that room say then?")
             continue
-        ago = {"after": " after that", "before": " before that"}.get(link.when, "")
-        told.append(f"Now take the {_time(link)}{ago} that {act}.")
+        relation = {"after": " after that", "before": " before that"}.get(link.when, "")
+        sentences.append(f"Now take the {_time(link)}{relation} that {act}.")
     if links[-1].when != "during":
         tail = _tail(links[-1])
-        told.append(tail[0].upper() + tail[1:])
-    return " ".join(told)
+        sentences.append(tail[0].upper() + tail[1:])
+    return " ".join(sentences)
 
 
 def _name(link: ChainLink) -> str:
-    """What the next link calls what this one gave."""
+    """The words with which the next link refers to the part that this link gives."""
     return (
         "the person who gave it" if (link.pattern.kind, link.part) == ("gives", "who") else _NAMES[link.part]
     )

@@ -1,22 +1,22 @@
-"""Answers the same questions a second time, from the pictures' contents alone: for checking the oracle.
+"""Replay solver: answers the questions a second time, from the contents of the pictures alone, to check the oracle.
 
-    Replay(house, 600.0).answer(spec)      # the same as the oracle's, or one of them is wrong
+    Replay(house, 600.0).answer(spec)      # equals the oracle's answer, or one of them is wrong
 
-It steps through what the camera sees, room by room, works out from one view to the next what somebody did, and reads
-its notes from the top. It shares no code with the log and the oracle: what it knows of the script is how long an act
-is said to last. It is slow, and meant for minutes of a house.
+It steps through what the camera shows, room by room, and infers from one view to the next what each person did. It
+shares no code with the event log and the oracle. Of the script it knows only how long an act is defined to take. It
+is slow, and meant for houses of some minutes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..house import House, Person, Room, RoomScene, Thing
 from ..house.drawing import RoomView
 from .event_log import Pattern, Subject
-from .oracle import Answered
+from .oracle import AnswerValue
 from .question_specs import (
     CARRIED_OFF,
     NOT_SEEN,
@@ -40,26 +40,26 @@ from .question_specs import (
 from .question_wording import clause
 
 _STEP_S = 0.3
-"""Nothing is so quick that two changes of the same thing lie within this."""
+"""Time between two views. The same thing never changes twice within it."""
 _WALK_S, _HAND_S, _SIGN_S = 1.2, 0.7, 1.0
-_Seen = dict[str, Hashable]
+_ViewState = dict[str, Hashable]
 """What can be told apart in a view, by name."""
 
 
 @dataclass
 class _Note:
-    """Somebody did something."""
+    """An act that was inferred from the views."""
 
     at_s: float
     from_s: float
     to_s: float
     known_s: float
     slots: dict[str, str]
-    """``kind``, ``room`` and what else there is, in words."""
+    """``kind``, ``room`` and the other parts of the act, as text."""
 
     @property
-    def told(self) -> str:
-        """The part of a listing."""
+    def clause(self) -> str:
+        """The act as a listing words it."""
         s = self.slots
         rest = {
             "puts": f"{s.get('what')} on the {s.get('where')}",
@@ -69,51 +69,83 @@ class _Note:
         return f"{s['who']} {s['kind']} {rest}"
 
     def part(self, slot: str) -> str:
-        """A slot as an answer says it."""
-        before = {"puts": "on the ", "takes": "from the ", "shows": ""}.get(self.slots["kind"], "the ")
-        return before + self.slots[slot] if slot == "where" else self.slots[slot]
+        """A slot as an answer words it."""
+        prefix = {"puts": "on the ", "takes": "from the ", "shows": ""}.get(self.slots["kind"], "the ")
+        return prefix + self.slots[slot] if slot == "where" else self.slots[slot]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """Somebody in a room."""
+
+    person: str
+    room: str
+    from_s: float
+    to_s: float
+    over: bool
+    """Whether they left."""
+
+
+@dataclass
+class _SceneWatch:
+    """One scene while it is watched. Times are seconds since the scene began, unless a name says otherwise."""
+
+    scene: RoomScene
+    start_s: float
+    """When the scene begins in the video."""
+    last_s: float
+    """The last time that may be looked at."""
+    signs: list[tuple[float, Hashable]] = field(default_factory=list)
+    """What the sign said, and from when."""
+    arrivals_s: dict[str, float] = field(default_factory=dict)
+    """When the people who are in the room came."""
+
+    @property
+    def room(self) -> str:
+        return str(self.scene.room)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the watching ends before the scene does."""
+        return self.last_s < self.scene.duration_s - 1e-3
+
+    def times_s(self) -> list[float]:
+        """The times to look at."""
+        times_s = [number * _STEP_S for number in range(int(self.last_s / _STEP_S) + 1)]
+        return [*times_s, self.last_s] if self.last_s > times_s[-1] else times_s
+
+    def look(self, time_s: float) -> _ViewState:
+        return _view_state(self.scene.view(time_s))
 
 
 class Replay:
-    """What a patient watcher knows at ``until_s``."""
+    """What can be known from the pictures up to ``until_s``."""
 
     def __init__(self, house: House, until_s: float) -> None:
         self._house, self._until_s = house, until_s
         self._notes: list[_Note] = []
-        self._stays: list[tuple[str, str, float, float, bool]] = []
-        """Who, where, from, to, and whether they left."""
+        self._stays: list[_Stay] = []
         self._shown: dict[str, list[tuple[float, Hashable]]] = {}
         """By subject, how it looked and since when that was on camera."""
         for start_s, scene in house.scenes:
             if start_s < until_s:
-                self._watch(start_s, scene)
+                self._watch(_SceneWatch(scene, start_s, min(scene.duration_s - 1e-6, until_s - start_s)))
         self._notes.sort(key=lambda note: (note.known_s, note.at_s))
         self._notes = [note for note in self._notes if note.known_s <= until_s]
 
-    def answer(self, spec: Spec) -> Answered | None:
-        """The answer; None where there is none."""
+    def answer(self, spec: Spec) -> AnswerValue | None:
+        """The answer; None where the question has no single answer."""
         match spec:
             case ChainSpec(links):
                 return self._follow(links)
             case StateSpec():
                 return self._state(spec)
             case HappenedSpec(pattern):
-                return "yes" if self._such(pattern) else "no"
-            case AgainSpec(first, pattern, lasts_s):
-                notes = self._such(first.pattern)
-                if len(notes) < abs(first.which):
-                    return None
-                one = notes[first.which - (first.which > 0)]
-                for note in self._such(pattern):
-                    if (
-                        note.slots["who"] == one.slots["who"]
-                        and max(0, one.at_s - lasts_s) <= note.at_s < one.at_s
-                    ):
-                        return "yes"
-                return "no"
-            case CountSpec(pattern, lasts_s, distinct):
-                notes = [note for note in self._such(pattern) if note.at_s >= self._until_s - lasts_s]
-                return float(len({note.slots[distinct] for note in notes}) if distinct else len(notes))
+                return "yes" if self.notes(pattern) else "no"
+            case AgainSpec():
+                return self._again(spec)
+            case CountSpec():
+                return self._count(spec)
             case OrderSpec(patterns):
                 return self._in_order(patterns)
             case StaySpec(person, room):
@@ -121,167 +153,169 @@ class Replay:
             case LongestSpec():
                 return self._longest(spec)
             case WhenSpec(pattern):
-                notes = self._such(pattern)
-                over = notes and notes[-1].to_s < self._until_s
-                return tuple((note.from_s, note.to_s) for note in notes) if over and len(notes) < 4 else None
-            case UsualSpec(pattern, part):
-                tally = Counter(note.part(part) for note in self._such(pattern))
-                best = max(tally.values(), default=0)
-                ahead = [one for one, number in tally.items() if number > best - 2]
-                return ahead[0] if len(ahead) == 1 and best >= 2 else None
+                return self._when(pattern)
+            case UsualSpec():
+                return self._usual(spec)
             case CompanySpec(person, which):
                 return self._company(str(person), which)
-            case AlertsSpec(pattern, lasts_s, every):
-                later = Replay(self._house, self._until_s + lasts_s)
-                times_s = [note.at_s for note in later._such(pattern) if note.at_s >= self._until_s]
-                if not every:
-                    return tuple(times_s[:1])
-                return tuple(at_s for number, at_s in enumerate(times_s, start=1) if number % every == 0)
-            case ListingSpec(room, from_s, to_s):
-                told: list[str] = []
-                for note in sorted(self._notes, key=lambda note: note.at_s):
-                    deed = note.slots["kind"] in {"puts", "takes", "gives", "opens", "closes"}
-                    if deed and note.slots["room"] == str(room) and from_s <= note.at_s <= to_s:
-                        told += [note.told] if note.told not in told else []
-                return tuple(told)
+            case AlertsSpec():
+                return self._alerts(spec)
+            case ListingSpec():
+                return self._listing(spec)
+
+    def notes(self, pattern: Pattern) -> list[_Note]:
+        """The acts that fit a pattern, in the order in which they became known."""
+        slots = {"kind": pattern.kind} | {slot: str(filler) for slot, filler in pattern.slots.items()}
+        return [note for note in self._notes if slots.items() <= note.slots.items()]
 
     # Watching.
 
-    def _watch(self, start_s: float, scene: RoomScene) -> None:
-        """Go through a scene, as far as the clock allows."""
-        room = str(scene.room)
-        last_s = min(scene.duration_s - 1e-6, self._until_s - start_s)
-        times_s = [number * _STEP_S for number in range(int(last_s / _STEP_S) + 1)]
-        times_s += [last_s] if last_s > times_s[-1] else []
-        look: Callable[[float], _Seen] = lambda time_s: _seen(scene.view(time_s))  # noqa: E731
-        signs: list[tuple[float, Hashable]] = []
-        came: dict[str, float] = {}
-        before_s, before = 0.0, look(0.0)
+    def _watch(self, watch: _SceneWatch) -> None:
+        """Go through a scene up to the last time that may be looked at."""
+        times_s = watch.times_s()
+        before_s, before = 0.0, watch.look(0.0)
         for name, value in before.items():
             if name.startswith("sign"):
-                signs.append((0.0, value))
+                watch.signs.append((0.0, value))
             elif name.startswith(("on", "open")):
-                self._shown.setdefault(name, []).append((start_s, value))
+                self._shown.setdefault(name, []).append((watch.start_s, value))
         for time_s in times_s[1:]:
-            now = look(time_s)
+            now = watch.look(time_s)
             for name in sorted({*before, *now}):
                 if before.get(name) != now.get(name):
-                    at_s = _when(look, name, before_s, time_s)
-                    if name.startswith("sign"):
-                        signs.append((at_s, now[name]))
-                        continue
-                    if name.startswith(("on", "open")):
-                        self._shown[name].append((start_s + at_s, now[name]))
-                    self._note(name, start_s, at_s, scene, came)
+                    self._changed(
+                        watch, name, now.get(name), _when_changed(watch.look, name, before_s, time_s)
+                    )
             before_s, before = time_s, now
         self._stays += [
-            (who, room, start_s + from_s, start_s + last_s, False)
-            for who, from_s in came.items()
-            if from_s + _WALK_S <= last_s
+            _Stay(person, watch.room, watch.start_s + from_s, watch.start_s + watch.last_s, over=False)
+            for person, from_s in watch.arrivals_s.items()
+            if from_s + _WALK_S <= watch.last_s
         ]
-        self._read(room, start_s, signs, last_s, cut=last_s < scene.duration_s - 1e-3)
+        self._read_sign(watch)
 
-    def _note(self, name: str, start_s: float, at_s: float, scene: RoomScene, came: dict[str, float]) -> None:
-        """Work out what somebody did when something changed."""
-        before, after = scene.view(at_s - 1e-4), scene.view(at_s + 1e-4)
-        slots, who, time_s = {"room": str(scene.room)}, name.partition(" ")[2], start_s + at_s
-        if name.startswith("there"):
-            if who not in _people(before):
-                came[who] = at_s
-                slots |= {"kind": "comes", "who": who}
-                self._notes.append(_Note(time_s, time_s, time_s + _WALK_S, time_s + _WALK_S, slots))
-            elif who not in _people(after):
-                from_s = came.pop(who)
-                self._stays.append((who, str(scene.room), start_s + from_s, time_s, True))
-                slots |= {"kind": "leaves", "who": who}
-                self._notes.append(_Note(time_s, time_s - _WALK_S, time_s, time_s, slots))
+    def _changed(self, watch: _SceneWatch, name: str, value: Hashable, at_s: float) -> None:
+        """Note one change between two views."""
+        if name.startswith("sign"):
+            watch.signs.append((at_s, value))
             return
-        span_s = (time_s - _HAND_S, time_s + _HAND_S)
-        if name.startswith("holds"):
-            had, has = _people(before).get(who), _people(after).get(who)
-            takers = [
-                one
-                for one, thing in _people(after).items()
-                if thing == had and _people(before).get(one) != had
-            ]
-            if had is None or has is not None or not takers:
-                return
-            slots |= {"kind": "gives", "who": who, "what": str(had), "to": takers[0]}
-        elif name.startswith("on"):
-            place = scene.room.places.index(name.rsplit(" ", 1)[1])
-            was, now = before.on[place], after.on[place]
-            hands = _people(before) if now else _people(after)
-            (doer,) = (one for one, thing in hands.items() if thing == (now or was))
-            slots |= {"kind": "puts" if now else "takes", "who": doer, "what": str(now or was)}
-            slots["where"] = scene.room.places[place]
-        else:
-            nearest = min(after.figures, key=lambda figure: abs(figure.x - scene.room.opener_x))
-            slots |= {"kind": "opens" if after.open else "closes", "who": str(nearest.person)}
-            slots["where"] = scene.room.opens
-        self._notes.append(_Note(time_s, *span_s, span_s[1], slots))
+        if name.startswith(("on", "open")):
+            self._shown[name].append((watch.start_s + at_s, value))
+        if name.startswith("there"):
+            self._came_or_left(watch, name.partition(" ")[2], at_s)
+            return
+        before, after = watch.scene.view(at_s - 1e-4), watch.scene.view(at_s + 1e-4)
+        slots = _deed(name, before, after)
+        if slots is not None:
+            time_s = watch.start_s + at_s
+            from_s, to_s = time_s - _HAND_S, time_s + _HAND_S
+            self._notes.append(_Note(time_s, from_s, to_s, to_s, {"room": watch.room, **slots}))
 
-    def _read(
-        self, room: str, start_s: float, signs: list[tuple[float, Hashable]], last_s: float, *, cut: bool
-    ) -> None:
-        """Read what a sign said in a scene."""
-        for number, (from_s, code) in enumerate(signs):
-            to_s = signs[number + 1][0] if number + 1 < len(signs) else last_s
+    def _came_or_left(self, watch: _SceneWatch, person: str, at_s: float) -> None:
+        """Note that somebody came into the room or left it."""
+        before, after = watch.scene.view(at_s - 1e-4), watch.scene.view(at_s + 1e-4)
+        time_s = watch.start_s + at_s
+        if person not in _holdings(before):
+            watch.arrivals_s[person] = at_s
+            slots = {"room": watch.room, "kind": "comes", "who": person}
+            self._notes.append(_Note(time_s, time_s, time_s + _WALK_S, time_s + _WALK_S, slots))
+        elif person not in _holdings(after):
+            from_s = watch.start_s + watch.arrivals_s.pop(person)
+            self._stays.append(_Stay(person, watch.room, from_s, time_s, over=True))
+            slots = {"room": watch.room, "kind": "leaves", "who": person}
+            self._notes.append(_Note(time_s, time_s - _WALK_S, time_s, time_s, slots))
+
+    def _read_sign(self, watch: _SceneWatch) -> None:
+        """Note what the sign said in a scene, where it said so long enough to be read."""
+        ends_s = [*(from_s for from_s, _ in watch.signs[1:]), watch.last_s]
+        for (from_s, code), to_s in zip(watch.signs, ends_s, strict=True):
             if to_s - from_s < _SIGN_S - 1e-5:
                 continue
-            self._shown.setdefault(f"sign {room}", []).append((start_s + from_s, code))
+            at_s = watch.start_s + from_s
+            self._shown.setdefault(f"sign {watch.room}", []).append((at_s, code))
             if code:
-                slots = {"kind": "shows", "room": room, "where": str(code)}
-                at_s = start_s + from_s
-                self._notes.append(_Note(at_s, at_s, start_s + to_s, at_s + _SIGN_S, slots))
+                slots = {"kind": "shows", "room": watch.room, "where": str(code)}
+                self._notes.append(_Note(at_s, at_s, watch.start_s + to_s, at_s + _SIGN_S, slots))
 
     # Answering.
 
-    def _such(self, pattern: Pattern) -> list[_Note]:
-        """The notes of such acts."""
-        wanted = {"kind": pattern.kind} | {slot: str(filler) for slot, filler in pattern.slots.items()}
-        return [note for note in self._notes if wanted.items() <= note.slots.items()]
+    def _again(self, spec: AgainSpec) -> str | None:
+        notes = self.notes(spec.first.pattern)
+        which = spec.first.which
+        if len(notes) < abs(which):
+            return None
+        first = notes[which - (which > 0)]
+        earliest_s = max(0, first.at_s - spec.lasts_s)
+        same_person = (note for note in self.notes(spec.pattern) if note.slots["who"] == first.slots["who"])
+        return "yes" if any(earliest_s <= note.at_s < first.at_s for note in same_person) else "no"
+
+    def _count(self, spec: CountSpec) -> float:
+        notes = [note for note in self.notes(spec.pattern) if note.at_s >= self._until_s - spec.lasts_s]
+        if spec.distinct is None:
+            return float(len(notes))
+        return float(len({note.slots[spec.distinct] for note in notes}))
+
+    def _when(self, pattern: Pattern) -> tuple[tuple[float, float], ...] | None:
+        notes = self.notes(pattern)
+        if not notes or len(notes) > 3 or notes[-1].to_s >= self._until_s:
+            return None
+        return tuple((note.from_s, note.to_s) for note in notes)
+
+    def _usual(self, spec: UsualSpec) -> str | None:
+        counts = Counter(note.part(spec.part) for note in self.notes(spec.pattern))
+        best = max(counts.values(), default=0)
+        ahead = [part for part, number in counts.items() if number > best - 2]
+        return ahead[0] if len(ahead) == 1 and best >= 2 else None
+
+    def _alerts(self, spec: AlertsSpec) -> tuple[float, ...]:
+        later = Replay(self._house, self._until_s + spec.lasts_s)
+        times_s = [note.at_s for note in later.notes(spec.pattern) if note.at_s >= self._until_s]
+        if not spec.every:
+            return tuple(times_s[:1])
+        return tuple(at_s for number, at_s in enumerate(times_s, start=1) if number % spec.every == 0)
+
+    def _listing(self, spec: ListingSpec) -> tuple[str, ...]:
+        deeds = [
+            note
+            for note in sorted(self._notes, key=lambda note: note.at_s)
+            if note.slots["kind"] in {"puts", "takes", "gives", "opens", "closes"}
+            and note.slots["room"] == str(spec.room)
+            and spec.from_s <= note.at_s <= spec.to_s
+        ]
+        return tuple(dict.fromkeys(note.clause for note in deeds))
 
     def _follow(self, links: tuple[ChainLink, ...]) -> str | None:
-        at: _Note | None = None
-        gave = ""
+        anchor: _Note | None = None
+        filler = ""
         for link in links:
-            left = []
-            for note in self._such(link.pattern):
-                if at is not None and link.bind and note.slots.get(link.bind) != gave:
-                    continue
-                if at is not None and (
-                    (link.when == "after" and note.at_s <= at.at_s)
-                    or (link.when == "before" and note.at_s >= at.at_s)
-                    or (link.when == "during" and not note.from_s <= at.at_s < note.to_s)
-                ):
-                    continue
-                left.append(note)
-            if link.which == 0:
-                if not left and len(links) == 1:
-                    return NOT_SEEN
-                if len(left) != 1:
-                    return None
-            if len(left) < abs(link.which):
+            notes = self.notes(link.pattern)
+            if anchor is not None:
+                notes = [note for note in notes if _continues(note, link, anchor, filler)]
+            if link.which == 0 and not notes and len(links) == 1:
+                return NOT_SEEN
+            if (link.which == 0 and len(notes) != 1) or len(notes) < abs(link.which):
                 return None
-            at = {0: left[:1], 1: left[:1], 2: left[1:2], 3: left[2:3], -1: left[-1:], -2: left[-2:-1]}[
-                link.which
-            ][0]
-            gave = at.slots[link.part]
-        return at.part(links[-1].part) if at else None
+            anchor = {
+                0: notes[:1],
+                1: notes[:1],
+                2: notes[1:2],
+                3: notes[2:3],
+                -1: notes[-1:],
+                -2: notes[-2:-1],
+            }[link.which][0]
+            filler = anchor.slots[link.part]
+        return anchor.part(links[-1].part) if anchor else None
 
     def _state(self, spec: StateSpec) -> str | None:
         subject = spec.subject
         if isinstance(subject, Thing):
-            return self._lies(subject, spec.back)
-        shown = self._of(subject)
+            return self._whereabouts(subject, spec.back)
+        shown = self._looks(subject)
         if spec.at_s is not None:
-            shown = [one for one in shown if one[0] <= spec.at_s]
+            shown = [(from_s, value) for from_s, value in shown if from_s <= spec.at_s]
         if spec.back:
-            told: list[Hashable] = []
-            for _, value in shown:
-                if value and (not told or told[-1] != value):
-                    told.append(value)
-            return str(told[-1 - spec.back]) if len(told) > spec.back else None
+            values = _without_repeats([value for _, value in shown if value])
+            return str(values[-1 - spec.back]) if len(values) > spec.back else None
         if not shown:
             return None
         value = shown[-1][1]
@@ -289,100 +323,151 @@ class Replay:
             return "yes" if value else "no"
         return str(value) if value else NOTHING
 
-    def _of(self, subject: Subject) -> list[tuple[float, Hashable]]:
+    def _looks(self, subject: Subject) -> list[tuple[float, Hashable]]:
+        """How a subject looked, and since when."""
         if subject.kind == "place":
             return self._shown.get(f"on {subject.room} {subject.name}", [])
         return self._shown.get(
             f"sign {subject.room}" if subject.kind == "sign" else f"open {subject.room}", []
         )
 
-    def _lies(self, thing: Thing, back: int) -> str | None:
-        told: list[tuple[float, str]] = []
-        here: list[str] = []
+    def _whereabouts(self, thing: Thing, back: int) -> str | None:
+        sightings: list[tuple[float, str]] = []
+        current: list[str] = []
         for name, shown in self._shown.items():
             if not name.startswith("on "):
                 continue
             place = f"on the {name.rsplit(' ', 1)[1]}"
-            told += [(from_s, place) for from_s, value in shown if value == thing]
-            here += [place] if shown[-1][1] == thing else []
-        if len(here) > 1 or not told:
+            sightings += [(from_s, place) for from_s, value in shown if value == thing]
+            current += [place] if shown[-1][1] == thing else []
+        if len(current) > 1 or not sightings:
             return None
-        if not back:
-            taken = any(
-                note.slots["kind"] == "takes" and note.slots["what"] == str(thing) for note in self._notes
-            )
-            return here[0] if here else CARRIED_OFF if taken else None
-        ways: list[str] = []
-        for _, place in sorted(told):
-            ways += [place] if not ways or ways[-1] != place else []
-        return ways[-1 - back] if len(ways) > back else None
+        if back:
+            places = _without_repeats([place for _, place in sorted(sightings)])
+            return str(places[-1 - back]) if len(places) > back else None
+        if current:
+            return current[0]
+        slots = {"kind": "takes", "what": str(thing)}
+        return CARRIED_OFF if any(slots.items() <= note.slots.items() for note in self._notes) else None
 
     def _in_order(self, patterns: tuple[Pattern, ...]) -> tuple[str, ...] | None:
-        found: list[tuple[float, str]] = []
+        clauses: list[tuple[float, str]] = []
         for pattern in patterns:
-            notes = self._such(pattern)
+            notes = self.notes(pattern)
             if len(notes) != 1:
                 return None
-            if any(notes[0].at_s == at_s for at_s, _ in found):
+            if any(notes[0].at_s == at_s for at_s, _ in clauses):
                 return None
-            found.append((notes[0].at_s, clause(pattern)))
-        return tuple(words for _, words in sorted(found))
+            clauses.append((notes[0].at_s, clause(pattern)))
+        return tuple(text for _, text in sorted(clauses))
 
-    def _last_stay(self, person: Person, room: Room) -> float | None:
-        lengths = [
-            to_s - from_s
-            for who, where, from_s, to_s, over in self._stays
-            if over and (who, where) == (str(person), str(room))
+    def _last_stay_s(self, person: Person, room: Room) -> float | None:
+        """How long somebody's last complete stay in a room was."""
+        lengths_s = [
+            stay.to_s - stay.from_s
+            for stay in self._stays
+            if stay.over and (stay.person, stay.room) == (str(person), str(room))
         ]
-        return lengths[-1] if lengths else None
+        return lengths_s[-1] if lengths_s else None
 
     def _stay(self, person: Person, room: Room) -> str | None:
-        lasted_s = self._last_stay(person, room)
-        if lasted_s is None:
+        stay_s = self._last_stay_s(person, room)
+        if stay_s is None:
             return None
-        near = [told_s for told_s in (5, 7.5, 11, 16, 24) if 0.9 * told_s <= lasted_s <= 1.1 * told_s]
+        near = [length_s for length_s in (5, 7.5, 11, 16, 24) if 0.9 * length_s <= stay_s <= 1.1 * length_s]
         return f"about {near[0]:g} seconds" if near else None
 
     def _longest(self, spec: LongestSpec) -> str | None:
-        lasted_s = {str(person): self._last_stay(person, spec.room) for person in spec.people}
-        known = {who: length_s for who, length_s in lasted_s.items() if length_s is not None}
-        if len(known) < len(spec.people):
+        stays_s = {str(person): self._last_stay_s(person, spec.room) for person in spec.people}
+        complete = {person: stay_s for person, stay_s in stays_s.items() if stay_s is not None}
+        if len(complete) < len(spec.people):
             return None
-        first = max(known, key=lambda who: known[who])
-        rest = max(length_s for who, length_s in known.items() if who != first)
-        return first if known[first] >= 1.25 * rest else None
+        longest = max(complete, key=lambda person: complete[person])
+        second_s = max(stay_s for person, stay_s in complete.items() if person != longest)
+        return longest if complete[longest] >= 1.25 * second_s else None
 
-    def _company(self, who: str, which: int) -> str | None:
-        met = sorted(
-            (max(mine[2], other[2]), other[0])
-            for mine in self._stays
-            for other in self._stays
-            if mine[0] == who != other[0] and mine[2] < other[3] and other[2] < mine[3]
+    def _company(self, person: str, which: int) -> str | None:
+        meetings = sorted(
+            (max(stay.from_s, guest.from_s), guest.person)
+            for stay in self._stays
+            for guest in self._stays
+            if stay.person == person != guest.person
+            if stay.from_s < guest.to_s and guest.from_s < stay.to_s
         )
-        if len(met) < abs(which):
+        if len(meetings) < abs(which):
             return None
-        return met[0][1] if which > 0 else met[-1][1]
+        return meetings[0][1] if which > 0 else meetings[-1][1]
 
 
-def _seen(view: RoomView) -> _Seen:
+def _continues(note: _Note, link: ChainLink, anchor: _Note, filler: str) -> bool:
+    """Whether a note fits a link of a chain after ``anchor``, which gave ``filler``."""
+    if link.bind and note.slots.get(link.bind) != filler:
+        return False
+    match link.when:
+        case "after":
+            return note.at_s > anchor.at_s
+        case "before":
+            return note.at_s < anchor.at_s
+        case "during":
+            return note.from_s <= anchor.at_s < note.to_s
+        case _:
+            return True
+
+
+def _without_repeats(values: list[Hashable] | list[str]) -> list[Hashable]:
+    """The values without those that equal the one before."""
+    return [value for number, value in enumerate(values) if not number or value != values[number - 1]]
+
+
+def _view_state(view: RoomView) -> _ViewState:
     room = view.room
-    seen: _Seen = {f"on {room} {name}": thing for name, thing in zip(room.places, view.on, strict=True)}
-    seen |= {f"open {room}": view.open, f"sign {room}": view.sign}
+    state: _ViewState = {f"on {room} {name}": thing for name, thing in zip(room.places, view.on, strict=True)}
+    state |= {f"open {room}": view.open, f"sign {room}": view.sign}
     for figure in view.figures:
-        seen |= {f"there {figure.person}": True, f"holds {figure.person}": figure.holds}
-    return seen
+        state |= {f"there {figure.person}": True, f"holds {figure.person}": figure.holds}
+    return state
 
 
-def _people(view: RoomView) -> dict[str, Thing | None]:
+def _holdings(view: RoomView) -> dict[str, Thing | None]:
+    """The people in a view, and what each holds."""
     return {str(figure.person): figure.holds for figure in view.figures}
 
 
-def _when(look: Callable[[float], _Seen], name: str, from_s: float, to_s: float) -> float:
+def _deed(name: str, before: RoomView, after: RoomView) -> dict[str, str] | None:
+    """What somebody did when ``name`` of a view changed; None where the change shows no deed."""
+    room = after.room
+    if name.startswith("holds"):
+        return _gift(name.partition(" ")[2], before, after)
+    if name.startswith("on"):
+        place = room.places.index(name.rsplit(" ", 1)[1])
+        old, new = before.on[place], after.on[place]
+        hands = _holdings(before) if new else _holdings(after)
+        (doer,) = (person for person, thing in hands.items() if thing == (new or old))
+        kind = "puts" if new else "takes"
+        return {"kind": kind, "who": doer, "what": str(new or old), "where": room.places[place]}
+    nearest = min(after.figures, key=lambda figure: abs(figure.x - room.opener_x))
+    return {"kind": "opens" if after.open else "closes", "who": str(nearest.person), "where": room.opens}
+
+
+def _gift(giver: str, before: RoomView, after: RoomView) -> dict[str, str] | None:
+    """Who got what ``giver`` no longer holds; None where nobody did."""
+    thing, still_holds = _holdings(before).get(giver), _holdings(after).get(giver)
+    takers = [
+        person
+        for person, holds in _holdings(after).items()
+        if holds == thing and _holdings(before).get(person) != thing
+    ]
+    if thing is None or still_holds is not None or not takers:
+        return None
+    return {"kind": "gives", "who": giver, "what": str(thing), "to": takers[0]}
+
+
+def _when_changed(look: Callable[[float], _ViewState], name: str, from_s: float, to_s: float) -> float:
     """When something changed, to a microsecond."""
-    was = look(from_s).get(name)
+    old = look(from_s).get(name)
     while to_s - from_s > 1e-7:
         middle_s = (from_s + to_s) / 2
-        if look(middle_s).get(name) == was:
+        if look(middle_s).get(name) == old:
             from_s = middle_s
         else:
             to_s = middle_s

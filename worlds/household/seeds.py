@@ -1,9 +1,9 @@
-"""Which houses are for what: seeds that all may see, seeds to tune on, and seeds that only their owner knows.
+"""Seeds of houses by split: public ones, ones for development, and private ones that only their owner knows.
 
     seeds("public", 20)                        # the same for everybody
-    seeds("private", 20, salt="correct horse")  # nobody's who has not the salt; it is kept nowhere
+    seeds("private", 20, salt="correct horse")  # cannot be computed without the salt
 
-The salt is not in the repository and not in what is drawn with it.
+The salt is stored neither in the repository nor in the houses.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ Split = Literal["public", "dev", "private"]
 
 
 def seeds(split: Split, number: int, *, salt: str = "") -> list[str]:
-    """Seeds for ``furnish`` and ``twins``; more of a split begin as fewer do.
+    """Seeds for ``furnish`` and ``twins``. A longer list begins with the shorter one.
 
-    Raises ``ValueError`` where a private split has no salt, or another has one.
+    Raises:
+        ValueError: A private split has no salt, or another split has one.
+
     """
     if (split == "private") != bool(salt):
         raise ValueError(
@@ -26,5 +28,5 @@ def seeds(split: Split, number: int, *, salt: str = "") -> list[str]:
             else f"{split} seeds are the same for everybody and take no salt; ask for private ones"
         )
     return [
-        hashlib.sha256(f"living {split} {salt} {each}".encode()).hexdigest()[:16] for each in range(number)
+        hashlib.sha256(f"living {split} {salt} {index}".encode()).hexdigest()[:16] for index in range(number)
     ]

@@ -1,12 +1,12 @@
-"""Whether questions can be answered without any video: tricks that must not do better than chance.
+"""Shortcut audits: tricks that answer questions without video, and must not do better than chance.
 
-    for finding in audit(samples):
-        print(finding)          # "longest option: 25.4 % where chance is 25.0 % (n = 812)"
+    for result in audit(samples):
+        print(result)          # "longest option: 25.4 % where chance is 25.0 % (n = 812)"
     coverage(samples)["uniform 64"]     # the share of questions whose evidence 64 even frames would show
 
-A trick sees the question, the options, when it is asked and what else is asked about the video; those that learn are
-trained on other videos, or on other questions. It fails the questions where it beats chance by more than ``ALLOWED``
-and by more than luck explains.
+A trick knows the question, its options, its time and the other questions about the video. Tricks that learn are
+trained on other videos, or on other questions. The audit fails if a trick beats chance by more than ``ALLOWED`` and by
+more than sampling error explains.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ...evals.records import Sample
 from .question_forms import COUNTS
 
 ALLOWED = 0.03
-"""So far above chance nothing is wrong yet."""
+"""The accepted margin above chance."""
 _SURE = 2.7
-"""So many standard errors are no luck: fifteen tricks find something in good questions once in twenty times."""
+"""Standard errors above chance that count as significant. With 15 tricks, 5 % of audits of good questions exceed it."""
 FOLDS = 5
 _BITS = 13
 _ROUNDS = 60
@@ -41,31 +41,31 @@ _Ints: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class AuditItem:
-    """A question as its text alone has it."""
+    """A question without its video."""
 
     question: str
     options: tuple[str, ...]
     gold: int
     """The number of the right option."""
     lettered: bool
-    """Whether the options have places; yes and no, and numbers, have none."""
+    """Whether the options are lettered. The options of yes-or-no questions and of counts are not."""
     video: str
-    """It, or the pair of twins."""
+    """The video, or the pair of twins."""
     group: str
     kind: str
     asked_at_s: float
     number: int
-    """The how-manieth about its video."""
+    """The position among the questions about its video."""
 
 
 Guesses = list[list[int]]
-"""For each item the options that a trick finds as good as each other."""
+"""For each item, the options that a trick ranks best."""
 By = Literal["video", "item"]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """How a trick did."""
+    """The accuracy of a trick."""
 
     trick: str
     accuracy: float
@@ -76,12 +76,12 @@ class AuditResult:
 
     @property
     def margin(self) -> float:
-        """By how much it beats chance."""
+        """The accuracy above chance."""
         return self.accuracy - self.chance
 
     @property
     def passed(self) -> bool:
-        """Whether the questions stand it."""
+        """Whether the questions resist the trick."""
         return self.margin <= ALLOWED or self.margin <= _SURE * self.error
 
     def __str__(self) -> str:
@@ -89,18 +89,18 @@ class AuditResult:
 
 
 def audit(samples: Iterable[Sample]) -> list[AuditResult]:
-    """Every trick on all questions that have options, are answered by yes or no, or count."""
+    """Try every trick on all questions with options, yes-or-no questions, and counts."""
     items = items_of(samples)
-    return [finding(name, trick(items), items) for name, trick in TRICKS.items()]
+    return [measure(name, trick(items), items) for name, trick in TRICKS.items()]
 
 
 def items_of(samples: Iterable[Sample]) -> list[AuditItem]:
-    """The questions that something can be guessed of."""
-    asked: Counter[str] = Counter()
-    found = []
+    """The questions whose answer can be guessed."""
+    numbers: Counter[str] = Counter()
+    items = []
     for sample in samples:
-        number = asked[sample.video]
-        asked[sample.video] += 1
+        number = numbers[sample.video]
+        numbers[sample.video] += 1
         options: tuple[str, ...] = sample.options
         if sample.kind == "yes_no":
             options = ("yes", "no")
@@ -113,7 +113,7 @@ def items_of(samples: Iterable[Sample]) -> list[AuditItem]:
             if sample.kind == "choice"
             else options.index(_plain(sample.gold))
         )
-        found.append(
+        items.append(
             AuditItem(
                 sample.question,
                 options,
@@ -126,11 +126,11 @@ def items_of(samples: Iterable[Sample]) -> list[AuditItem]:
                 number,
             )
         )
-    return found
+    return items
 
 
-def finding(name: str, guesses: Guesses, items: Sequence[AuditItem]) -> AuditResult:
-    """How good guesses were; where several options are as good, one of them is drawn."""
+def measure(name: str, guesses: Guesses, items: Sequence[AuditItem]) -> AuditResult:
+    """Measure the guesses of a trick. A guess of several options counts as a random choice among them."""
     above: dict[str, list[float]] = defaultdict(list)
     right, chance = 0.0, 0.0
     for item, guess in zip(items, guesses, strict=True):
@@ -139,23 +139,23 @@ def finding(name: str, guesses: Guesses, items: Sequence[AuditItem]) -> AuditRes
         right, chance = right + won, chance + fair
     number = max(1, len(items))
     mean = (right - chance) / number
-    spread = sum(sum(each - mean for each in one) ** 2 for one in above.values())
+    spread = sum(sum(margin - mean for margin in margins) ** 2 for margins in above.values())
     return AuditResult(name, right / number, chance / number, len(items), math.sqrt(spread) / number)
 
 
 def same_place(items: Sequence[AuditItem]) -> Guesses:
-    """The place that was right most often among other videos."""
+    """The position that was right most often in other videos."""
 
     def place(item: AuditItem) -> str:
         return f"{len(item.options)} {item.gold if item.lettered else item.options[item.gold]}"
 
     guesses: Guesses = [_any(item) for item in items]
     for train, test in _folds(items, "video"):
-        seen = Counter(place(items[each]) for each in train)
-        for each in test:
-            item = items[each]
+        counts = Counter(place(items[index]) for index in train)
+        for index in test:
+            item = items[index]
             names = [f"{len(item.options)} {n if item.lettered else o}" for n, o in enumerate(item.options)]
-            guesses[each] = _best([seen[name] for name in names])
+            guesses[index] = _best([counts[name] for name in names])
     return guesses
 
 
@@ -183,31 +183,31 @@ def middling(items: Sequence[AuditItem]) -> Guesses:
 
 
 def recurring(items: Sequence[AuditItem]) -> Guesses:
-    """The option that other questions about the video have most often."""
+    """The option that is most frequent in other questions about the video."""
     return [_best(counts) for counts in _recurrences(items)]
 
 
 def unique(items: Sequence[AuditItem]) -> Guesses:
-    """The option that other questions about the video have least often."""
+    """The option that is least frequent in other questions about the video."""
     return [_best([-count for count in counts]) for counts in _recurrences(items)]
 
 
 def alike(items: Sequence[AuditItem]) -> Guesses:
-    """The option that shares most of its words with the question."""
+    """The option with the largest share of words from the question."""
     return [_best([_shared(option, item.question) for option in item.options]) for item in items]
 
 
 def unlike(items: Sequence[AuditItem]) -> Guesses:
-    """The option that shares fewest of its words with the question."""
+    """The option with the smallest share of words from the question."""
     return [_best([-_shared(option, item.question) for option in item.options]) for item in items]
 
 
 def central(items: Sequence[AuditItem]) -> Guesses:
-    """The option that is most like the others."""
+    """The option that is most similar to the other options."""
     return [
         _best(
             [
-                sum(_shared(option, other) + _shared(other, option) for other in item.options)
+                sum(_shared(option, compared) + _shared(compared, option) for compared in item.options)
                 for option in item.options
             ]
         )
@@ -216,38 +216,38 @@ def central(items: Sequence[AuditItem]) -> Guesses:
 
 
 def prior(items: Sequence[AuditItem], by: By) -> Guesses:
-    """The answer that was right most often elsewhere, of those that are options, for questions of its kind."""
+    """The option that was right most often elsewhere, for questions of the same kind."""
     guesses: Guesses = [_any(item) for item in items]
     for train, test in _folds(items, by):
-        seen = Counter((items[each].kind, items[each].options[items[each].gold]) for each in train)
-        for each in test:
-            guesses[each] = _best([seen[items[each].kind, option] for option in items[each].options])
+        counts = Counter((items[index].kind, items[index].options[items[index].gold]) for index in train)
+        for index in test:
+            guesses[index] = _best([counts[items[index].kind, option] for option in items[index].options])
     return guesses
 
 
 def nearest(items: Sequence[AuditItem], by: By) -> Guesses:
-    """The answer of the most similar question elsewhere whose answer is an option here."""
+    """The answer of the most similar question elsewhere, among those whose answer is an option."""
     guesses: Guesses = [_any(item) for item in items]
     vectors = _tfidf([f"{item.question} {' '.join(item.options)}" for item in items])
     for train, test in _folds(items, by):
-        near = np.argsort(-(vectors[test] @ vectors[train].T), axis=1, kind="stable")
-        golds = [items[each].options[items[each].gold] for each in train]
-        for each, order in zip(test, near, strict=True):
-            options = items[each].options
-            told = next((golds[other] for other in order if golds[other] in options), None)
-            if told is not None:
-                guesses[each] = [options.index(told)]
+        ranking = np.argsort(-(vectors[test] @ vectors[train].T), axis=1, kind="stable")
+        golds = [items[index].options[items[index].gold] for index in train]
+        for index, order in zip(test, ranking, strict=True):
+            options = items[index].options
+            predicted = next((golds[neighbour] for neighbour in order if golds[neighbour] in options), None)
+            if predicted is not None:
+                guesses[index] = [options.index(predicted)]
     return guesses
 
 
 def learned(items: Sequence[AuditItem], by: By) -> Guesses:
-    """What a small classifier makes of words, places, lengths, time and recurrence."""
+    """The choice of a small classifier with features of words, positions, lengths, time and recurrence."""
     rows = _features(items)
     guesses: Guesses = [_any(item) for item in items]
     for train, test in _folds(items, by):
-        weights = _logistic([rows[each] for each in train], [items[each].gold for each in train])
-        for each in test:
-            guesses[each] = _best([float(weights[ids] @ values) for ids, values in rows[each]])
+        weights = _logistic([rows[index] for index in train], [items[index].gold for index in train])
+        for index in test:
+            guesses[index] = _best([float(weights[ids] @ values) for ids, values in rows[index]])
     return guesses
 
 
@@ -276,9 +276,9 @@ def coverage(
     frames: Sequence[int] = (32, 64, 256, 768),
     last_s: Sequence[float] = (4.0, 60.0, 300.0),
 ) -> dict[str, float]:
-    """The share of questions all of whose evidence would be seen in so many even frames, or in the last seconds.
+    """The share of questions whose whole evidence is in evenly spaced frames, or in the last seconds.
 
-    Those without evidence, and those about what is still to come, do not count.
+    Questions without evidence, and alerts, do not count.
     """
     proven = [
         (sample.asked_at_s, sample.evidence)
@@ -296,7 +296,7 @@ def coverage(
 
 
 def _hit(span: tuple[float, float], now_s: float, frames: int) -> bool:
-    """Whether one of so many frames, each in the middle of its share of the time so far, lies in a span."""
+    """Whether one of ``frames`` evenly spaced frames up to ``now_s`` is in a span."""
     every_s = now_s / frames
     first = math.ceil(span[0] / every_s - 0.5)
     return (first + 0.5) * every_s < span[1]
@@ -307,8 +307,8 @@ def _plain(gold: object) -> str:
 
 
 def _number(option: str) -> float | None:
-    found = re.search(r"\d+(?:\.\d+)?(?= seconds|$)", option)
-    return float(found.group()) if found else None
+    match = re.search(r"\d+(?:\.\d+)?(?= seconds|$)", option)
+    return float(match.group()) if match else None
 
 
 def _any(item: AuditItem) -> list[int]:
@@ -325,20 +325,20 @@ def _words(text: str) -> list[str]:
 
 
 def _shared(option: str, text: str) -> float:
-    words, there = _words(option), set(_words(text))
-    return sum(word in there for word in words) / max(1, len(words))
+    option_words, text_words = _words(option), set(_words(text))
+    return sum(word in text_words for word in option_words) / max(1, len(option_words))
 
 
 def _recurrences(items: Sequence[AuditItem]) -> list[list[int]]:
-    """For each option, in how many other questions about the video it is one."""
-    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    """For each option, the number of other questions about the video that have it."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for item in items:
-        seen[item.video].update(item.options)
-    return [[seen[item.video][option] - 1 for option in item.options] for item in items]
+        counts[item.video].update(item.options)
+    return [[counts[item.video][option] - 1 for option in item.options] for item in items]
 
 
 def _folds(items: Sequence[AuditItem], by: By) -> list[tuple[list[int], list[int]]]:
-    """What to learn from and what to try it on; questions of a group are never on both sides."""
+    """Training and test items of each fold. The questions of a group are all on one side."""
     names = [item.video if by == "video" else item.group for item in items]
     order = {name: number for number, name in enumerate(sorted(set(names), key=_mixed))}
     fold = [order[name] % FOLDS for name in names]
@@ -351,12 +351,12 @@ def _folds(items: Sequence[AuditItem], by: By) -> list[tuple[list[int], list[int
 
 
 def _mixed(name: str) -> tuple[int, str]:
-    """An order that has nothing to do with how names are numbered."""
+    """A sort key that is independent of the numbers in names."""
     return sum((place + 1) * ord(sign) * 2654435761 for place, sign in enumerate(name)) % 1_000_003, name
 
 
 def _tfidf(texts: Sequence[str]) -> _Floats:
-    """A row of unit length for each text, by its words and pairs of words."""
+    """A TF-IDF row of unit length for each text, over words and pairs of words."""
     counted = [Counter(_grams(text)) for text in texts]
     spread = Counter(gram for counts in counted for gram in counts)
     place = {gram: number for number, gram in enumerate(spread)}
@@ -369,27 +369,27 @@ def _tfidf(texts: Sequence[str]) -> _Floats:
 
 
 def _grams(text: str) -> list[str]:
-    words = _words(text)
-    return words + [f"{one} {other}" for one, other in pairwise(words)]
+    tokens = _words(text)
+    return tokens + [f"{first} {second}" for first, second in pairwise(tokens)]
 
 
 _Row: TypeAlias = list[tuple[_Ints, _Floats]]
-"""For each option, its features and what they are worth."""
+"""For each option, the numbers and values of its features."""
 
 
 def _features(items: Sequence[AuditItem]) -> list[_Row]:
-    """What can be told of each option."""
-    named: list[list[list[str]]] = []
+    """The features of each option of each item."""
+    names_of: list[list[list[str]]] = []
     for item, counts in zip(items, _recurrences(items), strict=True):
         sizes = sorted(len(option) for option in item.options)
-        named.append([_named(item, place, counts[place], sizes) for place in range(len(item.options))])
-    spread = Counter(name for options in named for names in options for name in set(names))
-    return [[_row(names, spread, len(items)) for names in options] for options in named]
+        names_of.append([_named(item, place, counts[place], sizes) for place in range(len(item.options))])
+    spread = Counter(name for options in names_of for names in options for name in set(names))
+    return [[_row(names, spread, len(items)) for names in options] for options in names_of]
 
 
 def _named(item: AuditItem, place: int, recurs: int, sizes: Sequence[int]) -> list[str]:
     option = item.options[place]
-    asked = [f"{word}|{option}" for word in _words(item.question)] if not item.lettered else []
+    question_words = [f"{word}|{option}" for word in _words(item.question)] if not item.lettered else []
     when = int(math.log2(1 + item.asked_at_s))
     return [
         *(f"w {word}" for word in _words(option)),
@@ -401,12 +401,12 @@ def _named(item: AuditItem, place: int, recurs: int, sizes: Sequence[int]) -> li
         f"q {round(_shared(option, item.question), 1)}",
         f"t {when}|{place}",
         f"n {min(item.number // 5, 9)}|{place}",
-        *asked,
+        *question_words,
     ]
 
 
 def _row(names: Sequence[str], spread: Counter[str], number: int) -> tuple[_Ints, _Floats]:
-    # Numbers from names must be the same in every run, so Python's own hash will not do.
+    # The numbers must be equal in every run. Python's own hash of a string is not.
     ids = np.array([_bucket(name) for name in names], dtype=np.int64)
     values = np.array([math.log(1 + number / spread[name]) for name in names])
     return ids, np.asarray(values / np.linalg.norm(values), dtype=np.float64)
@@ -420,11 +420,11 @@ def _bucket(name: str) -> int:
 
 
 def _logistic(rows: Sequence[_Row], golds: Sequence[int]) -> _Floats:
-    """Weights by which the right option of each item scores highest."""
+    """Fit weights that give the right option of each item the highest score."""
     flat = [option for options in rows for option in options]
-    ids = np.concatenate([each[0] for each in flat])
-    values = np.concatenate([each[1] for each in flat])
-    owner = np.repeat(np.arange(len(flat)), [len(each[0]) for each in flat])
+    ids = np.concatenate([option[0] for option in flat])
+    values = np.concatenate([option[1] for option in flat])
+    owner = np.repeat(np.arange(len(flat)), [len(option[0]) for option in flat])
     starts = np.cumsum([0, *(len(options) for options in rows[:-1])])
     of_item = np.repeat(np.arange(len(rows)), [len(options) for options in rows])
     right = np.zeros(len(flat))

@@ -89,7 +89,7 @@ def test_who_answers_by_the_text_is_never_right_about_both(pairs):
 
 
 def test_twins_that_cannot_be_are_refused_with_what_to_do():
-    with pytest.raises(ValueError, match="make it longer"):
+    with pytest.raises(ValueError, match="make the house longer"):
         twins(0, 1.0)
 
 

@@ -132,7 +132,7 @@ def test_the_oracle_and_the_replay_agree_on_every_question_that_is_asked(seed):
     assert len({kind for kind, *_ in drafts}) >= 12
     for _, _, draft in drafts:
         found = answer(draft.spec, log.until(draft.asked_at_s))
-        assert found == draft.found
+        assert found == draft.result
         assert same(found.value, replays[draft.asked_at_s].answer(draft.spec)), draft.text
 
 
@@ -168,10 +168,10 @@ def test_without_any_act_of_a_chain_its_answer_is_another():
         log = EventLog.of(house)
         for _, _, draft in QuestionSampler(house, random.Random(seed)).ask(("chain",), 10):
             chains += 1
-            assert len(draft.found.events) == draft.hops >= 2
-            for event in draft.found.events:
+            assert len(draft.result.events) == draft.hops >= 2
+            for event in draft.result.events:
                 without = answer(draft.spec, log.until(draft.asked_at_s).without(event))
-                assert without is None or without.value != draft.found.value
+                assert without is None or without.value != draft.result.value
 
     assert chains >= 15
 

@@ -122,7 +122,7 @@ def test_what_is_said_not_to_have_been_is_made_of_parts_that_were():
         house = furnish(f"near {seed}", 900.0)
         log = EventLog.of(house)
         for _, _, draft in QuestionSampler(house, random.Random(seed)).ask(("needle", "happened"), 40):
-            if draft.found.evidence:
+            if draft.result.evidence:
                 continue
             pattern = draft.spec.links[0].pattern if isinstance(draft.spec, ChainSpec) else draft.spec.pattern
             cut = log.until(draft.asked_at_s)

@@ -10,7 +10,7 @@ import pytest
 from recollect.evals.records import Sample
 from recollect.worlds.house import furnish
 from recollect.worlds.household import audit, coverage, questions_about
-from recollect.worlds.household.shortcut_audits import ALLOWED, TRICKS, finding, items_of
+from recollect.worlds.household.shortcut_audits import ALLOWED, TRICKS, items_of, measure
 
 
 @pytest.mark.slow
@@ -18,7 +18,7 @@ from recollect.worlds.household.shortcut_audits import ALLOWED, TRICKS, finding,
 def test_real_questions_stand(many, trick):
     items = items_of(many)
 
-    found = finding(trick, TRICKS[trick](items), items)
+    found = measure(trick, TRICKS[trick](items), items)
 
     assert found.items > 400
     assert found.passed, found
@@ -130,7 +130,7 @@ LEAKS: dict[str, list[Sample]] = {
 def test_a_leak_is_found_by_the_trick_that_looks_for_it(trick):
     items = items_of(LEAKS[trick])
 
-    found = finding(trick, TRICKS[trick](items), items)
+    found = measure(trick, TRICKS[trick](items), items)
 
     assert found.margin > 0.15, found
     assert not found.passed
@@ -144,14 +144,14 @@ def test_an_answer_that_a_video_repeats_is_found_among_its_own_questions_only():
     samples = leaky(lambda number, words, rng: ("Which?", [f"v{number // 8}", *words[1:]]))
     items = items_of(samples)
 
-    assert not finding("", TRICKS["majority of other questions"](items), items).passed
-    assert finding("", TRICKS["majority of other videos"](items), items).passed
+    assert not measure("", TRICKS["majority of other questions"](items), items).passed
+    assert measure("", TRICKS["majority of other videos"](items), items).passed
 
 
 def test_what_falls_short_of_certainty_is_no_finding(many):
     few = items_of(many[:12])
 
-    found = finding(
+    found = measure(
         "few",
         [
             [item.gold] if number % 2 else [(item.gold + 1) % len(item.options)]

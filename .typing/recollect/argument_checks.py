@@ -1,0 +1,1 @@
+../../recollect/argument_checks.py

@@ -1,0 +1,1 @@
+../../recollect/notebook.py

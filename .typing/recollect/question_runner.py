@@ -1,0 +1,1 @@
+../../recollect/question_runner.py

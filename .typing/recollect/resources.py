@@ -1,0 +1,1 @@
+../../recollect/resources.py

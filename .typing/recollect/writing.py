@@ -1,0 +1,1 @@
+../../recollect/writing.py

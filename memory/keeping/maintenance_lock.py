@@ -1,0 +1,25 @@
+"""The maintenance lock: one thread or process at a time rewrites, deletes or pins in a memory.
+
+with maintenance_lock(Path("kitchen")):
+    cleaner.delete_old_versions()
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MAINTENANCE_LOCK_NAME = "upkeep.lock"
+
+
+@contextmanager
+def maintenance_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of the memory in ``folder``, and wait for it first if necessary.
+
+    The lock is not re-entrant. The kernel releases it when its process dies.
+    """
+    with (folder / MAINTENANCE_LOCK_NAME).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,36 @@
+"""Stream status: what a memory holds of one stream, and how completely the stream was watched."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from .memory.values import BacklogCounts, Coverage, ForgottenLevel, FrameCounts, Gap, Stream, Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """What a memory holds of one stream, and how completely the stream was watched."""
+
+    stream: Stream
+    coverage: Coverage
+    gaps: tuple[Gap, ...]
+    counts: FrameCounts
+    backlog: BacklogCounts
+    """What waits for a description by a video LMM."""
+    tombstones: tuple[Tombstone, ...] = ()
+    """Which spans were evicted or erased."""
+
+    @property
+    def forgotten_s(self) -> dict[ForgottenLevel, float]:
+        """Seconds of which detail is gone, by the highest level that is gone: frames, moments, events, hours, days."""
+        total: dict[ForgottenLevel, float] = {}
+        for tombstone in self.tombstones:
+            total[tombstone.lost] = total.get(tombstone.lost, 0.0) + tombstone.span.duration_s
+        return total
+
+    @property
+    def oldest_waiting_s(self) -> float | None:
+        """Seconds that the oldest entry of the backlog has waited; None if nothing waits."""
+        since_s = self.backlog.oldest_queued_at_s
+        return None if since_s is None else max(0.0, time.time() - since_s)

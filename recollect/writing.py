@@ -1,0 +1,67 @@
+"""Writing to one memory: the writer session of this object, and maintenance in whichever process writes.
+
+writing = MemoryWriting(resources)
+with writing.session() as session: session.start(…)
+writing.maintain(CompactRequest())
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .resources import MemoryResources
+
+if TYPE_CHECKING:
+    from .memory.keeping.erasure import ErasureReceipt
+    from .memory.keeping.requests import MaintenanceRequest
+    from .perception.writer_session import WriterSession
+
+
+class MemoryWriting:
+    """Gives a ``Recollect`` object its writer session."""
+
+    def __init__(self, resources: MemoryResources) -> None:
+        self._resources = resources
+        self._opening = threading.Lock()
+        self._session: WriterSession | None = None
+
+    @contextmanager
+    def session(self, purpose: str = "a writer") -> Iterator[WriterSession]:
+        """Use the session that is watching, or a new one."""
+        from .perception.writer_session import WriterSession  # noqa: PLC0415 - heavy
+
+        settings = self._resources.writer_settings(purpose)
+        with self._opening:
+            session = self._session
+            if session is None or not session.retain():
+                if session is not None:
+                    session.wait_until_ended()
+                session = self._session = WriterSession(self._resources.path, settings)
+        try:
+            yield session
+        finally:
+            session.release()
+
+    def maintain(
+        self, request: MaintenanceRequest, on_wait: Callable[[int], None] | None = None
+    ) -> ErasureReceipt | None:
+        """Erase or compact: in the session that is watching, in this process, or in the process that writes."""
+        from .memory.keeping.requests import execute, run_or_request  # noqa: PLC0415
+
+        session = self._session
+        if session is not None and session.retain():
+            try:
+                return session.execute(request, on_wait)
+            finally:
+                session.release()
+        if session is not None:
+            session.wait_until_ended()
+
+        def run_here() -> ErasureReceipt | None:
+            with self._resources.open_writer(request.purpose) as store:
+                return execute(store, request, on_wait)
+
+        return run_or_request(self._resources.path, request, run_here, on_wait=on_wait)

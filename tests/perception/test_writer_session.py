@@ -1,0 +1,312 @@
+"""A writer session: many sources into one memory, maintained while they are watched."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from recollect import Finished, Recollect, WatchOptions
+from recollect.errors import AlreadyWatched, MemoryInUse, StreamNameTaken, UnknownStream
+from recollect.memory import MemoryStore
+from recollect.memory.keeping.requests import REQUESTS, SERVER_LOCK_NAME, CompactRequest, run_or_request
+from recollect.memory.values import RUNGS
+from recollect.testing.stream_servers import HttpStreamServer
+
+QUICK = WatchOptions(ocr=False)
+SECRET = "xylophonequartz"
+SECRET_FROM_S, SECRET_TO_S = 5.0, 8.0
+
+
+def wait_until(happened: Callable[[], object], timeout_s: float = 60.0) -> None:
+    until = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def draw(time_s: float) -> np.ndarray:
+    """A square that moves, and for three seconds a QR code that holds the secret."""
+    picture = np.full((240, 320, 3), 90, np.uint8)
+    left = int(time_s * 40) % 260
+    picture[180:220, left : left + 40] = (40, 200, 240)
+    if SECRET_FROM_S <= time_s < SECRET_TO_S:
+        code = cv2.QRCodeEncoder.create().encode(SECRET)
+        picture[8:168, 8:168] = cv2.resize(code, (160, 160), interpolation=cv2.INTER_NEAREST)[..., None]
+    return picture
+
+
+@pytest.fixture
+def camera() -> Iterator[HttpStreamServer]:
+    with HttpStreamServer(draw) as server:
+        yield server
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Recollect]:
+    with Recollect(tmp_path / "home.lance") as opened:
+        yield opened
+
+
+def files_with(folder: Path, word: str) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and word.encode() in path.read_bytes()]
+
+
+def spans_of(path: Path, stream: str) -> list[tuple[float, float]]:
+    with MemoryStore.open(path) as store:
+        return [(moment.span.start_s, moment.span.end_s) for moment in store.snapshot().timeline(stream)]
+
+
+def children_exist(path: Path, stream: str) -> bool:
+    """Whether every child that a parent names is in the memory."""
+    with MemoryStore.open(path) as store:
+        snapshot = store.snapshot()
+        parents = [moment for rung in RUNGS[1:] for moment in snapshot.timeline(stream, rung=rung)]
+        named = {child for parent in parents for child in parent.child_ids}
+        return named == set(snapshot.get(named))
+
+
+# -- many watches --------------------------------------------------------------------------------------
+
+
+def test_a_started_watch_returns_at_once_and_reports_later(memory, short_video):
+    events: list[Any] = []
+
+    watch = memory.start(short_video, options=QUICK, on_event=events.append)
+    report = watch.wait(timeout_s=60)
+
+    assert (watch.stream, report.state, report.counts.captured) == ("short", "done", 50)
+    assert watch.status().state == "ended"
+    assert events[-1] == Finished("short", report)
+    assert list(watch.events()) == [events[-1]]
+
+
+def test_a_failed_source_does_not_leave_the_memory_locked(memory, short_video, tmp_path):
+    with pytest.raises(Exception, match="there is no file"):
+        memory.start(tmp_path / "none.mp4")
+
+    assert memory.watch(short_video, options=QUICK).state == "done"
+    with MemoryStore.open(memory.path, write=True) as store:
+        assert [stream.name for stream in store.streams()] == ["short"]
+
+
+def test_files_and_a_camera_are_watched_at_once(memory, short_video, camera):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    wait_until(lambda: door.status().state == "connected")
+
+    report = memory.watch(short_video, options=QUICK)
+
+    assert report.state == "done"
+    assert door.status().state == "connected"
+    door.stop()
+    assert door.wait(timeout_s=30).state == "stopped"
+    assert {status.stream.name for status in memory.status()} == {"door", "short"}
+
+
+def test_a_source_cannot_be_watched_twice_at_once(memory, camera, short_video):
+    memory.start(camera.url, stream="door", options=QUICK)
+
+    with pytest.raises(AlreadyWatched, match="door"):
+        memory.start(camera.url, options=QUICK)
+    with pytest.raises(AlreadyWatched, match="door"):
+        memory.start(short_video, stream="door", options=QUICK)
+
+
+def test_a_name_of_another_source_is_refused(memory, camera, short_video):
+    memory.watch(short_video, stream="door", options=QUICK)
+
+    with pytest.raises(StreamNameTaken):
+        memory.start(camera.url, stream="door", options=QUICK)
+
+
+def test_a_wait_with_a_timeout_leaves_the_watch_going(memory, camera):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+
+    with pytest.raises(TimeoutError, match="still being watched"):
+        door.wait(timeout_s=0.2)
+
+    assert door.status().state != "ended"
+
+
+def test_closing_the_memory_ends_every_watch(tmp_path, camera):
+    with Recollect(tmp_path / "home.lance") as memory:
+        door = memory.start(camera.url, stream="door", options=QUICK)
+
+    assert door.status().state == "ended"
+    with MemoryStore.open(tmp_path / "home.lance", write=True) as store:
+        assert store.streams()
+
+
+def test_another_object_cannot_watch_into_the_same_memory(memory, camera, short_video):
+    memory.start(camera.url, stream="door", options=QUICK)
+
+    with Recollect(memory.path) as other, pytest.raises(MemoryInUse):
+        other.watch(short_video, options=QUICK)
+
+
+# -- erasing while watching ----------------------------------------------------------------------------
+
+
+def watch_past_the_secret(memory: Recollect, camera: HttpStreamServer) -> Any:
+    """Watch the camera until the secret is committed; its handle."""
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    wait_until(lambda: files_with(memory.path, SECRET))
+    wait_until(lambda: door.status().time_s > SECRET_TO_S)
+    return door
+
+
+@pytest.mark.slow  # 15 s of a camera
+def test_a_stretch_is_erased_while_its_camera_is_watched(memory, camera):
+    door = watch_past_the_secret(memory, camera)
+    at_s = door.status().time_s
+
+    receipt = memory.forget("door", 0.0, at_s)
+
+    assert receipt.memories["moment"] > 0
+    assert files_with(memory.path, SECRET) == []
+    wait_until(lambda: door.status().time_s > at_s + 6)
+    door.stop()
+    report = door.wait(timeout_s=30)
+    assert report.state == "stopped"
+    assert files_with(memory.path, SECRET) == []
+    assert min(start_s for start_s, _ in spans_of(memory.path, "door")) >= receipt.erased[-1].end_s - 1e-6
+    assert children_exist(memory.path, "door")
+
+
+@pytest.mark.slow  # 15 s of a camera
+def test_another_process_erases_while_cameras_are_watched(memory, camera):
+    door = watch_past_the_secret(memory, camera)
+    command = ["forget", "door", "--from", "0", "--to", str(SECRET_TO_S + 2), "--memory", str(memory.path)]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "recollect.cli.main", *command, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["memories"]["moment"] > 0
+    assert files_with(memory.path, SECRET) == []
+    assert door.status().state == "connected"
+    assert [path.name for path in (memory.path / REQUESTS).iterdir()] == [SERVER_LOCK_NAME]
+
+
+@pytest.mark.slow  # 10 s of a camera
+def test_a_stream_that_is_erased_is_no_longer_watched(memory, camera, short_video):
+    door = watch_past_the_secret(memory, camera)
+    with HttpStreamServer(draw) as other:
+        yard = memory.start(other.url, stream="yard", options=QUICK)
+        wait_until(lambda: yard.status().state == "connected")
+
+        memory.forget("door")
+
+        assert door.wait(timeout_s=30).state == "erased"
+        assert [status.stream.name for status in memory.status()] == ["yard"]
+        assert yard.status().state == "connected"
+        yard.stop()
+        yard.wait(timeout_s=30)
+    memory.forget("yard")
+    assert files_with(memory.path, SECRET) == []
+
+
+@pytest.mark.slow  # 10 s of a camera
+def test_the_only_stream_is_erased_by_another_process(memory, camera):
+    door = watch_past_the_secret(memory, camera)
+    command = ["forget", "door", "--all", "--memory", str(memory.path)]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "recollect.cli.main", *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "forgotten: all of door" in done.stdout
+    assert door.wait(timeout_s=30).state == "erased"
+    assert files_with(memory.path, SECRET) == []
+
+
+def test_an_unknown_stream_cannot_be_erased_meanwhile(memory, camera):
+    memory.start(camera.url, stream="door", options=QUICK)
+
+    with pytest.raises(UnknownStream):
+        memory.forget("garden")
+
+
+def test_a_memory_is_compacted_while_it_is_watched(memory, camera, short_video):
+    memory.watch(short_video, options=QUICK)
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    wait_until(lambda: door.status().state == "connected")
+
+    with Recollect(memory.path) as other:
+        usage = other.compact()
+
+    assert usage.used_bytes > 0
+    assert door.status().state == "connected"
+
+
+# -- requests ------------------------------------------------------------------------------------------
+
+
+def refuse() -> None:
+    raise MemoryInUse(Path("memory"), "process 1")
+
+
+def test_a_writer_that_takes_no_requests_is_in_use(memory, short_video):
+    memory.watch(short_video, options=QUICK)
+
+    with MemoryStore.open(memory.path, write=True), pytest.raises(MemoryInUse):
+        run_or_request(memory.path, CompactRequest(), refuse)
+
+
+def test_a_request_whose_requester_died_is_dropped(memory, camera, short_video):
+    memory.watch(short_video, options=QUICK)
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    left_behind = memory.path / REQUESTS / "0123.json"
+    left_behind.write_text(json.dumps({"kind": "EraseRequest", "stream": "short", "span": None}))
+
+    wait_until(lambda: not left_behind.exists(), timeout_s=5)
+
+    door.stop()
+    door.wait(timeout_s=30)
+    assert "short" in {status.stream.name for status in memory.status()}
+
+
+@pytest.mark.slow  # starts Python: some 5 s
+def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_video):
+    path = tmp_path / "home.lance"
+    with Recollect(path) as memory:
+        memory.watch(short_video, options=QUICK)
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "recollect.cli.main", "watch", camera.url, "--quiet", "--memory", str(path)]
+    )
+    try:
+        wait_until((path / REQUESTS / SERVER_LOCK_NAME).exists)
+        writer.send_signal(signal.SIGSTOP)
+        with Recollect(path) as memory:
+            receipts: list[Any] = []
+            thread = threading.Thread(target=lambda: receipts.append(memory.forget("short")))
+            thread.start()
+            time.sleep(1.0)
+
+            writer.kill()
+            thread.join(timeout=30)
+
+        assert [receipt.stream for receipt in receipts] == ["short"]
+    finally:
+        writer.kill()
+        writer.wait()

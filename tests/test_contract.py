@@ -1,0 +1,211 @@
+"""What callers may rely on: exported types, typed async forms, clear errors, one serialization, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import time
+import typing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+import recollect
+from recollect import Recollect, RecollectError, to_plain
+from recollect.errors import BadArgument
+from recollect.perception.lmm.lmm_settings import LmmSettings
+from recollect.testing.lmm_server import LmmServer
+
+ASYNC_FORMS = sorted(
+    name
+    for name in dir(Recollect)
+    if name.startswith("a") and inspect.iscoroutinefunction(getattr(Recollect, name))
+)
+LONG_CALLS = {
+    "watch",
+    "start",
+    "caption",
+    "compact",
+    "forget",
+    "reindex",
+    "ask",
+    "search",
+    "timeline",
+    "close",
+}
+
+
+@pytest.fixture
+def memory(watched_demo: Path) -> typing.Iterator[Recollect]:
+    with Recollect(watched_demo) as memory:
+        yield memory
+
+
+@pytest.mark.parametrize("name", ASYNC_FORMS)
+def test_an_async_form_has_the_signature_of_its_method(name: str) -> None:
+    blocking = inspect.signature(getattr(Recollect, name[1:]))
+
+    assert inspect.signature(getattr(Recollect, name)) == blocking
+
+
+def test_each_long_call_has_an_async_form() -> None:
+    assert {name[1:] for name in ASYNC_FORMS} >= LONG_CALLS
+
+
+def test_every_type_that_a_method_returns_is_exported() -> None:
+    returned = [
+        inspect.signature(method).return_annotation
+        for name, method in inspect.getmembers(Recollect, inspect.isfunction)
+        if not name.startswith("_")
+    ]
+    names = {word for annotation in returned for word in _words(annotation) if word[0].isupper()}
+
+    assert names - {"None", "Any", "Iterator"} <= set(recollect.__all__)
+
+
+def _words(annotation: str) -> list[str]:
+    return [word for word in annotation.replace("[", " ").replace("]", " ").replace(",", " ").split() if word]
+
+
+def test_every_public_name_is_documented() -> None:
+    undocumented = [
+        name
+        for name in recollect.__all__
+        if inspect.isclass(getattr(recollect, name)) and not getattr(recollect, name).__doc__
+    ]
+
+    assert undocumented == []
+
+
+WRONG_CALLS = {
+    "rung": lambda memory: memory.timeline(rung="week"),
+    "limit": lambda memory: memory.timeline(limit=-1),
+    "limit of a search": lambda memory: memory.search("door", limit=0),
+    "question": lambda memory: memory.ask(None),
+    "as_of": lambda memory: memory.ask("What happens?", as_of="2026-01-01"),
+    "as_of without a zone": lambda memory: memory.ask("What happens?", as_of=datetime(2026, 1, 1)),
+    "options": lambda memory: memory.ask("What happens?", options="AB"),
+    "stream": lambda memory: memory.ask("What happens?", stream=3),
+    "from_s": lambda memory: memory.ask("What happens?", from_s="1:20"),
+    "steps": lambda memory: memory.steps(b"What happens?"),
+    "source": lambda memory: memory.watch(None),
+    "pin": lambda memory: memory.pin(None),
+    "gaps": lambda memory: memory.gaps(None),
+    "trace_id": lambda memory: memory.trace(5),
+}
+
+
+@pytest.mark.parametrize("call", WRONG_CALLS.values(), ids=WRONG_CALLS)
+def test_a_wrong_argument_is_named_with_what_is_expected(call: typing.Any, memory: Recollect) -> None:
+    with pytest.raises(BadArgument, match=r"^`\w+` is .+, but must be .+\.$"):
+        call(memory)
+
+
+def test_everything_a_method_returns_has_a_plain_form(memory: Recollect) -> None:
+    answer = memory.ask("When does the sign say CLOSED?")
+    values = [
+        answer,
+        memory.status(),
+        memory.usage(),
+        memory.timeline(limit=2),
+        memory.search("closed", limit=2),
+        memory.pins(),
+        memory.gaps("demo"),
+        memory.frames(answer.evidence[0].frame_ids),
+        memory.trace(answer.trace_id),
+    ]
+
+    plain = json.loads(json.dumps(to_plain(values), allow_nan=False))
+
+    assert plain[0]["trace_id"] == answer.trace_id
+    assert plain[1][0]["stream"] == "demo"
+    assert {"start_s", "end_s", "caption"} <= set(plain[3][0])
+    assert "score" in plain[4][0]
+    assert "jpeg" not in plain[7][0]
+
+
+def test_what_is_none_of_ours_has_no_plain_form() -> None:
+    with pytest.raises(TypeError, match="has no plain form"):
+        to_plain(object())
+
+
+def test_an_answer_is_shown_as_escaped_html(memory: Recollect) -> None:
+    answer = memory.ask("When does the sign say CLOSED?")
+    hostile = answer.model_copy(update={"text": "<script>alert(1)</script>\x1b[31m"})
+
+    page = hostile._repr_html_()
+
+    assert "<script>" not in page
+    assert "\x1b" not in page
+    assert answer.evidence[0].stream in page
+
+
+def test_a_memory_is_an_async_context(watched_demo: Path) -> None:
+    async def ask() -> str:
+        async with Recollect(watched_demo) as memory:
+            return (await memory.aask("When does the sign say CLOSED?")).text
+
+    assert "CLOSED" in asyncio.run(ask())
+
+
+def test_a_cancelled_question_stops_within_a_second(watched_demo: Path) -> None:
+    """The server takes the request and never answers."""
+
+    async def ask_and_cancel(url: str) -> float:
+        async with Recollect(watched_demo, lmm=LmmSettings(url=url, model="tiny", max_retries=0)) as memory:
+            question = asyncio.create_task(memory.aask("Who opens the door?"))
+            while not server.requests:
+                await asyncio.sleep(0.02)
+            question.cancel()
+            began_s = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await question
+            return time.monotonic() - began_s
+
+    with LmmServer() as server:
+        server.trickle()
+        took_s = asyncio.run(ask_and_cancel(server.url))
+
+    assert took_s < 1.0
+
+
+def test_a_question_can_be_asked_again_after_one_was_cancelled(watched_demo: Path) -> None:
+    async def cancel_then_ask() -> str:
+        async with Recollect(watched_demo) as memory:
+            first = asyncio.create_task(memory.aask("When does the sign say CLOSED?"))
+            await asyncio.sleep(0)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            return (await memory.aask("When does the sign say CLOSED?")).text
+
+    assert "CLOSED" in asyncio.run(cancel_then_ask())
+
+
+def test_the_tree_of_errors_drawn_is_the_tree_of_classes() -> None:
+    from recollect import errors
+
+    drawn: dict[str, str] = {}
+    parents: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        name = line.strip(" │├└─").partition(" ")[0]
+        cls = getattr(errors, name, None) if name.isidentifier() else None
+        if (
+            inspect.isclass(cls)
+            and issubclass(cls, RecollectError)
+            and ("─" in line or name == "RecollectError")
+        ):
+            depth = (len(line) - len(line.lstrip(" │├└─"))) // 4
+            parents = [*parents[: depth - 1], name] if depth > 1 else ["RecollectError"]
+            drawn[name] = parents[-2] if len(parents) > 1 else ""
+
+    actual = {
+        name: next((base.__name__ for base in cls.__mro__[1:] if issubclass(base, RecollectError)), "")
+        for name, cls in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(cls, RecollectError)
+    }
+
+    assert drawn == actual
+    assert set(actual) == set(errors.__all__)
