@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import BaseModel, Field, StringConstraints
 
 from ...common.clock_times import clock
+from ...common.text import collapse_whitespace, shortened
 from ...memory.ladder.summaries import evenly
 from ...memory.values import Field as FindingField
 from ...memory.values import Finding, KeyFrame, Moment, Observation, Rung
@@ -95,17 +96,17 @@ def caption_prompt(moment: Moment, frames: Sequence[KeyFrame], before: str = "")
     quoted: tuple[tuple[FindingField, str], ...] = (("visible_text", "read"), ("speech", "heard"))
     for field, name in quoted:
         seen = [f.text for f in moment.of(field) if not f.written_by.startswith(BY_LMM)]
-        if lines := [_shortened(text, MAX_QUOTE_CHARS) for text in _distinct(seen)[:MAX_QUOTES]]:
+        if lines := [shortened(text, MAX_QUOTE_CHARS) for text in _distinct(seen)[:MAX_QUOTES]]:
             parts.append(TextPart(as_data(name, "\n".join(lines))))
     if before:
-        parts.append(TextPart(as_data("before", _shortened(before, MAX_BEFORE_CHARS))))
+        parts.append(TextPart(as_data("before", shortened(before, MAX_BEFORE_CHARS))))
     return template_of("moment").prompt(*parts)
 
 
 def summary_prompt(parent: Moment, children: Sequence[Moment]) -> Prompt:
     """The request that ``summarise`` sends."""
     lines = [
-        f"{clock(child.span.start_s - parent.span.start_s)} {_shortened(child.caption, MAX_CHILD_CHARS)}"
+        f"{clock(child.span.start_s - parent.span.start_s)} {shortened(child.caption, MAX_CHILD_CHARS)}"
         for child in evenly(children, MAX_CHILDREN)
     ]
     return template_of(parent.rung).prompt(TextPart(as_data("descriptions", "\n".join(lines))))
@@ -147,7 +148,7 @@ def _observation(
         ("visible_text", "read", read),
     )
     return Observation(
-        caption=" ".join(told.caption.split()),
+        caption=collapse_whitespace(told.caption),
         findings=tuple(
             Finding(field, kind, text, moment.span, reply.written_by)
             for field, kind, texts in of_field
@@ -161,9 +162,3 @@ def _observation(
 def _distinct(texts: Iterable[str]) -> list[str]:
     """Each text once, without those that are blank."""
     return list(dict.fromkeys(text.strip() for text in texts if text.strip()))
-
-
-def _shortened(text: str, most: int) -> str:
-    """One line of at most ``most`` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"

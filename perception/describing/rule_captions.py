@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ...common.finding_kinds import FindingKind
 from ...common.kind_registry import kind_of
+from ...common.text import shortened
 from ...memory.values import Finding
 
 MAX_ACTIONS = 4
@@ -65,17 +66,16 @@ def _counts(kinds: _Kinds) -> list[str]:
 
 def _quotation(label: str, texts: Sequence[str]) -> list[str]:
     """The sentence that quotes some texts, each once; none where there are no texts."""
-    quotes = list(dict.fromkeys(f"“{_shortened(text)}”" for text in texts))
+    quotes = list(dict.fromkeys(f"“{_quotable(text)}”" for text in texts))
     if not quotes:
         return []
     more = f" and {len(quotes) - MAX_TEXTS} more" if len(quotes) > MAX_TEXTS else ""
     return [f"{label}: {', '.join(quotes[:MAX_TEXTS])}{more}."]
 
 
-def _shortened(text: str) -> str:
+def _quotable(text: str) -> str:
     # On one line, and without the marks that would end the quotation.
-    text = " ".join(text.replace("“", '"').replace("”", '"').split())
-    return text if len(text) <= MAX_QUOTE_CHARS else text[: MAX_QUOTE_CHARS - 1] + "…"
+    return shortened(text.replace("“", '"').replace("”", '"'), MAX_QUOTE_CHARS)
 
 
 def _sentence(text: str) -> str:

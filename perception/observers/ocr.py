@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.text import collapse_whitespace
 from ..sources.frame import Picture
 
 PixelBox = tuple[int, int, int, int]
@@ -148,7 +149,7 @@ class OcrReader:
             recognised = _engine(self._threads)(crop, use_det=False, use_cls=False, use_rec=True)
         if not recognised.txts:
             return "", 0.0
-        return " ".join(recognised.txts[0].split()), float(recognised.scores[0])
+        return collapse_whitespace(recognised.txts[0]), float(recognised.scores[0])
 
 
 def read_text(
