@@ -38,7 +38,7 @@ WRITTEN_BY = "observers/1"
 
 
 class MomentComposer:
-    """Collects what is seen of one stream until the moment it belongs to is final."""
+    """Collects observations of one stream until their moment is final."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class MomentComposer:
         observers: Sequence[Observer],
         written_at: Callable[[float], float] | None = None,
     ) -> None:
-        """Nothing is seen yet; for ``written_at`` see ``WatchOptions``."""
+        """Nothing is seen yet. For ``written_at`` see ``WatchOptions``."""
         self._stream = stream
         self._observers = observers
         self._written_at = written_at
@@ -94,7 +94,7 @@ class MomentComposer:
         return self._accounts.settle(end_s)
 
     def compose(self, span: Span, *, epoch: int, shot: int, latest_s: float) -> tuple[Moment, list[KeyFrame]]:
-        """The moment of a span that is final, and its key frames; ``latest_s`` is the newest frame's time."""
+        """The moment of a span that is final, and its key frames. ``latest_s`` is the newest frame's time."""
         now_s = time.time() if self._written_at is None else self._written_at(latest_s)
         frames = self._chooser.take(span)
         findings = self._shot_findings(span)

@@ -28,14 +28,14 @@ MAINTENANCE_MOMENTS = 256
 """A run that wrote fewer leaves maintenance to the store's own thread."""
 
 Append = Callable[[Sequence[Moment], Sequence[KeyFrame]], None]
-"""Appends moments with their key frames to the memory; returns when they are safe."""
+"""Appends moments with their key frames to the memory. Returns when they are safe."""
 
 
 class MomentWriter:
-    """Writes what was seen of one stream. Not for several threads at once."""
+    """Writes the moments and gaps of one stream. Not thread-safe."""
 
     def __init__(self, store: MemoryStore, stream: Stream, append: Append | None = None) -> None:
-        """Nothing is written yet; without ``append`` moments go straight to the store."""
+        """Nothing is written yet. Without ``append`` moments go straight to the store."""
         self._store = store
         self._stream = stream
         self._append = append or store.append
@@ -77,12 +77,12 @@ class MomentWriter:
         self._flushed_at = time.monotonic()
 
     def put_gap(self, outage: Outage, counts: FrameCounts) -> None:
-        """Record a gap that has ended; commit what was seen before it first."""
+        """Record a gap that has ended. The moments before it are committed first."""
         self.put_open_gap(outage, counts)
         self.gaps += 1
 
     def put_open_gap(self, outage: Outage, counts: FrameCounts | None = None) -> None:
-        """Record a gap that still goes on, so that questions asked meanwhile know of it."""
+        """Record a gap that still goes on, so that questions see it at once."""
         self.commit()
         self._store.put_gap(
             Gap(
@@ -99,12 +99,12 @@ class MomentWriter:
         )
 
     def put_state(self, state: StreamState, error: str = "") -> None:
-        """Record what is becoming of the stream."""
+        """Record the stream's state."""
         self._stream = replace(self._stream, state=state, error=error)
         self._store.put_stream(self._stream)
 
     def maintain(self) -> None:
-        """Have the tables merged and indexed where this run wrote much."""
+        """Have the tables merged and indexed if this run wrote much."""
         if self.written >= MAINTENANCE_MOMENTS:
             self._store.maintain()
 
