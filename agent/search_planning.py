@@ -46,7 +46,7 @@ def plan_searches(question: Question, parsed: ParsedQuestion) -> Plan:
         from_s=parsed.span.start_s if parsed.span else None,
         to_s=parsed.span.end_s if parsed.span and parsed.span.end_s != float("inf") else None,
         last_s=parsed.last_s,
-        may_inspect=parsed.wants_text and "subtitle" not in kinds,
+        may_inspect=parsed.wants_text and not any(kind_of(kind).field == "speech" for kind in kinds),
     )
 
 
