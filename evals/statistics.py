@@ -1,4 +1,4 @@
-"""Statistics: confidence intervals, paired differences between systems, and the smallest detectable difference.
+"""Statistics: bootstrap confidence intervals, paired differences between systems, and the smallest detectable difference.
 
     clustered_mean(scores, videos)                    # Interval(value=0.62, low=0.58, high=0.66)
     paired = paired_difference(ours, theirs, videos)  # two systems on the same samples

@@ -1,4 +1,4 @@
-"""Redaction of source addresses: what of a URL may be shown, stored and compared.
+"""Redaction of URL secrets: which parts of a source's address may be shown, stored and compared.
 
 redact("rtsp://anna:s3cret@cam.local/ch1?token=abc")       # rtsp://cam.local/ch1?token=***
 redact("rtsp://cam.local/user=anna&password=x&channel=1")  # rtsp://cam.local/user=***&password=***&channel=***
