@@ -113,7 +113,7 @@ class Evidence(BaseModel, frozen=True):
     text: str
     """What was seen there, in words."""
     frame_ids: tuple[str, ...] = ()
-    """Key frames of it, for ``Recollect.frames`` and ``ask --show``."""
+    """Key frames of it, for ``Recollect.frames``."""
     memory_id: str
     """The memory it comes from."""
     score: float

@@ -33,7 +33,7 @@ class NoRun(EvaluationError):
     """What an evaluation left is to be read where there is nothing of one."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"no evaluation was run in {path}. Name the folder that one was told by --out.")
+        super().__init__(f"no evaluation was run in {path}. Name the folder of a run (`out`).")
         self.path = path
 
 

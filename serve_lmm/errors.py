@@ -50,7 +50,7 @@ class CannotListen(ServingError):
     def __init__(self, host: str, port: int, why: str) -> None:
         super().__init__(
             f"cannot listen at {host}, port {port}: {why}. "
-            "Stop what is there, or choose another place with --port and --host."
+            "Stop what is there, or choose another place (`port`, `host`)."
         )
         self.host, self.port, self.why = host, port, why
 
