@@ -13,6 +13,7 @@ import re
 from datetime import UTC, datetime
 
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d(?:\.\d+)?)|(\d{1,6}):([0-5]?\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
+_CLOCK_FIELDS = re.compile(r"(?:\d+:){0,2}\d+(?:\.\d+)?", re.ASCII)
 _NUMBER = r"(\d{1,12}(?:\.\d+)?)"
 _UNITS = re.compile(
     rf"(?:{_NUMBER}\s*h)?\s*(?:{_NUMBER}\s*m(?:in)?)?\s*(?:{_NUMBER}\s*s?)?", re.IGNORECASE | re.ASCII
@@ -62,6 +63,20 @@ def parse_time_s(text: str) -> float:
         hours, minutes, seconds = match.groups()
         return seconds_of_clock(hours or 0, minutes or 0, seconds or 0)
     raise ValueError(f"{text!r} is not a time; write it as 80, 1:20, 1:02:03 or 1h2m3s")
+
+
+def parse_clock_fields_s(text: str) -> float:
+    """Seconds from one to three fields with colons, as data sets write them: ``75``, ``3:10``, ``00:03:10.5``.
+
+    Unlike in ``parse_time_s``, any field may have one digit or exceed 59.
+
+    Raises:
+        ValueError: It is no such time.
+    """
+    if not _CLOCK_FIELDS.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is not a time such as 00:03:10")
+    hours, minutes, seconds = ["0", "0", *text.strip().split(":")][-3:]
+    return seconds_of_clock(hours, minutes, seconds)
 
 
 def parse_as_of(text: str) -> float:

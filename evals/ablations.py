@@ -1,54 +1,46 @@
-"""Recollect with one of its parts left out, to see what the part is worth.
+"""Ablations: Recollect with one part of the agent left out, to measure what the part is worth.
 
-    Agent("recollect without inspection", WithoutInspection)
+    RecollectSystem("recollect without inspection", ABLATIONS["inspection"])
 
-Each is the whole of it but for one thing that a question may use; the memory that is asked is the same. What a second
-look writes down is of no use here in any case: no question sees what another one left.
+Each ablation changes one thing that a question may use. The memory is the same for all of them. What a second look
+writes back into the memory never matters here: no question of an evaluation sees what another question wrote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from ..agent.answer import Question
 from ..agent.overrides import AgentOverrides
 from ..agent.reasoner import DraftAnswer, Judgement, Pictures, Plan, Reasoner
-from ..client import Recollect
 from ..memory.query.snapshot import Hit, Snapshot
 from ..memory.values import Moment, Observation
 from ..tools.toolbox import Inspector, OverviewArgs, Scope, SearchArgs, TimelineArgs, Toolbox
 
-_NEWEST = 100
-"""So many moments are what a memory without memories above them is seen as at first."""
+_NEWEST_MOMENTS = 100
+"""How many moments the overview has where it has no summaries."""
 
 
-class WithoutOverview(Recollect):
-    """Searches by the question's own words, and judges what is found without the memories above it."""
+class _OverviewFreeReasoner:
+    """Plans and judges without the overview. Everything else is left to the usual reasoner."""
 
-    def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(path, overrides=AgentOverrides(wrap_reasoner=_WithoutOverview), **options)
-
-
-class _WithoutOverview:
-    def __init__(self, whole: Reasoner) -> None:
-        self._whole = whole
+    def __init__(self, usual: Reasoner) -> None:
+        self._usual = usual
 
     @property
     def written_by(self) -> str:
-        return self._whole.written_by
+        return self._usual.written_by
 
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
-        return self._whole.read(question, ())
+        return self._usual.read(question, ())
 
     def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
-        return self._whole.look(question, moment, pictures)
+        return self._usual.look(question, moment, pictures)
 
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        return self._whole.judge(question, plan, (), moments)
+        return self._usual.judge(question, plan, (), moments)
 
     def answer(
         self,
@@ -58,28 +50,17 @@ class _WithoutOverview:
         overview: Sequence[Moment],
         moments: Sequence[Moment],
     ) -> DraftAnswer:
-        # Who knows of no memory at all says that nothing was watched: that is not what is left out here.
-        return self._whole.answer(question, plan, judgement, overview[:1], moments)
+        # With an empty overview the reasoner would answer that nothing was watched. This ablation does not measure
+        # that, so the answer gets one moment of it.
+        return self._usual.answer(question, plan, judgement, overview[:1], moments)
 
 
-class WithoutInspection(Recollect):
-    """Answers from what is remembered, and looks at no picture again."""
+class _FlatToolbox(Toolbox):
+    """Moments only: the overview and the search show no event, hour or day."""
 
-    def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(path, overrides=AgentOverrides(make_toolbox=_uninspected), **options)
-
-
-class WithoutLadder(Recollect):
-    """Knows moments alone, and no event, hour or day."""
-
-    def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(path, overrides=AgentOverrides(make_toolbox=_Flat), **options)
-
-
-class _Flat(Toolbox):
     def overview(self, args: OverviewArgs) -> list[Moment]:
         newest = TimelineArgs(
-            stream=args.stream, from_s=args.from_s, to_s=args.to_s, newest_first=True, limit=_NEWEST
+            stream=args.stream, from_s=args.from_s, to_s=args.to_s, newest_first=True, limit=_NEWEST_MOMENTS
         )
         return self.timeline(newest)
 
@@ -87,14 +68,9 @@ class _Flat(Toolbox):
         return super().search(args.model_copy(update={"rungs": ("moment",)}))
 
 
-class WithoutTimes(Recollect):
-    """Makes nothing of when it was: searches all of the time, the newest no sooner than the oldest."""
+class _TimelessToolbox(Toolbox):
+    """Ignores the times in a question: searches the whole stream, with no preference for old or new."""
 
-    def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(path, overrides=AgentOverrides(make_toolbox=_Timeless), **options)
-
-
-class _Timeless(Toolbox):
     def search(self, args: SearchArgs) -> list[Hit]:
         return super().search(args.model_copy(update={"from_s": None, "to_s": None, "order": "best"}))
 
@@ -102,14 +78,15 @@ class _Timeless(Toolbox):
         return super().timeline(args.model_copy(update={"from_s": None, "to_s": None, "newest_first": False}))
 
 
-def _uninspected(snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
+def _toolbox_without_inspection(snapshot: Snapshot, scope: Scope, inspector: Inspector) -> Toolbox:
     return Toolbox(snapshot, scope, None)
 
 
-PARTS: dict[str, type[Recollect]] = {
-    "overview": WithoutOverview,
-    "inspection": WithoutInspection,
-    "ladder": WithoutLadder,
-    "times": WithoutTimes,
+ABLATIONS: dict[str, AgentOverrides] = {
+    "overview": AgentOverrides(wrap_reasoner=_OverviewFreeReasoner),
+    "inspection": AgentOverrides(make_toolbox=_toolbox_without_inspection),
+    "ladder": AgentOverrides(make_toolbox=_FlatToolbox),
+    "times": AgentOverrides(make_toolbox=_TimelessToolbox),
 }
-"""What can be left out."""
+"""By the name of the part that is left out: ``overview`` searches with the question's own words, ``inspection`` never
+looks at pictures again."""

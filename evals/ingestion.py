@@ -1,11 +1,12 @@
-"""Has videos watched for an evaluation, in made-up time: as of a time, only what had been shown by then is there.
+"""Ingestion: watches the videos of an evaluation into memories, in simulated time.
 
     ingest(FileFootage(Path("house.mp4")), Path("run/house.lance"), name="house", watching=WatchSettings())
     with Recollect("run/house.lance") as memory:
-        memory.ask("Who came in?", as_of=as_of_s(61.5))        # the answer of one minute into the video
+        memory.ask("Who came in?", as_of=as_of_s(61.5))        # as if asked 61.5 s into the video
 
-A file is watched once, as fast as it goes. What is made of it is dated by the latest frame that had been seen; what
-anybody writes later, such as a second look for another question, is of today and so is never seen.
+A video is watched once, as fast as possible. Each memory row is dated by the latest frame that had been seen when it
+was written, so a question "as of" a time reads only what was known then. Rows that are written later, such as those of
+a second look for another question, are dated today. No question of the evaluation sees them.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from .causal_video import Footage
 from .records import Ingest, RecordedUsage
 
 STREAM = "video"
-"""What the stream is called in every memory of an evaluation: the name of a file may give answers away."""
-_BEGUN_S = 978_307_200.0
-"""Unix seconds at the first frame, 2001: long before anything that is written while questions are asked."""
-_AT_THE_END_S = 86_400.0
-"""So long after the last frame all that is made of the video is there."""
+"""The name of the stream in every memory of an evaluation. A file name could give answers away."""
+_EPOCH_S = 978_307_200.0
+"""Unix seconds of the first frame, in 2001: long before anything that is written while questions are asked."""
+_SETTLING_S = 86_400.0
+"""How long after the last frame everything about the video has been written."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class WatchSettings:
 
     @property
     def name(self) -> str:
-        """Of all of this, for the records."""
+        """The settings in words, for the records."""
         parts = [f"{self.fps:g} fps", f"text {'' if self.ocr else 'not '}read"]
         parts += ["no model" if self.lmm is None else self.lmm.name]
         parts += [] if self.encoder is None else [self.encoder.name]
@@ -54,23 +55,23 @@ class WatchSettings:
 
 
 def as_of_s(asked_at_s: float) -> float:
-    """The Unix time at which a question is asked that is asked so many seconds into a video."""
-    return _BEGUN_S + asked_at_s
+    """The Unix time that stands for a time in the video, in seconds."""
+    return _EPOCH_S + asked_at_s
 
 
-def at_the_end_s(duration_s: float) -> float:
-    """When a video is over and all of it has been described, in seconds of the video."""
-    return duration_s + _AT_THE_END_S
+def settled_s(duration_s: float) -> float:
+    """The time in the video, in seconds, by which it is over and fully described."""
+    return duration_s + _SETTLING_S
 
 
 def ingest(footage: Footage, memory: Path, *, name: str, watching: WatchSettings) -> Ingest:
-    """Watch a video into a memory of its own; what an earlier run left there half done is deleted.
+    """Watch a video into a memory of its own. An unfinished memory of an earlier run is deleted.
 
-    Raises ``SourceError``, ``MemoryStoreError`` and, where an LMM describes, ``LmmError``.
+    Raises ``SourceError``, ``MemoryStoreError`` and, with an LMM, ``LmmError``.
     """
     shutil.rmtree(memory, ignore_errors=True)
-    begun = time.perf_counter()
-    before = _spent(watching.lmm)
+    started_s = time.perf_counter()
+    before = _caption_usage(watching.lmm)
     report = watch(
         memory,
         footage.source(watching.fps),
@@ -81,21 +82,22 @@ def ingest(footage: Footage, memory: Path, *, name: str, watching: WatchSettings
         budget_bytes=watching.budget_bytes,
     )
     with MemoryStore.open(memory, write=True, encoder=watching.encoder) as store:
-        # What a word counts for depends on which rows its index has, and that on how quickly they were written.
+        # The weight of a word depends on which rows the index holds, which depends on when they were written.
+        # Maintenance indexes all rows, so that repeated runs give the same answers.
         store.maintain()
     return Ingest(
         video=name,
         memory=watching.name,
         duration_s=report.until_s,
-        seconds=time.perf_counter() - begun,
+        seconds=time.perf_counter() - started_s,
         moments=report.moments,
         memory_bytes=size_on_disk(memory),
-        usage=_spent(watching.lmm, before),
+        usage=_caption_usage(watching.lmm, before),
     )
 
 
-def _spent(lmm: Lmm | None, before: RecordedUsage | None = None) -> RecordedUsage:
-    """What describing has cost so far, or since before."""
+def _caption_usage(lmm: Lmm | None, before: RecordedUsage | None = None) -> RecordedUsage:
+    """What describing has cost so far, less ``before``."""
     before = before or RecordedUsage()
-    spent = LmmUsage() if lmm is None else lmm.usage["caption"]
-    return RecordedUsage(lmm_calls=spent.calls - before.lmm_calls, tokens=spent.tokens - before.tokens)
+    usage = LmmUsage() if lmm is None else lmm.usage["caption"]
+    return RecordedUsage(lmm_calls=usage.calls - before.lmm_calls, tokens=usage.tokens - before.tokens)

@@ -1,26 +1,27 @@
-"""What a run showed: tables with intervals, from the files it left, as often as wanted and without asking again.
+"""The report of a run: scores with confidence intervals, computed from the stored answers without asking again.
 
-    scored = read_run(Path("run"))
-    print(markdown(scored))
-    write_csv(scored, Path("run/scores.csv"))
+    run = read_run(Path("run"))
+    print(markdown(run))
+    write_csv(run, Path("run/scores.csv"))
 
-Every question counts for every system: what failed or was not answered is worth nothing. Intervals and differences
-are of clusters drawn anew (``statistics``); p-values of one table are adjusted together, after Holm.
+Every question counts for every system: an error or an abstention scores 0. Intervals and differences come from a
+bootstrap over clusters (``statistics``). The p-values of one table are adjusted for multiple comparisons (Holm).
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from .errors import BadRun, NoRun
-from .records import LAGS, Ingest, Prediction, RunManifest, Sample, Timing, name_of_lag, read
-from .scorers import evidence_recall, reply, score
+from .markdown_tables import MISSING, markdown_table
+from .records import LAGS, Ingest, Prediction, RunManifest, Sample, Timing, name_of_lag, read_records
+from .scorers import evidence_recall, reply_text, score
 from .statistics import (
     Interval,
     Paired,
@@ -33,15 +34,15 @@ from .suites.suite import Suite
 from .systems import OURS
 
 ORACLE = "oracle evidence"
-_FEW_FLIPS = 10
-"""Of more videos p-values can be small enough, however many systems are compared."""
-FEWEST_CLUSTERS = 5
-"""Of fewer, an interval says too little of how clusters differ."""
+_FEW_CLUSTERS = 10
+"""With more clusters, p-values can be small however many systems are compared."""
+MIN_CLUSTERS = 5
+"""With fewer clusters, an interval says too little about how clusters differ."""
 
 
 @dataclass(frozen=True)
 class ScoredAnswer:
-    """One answer of one system, and what it is worth."""
+    """One answer of one system, with its score."""
 
     sample: Sample
     prediction: Prediction
@@ -49,87 +50,94 @@ class ScoredAnswer:
     seconds: float
 
     @property
-    def chosen(self) -> float:
-        """Its score if it had to choose: an abstention is a guess among the options."""
-        options = len(self.sample.options) or (2 if self.sample.kind == "yes_no" else 0)
+    def forced_score(self) -> float:
+        """The expected score if the system had to choose: an abstention counts as a random guess."""
+        options = option_count(self.sample)
         return self.score if self.prediction.answer is not None or not options else 1 / options
 
     @property
     def lag(self) -> str | None:
-        """How old the evidence is, by a name of ``LAGS``; None where that is not known."""
+        """The name of the class in ``LAGS`` of the evidence's age. None if it is not known."""
         return None if self.sample.lag_s is None else name_of_lag(self.sample.lag_s)
 
     @property
     def recall(self) -> float | None:
-        """How much of what proves the answer was among what it retrieved; None where it retrieves nothing."""
+        """The share of the evidence that the system retrieved. None if it retrieved nothing."""
         return evidence_recall(self.sample, self.prediction.found) if self.prediction.found else None
+
+    @property
+    def pairing_key(self) -> tuple[str, int]:
+        """Sample and repeat, by which the answers of two systems are paired."""
+        return self.sample.id, self.prediction.repeat
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """All that a run left."""
+    """The results of a run."""
 
     manifest: RunManifest
     scored: Sequence[ScoredAnswer]
     ingests: Sequence[Ingest]
 
     def of(self, system: str) -> list[ScoredAnswer]:
-        """What one system answered, by sample."""
-        return [one for one in self.scored if one.prediction.system == system]
+        """The answers of one system."""
+        return [answer for answer in self.scored if answer.prediction.system == system]
 
     @property
     def systems(self) -> list[str]:
-        """Those that answered, in the order of the run."""
-        there = {one.prediction.system for one in self.scored}
-        return [name for name in self.manifest.systems if name in there]
+        """The systems with answers, in the order of the run."""
+        answered = {answer.prediction.system for answer in self.scored}
+        return [name for name in self.manifest.systems if name in answered]
 
 
 def read_run(folder: Path) -> ReportedRun:
-    """Score what a run answered so far.
+    """Score the answers that a run has stored so far.
 
-    Raises ``NoRun`` where there is none, and ``BadRun`` where what it left cannot be read.
+    Raises ``NoRun`` if the folder holds no run, and ``BadRun`` if its files cannot be read.
     """
-    manifest = next(read(folder / "manifest.json", RunManifest), None)
+    manifest = next(read_records(folder / "manifest.json", RunManifest), None)
     if manifest is None:
         raise NoRun(folder)
-    samples = {sample.id: sample for sample in read(folder / "samples.jsonl", Sample)}
+    samples = {sample.id: sample for sample in read_records(folder / "samples.jsonl", Sample)}
     seconds = {
-        (one.sample, one.system, one.repeat): one.seconds for one in read(folder / "timings.jsonl", Timing)
+        (timing.sample, timing.system, timing.repeat): timing.seconds
+        for timing in read_records(folder / "timings.jsonl", Timing)
     }
     scored = []
-    for one in read(folder / "predictions.jsonl", Prediction):
-        if one.sample not in samples:
-            raise BadRun(folder, f"{one.sample} was answered and never asked")
-        sample = samples[one.sample]
+    for prediction in read_records(folder / "predictions.jsonl", Prediction):
+        if prediction.sample not in samples:
+            raise BadRun(folder, f"it has an answer to {prediction.sample}, which is not among its questions")
+        sample = samples[prediction.sample]
         if sample.gold is not None:
-            took_s = seconds.get((one.sample, one.system, one.repeat), 0.0)
-            scored.append(ScoredAnswer(sample, one, score(sample, one), took_s))
-    return ReportedRun(manifest, scored, list(read(folder / "ingests.jsonl", Ingest)))
+            took_s = seconds.get((prediction.sample, prediction.system, prediction.repeat), 0.0)
+            scored.append(ScoredAnswer(sample, prediction, score(sample, prediction), took_s))
+    return ReportedRun(manifest, scored, list(read_records(folder / "ingests.jsonl", Ingest)))
 
 
 def markdown(run: ReportedRun) -> str:
-    """Everything, as Markdown."""
+    """The whole report as Markdown."""
     if not run.scored:
         return "Nothing that can be scored was answered yet.\n"
-    parts = [_headline(run), _systems(run)]
-    parts += [_split(run, "type", lambda one: one.sample.tags.get("type", one.sample.kind))]
-    if any(one.sample.lag_s is not None for one in run.scored):
-        parts.append(_split(run, "time since the evidence", lambda one: one.lag, [name for name, *_ in LAGS]))
-    parts.append(_failures(run))
+    parts = [_headline(run), _systems_part(run)]
+    parts += [_split_table(run, "type", lambda answer: answer.sample.tags.get("type", answer.sample.kind))]
+    if any(answer.sample.lag_s is not None for answer in run.scored):
+        lags = [name for name, *_ in LAGS]
+        parts.append(_split_table(run, "time since the evidence", lambda answer: answer.lag, lags))
+    parts.append(_failure_table(run))
     return "\n".join(parts)
 
 
 def write_csv(run: ReportedRun, path: Path) -> None:
-    """One row for each answer."""
-    rows = [_row(one) for one in run.scored]
+    """Write one row for each answer."""
+    rows = [_csv_row(answer) for answer in run.scored]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0] if rows else ())
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _row(one: ScoredAnswer) -> dict[str, Any]:
-    sample, said = one.sample, one.prediction
+def _csv_row(answer: ScoredAnswer) -> dict[str, Any]:
+    sample, prediction = answer.sample, answer.prediction
     return {
         "sample": sample.id,
         "video": sample.video,
@@ -137,132 +145,154 @@ def _row(one: ScoredAnswer) -> dict[str, Any]:
         "kind": sample.kind,
         "type": sample.tags.get("type", ""),
         "lag_s": None if sample.lag_s is None else round(sample.lag_s, 3),
-        "system": said.system,
-        "repeat": said.repeat,
-        "status": said.status,
-        "answer": said.answer,
+        "system": prediction.system,
+        "repeat": prediction.repeat,
+        "status": prediction.status,
+        "answer": prediction.answer,
         "gold": sample.gold,
-        "score": one.score,
-        "evidence_recall": one.recall,
-        "lmm_calls": said.usage.lmm_calls,
-        "tokens": said.usage.tokens,
-        "pictures": said.usage.pictures,
-        "seconds": round(one.seconds, 4),
+        "score": answer.score,
+        "evidence_recall": answer.recall,
+        "lmm_calls": prediction.usage.lmm_calls,
+        "tokens": prediction.usage.tokens,
+        "pictures": prediction.usage.pictures,
+        "seconds": round(answer.seconds, 4),
     }
 
 
 def official(run: ReportedRun, suite: Suite) -> str:
-    """What the benchmark's own parser and score make of the same answers, as its own table has it."""
-    tables = {
-        system: suite.totals(
-            [
-                (one.sample, worth)
-                for one in run.of(system)
-                if math.isfinite(worth := suite.official(one.sample, reply(one.prediction)))
-            ]
-        )
-        for system in run.systems
-    }
-    names = list(dict.fromkeys(name for table in tables.values() for name in table))
-    rows = [f"| {suite.name}, as its makers score | {' | '.join(names)} |", f"|---{'|---' * len(names)}|"]
-    for system, table in tables.items():
-        cells = [f"{table[name]:.3f}" if name in table else "–" for name in names]
-        rows.append(f"| {system} | {' | '.join(cells)} |")
-    return "\n".join([*rows, ""])
+    """The same answers, parsed and scored by the benchmark's own rules, as a table."""
+    totals = {system: suite.totals(_official_scores(run.of(system), suite)) for system in run.systems}
+    names = list(dict.fromkeys(name for table in totals.values() for name in table))
+    return markdown_table(
+        [f"{suite.name}, as its makers score", *names],
+        [
+            [system, *(f"{table[name]:.3f}" if name in table else MISSING for name in names)]
+            for system, table in totals.items()
+        ],
+    )
+
+
+def _official_scores(answers: Iterable[ScoredAnswer], suite: Suite) -> list[tuple[Sample, float]]:
+    scored = [
+        (answer.sample, suite.official(answer.sample, reply_text(answer.prediction))) for answer in answers
+    ]
+    return [(sample, value) for sample, value in scored if math.isfinite(value)]
 
 
 def _headline(run: ReportedRun) -> str:
     ours = run.of(OURS) or run.of(run.systems[0])
-    watched_s = sum(one.duration_s for one in run.ingests)
-    took_s = sum(one.seconds for one in run.ingests)
-    clusters = len({one.sample.cluster for one in ours})
+    clusters = len({answer.sample.cluster for answer in ours})
     lines = [
         f"{run.manifest.suite}: {len(ours)} questions of {clusters} independent"
         f" video{'s' if clusters != 1 else ''}."
     ]
+    watched_s = sum(ingest.duration_s for ingest in run.ingests)
     if watched_s:
-        told = sum(one.usage.lmm_calls for one in run.ingests), sum(one.usage.tokens for one in run.ingests)
+        took_s = sum(ingest.seconds for ingest in run.ingests)
+        megabytes = sum(ingest.memory_bytes for ingest in run.ingests) / 1e6
+        calls = sum(ingest.usage.lmm_calls for ingest in run.ingests)
+        tokens = sum(ingest.usage.tokens for ingest in run.ingests)
         lines.append(
             f"{watched_s / 60:.1f} minutes were watched {watched_s / max(took_s, 1e-9):.1f} times as fast as they last,"
-            f" into {sum(one.memory_bytes for one in run.ingests) / 1e6 / (watched_s / 3600):.1f} MB an hour"
-            + (f", with {told[0]:,} calls and {told[1]:,} tokens of a model." if told[0] else ".")
+            f" into {megabytes / (watched_s / 3600):.1f} MB an hour"
+            + (f", with {calls:,} calls and {tokens:,} tokens of a model." if calls else ".")
         )
     return " ".join(lines) + "\n"
 
 
-def _systems(run: ReportedRun) -> str:
-    """One row for each system."""
+# -- the systems --------------------------------------------------------------------------------------
+
+_SYSTEM_COLUMNS = (
+    "system",
+    "right (95 %)",
+    "if it must choose",
+    "all of a group",
+    "abstained",
+    "failed",
+    "recollect leads by (95 %)",
+    "p",
+    "evidence found",
+    "calls",
+    "tokens",
+    "pictures",
+    "s",
+)
+
+
+def _systems_part(run: ReportedRun) -> str:
+    """The table with one row for each system, and notes on how to read it."""
     ours = run.of(OURS)
     leads = {name: _paired(ours, run.of(name)) for name in run.systems if ours and name != OURS}
-    adjusted = dict(zip(leads, holm([lead.p_value for lead in leads.values()]), strict=True)) if leads else {}
-    rows = [
-        "| system | right (95 %) | if it must choose | all of a group | abstained | failed | recollect leads by (95 %) | p"
-        " | evidence found | calls | tokens | pictures | s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    p_values = holm([lead.p_value for lead in leads.values()]) if leads else ()
+    adjusted = dict(zip(leads, p_values, strict=True))
+    rows = [_system_row(name, run.of(name), leads.get(name), adjusted.get(name)) for name in run.systems]
+    return "\n".join([markdown_table(_SYSTEM_COLUMNS, rows), *_notes(run), ""])
+
+
+def _system_row(
+    name: str, answers: Sequence[ScoredAnswer], lead: Paired | None, p_value: float | None
+) -> list[str]:
+    groups = _group_scores(answers)
+    recalls = [answer.recall for answer in answers if answer.recall is not None]
+    usages = [answer.prediction.usage for answer in answers]
+    return [
+        name,
+        format_estimate(mean_of(answers)),
+        f"{fmean(answer.forced_score for answer in answers):.2f}",
+        f"{fmean(groups):.2f}" if groups else MISSING,
+        _status_share(answers, "abstained"),
+        _status_share(answers, "error"),
+        MISSING if lead is None else format_estimate(lead.difference, "+"),
+        MISSING if p_value is None else f"{p_value:.3f}",
+        f"{fmean(recalls):.2f}" if recalls else MISSING,
+        f"{fmean(usage.lmm_calls for usage in usages):.1f}",
+        f"{fmean(usage.tokens for usage in usages):,.0f}",
+        f"{fmean(usage.pictures for usage in usages):.1f}",
+        f"{fmean(answer.seconds for answer in answers):.2f}",
     ]
-    for name in run.systems:
-        mine = run.of(name)
-        recalls = [one.recall for one in mine if one.recall is not None]
-        lead = leads.get(name)
-        groups = _groups(mine)
-        rows.append(
-            f"| {name} | {told(mean_of(mine))} | {fmean(one.chosen for one in mine):.2f}"
-            f" | {f'{fmean(groups):.2f}' if groups else '–'}"
-            f" | {_share(mine, 'abstained')} | {_share(mine, 'error')}"
-            f" | {told(lead.difference, '+') if lead else '–'} | {f'{adjusted[name]:.3f}' if lead else '–'}"
-            f" | {f'{fmean(recalls):.2f}' if recalls else '–'}"
-            f" | {fmean(one.prediction.usage.lmm_calls for one in mine):.1f}"
-            f" | {fmean(one.prediction.usage.tokens for one in mine):,.0f}"
-            f" | {fmean(one.prediction.usage.pictures for one in mine):.1f} | {fmean(one.seconds for one in mine):.2f} |"
-        )
-    chance = [1 / len(one.sample.options) for one in run.of(run.systems[0]) if one.sample.options]
-    notes = [f"By chance: {fmean(chance):.2f}."] if chance else []
-    others = [name for name in run.systems if name != OURS]
-    clusters = len({one.sample.cluster for one in ours})
-    if others and 1 < clusters <= _FEW_FLIPS:
+
+
+def _notes(run: ReportedRun) -> list[str]:
+    """The chance level, and how small a p-value or a difference this run can show."""
+    ours = run.of(OURS)
+    baselines = [name for name in run.systems if name != OURS]
+    options = [len(answer.sample.options) for answer in run.of(run.systems[0]) if answer.sample.options]
+    clusters = len({answer.sample.cluster for answer in ours})
+    notes = [f"By chance: {fmean(1 / count for count in options):.2f}."] if options else []
+    if baselines and 1 < clusters <= _FEW_CLUSTERS:
         notes.append(
-            f"Of {clusters} independent videos no p is below {min(1.0, len(others) / 2 ** (clusters - 1)):.2f},"
+            f"Of {clusters} independent videos no p is below {min(1.0, len(baselines) / 2 ** (clusters - 1)):.2f},"
             " adjusted for so many comparisons."
         )
-    if ours and others:
-        seen = max(_detectable(ours, run.of(name)) for name in others)
-        if math.isfinite(seen):
+    if ours and baselines:
+        detectable = max(_detectable(ours, run.of(name)) for name in baselines)
+        if math.isfinite(detectable):
             notes.append(
-                f"Differences below {100 * seen:.0f} points cannot be told from chance here (80 % power)."
+                f"Differences below {100 * detectable:.0f} points cannot be told from chance here (80 % power)."
             )
-    return "\n".join([*rows, "", *notes, ""])
+    return notes
 
 
-def _split(
-    run: ReportedRun, what: str, key: Callable[[ScoredAnswer], str | None], order: Sequence[str] | None = None
+def _split_table(
+    run: ReportedRun,
+    title: str,
+    category_of: Callable[[ScoredAnswer], str | None],
+    order: Sequence[str] | None = None,
 ) -> str:
-    """The scores of every system, by a part of the questions."""
-    there = dict.fromkeys(key(one) for one in run.scored)
-    names = [name for name in (order or sorted(name for name in there if name is not None)) if name in there]
-    rows = [f"| {what} | questions | {' | '.join(run.systems)} |", f"|---|---{'|---' * len(run.systems)}|"]
-    for name in names:
-        parts = [[one for one in run.of(system) if key(one) == name] for system in run.systems]
-        cells = [told(mean_of(part)) if part else "–" for part in parts]
-        rows.append(f"| {name} | {len(parts[0])} | {' | '.join(cells)} |")
-    return "\n".join([*rows, ""])
+    """The scores of every system by a category of the questions."""
+    existing = {category for answer in run.scored if (category := category_of(answer)) is not None}
+    categories = [category for category in (order or sorted(existing)) if category in existing]
+    rows = []
+    for category in categories:
+        parts = [
+            [answer for answer in run.of(system) if category_of(answer) == category] for system in run.systems
+        ]
+        cells = [format_estimate(mean_of(part)) if part else MISSING for part in parts]
+        rows.append([category, str(len(parts[0])), *cells])
+    return markdown_table([title, "questions", *run.systems], rows)
 
 
-def _failures(run: ReportedRun) -> str:
-    """Why recollect did not answer right what it did not."""
-    oracle = {(one.sample.id, one.prediction.repeat): one for one in run.of(ORACLE)}
-    causes = [
-        _cause(one, given)
-        for one in run.of(OURS)
-        if one.score < 1.0 and (given := oracle.get((one.sample.id, one.prediction.repeat))) is not None
-    ]
-    if not causes:
-        return ""
-    rows = ["| where recollect fails | questions | of those that it fails at |", "|---|---|---|"]
-    rows += [
-        f"| {cause} | {causes.count(cause)} | {causes.count(cause) / len(causes):.2f} |" for cause in _CAUSES
-    ]
-    return "\n".join([*rows, ""])
-
+# -- the causes of failures ---------------------------------------------------------------------------
 
 _CAUSES = (
     "not asked for: answers of this kind (alerts, orders, lists) are not given yet",
@@ -273,68 +303,90 @@ _CAUSES = (
 )
 
 
-def _cause(ours: ScoredAnswer, given: ScoredAnswer) -> str:
-    not_asked_for, not_encoded, not_retrieved, not_used, misread = _CAUSES
-    if ours.sample.kind in ("alerts", "order", "checklist"):
-        return not_asked_for
-    if given.score == 1.0:
-        return not_used if ours.recall else not_retrieved
-    return not_encoded if given.prediction.encoded is False else misread
-
-
-def _paired(ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]) -> Paired:
-    one, other, clusters = _together(ours, theirs)
-    paired = paired_difference(one, other, clusters)
-    if _too_few(clusters):
-        return paired._replace(difference=Interval(paired.difference.value, math.nan, math.nan))
-    return paired
-
-
-def _detectable(ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]) -> float:
-    one, other, clusters = _together(ours, theirs)
-    return detectable_difference_between(one, other, clusters)
-
-
-def _together(
-    ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]
-) -> tuple[list[float], list[float], list[str]]:
-    """The scores of two systems for the questions that both answered, with their clusters."""
-    their = {(one.sample.id, one.prediction.repeat): one.score for one in theirs}
-    both = [one for one in ours if (one.sample.id, one.prediction.repeat) in their]
-    return (
-        [one.score for one in both],
-        [their[one.sample.id, one.prediction.repeat] for one in both],
-        [one.sample.cluster for one in both],
+def _failure_table(run: ReportedRun) -> str:
+    """How often each cause explains a wrong answer of Recollect. Empty if the oracle system was not measured."""
+    oracle = {answer.pairing_key: answer for answer in run.of(ORACLE)}
+    causes = [
+        _cause(answer, oracle[answer.pairing_key])
+        for answer in run.of(OURS)
+        if answer.score < 1.0 and answer.pairing_key in oracle
+    ]
+    if not causes:
+        return ""
+    return markdown_table(
+        ["where recollect fails", "questions", "of those that it fails at"],
+        [[cause, str(causes.count(cause)), f"{causes.count(cause) / len(causes):.2f}"] for cause in _CAUSES],
     )
 
 
-def _groups(scored: Iterable[ScoredAnswer]) -> list[float]:
-    """For each group of questions whether all of them were answered right."""
-    found: dict[tuple[str, int], list[float]] = {}
-    for one in scored:
-        if one.sample.group is not None:
-            found.setdefault((one.sample.group, one.prediction.repeat), []).append(one.score)
-    return [float(min(scores) == 1.0) for scores in found.values() if len(scores) > 1]
+def _cause(ours: ScoredAnswer, oracle: ScoredAnswer) -> str:
+    """Why our answer is wrong, given the answer of the system that is shown only the evidence."""
+    unsupported_kind, not_encoded, not_retrieved, not_used, misread = _CAUSES
+    if ours.sample.kind in ("alerts", "order", "checklist"):
+        return unsupported_kind
+    if oracle.score == 1.0:
+        return not_used if ours.recall else not_retrieved
+    return not_encoded if oracle.prediction.encoded is False else misread
 
 
-def _share(scored: Sequence[ScoredAnswer], status: str) -> str:
-    return f"{fmean(one.prediction.status == status for one in scored):.2f}"
+# -- estimates ----------------------------------------------------------------------------------------
 
 
-def mean_of(scored: Sequence[ScoredAnswer]) -> Interval:
-    """The mean score, with an interval where there are five clusters."""
-    scores, clusters = [one.score for one in scored], [one.sample.cluster for one in scored]
+def _paired(ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]) -> Paired:
+    our_scores, their_scores, clusters = _paired_scores(ours, theirs)
+    paired = paired_difference(our_scores, their_scores, clusters)
+    return paired.without_interval() if _too_few(clusters) else paired
+
+
+def _detectable(ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]) -> float:
+    return detectable_difference_between(*_paired_scores(ours, theirs))
+
+
+def _paired_scores(
+    ours: Sequence[ScoredAnswer], theirs: Sequence[ScoredAnswer]
+) -> tuple[list[float], list[float], list[str]]:
+    """The scores of two systems for the questions that both answered, and the clusters of these questions."""
+    their_scores: Mapping[tuple[str, int], float] = {answer.pairing_key: answer.score for answer in theirs}
+    common = [answer for answer in ours if answer.pairing_key in their_scores]
+    return (
+        [answer.score for answer in common],
+        [their_scores[answer.pairing_key] for answer in common],
+        [answer.sample.cluster for answer in common],
+    )
+
+
+def _group_scores(answers: Iterable[ScoredAnswer]) -> list[float]:
+    """For each group of questions 1 if all of them were answered right, else 0."""
+    groups: dict[tuple[str, int], list[float]] = {}
+    for answer in answers:
+        if answer.sample.group is not None:
+            groups.setdefault((answer.sample.group, answer.prediction.repeat), []).append(answer.score)
+    return [float(min(scores) == 1.0) for scores in groups.values() if len(scores) > 1]
+
+
+def _status_share(answers: Sequence[ScoredAnswer], status: str) -> str:
+    return f"{fmean(answer.prediction.status == status for answer in answers):.2f}"
+
+
+def option_count(sample: Sample) -> int:
+    """How many options a question has. 0 if it is answered freely."""
+    return len(sample.options) or (2 if sample.kind == "yes_no" else 0)
+
+
+def mean_of(answers: Sequence[ScoredAnswer]) -> Interval:
+    """The mean score, with an interval if there are at least ``MIN_CLUSTERS`` clusters."""
+    scores, clusters = [answer.score for answer in answers], [answer.sample.cluster for answer in answers]
     if _too_few(clusters):
-        return Interval(fmean(scores), math.nan, math.nan)
+        return Interval.of_value(fmean(scores))
     return clustered_mean(scores, clusters)
 
 
 def _too_few(clusters: Sequence[str]) -> bool:
-    return len(set(clusters)) < FEWEST_CLUSTERS
+    return len(set(clusters)) < MIN_CLUSTERS
 
 
-def told(found: Interval, sign: str = "") -> str:
-    """A value with its interval, where there is one."""
-    if not found.known:
-        return f"{found.value:{sign}.2f}"
-    return f"{found.value:{sign}.2f} ({found.low:{sign}.2f} to {found.high:{sign}.2f})"
+def format_estimate(estimate: Interval, sign: str = "") -> str:
+    """``0.62 (0.58 to 0.66)``, or ``0.62`` without an interval. ``sign="+"`` shows the sign of positive numbers."""
+    if not estimate.known:
+        return f"{estimate.value:{sign}.2f}"
+    return f"{estimate.value:{sign}.2f} ({estimate.low:{sign}.2f} to {estimate.high:{sign}.2f})"

@@ -1,14 +1,14 @@
-"""Runs an evaluation: each video is watched once, each question is asked at its time, each answer is kept at once.
+"""The evaluation runner: watches each video once, asks each question at its time, and stores each answer at once.
 
     run = EvaluationRun(Path("run"), suite, embedded_systems(), WatchSettings())
     for progress in run.go():
         print(progress)
-    read_run(Path("run"))                         # of ``report``: again and again, without asking anything again
+    read_run(Path("run"))                         # in ``report``: scores the stored answers
 
-A run that was killed goes on where it was: videos, questions and systems come in an order that is always the same, a
-question that was answered is not asked again, and a video that was half watched is watched anew, so that the
-predictions are those of a run that was not killed, byte for byte. What fails is tried again, and then counts as
-wrong: no question is left out for any system.
+A run can be killed and resumed. Videos, questions and systems come in a fixed order, a stored answer is not asked for
+again, and a video whose ingestion was interrupted is watched again from the start. The predictions of a resumed run
+are therefore the same bytes as those of an uninterrupted run. A failed question is retried and then counts as wrong:
+no system may skip a question.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import TypeVar
 
 from .. import __version__
 from ..agent.limits import Limits
+from ..agent.overrides import AgentOverrides
 from ..client import Recollect
 from ..memory.storage.file_sizes import size_on_disk
 from ..memory.store import MemoryStore
@@ -36,10 +37,10 @@ from ..perception.errors import LmmReplyOutOfSchema
 from ..perception.lmm.lmm_settings import LmmSettings
 from .causal_video import CausalVideo, FileFootage, Footage
 from .errors import BadRun, LookedAhead
-from .ingestion import WatchSettings, as_of_s, at_the_end_s, ingest
-from .records import Ingest, Prediction, R, RecordFile, RunManifest, Sample, Timing, read
+from .ingestion import WatchSettings, as_of_s, ingest, settled_s
+from .records import Ingest, Prediction, R, RecordFile, RunManifest, Sample, Timing, read_records
 from .suites.suite import Suite
-from .systems import BUDGET, PosedQuestion, System, SystemAnswer, WatchedVideo
+from .systems import LIMITS, PosedQuestion, System, SystemAnswer, WatchedVideo
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,40 @@ _TRIES = 3
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
+_AnswerKey = tuple[str, str, int]
+"""Sample, system and repeat: identifies one answer of a run."""
+_OpenAsOf = Callable[[float], AbstractContextManager[WatchedVideo]]
+"""Opens a memory as of a Unix time."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of the videos: every ``of``-th by a hash of its name."""
+    """A part of the videos, chosen by a hash of the video's name."""
 
     number: int = 0
-    of: int = 1
+    """Which part, from 0."""
+    count: int = 1
+    """How many parts there are."""
 
     def has(self, video: str) -> bool:
-        """Whether it is this part's."""
-        return int.from_bytes(hashlib.sha256(video.encode()).digest()[:8], "big") % self.of == self.number
+        """Whether the video belongs to this part."""
+        digest = hashlib.sha256(video.encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Which questions a run asks, and how."""
+
+    limit: int | None = None
+    """The largest number of questions. None: all."""
+    shard: Shard = Shard()
+    repeats: int = 1
+    """How many times each question is asked."""
+    concurrency: int = 1
+    """How many answers are computed at the same time. A server answers several at once in less time for each."""
+    retry_errors: bool = False
+    """Whether questions that failed in an earlier run are asked again."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +89,35 @@ class RunProgress:
     """How far a run is."""
 
     answered: int
-    of: int
+    total: int
     video: str
-    left_s: float | None
-    """About how long it will still take; None while nothing can be told."""
+    remaining_s: float | None
+    """The estimated remaining time. None before the first estimate."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One answer to compute."""
+
+    sample: Sample
+    system: System
+    repeat: int
+
+
+@dataclass(frozen=True)
+class _OpenVideo:
+    """A video that is ready to be asked about."""
+
+    footage: Footage
+    duration_s: float
+    memory_bytes: int
+    """The size of its memory, or 0 without one."""
+    open_as_of: _OpenAsOf | None
+    """None if no system uses the memory."""
 
 
 class EvaluationRun:
-    """One suite put to some systems, in a folder of its own."""
+    """One suite asked to some systems, in a folder of its own."""
 
     def __init__(
         self,
@@ -81,47 +125,37 @@ class EvaluationRun:
         suite: Suite,
         systems: Sequence[System],
         watching: WatchSettings,
-        *,
-        limit: int | None = None,
-        shard: Shard | None = None,
-        repeats: int = 1,
-        at_once: int = 1,
-        retry_errors: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
-        """Nothing is read or written yet.
-
-        ``limit`` is how many questions are asked, ``at_once`` how many answers may be under way at a time: a server
-        takes less for each of several. ``retry_errors`` asks those again that failed in an earlier run.
-        """
+        """Nothing is read or written before ``go``."""
         self.folder, self._suite, self._systems, self._watching = folder, suite, systems, watching
-        self._shard, self._limit, self._repeats, self._at_once = shard or Shard(), limit, repeats, at_once
-        self._retry_errors = retry_errors
+        self._options = options or RunOptions()
 
     def go(self) -> Iterator[RunProgress]:
-        """Do what is left to do; tells after every answer.
+        """Compute the missing answers. Yields the progress after each answer.
 
-        Raises ``BadRun`` where the folder holds another run, ``BadSuite``, ``SourceError`` and ``MemoryStoreError``.
+        Raises ``BadRun`` if the folder holds a different run, ``BadSuite``, ``SourceError`` and ``MemoryStoreError``.
         """
         samples = self._samples()
         self._check_manifest()
-        self._keep(samples)
-        if self._retry_errors:
+        self._write_samples(samples)
+        if self._options.retry_errors:
             self._drop_errors()
-        done = {_key(one) for one in read(self.folder / "predictions.jsonl", Prediction)}
-        every = len(samples) * len(self._systems) * self._repeats
-        begun, begun_with = time.monotonic(), len(done)
+        stored = {_key(prediction) for prediction in self._predictions()}
+        total = len(samples) * len(self._systems) * self._options.repeats
+        started_s, stored_before = time.monotonic(), len(stored)
         with ExitStack() as stack:
             predictions = stack.enter_context(RecordFile(self.folder / "predictions.jsonl", Prediction))
             timings = stack.enter_context(RecordFile(self.folder / "timings.jsonl", Timing))
             ingests = stack.enter_context(RecordFile(self.folder / "ingests.jsonl", Ingest))
-            for video, of_video in by_video(samples):
-                for prediction, timing in self._answers(video, of_video, done, ingests):
+            for video, video_samples in group_by_video(samples):
+                for prediction, timing in self._answers(video, video_samples, stored, ingests):
                     timings.append(timing)
                     predictions.append(prediction)
-                    done.add(_key(prediction))
-                    made = len(done) - begun_with
-                    left_s = (time.monotonic() - begun) / made * (every - len(done))
-                    yield RunProgress(len(done), every, video, left_s)
+                    stored.add(_key(prediction))
+                    answered = len(stored) - stored_before
+                    remaining_s = (time.monotonic() - started_s) / answered * (total - len(stored))
+                    yield RunProgress(len(stored), total, video, remaining_s)
 
     # -- one video ------------------------------------------------------------------------------------
 
@@ -129,209 +163,229 @@ class EvaluationRun:
         self,
         video: str,
         samples: Sequence[Sample],
-        done: set[tuple[str, str, int]],
+        stored: set[_AnswerKey],
         ingests: RecordFile[Ingest],
     ) -> Iterator[tuple[Prediction, Timing]]:
-        wanted = [
-            (sample, system, repeat)
+        """The missing answers about one video, in order."""
+        tasks = [
+            _Task(sample, system, repeat)
             for sample in samples
             for system in self._systems
-            for repeat in range(self._repeats)
-            if (sample.id, system.name, repeat) not in done
+            for repeat in range(self._options.repeats)
+            if (sample.id, system.name, repeat) not in stored
         ]
-        if not wanted:
-            return
+        if tasks:
+            with self._open_video(video, ingests) as opened:
+                yield from ordered_map(
+                    lambda task: self._answer(task, opened), tasks, concurrency=self._options.concurrency
+                )
+
+    @contextmanager
+    def _open_video(self, video: str, ingests: RecordFile[Ingest]) -> Iterator[_OpenVideo]:
+        """Watch the video if any system needs its memory and it was not watched before, and open the memory."""
         footage = self._suite.video(video)
         if isinstance(footage, Path):
             footage = FileFootage(footage)
+        if not any(system.remembers for system in self._systems):
+            yield _OpenVideo(footage, footage.duration_s, 0, None)
+            return
+        memory = self.folder / "memories" / f"{hashlib.sha256(video.encode()).hexdigest()[:16]}.lance"
+        duration_s = self._ingest(video, footage, memory, ingests).duration_s
+        with self._open_memory(memory) as open_as_of:
+            yield _OpenVideo(footage, duration_s, size_on_disk(memory), open_as_of)
+
+    def _answer(self, task: _Task, opened: _OpenVideo) -> tuple[Prediction, Timing]:
+        sample, system = task.sample, task.system
+        until_s = opened.duration_s if sample.asked_at_s is None else sample.asked_at_s
+        asked_s = as_of_s(settled_s(until_s) if sample.asked_at_s is None else until_s)
+        causal = CausalVideo(opened.footage, until_s=until_s, from_s=sample.from_s)
+        started_s = time.perf_counter()
         with ExitStack() as stack:
-            duration_s, memory_bytes, remembered = footage.duration_s, 0, None
-            if any(system.remembers for system in self._systems):
-                memory = self.folder / "memories" / f"{hashlib.sha256(video.encode()).hexdigest()[:16]}.lance"
-                duration_s = self._watched(video, footage, memory, ingests).duration_s
-                memory_bytes = size_on_disk(memory)
-                remembered = stack.enter_context(self._opened(memory))
-
-            def answered(one: tuple[Sample, System, int]) -> tuple[Prediction, Timing]:
-                sample, system, repeat = one
-                until_s = duration_s if sample.asked_at_s is None else sample.asked_at_s
-                asked_s = as_of_s(at_the_end_s(until_s) if sample.asked_at_s is None else until_s)
-                causal = CausalVideo(footage, until_s=until_s, from_s=sample.from_s)
-                begun = time.perf_counter()
-                with ExitStack() as question:
-                    there = None if remembered is None else question.enter_context(remembered(asked_s))
-                    said, error = self._said(system, PosedQuestion(sample, causal, asked_s, there))
-                prediction = Prediction(
-                    sample=sample.id,
-                    system=system.name,
-                    repeat=repeat,
-                    status="error" if error else said.status,
-                    answer=said.answer,
-                    said=said.said,
-                    confidence=said.confidence,
-                    spans=said.spans,
-                    found=said.found,
-                    encoded=said.encoded,
-                    usage=said.usage.model_copy(update={"pictures": said.usage.pictures + causal.count}),
-                    latest_s=causal.latest_s,
-                    error=error,
-                )
-                timing = Timing(
-                    sample=sample.id,
-                    system=system.name,
-                    repeat=repeat,
-                    seconds=time.perf_counter() - begun,
-                    memory_bytes=memory_bytes if system.remembers else 0,
-                )
-                return prediction, timing
-
-            yield from in_turn(answered, wanted, at_once=self._at_once)
+            watched = None if opened.open_as_of is None else stack.enter_context(opened.open_as_of(asked_s))
+            answer, error = self._try_answer(system, PosedQuestion(sample, causal, asked_s, watched))
+        prediction = Prediction(
+            sample=sample.id,
+            system=system.name,
+            repeat=task.repeat,
+            status="error" if error else answer.status,
+            answer=answer.answer,
+            said=answer.reply,
+            confidence=answer.confidence,
+            spans=answer.spans,
+            found=answer.retrieved,
+            encoded=answer.encoded,
+            usage=answer.usage.model_copy(update={"pictures": answer.usage.pictures + causal.count}),
+            latest_s=causal.latest_s,
+            error=error,
+        )
+        timing = Timing(
+            sample=sample.id,
+            system=system.name,
+            repeat=task.repeat,
+            seconds=time.perf_counter() - started_s,
+            memory_bytes=opened.memory_bytes if system.remembers else 0,
+        )
+        return prediction, timing
 
     @contextmanager
-    def _opened(self, memory: Path) -> Iterator[Callable[[float], AbstractContextManager[WatchedVideo]]]:
-        """A memory for reading; what is given opens it as of a time."""
+    def _open_memory(self, memory: Path) -> Iterator[_OpenAsOf]:
+        """Open a memory for reading. The yielded function opens it as of a time."""
         with ExitStack() as stack:
             store = stack.enter_context(MemoryStore.open(memory, encoder=self._watching.encoder))
+            agents: dict[tuple[AgentOverrides | None, Limits], Recollect] = {}
+            lock = Lock()
 
-            known: dict[tuple[type[Recollect], Limits], Recollect] = {}
-            opening = Lock()
-
-            def opened(kind: type[Recollect], budget: Limits) -> Recollect:
-                with opening:
-                    if (kind, budget) not in known:
-                        lmm = self._watching.lmm or LmmSettings()
-                        known[kind, budget] = stack.enter_context(
-                            kind(memory, encoder=self._watching.encoder, lmm=lmm, limits=budget)
+            def open_agent(overrides: AgentOverrides | None, limits: Limits) -> Recollect:
+                with lock:
+                    if (overrides, limits) not in agents:
+                        agent = Recollect(
+                            memory,
+                            encoder=self._watching.encoder,
+                            lmm=self._watching.lmm or LmmSettings(),
+                            limits=limits,
+                            overrides=overrides,
                         )
-                    return known[kind, budget]
+                        agents[overrides, limits] = stack.enter_context(agent)
+                    return agents[overrides, limits]
 
             @contextmanager
-            def as_of(asked_s: float) -> Iterator[WatchedVideo]:
+            def open_as_of(asked_s: float) -> Iterator[WatchedVideo]:
                 with store.snapshot(as_of_s=asked_s) as snapshot:
-                    yield WatchedVideo(opened, snapshot)
+                    yield WatchedVideo(open_agent, snapshot)
 
-            yield as_of
+            yield open_as_of
 
-    def _said(self, system: System, posed: PosedQuestion) -> tuple[SystemAnswer, str]:
-        """What a system says, and why it says nothing where it fails again and again."""
-        error = ""
+    def _try_answer(self, system: System, posed: PosedQuestion) -> tuple[SystemAnswer, str]:
+        """The answer of a system, and an error message if it failed in every try."""
+        message = ""
         for _ in range(_TRIES):
             try:
                 return system.answer(posed), ""
             except LookedAhead:
-                # No answer of such a system is worth anything.
+                # A system that looks ahead invalidates all of its answers, so the run ends.
                 raise
-            except LmmReplyOutOfSchema as failed:
-                # Who asks the model has tried again already, where that could help.
-                error = f"{type(failed).__name__}: {failed}"
+            except LmmReplyOutOfSchema as error:
+                # The LMM client has already retried as often as it helps.
+                message = f"{type(error).__name__}: {error}"
                 break
-            except Exception as failed:
+            except Exception as error:
                 log.debug("%s failed at %s", system.name, posed.sample.id, exc_info=True)
-                error = f"{type(failed).__name__}: {failed}"
-        log.warning("%s cannot answer %s: %s", system.name, posed.sample.id, error)
-        return SystemAnswer(), error
+                message = f"{type(error).__name__}: {error}"
+        log.warning("%s cannot answer %s: %s", system.name, posed.sample.id, message)
+        return SystemAnswer(), message
 
-    def _watched(self, video: str, footage: Footage, memory: Path, ingests: RecordFile[Ingest]) -> Ingest:
-        known = [one for one in read(self.folder / "ingests.jsonl", Ingest) if one.video == video]
-        if known and memory.exists():
-            return known[-1]
-        watched = ingest(footage, memory, name=video, watching=self._watching)
-        ingests.append(watched)
-        return watched
+    def _ingest(self, video: str, footage: Footage, memory: Path, ingests: RecordFile[Ingest]) -> Ingest:
+        """Watch a video, or return the record of an earlier ingestion whose memory still exists."""
+        earlier = [
+            ingest for ingest in read_records(self.folder / "ingests.jsonl", Ingest) if ingest.video == video
+        ]
+        if earlier and memory.exists():
+            return earlier[-1]
+        record = ingest(footage, memory, name=video, watching=self._watching)
+        ingests.append(record)
+        return record
 
     # -- the run's own files --------------------------------------------------------------------------
 
     def _samples(self) -> list[Sample]:
-        found = [sample for sample in self._suite.samples() if self._shard.has(sample.video)]
-        return in_order(found)[: self._limit]
+        samples = [sample for sample in self._suite.samples() if self._options.shard.has(sample.video)]
+        return in_order(samples)[: self._options.limit]
+
+    def _predictions(self) -> Iterator[Prediction]:
+        return read_records(self.folder / "predictions.jsonl", Prediction)
 
     def _check_manifest(self) -> None:
+        """Write the manifest. If the folder has one, check that it describes this run."""
         path = self.folder / "manifest.json"
-        now = RunManifest(
+        manifest = RunManifest(
             suite=self._suite.name,
             systems=tuple(system.name for system in self._systems),
             version=__version__,
             settings={
                 **self._suite.settings,
                 "watching": self._watching.name,
-                "limit": str(self._limit or "all"),
-                "budget": BUDGET.model_dump_json(),
-                "repeats": str(self._repeats),
+                "limit": str(self._options.limit or "all"),
+                "budget": LIMITS.model_dump_json(),
+                "repeats": str(self._options.repeats),
             },
             files={file.name: _sha256(file) for file in self._suite.files()},
             begun_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        then = next(read(path, RunManifest), None)
-        if then is None:
-            # Also where a run was killed over writing it down.
-            with RecordFile(path, RunManifest) as manifest:
-                manifest.append(now)
-        elif then.model_copy(update={"begun_at": now.begun_at}) != now:
-            raise BadRun(self.folder, "it is of other questions, systems, settings or another version")
+        existing = next(read_records(path, RunManifest), None)
+        if existing is None:
+            # An incomplete manifest, left by a killed process, counts as none: RecordFile cuts it off.
+            with RecordFile(path, RunManifest) as file:
+                file.append(manifest)
+        elif existing.model_copy(update={"begun_at": manifest.begun_at}) != manifest:
+            raise BadRun(
+                self.folder, "it has different questions, systems or settings, or comes from another version"
+            )
 
-    def _keep(self, samples: Sequence[Sample]) -> None:
-        """Write the questions down, for scoring and for others."""
+    def _write_samples(self, samples: Sequence[Sample]) -> None:
+        """Store the questions, which scoring needs."""
         path = self.folder / "samples.jsonl"
-        if list(read(path, Sample)) == list(samples):
+        if list(read_records(path, Sample)) == list(samples):
             return
         path.unlink(missing_ok=True)
-        with RecordFile(path, Sample) as lines:
+        with RecordFile(path, Sample) as file:
             for sample in samples:
-                lines.append(sample)
+                file.append(sample)
 
     def _drop_errors(self) -> None:
+        """Remove the predictions that failed, so that their questions are asked again."""
         path = self.folder / "predictions.jsonl"
-        kept = [one for one in read(path, Prediction) if one.status != "error"]
+        kept = [prediction for prediction in self._predictions() if prediction.status != "error"]
         rewritten = path.with_suffix(".new")
         rewritten.unlink(missing_ok=True)
-        with RecordFile(rewritten, Prediction) as lines:
-            for one in kept:
-                lines.append(one)
+        with RecordFile(rewritten, Prediction) as file:
+            for prediction in kept:
+                file.append(prediction)
         rewritten.replace(path)
 
 
-def in_turn(do: Callable[[_T], _U], each: Iterable[_T], *, at_once: int) -> Iterator[_U]:
-    """What ``do`` makes of each, in their order, with so many under way at a time."""
-    if at_once == 1:
-        yield from map(do, each)
+def ordered_map(function: Callable[[_T], _U], items: Iterable[_T], *, concurrency: int) -> Iterator[_U]:
+    """The results of ``function`` in the order of the items, with ``concurrency`` calls running at a time."""
+    if concurrency == 1:
+        yield from map(function, items)
         return
-    left, under_way = iter(each), deque[Future[_U]]()
-    with ThreadPoolExecutor(at_once) as pool:
+    pending, running = iter(items), deque[Future[_U]]()
+    with ThreadPoolExecutor(concurrency) as pool:
         try:
-            under_way.extend(pool.submit(do, one) for one in islice(left, 2 * at_once))
-            while under_way:
-                yield under_way.popleft().result()
-                under_way.extend(pool.submit(do, one) for one in islice(left, 1))
+            running.extend(pool.submit(function, item) for item in islice(pending, 2 * concurrency))
+            while running:
+                yield running.popleft().result()
+                running.extend(pool.submit(function, item) for item in islice(pending, 1))
         finally:
-            for waiting in under_way:
-                waiting.cancel()
+            for future in running:
+                future.cancel()
 
 
 def in_order(samples: Iterable[Sample]) -> list[Sample]:
-    """By video, as videos first come, and then by the time at which they are asked."""
+    """Samples by video, in the order in which videos first appear, and then by the time of the question."""
     samples = list(samples)
-    place = {video: at for at, video in enumerate(dict.fromkeys(sample.video for sample in samples))}
-    return sorted(samples, key=lambda sample: (place[sample.video], *_when(sample)))
+    position = {video: index for index, video in enumerate(dict.fromkeys(sample.video for sample in samples))}
+    return sorted(samples, key=lambda sample: (position[sample.video], *_asked_order(sample)))
 
 
-def by_video(samples: Sequence[Sample]) -> list[tuple[str, list[Sample]]]:
+def group_by_video(samples: Sequence[Sample]) -> list[tuple[str, list[Sample]]]:
     """The questions of each video."""
-    found: dict[str, list[Sample]] = {}
+    groups: dict[str, list[Sample]] = {}
     for sample in samples:
-        found.setdefault(sample.video, []).append(sample)
-    return list(found.items())
+        groups.setdefault(sample.video, []).append(sample)
+    return list(groups.items())
 
 
 def merge(folders: Sequence[Path], into: Path) -> None:
-    """Put the shards of a run together in one folder.
+    """Merge the shards of a run into one folder.
 
-    Raises ``BadRun`` where two of them answer the same question.
+    Raises ``BadRun`` if two of them answer the same question.
     """
-    of: dict[tuple[str, str, int], Path] = {}
+    folder_of: dict[_AnswerKey, Path] = {}
     for folder in folders:
-        for one in read(folder / "predictions.jsonl", Prediction):
-            if (other := of.setdefault(_key(one), folder)) != folder:
-                raise BadRun(folder, f"it answers {one.sample}, as {other} does")
+        for prediction in read_records(folder / "predictions.jsonl", Prediction):
+            first_folder = folder_of.setdefault(_key(prediction), folder)
+            if first_folder != folder:
+                raise BadRun(folder, f"it answers {prediction.sample}, as {first_folder} does")
     _copy_all(folders, into / "samples.jsonl", Sample)
     _copy_all(folders, into / "predictions.jsonl", Prediction)
     _copy_all(folders, into / "timings.jsonl", Timing)
@@ -339,18 +393,18 @@ def merge(folders: Sequence[Path], into: Path) -> None:
 
 
 def _copy_all(folders: Sequence[Path], into: Path, kind: type[R]) -> None:
-    with RecordFile(into, kind) as lines:
+    with RecordFile(into, kind) as file:
         for folder in folders:
-            for record in read(folder / into.name, kind):
-                lines.append(record)
+            for record in read_records(folder / into.name, kind):
+                file.append(record)
 
 
-def _when(sample: Sample) -> tuple[bool, float, str]:
+def _asked_order(sample: Sample) -> tuple[bool, float, str]:
     return sample.asked_at_s is None, sample.asked_at_s or 0.0, sample.id
 
 
-def _key(one: Prediction) -> tuple[str, str, int]:
-    return one.sample, one.system, one.repeat
+def _key(prediction: Prediction) -> _AnswerKey:
+    return prediction.sample, prediction.system, prediction.repeat
 
 
 def _sha256(path: Path) -> str:

@@ -1,17 +1,17 @@
-"""What an answer is worth: from nothing, 0, to all, 1, by what kind of answer it is.
+"""Scorers: how good an answer is, from 0 to 1, by the kind of the answer.
 
-    parsed("choice", "B", options=4)                 # "B"; None for "The answer is B."
+    parse_answer("choice", "B", options=4)           # "B", and None for "The answer is B."
     score(sample, prediction)                        # 1.0
 
-This is the strict score: an answer is read as it was agreed, and what cannot be read, failed or was not given is
-worth nothing, so that every question counts for every system. A benchmark's own parser and score are its suite's.
+This is the strict score. A reply must have the agreed form: a reply that cannot be parsed, an error and an abstention
+score 0, so that every question counts for every system. A benchmark's own parser and score belong to its suite.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from string import ascii_uppercase
 from typing import cast
@@ -20,34 +20,50 @@ from ..memory.values import Span
 from .records import Kind, Prediction, Sample, Value
 
 IOU = 0.5
-"""A stretch of time is right where it shares at least that part of what it and the true one cover together."""
+"""A span is correct if its intersection over union with a gold span is at least this."""
 ALERT_S = 10.0
-"""So long after it could be told somebody is told in time."""
+"""An alert is in time if it comes no later than this after the gold time."""
+_NUMBER = r"\d+(?:\.\d+)?"
 
 
-def parsed(kind: Kind, said: str, *, options: int = 0) -> Value | None:
-    """A reply as an answer of this kind; None where it is not in the form that was agreed."""
-    said = said.strip()
-    match kind:
-        case "choice":
-            return said if said in ascii_uppercase[:options] and len(said) == 1 else None
-        case "yes_no":
-            return said.lower() if said.lower() in ("yes", "no") else None
-        case "number":
-            return float(said) if re.fullmatch(r"-?\d+(\.\d+)?", said) else None
-        case "text":
-            return said or None
-        case "order" | "checklist":
-            return tuple(part.strip() for part in said.split(";") if part.strip()) or None
-        case "span":
-            spans = re.findall(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)", said)
-            return tuple((float(start_s), float(end_s)) for start_s, end_s in spans) or None
-        case "alerts":
-            return tuple(map(float, re.findall(r"\d+(?:\.\d+)?", said)))
+def parse_answer(kind: Kind, reply: str, *, options: int = 0) -> Value | None:
+    """A reply as an answer of this kind. None if it does not have the agreed form."""
+    reply = reply.strip()
+    if kind == "choice":
+        return reply if reply in ascii_uppercase[:options] and len(reply) == 1 else None
+    return _PARSERS[kind](reply)
 
 
-def reply(prediction: Prediction) -> str:
-    """An answer as a model gives it that does as it is told; empty where there is none."""
+def _parse_yes_no(reply: str) -> Value | None:
+    return reply.lower() if reply.lower() in ("yes", "no") else None
+
+
+def _parse_number(reply: str) -> Value | None:
+    return float(reply) if re.fullmatch(rf"-?{_NUMBER}", reply) else None
+
+
+def _parse_list(reply: str) -> Value | None:
+    return tuple(part.strip() for part in reply.split(";") if part.strip()) or None
+
+
+def _parse_spans(reply: str) -> Value | None:
+    spans = re.findall(rf"({_NUMBER})\s*-\s*({_NUMBER})", reply)
+    return tuple((float(start_s), float(end_s)) for start_s, end_s in spans) or None
+
+
+_PARSERS: Mapping[Kind, Callable[[str], Value | None]] = {
+    "yes_no": _parse_yes_no,
+    "number": _parse_number,
+    "text": lambda reply: reply or None,
+    "order": _parse_list,
+    "checklist": _parse_list,
+    "span": _parse_spans,
+    "alerts": lambda reply: tuple(map(float, re.findall(_NUMBER, reply))),
+}
+
+
+def reply_text(prediction: Prediction) -> str:
+    """The parsed answer in the form that benchmarks ask for. Empty if there is no answer."""
     match prediction.answer:
         case None:
             return ""
@@ -55,108 +71,113 @@ def reply(prediction: Prediction) -> str:
             return word.capitalize()
         case float(number):
             return f"{number:g}"
-        case str(words):
-            return words
+        case str(text):
+            return text
         case _:
             return prediction.said
 
 
 def score(sample: Sample, prediction: Prediction) -> float:
-    """What a prediction is worth, 0 to 1; 0 where there is no answer. Raises ``ValueError`` where no answer is known."""
+    """The score of a prediction, 0 to 1. 0 if it has no answer. Raises ``ValueError`` if the sample has no gold answer."""
     if sample.gold is None:
-        raise ValueError(f"the answer of {sample.id} is not known: it is scored by who made the benchmark")
+        raise ValueError(
+            f"the correct answer of {sample.id} is not known, so only the makers of the benchmark can score it"
+        )
     if prediction.answer is None:
         return 0.0
-    return _OF_KIND[sample.kind](sample, prediction.answer)
+    return _SCORERS[sample.kind](sample, prediction.answer)
 
 
 def evidence_recall(sample: Sample, spans: Sequence[tuple[float, float]]) -> float | None:
-    """The share of the stretches that prove the answer that some of these touch; None where they are not known."""
+    """The share of the evidence spans that overlap any of ``spans``. None if the evidence is not known."""
     if not sample.evidence:
         return None
-    mine = [Span(start_s, end_s) for start_s, end_s in spans]
-    return sum(any(span.overlaps(one) for one in mine) for span in sample.spans) / len(sample.spans)
+    candidates = [Span(start_s, end_s) for start_s, end_s in spans]
+    hits = sum(any(span.overlaps(candidate) for candidate in candidates) for span in sample.spans)
+    return hits / len(sample.spans)
 
 
-def _same(sample: Sample, answer: Value) -> float:
+def _score_exact(sample: Sample, answer: Value) -> float:
     return float(answer == sample.gold)
 
 
-def _words(sample: Sample, answer: Value) -> float:
-    right = {_plain(str(sample.gold)), *map(_plain, sample.accepted)}
-    return float(_plain(str(answer)) in right)
+def _score_text(sample: Sample, answer: Value) -> float:
+    accepted = {_normalized(str(sample.gold)), *map(_normalized, sample.accepted)}
+    return float(_normalized(str(answer)) in accepted)
 
 
-def _plain(text: str) -> str:
-    """Without case, accents, articles and signs."""
+def _normalized(text: str) -> str:
+    """The words of a text without case, accents, articles and punctuation."""
     text = "".join(
-        sign for sign in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(sign)
+        character
+        for character in unicodedata.normalize("NFKD", text.casefold())
+        if not unicodedata.combining(character)
     )
-    words = re.findall(r"\w+", text)
-    return " ".join(word for word in words if word not in ("a", "an", "the"))
+    return " ".join(word for word in re.findall(r"\w+", text) if word not in ("a", "an", "the"))
 
 
-def _order(sample: Sample, answer: Value) -> float:
-    """Kendall's tau-b of two orders of the same things, from 0 for the reverse to 1; 0 for other things."""
-    gold, mine = cast(tuple[str, ...], sample.gold), answer
-    if not isinstance(mine, tuple) or sorted(map(str, mine)) != sorted(gold) or len(gold) < 2:
-        return float(mine == gold)
-    place = {thing: at for at, thing in enumerate(cast(tuple[str, ...], mine))}
+def _score_order(sample: Sample, answer: Value) -> float:
+    """Kendall's tau-b of two orders of the same items, scaled to 0 (reversed) to 1. 0 for different items."""
+    gold = cast(tuple[str, ...], sample.gold)
+    if not isinstance(answer, tuple) or sorted(map(str, answer)) != sorted(gold) or len(gold) < 2:
+        return float(answer == gold)
+    position = {item: index for index, item in enumerate(cast(tuple[str, ...], answer))}
     pairs = list(combinations(gold, 2))
-    return sum(place[one] < place[other] for one, other in pairs) / len(pairs)
+    return sum(position[first] < position[second] for first, second in pairs) / len(pairs)
 
 
-def _span(sample: Sample, answer: Value) -> float:
-    """Whether the first stretch is one of the true ones."""
+def _score_span(sample: Sample, answer: Value) -> float:
+    """1 if the first span of the answer matches any gold span, else 0."""
     gold = cast(tuple[tuple[float, float], ...], sample.gold)
     if not isinstance(answer, tuple) or not answer or not isinstance(answer[0], tuple):
         return 0.0
     start_s, end_s = answer[0]
-    return float(any(iou((start_s, end_s), one) >= IOU for one in gold))
+    return float(any(iou((start_s, end_s), span) >= IOU for span in gold))
 
 
-def iou(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """What two stretches of time share, of what they cover together."""
-    shared_s = min(one[1], other[1]) - max(one[0], other[0])
-    together_s = max(one[1], other[1]) - min(one[0], other[0])
-    return max(0.0, shared_s) / together_s if together_s > 0 else float(one == other)
+def iou(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Intersection over union of two spans of time, both as (start, end) in seconds."""
+    intersection_s = min(first[1], second[1]) - max(first[0], second[0])
+    union_s = max(first[1], second[1]) - min(first[0], second[0])
+    return max(0.0, intersection_s) / union_s if union_s > 0 else float(first == second)
 
 
-def _alerts(sample: Sample, answer: Value) -> float:
-    """The harmonic mean of how many alerts were right and how many were given, each gold one once."""
-    gold = [float(at_s) for at_s in cast(tuple[float, ...], sample.gold)]
-    mine = sorted(float(at_s) for at_s in cast(tuple[float, ...], answer))
-    if not gold or not mine:
-        return float(not gold and not mine)
-    left, hits = sorted(gold), 0
-    for at_s in mine:
-        hit = next((true_s for true_s in left if 0.0 <= at_s - true_s <= ALERT_S), None)
-        if hit is not None:
-            left.remove(hit)
+def _score_alerts(sample: Sample, answer: Value) -> float:
+    """F1 of the alerts. Each gold alert matches at most one alert of the answer."""
+    gold = sorted(float(gold_s) for gold_s in cast(tuple[float, ...], sample.gold))
+    alerts = sorted(float(alert_s) for alert_s in cast(tuple[float, ...], answer))
+    if not gold or not alerts:
+        return float(not gold and not alerts)
+    unmatched, hits = list(gold), 0
+    for alert_s in alerts:
+        match_s = next((gold_s for gold_s in unmatched if 0.0 <= alert_s - gold_s <= ALERT_S), None)
+        if match_s is not None:
+            unmatched.remove(match_s)
             hits += 1
-    return _harmonic(hits / len(mine), hits / len(gold))
+    return _f1(hits / len(alerts), hits / len(gold))
 
 
-def _checklist(sample: Sample, answer: Value) -> float:
-    gold = {_plain(str(fact)) for fact in cast(tuple[str, ...], sample.gold)}
-    mine = {_plain(str(fact)) for fact in cast(tuple[str, ...], answer)}
-    if not gold or not mine:
-        return float(gold == mine)
-    hits = len(gold & mine)
-    return _harmonic(hits / len(mine), hits / len(gold))
+def _score_checklist(sample: Sample, answer: Value) -> float:
+    """F1 of the facts."""
+    gold = {_normalized(str(fact)) for fact in cast(tuple[str, ...], sample.gold)}
+    facts = {_normalized(str(fact)) for fact in cast(tuple[str, ...], answer)}
+    if not gold or not facts:
+        return float(gold == facts)
+    hits = len(gold & facts)
+    return _f1(hits / len(facts), hits / len(gold))
 
 
-def _harmonic(precision: float, recall: float) -> float:
+def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-_OF_KIND = {
-    "choice": _same,
-    "yes_no": _same,
-    "number": _same,
-    "text": _words,
-    "order": _order,
-    "span": _span,
-    "alerts": _alerts,
-    "checklist": _checklist,
+_SCORERS: Mapping[Kind, Callable[[Sample, Value], float]] = {
+    "choice": _score_exact,
+    "yes_no": _score_exact,
+    "number": _score_exact,
+    "text": _score_text,
+    "order": _score_order,
+    "span": _score_span,
+    "alerts": _score_alerts,
+    "checklist": _score_checklist,
 }

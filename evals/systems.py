@@ -1,10 +1,11 @@
-"""What is measured, and what it is measured against: the same memory, model, prompts and parser, with less around them.
+"""Systems under evaluation: Recollect, and the baselines that it is compared with.
 
-    said = RecollectSystem().answer(posed)                     # of the runner: a question with all that may be used for it
+    answer = RecollectSystem().answer(posed)      # the runner makes ``posed``: a question with all it may use
 
-``recollect`` is the whole agent. The others are guesses that need no video, the model without a memory (blind, or
-with some frames), and one call about what retrieval once, all captions or the stretches that prove the answer give.
-Each answers as it was agreed (``scoring.parsed``) or abstains.
+``recollect`` is the whole agent. The baselines use the same memory, model, prompts and parser with less around them:
+guesses without the video, the model without a memory (blind, or with some frames), and one call with the moments of
+one search, with all captions, or with the moments of the evidence. Each system answers in the agreed form
+(``scorers.parse_answer``) or abstains.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from ..agent.answer import Answer, Question
 from ..agent.extractive_reasoner import ExtractiveReasoner
 from ..agent.limits import Limits
+from ..agent.overrides import AgentOverrides
 from ..agent.prompt_building import (
     MAX_TOKENS,
     SUFFICIENCY,
@@ -43,95 +45,103 @@ from ..perception.sources.frame import Picture
 from .causal_video import CausalVideo
 from .ingestion import STREAM
 from .records import RecordedUsage, Sample, Status, Value
-from .scorers import parsed
+from .scorers import parse_answer
 
-_MOST_MOMENTS = 10_000
+_ALL_MOMENTS_LIMIT = 10_000
 OURS = "recollect"
-"""What the whole of it is called."""
-BUDGET = Limits(seconds=600.0)
-"""Of a question: by calls and tokens, which count the same on any machine."""
-_TOO_LONG = 400
-"""The status of a server that cannot take so long a prompt."""
+"""The name of the whole agent in tables and records."""
+LIMITS = Limits(seconds=600.0)
+"""The limits of a question: mainly calls and tokens, which do not depend on the speed of the machine."""
+_PROMPT_TOO_LONG = 400
+"""The HTTP status of a server that refuses a prompt for its length."""
 _TOUCHING_S = 0.01
+"""Spans closer together than this count as one."""
 LAST_S = 4
-"""So many last frames, one a second, are hard to beat on streaming benchmarks (SimpleStream, arXiv 2604.02317)."""
+"""How many of the last frames, one a second: a strong baseline on streaming benchmarks (SimpleStream, arXiv 2604.02317)."""
+
+TimeSpans = tuple[tuple[float, float], ...]
+"""Pairs of start and end in seconds."""
 
 
 class WatchedVideo(NamedTuple):
-    """A video that was watched."""
+    """The memory of a video that was watched."""
 
-    opened: Callable[[type[Recollect], Limits], Recollect]
-    """What was made of it, for who asks it, by this kind of Recollect, at so much a question."""
+    open_memory: Callable[[AgentOverrides | None, Limits], Recollect]
+    """Opens the memory for questions, with these overrides of the agent and limits of a question."""
     snapshot: Snapshot
-    """As of the question's time."""
+    """The memory as of the question's time."""
 
 
 @dataclass(frozen=True)
 class PosedQuestion:
-    """A question, with all that may be used for it."""
+    """A question, with everything that may be used to answer it."""
 
     sample: Sample
     video: CausalVideo
     as_of_s: float
-    """When it is asked, as the memory dates what is written."""
-    remembered: WatchedVideo | None = None
-    """None where no system that is measured remembers: then nothing was watched."""
+    """When the question is asked, in the Unix time of the memory's rows."""
+    watched: WatchedVideo | None = None
+    """None if no system of the run uses the memory: then the video was not watched."""
 
-    def memory(self, kind: type[Recollect], budget: Limits) -> Recollect:
-        """What was made of the video, for who asks it. Raises ``ValueError`` where it was not watched."""
-        return self._there.opened(kind, budget)
+    def memory(self, overrides: AgentOverrides | None, limits: Limits) -> Recollect:
+        """The memory of the video. Raises ``ValueError`` if the video was not watched."""
+        return self._watched_video.open_memory(overrides, limits)
 
     @property
     def snapshot(self) -> Snapshot:
-        """The same as of the question's time. Raises ``ValueError`` where it was not watched."""
-        return self._there.snapshot
+        """The memory as of the question's time. Raises ``ValueError`` if the video was not watched."""
+        return self._watched_video.snapshot
 
     @property
-    def _there(self) -> WatchedVideo:
-        if self.remembered is None:
-            raise ValueError("a system asks the memory and does not say so: set its `remembers`")
-        return self.remembered
+    def _watched_video(self) -> WatchedVideo:
+        if self.watched is None:
+            raise ValueError(
+                "the system uses the memory but does not declare it: set its attribute `remembers` to True"
+            )
+        return self.watched
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What is chosen among; empty where the answer is none of several."""
+        """The options to choose from. Empty if the question has none."""
         return ("yes", "no") if self.sample.kind == "yes_no" else self.sample.options
 
     @property
     def question(self) -> Question:
-        """As the agent takes it."""
+        """The question in the agent's form."""
         return Question(text=self.sample.question, options=self.options)
 
     @property
     def scope(self) -> Span:
-        """What of the video may be used."""
+        """The part of the video that may be used."""
         return Span(self.video.from_s, self.video.until_s)
 
 
 @dataclass(frozen=True)
 class SystemAnswer:
-    """What a system answers."""
+    """What a system answers. ``Prediction`` describes the fields."""
 
-    said: str = ""
+    reply: str = ""
+    """The raw reply, which becomes ``Prediction.said``."""
     answer: Value | None = None
     status: Status = "ok"
     confidence: float | None = None
-    spans: tuple[tuple[float, float], ...] = ()
-    found: tuple[tuple[float, float], ...] = ()
+    spans: TimeSpans = ()
+    retrieved: TimeSpans = ()
+    """The retrieved spans, which become ``Prediction.found``."""
     usage: RecordedUsage = field(default_factory=RecordedUsage)
     encoded: bool | None = None
 
 
 class System(Protocol):
-    """Something that answers questions about videos."""
+    """Answers questions about videos."""
 
     @property
     def name(self) -> str:
-        """As the tables have it."""
+        """The name in tables and records."""
 
     @property
     def remembers(self) -> bool:
-        """Whether it asks the memory: videos are watched, once, where any system of a run does."""
+        """Whether it uses the memory. Videos are watched, once, if any system of a run does."""
 
     def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Answer or abstain."""
@@ -139,39 +149,39 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class RecollectSystem:
-    """Recollect itself: the whole loop over the memory."""
+    """Recollect itself: the whole agent on the memory."""
 
     name: str = OURS
-    kind: type[Recollect] = Recollect
-    """The whole of it, or one of ``parts``."""
-    budget: Limits = BUDGET
+    overrides: AgentOverrides | None = None
+    """Parts of the agent to replace, see ``ablations``. None: the whole agent."""
+    limits: Limits = LIMITS
     remembers: bool = True
 
     def answer(self, posed: PosedQuestion) -> SystemAnswer:
         """Ask the memory as of the question's time."""
         ids: list[str] = []
-        said: dict[str, Any] = {}
-        for _, changed in posed.memory(self.kind, self.budget).steps(
+        fields: dict[str, Any] = {}
+        for _, changed in posed.memory(self.overrides, self.limits).steps(
             posed.sample.question,
             options=posed.options,
             from_s=posed.sample.from_s or None,
             as_of=posed.as_of_s,
         ):
             ids = newest_first(ids, changed.get("found", []))
-            said = changed.get("answer", said)
-        answer = Answer.model_validate(said)
+            fields = changed.get("answer", fields)
+        answer = Answer.model_validate(fields)
         spans = tuple((evidence.start_s, evidence.end_s) for evidence in answer.evidence)
-        found = _stretches(list(posed.snapshot.get(ids).values()))
+        retrieved = merged_spans(list(posed.snapshot.get(ids).values()))
         cost = answer.usage
         usage = RecordedUsage(lmm_calls=cost.lmm_calls, tokens=cost.tokens, pictures=cost.pictures)
         if answer.abstained:
-            return SystemAnswer(answer.text, None, "abstained", answer.confidence, (), found, usage)
-        return said_of(
+            return SystemAnswer(answer.text, None, "abstained", answer.confidence, (), retrieved, usage)
+        return answer_from_reply(
             posed,
             answer.text,
             answer.choice,
             spans=spans,
-            found=found,
+            retrieved=retrieved,
             confidence=round(answer.confidence, 4),
             usage=usage,
         )
@@ -179,66 +189,67 @@ class RecollectSystem:
 
 @dataclass(frozen=True)
 class GuessSystem:
-    """An answer that is had without the video."""
+    """Guesses among the options without the video."""
 
     name: str
     choose: Callable[[Sequence[str], random.Random], int]
-    """Which of the options."""
+    """Takes the options and a random generator, and returns the index of one option."""
     remembers: bool = False
 
     def answer(self, posed: PosedQuestion) -> SystemAnswer:
-        """Choose; of what has no options, nothing is guessed."""
+        """Choose an option. Abstains if the question has none."""
         if not posed.options:
             return SystemAnswer(status="abstained")
-        chosen = self.choose(posed.options, random.Random(posed.sample.id))
-        said = posed.options[chosen] if posed.sample.kind == "yes_no" else ascii_uppercase[chosen]
-        return SystemAnswer(said, said)
+        index = self.choose(posed.options, random.Random(posed.sample.id))
+        reply = posed.options[index] if posed.sample.kind == "yes_no" else ascii_uppercase[index]
+        return SystemAnswer(reply, reply)
 
 
-def guesses() -> list[System]:
-    """The tricks that a benchmark must not reward."""
+def guessing_systems() -> list[System]:
+    """Shortcuts that a benchmark must not reward."""
     return [
         GuessSystem("random", lambda options, rng: rng.randrange(len(options))),
         GuessSystem("always the first", lambda options, rng: 0),
         GuessSystem(
-            "the longest", lambda options, rng: max(range(len(options)), key=lambda at: len(options[at]))
+            "the longest",
+            lambda options, rng: max(range(len(options)), key=lambda index: len(options[index])),
         ),
     ]
 
 
 @dataclass(frozen=True)
 class SingleCallSystem:
-    """What one look at some moments makes of them, without looking for more: a model's, or the rules'."""
+    """Answers from given moments in one step: by one LMM call, or by the extractive reasoner without an LMM."""
 
     name: str
     moments: Callable[[PosedQuestion], Sequence[Moment]]
     lmm: Lmm | None = None
     remembers: bool = True
     is_oracle: bool = False
-    """Whether the moments are those that prove the answer."""
+    """Whether the moments are those of the evidence."""
 
     def answer(self, posed: PosedQuestion) -> SystemAnswer:
-        """Judge what there is, and answer from it."""
+        """Judge the moments once, and answer from them."""
         moments = self.moments(posed)
         if self.lmm is None:
-            said, told = self._judged(posed, moments), moments
+            answer, used = self._extract(posed, moments), moments
         else:
-            said, told = self._asked(self.lmm, posed, moments)
+            answer, used = self._ask(self.lmm, posed, moments)
         return replace(
-            said,
-            found=_stretches(told),
+            answer,
+            retrieved=merged_spans(used),
             encoded=names_answer(posed.sample, moments) if self.is_oracle else None,
         )
 
-    def _judged(self, posed: PosedQuestion, moments: Sequence[Moment]) -> SystemAnswer:
-        rules, question = ExtractiveReasoner(), posed.question
-        plan = rules.read(question, ())
-        judgement = rules.judge(question, plan, moments, moments)
-        draft = rules.answer(question, plan, judgement, moments, moments)
+    def _extract(self, posed: PosedQuestion, moments: Sequence[Moment]) -> SystemAnswer:
+        reasoner, question = ExtractiveReasoner(), posed.question
+        plan = reasoner.read(question, ())
+        judgement = reasoner.judge(question, plan, moments, moments)
+        draft = reasoner.answer(question, plan, judgement, moments, moments)
         confidence = round(draft.confidence, 4)
         if draft.why is not None:
             return SystemAnswer(draft.text, None, "abstained", confidence)
-        return said_of(
+        return answer_from_reply(
             posed,
             draft.text,
             None if draft.choice is None else ascii_uppercase[draft.choice],
@@ -246,102 +257,103 @@ class SingleCallSystem:
             confidence=confidence,
         )
 
-    def _asked(
+    def _ask(
         self, lmm: Lmm, posed: PosedQuestion, moments: Sequence[Moment]
     ) -> tuple[SystemAnswer, Sequence[Moment]]:
-        """What the model says, and of which moments it was told."""
+        """The model's answer, and the moments that its prompt held."""
         while True:
             shown = named(moments, len(moments))
             try:
-                told, usage = asked_once(lmm, judge_prompt(posed.question, (), shown), JudgeReply)
+                reply, usage = call_lmm(lmm, judge_prompt(posed.question, (), shown), JudgeReply)
                 break
             except LmmRefused as refused:
-                if refused.status != _TOO_LONG or len(moments) < 2:
+                if refused.status != _PROMPT_TOO_LONG or len(moments) < 2:
                     raise
-                # More than the model can be told at once: the newer half may be.
-                moments = sorted(moments, key=lambda one: one.span)[len(moments) // 2 :]
-        spans = tuple((one.span.start_s, one.span.end_s) for name in told.cites if (one := shown.get(name)))
-        return replied(posed, told, usage, spans), moments
+                # The prompt is too long for the model. Try the newer half of the moments.
+                moments = sorted(moments, key=lambda moment: moment.span)[len(moments) // 2 :]
+        cited = (shown[name].span for name in reply.cites if name in shown)
+        spans = tuple((span.start_s, span.end_s) for span in cited)
+        return answer_from_lmm(posed, reply, usage, spans), moments
 
 
-def _stretches(moments: Sequence[Moment]) -> tuple[tuple[float, float], ...]:
-    """Where moments lie, in their order; those that follow on one another are one stretch."""
-    found: list[tuple[float, float]] = []
+def merged_spans(moments: Sequence[Moment]) -> TimeSpans:
+    """The spans of the moments, in their order. Consecutive moments without a gap become one span."""
+    spans: list[tuple[float, float]] = []
     for span in (moment.span for moment in moments):
-        if found and abs(found[-1][1] - span.start_s) < _TOUCHING_S:
-            found[-1] = (found[-1][0], span.end_s)
+        if spans and abs(spans[-1][1] - span.start_s) < _TOUCHING_S:
+            spans[-1] = (spans[-1][0], span.end_s)
         else:
-            found.append((span.start_s, span.end_s))
-    return tuple(found)
+            spans.append((span.start_s, span.end_s))
+    return tuple(spans)
 
 
-_Told = TypeVar("_Told", JudgeReply, LookReply)
+_Reply = TypeVar("_Reply", JudgeReply, LookReply)
 
 
-def asked_once(lmm: Lmm, prompt: Prompt, reply: type[_Told]) -> tuple[_Told, RecordedUsage]:
-    """One call, and what it cost. Raises ``LmmError``."""
-    said = lmm.ask_now(prompt, reply, deadline_s=BUDGET.seconds, max_tokens=MAX_TOKENS[prompt.name])
-    return said.value, RecordedUsage(lmm_calls=said.usage.calls, tokens=said.usage.tokens)
+def call_lmm(lmm: Lmm, prompt: Prompt, schema: type[_Reply]) -> tuple[_Reply, RecordedUsage]:
+    """Call the model once. Returns its reply and what the call cost. Raises ``LmmError``."""
+    result = lmm.ask_now(prompt, schema, deadline_s=LIMITS.seconds, max_tokens=MAX_TOKENS[prompt.name])
+    return result.value, RecordedUsage(lmm_calls=result.usage.calls, tokens=result.usage.tokens)
 
 
-def replied(
+def answer_from_lmm(
     posed: PosedQuestion,
-    told: JudgeReply | LookReply,
+    reply: JudgeReply | LookReply,
     usage: RecordedUsage,
-    spans: tuple[tuple[float, float], ...] = (),
+    spans: TimeSpans = (),
 ) -> SystemAnswer:
-    """What a model said in one call; an abstention where it says that what it was shown settles less than half."""
-    if SUFFICIENCY[told.sufficiency] < ANSWERS_FROM:
-        return SystemAnswer(told.answer, None, "abstained", usage=usage)
-    index = option_index(told.choice, posed.question, told.answer) if posed.options else None
+    """The answer of one model call. Abstains if the model rates its material below half sufficient."""
+    if SUFFICIENCY[reply.sufficiency] < ANSWERS_FROM:
+        return SystemAnswer(reply.answer, None, "abstained", usage=usage)
+    index = option_index(reply.choice, posed.question, reply.answer) if posed.options else None
     letter = None if index is None else ascii_uppercase[index]
-    return said_of(posed, told.answer, letter, spans=spans, usage=usage)
+    return answer_from_reply(posed, reply.answer, letter, spans=spans, usage=usage)
 
 
 def names_answer(sample: Sample, moments: Sequence[Moment]) -> bool | None:
-    """Whether what is remembered of some moments has all words of the answer; None where the answer has no words."""
+    """Whether the observations of the moments hold all words of the gold answer. None if it has no words."""
     gold = sample.gold
     if sample.kind == "choice" and isinstance(gold, str):
         gold = sample.options[ascii_uppercase.index(gold)]
     if not isinstance(gold, str) or sample.kind == "yes_no":
         return None
-    told = " ".join(searchable_text(observation) for moment in moments for observation in moment.observations)
-    return {stem(word) for word in words_of(gold)} <= {stem(word) for word in words_of(told)}
+    text = " ".join(searchable_text(observation) for moment in moments for observation in moment.observations)
+    return {stem(word) for word in words_of(gold)} <= {stem(word) for word in words_of(text)}
 
 
-def nothing(posed: PosedQuestion) -> Sequence[Moment]:
-    """No moment: what can be had from the question and its options alone."""
+def no_moments(posed: PosedQuestion) -> Sequence[Moment]:
+    """No moments: the system sees only the question and its options."""
     return ()
 
 
-def all_captions(posed: PosedQuestion, most: int = _MOST_MOMENTS) -> Sequence[Moment]:
-    """Every moment, in the order of time; of more than a model could ever be told, the newest."""
-    return posed.snapshot.timeline(STREAM, posed.scope, limit=most, newest_first=True)
+def all_captions(posed: PosedQuestion, limit: int = _ALL_MOMENTS_LIMIT) -> Sequence[Moment]:
+    """Every moment in time order, and the newest ``limit`` moments if there are more."""
+    return posed.snapshot.timeline(STREAM, posed.scope, limit=limit, newest_first=True)
 
 
-def retrieved(most: int, *modes: SearchMode) -> Callable[[PosedQuestion], Sequence[Moment]]:
-    """Those that one search for the question's own words finds, best first: in captions, or by vectors of pictures."""
+def one_search(limit: int, *modes: SearchMode) -> Callable[[PosedQuestion], Sequence[Moment]]:
+    """A function that searches once with the question's own words and returns the best ``limit`` moments."""
 
-    def found(posed: PosedQuestion) -> Sequence[Moment]:
+    def search(posed: PosedQuestion) -> Sequence[Moment]:
         hits = posed.snapshot.search(
-            posed.sample.question, span=posed.scope, rungs=("moment",), modes=modes, limit=most
+            posed.sample.question, span=posed.scope, rungs=("moment",), modes=modes, limit=limit
         )
         return [hit.moment for hit in hits]
 
-    return found
+    return search
 
 
-def proving(posed: PosedQuestion) -> Sequence[Moment]:
-    """Those of the stretches that prove the answer: with them, nothing has to be found any more."""
+def evidence_moments(posed: PosedQuestion) -> Sequence[Moment]:
+    """The moments that overlap the evidence: with them, no search is needed."""
     moments: dict[str, Moment] = {}
     for span in posed.sample.spans:
-        moments |= {one.id: one for one in posed.snapshot.timeline(STREAM, span)}
+        moments |= {moment.id: moment for moment in posed.snapshot.timeline(STREAM, span)}
     return list(moments.values())
 
 
 @dataclass(frozen=True)
 class FramesSystem:
-    """A model that is shown some frames in one call, and has no memory."""
+    """Shows a model some frames in one call, without a memory."""
 
     name: str
     pictures: Callable[[CausalVideo, Sample], list[tuple[float, Picture]]]
@@ -349,47 +361,47 @@ class FramesSystem:
     remembers: bool = False
 
     def answer(self, posed: PosedQuestion) -> SystemAnswer:
-        """Look once."""
+        """Call the model once with the frames."""
         shown = self.pictures(posed.video, posed.sample)
         prompt = look_prompt(posed.question, Moment("video", STREAM, 0, posed.scope, ()), shown)
         if prompt is None:
             return SystemAnswer(status="abstained")
-        told, usage = asked_once(self.lmm, prompt, LookReply)
-        return replied(posed, told, usage)
+        reply, usage = call_lmm(self.lmm, prompt, LookReply)
+        return answer_from_lmm(posed, reply, usage)
 
 
-def said_of(
+def answer_from_reply(
     posed: PosedQuestion,
     text: str,
     letter: str | None,
     *,
-    spans: tuple[tuple[float, float], ...] = (),
-    found: tuple[tuple[float, float], ...] = (),
+    spans: TimeSpans = (),
+    retrieved: TimeSpans = (),
     confidence: float | None = None,
     usage: RecordedUsage | None = None,
-    encoded: bool | None = None,
 ) -> SystemAnswer:
-    """A reply that is meant as an answer, read as it was agreed; an abstention where it cannot be."""
+    """Parse a reply strictly. Abstains if the reply does not have the agreed form.
+
+    ``letter`` is the option that the system chose, if any. ``spans`` are the spans that the reply cites.
+    """
     letter = (letter or "").strip().rstrip(".").upper() or None
-    value = parsed(
-        posed.sample.kind, _as_agreed(posed, text, letter, spans), options=len(posed.sample.options)
+    value = parse_answer(
+        posed.sample.kind, _agreed_form(posed, text, letter, spans), options=len(posed.sample.options)
     )
     status: Status = "ok" if value is not None else "abstained"
-    return SystemAnswer(text, value, status, confidence, spans, found, usage or RecordedUsage(), encoded)
+    return SystemAnswer(text, value, status, confidence, spans, retrieved, usage or RecordedUsage())
 
 
-def _as_agreed(
-    posed: PosedQuestion, text: str, letter: str | None, spans: tuple[tuple[float, float], ...]
-) -> str:
-    """A reply in prose, as the kind of the question has it."""
+def _agreed_form(posed: PosedQuestion, text: str, letter: str | None, spans: TimeSpans) -> str:
+    """A reply in prose, rewritten in the form that the kind of the question requires."""
     match posed.sample.kind:
         case "choice":
             return letter or ""
         case "yes_no":
             return {"A": "yes", "B": "no"}.get(letter or "", "")
         case "number":
-            found = re.search(r"\d+(?:\.\d+)?", text)
-            return found.group() if found else ""
+            number = re.search(r"\d+(?:\.\d+)?", text)
+            return number.group() if number else ""
         case "span":
             return f"{spans[0][0]}-{spans[0][1]}" if spans else ""
         case _:

@@ -1,12 +1,13 @@
-"""The loop of VideoLucy (arXiv 2510.12422), written anew from its paper: the anchor that a memory agent has to beat.
+"""VideoLucy baseline (arXiv 2510.12422), reimplemented from the paper: the memory agent that Recollect has to beat.
 
     VideoLucy(lmm).answer(posed)
 
-It begins with coarse memories of the whole video and asks whether they settle the question, yes or no. As long as
-they do not, it goes back to the one stretch that matters most and was not visited yet, has it told again with the
-question in mind, whole and in parts, each from its own frames, and asks again; five times at most. Then it has to
-answer. Here it has our prompts, our schemas and our ladder's events as its coarse memories, so that what differs from
-``recollect`` is the loop: there is no search, no grade but yes or no, and no way to say that it does not know.
+The loop starts with coarse memories of the whole video and asks the model whether they are enough, yes or no. Until
+they are, it backtracks: it takes the most relevant span that was not visited yet, describes it and its parts again
+with the question in mind, each from its own frames, and asks the model again. After five iterations it must answer.
+
+Here the loop has our prompts, our schemas, and our ladder's events as coarse memories, so that it differs from
+``recollect`` only in the loop: no search, no graded sufficiency, and no abstention.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from ..memory.values import Moment, Observation, Span
 from ..perception.lmm import Lmm
 from .ingestion import STREAM
 from .records import RecordedUsage
-from .systems import PosedQuestion, SystemAnswer, asked_once, said_of
+from .systems import PosedQuestion, SystemAnswer, answer_from_reply, call_lmm
 
 ITERATIONS = 5
 PARTS = 6
-"""So many parts a stretch is told in."""
-_LEAST_S = 1.0
-"""Parts are no shorter: the paper's finest memories are of a second."""
+"""How many parts a span is split into when it is described again."""
+_MIN_PART_S = 1.0
+"""The shortest part: the finest memories of the paper last one second."""
 _FPS = 2.0
-_MOST = 10_000
+_TIMELINE_LIMIT = 10_000
 
 
 @dataclass
-class _Course:
-    """One question on its way."""
+class _Backtracking:
+    """The state of the loop for one question."""
 
     posed: PosedQuestion
     lmm: Lmm
@@ -49,72 +50,80 @@ class _Course:
     visited: list[Span] = field(default_factory=list)
 
     def judge(self, memories: Sequence[Moment]) -> tuple[JudgeReply, list[Moment]]:
-        """What is said from these memories, and those it names, in its order."""
+        """Ask the model about the memories. Returns its reply, and the memories that the reply names, in its order."""
         shown = named(memories, self.lmm.moments)
-        judged, usage = asked_once(self.lmm, judge_prompt(self.posed.question, (), shown), JudgeReply)
-        self._spent(usage)
-        names = dict.fromkeys([*judged.look_at, *judged.cites])
-        return judged, [shown[name] for name in names if name in shown]
+        judgement, usage = call_lmm(self.lmm, judge_prompt(self.posed.question, (), shown), JudgeReply)
+        self._count(usage)
+        names = dict.fromkeys([*judgement.look_at, *judgement.cites])
+        return judgement, [shown[name] for name in names if name in shown]
 
-    def told_again(self, span: Span) -> list[Moment]:
-        """A stretch, and its parts, as their frames show them to who has the question in mind."""
+    def describe_again(self, span: Span) -> list[Moment]:
+        """Describe a span and its parts from their frames, with the question in mind."""
         self.visited.append(span)
-        parts = min(PARTS, max(1, int(span.duration_s / _LEAST_S)))
-        step_s = span.duration_s / parts
-        cuts = [Span(span.start_s + at * step_s, span.start_s + (at + 1) * step_s) for at in range(parts)]
-        return [moment for one in dict.fromkeys([span, *cuts]) if (moment := self._told(one)) is not None]
+        count = min(PARTS, max(1, int(span.duration_s / _MIN_PART_S)))
+        step_s = span.duration_s / count
+        parts = [
+            Span(span.start_s + index * step_s, span.start_s + (index + 1) * step_s) for index in range(count)
+        ]
+        moments = (self._describe(part) for part in dict.fromkeys([span, *parts]))
+        return [moment for moment in moments if moment is not None]
 
-    def _told(self, span: Span) -> Moment | None:
+    def _describe(self, span: Span) -> Moment | None:
         moment = Moment(f"{span.start_s:.3f}-{span.end_s:.3f}", STREAM, 0, span, ())
         count = max(1, min(MAX_PICTURES, round(span.duration_s * _FPS)))
-        times_s = (span.start_s + (at + 0.5) * span.duration_s / count for at in range(count))
+        times_s = (span.start_s + (index + 0.5) * span.duration_s / count for index in range(count))
         prompt = look_prompt(
             self.posed.question,
             moment,
-            self.posed.video.pictures(at for at in times_s if self._may_be_seen(at)),
+            self.posed.video.pictures(time_s for time_s in times_s if self._may_use(time_s)),
         )
         if prompt is None:
             return None
-        looked, usage = asked_once(self.lmm, prompt, LookReply)
-        self._spent(usage)
-        seen = Observation(looked.seen, (), self.lmm.name, self.posed.as_of_s)
-        return Moment(moment.id, STREAM, 0, span, (seen,))
+        reply, usage = call_lmm(self.lmm, prompt, LookReply)
+        self._count(usage)
+        observation = Observation(reply.seen, (), self.lmm.name, self.posed.as_of_s)
+        return Moment(moment.id, STREAM, 0, span, (observation,))
 
-    def _may_be_seen(self, time_s: float) -> bool:
-        return self.posed.video.from_s <= time_s < self.posed.video.until_s
+    def _may_use(self, time_s: float) -> bool:
+        return self.posed.scope.contains(time_s)
 
-    def _spent(self, usage: RecordedUsage) -> None:
+    def _count(self, usage: RecordedUsage) -> None:
         self.calls += usage.lmm_calls
         self.tokens += usage.tokens
 
 
 @dataclass(frozen=True)
 class VideoLucy:
-    """Coarse to fine, with a yes or no after each step."""
+    """Coarse-to-fine backtracking, with a yes-or-no judgement after each step."""
 
     lmm: Lmm
     name: str = "VideoLucy's loop"
     remembers: bool = True
 
     def answer(self, posed: PosedQuestion) -> SystemAnswer:
-        """Go back over the video until the model says that it knows, or has to say something."""
-        course = _Course(posed, self.lmm)
+        """Backtrack until the model says that the memories are enough, or the iterations are used up."""
+        loop = _Backtracking(posed, self.lmm)
         snapshot = posed.snapshot
-        coarse = snapshot.timeline(STREAM, posed.scope, rung="event", limit=_MOST)
-        memories = coarse or snapshot.timeline(STREAM, posed.scope, limit=_MOST)
-        judged, named_ = course.judge(memories)
+        events = snapshot.timeline(STREAM, posed.scope, rung="event", limit=_TIMELINE_LIMIT)
+        memories = events or snapshot.timeline(STREAM, posed.scope, limit=_TIMELINE_LIMIT)
+        judgement, relevant = loop.judge(memories)
         for _ in range(ITERATIONS):
-            if SUFFICIENCY[judged.sufficiency] == max(SUFFICIENCY.values()):
+            if SUFFICIENCY[judgement.sufficiency] == max(SUFFICIENCY.values()):
                 break
-            fresh = [one for one in (*named_, *memories) if one.span not in course.visited]
-            if not fresh:
+            unvisited = [moment for moment in (*relevant, *memories) if moment.span not in loop.visited]
+            if not unvisited:
                 break
-            chosen = fresh[0]
-            finer = course.told_again(chosen.span)
-            # What was told anew comes first: no more than so many memories are shown.
-            memories = [*finer, *(one for one in memories if one.span != chosen.span)]
-            judged, named_ = course.judge(memories)
-        spans = tuple((one.span.start_s, one.span.end_s) for one in named_)
-        usage = RecordedUsage(lmm_calls=course.calls, tokens=course.tokens)
-        found = tuple((span.start_s, span.end_s) for span in course.visited) or spans
-        return said_of(posed, judged.answer, judged.choice, spans=spans, found=found, usage=usage)
+            span = unvisited[0].span
+            finer = loop.describe_again(span)
+            # The new descriptions come first, because a prompt holds only so many memories.
+            memories = [*finer, *(moment for moment in memories if moment.span != span)]
+            judgement, relevant = loop.judge(memories)
+        spans = tuple((moment.span.start_s, moment.span.end_s) for moment in relevant)
+        return answer_from_reply(
+            posed,
+            judgement.answer,
+            judgement.choice,
+            spans=spans,
+            retrieved=tuple((span.start_s, span.end_s) for span in loop.visited) or spans,
+            usage=RecordedUsage(lmm_calls=loop.calls, tokens=loop.tokens),
+        )

@@ -1,4 +1,4 @@
-"""What was watched, kept: values, the store on disk, and snapshots of it to ask."""
+"""The memory: values, the store on disk, its snapshots and search, the ladder of summaries, reindexing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .store import MemoryStore
     from .stream_catalog import ResumePoint
 
-# These load LanceDB or numpy, which takes seconds, so they are imported when first asked for.
+# These load LanceDB or numpy, which takes seconds, so they are imported at first use.
 _LATER = {
     "Encoder": "encoder",
     "HashingEncoder": "encoder",

@@ -159,24 +159,24 @@ class SnapshotExpired(MemoryStoreError):
 class EncoderMismatch(MemoryStoreError):
     """The memory's vectors and the given encoder do not match, or one of them is missing."""
 
-    def __init__(self, path: Path, stored: str | None, given: str | None) -> None:
+    def __init__(self, path: Path, stored: str | None, requested: str | None) -> None:
         reindex = f"recollect reindex --memory {shlex.quote(str(path))}"
         if stored is None:
             problem = (
-                f"holds no vectors, and was opened with the encoder {given}. To make them, run: {reindex}"
+                f"holds no vectors, and was opened with the encoder {requested}. To make them, run: {reindex}"
             )
-        elif given is None:
+        elif requested is None:
             problem = (
                 f"holds vectors of {stored}, and was opened with no encoder. "
                 f"Name it in vision.model, or drop the vectors: {reindex}"
             )
         else:
             problem = (
-                f"holds vectors of {stored}, and was opened with the encoder {given}; they cannot be compared. "
+                f"holds vectors of {stored}, and was opened with the encoder {requested}. They cannot be compared. "
                 f"Open it with the encoder that made it, or rebuild the vectors: {reindex}"
             )
         super().__init__(f"{path} {problem}")
-        self.path, self.stored, self.given = path, stored, given
+        self.path, self.stored, self.requested = path, stored, requested
 
 
 class UnknownStream(QuestionError):

@@ -1,10 +1,11 @@
-"""Has our own runner answer requests: each video is watched once, each answer is on the disk before the next is sought.
+"""Answers requests with the evaluation runner: each video is watched once, and each answer is stored at once.
 
     answers = answer(requests, Path("run"), AnsweringSettings(time_field="query_time"))
     answers["videomme/17"].text, answers["videomme/17"].input_tokens      # "B", 5120
 
-The folder is one of a run of ``evals.runner``, which goes on where it was killed; beside its files there are
-``questions.jsonl``, all that was ever asked there, and ``tokens.jsonl``, what answers cost by prompts and replies.
+The folder is that of a run of ``evals.runner``, and a killed run is resumed there. It has two more files:
+``questions.jsonl`` has all questions that were ever asked there, and ``tokens.jsonl`` has the prompt and reply tokens of
+each answer.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from ...perception.errors import NoLmm
 from ...perception.lmm import Lmm, open_lmm
 from ...settings import read_settings
 from ..errors import BadRun
 from ..ingestion import WatchSettings
-from ..records import Kind, Prediction, Record, RecordFile, Sample, read
-from ..runner import EvaluationRun, RunProgress
-from ..scorers import reply
+from ..records import Kind, Prediction, Record, RecordFile, Sample, read_records
+from ..runner import EvaluationRun, RunOptions, RunProgress
+from ..scorers import reply_text
 from ..systems import PosedQuestion, RecollectSystem, SystemAnswer
 from .eval_requests import EvalRequest, RequestSuite
 
@@ -30,7 +32,9 @@ TOKENS = "tokens.jsonl"
 
 
 class Tokens(Record):
-    """What a model read and wrote for an answer; describing the video comes on top, and is counted in ``ingests.jsonl``."""
+    """The tokens of an answer. Those for describing the video are not included: ``ingests.jsonl`` has them."""
+
+    record_name: ClassVar[str] = "token count"
 
     sample: str
     input_tokens: int = 0
@@ -42,25 +46,25 @@ class AnsweringSettings:
     """How videos are watched and questions are answered."""
 
     endpoint: str | None = None
-    """Where a video LMM is served. None: nothing but what comes with Recollect watches and answers."""
+    """The URL of a served video LMM. None: only the embedded observers and the extractive reasoner."""
     model: str | None = None
-    """Its id there; None: the one that is served."""
+    """The id of the model at the endpoint. None: the only one."""
     fps: float = 4.0
     ocr: bool = True
     time_field: str | None = None
-    """The column of the data that says when a question is asked."""
+    """The column of the data that states when a question is asked."""
     retry_errors: bool = False
-    """Whether what failed in an earlier run is asked again."""
+    """Whether questions that failed in an earlier run are asked again."""
 
 
 @dataclass(frozen=True)
 class AnsweredRequest:
-    """An answer as a task takes it."""
+    """An answer in the form of a task."""
 
     text: str
     input_tokens: int | None = None
     output_tokens: int | None = None
-    """None where they are not known."""
+    """None, like ``input_tokens``, if the tokens are not known."""
 
 
 def answer(
@@ -71,83 +75,87 @@ def answer(
     on_progress: Callable[[RunProgress], None] = lambda _: None,
     lmm: Lmm | None = None,
 ) -> dict[str, AnsweredRequest]:
-    """Answer requests, or find what was answered in an earlier run, by their ids; ``lmm`` instead of an endpoint.
+    """Answer requests, or find the answers of an earlier run. Returns the answers by the ids of the requests.
 
-    Raises ``UnfitTask``, ``BadRun`` where the folder holds other answers, ``SourceError``, ``MemoryStoreError`` and,
-    where a model is named, ``LmmError``.
+    ``lmm`` replaces the model at the endpoint.
+
+    Raises ``UnfitTask``, ``BadRun`` if the folder holds answers to different questions, ``SourceError``,
+    ``MemoryStoreError`` and, with an endpoint, ``LmmError``.
     """
     suite = RequestSuite(requests, time_field=settings.time_field)
     with ExitStack() as stack:
-        lmm = lmm or stack.enter_context(_opened(settings))
+        lmm = lmm or stack.enter_context(_open_lmm(settings))
         watching = WatchSettings(lmm=lmm, fps=settings.fps, ocr=settings.ocr)
-        _note(folder, suite.samples())
+        _store_questions(folder, suite.samples())
         tokens = stack.enter_context(RecordFile(folder / TOKENS, Tokens))
         run = EvaluationRun(
             folder,
             suite,
-            [_Counting(lmm, tokens)],
+            [_TokenCountingSystem(lmm, tokens)],
             watching,
-            retry_errors=settings.retry_errors,
+            RunOptions(retry_errors=settings.retry_errors),
         )
         for progress in run.go():
             on_progress(progress)
-    return answers_in(folder, requests)
+    return stored_answers(folder, requests)
 
 
-def answers_in(folder: Path, requests: Iterable[EvalRequest]) -> dict[str, AnsweredRequest]:
-    """What is stored for requests, all of which were answered."""
-    predictions = {one.sample: one for one in read(folder / "predictions.jsonl", Prediction)}
-    tokens = tokens_in(folder)
+def stored_answers(folder: Path, requests: Iterable[EvalRequest]) -> dict[str, AnsweredRequest]:
+    """The answers to requests that were all answered before."""
+    predictions = {
+        prediction.sample: prediction for prediction in read_records(folder / "predictions.jsonl", Prediction)
+    }
+    tokens = read_tokens(folder)
     return {
-        request.id: answered(request, predictions[request.id], tokens.get(request.id)) for request in requests
+        request.id: answered_request(request, predictions[request.id], tokens.get(request.id))
+        for request in requests
     }
 
 
-def tokens_in(folder: Path) -> Mapping[str, Tokens]:
-    """What answers cost, as far as it was counted."""
-    return {one.sample: one for one in read(folder / TOKENS, Tokens)}
+def read_tokens(folder: Path) -> Mapping[str, Tokens]:
+    """The tokens of answers, as far as they were counted, by the names of the questions."""
+    return {tokens.sample: tokens for tokens in read_records(folder / TOKENS, Tokens)}
 
 
-def answered(request: EvalRequest, prediction: Prediction, tokens: Tokens | None) -> AnsweredRequest:
-    """A prediction as the task takes it."""
-    text = request.cut(told(prediction, request.asked.kind))
-    return (
-        AnsweredRequest(text)
-        if tokens is None
-        else AnsweredRequest(text, tokens.input_tokens, tokens.output_tokens)
-    )
+def answered_request(request: EvalRequest, prediction: Prediction, tokens: Tokens | None) -> AnsweredRequest:
+    """A prediction in the form of the task."""
+    text = request.cut(task_text(prediction, request.prompt.kind))
+    if tokens is None:
+        return AnsweredRequest(text)
+    return AnsweredRequest(text, tokens.input_tokens, tokens.output_tokens)
 
 
-def told(prediction: Prediction, kind: Kind) -> str:
-    """What is handed to a task's parser: of a choice the bare letter, and nothing where none was made.
+def task_text(prediction: Prediction, kind: Kind) -> str:
+    """The text for a task's parser: of a choice the bare letter, or nothing if none was made.
 
-    What an abstention from a choice or a failure says is no answer; parsers would find letters in it.
+    The text of an error, or of an abstention from a choice, is not passed on: parsers would find letters in it.
     """
     if prediction.answer is None and kind not in ("choice", "yes_no") and prediction.status != "error":
         return prediction.said
-    return reply(prediction)
+    return reply_text(prediction)
 
 
-class _Counting(RecollectSystem):
-    """The agent; what its model reads and writes is noted."""
+class _TokenCountingSystem(RecollectSystem):
+    """Recollect, which also stores the tokens of each answer."""
 
     def __init__(self, lmm: Lmm | None, tokens: RecordFile[Tokens]) -> None:
         self._lmm, self._tokens = lmm, tokens
 
     def answer(self, posed: PosedQuestion) -> SystemAnswer:
-        read_before, written_before = self._spent()
-        said = super().answer(posed)
-        read_now, written_now = self._spent()
+        input_before, output_before = self._total_tokens()
+        answer = super().answer(posed)
+        input_after, output_after = self._total_tokens()
         self._tokens.append(
             Tokens(
                 sample=posed.sample.id,
-                input_tokens=read_now - read_before,
-                output_tokens=written_now - written_before,
+                input_tokens=input_after - input_before,
+                output_tokens=output_after - output_before,
             )
         )
-        return said
+        return answer
 
-    def _spent(self) -> tuple[int, int]:
+    def _total_tokens(self) -> tuple[int, int]:
+        """Prompt and reply tokens of all questions so far."""
         if self._lmm is None:
             return 0, 0
         usage = self._lmm.usage["question"]
@@ -155,17 +163,15 @@ class _Counting(RecollectSystem):
 
 
 @contextmanager
-def _opened(settings: AnsweringSettings) -> Iterator[Lmm | None]:
-    """The video LMM that is named, with what else the settings of Recollect say of it, such as its key."""
+def _open_lmm(settings: AnsweringSettings) -> Iterator[Lmm | None]:
+    """The video LMM of the endpoint. Recollect's own settings add the rest, such as its key."""
     if settings.endpoint is None:
         if settings.model is not None:
             raise NoLmm(f"answer with {settings.model}")
         yield None
         return
-    found = read_settings(
-        lmm={"url": settings.endpoint, **({"model": settings.model} if settings.model else {})}
-    )
-    lmm = open_lmm(found.lmm)
+    model = {"model": settings.model} if settings.model else {}
+    lmm = open_lmm(read_settings(lmm={"url": settings.endpoint, **model}).lmm)
     try:
         yield lmm
     finally:
@@ -173,15 +179,15 @@ def _opened(settings: AnsweringSettings) -> Iterator[Lmm | None]:
             lmm.close()
 
 
-def _note(folder: Path, samples: Iterable[Sample]) -> None:
-    """Keep what is asked. Raises ``BadRun`` where it was something else: the answers would be to that."""
+def _store_questions(folder: Path, samples: Iterable[Sample]) -> None:
+    """Store the questions. Raises ``BadRun`` if one differs from a stored one: its answer would not fit."""
     path = folder / QUESTIONS
-    known = {one.id: one for one in read(path, Sample)}
-    with RecordFile(path, Sample) as lines:
+    stored = {sample.id: sample for sample in read_records(path, Sample)}
+    with RecordFile(path, Sample) as file:
         for sample in samples:
-            before = known.get(sample.id)
-            if before is None:
-                lines.append(sample)
-            elif before != sample:
-                why = f"{sample.id} was asked in other words, of another video, or at another time"
+            earlier = stored.get(sample.id)
+            if earlier is None:
+                file.append(sample)
+            elif earlier != sample:
+                why = f"{sample.id} was asked in other words, about another video, or at another time"
                 raise BadRun(folder, why)

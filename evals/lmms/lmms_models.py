@@ -1,15 +1,15 @@
-"""The two models that lmms-eval loads: one watches and answers, one hands out what was answered.
+"""The two models that lmms-eval loads: one watches videos and answers, the other replays stored answers.
 
     lmms-eval eval --model recollect --model_args memory=run,endpoint=http://127.0.0.1:8000/v1,time_field=query_time …
     lmms-eval eval --model recollect_replay --model_args 'predictions=run,sample=videomme/{row[question_id]}' …
 
-Only lmms-eval makes models of them.
+Only lmms-eval creates instances of them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,29 +24,36 @@ if TYPE_CHECKING:
 
 try:
     from lmms_eval.api.model import lmms
-except ModuleNotFoundError:  # whoever loads every module there is can load this one, and make no model of it
+except ModuleNotFoundError:  # tools that import every module can import this one without lmms-eval
     lmms = object
 
 
-class _Model(lmms):  # type: ignore[misc]  # nothing is known of its types
-    """What both have in common: they answer questions about a video, one text each."""
+_IGNORED_OPTIONS = frozenset({"batch_size", "max_batch_size", "device"})
+
+
+class _Model(lmms):  # type: ignore[misc]  # lmms-eval has no type information
+    """The base of both models, which answer each question about a video with one text."""
 
     is_simple = False
 
-    def __init__(self) -> None:
+    def __init__(self, options: Mapping[str, object]) -> None:
+        """Check the environment and ``options``, the arguments that lmms-eval passes to every model."""
         super().__init__()
+        unknown = sorted(set(options) - _IGNORED_OPTIONS)
+        if unknown:
+            raise TypeError(f"unknown model args: {', '.join(unknown)}")
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise EvaluationError(
-                "Recollect answers in one process: started in several by accelerate or torchrun, each would watch "
-                "every video again into the same folder. Start lmms-eval alone."
+                "Recollect answers in one process. With accelerate or torchrun, every process would watch all videos "
+                "into the same folder. Start lmms-eval without them."
             )
 
     def loglikelihood(self, requests: Sequence[RequestInstance]) -> NoReturn:
-        """Raise ``UnfitTask``: an agent gives answers, not how likely they are."""
-        raise UnfitTask(_task_of(requests), "it asks how likely given answers are")
+        """Raise ``UnfitTask``: an agent gives answers, not likelihoods."""
+        raise UnfitTask(_task_of(requests), "it needs the likelihood of given answers")
 
     def generate_until_multi_round(self, requests: Sequence[RequestInstance]) -> NoReturn:
-        """Raise ``UnfitTask``."""
+        """Raise ``UnfitTask``: questions of several rounds are not supported."""
         raise UnfitTask(_task_of(requests), "it asks in several rounds")
 
     def _read(self, requests: Sequence[RequestInstance]) -> list[EvalRequest]:
@@ -54,18 +61,18 @@ class _Model(lmms):  # type: ignore[misc]  # nothing is known of its types
 
 
 class WatchingModel(_Model):
-    """Watches every video once and answers what is asked about it, in the order of time.
+    """Watches every video once and answers the questions about it in time order.
 
     Args:
-        memory: The folder for the memories and the answers. A run that was killed goes on there.
-        endpoint: Where a video LMM is served; without, Recollect uses what comes with it.
-        model: Its id there; by default the only one that is served.
-        fps: Frames a second that are looked at.
+        memory: The folder for the memories and the answers. A killed run is resumed there.
+        endpoint: The URL of a served video LMM. By default only the embedded parts of Recollect are used.
+        model: The id of the model at the endpoint. By default the only one.
+        fps: Frames a second for the observers.
         ocr: Whether text in the picture is read.
-        time_field: The column of the data that says when in the video a question is asked; nothing that comes later
-            is used. By default, all are asked when the video is over.
-        retry_errors: Ask again what failed in an earlier run.
-        batch_size, max_batch_size, device: lmms-eval gives them to every model; they change nothing here.
+        time_field: The column of the data that states when in the video a question is asked. Nothing after that time
+            is used. By default, all questions are asked when the video is over.
+        retry_errors: Ask questions that failed in an earlier run again.
+        options: ``batch_size``, ``max_batch_size`` and ``device``, which lmms-eval passes to every model. Ignored.
 
     """
 
@@ -79,12 +86,10 @@ class WatchingModel(_Model):
         ocr: bool = True,
         time_field: str | None = None,
         retry_errors: bool = False,
-        batch_size: object = None,
-        max_batch_size: object = None,
-        device: object = None,
+        **options: object,
     ) -> None:
-        super().__init__()
-        # lmms-eval makes numbers of all model args that look like one.
+        super().__init__(options)
+        # lmms-eval converts model args that look like numbers, so texts may arrive as numbers.
         self._folder = Path(str(memory)).expanduser()
         self._settings = AnsweringSettings(
             endpoint=endpoint,
@@ -96,28 +101,28 @@ class WatchingModel(_Model):
         )
 
     def generate_until(self, requests: Sequence[RequestInstance]) -> list[GenerationResult]:
-        """Answer, or give again what was answered in an earlier run."""
+        """Answer the requests, or return the answers of an earlier run."""
         from tqdm import tqdm  # noqa: PLC0415 - lmms-eval has it
 
-        asked = self._read(requests)
+        read_requests = self._read(requests)
         with tqdm(desc="Recollect", unit="answer") as bar:
 
             def show(progress: RunProgress) -> None:
-                bar.total, bar.n = progress.of, progress.answered
+                bar.total, bar.n = progress.total, progress.answered
                 bar.refresh()
 
-            answers = answer(asked, self._folder, self._settings, on_progress=show)
-        return [_result(answers[request.id]) for request in asked]
+            answers = answer(read_requests, self._folder, self._settings, on_progress=show)
+        return [_result(answers[request.id]) for request in read_requests]
 
 
 class ReplayingModel(_Model):
-    """Hands out stored answers, and asks nothing.
+    """Replays stored answers, and computes none.
 
     Args:
-        predictions: A run's folder or its ``predictions.jsonl``, or the folder that ``recollect`` kept.
-        system: Which of the run's systems.
-        sample: How the run names a question, made of ``{task}``, ``{doc_id}`` and ``{row[…]}``.
-        batch_size, max_batch_size, device: lmms-eval gives them to every model; they change nothing here.
+        predictions: The folder of a run, its ``predictions.jsonl``, or the folder of the model ``recollect``.
+        system: The system of the run.
+        sample: A template of the run's names of questions, with ``{task}``, ``{doc_id}`` and ``{row[…]}``.
+        options: ``batch_size``, ``max_batch_size`` and ``device``, which lmms-eval passes to every model. Ignored.
 
     """
 
@@ -127,17 +132,15 @@ class ReplayingModel(_Model):
         predictions: str,
         system: str = "recollect",
         sample: str = BY_NUMBER,
-        batch_size: object = None,
-        max_batch_size: object = None,
-        device: object = None,
+        **options: object,
     ) -> None:
-        super().__init__()
+        super().__init__(options)
         self._stored = StoredAnswers.read(
             Path(str(predictions)).expanduser(), system=str(system), sample=str(sample)
         )
 
     def generate_until(self, requests: Sequence[RequestInstance]) -> list[GenerationResult]:
-        """Find every answer. Raises ``NotStored`` where one is missing."""
+        """The stored answers. Raises ``NotStored`` if one is missing."""
         return [_result(self._stored.answer(request)) for request in self._read(requests)]
 
 

@@ -1,9 +1,9 @@
-r"""Reads a benchmark's prompt: the question, its options, and whether a letter, yes or no, or words are wanted.
+r"""Prompt parsing: the question, the options and the kind of answer in a benchmark's prompt.
 
-    asked = read_prompt("What is red?\nA. The car.\nB. The hat.\nAnswer with the option's letter.")
-    asked.question, asked.options, asked.kind      # "What is red?", ("The car.", "The hat."), "choice"
+    parsed = parse_prompt("What is red?\nA. The car.\nB. The hat.\nAnswer with the option's letter.")
+    parsed.question, parsed.options, parsed.kind   # "What is red?", ("The car.", "The hat."), "choice"
 
-Prompts say in many ways in which form an answer is wanted. The agent has its own: what is about the form alone is left out.
+Prompts describe the form of the answer in many ways. The agent has its own instructions, so these parts are removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
 from ..records import Kind
-from ..suites.annotation_files import unlettered
+from ..suites.annotation_files import strip_letters
 
 _FORM = re.compile(
     r"""(?: ^[ \t]* | (?<=[^\s("']) | (?<=[?!:]\ ) | (?<=[a-z)]\.\ ) )
@@ -26,8 +26,8 @@ _FORM = re.compile(
       ) [^\n]*""",
     re.VERBOSE | re.MULTILINE,
 )
-"""About the form of the answer, to the end of its line; where a sentence begins, as "What did he answer with?" is a
-question, and often glued to what stands before; but not where an option begins."""
+"""An instruction about the form of the answer, up to the end of its line. It must begin a sentence, because "What did he
+answer with?" is a question. There may be no space before it. It does not match at the start of an option."""
 _YES_NO = re.compile(r"[Aa]nswer[^\n]*\b[Yy]es\W{1,2}or\W{1,2}[Nn]o\b")
 _HEADING = re.compile(r"^(?:Question|Options|Choices|Candidates)\s*:\s*", re.IGNORECASE)
 _AT_START = r"^[ \t]*\(?{letter}[.):]\s*(?=\S)"
@@ -36,44 +36,46 @@ _INSIDE = r"(?:^|(?<=[\s;,?]))\(?{letter}[.):]\s+(?=\S)"
 
 @dataclass(frozen=True, slots=True)
 class ParsedPrompt:
-    """What a prompt asks."""
+    """The content of a prompt."""
 
     question: str
     options: tuple[str, ...]
-    """Without their letters; empty where there is nothing to choose from."""
+    """The options without their letters. Empty if there are none."""
     kind: Kind
 
 
-def read_prompt(prompt: str) -> ParsedPrompt:
-    """What is asked, in which form."""
+def parse_prompt(prompt: str) -> ParsedPrompt:
+    """Parse a prompt."""
     for text in (_FORM.sub("\n", prompt), prompt):
-        asked = _read(text)
-        # Where nothing is left, what looked like the form was the question: "Choose the best option to call it."
-        if asked.question:
+        parsed = _parse_text(text)
+        # If no question remains, the supposed instruction was the question: "Choose the best option to call it."
+        if parsed.question:
             break
-    if not asked.options and _YES_NO.search(prompt):
-        return replace(asked, kind="yes_no")
-    return asked
+    if not parsed.options and _YES_NO.search(prompt):
+        return replace(parsed, kind="yes_no")
+    return parsed
 
 
-def _read(text: str) -> ParsedPrompt:
+def _parse_text(text: str) -> ParsedPrompt:
     marks = _marks(text, _AT_START) or _marks(text, _INSIDE)
     if not marks:
-        return ParsedPrompt(_plain(text), (), "text")
+        return ParsedPrompt(_one_line(text), (), "text")
     ends = [*marks[1:], _end_of_last(text, marks[-1])]
     options = [text[mark:end].strip(" \t\n;,") for mark, end in zip(marks, ends, strict=True)]
-    # Some prompts put the question after the options.
-    question = _plain(text[: marks[0]] + "\n" + text[ends[-1] :])
-    return ParsedPrompt(question, unlettered(options), "choice")
+    # Some prompts have the question after the options.
+    question = _one_line(text[: marks[0]] + "\n" + text[ends[-1] :])
+    return ParsedPrompt(question, strip_letters(options), "choice")
 
 
 def _marks(text: str, pattern: str) -> list[int]:
-    """Where A, B, C, … stand before options: the longest such row, and of several the last; empty where there is none."""
+    """The positions of the letters A, B, C, … before options: the longest such sequence, and of equal ones the last."""
     best: list[int] = []
-    for first in _places(text, pattern, "A"):
+    for first in _letter_starts(text, pattern, "A"):
         row = [first]
         for letter in ascii_uppercase[1:]:
-            following = next((at for at in _places(text, pattern, letter) if at > row[-1]), None)
+            following = next(
+                (start for start in _letter_starts(text, pattern, letter) if start > row[-1]), None
+            )
             if following is None:
                 break
             row.append(following)
@@ -82,17 +84,17 @@ def _marks(text: str, pattern: str) -> list[int]:
     return best
 
 
-def _places(text: str, pattern: str, letter: str) -> Sequence[int]:
-    return [found.start() for found in re.finditer(pattern.format(letter=letter), text, re.MULTILINE)]
+def _letter_starts(text: str, pattern: str, letter: str) -> Sequence[int]:
+    return [match.start() for match in re.finditer(pattern.format(letter=letter), text, re.MULTILINE)]
 
 
 def _end_of_last(text: str, mark: int) -> int:
-    """An option that is the last ends with its line."""
+    """The end of the last option, which is the end of its line."""
     end = text.find("\n", mark)
     return len(text) if end < 0 else end
 
 
-def _plain(text: str) -> str:
-    """Without headings and empty lines, in one line."""
+def _one_line(text: str) -> str:
+    """The text in one line, without headings and empty lines."""
     lines = (_HEADING.sub("", line.strip()) for line in text.splitlines())
     return " ".join(line for line in lines if line)

@@ -1,10 +1,10 @@
-"""Finds the stored answer to a request: in a run of ours, or in the folder that the first model keeps.
+"""Stored answers: finds the answer to a request in a run's folder, or in the folder of the model ``recollect``.
 
-    stored = Stored.read(Path("run"), sample="videomme/{row[question_id]}")
-    stored.answer(request).text               # "B", or NotStored: no answer is made up
+    stored = StoredAnswers.read(Path("run"), sample="videomme/{row[question_id]}")
+    stored.answer(request).text               # "B", or NotStored is raised: no answer is invented
 
-A run names its questions as its suite does; ``sample`` says how that name is made of a task's name, the number of a
-row and the row. Where the run kept the options, they must be those that the task gives.
+A run names its questions as its suite does. ``sample`` is a template that makes this name from the name of a task, the
+number of a row and the row. If the run stored the options, they must be those of the task.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadRun, NotStored
-from ..records import Prediction, Sample, read
-from .answering import QUESTIONS, AnsweredRequest, Tokens, answered, tokens_in
+from ..records import Prediction, Sample, read_records
+from .answering import QUESTIONS, AnsweredRequest, Tokens, answered_request, read_tokens
 from .eval_requests import EvalRequest
 
 BY_NUMBER = "{task}/{doc_id}"
-"""How the first model names questions."""
+"""The names that the model ``recollect`` gives to questions."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class StoredAnswers:
     path: Path
     system: str
     sample: str
+    """The template of the names of the questions."""
     predictions: Mapping[str, Prediction]
     samples: Mapping[str, Sample]
     tokens: Mapping[str, Tokens]
@@ -38,39 +39,39 @@ class StoredAnswers:
     def read(cls, path: Path, *, system: str = "recollect", sample: str = BY_NUMBER) -> StoredAnswers:
         """Read a run's folder, or its ``predictions.jsonl`` alone.
 
-        Raises ``BadRun`` where there are no predictions of the system.
+        Raises ``BadRun`` if there are no predictions of the system.
         """
         file = path / "predictions.jsonl" if path.is_dir() else path
-        every = list(read(file, Prediction))
-        predictions = {one.sample: one for one in every if one.system == system and one.repeat == 0}
-        if not predictions:
-            there = ", ".join(sorted({one.system for one in every}))
-            why = (
-                f"there is no such file as {file.name}"
-                if not file.exists()
-                else f"{system!r} answered nothing there"
-            )
-            raise BadRun(path, why + (f", but only {there}" if there else ""))
-        samples = {
-            one.id: one for name in (QUESTIONS, "samples.jsonl") for one in read(file.parent / name, Sample)
+        all_predictions = list(read_records(file, Prediction))
+        predictions = {
+            prediction.sample: prediction
+            for prediction in all_predictions
+            if prediction.system == system and prediction.repeat == 0
         }
-        return cls(file, system, sample, predictions, samples, tokens_in(file.parent))
+        if not predictions:
+            raise BadRun(path, _why_empty(file, system, all_predictions))
+        samples = {
+            stored.id: stored
+            for name in (QUESTIONS, "samples.jsonl")
+            for stored in read_records(file.parent / name, Sample)
+        }
+        return cls(file, system, sample, predictions, samples, read_tokens(file.parent))
 
     def answer(self, request: EvalRequest) -> AnsweredRequest:
-        """What is stored for a request. Raises ``NotStored``."""
+        """The stored answer to a request. Raises ``NotStored``."""
         name = self._name(request)
         prediction = self.predictions.get(name)
         if prediction is None:
             raise NotStored(name, self.path, f"there is no answer of {self.system!r} to it")
-        kept, options = self.samples.get(name), request.asked.options
-        # Letters mean nothing among other options, or the same in another order.
-        if kept is not None and options and _plain(kept.options) != _plain(options):
+        sample, options = self.samples.get(name), request.prompt.options
+        # A letter is only valid for the same options in the same order.
+        if sample is not None and options and _normalized(sample.options) != _normalized(options):
             raise NotStored(
                 name,
                 self.path,
-                f"it was answered among {list(kept.options)}, and {request.id} gives {list(options)}",
+                f"its options were {list(sample.options)}, but those of {request.id} are {list(options)}",
             )
-        return answered(request, prediction, self.tokens.get(name))
+        return answered_request(request, prediction, self.tokens.get(name))
 
     def _name(self, request: EvalRequest) -> str:
         try:
@@ -80,9 +81,17 @@ class StoredAnswers:
             raise NotStored(
                 request.id,
                 self.path,
-                f"{self.sample!r} makes no name of it ({type(error).__name__}: {error}); its row has {columns}",
+                f"the template {self.sample!r} does not fit ({type(error).__name__}: {error}). "
+                f"The row has the columns {columns}",
             ) from None
 
 
-def _plain(options: tuple[str, ...]) -> list[str]:
+def _why_empty(file: Path, system: str, predictions: list[Prediction]) -> str:
+    if not file.exists():
+        return f"there is no such file as {file.name}"
+    others = ", ".join(sorted({prediction.system for prediction in predictions}))
+    return f"it has no answers of {system!r}" + (f", only of {others}" if others else "")
+
+
+def _normalized(options: tuple[str, ...]) -> list[str]:
     return [" ".join(re.findall(r"\w+", option.casefold())) for option in options]

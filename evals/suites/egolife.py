@@ -1,11 +1,11 @@
-"""EgoLifeQA: what somebody asks about a week of their own life, which they filmed.
+"""EgoLifeQA: questions that people ask about a week of their own life, which they filmed.
 
     suite = EgoLife(Path("EgoLife"))          # EgoLifeQA/EgoLifeQA_A1_JAKE.json; the clips in A1_JAKE/DAY1/...
     suite.clips("A1_JAKE")                    # ((DAY1_A1_JAKE_11093000.mp4, 40170.0), ...)
 
-A person's week is one video, in seconds since the midnight before day 1: the hours that were not filmed are gaps in
-it. Nothing after ``query_time`` may be used. A question says when it is asked, as it speaks of yesterday, and where
-it names hours, to which seconds they belong.
+A person's week is one video, in seconds since the midnight before day 1. Hours that were not filmed are gaps in it.
+Nothing after ``query_time`` may be used. The question text states when it is asked, because it may say "yesterday",
+and which seconds of the video its hours are.
 """
 
 from __future__ import annotations
@@ -18,13 +18,23 @@ from typing import Any, Literal, cast
 from pydantic import TypeAdapter
 
 from ..records import Prediction, Sample
-from .annotation_files import AnnotationItem, PublishedSource, by_tags, found, mean, raw, replies, write
-from .wall_clock import clock_spans, day_s, told
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    first_file,
+    lone_letter,
+    mean,
+    means_by_tag,
+    read_raw_json,
+    replies_by_run,
+    write_json,
+)
+from .wall_clock import clock_spans, day_s, format_day_time
 
 PEOPLE = ("A1_JAKE",)
-"""Whose questions papers report."""
+"""The people whose questions papers report."""
 CLIP_S = 30.0
-"""A clip of the week is that long, and begins on the minute or half past it."""
+"""The length of a clip. Clips start on a full or a half minute."""
 SOURCE = PublishedSource(
     "EgoLifeQA",
     "Get EgoLifeQA/EgoLifeQA_A1_JAKE.json and the clips from https://huggingface.co/datasets/lmms-lab/EgoLife "
@@ -55,7 +65,7 @@ _QUESTIONS: TypeAdapter[list[_Question]] = TypeAdapter(list[_Question])
 
 
 class EgoLife:
-    """Reads EgoLifeQA from a folder as the dataset has it, or just of its files of questions."""
+    """Reads EgoLifeQA from a folder in the layout of the dataset, or from a folder with only its question files."""
 
     name = "egolife"
 
@@ -64,79 +74,83 @@ class EgoLife:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Whose lives are asked about."""
+        """The people whose questions are asked."""
         return {"people": " ".join(self._people)}
 
     def files(self) -> Sequence[Path]:
-        """One of questions for each person."""
+        """One file of questions for each person."""
         return tuple(map(self._file, self._people))
 
     def samples(self) -> Iterator[Sample]:
-        """Person by person, in the order of the files."""
+        """Every question, by person and in the order of the files."""
         for person, path in zip(self._people, self.files(), strict=True):
             for item in SOURCE.read(path, _QUESTIONS):
                 yield self._sample(person, item, path)
 
     def video(self, name: str) -> Path:
-        """The folder of the person's clips: ``clips`` tells when each begins."""
+        """The folder of the person's clips. ``clips`` returns when each begins."""
         folder = self._folder / name
         if not folder.is_dir():
-            raise SOURCE.refuse(folder, "there is no such folder of clips")
+            raise SOURCE.bad_suite(folder, "there is no such folder of clips")
         return folder
 
     def clips(self, name: str) -> Sequence[tuple[Path, float]]:
-        """A person's clips in the order of time, each with the second of the week at which it begins."""
-        found = []
+        """A person's clips in time order, each with the second of the week at which it begins."""
+        clips = []
         for path in self.video(name).glob("DAY*/*.mp4"):
             match = re.fullmatch(r"(DAY\d+)_.*_(\d{8})", path.stem)
             if match is None:
-                raise SOURCE.refuse(
-                    path, "its name does not tell when it begins, as DAY1_A1_JAKE_11093000 does"
+                raise SOURCE.bad_suite(
+                    path, "its name does not state when it begins, as DAY1_A1_JAKE_11093000 does"
                 )
-            found.append((path, day_s(match[1], match[2])))
-        return sorted(found, key=lambda clip: (clip[1], clip[0]))
+            clips.append((path, day_s(match[1], match[2])))
+        return sorted(clips, key=lambda clip: (clip[1], clip[0]))
 
-    def official(self, sample: Sample, said: str) -> float:
-        """The first capital letter from A to D that stands alone, be it an article; none is wrong."""
-        return float(_letter(said) == sample.gold)
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether the official parser, ``lone_letter``, finds the right letter."""
+        return float(lone_letter(reply) == sample.gold)
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """By type of question, and overall: the mean of the questions."""
-        return by_tags(scored, "type")
+        """The accuracy overall and by type of question."""
+        return means_by_tag(scored, "type")
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run ``<run>_results.json`` as the makers' code writes it: the accuracy, and what led to it."""
+        """For each run ``<run>_results.json`` as the official code writes it: the accuracy and the results."""
         items = {}
         for person, path in zip(self._people, self.files(), strict=True):
-            for item in cast(list[dict[str, Any]], raw(path)):
+            for item in cast(list[dict[str, Any]], read_raw_json(path)):
                 items[f"egolife/{person}/{item['ID']}"] = item
         written = []
-        for run, said in replies(predictions).items():
-            results = [_result(items[sample.id], sample, said.get(sample.id)) for sample in samples]
-            accuracy = mean(float(one["is_correct"]) for one in results)
-            written.append(write(folder / f"{run}_results.json", {"accuracy": accuracy, "results": results}))
+        for run, run_replies in replies_by_run(predictions).items():
+            results = [_result(items[sample.id], sample, run_replies.get(sample.id)) for sample in samples]
+            accuracy = mean(float(result["is_correct"]) for result in results)
+            written.append(
+                write_json(folder / f"{run}_results.json", {"accuracy": accuracy, "results": results})
+            )
         return written
 
     def _file(self, person: str) -> Path:
-        return found(SOURCE, self._folder, f"EgoLifeQA/EgoLifeQA_{person}.json", f"EgoLifeQA_{person}.json")
+        return first_file(
+            SOURCE, self._folder, f"EgoLifeQA/EgoLifeQA_{person}.json", f"EgoLifeQA_{person}.json"
+        )
 
     def _sample(self, person: str, item: _Question, path: Path) -> Sample:
         key = f"egolife/{person}/{item.ID}"
         try:
             asked_at_s = day_s(item.query_time.date, item.query_time.time)
         except ValueError as error:
-            raise SOURCE.refuse(path, f"`query_time` of {key}: {error}") from None
+            raise SOURCE.bad_suite(path, f"`query_time` of {key}: {error}") from None
         date, hour = item.query_time.date.strip().upper(), int(asked_at_s % 86_400 // 3600)
         return Sample(
             id=key,
             suite=self.name,
             video=person,
-            # One person is one cluster, too few for any statistics: an hour of a day stands for itself.
+            # A person as a cluster would give too few clusters for statistics, so each hour of a day is one.
             cluster=f"{person}/{date}/{hour:02d}h",
             kind="choice",
-            question=_asked(item.question, asked_at_s),
+            question=_question_text(item.question, asked_at_s),
             options=(item.choice_a, item.choice_b, item.choice_c, item.choice_d),
             gold=item.answer,
             asked_at_s=asked_at_s,
@@ -145,28 +159,28 @@ class EgoLife:
         )
 
 
-def _asked(question: str, asked_at_s: float) -> str:
-    """A question with when it is asked, and the seconds of the hours that it names."""
-    notes = [f"Asked on {told(asked_at_s)}."]
+def _question_text(question: str, asked_at_s: float) -> str:
+    """The question, with the time at which it is asked and the seconds of the hours that it names."""
+    notes = [f"Asked on {format_day_time(asked_at_s)}."]
     for span in clock_spans(question, day=int(asked_at_s // 86_400) + 1):
         start_s, end_s = span.timeline_s
         notes.append(
-            f"{told(start_s)} to {told(end_s)} is seconds {start_s:.0f} to {end_s:.0f} of the video."
+            f"{format_day_time(start_s)} to {format_day_time(end_s)} is seconds {start_s:.0f} to {end_s:.0f} of the video."
         )
     return f"{question} ({' '.join(notes)})"
 
 
 def _evidence(target: object, asked_at_s: float) -> tuple[tuple[float, float], ...]:
-    """The stretches that ``target_time`` names; none where it is written in no known way.
+    """The spans of ``target_time``. Empty if its format is not known.
 
-    It is one time, a list of them, or two with the second day between: ``18304214``, ``18304214-18310000``,
-    ``18304214DAY4_10000000``. Of a time alone the clip that holds it is meant.
+    The formats are a time, a list of times, and a start with an end, which may state another day: ``18304214``,
+    ``18304214-18310000``, ``18304214DAY4_10000000``. A single time means the clip that holds it.
     """
     if not isinstance(target, dict):
         return ()
     date, listed = str(target.get("date", "")), target.get("time_list")
     times = listed if isinstance(listed, list) else [target.get("time")]
-    found = []
+    spans = []
     for time in map(str, times):
         ends = re.fullmatch(r"(\d+)(?:(?:-|(DAY\d+)_)(\d+))?", time.strip(), re.IGNORECASE)
         if ends is None:
@@ -181,20 +195,15 @@ def _evidence(target: object, asked_at_s: float) -> tuple[tuple[float, float], .
         except ValueError:
             continue
         if start_s < min(end_s, asked_at_s):
-            found.append((start_s, min(end_s, asked_at_s)))
-    return tuple(found)
+            spans.append((start_s, min(end_s, asked_at_s)))
+    return tuple(spans)
 
 
-def _letter(said: str) -> str | None:
-    found = re.search(r"\b([A-D])\b", said)
-    return found[1] if found else None
-
-
-def _result(item: dict[str, Any], sample: Sample, said: str | None) -> dict[str, Any]:
-    letter = _letter(said or "")
+def _result(item: dict[str, Any], sample: Sample, reply: str | None) -> dict[str, Any]:
+    letter = lone_letter(reply or "")
     return {
         "metadata": item,
-        "model_answer": said or "",
+        "model_answer": reply or "",
         "model_option": letter,
         "evidence_card": [],
         "is_correct": letter == sample.gold,

@@ -1,11 +1,11 @@
-"""EgoMem, of VideoLucy: details and courses of whole days that six people filmed for EgoLife.
+"""EgoMem (VideoLucy): questions about details and events of whole days that six people filmed for EgoLife.
 
     suite = EgoMem(Path("EgoMem"))                             # holds EgoMem.json and videos/A1_JAKE_DAY1.mp4
-    suite = EgoMem(Path("EgoMem"), egolife=Path("EgoLife"))    # and says where in a day's video an hour is
+    suite = EgoMem(Path("EgoMem"), egolife=Path("EgoLife"))    # adds where in a day's video an hour is
 
-A question comes when the day is over. Some name hours of the day by the clock, and a day's video was spliced from
-clips with gaps between them; with EgoLife's clips at hand, whose names tell when each began, such a question says to
-which seconds of the video its hours belong.
+A question is asked when the day is over. Some questions name hours of the day, but a day's video was spliced from
+clips with gaps between them. The names of EgoLife's clips say when each clip began. If these clips are available, the
+question text states which seconds of the video its hours are.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    by_tags,
-    found,
-    replies,
-    unlettered,
-    video,
-    write,
+    first_file,
+    lone_letter,
+    means_by_tag,
+    replies_by_run,
+    strip_letters,
+    video_file,
+    write_json,
 )
-from .wall_clock import ClockSpan, clock_spans, day_s, spliced_s, told
+from .wall_clock import ClockSpan, clock_spans, day_s, format_day_time, spliced_s
 
 SOURCE = PublishedSource(
     "EgoMem",
@@ -52,7 +53,7 @@ _QUESTIONS: TypeAdapter[list[_Question]] = TypeAdapter(list[_Question])
 
 
 class EgoMem:
-    """Reads EgoMem from a folder as the dataset has it."""
+    """Reads EgoMem from a folder in the layout of the dataset."""
 
     name = "egomem"
 
@@ -62,15 +63,15 @@ class EgoMem:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Whether hours are read as those of the day."""
+        """Whether clock times are translated into seconds of the video."""
         return {"egolife": str(self._egolife is not None)}
 
     def files(self) -> Sequence[Path]:
-        """The questions."""
-        return (found(SOURCE, self._folder, "EgoMem.json"),)
+        """The file of questions."""
+        return (first_file(SOURCE, self._folder, "EgoMem.json"),)
 
     def samples(self) -> Iterator[Sample]:
-        """In the order of the file."""
+        """Every question, in the order of the file."""
         (path,) = self.files()
         for item in SOURCE.read(path, _QUESTIONS):
             yield Sample(
@@ -79,24 +80,23 @@ class EgoMem:
                 video=item.videoID,
                 cluster=item.videoID,
                 kind="choice",
-                question=self._asked(item),
-                options=unlettered(item.options),
+                question=self._question_text(item),
+                options=strip_letters(item.options),
                 gold=item.answer,
                 tags={"type": item.type, "person": item.videoID.rpartition("_")[0]},
             )
 
     def video(self, name: str) -> Path:
-        """A day's video, in ``videos``."""
-        return video(SOURCE, self._folder, name, "videos")
+        """The video of a day, in ``videos``."""
+        return video_file(SOURCE, self._folder, name, "videos")
 
-    def official(self, sample: Sample, said: str) -> float:
-        """The first capital letter from A to D that stands alone: as EgoLife does it, as no parser is published."""
-        found = re.search(r"\b([A-D])\b", said)
-        return float(found is not None and found[1] == sample.gold)
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether EgoLife's parser finds the right letter. EgoMem publishes no parser."""
+        return float(lone_letter(reply) == sample.gold)
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """By type of question, and overall: the mean of the questions."""
-        return by_tags(scored, "type")
+        """The accuracy overall and by type of question."""
+        return means_by_tag(scored, "type")
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
@@ -106,27 +106,27 @@ class EgoMem:
         wanted = {sample.id for sample in samples}
         items = [item for item in SOURCE.read(path, _QUESTIONS) if f"egomem/{item.question_id}" in wanted]
         return [
-            write(
+            write_json(
                 folder / f"{run}.json",
                 [
-                    {**item.model_dump(), "response": said.get(f"egomem/{item.question_id}") or ""}
+                    {**item.model_dump(), "response": run_replies.get(f"egomem/{item.question_id}") or ""}
                     for item in items
                 ],
             )
-            for run, said in replies(predictions).items()
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
-    def _asked(self, item: _Question) -> str:
-        """A question with the seconds of the hours that it and its options name, where they can be known."""
+    def _question_text(self, item: _Question) -> str:
+        """The question, with the seconds of the hours that it and its options name, as far as they are known."""
         day = re.search(r"_DAY(\d+)$", item.videoID)
         if day is None or not (starts := self._starts(item.videoID)):
             return item.question
         spans = clock_spans("\n".join((item.question, *item.options)), day=int(day[1]))
-        notes = [_note(span, starts) for span in dict.fromkeys(spans) if span.day == int(day[1])]
+        notes = [_span_note(span, starts) for span in dict.fromkeys(spans) if span.day == int(day[1])]
         return f"{item.question} ({' '.join(notes)})" if notes else item.question
 
     def _clip_starts(self, video: str) -> tuple[float, ...]:
-        """When each clip began from which a day's video was spliced, on the timeline over the days."""
+        """The start of each clip of a day's video, on the timeline over the days."""
         person, _, day = video.rpartition("_")
         if self._egolife is None:
             return ()
@@ -136,7 +136,7 @@ class EgoMem:
         return tuple(sorted(day_s(day, name[1]) for name in names if name))
 
 
-def _note(span: ClockSpan, starts: Sequence[float]) -> str:
+def _span_note(span: ClockSpan, starts: Sequence[float]) -> str:
     start_s, end_s = span.timeline_s
     video = f"{spliced_s(start_s, starts):.0f} to {spliced_s(end_s, starts):.0f}"
-    return f"{told(start_s)} to {told(end_s)} is about seconds {video} of the video."
+    return f"{format_day_time(start_s)} to {format_day_time(end_s)} is about seconds {video} of the video."

@@ -1,11 +1,11 @@
-"""EgoSchema: three minutes of somebody's day, and one question with five long options about it.
+"""EgoSchema: three minutes of a person's day, and one question about them with five long options.
 
-    suite = EgoSchema(Path("EgoSchema"))     # the 500 whose answers are public: questions.json, subset_answers.json
+    suite = EgoSchema(Path("EgoSchema"))     # the 500 questions with public answers: questions.json, subset_answers.json
     suite.official(sample, "C")              # 1.0 where C is right
-    EgoSchema(Path("EgoSchema"), subset=False).export(samples, predictions, folder)   # all 5,031, to be submitted
+    EgoSchema(Path("EgoSchema"), subset=False).export(samples, predictions, folder)   # all 5,031, for submission
 
-The makers publish no parser of replies; this one reads them as lmms-eval does: a letter alone, an option word for
-word, or both, and nothing else.
+The makers publish no parser of replies. This one follows lmms-eval: it accepts a letter alone, the exact text of an
+option, or both.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    by_tags,
-    found,
-    lettered,
-    replies,
-    right,
-    video,
-    write,
+    add_letters,
+    exact_match_score,
+    first_file,
+    means_by_tag,
+    replies_by_run,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -61,32 +61,32 @@ _CLIPS: TypeAdapter[dict[str, _Clip]] = TypeAdapter(dict[str, _Clip])
 
 
 class EgoSchema:
-    """Reads ``questions.json``, ``subset_answers.json`` and, where it is there, ``uid_to_ego4d.json``."""
+    """Reads ``questions.json``, ``subset_answers.json`` and, if it exists, ``uid_to_ego4d.json``."""
 
     name = "egoschema"
 
     def __init__(self, folder: Path, *, subset: bool = True) -> None:
-        """``subset``: only the questions whose answers are public; the others are scored by the makers' server."""
+        """``subset``: only the questions with public answers. The makers' server scores the others."""
         self._folder, self._subset = folder, subset
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Whether only what has a public answer is asked."""
+        """Whether only questions with public answers are asked."""
         return {"subset": str(self._subset)}
 
     def files(self) -> Sequence[Path]:
-        """The questions, the public answers, and which recording each clip was cut from."""
-        read = [found(SOURCE, self._folder, name) for name in ("questions.json", "subset_answers.json")]
+        """The questions, the public answers, and, if available, the recording of each clip."""
+        files = [first_file(SOURCE, self._folder, name) for name in ("questions.json", "subset_answers.json")]
         clips = self._folder / "uid_to_ego4d.json"
-        return [*read, clips] if clips.is_file() else read
+        return [*files, clips] if clips.is_file() else files
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
         questions, answers, *rest = self.files()
-        known = SOURCE.read(answers, _ANSWERS)
+        answer_of = SOURCE.read(answers, _ANSWERS)
         clips = SOURCE.read(rest[0], _CLIPS) if rest else {}
         for item in SOURCE.read(questions, _QUESTIONS):
-            if item.q_uid in known or not self._subset:
+            if item.q_uid in answer_of or not self._subset:
                 yield Sample(
                     id=f"egoschema/{item.q_uid}",
                     suite=self.name,
@@ -95,46 +95,47 @@ class EgoSchema:
                     kind="choice",
                     question=item.question,
                     options=item.options,
-                    gold=ascii_uppercase[known[item.q_uid]] if item.q_uid in known else None,
+                    gold=ascii_uppercase[answer_of[item.q_uid]] if item.q_uid in answer_of else None,
                 )
 
     def video(self, name: str) -> Path:
-        """The file of a clip, by its ``q_uid``."""
-        return video(SOURCE, self._folder, name, "videos", "")
+        """The file of a clip, named after its ``q_uid``."""
+        return video_file(SOURCE, self._folder, name, "videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
+    def official(self, sample: Sample, reply: str) -> float:
         """Whether the reply is the right option."""
-        number = chosen(sample, said)
-        return right(sample, ascii_uppercase[number] if number >= 0 else "")
+        number = chosen_option(sample, reply)
+        return exact_match_score(sample, ascii_uppercase[number] if number >= 0 else "")
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """The accuracy."""
-        return by_tags(scored)
+        """The overall accuracy."""
+        return means_by_tag(scored)
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run the number of every chosen option, -1 for none: JSON for the server, and CSV for Kaggle."""
+        """For each run the number of every chosen option, or -1: JSON for the server, and CSV for Kaggle."""
         files = []
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             numbers = {
-                sample.id.removeprefix("egoschema/"): chosen(sample, said.get(sample.id) or "")
+                sample.id.removeprefix("egoschema/"): chosen_option(sample, run_replies.get(sample.id) or "")
                 for sample in samples
             }
-            files.append(write(folder / run / "egoschema_submission.json", numbers))
+            files.append(write_json(folder / run / "egoschema_submission.json", numbers))
             files.append(folder / run / "egoschema_submission.csv")
             with files[-1].open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([("q_uid", "answer"), *numbers.items()])
         return files
 
 
-def chosen(sample: Sample, said: str) -> int:
-    """The number of the option that a reply names, from 0; -1 where it names none."""
-    said = said.strip()
-    whole = [line if line.endswith(".") else f"{line}." for line in lettered(sample.options)]
-    # Where an option has several sentences the first alone counts as its words.
-    words = [line.split(". ")[1] for line in whole]
-    for form in (whole, words, [ascii_uppercase[at] for at in range(len(whole))]):
-        if said in form:
-            return form.index(said)
+def chosen_option(sample: Sample, reply: str) -> int:
+    """The number of the option that a reply names, from 0. -1 if it names none."""
+    reply = reply.strip()
+    lines = [line if line.endswith(".") else f"{line}." for line in add_letters(sample.options)]
+    # Only the first sentence of an option counts as its text.
+    texts = [line.split(". ")[1] for line in lines]
+    letters = [ascii_uppercase[index] for index in range(len(lines))]
+    for accepted in (lines, texts, letters):
+        if reply in accepted:
+            return accepted.index(reply)
     return -1

@@ -1,13 +1,13 @@
-"""HourVideo: recordings of somebody's hour, and questions with five options in 18 kinds of tasks.
+"""HourVideo: recordings of about an hour of a person's life, and questions with five options in 18 tasks.
 
     suite = HourVideo(Path("HourVideo"))                   # the dev split: v1.0_release/json/dev_v1.0_annotations.json
     suite.official(sample, '{"YOUR_ANSWER": "C. Red"}')    # 1.0 where C is right
 
-The answers of the test split are kept by its makers. The official protocol asks the questions of a task together,
-except where one gives away another; here each is asked alone, which tells a system less. What is to be predicted is
-asked before it happens: nothing after the start of its stretch may be used. Tasks whose options are pictures are left
-out unless they are asked for, as words cannot show them. The official parser takes the first letter of a reply,
-or of its ``YOUR_ANSWER`` where it is JSON: "Answer: C" is A, and "(C)" is nothing.
+The makers do not publish the answers of the test split. The official protocol asks the questions of a task together,
+unless one gives away another. Here each is asked alone, which gives a system less information. Questions about the
+future are asked before the event: nothing after the start of its span may be used. Tasks whose options are pictures
+are left out by default. The official parser takes the first letter of a reply, or of its field ``YOUR_ANSWER`` if the
+reply is JSON: "Answer: C" is A, and "(C)" is no answer.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from ...common.clock_times import parse_clock_fields_s
 from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    found,
+    exact_match_score,
+    first_file,
     mean,
-    means,
-    replies,
-    right,
-    video,
-    write,
+    means_by_name,
+    replies_by_run,
+    video_file,
+    whole_second_spans,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -44,7 +46,7 @@ PICTURES = (
     "navigation/object_retrieval_image",
     "reasoning/spatial/layout",
 )
-"""The tasks whose options are files of pictures."""
+"""The tasks whose options are picture files."""
 PREDICTIVE = "reasoning/predictive"
 _FILES = {"dev": "dev_v1.0_annotations.json", "test": "test_v1.0.json", "samples": "samples_v1.0.json"}
 _FOLDERS = ("v1.0_release/json/", "json/", "")
@@ -67,30 +69,30 @@ class _Recording(AnnotationItem):
     benchmark_dataset: list[_Question]
 
 
-# Beside the recordings the file may carry words of its makers, such as a canary.
+# Besides the recordings the file may hold texts of its makers, such as a canary.
 _RECORDINGS: TypeAdapter[dict[str, _Recording | str]] = TypeAdapter(dict[str, _Recording | str])
 
 
 class HourVideo:
-    """Reads the official JSON of a split: of every recording its questions."""
+    """Reads the official JSON file of a split."""
 
     name = "hourvideo"
 
     def __init__(
         self, folder: Path, split: Literal["dev", "test", "samples"] = "dev", *, pictures: bool = False
     ) -> None:
-        """``pictures``: with the tasks whose options are pictures; the options are the names of their files."""
+        """``pictures``: include the tasks whose options are pictures. Their options are the names of the files."""
         self._folder, self._pictures = folder, pictures
         self._split: Literal["dev", "test", "samples"] = split
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Which split, and whether with options that are pictures."""
+        """The split, and whether tasks with picture options are included."""
         return {"split": self._split, "pictures": str(self._pictures)}
 
     def files(self) -> Sequence[Path]:
-        """The one file of questions."""
-        return [found(SOURCE, self._folder, *(folder + _FILES[self._split] for folder in _FOLDERS))]
+        """The file of questions."""
+        return [first_file(SOURCE, self._folder, *(folder + _FILES[self._split] for folder in _FOLDERS))]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
@@ -98,40 +100,40 @@ class HourVideo:
             yield self._sample(uid, item)
 
     def video(self, name: str) -> Path:
-        """The file of a recording, by its name at Ego4D."""
-        return video(
+        """The file of a recording, named after its Ego4D uid."""
+        return video_file(
             SOURCE, self._folder, name, "videos", "v2/full_scale", "full_scale", "v2/video_540ss", ""
         )
 
-    def official(self, sample: Sample, said: str) -> float:
-        """Whether what the official parser finds is the right letter."""
-        return right(sample, answered(said))
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether the official parser finds the right letter."""
+        return exact_match_score(sample, parse_letter(reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """The accuracy overall, of each task, and of each family of tasks."""
-        table = means(scored, lambda sample: [sample.tags["family"], sample.tags["task"]])
+        """The accuracy overall, by task, and by family of tasks."""
+        table = means_by_name(scored, lambda sample: [sample.tags["family"], sample.tags["task"]])
         return {**table, "overall": mean(score for _, score in scored)}
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run a table a recording and task, as the official scorer reads them, and all letters by ``qid``."""
+        """For each run a table for each recording and task, for the official scorer, and all letters by ``qid``."""
         files = []
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             letters: dict[str, str] = {}
             tables: dict[Path, list[tuple[str, str, str]]] = {}
             for sample in samples:
                 qid = sample.id.removeprefix("hourvideo/")
-                letters[qid] = answered(said.get(sample.id) or "")
-                path = folder / run / sample.video / f"{_asked_as(sample.tags['task'])}.csv"
+                letters[qid] = parse_letter(run_replies.get(sample.id) or "")
+                path = folder / run / sample.video / f"{_table_name(sample.tags['task'])}.csv"
                 tables.setdefault(path, []).append((qid, str(sample.gold or ""), letters[qid]))
             for path, rows in tables.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("w", encoding="utf-8", newline="") as file:
-                    # The scorer reads the column of this name unless it is told another.
-                    head = ("qid", "correct_answer_label", "gemini_answer")
-                    csv.writer(file, lineterminator="\n").writerows([head, *rows])
-            files += [*tables, write(folder / run / "answers.json", letters)]
+                    # The official scorer reads the column with this name by default.
+                    header = ("qid", "correct_answer_label", "gemini_answer")
+                    csv.writer(file, lineterminator="\n").writerows([header, *rows])
+            files += [*tables, write_json(folder / run / "answers.json", letters)]
         return files
 
     def _read(self) -> Iterator[tuple[str, _Question]]:
@@ -146,13 +148,13 @@ class HourVideo:
         stamps = item.relevant_timestamps or ""
         spans = spans_s(stamps if isinstance(stamps, str) else "; ".join(stamps))
         if predictive and not spans:
-            raise SOURCE.refuse(
-                self.files()[0], f"`relevant_timestamps` of {item.qid} does not tell when to ask"
+            raise SOURCE.bad_suite(
+                self.files()[0], f"`relevant_timestamps` of {item.qid} does not state when to ask"
             )
-        known = self._split != "test"
-        if known and item.correct_answer_label not in tuple("ABCDE"):
-            raise SOURCE.refuse(
-                self.files()[0], f"`correct_answer_label` of {item.qid} is no letter from A to E"
+        has_answers = self._split != "test"
+        if has_answers and item.correct_answer_label not in tuple("ABCDE"):
+            raise SOURCE.bad_suite(
+                self.files()[0], f"`correct_answer_label` of {item.qid} is not a letter from A to E"
             )
         return Sample(
             id=f"hourvideo/{item.qid}",
@@ -162,46 +164,42 @@ class HourVideo:
             kind="choice",
             question=item.question,
             options=(item.answer_1, item.answer_2, item.answer_3, item.answer_4, item.answer_5),
-            gold=item.correct_answer_label if known else None,
+            gold=item.correct_answer_label if has_answers else None,
             asked_at_s=spans[0][0] if predictive else None,
             evidence=() if predictive else spans,
             tags={"task": item.task, "family": item.task.split("/")[0]},
         )
 
 
-def answered(said: str) -> str:
-    """The letter that the official code finds in a reply; nothing where it does not begin with one."""
-    match = re.match("[A-Za-z]", _answer(said))
+def parse_letter(reply: str) -> str:
+    """The letter that the official code finds in a reply. Empty if the answer does not begin with a letter."""
+    match = re.match("[A-Za-z]", _answer_field(reply))
     return match[0] if match else ""
 
 
 def spans_s(stamps: str) -> tuple[tuple[float, float], ...]:
-    """The stretches of ``relevant_timestamps``, such as ``00:10:05-00:12:00``, in seconds."""
-    pairs = re.findall(r"(\d+):(\d\d):(\d\d)\s*-\s*(\d+):(\d\d):(\d\d)", stamps)
-    spans = [(_seconds(*map(int, one[:3])), _seconds(*map(int, one[3:]))) for one in pairs]
-    # Times are whole seconds: one that ends when it starts is that second.
-    return tuple((start_s, max(end_s, start_s + 1.0)) for start_s, end_s in spans if end_s >= start_s)
+    """The spans of ``relevant_timestamps``, such as ``00:10:05-00:12:00``, in seconds."""
+    pairs = re.findall(r"(\d+:\d\d:\d\d)\s*-\s*(\d+:\d\d:\d\d)", stamps)
+    return whole_second_spans(
+        (parse_clock_fields_s(start), parse_clock_fields_s(end)) for start, end in pairs
+    )
 
 
-def _seconds(hours: int, minutes: int, seconds: int) -> float:
-    return 3600.0 * hours + 60.0 * minutes + seconds
-
-
-def _asked_as(task: str) -> str:
-    """The name of a task's table; the official scorer looks for both kinds of summaries in one."""
+def _table_name(task: str) -> str:
+    """The name of a task's table. The official scorer expects both kinds of summaries in one table."""
     return "summarization" if task.startswith("summarization/") else task.replace("/", "_")
 
 
-def _answer(said: str) -> str:
-    """What a reply in JSON has under ``YOUR_ANSWER`` or a name like it; any other reply as it is."""
-    # So the official code undoes Markdown before it reads.
-    bare = said.replace("json", "").replace("`", "")
+def _answer_field(reply: str) -> str:
+    """The field ``YOUR_ANSWER``, or one with a similar name, of a reply in JSON. Other replies are returned unchanged."""
+    # The official code removes Markdown in this way.
+    bare = reply.replace("json", "").replace("`", "")
     try:
         value: Any = json.loads(bare)
     except ValueError:
-        return said
+        return reply
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
-        return said
-    return next((str(one) for name, one in value.items() if name.startswith("YOUR_")), "")
+        return reply
+    return next((str(answer) for name, answer in value.items() if name.startswith("YOUR_")), "")

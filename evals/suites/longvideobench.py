@@ -1,12 +1,13 @@
-"""LongVideoBench: 3,763 videos of four lengths, and questions that refer to a moment in them.
+"""LongVideoBench: 3,763 videos of four lengths, and questions that refer to a moment in a video.
 
     suite = LongVideoBench(Path("LongVideoBench"))   # with lvb_val.json or its table, and the videos in videos/
     suite.official(sample, "The answer is C.")       # 1.0 where C is right
 
-The answers of the test split are kept by its makers: ``LongVideoBench(folder, "test")`` is only exported. The setting
-is the one without subtitles. The parser, which its makers gave to lmms-eval, strikes out some phrases and takes the
-first of A to E in what is left; where there is none it draws an option by chance, which here depends on a seed and on
-the question and on nothing else. ``position`` counts frames and the file has no rate, so that no evidence is told.
+The makers do not publish the answers of the test split: replies to ``LongVideoBench(folder, "test")`` can only be
+exported. The setting is the one without subtitles. The parser, which the makers contributed to lmms-eval, removes some
+phrases and takes the first of A to E in the rest. If there is none it draws a random option, which here depends only on
+a seed and the question. The samples have no evidence, because ``position`` counts frames and the file states no frame
+rate.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    by_tags,
+    exact_match_score,
+    first_file,
     first_letter,
-    found,
-    replies,
-    right,
-    table,
-    video,
-    write,
+    means_by_tag,
+    read_parquet,
+    replies_by_run,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -53,7 +54,7 @@ _PREFIXES = (
     "Best option:",
 )
 _NONE = "N/A"
-"""What the table has in place of an option that there is not."""
+"""The table's placeholder for a missing option."""
 
 
 class _Question(AnnotationItem):
@@ -89,69 +90,74 @@ _ROWS: TypeAdapter[list[_Row]] = TypeAdapter(list[_Row])
 
 
 class LongVideoBench:
-    """Reads the official JSON of a split, or its table."""
+    """Reads the official JSON file of a split, or its Parquet table."""
 
     name = "longvideobench"
 
     def __init__(self, folder: Path, split: Literal["val", "test"] = "val", *, seed: int = 0) -> None:
-        """``seed`` decides what is drawn for a reply without a letter."""
+        """``seed`` determines the random option for a reply without a letter."""
         self._folder, self._seed = folder, seed
         self._split: Literal["val", "test"] = split
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Which split, and what is drawn for replies without a letter."""
+        """The split, and the seed of the random options."""
         return {"split": self._split, "seed": str(self._seed)}
 
     def files(self) -> Sequence[Path]:
-        """The one file of questions."""
-        return [found(SOURCE, self._folder, *_FILES[self._split])]
+        """The file of questions."""
+        return [first_file(SOURCE, self._folder, *_FILES[self._split])]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
         path = self.files()[0]
         if path.suffix == ".parquet":
-            for row in table(SOURCE, path, _ROWS):
-                given = (row.option0, row.option1, row.option2, row.option3, row.option4)
-                yield self._sample(row, [option for option in given if option != _NONE])
+            for row in read_parquet(SOURCE, path, _ROWS):
+                cells = (row.option0, row.option1, row.option2, row.option3, row.option4)
+                yield self._sample(row, [option for option in cells if option != _NONE])
         else:
             for item in SOURCE.read(path, _LISTED):
                 yield self._sample(item, item.candidates)
 
     def video(self, name: str) -> Path:
-        """The file of a video, by its ``video_path``."""
-        return video(SOURCE, self._folder, name, "videos", "")
+        """The file of a video, at its ``video_path``."""
+        return video_file(SOURCE, self._folder, name, "videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
-        """Whether what the official parser finds, or draws, is the right letter."""
-        return right(sample, self.parsed(sample, said))
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether the official parser finds, or draws, the right letter."""
+        return exact_match_score(sample, self.parse_letter(sample, reply))
 
-    def parsed(self, sample: Sample, said: str) -> str:
-        """The letter in a reply; one drawn by chance where there is none."""
-        drawn = random.Random(f"{self._seed} {sample.id}").randrange(len(sample.options))
-        return first_letter(said, _PREFIXES, "ABCDE") or ascii_uppercase[drawn]
+    def parse_letter(self, sample: Sample, reply: str) -> str:
+        """The letter in a reply, or a random one if there is none."""
+        index = random.Random(f"{self._seed} {sample.id}").randrange(len(sample.options))
+        return first_letter(reply, _PREFIXES, "ABCDE") or ascii_uppercase[index]
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """The accuracy overall, by length in seconds at most, by category of question, and by its level."""
-        return by_tags(scored, "duration_group", "question_category", "level")
+        """The accuracy overall, by group of lengths, by category of question, and by level."""
+        return means_by_tag(scored, "duration_group", "question_category", "level")
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run every reply by the question's id, as is submitted to the leaderboard."""
+        """For each run every reply by the question's id, for submission to the leaderboard."""
         return [
-            write(
+            write_json(
                 folder / run / "longvideobench_submission.json",
-                {sample.id.removeprefix("longvideobench/"): said.get(sample.id) or "" for sample in samples},
+                {
+                    sample.id.removeprefix("longvideobench/"): run_replies.get(sample.id) or ""
+                    for sample in samples
+                },
             )
-            for run, said in replies(predictions).items()
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
     def _sample(self, item: _Question, options: Sequence[str]) -> Sample:
         gold = None
         if self._split == "val":
             if item.correct_choice is None or item.correct_choice not in range(len(options)):
-                raise SOURCE.refuse(self.files()[0], f"`correct_choice` of {item.id} is none of its options")
+                raise SOURCE.bad_suite(
+                    self.files()[0], f"`correct_choice` of {item.id} is not one of its options"
+                )
             gold = ascii_uppercase[item.correct_choice]
         tags = {
             "duration_group": str(item.duration_group),

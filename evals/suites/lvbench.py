@@ -1,11 +1,11 @@
-"""LVBench: 103 videos of about an hour, 1,549 questions with four options, and where in the video the answer is.
+"""LVBench: 103 videos of about an hour, 1,549 questions with four options, and the time of the evidence.
 
     suite = LVBench(Path("LVBench"))     # with video_info.meta.jsonl, and the videos in videos/ or all_videos/
     suite.official(sample, "(C) red")    # 1.0 where C is right
 
-The official parser takes what stands before the first ")", after a "(" if there is one, and of its first word the
-first sign: "The answer is C." is T. The official accuracy leaves out questions that are not in the file of answers;
-here all of them are, and an empty answer is wrong.
+The official parser takes the text before the first ")", after a "(" if there is one, and of it the first character:
+"The answer is C." is T. The official accuracy leaves out questions that are missing in the file of answers. Here the
+file holds all questions, and an empty answer is wrong.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from typing import Literal
 
 from pydantic import Field, TypeAdapter
 
+from ...common.clock_times import parse_clock_fields_s
 from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    found,
-    lines,
+    exact_match_score,
+    first_file,
     mean,
-    means,
-    replies,
-    right,
-    video,
-    write,
+    means_by_name,
+    read_json_lines,
+    replies_by_run,
+    video_file,
+    whole_second_spans,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -43,7 +45,7 @@ ABILITIES = {
     "reasoning": "Rea",
     "summarization": "Sum",
 }
-"""What questions are about, and its short name in the official table. A question may be about several."""
+"""The abilities that questions test, with their short names in the official table. A question can test several."""
 _AND = " + "
 
 
@@ -83,56 +85,59 @@ class LVBench:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Nothing: the file is all."""
+        """Empty: the samples depend only on the file."""
         return {}
 
     def files(self) -> Sequence[Path]:
-        """The one file of questions."""
-        return [found(SOURCE, self._folder, "video_info.meta.jsonl", "data/video_info.meta.jsonl")]
+        """The file of questions."""
+        return [first_file(SOURCE, self._folder, "video_info.meta.jsonl", "data/video_info.meta.jsonl")]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
-        for line in lines(SOURCE, self.files()[0], _LINE):
+        for line in read_json_lines(SOURCE, self.files()[0], _LINE):
             for item in line.qa:
                 yield self._sample(line, item)
 
     def video(self, name: str) -> Path:
-        """The file of a video, by its key at YouTube."""
-        return video(SOURCE, self._folder, name, "videos", "all_videos", "scripts/videos", "")
+        """The file of a video, named after its YouTube key."""
+        return video_file(SOURCE, self._folder, name, "videos", "all_videos", "scripts/videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
-        """Whether what the official parser finds is the right letter."""
-        return right(sample, polished(said))
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether the official parser finds the right letter."""
+        return exact_match_score(sample, parse_letter(reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """The accuracy overall and of each ability, under its short name; a question counts for all its abilities."""
-        table = means(scored, lambda sample: [ABILITIES[one] for one in sample.tags["ability"].split(_AND)])
+        """The accuracy overall and by ability, under its short name. A question counts for each of its abilities."""
+        table = means_by_name(
+            scored, lambda sample: [ABILITIES[ability] for ability in sample.tags["ability"].split(_AND)]
+        )
         return {**table, "overall": mean(score for _, score in scored)}
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run the ``answers.json`` that the official scorer reads, and ``result.json`` for the leaderboard."""
+        """For each run ``answers.json`` for the official scorer, and ``result.json`` for the leaderboard."""
         files = []
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             answers = {
-                sample.id.removeprefix("lvbench/"): polished(said.get(sample.id) or "") for sample in samples
+                sample.id.removeprefix("lvbench/"): parse_letter(run_replies.get(sample.id) or "")
+                for sample in samples
             }
             totals = self.totals(
-                [(sample, self.official(sample, said.get(sample.id) or "")) for sample in samples]
+                [(sample, self.official(sample, run_replies.get(sample.id) or "")) for sample in samples]
             )
             result = {"Overall" if name == "overall" else name: value for name, value in totals.items()}
             files += [
-                write(folder / run / "answers.json", answers),
-                write(folder / run / "result.json", result),
+                write_json(folder / run / "answers.json", answers),
+                write_json(folder / run / "result.json", result),
             ]
         return files
 
     def _sample(self, line: _Video, item: _Question) -> Sample:
         question, *options = re.split(r"\n\s*\([A-H]\)\s*", item.question)
         if item.answer not in "ABCDEFGH"[: len(options)]:
-            raise SOURCE.refuse(
-                self.files()[0], f"`answer` of the question with the uid {item.uid} is no option"
+            raise SOURCE.bad_suite(
+                self.files()[0], f"`answer` of the question with the uid {item.uid} is not an option"
             )
         return Sample(
             id=f"lvbench/{item.uid}",
@@ -148,24 +153,17 @@ class LVBench:
         )
 
 
-def polished(said: str) -> str:
-    """A reply as the official code reads it: one sign, or nothing where nothing was said."""
-    said = said.strip().split(")")[0].strip()
-    if "(" in said:
-        said = said.split("(")[1].strip()
-    return said.split(" ")[0][:1]
+def parse_letter(reply: str) -> str:
+    """The character that the official code reads as the answer. Empty for an empty reply."""
+    reply = reply.strip().split(")")[0].strip()
+    if "(" in reply:
+        reply = reply.split("(")[1].strip()
+    return reply.split(" ")[0][:1]
 
 
 def spans_s(reference: str) -> tuple[tuple[float, float], ...]:
-    """The stretches of a ``time_reference`` such as ``33:10-33:25``, in seconds; none where it has none."""
+    """The spans of a ``time_reference`` such as ``33:10-33:25``, in seconds. Empty if it states none."""
     pairs = re.findall(r"(\d+(?::\d+){1,2})\s*[-–~]\s*(\d+(?::\d+){1,2})", reference)
-    spans = [(_seconds(start), _seconds(end)) for start, end in pairs]
-    # Times are whole seconds: one that ends when it starts is that second.
-    return tuple((start_s, max(end_s, start_s + 1.0)) for start_s, end_s in spans if end_s >= start_s)
-
-
-def _seconds(clock: str) -> float:
-    seconds = 0.0
-    for part in clock.split(":"):
-        seconds = 60.0 * seconds + int(part)
-    return seconds
+    return whole_second_spans(
+        (parse_clock_fields_s(start), parse_clock_fields_s(end)) for start, end in pairs
+    )

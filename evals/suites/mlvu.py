@@ -1,13 +1,13 @@
-"""MLVU: videos of three minutes to two hours, and nine tasks of which seven have options.
+"""MLVU: videos of three minutes to two hours, and nine tasks, seven of them with options.
 
     suite = Mlvu(Path("MLVU"))                     # with json/1_plotQA.json ..., and the videos in video/1_plotQA/ ...
     suite.official(sample, "B) the red one")       # 1.0 where B is right
 
-The official parser takes the sign before the first ")", and a reply without one as it is: "The answer is C." is
-nothing. ``overall`` is M-Avg, the mean of the tasks' means; ``micro`` is what the official script calls ``Avg``.
+The official parser takes the character before the first ")", or the whole reply if there is none: "The answer is C."
+is no answer. ``overall`` is M-Avg, the mean of the tasks' means. ``micro`` is what the official script calls ``Avg``.
 
-Sub-scene captioning and summaries are left out unless they are asked for, as only the official judge, GPT-4, can
-score them: with ``generation=True`` they are samples whose answers are not known here, and files for the judge.
+Sub-scene captioning and summaries are left out by default, because only the official judge, GPT-4, can score them.
+With ``generation=True`` they are samples without a gold answer, and ``export`` writes files for the judge.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ..records import Prediction, Sample
 from .annotation_files import (
     AnnotationItem,
     PublishedSource,
-    found,
+    exact_match_score,
+    first_file,
     mean,
-    means,
-    replies,
-    right,
-    video,
-    write,
+    means_by_name,
+    replies_by_run,
+    video_file,
+    write_json,
 )
 
 TASKS = {
@@ -41,20 +41,20 @@ TASKS = {
     "anomaly_reco": "6_anomaly_reco",
     "topic_reasoning": "7_topic_reasoning",
 }
-"""The tasks with options of the dev set, and the name of their file and folder."""
+"""The tasks with options of the dev set, with the name of their file and folder."""
 GENERATION = {"subPlot": "8_sub_scene", "summary": "9_summary"}
-"""Those that are answered in words."""
+"""The tasks that are answered in free text."""
 _TEST = ("test-ground-truth/test_mcq_gt.json", "test_mcq_gt.json", "test_question.json")
 
 
-class _Words(AnnotationItem):
+class _OpenQuestion(AnnotationItem):
     video: str
     question: str
     answer: str
     question_type: str
 
 
-class _Choice(AnnotationItem):
+class _ChoiceQuestion(AnnotationItem):
     video: str
     question: str
     question_type: str
@@ -62,7 +62,7 @@ class _Choice(AnnotationItem):
     answer: str
 
 
-class _TestChoice(AnnotationItem):
+class _TestQuestion(AnnotationItem):
     question_id: str
     video: str
     question: str
@@ -71,104 +71,111 @@ class _TestChoice(AnnotationItem):
     answer: str | None = None
 
 
-_WORDS: TypeAdapter[list[_Words]] = TypeAdapter(list[_Words])
-_CHOICES: TypeAdapter[list[_Choice]] = TypeAdapter(list[_Choice])
-_TEST_CHOICES: TypeAdapter[list[_TestChoice]] = TypeAdapter(list[_TestChoice])
+_OPEN_QUESTIONS: TypeAdapter[list[_OpenQuestion]] = TypeAdapter(list[_OpenQuestion])
+_CHOICE_QUESTIONS: TypeAdapter[list[_ChoiceQuestion]] = TypeAdapter(list[_ChoiceQuestion])
+_TEST_QUESTIONS: TypeAdapter[list[_TestQuestion]] = TypeAdapter(list[_TestQuestion])
 
 
 class Mlvu:
-    """Reads the official files of the dev set, one a task, or the one of the test set."""
+    """Reads the official files of the dev set, one for each task, or the single file of the test set."""
 
     name = "mlvu"
 
     def __init__(
         self, folder: Path, split: Literal["dev", "test"] = "dev", *, generation: bool = False
     ) -> None:
-        """``generation``: with the two tasks of the dev set that are answered in words."""
-        where = "MLVU/MVLU" if split == "dev" else "MLVU/MLVU_Test"
-        get = f"Get it from https://huggingface.co/datasets/{where} (code: https://github.com/JUNJIE99/MLVU)."
+        """``generation``: include the two tasks of the dev set that are answered in free text."""
+        dataset = "MLVU/MVLU" if split == "dev" else "MLVU/MLVU_Test"
+        get = (
+            f"Get it from https://huggingface.co/datasets/{dataset} (code: https://github.com/JUNJIE99/MLVU)."
+        )
         self._source, self._folder = PublishedSource("MLVU", get), folder
         self._test = split == "test"
         self._generation = generation and not self._test
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Which set, and whether with the tasks in words."""
+        """The set, and whether the tasks in free text are included."""
         return {"split": "test" if self._test else "dev", "generation": str(self._generation)}
 
     def files(self) -> Sequence[Path]:
-        """A file a task, or that of the test set: with its answers, where they are there."""
+        """One file for each task, or the file of the test set, with answers if available."""
         if self._test:
-            return [found(self._source, self._folder, *_TEST)]
+            return [first_file(self._source, self._folder, *_TEST)]
         names = [*TASKS.values(), *(GENERATION.values() if self._generation else ())]
-        return [found(self._source, self._folder, f"json/{name}.json", f"{name}.json") for name in names]
+        return [first_file(self._source, self._folder, f"json/{name}.json", f"{name}.json") for name in names]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the tasks and of their files."""
         for path in self.files():
             if self._test:
-                yield from (self._tested(path, item) for item in self._source.read(path, _TEST_CHOICES))
+                for test_question in self._source.read(path, _TEST_QUESTIONS):
+                    yield self._test_sample(path, test_question)
             elif path.stem in GENERATION.values():
-                told = self._source.read(path, _WORDS)
-                yield from (self._told(path, at, item) for at, item in enumerate(told))
+                open_questions = self._source.read(path, _OPEN_QUESTIONS)
+                for number, open_question in enumerate(open_questions):
+                    yield self._open_sample(path, number, open_question)
             else:
-                chosen = self._source.read(path, _CHOICES)
-                yield from (self._chosen(path, at, item) for at, item in enumerate(chosen))
+                choice_questions = self._source.read(path, _CHOICE_QUESTIONS)
+                for number, choice_question in enumerate(choice_questions):
+                    yield self._choice_sample(path, number, choice_question)
 
     def video(self, name: str) -> Path:
-        """The file of a video: in the dev set its task's folder and its name."""
-        return video(self._source, self._folder, name, "video", "videos", "")
+        """The file of a video. In the dev set its name begins with the folder of the task."""
+        return video_file(self._source, self._folder, name, "video", "videos", "")
 
-    def official(self, sample: Sample, said: str) -> float:
-        """Whether what the official parser finds is the right letter; left out where a judge is needed."""
-        return right(sample, before_bracket(said))
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether the official parser finds the right letter. ``LEFT_OUT`` for tasks that need a judge."""
+        return exact_match_score(sample, parse_letter(reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """Every task, M-Avg as ``overall``, and the mean of all questions as ``micro``."""
-        table = means(scored, lambda sample: [sample.tags["task"]])
+        """The accuracy of every task, M-Avg as ``overall``, and the mean of all questions as ``micro``."""
+        table = means_by_name(scored, lambda sample: [sample.tags["task"]])
         return {**table, "micro": mean(score for _, score in scored), "overall": mean(table.values())}
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run the letters as the test server takes them, and what the judge reads of the tasks in words."""
+        """For each run the letters for the test server, and the replies in free text for the judge."""
         files = []
         answers = self._answers()
-        for run, said in replies(predictions).items():
+        for run, run_replies in replies_by_run(predictions).items():
             letters: list[dict[str, str]] = []
-            words: dict[str, list[dict[str, Any]]] = {}
+            for_judge: dict[str, list[dict[str, Any]]] = {}
             for sample in samples:
-                reply, task = said.get(sample.id) or "", sample.tags["task"]
+                reply, task = run_replies.get(sample.id) or "", sample.tags["task"]
                 if sample.kind == "choice":
-                    key, option = sample.id.removeprefix("mlvu/"), before_bracket(reply)
+                    key, option = sample.id.removeprefix("mlvu/"), parse_letter(reply)
                     letters.append({"question_id": key, "question_type": task, "option": option})
                 else:
                     name = Path(sample.video).name
-                    judged = {
+                    entry = {
                         "video_name": name,
                         "Q": sample.question,
                         "A": answers[sample.id],
                         "pred": reply,
                     }
-                    words.setdefault(task, []).append(judged)
-            files.append(write(folder / run / "test_res.json", letters))
+                    for_judge.setdefault(task, []).append(entry)
+            files.append(write_json(folder / run / "test_res.json", letters))
             files += [
-                write(folder / run / f"{task.lower()}_all.json", judged) for task, judged in words.items()
+                write_json(folder / run / f"{task.lower()}_all.json", entries)
+                for task, entries in for_judge.items()
             ]
         return files
 
     def _answers(self) -> dict[str, str]:
-        """What the judge compares with."""
+        """The reference answers in free text, by the id of the sample, for the judge."""
         answers: dict[str, str] = {}
         for path in self.files():
             if path.stem in GENERATION.values():
-                told = self._source.read(path, _WORDS)
-                answers |= {f"mlvu/{path.stem}/{at}": item.answer for at, item in enumerate(told)}
+                items = self._source.read(path, _OPEN_QUESTIONS)
+                for number, item in enumerate(items):
+                    answers[f"mlvu/{path.stem}/{number}"] = item.answer
         return answers
 
-    def _told(self, path: Path, at: int, item: _Words) -> Sample:
+    def _open_sample(self, path: Path, number: int, item: _OpenQuestion) -> Sample:
         return Sample(
-            id=f"mlvu/{path.stem}/{at}",
+            id=f"mlvu/{path.stem}/{number}",
             suite=self.name,
             video=f"{path.stem}/{item.video}",
             cluster=f"{path.stem}/{item.video}",
@@ -177,21 +184,23 @@ class Mlvu:
             tags={"task": item.question_type},
         )
 
-    def _chosen(self, path: Path, at: int, item: _Choice) -> Sample:
+    def _choice_sample(self, path: Path, number: int, item: _ChoiceQuestion) -> Sample:
         return Sample(
-            id=f"mlvu/{path.stem}/{at}",
+            id=f"mlvu/{path.stem}/{number}",
             suite=self.name,
             video=f"{path.stem}/{item.video}",
             cluster=f"{path.stem}/{item.video}",
             kind="choice",
             question=item.question,
             options=tuple(item.candidates),
-            gold=self._gold(path, f"question {at}", item.candidates, item.answer),
+            gold=self._gold(path, f"question {number}", item.candidates, item.answer),
             tags={"task": item.question_type},
         )
 
-    def _tested(self, path: Path, item: _TestChoice) -> Sample:
-        known = item.answer is not None
+    def _test_sample(self, path: Path, item: _TestQuestion) -> Sample:
+        gold = None
+        if item.answer is not None:
+            gold = self._gold(path, item.question_id, item.candidates, item.answer)
         return Sample(
             id=f"mlvu/{item.question_id}",
             suite=self.name,
@@ -200,20 +209,20 @@ class Mlvu:
             kind="choice",
             question=item.question,
             options=tuple(item.candidates),
-            gold=self._gold(path, item.question_id, item.candidates, item.answer or "") if known else None,
+            gold=gold,
             tags={"task": item.question_type},
         )
 
-    def _gold(self, path: Path, which: str, candidates: Sequence[str], answer: str) -> str:
+    def _gold(self, path: Path, question: str, candidates: Sequence[str], answer: str) -> str:
         if answer not in candidates:
-            raise self._source.refuse(path, f"`answer` of {which} is none of its `candidates`")
-        # The official code keeps the last where options are the same.
-        return ascii_uppercase[max(at for at, option in enumerate(candidates) if option == answer)]
+            raise self._source.bad_suite(path, f"`answer` of {question} is not one of its `candidates`")
+        # Of equal options the official code uses the last.
+        return ascii_uppercase[max(index for index, option in enumerate(candidates) if option == answer)]
 
 
-def before_bracket(said: str) -> str:
-    """A reply as the official code reads it: the sign before the first ")", or all of it where there is none."""
-    if ")" not in said:
-        return said
-    at = said.index(")")
-    return said[at - 1 : at] if at else ""
+def parse_letter(reply: str) -> str:
+    """What the official code reads as the answer: the character before the first ")", or the reply without one."""
+    if ")" not in reply:
+        return reply
+    index = reply.index(")")
+    return reply[index - 1 : index] if index else ""

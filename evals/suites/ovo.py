@@ -1,11 +1,11 @@
-"""OVO-Bench: questions while a video runs, about what was, what is, and whether it is time to answer.
+"""OVO-Bench: questions during a video, about the past, the present, and whether it is time to answer.
 
     suite = OvoBench(Path("OVO-Bench"))          # holds data/ovo_bench_new.json and data/src_videos/
     suite.totals(scored)["overall"]              # the mean of backward, realtime and forward
 
-Only what was shown up to the question's second, rounded up, may be used. Of REC, SSR and CRR each test point is a
-sample. HLD, whose right answer is always that it cannot be told, counts as the makers count it; what comes out
-without it is told apart.
+Only the video up to the question's second, rounded up, may be used. Each test point of REC, SSR and CRR is a sample.
+The right answer of HLD is always that the question cannot be answered. HLD counts in ``overall``, as in the official
+table, and there is a separate number without it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,24 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, TypeAdapter
 
 from ..records import Prediction, Sample
-from .annotation_files import AnnotationItem, PublishedSource, found, mean, means, raw, replies, video, write
+from .annotation_files import (
+    AnnotationItem,
+    PublishedSource,
+    first_file,
+    mean,
+    means_by_name,
+    read_raw_json,
+    replies_by_run,
+    video_file,
+    write_json,
+)
 
 GROUPS = {
     "backward": ("EPM", "ASI", "HLD"),
     "realtime": ("OCR", "ACR", "ATR", "STU", "FPD", "OJR"),
     "forward": ("REC", "SSR", "CRR"),
 }
-"""The three tables of tasks, in the order of the official results."""
+"""The three groups of tasks, in the order of the official results."""
 SOURCE = PublishedSource(
     "OVO-Bench",
     "Get ovo_bench_new.json from https://github.com/JoeLeelyf/OVO-Bench, and the videos (src_videos) "
@@ -39,7 +49,7 @@ _STEP = "Is this being done at this very moment: "
 _ENOUGH = "Can this be answered from what has been seen up to now: "
 
 
-class _Choice(AnnotationItem):
+class _ChoiceItem(AnnotationItem):
     id: int
     task: Literal["EPM", "ASI", "HLD", "OCR", "ACR", "ATR", "STU", "FPD", "OJR"]
     video: str
@@ -49,53 +59,55 @@ class _Choice(AnnotationItem):
     gt: int = Field(ge=0)
 
 
-class _Count(AnnotationItem):
+class _CountPoint(AnnotationItem):
     realtime: float
     count: int
 
 
-class _Repetition(AnnotationItem):
+class _RepetitionItem(AnnotationItem):
     id: int
     task: Literal["REC"]
     video: str
     activity: str
     start_times: object = None
     end_times: object = None
-    test_info: list[_Count]
+    test_info: list[_CountPoint]
 
 
-class _Step(AnnotationItem):
+class _StepPoint(AnnotationItem):
     realtime: float
     step: str
     type: Literal[0, 1]
 
 
-class _Steps(AnnotationItem):
+class _StepsItem(AnnotationItem):
     id: int
     task: Literal["SSR"]
     video: str
-    test_info: list[_Step]
+    test_info: list[_StepPoint]
 
 
-class _Moment(AnnotationItem):
+class _CluePoint(AnnotationItem):
     realtime: float
     type: Literal[0, 1]
 
 
-class _Clue(AnnotationItem):
+class _ClueItem(AnnotationItem):
     id: int
     task: Literal["CRR"]
     video: str
     question: str
-    test_info: list[_Moment]
+    test_info: list[_CluePoint]
 
 
-_Any = Annotated[_Choice | _Repetition | _Steps | _Clue, Field(discriminator="task")]
-_ITEMS: TypeAdapter[list[_Choice | _Repetition | _Steps | _Clue]] = TypeAdapter(list[_Any])
+_ForwardItem = _RepetitionItem | _StepsItem | _ClueItem
+_ForwardPoint = _CountPoint | _StepPoint | _CluePoint
+_Item = Annotated[_ChoiceItem | _ForwardItem, Field(discriminator="task")]
+_ITEMS: TypeAdapter[list[_ChoiceItem | _ForwardItem]] = TypeAdapter(list[_Item])
 
 
 class OvoBench:
-    """Reads OVO-Bench from a folder: a copy of its repository, or just its annotations with the videos beside."""
+    """Reads OVO-Bench from a copy of its repository, or from a folder with its annotations and videos."""
 
     name = "ovo"
 
@@ -104,75 +116,78 @@ class OvoBench:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """None: it has one set of questions."""
+        """Empty: there is one set of questions."""
         return {}
 
     def files(self) -> Sequence[Path]:
-        """The one file of annotations."""
-        return (found(SOURCE, self._folder, "ovo_bench_new.json", "data/ovo_bench_new.json"),)
+        """The file of annotations."""
+        return (first_file(SOURCE, self._folder, "ovo_bench_new.json", "data/ovo_bench_new.json"),)
 
     def samples(self) -> Iterator[Sample]:
-        """In the order of the file; the test points of an item in their own."""
+        """Every question, in the order of the file. The test points of an item keep their order."""
         (path,) = self.files()
         for item in SOURCE.read(path, _ITEMS):
-            if isinstance(item, _Choice) and item.gt >= len(item.options):
-                raise SOURCE.refuse(path, f"`gt` of item {item.id} is {item.gt}, and it has no such option")
+            if isinstance(item, _ChoiceItem) and item.gt >= len(item.options):
+                raise SOURCE.bad_suite(path, f"`gt` of item {item.id} is {item.gt}, which is not an option")
             yield from _samples(item)
 
     def video(self, name: str) -> Path:
-        """The whole source video: what comes after the question is for the runner to hide."""
-        return video(SOURCE, self._folder, name, "data/src_videos", "src_videos", "data", "")
+        """The whole source video. The runner hides the part after the question."""
+        return video_file(SOURCE, self._folder, name, "data/src_videos", "src_videos", "data", "")
 
-    def official(self, sample: Sample, said: str) -> float:
-        """A letter anywhere in the reply, all digits of it as one number, or the word Yes or No anywhere."""
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether the reply contains the right letter or word, or its digits, joined, are the right number."""
         gold = sample.gold
         if sample.kind == "choice":
-            return float(str(gold) in said)
+            return float(str(gold) in reply)
         if sample.kind == "number":
-            return float("".join(re.findall(r"\d+", said)) == str(int(cast(float, gold))))
+            return float("".join(re.findall(r"\d+", reply)) == str(int(cast(float, gold))))
         word = "Yes" if gold == "yes" else "No"
-        return float(said == word[0] or word in said)
+        return float(reply == word[0] or word in reply)
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """By task; of each group the mean of its tasks; overall the mean of the groups; and both without HLD."""
-        tasks = means(scored, lambda sample: (sample.tags["task"],))
-        groups, without = _groups(tasks), _groups({task: one for task, one in tasks.items() if task != "HLD"})
+        """The accuracy by task, the mean of each group's tasks, the mean of the groups, and both without HLD."""
+        tasks = means_by_name(scored, lambda sample: (sample.tags["task"],))
+        groups, without_hld = (
+            _group_means(tasks),
+            _group_means({task: value for task, value in tasks.items() if task != "HLD"}),
+        )
         table = {
             "overall": mean(groups.values()),
-            "overall without HLD": mean(without.values()),
+            "overall without HLD": mean(without_hld.values()),
             **{f"group/{group}": score for group, score in groups.items()},
             **{f"task/{task}": score for task, score in tasks.items()},
         }
-        if "backward" in without:
-            table["group/backward without HLD"] = without["backward"]
+        if "backward" in without_hld:
+            table["group/backward without HLD"] = without_hld["backward"]
         return table
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run the file that their ``score.py`` reads: ``<run>/<run>_<tasks>_offline_1.json``."""
+        """For each run the file for the official ``score.py``: ``<run>/<run>_<tasks>_offline_1.json``."""
         (path,) = self.files()
-        items = cast(list[dict[str, Any]], raw(path))
-        wanted = {sample.id for sample in samples}
+        items = cast(list[dict[str, Any]], read_raw_json(path))
+        ids = {sample.id for sample in samples}
         tasks = {sample.tags["task"] for sample in samples}
-        named = "_".join(task for task in _GROUP_OF if task in tasks)
+        task_names = "_".join(task for task in _GROUP_OF if task in tasks)
         return [
-            write(folder / run / f"{run}_{named}_offline_1.json", _results(items, wanted, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / run / f"{run}_{task_names}_offline_1.json", _results(items, ids, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
 
-def _samples(item: _Choice | _Repetition | _Steps | _Clue) -> Iterator[Sample]:
-    about = {
+def _samples(item: _ChoiceItem | _ForwardItem) -> Iterator[Sample]:
+    common = {
         "suite": "ovo",
         "video": item.video,
         "cluster": item.video,
         "tags": {"group": _GROUP_OF[item.task], "task": item.task},
     }
-    if isinstance(item, _Choice):
+    if isinstance(item, _ChoiceItem):
         yield Sample.model_validate(
             {
-                **about,
+                **common,
                 "id": f"ovo/{item.id}",
                 "kind": "choice",
                 "question": item.question,
@@ -182,23 +197,22 @@ def _samples(item: _Choice | _Repetition | _Steps | _Clue) -> Iterator[Sample]:
             }
         )
         return
-    points: Sequence[_Count | _Step | _Moment] = item.test_info
-    for at, point in enumerate(points):
+    points: Sequence[_ForwardPoint] = item.test_info
+    for number, point in enumerate(points):
         asked_at_s = math.ceil(point.realtime)
         yield Sample.model_validate(
             {
-                **about,
-                "id": f"ovo/{item.id}/{at}",
+                **common,
+                "id": f"ovo/{item.id}/{number}",
                 "asked_at_s": asked_at_s,
-                **_asked(item, point, asked_at_s),
+                **_point_fields(item, point, asked_at_s),
             }
         )
 
 
-def _asked(
-    item: _Repetition | _Steps | _Clue, point: _Count | _Step | _Moment, asked_at_s: float
-) -> dict[str, Any]:
-    if isinstance(item, _Repetition) and isinstance(point, _Count):
+def _point_fields(item: _ForwardItem, point: _ForwardPoint, asked_at_s: float) -> dict[str, Any]:
+    """The fields of a sample that depend on the test point."""
+    if isinstance(item, _RepetitionItem) and isinstance(point, _CountPoint):
         spans = _spans(item.start_times, item.end_times)
         return {
             "kind": "number",
@@ -206,13 +220,15 @@ def _asked(
             "gold": float(point.count),
             "evidence": [span for span in spans if span[1] <= asked_at_s],
         }
-    about = _STEP + point.step if isinstance(point, _Step) else _ENOUGH + cast(_Clue, item).question
-    gold = "yes" if cast(_Step | _Moment, point).type else "no"
-    return {"kind": "yes_no", "question": about, "gold": gold}
+    question = (
+        _STEP + point.step if isinstance(point, _StepPoint) else _ENOUGH + cast(_ClueItem, item).question
+    )
+    gold = "yes" if cast(_StepPoint | _CluePoint, point).type else "no"
+    return {"kind": "yes_no", "question": question, "gold": gold}
 
 
 def _spans(starts: object, ends: object) -> list[tuple[float, float]]:
-    """When something was done, where the file tells it as two lists of seconds."""
+    """The spans of an activity. Empty unless the file states them as two lists of seconds."""
     if not isinstance(starts, list) or not isinstance(ends, list) or len(starts) != len(ends):
         return []
     pairs = list(zip(starts, ends, strict=True))
@@ -223,8 +239,8 @@ def _spans(starts: object, ends: object) -> list[tuple[float, float]]:
     ]
 
 
-def _groups(tasks: Mapping[str, float]) -> dict[str, float]:
-    """The mean of each group's tasks, of those that there are."""
+def _group_means(tasks: Mapping[str, float]) -> dict[str, float]:
+    """The mean of each group's tasks that were measured."""
     return {
         group: mean(tasks[task] for task in names if task in tasks)
         for group, names in GROUPS.items()
@@ -233,22 +249,22 @@ def _groups(tasks: Mapping[str, float]) -> dict[str, float]:
 
 
 def _results(
-    items: list[dict[str, Any]], wanted: set[str], said: Mapping[str, str | None]
+    items: list[dict[str, Any]], ids: set[str], run_replies: Mapping[str, str | None]
 ) -> dict[str, list[dict[str, Any]]]:
-    """What was said, as the official results have it; no response is a wrong one there."""
+    """The replies in the layout of the official results, in which no response counts as wrong."""
     results: dict[str, list[dict[str, Any]]] = {group: [] for group in GROUPS}
     for item in items:
         key, group = f"ovo/{item['id']}", _GROUP_OF[item["task"]]
         if group != "forward":
-            if key in wanted:
+            if key in ids:
                 kept = {field: item[field] for field in ("id", "video", "task", "question")}
                 gold = ascii_uppercase[item["gt"]]
-                results[group].append({**kept, "response": said.get(key), "ground_truth": gold})
+                results[group].append({**kept, "response": run_replies.get(key), "ground_truth": gold})
             continue
         points = [
-            {**point, "response": said.get(f"{key}/{at}")}
-            for at, point in enumerate(item["test_info"])
-            if f"{key}/{at}" in wanted
+            {**point, "response": run_replies.get(f"{key}/{number}")}
+            for number, point in enumerate(item["test_info"])
+            if f"{key}/{number}" in ids
         ]
         if points:
             results[group].append({**item, "test_info": points})

@@ -1,12 +1,12 @@
-"""What a benchmark is to the runner.
+"""The suite protocol: what the runner needs from a benchmark.
 
     suite = OvoBench(Path("OVO-Bench"))
     for sample in suite.samples():
-        suite.video(sample.video)                         # where the file lies
-        suite.official(sample, "The answer is C.")        # 1.0, as the benchmark's own code has it
+        suite.video(sample.video)                         # the path of the file
+        suite.official(sample, "The answer is C.")        # 1.0, by the rules of the benchmark's own code
     suite.export(samples, predictions, Path("results"))   # files to submit
 
-A suite only reads the files it was given. It knows no system and no memory.
+A suite only reads the files that it is given. It knows no system and no memory.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from ..records import Prediction, Sample
 
 
 class Suite(Protocol):
-    """Questions about videos, and how their makers score answers."""
+    """Questions about videos, and the official scoring of answers."""
 
     @property
     def name(self) -> str:
-        """As the command has it: ``ovo``."""
+        """The name on the command line: ``ovo``."""
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """What the samples depend on beside the files, for the manifest."""
+        """What the samples depend on besides the files, for the manifest."""
 
     def files(self) -> Sequence[Path]:
-        """The files that the samples are made of, for the manifest."""
+        """The files that the samples are read from, for the manifest."""
 
     def samples(self) -> Iterator[Sample]:
-        """Every question, in an order that is always the same.
+        """Every question, in a fixed order.
 
-        Raises ``BadSuite`` where a file is missing or has not the official schema, with where to get it.
+        Raises ``BadSuite``, with a hint where to get the files, if one is missing or does not match the official schema.
         """
 
     def video(self, name: str) -> Path | Footage:
-        """The file of a video, or what draws it.
+        """The file of a video, or a footage that draws it.
 
-        Raises ``BadSuite`` where it is not there.
+        Raises ``BadSuite`` if the file is missing.
         """
 
-    def official(self, sample: Sample, said: str) -> float:
-        """What the benchmark's own parser and score make of a reply, 0 to 1; odd replies as it takes them."""
+    def official(self, sample: Sample, reply: str) -> float:
+        """The score of a reply, 0 to 1, by the benchmark's own parser and scorer, including their quirks."""
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """The numbers that the benchmark's own table has, ``overall`` among them: its splits and its means."""
+        """The numbers of the benchmark's own table: ``overall``, and the means of its categories."""
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """Write what is submitted or scored elsewhere, in the official layout; the files it wrote."""
+        """Write files for submission or external scoring, in the official layout. Returns the files."""

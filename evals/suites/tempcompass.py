@@ -1,16 +1,18 @@
-"""TempCompass: short videos that only time tells apart, such as one and the same run backwards.
+"""TempCompass: short videos that differ only in time, such as a video and its reverse.
 
     suite = TempCompass(Path("TempCompass"))                # multi-choice, yes_no, caption_matching
-    suite = TempCompass(Path("TempCompass"), formats=FORMATS)  # captioning too, which we cannot score
+    suite = TempCompass(Path("TempCompass"), formats=FORMATS)  # also captioning, which cannot be scored here
 
-Replies are scored by the makers' matching rules alone, as their ``--disable_llm`` does: what no rule matches is
-wrong. A written caption is judged by ChatGPT there, so here its score is left out; write it with ``export``.
+Replies are scored by the official matching rules alone, like the official ``--disable_llm``: a reply that no rule
+matches is wrong. The official code lets ChatGPT judge captions, so their score is left out here. ``export`` writes
+them for the judge.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from string import ascii_uppercase
@@ -23,14 +25,14 @@ from .annotation_files import (
     LEFT_OUT,
     AnnotationItem,
     PublishedSource,
-    by_tags,
-    found,
-    lettered,
+    add_letters,
+    first_file,
     mean,
-    replies,
-    unlettered,
-    video,
-    write,
+    means_by_tag,
+    replies_by_run,
+    strip_letters,
+    video_file,
+    write_json,
 )
 
 Format = Literal["multi-choice", "yes_no", "caption_matching", "captioning"]
@@ -51,14 +53,26 @@ class _Aspect(AnnotationItem):
     type: str = ""
 
 
-class _About(AnnotationItem):
+class _VideoInfo(AnnotationItem):
     eval_dim: dict[str, _Aspect | None]
 
 
 _QUESTIONS: TypeAdapter[dict[str, dict[str, list[_Question]]]] = TypeAdapter(
     dict[str, dict[str, list[_Question]]]
 )
-_ABOUT: TypeAdapter[dict[str, _About]] = TypeAdapter(dict[str, _About])
+_VIDEO_INFOS: TypeAdapter[dict[str, _VideoInfo]] = TypeAdapter(dict[str, _VideoInfo])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a question is in the file of its format."""
+
+    video: str
+    aspect: str
+    number: int
+
+    def sample_id(self, form: Format) -> str:
+        return f"tempcompass/{form}/{self.video}/{self.aspect}/{self.number}"
 
 
 class TempCompass:
@@ -71,47 +85,44 @@ class TempCompass:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """In which formats it is asked."""
+        """The formats of the questions."""
         return {"formats": " ".join(self._formats)}
 
     def files(self) -> Sequence[Path]:
-        """The questions of each format, and what else is known of the videos, where it is there."""
-        about = self._folder / "meta_info.json"
-        return (*map(self._file, self._formats), *([about] if about.exists() else []))
+        """The questions of each format, and the file about the videos if it exists."""
+        infos = self._folder / "meta_info.json"
+        return (*map(self._file, self._formats), *([infos] if infos.exists() else []))
 
     def samples(self) -> Iterator[Sample]:
-        """Format by format, in the order of the files."""
+        """Every question, by format, in the order of the files."""
         for form in self._formats:
-            path = self._file(form)
-            for shown, aspects in SOURCE.read(path, _QUESTIONS).items():
-                for aspect, questions in aspects.items():
-                    for at, item in enumerate(questions):
-                        yield self._sample(form, shown, aspect, at, item, path)
+            for place, item in self._items(form):
+                yield self._sample(form, place, item)
 
     def video(self, name: str) -> Path:
-        """In ``videos``, under its number."""
-        return video(SOURCE, self._folder, name, "videos")
+        """The file of a video, in ``videos``, named after its number."""
+        return video_file(SOURCE, self._folder, name, "videos")
 
-    def official(self, sample: Sample, said: str) -> float:
-        """1.0 where a matching rule takes the reply as the answer; NaN for a caption, which no rule scores."""
-        said = said.replace("</s>", "")
-        match _form(sample):
+    def official(self, sample: Sample, reply: str) -> float:
+        """1.0 if a matching rule accepts the reply as the answer. ``LEFT_OUT`` for a caption, which no rule scores."""
+        reply = reply.replace("</s>", "")
+        match _format(sample):
             case "multi-choice":
-                return float(_chosen(sample.options, said) == sample.gold)
+                return float(_chosen_letter(sample.options, reply) == sample.gold)
             case "yes_no":
-                word = next((word for word in ("yes", "no") if said.lower().startswith(word)), None)
+                word = next((word for word in ("yes", "no") if reply.lower().startswith(word)), None)
                 return float(word == sample.gold)
             case "caption_matching":
-                return float(_matching(sample, said))
+                return float(_matches_caption(sample, reply))
             case "captioning":
                 return LEFT_OUT
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """Of each format the mean of its questions, also by aspect and by finer ones; overall the mean of formats."""
+        """The mean of each format, overall and by aspect and finer aspect. ``overall`` is the mean of the formats."""
         table: dict[str, float] = {}
         for form in FORMATS:
-            of_form = [(sample, score) for sample, score in scored if _form(sample) == form]
-            split = by_tags(of_form, "aspect", "finer aspect")
+            form_scores = [(sample, score) for sample, score in scored if _format(sample) == form]
+            split = means_by_tag(form_scores, "aspect", "finer aspect")
             if len(split) > 1:
                 table[f"format/{form}"] = split.pop("overall")
                 table |= {f"{form}/{name}": score for name, score in split.items()}
@@ -123,98 +134,108 @@ class TempCompass:
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run and format the file that their ``eval_*.py`` reads: ``predictions/<run>/<format>.json``."""
-        wanted = {sample.id for sample in samples}
-        forms = [form for form in self._formats if any(_form(sample) == form for sample in samples)]
+        """For each run and format the file for the official ``eval_*.py``: ``predictions/<run>/<format>.json``."""
+        ids = {sample.id for sample in samples}
+        forms = [form for form in self._formats if any(_format(sample) == form for sample in samples)]
         return [
-            write(folder / "predictions" / run / f"{form}.json", self._results(form, wanted, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / "predictions" / run / f"{form}.json", self._results(form, ids, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
             for form in forms
         ]
 
     def _file(self, form: Format) -> Path:
-        return found(SOURCE, self._folder, f"questions/{form}.json", f"{form}.json")
+        return first_file(SOURCE, self._folder, f"questions/{form}.json", f"{form}.json")
+
+    def _items(self, form: Format) -> Iterator[tuple[_Place, _Question]]:
+        """The questions of a format, each with its place in the file."""
+        for video, aspects in SOURCE.read(self._file(form), _QUESTIONS).items():
+            for aspect, questions in aspects.items():
+                for number, item in enumerate(questions):
+                    yield _Place(video, aspect, number), item
 
     @cached_property
-    def _about(self) -> dict[str, _About]:
+    def _video_infos(self) -> dict[str, _VideoInfo]:
         path = self._folder / "meta_info.json"
-        return SOURCE.read(path, _ABOUT) if path.exists() else {}
+        return SOURCE.read(path, _VIDEO_INFOS) if path.exists() else {}
 
-    def _sample(self, form: Format, video: str, aspect: str, at: int, item: _Question, path: Path) -> Sample:
-        key = f"tempcompass/{form}/{video}/{aspect}/{at}"
-        about = self._about.get(video)
-        finer = about.eval_dim.get(aspect) if about else None
-        tags = {"format": form, "aspect": aspect}
-        if finer and finer.type:
-            tags["finer aspect"] = finer.type
+    def _sample(self, form: Format, place: _Place, item: _Question) -> Sample:
+        key, path = place.sample_id(form), self._file(form)
         sample = Sample(
             id=key,
             suite=self.name,
-            video=video,
-            # Reversed and joined ones show the same as the video they were made from.
-            cluster=video.split("_", maxsplit=1)[0],
+            video=place.video,
+            # Reversed and joined videos show the same content as the original.
+            cluster=place.video.split("_", maxsplit=1)[0],
             kind="text",
             question=item.question,
-            tags=tags,
+            tags=self._tags(form, place),
         )
         if form == "captioning":
             return sample
         if form == "yes_no":
             if item.answer not in ("yes", "no"):
-                raise SOURCE.refuse(path, f"`answer` of {key} is neither yes nor no")
+                raise SOURCE.bad_suite(path, f"`answer` of {key} is neither yes nor no")
             return sample.model_copy(update={"kind": "yes_no", "gold": item.answer})
-        question, options = _parts(form, item.question)
-        right = [at for at, option in enumerate(options) if option == item.answer]
-        if not right:
-            raise SOURCE.refuse(path, f"`answer` of {key} is none of the options in its `question`")
-        shown = unlettered(options) if form == "multi-choice" else options
-        gold = ascii_uppercase[right[0]]
+        question, options = _split_question(form, item.question)
+        if item.answer not in options:
+            raise SOURCE.bad_suite(path, f"`answer` of {key} is not one of the options in its `question`")
         return sample.model_copy(
-            update={"kind": "choice", "question": question, "options": shown, "gold": gold}
+            update={
+                "kind": "choice",
+                "question": question,
+                "options": strip_letters(options) if form == "multi-choice" else options,
+                "gold": ascii_uppercase[options.index(item.answer)],
+            }
         )
 
-    def _results(self, form: Format, wanted: set[str], said: Mapping[str, str | None]) -> object:
+    def _tags(self, form: Format, place: _Place) -> dict[str, str]:
+        tags = {"format": form, "aspect": place.aspect}
+        info = self._video_infos.get(place.video)
+        finer = info.eval_dim.get(place.aspect) if info else None
+        if finer and finer.type:
+            tags["finer aspect"] = finer.type
+        return tags
+
+    def _results(self, form: Format, ids: set[str], run_replies: Mapping[str, str | None]) -> object:
         results: dict[str, dict[str, list[Any]]] = {}
-        for shown, aspects in SOURCE.read(self._file(form), _QUESTIONS).items():
-            for aspect, questions in aspects.items():
-                for at, item in enumerate(questions):
-                    key = f"tempcompass/{form}/{shown}/{aspect}/{at}"
-                    if key in wanted:
-                        of_aspect = results.setdefault(shown, {}).setdefault(aspect, [])
-                        of_aspect.append({**item.model_dump(), "prediction": said.get(key) or ""})
+        for place, item in self._items(form):
+            key = place.sample_id(form)
+            if key in ids:
+                aspect_results = results.setdefault(place.video, {}).setdefault(place.aspect, [])
+                aspect_results.append({**item.model_dump(), "prediction": run_replies.get(key) or ""})
         return results
 
 
-def _form(sample: Sample) -> Format:
+def _format(sample: Sample) -> Format:
     return next(form for form in FORMATS if form == sample.tags["format"])
 
 
-def _parts(form: Format, text: str) -> tuple[str, tuple[str, ...]]:
-    """A published question without its options, and these as they stand."""
+def _split_question(form: Format, text: str) -> tuple[str, tuple[str, ...]]:
+    """A published question without its options, and the options."""
     mark = r"[A-Z]\. " if form == "multi-choice" else r"\w+ \w+: "
     lines = text.split("\n")
-    first = next((at for at, line in enumerate(lines) if at and re.match(mark, line)), len(lines))
+    first = next((i for i, line in enumerate(lines) if i and re.match(mark, line)), len(lines))
     return "\n".join(lines[:first]), tuple(lines[first:])
 
 
-def _chosen(options: Sequence[str], said: str) -> str | None:
-    """The letter of the option that a reply gives: whole, as a bare letter, or with a point or bracket after it."""
-    if said in lettered(options):
-        return said[0]
-    if said[:1] in ("A", "B", "C", "D") and said[1:2] in ("", ".", ")"):
-        return said[0]
+def _chosen_letter(options: Sequence[str], reply: str) -> str | None:
+    """The letter of the option in a reply: a whole option, a bare letter, or a letter with a point or bracket."""
+    if reply in add_letters(options):
+        return reply[0]
+    if reply[:1] in ("A", "B", "C", "D") and reply[1:2] in ("", ".", ")"):
+        return reply[0]
     return None
 
 
-def _matching(sample: Sample, said: str) -> bool:
-    """Whether a reply is the right caption: whole, without its name, or just its name; the last rule has it."""
+def _matches_caption(sample: Sample, reply: str) -> bool:
+    """Whether a reply is the right caption: whole, without its name, or only its name. The last match counts."""
     names = [option.split(": ")[0] for option in sample.options]
     captions = [option.split(": ")[1] for option in sample.options]
-    after = said.split(") ")[1] if ") " in said else said
+    after_bracket = reply.split(") ")[1] if ") " in reply else reply
     rules = (
-        (one == said for one in sample.options),
-        (one in (said, after) for one in captions),
-        (one in (said, said.replace(".", "")) for one in names),
+        (option == reply for option in sample.options),
+        (caption in (reply, after_bracket) for caption in captions),
+        (name in (reply, reply.replace(".", "")) for name in names),
     )
-    found = [at for rule in rules for at, matches in enumerate(rule) if matches]
-    return bool(found) and ascii_uppercase[found[-1]] == sample.gold
+    matches = [index for rule in rules for index, is_match in enumerate(rule) if is_match]
+    return bool(matches) and ascii_uppercase[matches[-1]] == sample.gold

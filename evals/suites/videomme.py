@@ -1,11 +1,11 @@
-"""Video-MME: 900 videos of three lengths, three questions with four options about each.
+"""Video-MME: 900 videos of three lengths, with three questions with four options about each.
 
     suite = VideoMme(Path("Video-MME"), "long")   # with videomme/test-00000-of-00001.parquet, and the videos in data/
     suite.official(sample, "The answer is C.")    # 1.0 where C is right
 
-The setting is the one without subtitles. The official parser strikes out some phrases and takes the first of A, B, C
-and D in what is left, so that "Answer: C" is A; replies without such a letter are left out of the official accuracy.
-Two commas are missing in its list of phrases, which joins some that were meant apart: so it is here.
+The setting is the one without subtitles. The official parser removes some phrases and takes the first of A, B, C and D
+in the rest, so that "Answer: C" is A. Replies without such a letter are left out of the official accuracy. Two commas
+are missing in the official list of phrases, which joins some of them. The list here has the same phrases.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from .annotation_files import (
     LEFT_OUT,
     AnnotationItem,
     PublishedSource,
-    by_tags,
+    add_letters,
+    exact_match_score,
+    first_file,
     first_letter,
-    found,
-    lettered,
-    means,
-    replies,
-    right,
-    table,
-    unlettered,
-    video,
-    write,
+    means_by_name,
+    means_by_tag,
+    read_parquet,
+    replies_by_run,
+    strip_letters,
+    video_file,
+    write_json,
 )
 
 SOURCE = PublishedSource(
@@ -72,77 +72,79 @@ class _Video(AnnotationItem):
 
 
 class _Row(_Video, _Question):
-    """A row of the table."""
+    """A row of the Parquet table."""
 
 
-class _Together(_Video):
-    """A video of the JSON."""
+class _VideoWithQuestions(_Video):
+    """A video of the JSON file."""
 
     questions: list[_Question]
 
 
 _ROWS: TypeAdapter[list[_Row]] = TypeAdapter(list[_Row])
-_VIDEOS: TypeAdapter[list[_Together]] = TypeAdapter(list[_Together])
+_VIDEOS: TypeAdapter[list[_VideoWithQuestions]] = TypeAdapter(list[_VideoWithQuestions])
 
 
 class VideoMme:
-    """Reads the official table, or the official JSON, in which the questions of a video are together."""
+    """Reads the official Parquet table, or the official JSON file, which groups questions by video."""
 
     name = "videomme"
 
     def __init__(self, folder: Path, length: Length | None = None, *, questions: Path | None = None) -> None:
-        """Of one length only, where it is named. ``questions``: a file that has another name than official ones."""
+        """``length``: only videos of this length. ``questions``: a file without an official name."""
         self._folder = folder
         self._length, self._questions = length, questions
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Of which length the questions are."""
+        """The length of the videos."""
         return {"length": self._length or "all"}
 
     def files(self) -> Sequence[Path]:
-        """The one file of questions."""
-        return [self._questions or found(SOURCE, self._folder, *_FILES)]
+        """The file of questions."""
+        return [self._questions or first_file(SOURCE, self._folder, *_FILES)]
 
     def samples(self) -> Iterator[Sample]:
         """Every question, in the order of the file."""
-        for of, item in self._read():
-            if self._length in (None, of.duration):
-                yield self._sample(of, item)
+        for video, item in self._read():
+            if self._length in (None, video.duration):
+                yield self._sample(video, item)
 
     def video(self, name: str) -> Path:
-        """The file of a video, by its ``videoID``, or by its number where the file has no such name."""
-        return video(SOURCE, self._folder, name, "data", "videos", "video", "")
+        """The file of a video, named after its ``videoID`` or, without one, after its number."""
+        return video_file(SOURCE, self._folder, name, "data", "videos", "video", "")
 
-    def official(self, sample: Sample, said: str) -> float:
-        """Whether the letter that the official parser finds is the right one; left out where it finds none."""
-        letter = extracted(said)
-        return right(sample, letter) if letter else LEFT_OUT
+    def official(self, sample: Sample, reply: str) -> float:
+        """Whether the official parser finds the right letter. ``LEFT_OUT`` if it finds none."""
+        letter = parse_letter(reply)
+        return exact_match_score(sample, letter) if letter else LEFT_OUT
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """The accuracy overall, by length, domain, sub-category and kind of task, and by length and domain."""
-        both = means(scored, lambda sample: [f"{sample.tags['duration']} {sample.tags['domain']}"])
-        return by_tags(scored, "duration", "domain", "sub_category", "task_type") | both
+        """The accuracy overall, by length, domain, sub-category and task, and by length and domain together."""
+        by_length_and_domain = means_by_name(
+            scored, lambda sample: [f"{sample.tags['duration']} {sample.tags['domain']}"]
+        )
+        return means_by_tag(scored, "duration", "domain", "sub_category", "task_type") | by_length_and_domain
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """For each run the results as the official template has them: by video, with ``response``."""
+        """For each run the results in the official template: by video, with ``response``."""
         return [
-            write(folder / run / "videomme_results.json", _results(samples, said))
-            for run, said in replies(predictions).items()
+            write_json(folder / run / "videomme_results.json", _results(samples, run_replies))
+            for run, run_replies in replies_by_run(predictions).items()
         ]
 
     def _read(self) -> Iterator[tuple[_Video, _Question]]:
         path = self.files()[0]
         if path.suffix == ".parquet":
-            yield from ((row, row) for row in table(SOURCE, path, _ROWS))
+            yield from ((row, row) for row in read_parquet(SOURCE, path, _ROWS))
         else:
-            for of in SOURCE.read(path, _VIDEOS):
-                yield from ((of, item) for item in of.questions)
+            for video in SOURCE.read(path, _VIDEOS):
+                yield from ((video, item) for item in video.questions)
 
-    def _sample(self, of: _Video, item: _Question) -> Sample:
-        name = of.videoID or of.video_id
+    def _sample(self, video: _Video, item: _Question) -> Sample:
+        name = video.videoID or video.video_id
         return Sample(
             id=f"videomme/{item.question_id}",
             suite=self.name,
@@ -150,36 +152,36 @@ class VideoMme:
             cluster=name,
             kind="choice",
             question=item.question,
-            options=unlettered(item.options),
+            options=strip_letters(item.options),
             gold=item.answer,
             tags={
-                "video_id": of.video_id,
-                "duration": of.duration,
-                "domain": of.domain,
-                "sub_category": of.sub_category,
+                "video_id": video.video_id,
+                "duration": video.duration,
+                "domain": video.domain,
+                "sub_category": video.sub_category,
                 "task_type": item.task_type,
             },
         )
 
 
-def extracted(said: str) -> str:
-    """The letter that the official code finds in a reply; nothing where it finds none."""
-    return first_letter(said, _PREFIXES, "ABCD")
+def parse_letter(reply: str) -> str:
+    """The letter that the official code finds in a reply. Empty if it finds none."""
+    return first_letter(reply, _PREFIXES, "ABCD")
 
 
-def _results(samples: Sequence[Sample], said: Mapping[str, str | None]) -> list[dict[str, Any]]:
+def _results(samples: Sequence[Sample], run_replies: Mapping[str, str | None]) -> list[dict[str, Any]]:
     videos: dict[str, dict[str, Any]] = {}
     for sample in samples:
         tags = sample.tags
-        of = {name: tags[name] for name in ("video_id", "duration", "domain", "sub_category")}
-        videos.setdefault(tags["video_id"], {**of, "questions": []})["questions"].append(
+        fields = {name: tags[name] for name in ("video_id", "duration", "domain", "sub_category")}
+        videos.setdefault(tags["video_id"], {**fields, "questions": []})["questions"].append(
             {
                 "question_id": sample.id.removeprefix("videomme/"),
                 "task_type": tags["task_type"],
                 "question": sample.question,
-                "options": lettered(sample.options),
+                "options": add_letters(sample.options),
                 "answer": sample.gold,
-                "response": said.get(sample.id) or "",
+                "response": run_replies.get(sample.id) or "",
             }
         )
     return list(videos.values())

@@ -1,11 +1,12 @@
-"""A world that is drawn here: houses in which everything that happens is known, each with a twin that differs in one fact.
+"""World suite: synthetic houses in which everything that happens is known, each with a twin that differs in one fact.
 
     suite = WorldSuite(seed="public", videos=3, lasts_s=600.0, questions=40)
-    suite.video(next(suite.samples()).video)         # drawn when it is looked at; on no disk, however long it is
+    suite.video(next(suite.samples()).video)         # drawn on demand: it takes no disk space
 
-Of each house general questions are asked; plain ones, in the words that ``recollect-tiny`` was taught, about what
-happens once; and of both twins the same ones, whose answers the one fact decides: no trick with texts gets both right. Splits are ``public`` and ``dev``; any other seed is a salt that makes houses nobody
-else has.
+Each house has general questions, plain questions about single events in the words that ``recollect-tiny`` was trained
+on, and questions about both twins. The fact that differs decides the answers of the twin questions, so that no
+shortcut through the texts gets both right. The splits are ``public`` and ``dev``. Any other seed is a salt, which makes
+a private set of houses.
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ from ...worlds.household.question_sampling import video_of
 from ..causal_video import DrawnFootage
 from ..errors import BadSuite
 from ..records import Prediction, Sample
-from ..scorers import parsed, score
+from ..scorers import parse_answer, score
 
 _TWIN_SHARE = 4
-"""One question of so many is asked of both twins."""
+"""One question in this many is asked about both twins."""
 _PLAIN_SHARE = 3
-"""And one of so many is a plain one."""
-_SEEN_S = 1.0
-_SPARE = 20
-"""So many times as many seeds are tried as houses are wanted."""
+"""One question in this many is a plain one."""
+_DESCRIBED_S = 1.0
+"""How long after its end an event counts as described."""
+_SEEDS_PER_HOUSE = 20
+"""How many seeds are tried at most for each house."""
 
 
 class WorldSuite:
-    """``videos`` houses, ``lasts_s`` long, with about ``questions`` questions each; of ``both`` twins, or of one alone."""
+    """``videos`` houses of ``lasts_s`` seconds, with about ``questions`` questions each.
+
+    ``both``: ask about both twins. Otherwise only one of them is used.
+    """
 
     name = "world"
 
@@ -50,7 +55,7 @@ class WorldSuite:
     @property
     def settings(self) -> dict[str, str]:
         """What the questions depend on."""
-        # A salt is its owner's: only that it is the same has to be seen.
+        # A salt is secret. The names of the houses show whether it is the same.
         return {
             "houses": " ".join(pair.samples[0].cluster for pair in self._pairs),
             "lasts_s": f"{self._lasts_s:g}",
@@ -59,95 +64,96 @@ class WorldSuite:
         }
 
     def files(self) -> Sequence[Path]:
-        """None: all is drawn."""
+        """Empty: everything is generated."""
         return ()
 
     @cached_property
     def _pairs(self) -> list[CounterfactualTwins]:
-        most = self._videos * _SPARE
+        seed_count = self._videos * _SEEDS_PER_HOUSE
         if self._seed in ("public", "dev"):
-            candidates = seeds(cast(Split, self._seed), most)
+            candidates = seeds(cast(Split, self._seed), seed_count)
         else:
-            candidates = seeds("private", most, salt=self._seed)
-        found: list[CounterfactualTwins] = []
+            candidates = seeds("private", seed_count, salt=self._seed)
+        pairs: list[CounterfactualTwins] = []
         for seed in candidates:
-            # In a short house it may be that nothing could be another.
+            # In a short house there may be no fact that could be changed.
             with suppress(ValueError):
-                found.append(twins(seed, self._lasts_s, limit=max(1, self._questions // _TWIN_SHARE)))
-            if len(found) == self._videos:
-                return found
-        raise BadSuite(self.name, Path(), f"in {self._lasts_s:g} s too little happens; make it longer")
+                pairs.append(twins(seed, self._lasts_s, limit=max(1, self._questions // _TWIN_SHARE)))
+            if len(pairs) == self._videos:
+                return pairs
+        raise BadSuite(self.name, Path(), f"too little happens in {self._lasts_s:g} s. Use a longer video")
 
     @cached_property
     def _houses(self) -> dict[str, House]:
-        """By the names of their videos."""
+        """The houses by the name of their video."""
         return {video_of(house): house for pair in self._pairs for house in (pair.one, pair.other)}
 
     def samples(self) -> Iterator[Sample]:
-        """The questions of each house, and then those of it and its twin."""
+        """The questions about each house, and then those about it and its twin."""
         for pair in self._pairs:
             first = pair.samples[0]
             plain = plain_questions(pair.one, limit=self._questions // _PLAIN_SHARE)
-            of_twins = pair.samples if self._both else ()
-            left = self._questions - len(plain) - len(of_twins) // 2
-            general = questions_about(pair.one, seed=self._seed, limit=left)
-            for kind, some in (("house", general), ("plain", plain), ("twins", of_twins)):
-                for sample in some:
-                    named = f"{self.name}/{kind}/{sample.id.partition('/')[2]}"
+            twin_samples = pair.samples if self._both else ()
+            general_count = self._questions - len(plain) - len(twin_samples) // 2
+            general = questions_about(pair.one, seed=self._seed, limit=general_count)
+            for kind, samples in (("house", general), ("plain", plain), ("twins", twin_samples)):
+                for sample in samples:
+                    sample_id = f"{self.name}/{kind}/{sample.id.partition('/')[2]}"
                     yield sample.model_copy(
-                        update={"id": named, "suite": self.name, "cluster": first.cluster}
+                        update={"id": sample_id, "suite": self.name, "cluster": first.cluster}
                     )
 
     def video(self, name: str) -> DrawnFootage:
-        """The house, drawn when it is looked at."""
+        """The house, drawn on demand."""
         house = self._houses[name]
         return DrawnFootage(house.timeline.draw, house.duration_s, name)
 
-    def official(self, sample: Sample, said: str) -> float:
-        """The strict score: there is no other."""
-        answer = parsed(sample.kind, said, options=len(sample.options))
-        return score(sample, Prediction(sample=sample.id, system="", status="ok", answer=answer, said=said))
+    def official(self, sample: Sample, reply: str) -> float:
+        """The strict score: the world has no other."""
+        answer = parse_answer(sample.kind, reply, options=len(sample.options))
+        return score(sample, Prediction(sample=sample.id, system="", status="ok", answer=answer, said=reply))
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
-        """The mean, and how many pairs of twins were both told right."""
-        of_twins = [(sample, worth) for sample, worth in scored if "twins" in sample.tags]
-        found = {"overall": fmean(worth for _, worth in scored)}
-        if of_twins:
-            worths = {sample.id: worth for sample, worth in of_twins}
-            found["pairs"] = pair_accuracy([sample for sample, _ in of_twins], worths)
-        return found
+        """The mean score, and the share of twin questions that were answered right for both twins."""
+        twin_scores = {sample.id: value for sample, value in scored if "twins" in sample.tags}
+        totals = {"overall": fmean(value for _, value in scored)}
+        if twin_scores:
+            totals["pairs"] = pair_accuracy(
+                [sample for sample, _ in scored if sample.id in twin_scores], twin_scores
+            )
+        return totals
 
     def export(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path
     ) -> Sequence[Path]:
-        """Nothing: it is scored here alone."""
+        """Nothing: the world is only scored here."""
         return ()
 
 
 def plain_questions(house: House, *, limit: int) -> list[Sample]:
-    """Questions with four options about what happens once, each asked some time after it, be it seconds or hours."""
+    """Questions with four options about single events, each asked seconds to hours after the event."""
     video = video_of(house)
     rng = random.Random(f"plain {house.seed} {video}")
-    found = []
-    for number, asked in enumerate(ask_about(house, limit=3 * limit)):
-        known_s = max((span.end_s for span in asked.evidence), default=house.duration_s) + _SEEN_S
-        if len(asked.options) < OPTIONS or asked.choice is None or known_s >= house.duration_s:
+    samples = []
+    for number, question in enumerate(ask_about(house, limit=3 * limit)):
+        known_s = max((span.end_s for span in question.evidence), default=house.duration_s) + _DESCRIBED_S
+        if len(question.options) < OPTIONS or question.choice is None or known_s >= house.duration_s:
             continue
-        # As many soon after as long after, by orders of magnitude.
+        # The delay is uniform on a logarithmic scale: as many short delays as long ones.
         later_s = math.exp(rng.uniform(0.0, math.log(house.duration_s - known_s + 1.0))) - 1.0
-        found.append(
+        samples.append(
             Sample(
                 id=f"plain/{video}/{number}",
                 suite=WorldSuite.name,
                 video=video,
                 cluster=video,
                 kind="choice",
-                question=asked.text,
-                options=asked.options,
-                gold=ascii_uppercase[asked.choice],
+                question=question.text,
+                options=question.options,
+                gold=ascii_uppercase[question.choice],
                 asked_at_s=round(known_s + later_s, 3),
-                evidence=tuple((round(span.start_s, 3), round(span.end_s, 3)) for span in asked.evidence),
+                evidence=tuple((round(span.start_s, 3), round(span.end_s, 3)) for span in question.evidence),
                 tags={"type": "plain", "hops": "1"},
             )
         )
-    return found[:limit]
+    return samples[:limit]

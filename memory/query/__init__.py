@@ -1,1 +1,1 @@
-"""How a memory is read: snapshots, hybrid search, ranking."""
+"""How a memory is read: snapshots, hybrid search, filters, ranking."""

@@ -1,1 +1,1 @@
-"""How a memory lies on disk: schema, rows, tables, commits, leases, the writer lock, migrations."""
+"""How a memory is stored: schema, rows, tables, commits, leases, writer lock, manifest, migrations, backlog."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recollect.common.clock_times import parse_as_of, parse_time_s
+from recollect.common.clock_times import parse_as_of, parse_clock_fields_s, parse_time_s
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,20 @@ def test_a_stream_time_is_read_however_it_is_written(text, time_s):
 def test_what_is_no_stream_time_is_refused_with_the_ways_to_write_one(text):
     with pytest.raises(ValueError, match="1:20"):
         parse_time_s(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "time_s"),
+    [("75", 75.0), ("3:10", 190.0), ("00:03:10", 190.0), (" 1:2:3.5 ", 3723.5), ("90:75", 5475.0)],
+)
+def test_fields_of_a_data_set_may_have_any_size(text, time_s):
+    assert parse_clock_fields_s(text) == time_s
+
+
+@pytest.mark.parametrize("text", ["", "later", "1:", "1:2:3:4", "-1:20", "1:20 s"])
+def test_fields_that_are_no_time_are_refused(text):
+    with pytest.raises(ValueError, match="00:03:10"):
+        parse_clock_fields_s(text)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 
 from recollect.evals.errors import BadRun, NotStored, UnfitTask
-from recollect.evals.lmms.answering import AnsweringSettings, answer, told
+from recollect.evals.lmms.answering import AnsweringSettings, answer, task_text
 from recollect.evals.lmms.eval_requests import EvalRequest, RequestSuite, read_request
-from recollect.evals.lmms.prompt_parsing import read_prompt
+from recollect.evals.lmms.prompt_parsing import parse_prompt
+from recollect.evals.lmms.registration import MODEL_CLASSES
 from recollect.evals.lmms.stored_answers import StoredAnswers
-from recollect.evals.records import Ingest, Prediction, RecordedUsage, RecordFile, Sample, read
+from recollect.evals.records import Ingest, Prediction, RecordedUsage, RecordFile, Sample, read_records
 from recollect.perception.errors import LmmUnreachable, NoLmm, SourceNotFound
 from recollect.perception.lmm import LmmUsage
 from recollect.worlds.demo_video import render
@@ -157,7 +159,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 def test_the_question_and_its_options_are_found_in_a_prompt(
     prompt: str, question: str, options: tuple[str, ...]
 ) -> None:
-    asked = read_prompt(prompt)
+    asked = parse_prompt(prompt)
 
     assert (asked.question, asked.options, asked.kind) == (question, options, "choice")
 
@@ -172,7 +174,7 @@ def test_the_question_and_its_options_are_found_in_a_prompt(
     ],
 )
 def test_a_prompt_without_options_wants_yes_or_no_or_words(prompt: str, question: str, kind: str) -> None:
-    asked = read_prompt(prompt)
+    asked = parse_prompt(prompt)
 
     assert (asked.question, asked.options, asked.kind) == (question, (), kind)
 
@@ -220,7 +222,7 @@ def test_the_same_film_is_the_same_video_whatever_its_name(toy: Toy, tmp_path: P
         ((), "row 7 comes with no video"),
         (({"type": "image", "url": "a.png"},), "row 7 comes with image"),
         (({"type": "video", "url": "a.mp4"}, {"type": "video", "url": "b.mp4"}), "comes with video, video"),
-        (({"type": "video", "url": object()},), "the video of row 7 is no file but object"),
+        (({"type": "video", "url": object()},), "the video of row 7 is not a file but object"),
     ],
 )
 def test_what_is_no_question_about_one_video_is_refused(media: tuple[dict[str, Any], ...], said: str) -> None:
@@ -272,7 +274,7 @@ def test_a_time_that_cannot_be_read_does_not_open_the_whole_video(toy: Toy, row:
     ],
 )
 def test_a_reply_is_what_a_task_can_read(prediction: dict[str, Any], kind: Any, text: str) -> None:
-    assert told(Prediction(sample="toy/0", system="recollect", **prediction), kind) == text
+    assert task_text(Prediction(sample="toy/0", system="recollect", **prediction), kind) == text
 
 
 def test_a_video_is_watched_once_and_answers_know_only_what_was_seen(toy: Toy, tmp_path: Path) -> None:
@@ -287,8 +289,11 @@ def test_a_video_is_watched_once_and_answers_know_only_what_was_seen(toy: Toy, t
     assert {one.text for one in answers.values()} <= {"", *"ABCD"}
     assert answers == again
     assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == kept
-    assert next(one.sample for one in read(tmp_path / "run" / "predictions.jsonl", Prediction)) == "toy/1"
-    assert len(list(read(tmp_path / "run" / "ingests.jsonl", Ingest))) == 1
+    assert (
+        next(one.sample for one in read_records(tmp_path / "run" / "predictions.jsonl", Prediction))
+        == "toy/1"
+    )
+    assert len(list(read_records(tmp_path / "run" / "ingests.jsonl", Ingest))) == 1
 
 
 def test_what_was_answered_before_a_kill_is_not_asked_again(toy: Toy, tmp_path: Path) -> None:
@@ -420,8 +425,8 @@ def test_a_stored_answer_is_found_by_the_name_that_the_run_gave_the_question(run
     [
         ("bench/{row[name]}", "z", "there is no answer of 'recollect' to it"),
         ("{task}/{doc_id}", "x", "cannot replay toy/3"),
-        ("bench/{row[id]}", "x", "makes no name of it .KeyError: 'id'.; its row has name"),
-        ("bench/{row[name]}", "x", "it was answered among .*The car"),
+        ("bench/{row[id]}", "x", "does not fit .KeyError: 'id'.. The row has the columns name"),
+        ("bench/{row[name]}", "x", "its options were .*The car"),
     ],
 )
 def test_a_missing_or_unfit_stored_answer_fails_loudly(run: Path, sample: str, name: str, said: str) -> None:
@@ -432,9 +437,9 @@ def test_a_missing_or_unfit_stored_answer_fails_loudly(run: Path, sample: str, n
 @pytest.mark.parametrize(
     ("file", "system", "said"),
     [
-        ("", "blind", "'blind' answered nothing there, but only random, recollect"),
+        ("", "blind", "it has no answers of 'blind', only of random, recollect"),
         ("none", "recollect", "there is no such file as none"),
-        ("samples.jsonl", "recollect", "is no prediction"),
+        ("samples.jsonl", "recollect", "is not a valid prediction"),
     ],
 )
 def test_a_file_without_predictions_is_refused(run: Path, file: str, system: str, said: str) -> None:
@@ -449,6 +454,15 @@ def test_neither_recollect_nor_its_evaluation_loads_lmms_eval() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert out == "False\n"
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_CLASSES))
+def test_lmms_eval_finds_the_class_of_each_model(name: str) -> None:
+    module, _, class_name = MODEL_CLASSES[name].rpartition(".")
+
+    model_class = getattr(importlib.import_module(module), class_name)
+
+    assert callable(model_class.generate_until)
 
 
 # -- the real lmms-eval -------------------------------------------------------------------------------
@@ -545,7 +559,7 @@ def test_lmms_eval_scores_what_recollect_answers(toy: Toy, watched: list[dict[st
     assert watched[SIGN]["right"] == 1.0
     assert watched[TOO_EARLY]["filtered_resps"] == ""
     assert all(sample["token_counts"] == [{"input_tokens": 0, "output_tokens": 0}] for sample in watched)
-    assert len(list(read(toy.folder / "kept" / "ingests.jsonl", Ingest))) == 1
+    assert len(list(read_records(toy.folder / "kept" / "ingests.jsonl", Ingest))) == 1
 
 
 @with_lmms_eval

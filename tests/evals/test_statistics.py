@@ -416,7 +416,7 @@ def test_an_interval_can_be_had_of_any_statistic() -> None:
         (lambda: clustered_mean([1.0, math.nan], [1, 2]), "nan"),
         (lambda: clustered_mean(np.zeros((2, 2)), [1, 2]), "shape"),
         (lambda: interval_of(len, []), "no samples"),
-        (lambda: paired_difference([1.0, 0.0], [1.0], [1, 2]), "2 scores and 1 others"),
+        (lambda: paired_difference([1.0, 0.0], [1.0], [1, 2]), "different lengths: 2 and 1"),
         (lambda: mcnemar_p([0.5], [1.0]), "0 and 1"),
         (lambda: wilson(0, 0), "no samples"),
         (lambda: wilson(3, 2), "3 of 2"),
@@ -424,7 +424,7 @@ def test_an_interval_can_be_had_of_any_statistic() -> None:
         (lambda: detectable_difference(10, 0.0), "greater than 0"),
         (lambda: holm([]), "no samples"),
         (lambda: holm([1.2]), "between 0 and 1"),
-        (lambda: risk_coverage_area([0.5], [1.0, 0.0]), "1 scores and 2 others"),
+        (lambda: risk_coverage_area([0.5], [1.0, 0.0]), "different lengths: 1 and 2"),
     ],
 )
 def test_what_cannot_be_computed_is_refused_in_words(call: Callable[[], object], says: str) -> None:

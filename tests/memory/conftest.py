@@ -1,4 +1,4 @@
-"""Hand-made moments, and a memory to put them into."""
+"""Fixtures for tests of the memory: hand-made moments, and a store for them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeMoment = Callable[..., Moment]
 
 @pytest.fixture
 def moment() -> MakeMoment:
-    """A moment of 5 s: ``moment(3, "a red car")`` is [15, 20) and was written when it ended."""
+    """A moment of 5 s: ``moment(3, "a red car")`` is [15, 20), written at its end."""
 
     def make(number: int, caption: str = "nothing", *findings: Finding, **changed: Any) -> Moment:
         span = changed.pop("span", Span(number * 5.0, number * 5.0 + 5.0))
@@ -63,7 +63,7 @@ def finding() -> Callable[..., Finding]:
 
 @pytest.fixture
 def frame() -> Callable[[float], KeyFrame]:
-    """A picture of the kitchen at a time."""
+    """Makes a picture of the kitchen at a time."""
 
     def make(time_s: float) -> KeyFrame:
         return KeyFrame(f"frame-{time_s}", "kitchen", time_s, int(time_s * 90_000), "1/90000", 4, 3, b"jpeg")
@@ -73,7 +73,7 @@ def frame() -> Callable[[float], KeyFrame]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a memory may be made."""
+    """The path of a memory that does not exist yet."""
     return tmp_path / "memory.lance"
 
 
@@ -126,7 +126,7 @@ def life(
 def fill(
     store: MemoryStore, hours: float, *, epochs: int = 1, finish: bool = True, stream: str = "kitchen"
 ) -> list[Moment]:
-    """Have it watched; the moments."""
+    """Store the moments of ``life`` with their summaries and gaps, and return the moments."""
     moments, frames, gaps = life(hours, epochs=epochs, stream=stream)
     store.put_stream(replace(KITCHEN, name=stream, content_id=stream))
     ladder = Ladder(stream)
@@ -141,21 +141,21 @@ def fill(
     return moments
 
 
-def shelf(store: MemoryStore) -> EvictionCandidates:
+def candidates(store: MemoryStore) -> EvictionCandidates:
     return EvictionCandidates.of(store.maintenance.evictions.views())
 
 
-def forget_some(store: MemoryStore, units: list[EvictionUnit]) -> None:
+def evict(store: MemoryStore, units: list[EvictionUnit]) -> None:
     store.maintenance.evictions.evict(units)
 
 
-def climb_down(store: MemoryStore) -> int:
-    """Whatever may go, until nothing may; in how many passes."""
+def evict_all(store: MemoryStore) -> int:
+    """Evict until nothing more can be evicted. Returns the number of passes."""
     for passes in itertools.count():
-        units = shelf(store).lowest_value(1e12)
+        units = candidates(store).lowest_value(1e12)
         if not units:
             return passes
-        forget_some(store, units)
+        evict(store, units)
     raise AssertionError
 
 
@@ -164,13 +164,13 @@ def stored_pictures(store: MemoryStore) -> set[str]:
 
 
 def check(store: MemoryStore, moments: list[Moment]) -> None:
-    """Every second is a moment's, a parent's, a gap's or a tombstone's; every frame is counted once."""
+    """Every second belongs to a memory, a gap or a tombstone, and every frame is counted once."""
     snapshot = store.snapshot()
     stream = moments[0].stream
-    whole = Span(moments[0].span.start_s, moments[-1].span.end_s)
-    coverage = snapshot.coverage(stream, whole)
-    gone_s = sum(gap.span.duration_s for gap in coverage.gaps)
-    assert coverage.watched_s + gone_s == pytest.approx(whole.duration_s)
+    full_span = Span(moments[0].span.start_s, moments[-1].span.end_s)
+    coverage = snapshot.coverage(stream, full_span)
+    gap_s = sum(gap.span.duration_s for gap in coverage.gaps)
+    assert coverage.watched_s + gap_s == pytest.approx(full_span.duration_s)
 
     counts = snapshot.counts(stream)
     assert counts.balanced
@@ -184,21 +184,21 @@ def check(store: MemoryStore, moments: list[Moment]) -> None:
         for rung in ("moment", "event", "hour", "day")
         for memory in snapshot.timeline(stream, rung=rung, limit=100_000)
     }
-    tombstones = {one.id: one for one in snapshot.tombstones(stream)}
+    tombstones = {tombstone.id: tombstone for tombstone in snapshot.tombstones(stream)}
     for memory in memories.values():
         missing = set(memory.child_ids) - memories.keys()
         assert not missing or tombstones[memory.id].lost == memories_below(memory), (
-            "children went without a word"
+            "children are missing without a tombstone"
         )
-        assert not missing or missing == set(memory.child_ids), "children went one by one"
+        assert not missing or missing == set(memory.child_ids), "only some children are missing"
     for memory in memories.values():
         for key in set(memory.frame_ids) - pictures:
             at_s = float(key.rpartition("-")[2])
-            assert any(one.span.contains(at_s) for one in tombstones.values()), (
-                "a picture went without a word"
+            assert any(tombstone.span.contains(at_s) for tombstone in tombstones.values()), (
+                "a picture is missing without a tombstone"
             )
     shown = {key for memory in memories.values() for key in memory.frame_ids}
-    assert pictures <= shown, "a picture is kept that nothing shows"
+    assert pictures <= shown, "no memory shows this picture"
 
 
 def memories_below(parent: Moment) -> str:
@@ -206,7 +206,7 @@ def memories_below(parent: Moment) -> str:
 
 
 class Kitchen:
-    """A camera in a kitchen, its memory filled, thinned and checked."""
+    """Functions to fill, evict from and check the memory of a kitchen camera."""
 
     stream = KITCHEN
     life = staticmethod(life)
@@ -214,21 +214,21 @@ class Kitchen:
 
     @staticmethod
     def ladder() -> Ladder:
-        """Of the kitchen."""
+        """A new ladder of the kitchen."""
         return Ladder("kitchen")
 
     watch = staticmethod(fill)
-    """``watch(store, 2.0, epochs=3)`` has two hours remembered, with two gaps; the moments."""
-    shelf = staticmethod(shelf)
-    forget = staticmethod(forget_some)
-    forget_all = staticmethod(climb_down)
-    """Forgets whatever may go, until nothing may; in how many passes."""
+    """``watch(store, 2.0, epochs=3)`` stores two hours with two gaps, and returns the moments."""
+    candidates = staticmethod(candidates)
+    evict = staticmethod(evict)
+    evict_all = staticmethod(evict_all)
+    """Evicts until nothing more can be evicted. Returns the number of passes."""
     check = staticmethod(check)
-    """Every second is a moment's, a parent's, a gap's or a tombstone's, and every frame is counted once."""
+    """Asserts that every second and every frame is accounted for."""
     pictures = staticmethod(stored_pictures)
 
 
 @pytest.fixture
 def kitchen() -> Kitchen:
-    """What is done with a kitchen."""
+    """Functions for the memory of a kitchen camera."""
     return Kitchen()

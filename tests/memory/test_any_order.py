@@ -1,4 +1,4 @@
-"""Whatever is written, forgotten and tidied in whatever order: bytes add up, and what was read once stays as it was."""
+"""Random sequences of writes, evictions and compactions keep disk usage exact and snapshots unchanged."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.file_sizes import size_on_disk
 
 WRITTEN = ("watch", "gap", "look", "describe", "queue", "use")
-"""What only adds."""
+"""Actions that only add data."""
 KEPT = (*WRITTEN, "pin", "forget", "maintain", "compact", "reopen")
-"""What leaves alone whatever somebody reads."""
-DOES = (*KEPT, "erase")
+"""Actions that change no snapshot."""
+ACTIONS = (*KEPT, "erase")
 
 few = settings(
     max_examples=6,
@@ -45,14 +45,14 @@ few = settings(
 
 
 class Life:
-    """A kitchen whose memory is written, thinned and tidied, one thing after the other."""
+    """A kitchen and its memory, changed by one random action after another."""
 
     def __init__(self, folder: Path, kitchen: Any, draw: Callable[[Any], Any]) -> None:
         self._folder, self._kitchen, self._draw = folder, kitchen, draw
         self._moments, self._frames, _ = kitchen.life(8.0)
         self.done = 0
         self.now_s = 1000.0
-        """What is written now is written then."""
+        """The time of writing of the next action, in Unix seconds."""
         self.store = self._open()
         self.store.put_stream(kitchen.stream)
         self._ladder = Ladder("kitchen")
@@ -65,26 +65,26 @@ class Life:
 
     @property
     def moments(self) -> list[Moment]:
-        """What was remembered so far, forgotten or not."""
+        """The moments appended so far, forgotten or not."""
         return self._moments[: self.done]
 
-    def do(self, what: str) -> None:
-        """Do one of these things; where there is nothing to do it with, nothing."""
+    def do(self, action: str) -> None:
+        """Perform an action. It does nothing if the memory has nothing to act on."""
         self.now_s += 1.0
-        getattr(self, f"_{what}")()
+        getattr(self, f"_{action}")()
 
     def check(self) -> None:
         """Every second and every picture is accounted for."""
         self._kitchen.check(self.store, self.moments)
 
-    # -- what is done ------------------------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        more = self._draw(st.integers(1, 40))
-        batch = self._moments[self.done : self.done + more]
-        frames = self._frames[2 * self.done : 2 * (self.done + more)]
+        count = self._draw(st.integers(1, 40))
+        batch = self._moments[self.done : self.done + count]
+        frames = self._frames[2 * self.done : 2 * (self.done + count)]
         self.done += len(batch)
-        rows = [row for one in batch for row in (one, *self._ladder.push(one))]
+        rows = [row for moment in batch for row in (moment, *self._ladder.push(moment))]
         self.store.append(rows, frames)
         self.now_s = max(self.now_s, 1000.0 + batch[-1].span.end_s)
 
@@ -94,18 +94,18 @@ class Life:
         self.store.put_gap(gap, written_at_s=self.now_s)
 
     def _look(self) -> None:
-        if moment := self._one_that_is_there():
-            found = Finding("object", "dent", "a dent", moment.span, "inspect/1")
+        if moment := self._draw_moment():
+            dent = Finding("object", "dent", "a dent", moment.span, "inspect/1")
             self.store.write_back(
-                moment, Observation(f"a dent {self.now_s}", (found,), "inspect/1", self.now_s)
+                moment, Observation(f"a dent {self.now_s}", (dent,), "inspect/1", self.now_s)
             )
 
     def _describe(self) -> None:
-        if moment := self._one_that_is_there():
+        if moment := self._draw_moment():
             self.store.described([(moment, Observation("A pot.", (), f"lmm/{self.now_s}", self.now_s))])
 
     def _queue(self) -> None:
-        if moment := self._one_that_is_there():
+        if moment := self._draw_moment():
             self.store.enqueue([Pending(moment.id, "kitchen", "moment", moment.span, 0.5, self.now_s)])
 
     def _use(self) -> None:
@@ -113,13 +113,13 @@ class Life:
         self.store.note_uses([Use("kitchen", Span(at_s, at_s + 10), "cited", self.now_s)])
 
     def _pin(self) -> None:
-        if moment := self._one_that_is_there():
+        if moment := self._draw_moment():
             self.store.pin("kitchen", moment.span)
 
     def _forget(self) -> None:
-        units = self._kitchen.shelf(self.store).lowest_value(1e12)
+        units = self._kitchen.candidates(self.store).lowest_value(1e12)
         if units:
-            self._kitchen.forget(self.store, self._draw(st.lists(st.sampled_from(units), unique_by=id)))
+            self._kitchen.evict(self.store, self._draw(st.lists(st.sampled_from(units), unique_by=id)))
 
     def _erase(self) -> None:
         at_s = self._draw(st.floats(0.0, 10.0 * self.done))
@@ -137,14 +137,14 @@ class Life:
         self.store = self._open()
         self._ladder = Ladder.restore(self.store.snapshot(), "kitchen")
 
-    def _one_that_is_there(self) -> Moment | None:
-        there = self.store.snapshot().timeline("kitchen", limit=10_000)
-        return self._draw(st.sampled_from(there)) if there else None
+    def _draw_moment(self) -> Moment | None:
+        stored = self.store.snapshot().timeline("kitchen", limit=10_000)
+        return self._draw(st.sampled_from(stored)) if stored else None
 
 
 @pytest.fixture
 def live(kitchen: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
-    """``with live(data) as life``: a memory of its own."""
+    """``with live(data) as life`` makes a new memory."""
 
     @contextmanager
     def living(data: Any) -> Iterator[Life]:
@@ -157,37 +157,37 @@ def live(kitchen: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[An
     return living
 
 
-def orders(does: tuple[str, ...], most: int = 8) -> Any:
-    return st.lists(st.sampled_from(does), min_size=1, max_size=most)
+def orders(actions: tuple[str, ...], max_size: int = 8) -> Any:
+    return st.lists(st.sampled_from(actions), min_size=1, max_size=max_size)
 
 
-# -- the account -----------------------------------------------------------------------------------------
+# -- disk usage -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 @given(st.data())
 @few
-def test_the_parts_of_an_account_always_add_up_to_what_is_on_the_disk(
+def test_the_parts_of_the_disk_usage_add_up_to_its_total(
     live: Callable[[Any], Any], data: st.DataObject
 ) -> None:
     with live(data) as life:
-        for what in data.draw(orders(DOES)):
-            life.do(what)
+        for action in data.draw(orders(ACTIONS)):
+            life.do(action)
 
             folder = life.store.path
-            with maintenance_lock(folder):  # so that upkeep changes nothing meanwhile
+            with maintenance_lock(folder):  # so that maintenance changes nothing
                 account, on_disk = life.store.account(), size_on_disk(folder)
                 written_then = system_written_bytes() or 0
                 measured = life.store._writes.budget.measure()
                 written_meanwhile = (system_written_bytes() or 0) - written_then
             parts = parts_of(account)
             assert min(parts) >= 0
-            # Each is rounded by itself.
+            # Each part is rounded on its own.
             assert sum(parts) == pytest.approx(account.used_bytes, abs=len(parts))
-            # Its own lease, which is gone by now, is a block.
+            # The lease of the measurement itself took a block.
             assert account.used_bytes == pytest.approx(on_disk, abs=2 * 4096)
             assert sum(account.streams.values()) <= sum(parts[:9]) + len(account.streams)
-            # What the process writes meanwhile, wherever to, is counted beside what is found.
+            # Bytes that the process writes during the measurement are added to it.
             assert on_disk - 4096 <= measured <= on_disk + written_meanwhile + 4096
             life.check()
 
@@ -198,9 +198,9 @@ def parts_of(account: DiskUsage) -> list[int]:
 
 
 @pytest.mark.slow
-def test_an_account_adds_up_while_the_memory_is_written_and_tidied(kitchen: Any, tmp_path: Path) -> None:
+def test_the_disk_usage_adds_up_during_writes_and_compaction(kitchen: Any, tmp_path: Path) -> None:
     moments, frames, _ = kitchen.life(1.0)
-    done = threading.Event()
+    writing_done = threading.Event()
     with MemoryStore.open(
         tmp_path / "m", write=True, encoder=HashingEncoder(16), keep_versions_s=0.0
     ) as store:
@@ -208,15 +208,15 @@ def test_an_account_adds_up_while_the_memory_is_written_and_tidied(kitchen: Any,
 
         def write() -> None:
             try:
-                for at in range(0, 40, 8):
-                    store.append(moments[at : at + 8], frames[2 * at : 2 * (at + 8)])
+                for start in range(0, 40, 8):
+                    store.append(moments[start : start + 8], frames[2 * start : 2 * (start + 8)])
                     store.compact()
             finally:
-                done.set()
+                writing_done.set()
 
         writer = threading.Thread(target=write)
         writer.start()
-        while not done.is_set():
+        while not writing_done.is_set():
             account = store.account()
             parts = parts_of(account)
             assert min(parts) >= 0
@@ -227,33 +227,33 @@ def test_an_account_adds_up_while_the_memory_is_written_and_tidied(kitchen: Any,
 @pytest.mark.slow
 @given(st.data())
 @few
-def test_compacted_it_takes_no_more_than_what_is_remembered_needs(
-    live: Callable[[Any], Any], data: st.DataObject
-) -> None:
-    """However it came to be: once more brings nothing, and no old version is left but what says that there was one."""
+def test_a_second_compaction_frees_nothing_more(live: Callable[[Any], Any], data: st.DataObject) -> None:
+    """Only one small version of each table remains beside the data, whatever was done before."""
     with live(data) as life:
-        for what in data.draw(orders(DOES)):
-            life.do(what)
+        for action in data.draw(orders(ACTIONS)):
+            life.do(action)
         life.do("compact")
-        once_bytes = size_on_disk(life.store.path)
+        compacted_bytes = size_on_disk(life.store.path)
         life.do("compact")
 
-        assert size_on_disk(life.store.path) <= once_bytes + 10 * 3 * 4096, "a version of each table, at most"
+        assert size_on_disk(life.store.path) <= compacted_bytes + 10 * 3 * 4096, (
+            "a version of each table, at most"
+        )
         life.check()
 
 
-# -- points in time --------------------------------------------------------------------------------------
+# -- snapshots --------------------------------------------------------------------------------------
 
 
-def everything(snapshot: Snapshot) -> dict[str, Any]:
-    """All that can be read of a snapshot."""
-    # What it has read before it would tell again.
-    for known in (snapshot._covers, snapshot._gaps, snapshot._forgotten):
-        known.clear()
-    told: dict[str, Any] = {rung: snapshot.timeline("kitchen", rung=rung, limit=10_000) for rung in RUNGS}
-    ids = [moment.id for rung in RUNGS for moment in told[rung]]
-    pictures = [key for moment in told["moment"] for key in moment.frame_ids]
-    return told | {
+def read_everything(snapshot: Snapshot) -> dict[str, Any]:
+    """Everything that can be read from a snapshot."""
+    # Empty the caches, so that everything is read again.
+    for cache in (snapshot._covers, snapshot._gaps, snapshot._forgotten):
+        cache.clear()
+    content: dict[str, Any] = {rung: snapshot.timeline("kitchen", rung=rung, limit=10_000) for rung in RUNGS}
+    ids = [moment.id for rung in RUNGS for moment in content[rung]]
+    pictures = [key for moment in content["moment"] for key in moment.frame_ids]
+    return content | {
         "streams": snapshot.streams(),
         "gaps": snapshot.gaps("yard"),
         "tombstones": snapshot.tombstones("kitchen"),
@@ -270,21 +270,21 @@ def everything(snapshot: Snapshot) -> dict[str, Any]:
 @pytest.mark.slow
 @given(st.data())
 @few
-def test_what_a_snapshot_shows_stays_as_it_is_until_it_is_released(
+def test_a_snapshot_stays_unchanged_until_it_is_released(
     live: Callable[[Any], Any], data: st.DataObject
 ) -> None:
     with live(data) as life:
-        held: list[tuple[Snapshot, dict[str, Any]]] = []
-        for what in data.draw(orders(KEPT, 6)):
+        snapshots: list[tuple[Snapshot, dict[str, Any]]] = []
+        for action in data.draw(orders(KEPT, 6)):
             snapshot = life.store.snapshot()
-            held.append((snapshot, everything(snapshot)))
-            life.do(what)
-            if len(held) > 1 and data.draw(st.booleans()):
-                held.pop(data.draw(st.integers(0, len(held) - 1)))[0].release()
-            for snapshot, before in held:
-                now = everything(snapshot)
-                assert [part for part in before if now[part] != before[part]] == []
-        for snapshot, _ in held:
+            snapshots.append((snapshot, read_everything(snapshot)))
+            life.do(action)
+            if len(snapshots) > 1 and data.draw(st.booleans()):
+                snapshots.pop(data.draw(st.integers(0, len(snapshots) - 1)))[0].release()
+            for snapshot, content in snapshots:
+                now = read_everything(snapshot)
+                assert [part for part in content if now[part] != content[part]] == []
+        for snapshot, _ in snapshots:
             snapshot.release()
         life.do("compact")
         life.check()
@@ -293,51 +293,51 @@ def test_what_a_snapshot_shows_stays_as_it_is_until_it_is_released(
 @pytest.mark.slow
 @given(st.data())
 @few
-def test_as_of_a_time_nothing_is_seen_that_was_written_later(
-    live: Callable[[Any], Any], data: st.DataObject
-) -> None:
+def test_as_of_a_time_later_writes_are_hidden(live: Callable[[Any], Any], data: st.DataObject) -> None:
     with live(data) as life:
-        then: dict[float, dict[str, Any]] = {}
-        for what in data.draw(orders((*WRITTEN, "pin", "maintain", "compact", "reopen"), 6)):
-            then[life.now_s] = as_of(life.store, life.now_s)
-            life.do(what)
-            for at_s, before in then.items():
+        contents: dict[float, dict[str, Any]] = {}
+        for action in data.draw(orders((*WRITTEN, "pin", "maintain", "compact", "reopen"), 6)):
+            contents[life.now_s] = as_of(life.store, life.now_s)
+            life.do(action)
+            for at_s, content in contents.items():
                 now = as_of(life.store, at_s)
-                assert [part for part in before if now[part] != before[part]] == []
+                assert [part for part in content if now[part] != content[part]] == []
 
 
 def as_of(store: MemoryStore, at_s: float) -> dict[str, Any]:
-    """What was known at a time. A memory above counts as written with the last that it is made of."""
+    """The content as of a time. A summary counts as written with the last memory that it summarises."""
     snapshot = store.snapshot(as_of_s=at_s)
-    told = everything(snapshot)
+    content = read_everything(snapshot)
     for rung in RUNGS[1:]:
-        for parent in told[rung]:
+        for parent in content[rung]:
             children = snapshot.children(parent)
             assert [child.id for child in children] == list(parent.child_ids)
             assert parent.observations[0].written_at_s <= at_s
     names = ("moment", "streams", "gaps", "tombstones", "coverage", "counts", "pictures", "latest")
-    return {name: told[name] for name in names}
+    return {name: content[name] for name in names}
 
 
 @pytest.mark.slow
 @given(st.data())
 @few
-def test_what_was_erased_is_in_no_later_snapshot_and_all_else_is(
+def test_an_erasure_removes_exactly_the_erased_moments(
     live: Callable[[Any], Any], data: st.DataObject
 ) -> None:
     with live(data) as life:
-        for what in data.draw(orders(WRITTEN, 4)):
-            life.do(what)
-        before = life.store.snapshot()
-        told = before.timeline("kitchen", limit=10_000)
-        before.release()
+        for action in data.draw(orders(WRITTEN, 4)):
+            life.do(action)
+        snapshot = life.store.snapshot()
+        moments = snapshot.timeline("kitchen", limit=10_000)
+        snapshot.release()
         at_s = data.draw(st.floats(0.0, 10.0 * life.done - 1))
 
         receipt = life.store.erase("kitchen", Span(at_s, at_s + 30.0))
 
-        gone = [one for one in told if any(span.overlaps(one.span) for span in receipt.erased)]
-        left = life.store.snapshot().timeline("kitchen", limit=10_000)
-        assert [one.id for one in left] == [one.id for one in told if one not in gone]
-        assert receipt.memories["moment"] == len(gone) >= 1
-        assert {one.id for one in gone} <= receipt.memory_ids
+        erased = [moment for moment in moments if any(span.overlaps(moment.span) for span in receipt.erased)]
+        remaining = life.store.snapshot().timeline("kitchen", limit=10_000)
+        assert [moment.id for moment in remaining] == [
+            moment.id for moment in moments if moment not in erased
+        ]
+        assert receipt.memories["moment"] == len(erased) >= 1
+        assert {moment.id for moment in erased} <= receipt.memory_ids
         life.check()

@@ -1,4 +1,4 @@
-"""A change of many tables is one step: all of it is seen, or none, whatever happens in the middle."""
+"""Commits over several tables are atomic, also after errors and crashes."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def pictures(store: MemoryStore) -> list[str]:
     return sorted(row["id"] for row in select(latest_view(store._tables.frames), columns=["id"]))
 
 
-def test_nobody_sees_a_change_before_all_of_it_is_done(
+def test_readers_see_no_change_before_the_commit_ends(
     store: MemoryStore, moment: Make, frame: Callable[[float], KeyFrame]
 ) -> None:
     with Commits(store.path).commit() as change:
         change.append(store._tables.frames, [frame_row(frame(1.0), 0.0)])
         change.append(store._tables.observations, observation_rows(moment(0, "a red car")))
-        before = captions(store), store.snapshot().frames(["frame-1.0"])
+        inside = captions(store), store.snapshot().frames(["frame-1.0"])
 
-    assert before == ([], [])
+    assert inside == ([], [])
     assert captions(store) == ["a red car"]
     assert store.snapshot().frames(["frame-1.0"]) == [frame(1.0)]
 
 
-def test_a_change_that_fails_in_the_middle_leaves_nothing(
+def test_a_commit_that_fails_leaves_nothing(
     store: MemoryStore, moment: Make, frame: Callable[[float], KeyFrame]
 ) -> None:
     store.append([moment(0, "a red car")])
@@ -75,7 +75,7 @@ with Commits(Path(sys.argv[1])).commit() as change:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("next_is", ["a writer", "a second look"])
-def test_who_comes_after_a_crash_undoes_what_it_left(
+def test_the_next_commit_after_a_crash_undoes_the_unfinished_one(
     folder: Path, moment: Make, next_is: str, finding: Callable[..., object]
 ) -> None:
     with MemoryStore.open(folder, write=True) as store:
@@ -88,7 +88,7 @@ def test_who_comes_after_a_crash_undoes_what_it_left(
         assert dying.stdout is not None
         assert dying.stdout.readline() == b"deleted\n"
         with MemoryStore.open(folder) as reader:
-            while_in_the_middle = captions(reader)
+            inside = captions(reader)
         dying.send_signal(signal.SIGKILL)
 
     with MemoryStore.open(folder, write=next_is == "a writer") as store:
@@ -96,16 +96,16 @@ def test_who_comes_after_a_crash_undoes_what_it_left(
             store.write_back(moment(0), moment(0, "a dent").observations[0])
         else:
             store.append([moment(1, "a blue car")])
-        after = captions(store)
+        finally_stored = captions(store)
 
-    assert while_in_the_middle == ["a red car"]
-    assert after == (["a red car", "a blue car"] if next_is == "a writer" else ["a dent"])
+    assert inside == ["a red car"]
+    assert finally_stored == (["a red car", "a blue car"] if next_is == "a writer" else ["a dent"])
 
 
-def test_what_an_unfinished_change_left_does_not_count_as_there(
+def test_rows_of_an_unfinished_commit_do_not_count_as_stored(
     store: MemoryStore, moment: Make, frame: Callable[[float], KeyFrame]
 ) -> None:
-    """As where the disk was too full even to undo it: the next commit does, and the batch is appended again."""
+    """On a disk too full to restore the tables, the next commit restores them. The batch is then appended again."""
     store.append([moment(0)])
     batch = moment(1, frame_ids=("frame-6.0",))
     append(store._tables.frames, [frame_row(frame(6.0), 0.0)])
@@ -115,11 +115,11 @@ def test_what_an_unfinished_change_left_does_not_count_as_there(
 
     store.append([batch], [frame(6.0)])
 
-    assert [one.span.start_s for one in store.snapshot().timeline("kitchen")] == [0.0, 5.0]
+    assert [memory.span.start_s for memory in store.snapshot().timeline("kitchen")] == [0.0, 5.0]
     assert pictures(store) == ["frame-6.0"]
 
 
-def test_changes_of_several_threads_come_one_after_the_other(store: MemoryStore, moment: Make) -> None:
+def test_commits_of_several_threads_are_serialised(store: MemoryStore, moment: Make) -> None:
     def append(stream: str) -> None:
         for number in range(10):
             store.append([moment(number, stream, stream=stream)])
@@ -135,18 +135,16 @@ def test_changes_of_several_threads_come_one_after_the_other(store: MemoryStore,
     assert Commits(store.path).head().number >= 30
 
 
-@pytest.mark.parametrize("left", ["", "{", "[]", '{"number": 1}'])
-def test_a_head_that_cannot_be_read_costs_nothing_that_the_tables_have(
-    folder: Path, moment: Make, left: str
-) -> None:
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"number": 1}'])
+def test_an_unreadable_head_loses_no_rows(folder: Path, moment: Make, content: str) -> None:
     with MemoryStore.open(folder, write=True) as store:
         store.append([moment(0, "a red car")])
-    (folder / HEAD_NAME).write_text(left)
+    (folder / HEAD_NAME).write_text(content)
 
     with MemoryStore.open(folder) as reader:
-        read = captions(reader)
+        before_append = captions(reader)
     with MemoryStore.open(folder, write=True) as store:
         store.append([moment(1, "a blue car")])
 
-        assert read == ["a red car"]
+        assert before_append == ["a red car"]
         assert captions(store) == ["a red car", "a blue car"]

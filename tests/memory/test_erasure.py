@@ -221,8 +221,9 @@ def test_an_event_without_moments_is_erased_whole(secret: MemoryStore, kitchen: 
         if candidate.span.contains(905.0)
     )
     for _ in range(2):
-        kitchen.forget(
-            secret, [unit for unit in kitchen.shelf(secret).lowest_value(1e12) if unit.parent_id == event.id]
+        kitchen.evict(
+            secret,
+            [unit for unit in kitchen.candidates(secret).lowest_value(1e12) if unit.parent_id == event.id],
         )
 
     receipt = secret.erase("kitchen", ASKED)
@@ -235,7 +236,7 @@ def test_an_event_without_moments_is_erased_whole(secret: MemoryStore, kitchen: 
 @pytest.mark.slow
 def test_rebuilt_parents_show_no_evicted_picture(secret: MemoryStore, kitchen: Any) -> None:
     moments, _ = secretive(kitchen)
-    kitchen.forget(secret, kitchen.shelf(secret).lowest_value(1e12))  # the pictures of every event
+    kitchen.evict(secret, kitchen.candidates(secret).lowest_value(1e12))  # the pictures of every event
 
     secret.erase("kitchen", ASKED)
 
@@ -244,7 +245,7 @@ def test_rebuilt_parents_show_no_evicted_picture(secret: MemoryStore, kitchen: A
         for parent in snapshot.timeline("kitchen", rung=rung, limit=1000):
             assert len(snapshot.frames(parent.frame_ids)) == len(parent.frame_ids)
     kitchen.check(secret, moments)
-    kitchen.forget_all(secret)
+    kitchen.evict_all(secret)
     kitchen.check(secret, moments)
 
 
@@ -355,8 +356,8 @@ def test_any_order_of_erasures_and_evictions_stays_accounted_for(
         moments = kitchen.watch(store, 2.2, epochs=data.draw(st.integers(1, 3)))
         for _ in range(data.draw(st.integers(2, 5))):
             if data.draw(st.booleans()):
-                units = kitchen.shelf(store).lowest_value(1e12)
-                kitchen.forget(
+                units = kitchen.candidates(store).lowest_value(1e12)
+                kitchen.evict(
                     store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else []
                 )
             else:

@@ -34,19 +34,19 @@ def test_any_order_of_evictions_keeps_seconds_and_frames_counted(
         hours, epochs = data.draw(st.sampled_from([0.3, 2.2, 5.0])), data.draw(st.integers(1, 3))
         moments = kitchen.watch(store, hours, epochs=epochs, finish=data.draw(st.booleans()))
         for _ in range(data.draw(st.integers(1, 4))):
-            units = kitchen.shelf(store).lowest_value(1e12)
-            kitchen.forget(store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else [])
+            units = kitchen.candidates(store).lowest_value(1e12)
+            kitchen.evict(store, data.draw(st.lists(st.sampled_from(units), unique_by=id)) if units else [])
             kitchen.check(store, moments)
-        kitchen.forget_all(store)
+        kitchen.evict_all(store)
         kitchen.check(store, moments)
 
 
 def test_pictures_go_before_text_and_children_before_parents(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 2.0)
     losses = []
-    while units := kitchen.shelf(store).lowest_value(1e12):
+    while units := kitchen.candidates(store).lowest_value(1e12):
         losses.append({(unit.rung, unit.loss) for unit in units})
-        kitchen.forget(store, units)
+        kitchen.evict(store, units)
         kitchen.check(store, moments)
 
     assert losses[0] == {("event", "frame")}
@@ -76,7 +76,7 @@ def test_a_finished_stream_ends_as_one_tombstone(kitchen: Any, store: MemoryStor
     moments = kitchen.watch(store, 30.0)
     store.put_stream(replace(kitchen.stream, state="done"))
 
-    kitchen.forget_all(store)
+    kitchen.evict_all(store)
 
     (tombstone,) = store.snapshot().tombstones("kitchen")
     assert tombstone.span == Span(moments[0].span.start_s, moments[-1].span.end_s)
@@ -90,7 +90,7 @@ def test_a_tombstone_never_crosses_a_gap(kitchen: Any, store: MemoryStore) -> No
     moments = kitchen.watch(store, 3.0, epochs=3)
     store.put_stream(replace(kitchen.stream, state="done"))
 
-    kitchen.forget_all(store)
+    kitchen.evict_all(store)
 
     tombstones = store.snapshot().tombstones("kitchen")
     assert [tombstone.epoch for tombstone in tombstones] == [0, 1, 2]
@@ -101,7 +101,7 @@ def test_a_tombstone_never_crosses_a_gap(kitchen: Any, store: MemoryStore) -> No
 def test_memories_that_wait_for_a_parent_are_not_evicted(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.05, finish=False)
 
-    assert kitchen.forget_all(store) == 0
+    assert kitchen.evict_all(store) == 0
     assert len(store.snapshot().timeline("kitchen")) == len(moments)
 
 
@@ -109,7 +109,7 @@ def test_an_open_hour_stays_while_its_events_lose_moments(kitchen: Any, store: M
     """The writer has not built the hour yet."""
     kitchen.watch(store, 0.8, finish=False)
 
-    kitchen.forget_all(store)
+    kitchen.evict_all(store)
 
     assert len(store.snapshot().timeline("kitchen", rung="event")) == 9
 
@@ -117,10 +117,10 @@ def test_an_open_hour_stays_while_its_events_lose_moments(kitchen: Any, store: M
 def test_a_tombstone_records_the_loss_its_time_and_its_cause(kitchen: Any, store: MemoryStore) -> None:
     kitchen.watch(store, 0.5)
     event = store.snapshot().timeline("kitchen", rung="event")[0]
-    units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
-    kitchen.forget(store, units)
-    units = [unit for unit in kitchen.shelf(store).lowest_value(1e12) if unit.parent_id == event.id]
-    kitchen.forget(store, units)
+    units = [unit for unit in kitchen.candidates(store).lowest_value(1e12) if unit.parent_id == event.id]
+    kitchen.evict(store, units)
+    units = [unit for unit in kitchen.candidates(store).lowest_value(1e12) if unit.parent_id == event.id]
+    kitchen.evict(store, units)
 
     (tombstone,) = [
         candidate for candidate in store.snapshot().tombstones("kitchen") if candidate.id == event.id
@@ -135,7 +135,7 @@ def test_a_tombstone_records_the_loss_its_time_and_its_cause(kitchen: Any, store
 
 def test_as_of_a_time_before_the_writing_shows_no_tombstone(kitchen: Any, store: MemoryStore) -> None:
     moments = kitchen.watch(store, 0.5)
-    kitchen.forget_all(store)
+    kitchen.evict_all(store)
 
     assert store.snapshot(as_of_s=1000.0).tombstones("kitchen") == []
     assert store.snapshot(as_of_s=1e9).tombstones("kitchen") != []
@@ -146,7 +146,7 @@ def test_a_snapshot_still_reads_memories_evicted_later(kitchen: Any, store: Memo
     moments = kitchen.watch(store, 0.5)
     before = store.snapshot()
 
-    kitchen.forget_all(store)
+    kitchen.evict_all(store)
     store.maintenance.cleaner.delete_old_versions(now=True)
 
     assert len(before.timeline("kitchen", limit=1000)) == len(moments)
@@ -159,7 +159,7 @@ def test_a_cover_uses_the_parent_of_evicted_moments(kitchen: Any, store: MemoryS
     kitchen.watch(store, 0.5)
     events = store.snapshot().timeline("kitchen", rung="event")
     for _ in range(2):
-        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12))
+        kitchen.evict(store, kitchen.candidates(store).lowest_value(1e12))
 
     cover = store.snapshot().cover("kitchen", Span(100.0, 200.0))
 
@@ -173,7 +173,7 @@ def test_watching_resumes_after_everything_was_evicted(kitchen: Any, folder: Pat
     with MemoryStore.open(folder, write=True) as store:
         moments = kitchen.watch(store, 0.5)
         store.put_stream(replace(kitchen.stream, state="done"))
-        kitchen.forget_all(store)
+        kitchen.evict_all(store)
         point = store.resume("kitchen")
 
     assert point is not None
@@ -190,7 +190,7 @@ def test_an_hour_is_built_from_events_without_moments(kitchen: Any, folder: Path
         store.append(
             [row for moment in moments[:300] for row in (moment, *ladder.push(moment))], frames[:600]
         )
-        kitchen.forget_all(store)
+        kitchen.evict_all(store)
         restored = Ladder.restore(store.snapshot(), "kitchen")
         later = [parent for moment in moments[300:] for parent in restored.push(moment)] + restored.flush()
 
@@ -208,7 +208,7 @@ def test_a_pinned_span_keeps_its_events_whole(kitchen: Any, store: MemoryStore) 
     with store._commits.commit() as change:
         change.touch(store._tables.pins)
 
-    kitchen.forget_all(store)
+    kitchen.evict_all(store)
 
     kept = store.snapshot().timeline("kitchen")
     assert Span(kept[0].span.start_s, kept[-1].span.end_s) == Span(900.0, 1200.0)
@@ -225,9 +225,9 @@ def long(kitchen: Any, store: MemoryStore) -> MemoryStore:
 
 def kept_of(kitchen: Any, store: MemoryStore, share: float) -> list[Span]:
     """The events that keep their pictures when a share of all pictures is evicted, a twentieth at a time."""
-    all_bytes = sum(unit.bytes for unit in kitchen.shelf(store).units())
+    all_bytes = sum(unit.bytes for unit in kitchen.candidates(store).units())
     for _ in range(round(20 * share)):
-        kitchen.forget(store, kitchen.shelf(store).lowest_value(all_bytes / 20))
+        kitchen.evict(store, kitchen.candidates(store).lowest_value(all_bytes / 20))
     lost = {tombstone.id for tombstone in store.snapshot().tombstones("kitchen")}
     events = store.snapshot().timeline("kitchen", rung="event", limit=10_000)
     return [event.span for event in events if event.id not in lost]

@@ -1,7 +1,6 @@
-"""A disk that fills up in the middle of anything costs nothing that was acknowledged, and it goes on once there is room.
+"""A full disk loses nothing that was acknowledged, and writing continues once there is room.
 
-Each kind of writing is tried with ever more room, a few blocks at a time, so that it fails once at every file that
-it writes.
+Each kind of write is repeated with a little more free space, so that it fails once at every file that it writes.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ from recollect.memory.storage.tables import append, latest_view, select
 STEP = 8192
 ENOUGH = 2_000_000
 _COMMIT_BYTES = 80_000
-"""What two moments take to write, and a little more."""
-UNTOLD = (MemoryStoreError, OSError, RuntimeError)
-"""What is raised inside, where nobody has said yet that the disk is full."""
+"""A little more than the commit of two moments takes."""
+RAW_ERRORS = (MemoryStoreError, OSError, RuntimeError)
+"""Errors that internal functions raise on a full disk, before they are translated to ``DiskFull``."""
 
 
 def open_memory(folder: Path, **options: Any) -> MemoryStore:
@@ -57,7 +56,7 @@ def small(disk: Callable[[int], Any]) -> Any:
 
 @pytest.fixture
 def store(small: Any) -> Iterator[MemoryStore]:
-    """An empty memory on the small disk, with vectors; nothing is kept free beside it."""
+    """An empty memory with vectors on the small disk. It reserves no free space."""
     with open_memory(small.path / "memory") as opened:
         yield opened
 
@@ -68,22 +67,27 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def remember(store: MemoryStore, kitchen: Any, hours: float = 0.5) -> list[Moment]:
-    """Have it watched with a word of its own from 15:00 to 15:20; the moments."""
+    """Store moments with a unique word from 15:00 to 15:20, and return them."""
     moments, frames, _ = kitchen.life(hours)
-    told = [
-        replace(one, observations=(replace(one.observations[0], caption="the xylophonequartz stands there"),))
-        if Span(900, 920).overlaps(one.span)
-        else one
-        for one in moments
+    watched = [
+        replace(
+            moment,
+            observations=(replace(moment.observations[0], caption="the xylophonequartz stands there"),),
+        )
+        if Span(900, 920).overlaps(moment.span)
+        else moment
+        for moment in moments
     ]
     store.put_stream(kitchen.stream)
     ladder = Ladder("kitchen")
-    store.append([row for one in told for row in (one, *ladder.push(one))] + ladder.flush(), frames)
-    return told
+    store.append(
+        [row for moment in watched for row in (moment, *ladder.push(moment))] + ladder.flush(), frames
+    )
+    return watched
 
 
 def room_by_room(disk: Any, step: int = STEP) -> Iterator[int]:
-    """The disk with ever more room; inside the loop there is so much, and after it there is all again."""
+    """Limit the free space of the disk to growing sizes, which are yielded. At the end the disk is free again."""
     try:
         for room_bytes in range(0, ENOUGH, step):
             disk.leave(room_bytes)
@@ -92,27 +96,29 @@ def room_by_room(disk: Any, step: int = STEP) -> Iterator[int]:
         disk.empty()
 
 
-def until_there_is_room(disk: Any, do: Callable[[], Any], *errors: type[Exception], step: int = STEP) -> int:
-    """Try it with ever more room until it is done; how often it was not. Anything but ``errors`` is a failure."""
-    for tried, _ in enumerate(room_by_room(disk, step)):
+def count_failures_until_there_is_room(
+    disk: Any, action: Callable[[], Any], *errors: type[Exception], step: int = STEP
+) -> int:
+    """Repeat an action with more and more room until it succeeds. Returns how often it raised ``errors``."""
+    for failures, _ in enumerate(room_by_room(disk, step)):
         try:
-            do()
+            action()
         except errors:
             disk.empty()
             continue
-        return tried
-    raise AssertionError("it is never done")
+        return failures
+    raise AssertionError("the action never succeeded")
 
 
-def unharmed(store: MemoryStore, kitchen: Any, moments: list[Moment]) -> None:
-    """All is there and accounted for, for who has it open and for who opens it now."""
+def assert_intact(store: MemoryStore, kitchen: Any, moments: list[Moment]) -> None:
+    """The memory is complete, for the open store and for a new reader."""
     kitchen.check(store, moments)
     with MemoryStore.open(store.path) as reader:
         kitchen.check(reader, moments)
 
 
-def found_at(store: MemoryStore) -> list[float]:
-    """Where the two moments begin that say most of the word."""
+def search_starts(store: MemoryStore) -> list[float]:
+    """The starts of the two moments that match the unique word best."""
     hits = store.snapshot().search("xylophonequartz", rungs=["moment"], limit=2)
     return sorted(hit.moment.span.start_s for hit in hits)
 
@@ -121,21 +127,21 @@ def files_with(folder: Path, word: str) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file() and word.encode() in path.read_bytes()]
 
 
-# -- making and appending --------------------------------------------------------------------------------
+# -- creating and appending --------------------------------------------------------------------------------
 
 
-def test_a_memory_is_made_once_there_is_room_for_it(small: Any, kitchen: Any) -> None:
+def test_a_memory_is_created_once_there_is_room(small: Any, kitchen: Any) -> None:
     folder = small.path / "memory"
 
-    tried = until_there_is_room(small, lambda: open_memory(folder).close(), DiskFull)
+    failures = count_failures_until_there_is_room(small, lambda: open_memory(folder).close(), DiskFull)
 
-    assert tried >= 5
+    assert failures >= 5
     with open_memory(folder) as store:
-        unharmed(store, kitchen, remember(store, kitchen, 0.1))
+        assert_intact(store, kitchen, remember(store, kitchen, 0.1))
 
 
-def test_who_could_not_open_it_for_want_of_room_can_once_there_is_room(small: Any, kitchen: Any) -> None:
-    """While the error is still held, as a caller may that tells it to somebody."""
+def test_a_memory_opens_after_a_full_disk_has_room_again(small: Any, kitchen: Any) -> None:
+    """Also while the caller still holds the error."""
     folder = small.path / "memory"
     small.leave(0)
     with pytest.raises(DiskFull) as full:
@@ -143,11 +149,11 @@ def test_who_could_not_open_it_for_want_of_room_can_once_there_is_room(small: An
     small.empty()
 
     with open_memory(folder) as store:
-        unharmed(store, kitchen, remember(store, kitchen, 0.1))
+        assert_intact(store, kitchen, remember(store, kitchen, 0.1))
     assert full.value.path == folder
 
 
-def test_a_full_disk_names_the_memory_and_what_to_do(store: MemoryStore, small: Any, kitchen: Any) -> None:
+def test_a_full_disk_names_the_memory_and_the_remedy(store: MemoryStore, small: Any, kitchen: Any) -> None:
     small.leave(0)
 
     with pytest.raises(DiskFull, match="Free some space") as full:
@@ -158,7 +164,7 @@ def test_a_full_disk_names_the_memory_and_what_to_do(store: MemoryStore, small: 
 
 
 class Watching:
-    """Appends two moments at a time, with the memories above that they complete."""
+    """Makes batches of two moments, with the summaries that they complete."""
 
     def __init__(self, kitchen: Any) -> None:
         self.moments, self._frames, _ = kitchen.life(1.0)
@@ -169,21 +175,21 @@ class Watching:
         batch = self.moments[self.done : self.done + 2]
         frames = self._frames[2 * self.done : 2 * self.done + 4]
         self.done += 2
-        return [row for one in batch for row in (one, *self._ladder.push(one))], frames
+        return [row for moment in batch for row in (moment, *self._ladder.push(moment))], frames
 
     def check(self, store: MemoryStore) -> None:
         snapshot = store.snapshot()
-        there = snapshot.timeline("kitchen", limit=10_000)
+        stored = snapshot.timeline("kitchen", limit=10_000)
         acknowledged = self.moments[: self.done]
-        assert there == acknowledged
+        assert stored == acknowledged
         pictures = [key for moment in acknowledged for key in moment.frame_ids]
         assert len(snapshot.frames(pictures)) == len(pictures)
 
 
-def append_with_ever_more_room(
-    store: MemoryStore, small: Any, kitchen: Any, again: Callable[[MemoryStore], MemoryStore]
+def append_with_growing_room(
+    store: MemoryStore, small: Any, kitchen: Any, recover: Callable[[MemoryStore], MemoryStore]
 ) -> int:
-    """Append batch after batch to an ever less full disk, each that fails once more when there is room."""
+    """Append batches with growing room. A batch that fails is appended again with enough room."""
     store.put_stream(kitchen.stream)
     watching = Watching(kitchen)
     failed = 0
@@ -196,7 +202,7 @@ def append_with_ever_more_room(
             except DiskFull:
                 failed += 1
                 small.empty()
-                store = again(store)
+                store = recover(store)
                 store.append(rows, frames)
             small.empty()
             if room_bytes > _COMMIT_BYTES:
@@ -209,24 +215,20 @@ def append_with_ever_more_room(
 
 
 @pytest.mark.slow
-def test_what_did_not_fit_can_be_appended_by_who_opens_it_next(
-    store: MemoryStore, small: Any, kitchen: Any
-) -> None:
+def test_the_next_writer_can_append_what_did_not_fit(store: MemoryStore, small: Any, kitchen: Any) -> None:
     def reopened(store: MemoryStore) -> MemoryStore:
         store.close()
         return open_memory(small.path / "memory")
 
-    assert append_with_ever_more_room(store, small, kitchen, reopened) > 15
+    assert append_with_growing_room(store, small, kitchen, reopened) > 15
 
 
 @pytest.mark.slow
-def test_what_did_not_fit_can_be_appended_by_the_same_once_there_is_room(
-    store: MemoryStore, small: Any, kitchen: Any
-) -> None:
-    assert append_with_ever_more_room(store, small, kitchen, lambda store: store) > 15
+def test_the_same_writer_can_append_what_did_not_fit(store: MemoryStore, small: Any, kitchen: Any) -> None:
+    assert append_with_growing_room(store, small, kitchen, lambda store: store) > 15
 
 
-def test_the_memories_above_are_made_once_there_is_room(store: MemoryStore, small: Any, kitchen: Any) -> None:
+def test_summaries_are_written_once_there_is_room(store: MemoryStore, small: Any, kitchen: Any) -> None:
     moments, frames, _ = kitchen.life(1.1)
     store.put_stream(kitchen.stream)
     ladder = Ladder("kitchen")
@@ -236,26 +238,26 @@ def test_the_memories_above_are_made_once_there_is_room(store: MemoryStore, smal
         above += ladder.push(moment)
     above += ladder.flush()
     store.append(below, frames)
-    store.maintain()  # so that upkeep frees nothing meanwhile
+    store.maintain()  # so that maintenance frees nothing later
 
     def consolidate() -> None:
         store.append(above)
 
-    tried = until_there_is_room(small, consolidate, DiskFull)
+    failures = count_failures_until_there_is_room(small, consolidate, DiskFull)
 
-    assert tried >= 2
+    assert failures >= 2
     assert {rung: len(store.snapshot().timeline("kitchen", rung=rung)) for rung in ("event", "hour")} == {
-        rung: sum(one.rung == rung for one in above) for rung in ("event", "hour")
+        rung: sum(memory.rung == rung for memory in above) for rung in ("event", "hour")
     }
-    unharmed(store, kitchen, moments)
+    assert_intact(store, kitchen, moments)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "what", ["stream", "gap", "look", "use", "pin", "unpin", "queue", "described", "budget"]
+    "kind", ["stream", "gap", "look", "use", "pin", "unpin", "queue", "described", "budget"]
 )
-def test_each_small_thing_is_written_once_there_is_room(
-    store: MemoryStore, small: Any, kitchen: Any, what: str
+def test_each_kind_of_write_succeeds_once_there_is_room(
+    store: MemoryStore, small: Any, kitchen: Any, kind: str
 ) -> None:
     moments = remember(store, kitchen, 0.1)
     look = Observation("a dent", (Finding("object", "dent", "a dent", moments[0].span, "i/1"),), "i/1", 9e9)
@@ -290,89 +292,85 @@ def test_each_small_thing_is_written_once_there_is_room(
             lambda: store.set_stream_budget("kitchen", MIN_BUDGET_BYTES),
             lambda: store.account().stream_budgets == {"kitchen": MIN_BUDGET_BYTES},
         ),
-    }[what]
+    }[kind]
 
-    tried = until_there_is_room(small, write, DiskFull, step=4096)
+    failures = count_failures_until_there_is_room(small, write, DiskFull, step=4096)
 
-    assert tried >= 1
+    assert failures >= 1
     assert written()
-    unharmed(store, kitchen, moments)
+    assert_intact(store, kitchen, moments)
 
 
-# -- forgetting ------------------------------------------------------------------------------------------
+# -- evicting ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_what_cannot_be_forgotten_for_want_of_room_stays_whole(
+def test_an_eviction_without_room_leaves_the_memory_intact(
     store: MemoryStore, small: Any, kitchen: Any
 ) -> None:
     moments = remember(store, kitchen)
     failed = 0
-    while units := kitchen.shelf(store).lowest_value(1e12)[:3]:
+    while units := kitchen.candidates(store).lowest_value(1e12)[:3]:
         for _ in room_by_room(small):
             try:
-                kitchen.forget(store, units)
-            except UNTOLD:
+                kitchen.evict(store, units)
+            except RAW_ERRORS:
                 failed += 1
                 small.empty()
-                unharmed(store, kitchen, moments)
+                assert_intact(store, kitchen, moments)
                 continue
             break
         small.empty()
-        unharmed(store, kitchen, moments)
-        kitchen.forget(store, kitchen.shelf(store).lowest_value(1e12)[3:])
+        assert_intact(store, kitchen, moments)
+        kitchen.evict(store, kitchen.candidates(store).lowest_value(1e12)[3:])
 
     assert failed >= 5
     assert store.snapshot().tombstones("kitchen") != []
 
 
-def test_an_append_that_has_to_forget_first_says_that_the_disk_is_full(
+def test_an_append_that_must_evict_first_reports_a_full_disk(
     disk: Callable[[int], Any], kitchen: Any
 ) -> None:
     roomy = disk(160)
     with open_memory(roomy.path / "memory") as store:
         moments = remember(store, kitchen)
     with open_memory(roomy.path / "memory", budget_bytes=MIN_BUDGET_BYTES) as store:
-        # As if it had grown: all of it counts.
+        # The file counts as part of the memory and uses up its budget.
         (store.path / "in-the-way").write_bytes(bytes(MIN_BUDGET_BYTES - 5_500_000))
-        later = replace(moments[-1], id="later", frame_ids=(), span=Span(1800.0, 1810.0))
+        next_moment = replace(moments[-1], id="later", frame_ids=(), span=Span(1800.0, 1810.0))
         store._writes.budget.measure()
         roomy.leave(20_000)
 
         with pytest.raises(DiskFull):
-            store.append([later])
+            store.append([next_moment])
 
 
 @pytest.mark.slow
-def test_what_upkeep_finds_no_room_for_is_done_later_and_fails_nobody(
-    store: MemoryStore, small: Any, kitchen: Any
-) -> None:
-    """Merging, the first indexes, forgetting, old versions."""
+def test_maintenance_without_room_is_done_later(store: MemoryStore, small: Any, kitchen: Any) -> None:
+    """Merging, first indexes, eviction, deletion of old versions."""
     moments = remember(store, kitchen)
     frames = kitchen.pictures(store)
     for number, _ in enumerate(room_by_room(small, 5 * STEP)):
         store.compact()
         small.empty()
-        unharmed(store, kitchen, moments)
-        assert found_at(store) == [900.0, 910.0]
+        assert_intact(store, kitchen, moments)
+        assert search_starts(store) == [900.0, 910.0]
         if size_on_disk(store.path) + number * 5 * STEP > ENOUGH // 2:
             break
         store.put_stream(replace(kitchen.stream, state="watching"))
         store.write_back(moments[number], Observation(f"look {number}", (), "inspect/1", 9000.0 + number))
 
     store.compact()
-    unharmed(store, kitchen, moments)
+    assert_intact(store, kitchen, moments)
     assert kitchen.pictures(store) == frames
     assert all(not index.num_unindexed_rows for index in store._tables.observations.list_indices())
 
 
 @pytest.mark.slow
-def test_what_upkeep_had_written_when_the_disk_was_full_takes_no_room_afterwards(
-    store: MemoryStore, small: Any, kitchen: Any
-) -> None:
+def test_the_files_of_a_failed_maintenance_are_removed(store: MemoryStore, small: Any, kitchen: Any) -> None:
     moments = remember(store, kitchen)
     store.compact()
-    once_bytes = size_on_disk(store.path)
+    compacted_bytes = size_on_disk(store.path)
     for number, _ in enumerate(room_by_room(small, 2 * STEP)):
         store.compact()
         small.empty()
@@ -382,11 +380,11 @@ def test_what_upkeep_had_written_when_the_disk_was_full_takes_no_room_afterwards
 
     store.compact()
 
-    assert size_on_disk(store.path) < 1.5 * once_bytes
+    assert size_on_disk(store.path) < 1.5 * compacted_bytes
 
 
 @pytest.mark.slow
-def test_an_index_of_vectors_is_made_once_there_is_room(store: MemoryStore, small: Any, kitchen: Any) -> None:
+def test_a_vector_index_is_made_once_there_is_room(store: MemoryStore, small: Any, kitchen: Any) -> None:
     moments = remember(store, kitchen)
     vectors = store._tables.text_vectors
     assert vectors is not None
@@ -404,8 +402,8 @@ def test_an_index_of_vectors_is_made_once_there_is_room(store: MemoryStore, smal
         small.leave(room_bytes)
         store.maintain()
         small.empty()
-        unharmed(store, kitchen, moments)
-        assert found_at(store) == [900.0, 910.0]
+        assert_intact(store, kitchen, moments)
+        assert search_starts(store) == [900.0, 910.0]
         if has_index():
             break
 
@@ -415,14 +413,14 @@ def test_an_index_of_vectors_is_made_once_there_is_room(store: MemoryStore, smal
 # -- reading ---------------------------------------------------------------------------------------------
 
 
-def test_on_a_full_disk_all_can_be_read(store: MemoryStore, small: Any, kitchen: Any) -> None:
+def test_everything_can_be_read_on_a_full_disk(store: MemoryStore, small: Any, kitchen: Any) -> None:
     moments = remember(store, kitchen, 0.1)
     small.leave(0)
 
     with MemoryStore.open(store.path) as reader:
-        # The first of them may find a block that was just given back.
+        # The first of them may get a block that was just freed.
         snapshots = [reader.snapshot() for _ in range(5)]
-        assert [one.timeline("kitchen", limit=1000) for one in snapshots] == 5 * [moments]
+        assert [snapshot.timeline("kitchen", limit=1000) for snapshot in snapshots] == 5 * [moments]
         for snapshot in snapshots:
             snapshot.release()
         assert reader.account().used_bytes > 0
@@ -433,7 +431,7 @@ def test_on_a_full_disk_all_can_be_read(store: MemoryStore, small: Any, kitchen:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("finished_by", ["the same", "the next", "compacting"])
-def test_what_is_erased_is_gone_from_every_file_once_there_is_room(
+def test_an_erasure_finishes_in_every_file_once_there_is_room(
     store: MemoryStore, small: Any, kitchen: Any, finished_by: str
 ) -> None:
     moments = remember(store, kitchen)
@@ -444,9 +442,9 @@ def test_what_is_erased_is_gone_from_every_file_once_there_is_room(
             store.erase("kitchen", Span(905.0, 915.0))
         except DiskFull:
             small.empty()
-            unharmed(store, kitchen, moments)
-            begun = len(store.snapshot().timeline("kitchen", limit=1000)) < len(moments)
-            if begun and finished_by != "the same":
+            assert_intact(store, kitchen, moments)
+            started = len(store.snapshot().timeline("kitchen", limit=1000)) < len(moments)
+            if started and finished_by != "the same":
                 assert (store.path / PENDING).exists()
                 break
             continue
@@ -454,24 +452,22 @@ def test_what_is_erased_is_gone_from_every_file_once_there_is_room(
     small.empty()
     if finished_by == "the next":
         store.close()
-        with open_memory(small.path / "memory") as later:
-            later.erase("kitchen", Span(905.0, 915.0))
+        with open_memory(small.path / "memory") as next_writer:
+            next_writer.erase("kitchen", Span(905.0, 915.0))
     elif finished_by == "compacting":
         store.compact()
 
     assert files_with(store.path, "xylophonequartz") == []
     assert not (store.path / PENDING).exists()
-    with open_memory(small.path / "memory") if finished_by == "the next" else store as left:
-        unharmed(left, kitchen, moments)
-        assert len(left.snapshot().timeline("kitchen", limit=1000)) == len(moments) - 2
+    with open_memory(small.path / "memory") if finished_by == "the next" else store as remaining:
+        assert_intact(remaining, kitchen, moments)
+        assert len(remaining.snapshot().timeline("kitchen", limit=1000)) == len(moments) - 2
 
 
-# -- a disk that may only be read -------------------------------------------------------------------------
+# -- a read-only disk -------------------------------------------------------------------------
 
 
-def test_on_a_disk_that_may_only_be_read_all_can_be_read_and_nothing_written(
-    small: Any, kitchen: Any
-) -> None:
+def test_a_read_only_disk_can_be_read_and_not_written(small: Any, kitchen: Any) -> None:
     folder = small.path / "memory"
     with open_memory(folder) as store:
         moments = remember(store, kitchen, 0.1)

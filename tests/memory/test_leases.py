@@ -1,4 +1,4 @@
-"""What readers hold stays readable, and no longer than they hold it."""
+"""Read leases keep the versions that readers use, and only until they are released."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[..., Moment]
 
 @pytest.fixture
 def store(folder: Path) -> Iterator[MemoryStore]:
-    """A memory that keeps old versions for those alone who hold a lease."""
+    """A memory that keeps old versions only for readers with a lease."""
     with MemoryStore.open(folder, write=True, keep_versions_s=0.0) as opened:
         yield opened
 
@@ -28,7 +28,7 @@ def versions(store: MemoryStore) -> int:
     return len(list((store.path / "observations.lance" / "_versions").iterdir()))
 
 
-def test_a_lease_says_what_is_needed_and_is_gone_once_it_is_let_go(tmp_path: Path) -> None:
+def test_a_lease_names_versions_until_it_is_released(tmp_path: Path) -> None:
     before_s = time.time()
     first = ReadLease.take(tmp_path)
     first.hold({"observations": 4})
@@ -36,16 +36,16 @@ def test_a_lease_says_what_is_needed_and_is_gone_once_it_is_let_go(tmp_path: Pat
     with ReadLease.take(tmp_path):
         both = held_leases(tmp_path)
         first.release()
-        one = held_leases(tmp_path)
+        remaining = held_leases(tmp_path)
 
     assert [lease.versions for lease in both] == [{"observations": 4}, None]
     assert before_s - 0.1 <= both[0].since_s <= both[1].since_s
-    assert [lease.versions for lease in one] == [None]
+    assert [lease.versions for lease in remaining] == [None]
     assert held_leases(tmp_path) == []
     assert list((tmp_path / READERS).iterdir()) == []
 
 
-def test_a_lease_that_nobody_knows_any_more_is_let_go(tmp_path: Path) -> None:
+def test_a_garbage_collected_lease_is_released(tmp_path: Path) -> None:
     lease = ReadLease.take(tmp_path)
     assert len(held_leases(tmp_path)) == 1
 
@@ -54,12 +54,12 @@ def test_a_lease_that_nobody_knows_any_more_is_let_go(tmp_path: Path) -> None:
     assert held_leases(tmp_path) == []
 
 
-def test_a_lease_that_was_taken_back_knows_it(tmp_path: Path) -> None:
+def test_a_revoked_lease_reports_it(tmp_path: Path) -> None:
     with ReadLease.take(tmp_path) as lease:
-        before = lease.revoked
+        revoked_before = lease.revoked
         held_leases(tmp_path)[0].revoke()
 
-        assert not before
+        assert not revoked_before
         assert lease.revoked
         assert held_leases(tmp_path) == []
 
@@ -75,7 +75,7 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_the_lease_of_a_reader_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+def test_the_lease_of_a_killed_reader_is_removed(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", DIES_WITH_A_LEASE, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -85,16 +85,16 @@ def test_the_lease_of_a_reader_that_was_killed_holds_nothing(tmp_path: Path) -> 
         assert reader.stdin is not None
         assert reader.stdout is not None
         reader.stdout.readline()
-        while_alive = held_leases(tmp_path)
+        leases_while_alive = held_leases(tmp_path)
         print(file=reader.stdin, flush=True)
         reader.wait()
 
-    assert len(while_alive) == 1
+    assert len(leases_while_alive) == 1
     assert held_leases(tmp_path) == []
     assert list((tmp_path / READERS).iterdir()) == []
 
 
-def test_leases_are_taken_while_others_look_for_dead_ones(tmp_path: Path) -> None:
+def test_leases_can_be_taken_during_a_clean_up_of_dead_ones(tmp_path: Path) -> None:
     over = threading.Event()
 
     def look() -> None:
@@ -112,40 +112,38 @@ def test_leases_are_taken_while_others_look_for_dead_ones(tmp_path: Path) -> Non
         looking.join()
 
 
-def test_who_may_not_write_into_the_folder_reads_without_a_lease(tmp_path: Path) -> None:
+def test_a_reader_without_write_permission_needs_no_lease(tmp_path: Path) -> None:
     (tmp_path / READERS).write_text("in the way")
 
     with ReadLease.take(tmp_path):
         pass
 
 
-def test_a_snapshot_of_a_quiet_memory_outlives_what_is_cleaned_up_meanwhile(
-    store: MemoryStore, moment: Make
-) -> None:
-    """The version it reads was written long before it began to."""
+def test_a_snapshot_of_an_old_version_survives_a_clean_up(store: MemoryStore, moment: Make) -> None:
+    """The version was written long before the snapshot was taken."""
     store.append([moment(0, "a red car")])
     time.sleep(0.05)
-    before = store.snapshot()
+    snapshot = store.snapshot()
 
     for number in range(1, 6):
         store.append([moment(number, "a red car")])
         store.maintain()
 
-    assert [found.id for found in before.timeline("kitchen")] == [moment(0).id]
-    assert len(before.search("red car")) == 1
+    assert [memory.id for memory in snapshot.timeline("kitchen")] == [moment(0).id]
+    assert len(snapshot.search("red car")) == 1
 
 
-def test_versions_that_nobody_holds_are_deleted(store: MemoryStore, moment: Make) -> None:
+def test_versions_without_a_lease_are_deleted(store: MemoryStore, moment: Make) -> None:
     for number in range(10):
         store.append([moment(number, "a red car")])
-    held = store.snapshot()
+    snapshot = store.snapshot()
     store.maintain()
-    while_held = versions(store)
+    versions_while_held = versions(store)
 
-    del held
+    del snapshot
     store.append([moment(10, "a red car")])
     time.sleep(0.01)
     store.maintain()
 
-    assert versions(store) < while_held
+    assert versions(store) < versions_while_held
     assert len(store.snapshot().timeline("kitchen")) == 11

@@ -1,4 +1,4 @@
-"""A memory that any released version wrote opens, and nothing in it is lost."""
+"""Migrations: a memory of every earlier schema opens without loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recollect.memory.storage.schema import SCHEMA_VERSION
 from recollect.memory.storage.writer_lock import WriterLock
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.tar.xz"))
-"""A memory of each schema there was, each with ten minutes of the same simulated life."""
+"""A memory of each earlier schema, with the same ten simulated minutes."""
 
 
 @pytest.fixture(params=RELEASED, ids=lambda path: path.name.partition(".")[0])
@@ -26,25 +26,25 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / request.param.name.partition(".")[0]
 
 
-def test_every_schema_before_this_one_has_its_memory() -> None:
+def test_there_is_a_released_memory_of_every_earlier_schema() -> None:
     assert [path.name for path in RELEASED] == [f"schema-{n}.tar.xz" for n in range(1, SCHEMA_VERSION)]
 
 
 @pytest.mark.parametrize("write", [False, True])
-def test_an_older_memory_opens_whole(old: Path, write: bool) -> None:
+def test_an_older_memory_opens_with_all_its_data(old: Path, write: bool) -> None:
     with MemoryStore.open(old, write=write, encoder=HashingEncoder()) as store:
         snapshot = store.snapshot()
         moments = snapshot.timeline("shop", limit=1000)
         pictures = snapshot.frames(key for moment in moments for key in moment.frame_ids)
-        found = snapshot.search("red kettle", limit=1)
+        hits = snapshot.search("red kettle", limit=1)
         waiting = store.backlog(limit=10)
         gaps = snapshot.gaps("shop")
 
     assert len(moments) == len(pictures) == 120
     assert [picture.jpeg[:5] for picture in pictures] == [b"jpeg "] * 120
     assert snapshot.counts("shop") == FrameCounts(120 * 125, 120, 120 * 115, 120 * 9)
-    assert found[0].moment == moments[0]
-    assert [seen.caption for seen in moments[0].observations][-1] == "a second look"
+    assert hits[0].moment == moments[0]
+    assert [observation.caption for observation in moments[0].observations][-1] == "a second look"
     assert {item.moment_id for item in waiting} == {moments[n].id for n in (0, 40, 80)}
     assert waiting[0] == Pending(
         waiting[0].moment_id, "shop", "moment", waiting[0].span, 0.5, queued_at_s=1000.0
@@ -52,7 +52,7 @@ def test_an_older_memory_opens_whole(old: Path, write: bool) -> None:
     assert gaps == [Gap("gap-0", "shop", 0, Span(600.0, 605.0), "stalled", "nothing came", 2)]
 
 
-def test_what_an_older_memory_takes_is_known_afterwards(old: Path) -> None:
+def test_migrated_rows_have_their_sizes(old: Path) -> None:
     with MemoryStore.open(old, write=True, encoder=HashingEncoder()) as store:
         tables = store._tables
         rows = tables.observations.search().select(["rung", "bytes", "frame_bytes"]).to_list()
@@ -64,7 +64,7 @@ def test_what_an_older_memory_takes_is_known_afterwards(old: Path) -> None:
     assert all(row["bytes"] == len(row["jpeg"]) and row["signature"] == b"" for row in sizes)
 
 
-def test_each_step_is_applied_once_and_recorded(old: Path) -> None:
+def test_each_migration_is_applied_once_and_recorded(old: Path) -> None:
     MemoryStore.open(old).close()
     once = json.loads((old / "memory.json").read_text())
     versions = sorted(path.name for path in old.glob("*.lance/_versions/*"))
@@ -79,17 +79,17 @@ def test_each_step_is_applied_once_and_recorded(old: Path) -> None:
     assert sorted(path.name for path in old.glob("*.lance/_versions/*")) == versions
 
 
-def test_a_step_that_was_applied_before_a_crash_is_applied_again_without_harm(old: Path) -> None:
-    before = (old / "memory.json").read_text()
+def test_a_migration_can_be_applied_again_after_a_crash(old: Path) -> None:
+    old_manifest = (old / "memory.json").read_text()
     MemoryStore.open(old).close()
-    # Killed after the last step and before any was recorded.
-    (old / "memory.json").write_text(before)
+    # As after a crash before any step was recorded.
+    (old / "memory.json").write_text(old_manifest)
 
     with MemoryStore.open(old) as reader:
         assert len(reader.snapshot().timeline("shop", limit=1000)) == 120
 
 
-def test_an_older_memory_that_is_being_written_is_left_alone(old: Path) -> None:
+def test_an_older_memory_with_a_writer_is_not_migrated(old: Path) -> None:
     with (
         WriterLock(old, "watch, of an older version"),
         pytest.raises(MemoryInUse, match="of an older version"),
@@ -100,7 +100,7 @@ def test_an_older_memory_that_is_being_written_is_left_alone(old: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for the superuser")
-def test_an_older_memory_that_may_not_be_written_says_what_to_do(old: Path) -> None:
+def test_a_read_only_older_memory_names_the_command_to_run(old: Path) -> None:
     for path in (old, *old.rglob("*")):
         path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
     try:

@@ -1,4 +1,4 @@
-"""Who may open what, and what is refused before anything is touched."""
+"""Opening a memory: what is refused, and that refusals change nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ sys.stdin.read()
 """
 
 
-def test_a_memory_is_made_where_there_is_none(folder: Path) -> None:
+def test_opening_for_writing_creates_a_memory(folder: Path) -> None:
     MemoryStore.open(folder / "deep" / "down", write=True).close()
 
     with MemoryStore.open(folder / "deep" / "down") as reader:
@@ -33,7 +33,7 @@ def test_a_memory_is_made_where_there_is_none(folder: Path) -> None:
         assert reader.snapshot().cover("kitchen") == []
 
 
-def test_reading_where_nothing_was_watched_says_so(tmp_path: Path) -> None:
+def test_reading_an_empty_folder_raises_not_a_memory(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(NotAMemory, match="nothing has been watched there yet"):
             MemoryStore.open(path)
@@ -41,7 +41,7 @@ def test_reading_where_nothing_was_watched_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [False, True])
-def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path, write: bool) -> None:
+def test_a_folder_with_other_files_is_refused_unchanged(tmp_path: Path, write: bool) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
     with pytest.raises(NotAMemory, match="holds other files"):
@@ -71,15 +71,15 @@ def test_a_newer_memory_is_refused_unchanged(folder: Path, write: bool) -> None:
     MemoryStore.open(folder, write=True).close()
     facts = json.loads((folder / "memory.json").read_text())
     (folder / "memory.json").write_text(json.dumps({**facts, "schema": 99, "surprise": True}))
-    before = sorted(folder.rglob("*"))
+    paths_before = sorted(folder.rglob("*"))
 
     with pytest.raises(NewerMemory, match="schema 99"):
         MemoryStore.open(folder, write=write)
 
-    assert sorted(folder.rglob("*")) == before
+    assert sorted(folder.rglob("*")) == paths_before
 
 
-def test_what_a_writer_killed_while_making_the_memory_left_is_taken_up(folder: Path) -> None:
+def test_the_files_of_a_writer_killed_at_creation_do_no_harm(folder: Path) -> None:
     folder.mkdir()
     (folder / "writer.lock").write_text("")
     (folder / "memory.json.4711.new").write_text("{")
@@ -88,7 +88,7 @@ def test_what_a_writer_killed_while_making_the_memory_left_is_taken_up(folder: P
         assert store.streams() == []
 
 
-def test_a_second_writer_is_refused_at_once_and_told_who_writes(folder: Path, store: MemoryStore) -> None:
+def test_a_second_writer_is_refused_with_the_name_of_the_first(folder: Path, store: MemoryStore) -> None:
     with pytest.raises(MemoryInUse, match=f"process {os.getpid()} on "):
         MemoryStore.open(folder, write=True)
 
@@ -97,27 +97,27 @@ def test_a_second_writer_is_refused_at_once_and_told_who_writes(folder: Path, st
 
 
 @pytest.mark.slow
-def test_the_lock_of_a_killed_process_is_free(folder: Path) -> None:
+def test_the_lock_of_a_killed_process_is_released(folder: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD_THE_LOCK, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
-        began_s = time.monotonic()
+        start_s = time.monotonic()
         with pytest.raises(MemoryInUse, match=rf"process {holder.pid} on .* \(watch kitchen.mp4\)"):
             MemoryStore.open(folder, write=True)
-        refused_s = time.monotonic() - began_s
+        refused_s = time.monotonic() - start_s
 
         holder.send_signal(signal.SIGKILL)
         holder.wait()
 
-    began_s = time.monotonic()
+    start_s = time.monotonic()
     with MemoryStore.open(folder, write=True) as store:
         assert store.streams() == []
-    assert max(refused_s, time.monotonic() - began_s) < 1.0, "nobody waits for anything"
+    assert max(refused_s, time.monotonic() - start_s) < 1.0, "opening waited for the lock"
 
 
-def test_closing_lets_the_next_writer_in(folder: Path) -> None:
+def test_closing_releases_the_writer_lock(folder: Path) -> None:
     MemoryStore.open(folder, write=True).close()
 
     MemoryStore.open(folder, write=True).close()
@@ -140,7 +140,7 @@ def test_another_encoder_is_refused(folder: Path) -> None:
     MemoryStore.open(folder).close()
 
 
-def test_an_encoder_is_refused_where_there_are_no_vectors(folder: Path) -> None:
+def test_an_encoder_is_refused_by_a_memory_without_vectors(folder: Path) -> None:
     MemoryStore.open(folder, write=True).close()
 
     with pytest.raises(EncoderMismatch, match="no vectors"):

@@ -1,4 +1,4 @@
-"""What a question reads: found, complete, in order, and blind to what it must not see."""
+"""Snapshots: search, timelines, covers and coverage, without anything written later."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ def captions(hits: list[Hit]) -> list[str]:
 
 def watch(store: MemoryStore, moments: list[Moment], *, finish: bool = True) -> None:
     ladder = Ladder("kitchen")
-    for at in range(0, len(moments), 64):
-        batch = [x for one in moments[at : at + 64] for x in (one, *ladder.push(one))]
+    for start in range(0, len(moments), 64):
+        batch = [
+            memory for moment in moments[start : start + 64] for memory in (moment, *ladder.push(moment))
+        ]
         store.append(batch)
     if finish:
         store.append(ladder.flush())
 
 
-def test_a_snapshot_as_of_a_time_is_blind_to_what_was_written_later(
+def test_a_snapshot_as_of_a_time_hides_later_writes(
     store: MemoryStore, moment: Make, frame: Callable[[float], KeyFrame]
 ) -> None:
-    """Written, not happened: the late moment tells of the past."""
+    """The time of writing decides: the hidden moment lies earlier in the stream."""
     early = moment(1, "a red car", written_at_s=100.0, frame_ids=("frame-6.0",))
     late = moment(0, "a red bus", written_at_s=200.0, frame_ids=("frame-1.0",))
     store.append([early, late], [frame(6.0), frame(1.0)])
@@ -53,36 +55,36 @@ def test_a_snapshot_as_of_a_time_is_blind_to_what_was_written_later(
     store.put_gap(Gap("g", "kitchen", 0, Span(10.0, 12.0), "stalled"), written_at_s=200.0)
     store.put_stream(Stream("kitchen", "live", "rtsp://cam", "c", "watching", 2.0))
 
-    then = store.snapshot(as_of_s=150.0)
+    snapshot = store.snapshot(as_of_s=150.0)
 
-    assert captions(then.search("red")) == ["a red car"]
-    assert then.search("van") == []
-    assert then.timeline("kitchen") == [early]
-    assert then.get([early.id, late.id]) == {early.id: early}
-    assert then.neighbours(early) == []
-    assert then.cover("kitchen") == [early]
-    assert then.frames(["frame-1.0", "frame-6.0"]) == [frame(6.0)]
-    assert then.gaps("kitchen") == []
-    assert then.counts("kitchen") == early.counts
-    assert [stream.name for stream in then.streams()] == ["kitchen"]
+    assert captions(snapshot.search("red")) == ["a red car"]
+    assert snapshot.search("van") == []
+    assert snapshot.timeline("kitchen") == [early]
+    assert snapshot.get([early.id, late.id]) == {early.id: early}
+    assert snapshot.neighbours(early) == []
+    assert snapshot.cover("kitchen") == [early]
+    assert snapshot.frames(["frame-1.0", "frame-6.0"]) == [frame(6.0)]
+    assert snapshot.gaps("kitchen") == []
+    assert snapshot.counts("kitchen") == early.counts
+    assert [stream.name for stream in snapshot.streams()] == ["kitchen"]
     assert store.snapshot(as_of_s=50.0).streams() == []
     assert [m.id for m in store.snapshot(as_of_s=200.0).timeline("kitchen")] == [late.id, early.id]
 
 
-def test_a_snapshot_does_not_see_what_is_appended_after_it(store: MemoryStore, moment: Make) -> None:
+def test_a_snapshot_does_not_see_later_appends(store: MemoryStore, moment: Make) -> None:
     store.append([moment(0, "a red car")])
-    before = store.snapshot()
+    earlier = store.snapshot()
 
     for number in range(1, 50):
         store.append([moment(number, "a red car")])
     store.put_gap(Gap("g", "kitchen", 0, Span(250.0, 260.0), "stalled"))
     store.maintain()
 
-    assert len(before.search("red car", limit=100)) == len(before.timeline("kitchen")) == 1
-    assert before.gaps("kitchen") == []
-    assert before.counts("kitchen") == moment(0).counts
-    after = store.snapshot()
-    assert len(after.search("red car", limit=100)) == len(after.timeline("kitchen")) == 50
+    assert len(earlier.search("red car", limit=100)) == len(earlier.timeline("kitchen")) == 1
+    assert earlier.gaps("kitchen") == []
+    assert earlier.counts("kitchen") == moment(0).counts
+    newest = store.snapshot()
+    assert len(newest.search("red car", limit=100)) == len(newest.timeline("kitchen")) == 50
 
 
 ASK_WHILE_WATCHED = """
@@ -100,7 +102,7 @@ with MemoryStore.open(sys.argv[1]) as reader:
 
 
 @pytest.mark.slow
-def test_a_reader_in_another_process_sees_each_commit_and_keeps_its_snapshot(
+def test_another_process_sees_commits_and_keeps_its_snapshot(
     folder: Path, store: MemoryStore, moment: Make
 ) -> None:
     store.append([moment(0, "car")])
@@ -114,15 +116,15 @@ def test_a_reader_in_another_process_sees_each_commit_and_keeps_its_snapshot(
         assert reader.stdout is not None
         for number in (1, 2, 3):
             print("snapshot", file=reader.stdin, flush=True)
-            seen = reader.stdout.readline().split()
+            first_read = reader.stdout.readline().split()
             store.append([moment(number, "car")])
             if number == 2:
                 store.maintain()
             print("again", file=reader.stdin, flush=True)
-            still = reader.stdout.readline().split()
+            second_read = reader.stdout.readline().split()
 
-            assert seen == [str(number)]
-            assert still == [str(number), str(number)]
+            assert first_read == [str(number)]
+            assert second_read == [str(number), str(number)]
         reader.stdin.close()
 
 
@@ -155,7 +157,7 @@ def test_search_finds_rows_before_and_after_they_are_indexed(store: MemoryStore,
         "car?!",
     ],
 )
-def test_a_query_is_plain_words_whatever_it_holds(store: MemoryStore, moment: Make, query: str) -> None:
+def test_a_query_has_no_operators(store: MemoryStore, moment: Make, query: str) -> None:
     store.append([moment(0, "a car"), moment(1, "a tree")])
 
     assert captions(store.snapshot().search(query))[:1] == ["a car"]
@@ -191,9 +193,7 @@ def test_each_filter_narrows_the_search(
     assert len(found(limit=2)) == 2
 
 
-def test_words_that_stand_together_as_asked_go_before_the_same_words_apart(
-    store: MemoryStore, moment: Make
-) -> None:
+def test_adjacent_words_rank_above_the_same_words_apart(store: MemoryStore, moment: Make) -> None:
     store.append(
         [
             moment(0, "a red cup stands beside a woman in a blue coat"),
@@ -227,7 +227,7 @@ def test_a_moment_with_many_matching_observations_is_found_once(store: MemorySto
     assert len(next(h for h in hits if h.moment.span.start_s == 0.0).moment.observations) == 4
 
 
-def test_a_memory_with_an_encoder_finds_what_is_spelled_alike(folder: Path, moment: Make) -> None:
+def test_an_encoder_of_spelling_finds_similar_spellings(folder: Path, moment: Make) -> None:
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder()) as store:
         store.append([moment(0, "a cat sleeps"), moment(1, "photographer queues"), moment(2, "rain")])
         store.maintain()
@@ -240,7 +240,7 @@ def test_a_memory_with_an_encoder_finds_what_is_spelled_alike(folder: Path, mome
 
 
 def test_words_and_meaning_are_fused_by_reciprocal_rank(folder: Path, moment: Make) -> None:
-    """First in both rankings is 2/11; found by one ranking alone is worth its rank there."""
+    """The first of both rankings scores 2/11. A moment of one ranking only scores by its rank there."""
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder()) as store:
         store.append([moment(0, "zebra"), moment(1, "zebras graze in the grass"), moment(2, "fog")])
         hits = store.snapshot().search("zebra")
@@ -249,7 +249,7 @@ def test_words_and_meaning_are_fused_by_reciprocal_rank(folder: Path, moment: Ma
     assert [round(hit.score, 6) for hit in hits] == [round(2 / 11, 6), round(2 / 12, 6), round(1 / 13, 6)]
 
 
-def test_an_empty_memory_with_an_encoder_answers(folder: Path) -> None:
+def test_searching_an_empty_memory_with_an_encoder_finds_nothing(folder: Path) -> None:
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder()) as store:
         assert store.snapshot().search("anything") == []
 
@@ -286,9 +286,9 @@ def test_neighbours_are_of_the_same_rung_and_stream(store: MemoryStore, moment: 
     store.append([replace(moment(2), id="event", rung="event")])
     snapshot = store.snapshot()
 
-    near = snapshot.neighbours(moment(2), before=2, after=1)
+    neighbours = snapshot.neighbours(moment(2), before=2, after=1)
 
-    assert [(m.stream, m.rung, m.span.start_s) for m in near] == [
+    assert [(m.stream, m.rung, m.span.start_s) for m in neighbours] == [
         ("kitchen", "moment", 0.0),
         ("kitchen", "moment", 5.0),
         ("kitchen", "moment", 15.0),
@@ -301,8 +301,8 @@ def total_s(moments: list[Moment]) -> float:
 
 
 def assert_disjoint(moments: list[Moment]) -> None:
-    for earlier, later in itertools.pairwise(moments):
-        assert earlier.span.end_s <= later.span.start_s
+    for earlier, following in itertools.pairwise(moments):
+        assert earlier.span.end_s <= following.span.start_s
 
 
 @pytest.fixture(scope="module")
@@ -313,9 +313,9 @@ def long_stream(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
         moments = []
         for number in range(27 * 120):
             span = Span(number * 30.0, number * 30.0 + 30.0)
-            seen = Observation(f"item{number}", (), "observers/1", span.end_s)
+            observation = Observation(f"item{number}", (), "observers/1", span.end_s)
             counts = FrameCounts(3, 1, 1, 1)
-            moments.append(Moment(f"m{number}", "kitchen", 0, span, (seen,), counts=counts))
+            moments.append(Moment(f"m{number}", "kitchen", 0, span, (observation,), counts=counts))
         watch(store, moments, finish=False)
         return store.snapshot()
 
@@ -331,17 +331,18 @@ def long_stream(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
         Span(35.0, 36.0),
     ],
 )
-def test_a_cover_tells_every_second_once_in_few_memories(long_stream: Snapshot, span: Span | None) -> None:
+def test_a_cover_contains_every_second_once_in_few_memories(long_stream: Snapshot, span: Span | None) -> None:
     cover = long_stream.cover("kitchen", span)
 
-    asked = span or Span(0.0, 97_200.0)
+    covered = span or Span(0.0, 97_200.0)
     assert_disjoint(cover)
-    assert total_s([replace(m, span=m.span.clipped_to(asked)) for m in cover]) == pytest.approx(
-        asked.duration_s
+    assert total_s([replace(m, span=m.span.clipped_to(covered)) for m in cover]) == pytest.approx(
+        covered.duration_s
     )  # type: ignore[arg-type]
     assert len(cover) <= 80
     assert all(
-        m.rung == "moment" or (asked.start_s <= m.span.start_s and m.span.end_s <= asked.end_s) for m in cover
+        m.rung == "moment" or (covered.start_s <= m.span.start_s and m.span.end_s <= covered.end_s)
+        for m in cover
     )
 
 
@@ -353,23 +354,23 @@ def test_a_cover_takes_the_highest_rung_that_fits(long_stream: Snapshot) -> None
     assert set(rungs) == {"day", "hour", "event", "moment"}
 
 
-def test_coverage_says_what_was_watched_and_names_the_gaps(store: MemoryStore, moment: Make) -> None:
+def test_coverage_has_the_watched_time_and_the_gaps(store: MemoryStore, moment: Make) -> None:
     watch(store, [moment(n) for n in (*range(8), *range(12, 20))])
-    lost = Gap("g", "kitchen", 0, Span(40.0, 60.0), "stalled", counts=FrameCounts(7, dropped={"overload": 7}))
-    store.put_gap(lost)
+    gap = Gap("g", "kitchen", 0, Span(40.0, 60.0), "stalled", counts=FrameCounts(7, dropped={"overload": 7}))
+    store.put_gap(gap)
     snapshot = store.snapshot()
 
-    whole, part = snapshot.coverage("kitchen"), snapshot.coverage("kitchen", Span(37.0, 50.0))
+    all_of_it, part = snapshot.coverage("kitchen"), snapshot.coverage("kitchen", Span(37.0, 50.0))
 
-    assert whole.span == Span(0.0, 100.0)
-    assert (whole.watched_s, whole.fraction, whole.gaps) == (80.0, 0.8, (lost,))
+    assert all_of_it.span == Span(0.0, 100.0)
+    assert (all_of_it.watched_s, all_of_it.fraction, all_of_it.gaps) == (80.0, 0.8, (gap,))
     assert snapshot.counts("kitchen").captured == 16 * 125 + 7
     assert snapshot.counts("kitchen").balanced
-    assert (part.watched_s, part.gaps) == (3.0, (lost,))
+    assert (part.watched_s, part.gaps) == (3.0, (gap,))
     assert snapshot.coverage("attic").fraction == 0.0
 
 
-def test_frame_counts_balance_whoever_looked_again(store: MemoryStore, moment: Make) -> None:
+def test_a_second_look_leaves_the_frame_counts_balanced(store: MemoryStore, moment: Make) -> None:
     counts = FrameCounts(10, 1, 2, 3, {"damaged": 3, "overload": 1})
     watch(store, [moment(n, counts=counts) for n in range(30)])
     store.write_back(moment(3), Observation("again", (), "inspect/1", 9000.0))
@@ -380,7 +381,7 @@ def test_frame_counts_balance_whoever_looked_again(store: MemoryStore, moment: M
     assert total.balanced
 
 
-def test_children_are_what_a_parent_was_made_of(store: MemoryStore, moment: Make) -> None:
+def test_children_are_the_memories_that_a_parent_summarises(store: MemoryStore, moment: Make) -> None:
     moments = [moment(n) for n in range(6)]
     watch(store, moments)
     snapshot = store.snapshot()
@@ -391,9 +392,9 @@ def test_children_are_what_a_parent_was_made_of(store: MemoryStore, moment: Make
     assert snapshot.children(moments[0]) == []
 
 
-@pytest.mark.parametrize("tidied", [False, True])
-def test_a_search_in_a_span_of_many_hours_finds_what_lies_in_it_and_nothing_else(
-    folder: Path, moment: Make, tidied: bool
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_search_in_a_long_span_finds_exactly_its_moments(
+    folder: Path, moment: Make, compacted: bool
 ) -> None:
     moments = [moment(n, "a coat", span=Span(n * 700.0, n * 700.0 + (n % 3) * 500.0)) for n in range(120)]
     spans = [
@@ -404,12 +405,16 @@ def test_a_search_in_a_span_of_many_hours_finds_what_lies_in_it_and_nothing_else
     ]
     with MemoryStore.open(folder, write=True, encoder=HashingEncoder()) as store:
         store.append(moments)
-        if tidied:
+        if compacted:
             store.compact()
         with store.snapshot() as snapshot:
-            found = [[hit.moment for hit in snapshot.search("coat", span=span, limit=200)] for span in spans]
+            results = [
+                [hit.moment for hit in snapshot.search("coat", span=span, limit=200)] for span in spans
+            ]
 
-    for span, inside in zip(spans, found, strict=True):
+    for span, inside in zip(spans, results, strict=True):
         assert inside == [
-            one for one in moments if one.span.start_s < span.end_s and one.span.end_s > span.start_s
+            candidate
+            for candidate in moments
+            if candidate.span.start_s < span.end_s and candidate.span.end_s > span.start_s
         ]

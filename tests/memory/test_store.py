@@ -1,4 +1,4 @@
-"""What is appended is there, once, and nothing else."""
+"""The store: appends are stored once, streams and gaps are revised, watching resumes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Make = Callable[..., Moment]
 KITCHEN = Stream("kitchen", "file", "/videos/kitchen.mp4", "sha-1", "watching", 2.0, duration_s=60.0)
 
 
-def test_a_moment_comes_back_as_it_was(
+def test_a_stored_moment_is_read_back_unchanged(
     store: MemoryStore, moment: Make, frame: Callable[[float], KeyFrame]
 ) -> None:
-    seen = Finding(
+    sign = Finding(
         "visible_text",
         "line",
         "EXIT 'now' \u2603",
@@ -39,26 +39,26 @@ def test_a_moment_comes_back_as_it_was(
         box=(0.1, 0.2, 0.3, 0.4),
         detail={"first_s": 0.5, "place": "left"},
     )
-    whole = replace(
-        moment(0, "A sign.", seen, shot=3, epoch=2, wall_start_s=1.7e9, frame_ids=("frame-1.0",)),
+    stored = replace(
+        moment(0, "A sign.", sign, shot=3, epoch=2, wall_start_s=1.7e9, frame_ids=("frame-1.0",)),
         counts=FrameCounts(125, 1, 110, 9, {"damaged": 5}),
     )
     model = Observation("A green sign.", (), "model/1", 1010.0)
-    whole = replace(whole, observations=(*whole.observations, model))
+    stored = replace(stored, observations=(*stored.observations, model))
 
-    store.append([whole], [frame(1.0)])
+    store.append([stored], [frame(1.0)])
 
     snapshot = store.snapshot()
-    assert snapshot.get([whole.id]) == {whole.id: whole}
+    assert snapshot.get([stored.id]) == {stored.id: stored}
     assert snapshot.frames(["frame-1.0", "absent"]) == [frame(1.0)]
 
 
-def test_a_moment_nobody_observed_is_refused(store: MemoryStore, moment: Make) -> None:
+def test_a_moment_without_observations_is_refused(store: MemoryStore, moment: Make) -> None:
     with pytest.raises(ValueError, match="cannot be dated"):
         store.append([replace(moment(0), observations=())])
 
 
-def test_the_batch_in_doubt_is_stored_once(
+def test_a_batch_appended_again_after_a_crash_is_stored_once(
     folder: Path, moment: Make, frame: Callable[[float], KeyFrame]
 ) -> None:
     batch = [moment(0), moment(1)]
@@ -75,7 +75,7 @@ def test_the_batch_in_doubt_is_stored_once(
     assert snapshot.counts("kitchen").captured == 3 * 125
 
 
-def test_after_a_full_disk_the_same_moments_can_be_appended_again(
+def test_moments_can_be_appended_again_after_a_full_disk(
     folder: Path, store: MemoryStore, moment: Make
 ) -> None:
     store.append([moment(0)])
@@ -101,7 +101,7 @@ def test_a_stream_is_overwritten_by_name(store: MemoryStore) -> None:
     assert store.stream("attic") is None
 
 
-def test_a_gap_is_kept_as_last_written(store: MemoryStore) -> None:
+def test_a_gap_is_read_in_its_last_revision(store: MemoryStore) -> None:
     gap = Gap("g", "kitchen", 0, Span(5.0, 6.0), "stalled", attempts=1)
     store.put_gap(gap, written_at_s=100.0)
     store.put_gap(replace(gap, span=Span(5.0, 9.0), attempts=4), written_at_s=200.0)
@@ -112,23 +112,23 @@ def test_a_gap_is_kept_as_last_written(store: MemoryStore) -> None:
     assert store.snapshot().gaps("kitchen", Span(9.0, 20.0)) == []
 
 
-def test_nothing_watched_has_nowhere_to_resume(store: MemoryStore) -> None:
+def test_an_unwatched_stream_has_no_resume_point(store: MemoryStore) -> None:
     assert store.resume("kitchen") is None
 
 
-def test_watching_resumes_where_the_last_moment_or_gap_ended(store: MemoryStore, moment: Make) -> None:
+def test_watching_resumes_at_the_end_of_the_last_moment_or_gap(store: MemoryStore, moment: Make) -> None:
     store.append([moment(0, shot=1), moment(1, shot=4, epoch=2), moment(50, stream="yard")])
-    before = store.resume("kitchen")
+    without_gap = store.resume("kitchen")
     store.put_gap(Gap("g", "kitchen", 2, Span(10.0, 30.0), "stalled"))
-    after = store.resume("kitchen")
+    with_gap = store.resume("kitchen")
 
-    assert before is not None
-    assert after is not None
-    assert (before.end_s, before.epoch, before.shot, before.moments) == (10.0, 2, 4, 2)
-    assert after == replace(before, end_s=30.0)
+    assert without_gap is not None
+    assert with_gap is not None
+    assert (without_gap.end_s, without_gap.epoch, without_gap.shot, without_gap.moments) == (10.0, 2, 4, 2)
+    assert with_gap == replace(without_gap, end_s=30.0)
 
 
-def test_a_second_look_is_kept_beside_the_first_and_only_once(
+def test_a_second_look_is_added_to_the_first_once(
     folder: Path, store: MemoryStore, moment: Make, finding: Callable[..., Finding]
 ) -> None:
     first = moment(0, "A car.")
@@ -140,20 +140,20 @@ def test_a_second_look_is_kept_beside_the_first_and_only_once(
         reader.write_back(first, replace(look, caption="A red car with a dent.", written_at_s=3000.0))
 
     snapshot = store.snapshot()
-    found = snapshot.get([first.id])[first.id]
-    assert [o.caption for o in found.observations] == ["A car.", "A red car.", "A red car with a dent."]
+    stored = snapshot.get([first.id])[first.id]
+    assert [o.caption for o in stored.observations] == ["A car.", "A red car.", "A red car with a dent."]
     assert snapshot.counts("kitchen") == first.counts
-    assert [hit.moment for hit in snapshot.search("dent")] == [found]
+    assert [hit.moment for hit in snapshot.search("dent")] == [stored]
     assert [hit.moment.id for hit in snapshot.search("car", written_by=["inspect/1"])] == [first.id]
     assert snapshot.search("nothing", written_by=["inspect/1"]) == []
 
 
-def test_maintenance_by_the_way_loses_nothing(store: MemoryStore, moment: Make) -> None:
+def test_background_maintenance_loses_nothing(store: MemoryStore, moment: Make) -> None:
     for number in range(70):
         store.append([moment(number, f"thing number{number}")])
     deadline = time.monotonic() + 30
     while fragments(store) >= 40 and time.monotonic() < deadline:
-        time.sleep(0.05)  # it is done in a thread of its own
+        time.sleep(0.05)  # maintenance runs in a thread
 
     snapshot = store.snapshot()
     assert [hit.moment.span.start_s for hit in snapshot.search("number3")] == [15.0]
@@ -166,7 +166,7 @@ def fragments(store: MemoryStore) -> int:
     return int(store._tables.observations.stats()["fragment_stats"]["num_fragments"])
 
 
-def test_a_failing_maintenance_fails_no_append(store: MemoryStore, moment: Make) -> None:
+def test_a_failed_maintenance_does_not_fail_an_append(store: MemoryStore, moment: Make) -> None:
     store.min_free_bytes = 1 << 60
     store.maintain()
     store.min_free_bytes = 0

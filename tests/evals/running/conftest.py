@@ -34,8 +34,8 @@ class HouseSuite:
     def video(self, name: str) -> Path:
         return self.videos[name]
 
-    def official(self, sample: Sample, said: str) -> float:
-        return float(said == sample.gold)
+    def official(self, sample: Sample, reply: str) -> float:
+        return float(reply == sample.gold)
 
     def totals(self, scored: Sequence[tuple[Sample, float]]) -> Mapping[str, float]:
         return {"overall": sum(score for _, score in scored) / len(scored)}

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from recollect.agent.answer import Question
+from recollect.agent.overrides import AgentOverrides
 from recollect.agent.reasoner import DraftAnswer, Judgement, Plan
 from recollect.client import Recollect
-from recollect.evals.ablations import PARTS, WithoutInspection, WithoutLadder, WithoutOverview, WithoutTimes
+from recollect.evals.ablations import ABLATIONS
 from recollect.evals.causal_video import FileFootage
 from recollect.evals.ingestion import STREAM, WatchSettings, ingest
-from recollect.evals.presets import embedded_systems, with_calls, without_parts
+from recollect.evals.presets import ablated_systems, call_limited_systems, embedded_systems
 from recollect.memory.values import Moment
 from recollect.testing.scripted_reasoner import ScriptedReasoner
 
@@ -52,9 +53,9 @@ def memory(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
     return path
 
 
-def asked(memory: Path, kind: type[Recollect], plan: Plan, look_at: str = "") -> Noting:
+def asked(memory: Path, overrides: AgentOverrides | None, plan: Plan, look_at: str = "") -> Noting:
     noting = Noting(plan, look_at)
-    with kind(memory, reasoner=noting) as recollect:
+    with Recollect(memory, reasoner=noting, overrides=overrides) as recollect:
         recollect.ask("What happens?")
     return noting
 
@@ -63,27 +64,29 @@ EVERYTHING = Plan(everything=True, limit_per_kind=100)
 
 
 def test_the_whole_plans_from_an_overview_of_events(memory: Path) -> None:
-    (overview,) = asked(memory, Recollect, EVERYTHING).planned_from
+    (overview,) = asked(memory, None, EVERYTHING).planned_from
     assert "event" in {tile.rung for tile in overview}
 
 
 def test_without_an_overview_nothing_above_what_is_found_is_planned_or_judged_from(memory: Path) -> None:
-    noting = asked(memory, WithoutOverview, EVERYTHING)
+    noting = asked(memory, ABLATIONS["overview"], EVERYTHING)
 
     assert noting.planned_from == [()]
     assert {len(overview) for overview, _ in noting.judged_from} == {0}
-    assert noting.judged_from[0][1] == asked(memory, Recollect, EVERYTHING).judged_from[0][1]
+    assert noting.judged_from[0][1] == asked(memory, None, EVERYTHING).judged_from[0][1]
 
 
 def test_without_inspection_no_picture_is_looked_at(memory: Path) -> None:
-    first = asked(memory, Recollect, EVERYTHING).judged_from[0][1][0].id
+    first = asked(memory, None, EVERYTHING).judged_from[0][1][0].id
 
-    assert asked(memory, Recollect, EVERYTHING, look_at=first).looked == [first]
-    assert asked(memory, WithoutInspection, EVERYTHING, look_at=first).looked == []
+    assert asked(memory, None, EVERYTHING, look_at=first).looked == [first]
+    assert asked(memory, ABLATIONS["inspection"], EVERYTHING, look_at=first).looked == []
 
 
 def test_without_the_ladder_moments_are_all_there_is(memory: Path) -> None:
-    noting = asked(memory, WithoutLadder, Plan(queries=("person",), everything=True, limit_per_kind=100))
+    noting = asked(
+        memory, ABLATIONS["ladder"], Plan(queries=("person",), everything=True, limit_per_kind=100)
+    )
 
     assert {one.rung for one in noting.planned_from[0]} == {"moment"}
     assert {one.rung for one in noting.judged_from[0][1]} == {"moment"}
@@ -94,14 +97,16 @@ def test_without_times_what_is_planned_for_a_stretch_is_sought_everywhere(memory
     with Recollect(memory) as recollect:
         every = [one.id for one in recollect.timeline(STREAM, limit=100)]
 
-    some = [one.id for one in asked(memory, Recollect, stretch).judged_from[0][1]]
-    everything = [one.id for one in asked(memory, WithoutTimes, stretch).judged_from[0][1]]
+    some = [one.id for one in asked(memory, None, stretch).judged_from[0][1]]
+    everything = [one.id for one in asked(memory, ABLATIONS["times"], stretch).judged_from[0][1]]
     assert set(some) < set(everything) == set(every)
 
 
 def test_each_part_is_left_out_once_under_a_name_of_its_own() -> None:
-    names = [system.name for system in (*embedded_systems(), *without_parts(), *with_calls([1, 2]))]
+    names = [
+        system.name for system in (*embedded_systems(), *ablated_systems(), *call_limited_systems([1, 2]))
+    ]
 
     assert len(set(names)) == len(names)
-    assert {f"recollect without {part}" for part in PARTS} < set(names)
+    assert {f"recollect without {part}" for part in ABLATIONS} < set(names)
     assert {"recollect, 1 call", "recollect, 2 calls"} < set(names)

@@ -53,7 +53,7 @@ def test_a_run_goes_on_only_where_it_is_told_to_and_is_printed_again_without_ask
     printed = run("world", "--report")
 
     assert refused[0] == 2
-    assert "--resume goes on with it" in refused[2]
+    assert "--resume continues it" in refused[2]
     assert first[1] == again[1] == printed[1]
 
 
@@ -93,17 +93,17 @@ def test_the_benchmarks_are_listed(run) -> None:
     ("argv", "said"),
     [
         (["nothing"], "there is no such benchmark; there are world, ovo"),
-        (["ovo"], "name their folder with --data"),
+        (["ovo"], "Name their folder with --data"),
         (["ovo", "--data", "none"], "there is no such folder"),
-        (["world", "--system", "magic"], "there is no system 'magic'. There are: recollect"),
+        (["world", "--system", "magic"], "unknown system 'magic'. The systems are: recollect"),
         (["world", "--minutes", "0"], "not a number of minutes"),
-        (["world", "--shard", "4/3"], "is no part such as 1/4"),
-        (["world", "--report"], "no evaluation was run in eval-world"),
+        (["world", "--shard", "4/3"], "is not a part such as 1/4"),
+        (["world", "--report"], "eval-world holds no evaluation run"),
         (["world", "--budget", "much"], "'much' is no budget for a memory"),
         (["world", "--budget", "1 MB"], "do not hold its indexes"),
-        (["world", "eval-10"], "'eval-10' is one word too many"),
-        (["compare"], "name the folders of some runs"),
-        (["compare", "none"], "no evaluation was run in none"),
+        (["world", "eval-10"], "unexpected argument 'eval-10'"),
+        (["compare"], "'compare' needs folders of runs"),
+        (["compare", "none"], "none holds no evaluation run"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(run, argv: list[str], said: str) -> None:

@@ -9,19 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recollect.evals.curves import (
-    chance_of,
-    compared,
-    conditions_of,
-    front_of,
-    mean_of,
-    measured,
-    name_of_length,
-    size,
-    slope_of,
-    told,
-    write_curves,
-)
+from recollect.evals.comparison import comparison_markdown, write_curves
+from recollect.evals.conditions import conditions_of, format_bytes, name_of_length
+from recollect.evals.curves import chance_level, length_slope, measure, pareto_front
 from recollect.evals.records import (
     Ingest,
     Kind,
@@ -32,7 +22,7 @@ from recollect.evals.records import (
     Sample,
     Timing,
 )
-from recollect.evals.report import ReportedRun, read_run
+from recollect.evals.report import ReportedRun, format_estimate, mean_of, read_run
 
 PLAIN = "4 fps, no model"
 QUESTIONS = 4
@@ -105,7 +95,7 @@ def test_a_system_that_was_not_measured_at_a_length_has_no_cell_there(tmp_path: 
     short = run_of(tmp_path / "short", {"recollect": 1.0, "all captions": 0.75})
     long = run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=86_400.0)
 
-    head, *rows = table(compared([long, short]), "accuracy by length")
+    head, *rows = table(comparison_markdown([long, short]), "accuracy by length")
 
     assert head == ["accuracy by length", "10 min", "24 h", "per tenfold"]
     assert [row[0] for row in rows] == ["recollect", "all captions"]
@@ -120,14 +110,14 @@ def test_the_slope_is_of_accuracy_where_videos_last_ten_times_as_long(tmp_path: 
         for power, share in enumerate(shares)
     ]
 
-    assert table(compared(runs), "accuracy by length")[1][-1] == "-0.25 (-0.25 to -0.25)"
+    assert table(comparison_markdown(runs), "accuracy by length")[1][-1] == "-0.25 (-0.25 to -0.25)"
 
 
 def test_a_slope_without_two_lengths_to_spare_has_no_interval(tmp_path: Path) -> None:
     short = run_of(tmp_path / "short", {"recollect": 1.0}, videos=6)
     long = run_of(tmp_path / "long", {"recollect": 0.5}, videos=1, lasts_s=6_000.0)
 
-    slope = slope_of(conditions_of([short, long]), "recollect")
+    slope = length_slope(conditions_of([short, long]), "recollect")
 
     assert slope is not None
     assert slope.value == pytest.approx(-0.5)
@@ -144,7 +134,7 @@ def test_how_long_what_video_is_asked_about_in_which_memory_does_not_bend_the_sl
         run_of(tmp_path / "d", {"recollect": 0.75}, memory=large, videos=2, lasts_s=6_000.0),
     ]
 
-    slope = slope_of(conditions_of(runs), "recollect")
+    slope = length_slope(conditions_of(runs), "recollect")
 
     assert slope is not None
     assert slope.value == pytest.approx(0.0)
@@ -155,11 +145,11 @@ def test_runs_of_the_same_length_and_memory_are_put_together(tmp_path: Path) -> 
     one = run_of(tmp_path / "one", {"recollect": 1.0}, lasts_s=600.0, videos=3)
     other = run_of(tmp_path / "other", {"recollect": 0.5, "blind": 0.25}, lasts_s=614.0, videos=3)
 
-    head, *rows = table(compared([one, other]), "accuracy by length")
+    head, *rows = table(comparison_markdown([one, other]), "accuracy by length")
 
     assert head == ["accuracy by length", "10 min"]
     assert [row[1].split(" (")[0] for row in rows] == ["0.75", "0.25"]
-    assert "- 10 min: 24 questions of 6 independent videos." in compared([one, other])
+    assert "- 10 min: 24 questions of 6 independent videos." in comparison_markdown([one, other])
 
 
 def test_the_same_videos_in_memories_of_several_sizes_have_columns_of_their_own(tmp_path: Path) -> None:
@@ -169,7 +159,7 @@ def test_the_same_videos_in_memories_of_several_sizes_have_columns_of_their_own(
         run_of(tmp_path / "some", {"recollect": 0.75}, named="same", memory=f"{PLAIN}, 64,000,000 bytes"),
     ]
 
-    head, ours = table(compared(runs), "accuracy by length")
+    head, ours = table(comparison_markdown(runs), "accuracy by length")
 
     assert head[1:] == ["10 min, at most 8 MB", "10 min, at most 64 MB", "10 min, no bound"]
     assert [cell.split(" (")[0] for cell in ours[1:]] == ["0.50", "0.75", "1.00"]
@@ -193,7 +183,7 @@ def test_retention_is_by_age_of_the_evidence_under_what_the_memory_took(tmp_path
         run_of(tmp_path / "all", {"recollect": 1.0}, memory_bytes=2_120_000_000),
     ]
 
-    head, *rows = table(compared(runs), "retention of recollect")
+    head, *rows = table(comparison_markdown(runs), "retention of recollect")
 
     assert head[1:] == ["10 min: 15 MB of 16 MB", "10 min: 2.12 GB"]
     assert rows == [
@@ -205,20 +195,20 @@ def test_retention_is_by_age_of_the_evidence_under_what_the_memory_took(tmp_path
 def test_retention_is_of_the_first_system_where_recollect_was_not_measured(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"all captions": 0.5, "blind": 0.25})
 
-    assert "| retention of all captions |" in compared([run])
+    assert "| retention of all captions |" in comparison_markdown([run])
 
 
 def test_of_fewer_than_five_videos_there_is_no_interval(tmp_path: Path) -> None:
     few = run_of(tmp_path / "few", {"recollect": 0.75}, videos=4)
     enough = run_of(tmp_path / "enough", {"recollect": 0.75}, videos=5)
 
-    assert told(mean_of(few.scored)) == "0.75"
-    assert told(mean_of(enough.scored)) == "0.75 (0.75 to 0.75)"
+    assert format_estimate(mean_of(few.scored)) == "0.75"
+    assert format_estimate(mean_of(enough.scored)) == "0.75 (0.75 to 0.75)"
     assert math.isnan(mean_of(few.scored).low)
 
 
 def test_what_watching_took_is_told_by_the_hour_of_video(tmp_path: Path) -> None:
-    text = compared([run_of(tmp_path / "run", {"recollect": 0.5})])
+    text = comparison_markdown([run_of(tmp_path / "run", {"recollect": 0.5})])
 
     assert (
         "Watched 20.0 times as fast as they last, with 72 LMM calls and 18,000 tokens an hour of video,"
@@ -232,7 +222,7 @@ def test_what_a_question_costs_is_told_for_every_system_and_length(tmp_path: Pat
         run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=3_600.0, tokens={"recollect": 6_000}),
     ]
 
-    _, *rows = table(compared(runs), "a question costs")
+    _, *rows = table(comparison_markdown(runs), "a question costs")
 
     assert rows == [
         ["recollect", "10 min", "2.0", "5,000", "1.0", "0.50"],
@@ -247,7 +237,7 @@ def test_what_another_is_as_right_as_for_less_is_not_marked(tmp_path: Path) -> N
     run = run_of(tmp_path / "run", right, tokens=tokens)
     (condition,) = conditions_of([run])
 
-    rows = table(compared([run]), "accuracy against cost")[1:]
+    rows = table(comparison_markdown([run]), "accuracy against cost")[1:]
 
     assert [(row[1], row[2], row[5]) for row in rows] == [
         ("oracle evidence", "50", "given the evidence"),
@@ -256,7 +246,7 @@ def test_what_another_is_as_right_as_for_less_is_not_marked(tmp_path: Path) -> N
         ("recollect", "500", "yes"),
         ("all captions", "900", ""),
     ]
-    assert front_of([measured(condition, system) for system in right]) == {"recollect", "blind"}
+    assert pareto_front([measure(condition, system) for system in right]) == {"recollect", "blind"}
 
 
 def test_a_table_has_one_row_for_each_length_system_and_age(tmp_path: Path) -> None:
@@ -296,16 +286,16 @@ def test_where_nothing_was_watched_the_length_is_that_which_was_asked_for(tmp_pa
 def test_runs_that_answered_nothing_yet_are_passed_over(tmp_path: Path) -> None:
     begun = run_of(tmp_path / "begun", {"recollect": 1.0}, videos=0, lasts_s=86_400.0)
 
-    assert compared([begun]) == "Nothing that can be scored was answered yet.\n"
-    assert "24 h" not in compared([begun, run_of(tmp_path / "done", {"recollect": 1.0})])
+    assert comparison_markdown([begun]) == "Nothing that can be scored was answered yet.\n"
+    assert "24 h" not in comparison_markdown([begun, run_of(tmp_path / "done", {"recollect": 1.0})])
 
 
 def test_guessing_is_worth_nothing_where_there_are_no_options(tmp_path: Path) -> None:
     choices = run_of(tmp_path / "choices", {"blind": 0.0})
     words = run_of(tmp_path / "words", {"blind": 0.0}, kind="text")
 
-    assert chance_of(conditions_of([choices])) == 0.25
-    assert chance_of(conditions_of([choices, words])) == 0.125
+    assert chance_level(conditions_of([choices])) == 0.25
+    assert chance_level(conditions_of([choices, words])) == 0.125
 
 
 @pytest.mark.parametrize(
@@ -331,4 +321,4 @@ def test_a_length_is_told_as_people_say_it(length_s: float | None, name: str) ->
     [(64_000_000, "64 MB"), (62_140_000, "62.1 MB"), (999_700_000, "1 GB"), (2.12e9, "2.12 GB")],
 )
 def test_a_size_is_told_as_people_say_it(count_bytes: float, name: str) -> None:
-    assert size(count_bytes) == name
+    assert format_bytes(count_bytes) == name

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from recollect.evals.errors import NoMatplotlib
-from recollect.evals.plots import plot, spread
+from recollect.evals.label_placement import spread
+from recollect.evals.plots import plot
 
 from .test_curves import PLAIN, run_of
 

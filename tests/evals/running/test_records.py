@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.evals.errors import BadRun
-from recollect.evals.records import Prediction, RecordFile, Sample, read
+from recollect.evals.records import Prediction, RecordFile, Sample, read_records
 
 SAID = Prediction(sample="s/1", system="one", status="ok", answer="B")
 
@@ -22,7 +22,7 @@ def test_an_answer_comes_back_as_it_was(tmp_path: Path, answer: object) -> None:
     with RecordFile(tmp_path / "said.jsonl", Prediction) as lines:
         lines.append(said)
 
-    assert list(read(tmp_path / "said.jsonl", Prediction)) == [said]
+    assert list(read_records(tmp_path / "said.jsonl", Prediction)) == [said]
 
 
 @given(st.integers(0, 400))
@@ -36,7 +36,7 @@ def test_a_file_that_was_cut_anywhere_keeps_its_whole_lines_and_goes_on(
     whole = path.read_bytes()
     path.write_bytes(whole[: min(cut, len(whole))])
 
-    left = len(list(read(path, Prediction)))
+    left = len(list(read_records(path, Prediction)))
     with RecordFile(path, Prediction) as lines:
         for repeat in range(left, 4):
             lines.append(SAID.model_copy(update={"repeat": repeat}))
@@ -51,8 +51,8 @@ def test_a_line_that_is_no_record_is_refused_by_its_number(tmp_path: Path, line:
     path = tmp_path / "said.jsonl"
     path.write_text(SAID.model_dump_json() + "\n" + line + "\n")
 
-    with pytest.raises(BadRun, match="line 2 is no prediction"):
-        list(read(path, Prediction))
+    with pytest.raises(BadRun, match="line 2 is not a valid prediction"):
+        list(read_records(path, Prediction))
 
 
 def test_a_lag_counts_from_the_end_of_the_last_proof() -> None:

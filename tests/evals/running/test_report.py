@@ -11,7 +11,7 @@ import pytest
 from recollect.evals.errors import BadRun, NoRun
 from recollect.evals.records import Prediction, RecordFile, RunManifest, Sample, Timing
 from recollect.evals.report import markdown, official, read_run, write_csv
-from recollect.evals.scorers import reply
+from recollect.evals.scorers import reply_text
 
 EVIDENCE = ((10.0, 12.0),)
 
@@ -152,14 +152,14 @@ def test_a_table_has_one_row_for_each_answer(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NoRun, match="no evaluation was run"):
+    with pytest.raises(NoRun, match="holds no evaluation run"):
         read_run(tmp_path)
 
 
 def test_an_answer_to_what_was_not_asked_is_refused(tmp_path: Path) -> None:
     written(tmp_path, [said(30, "recollect", True)])
 
-    with pytest.raises(BadRun, match="was answered and never asked"):
+    with pytest.raises(BadRun, match="not among its questions"):
         read_run(tmp_path)
 
 
@@ -167,8 +167,8 @@ def test_the_makers_score_is_of_bare_answers_and_leaves_out_what_they_leave_out(
     class Makers:
         name = "made"
 
-        def official(self, sample: Sample, said: str) -> float:
-            return float("nan") if not said else float(said == "A")
+        def official(self, sample: Sample, reply: str) -> float:
+            return float("nan") if not reply else float(reply == "A")
 
         def totals(self, scored: Any) -> dict[str, float]:
             return {"overall": sum(worth for _, worth in scored) / len(scored), "answers": float(len(scored))}
@@ -186,4 +186,4 @@ def test_the_makers_score_is_of_bare_answers_and_leaves_out_what_they_leave_out(
 def test_an_answer_is_told_bare(answer: Any, told: str) -> None:
     prediction = Prediction(sample="s", system="x", status="ok", answer=answer, said="a; b")
 
-    assert reply(prediction) == told
+    assert reply_text(prediction) == told

@@ -14,9 +14,9 @@ import pytest
 from recollect.evals.errors import BadRun, LookedAhead
 from recollect.evals.ingestion import WatchSettings
 from recollect.evals.presets import embedded_systems
-from recollect.evals.records import Ingest, Prediction, RecordedUsage, Sample, Timing, read
-from recollect.evals.runner import EvaluationRun, Shard, in_order, in_turn, merge
-from recollect.evals.systems import PosedQuestion, RecollectSystem, SystemAnswer, guesses
+from recollect.evals.records import Ingest, Prediction, RecordedUsage, Sample, Timing, read_records
+from recollect.evals.runner import EvaluationRun, RunOptions, Shard, in_order, merge, ordered_map
+from recollect.evals.systems import PosedQuestion, RecollectSystem, SystemAnswer, guessing_systems
 from recollect.worlds.demo_video import render
 from recollect.worlds.house import furnish
 
@@ -26,7 +26,7 @@ WATCHING = WatchSettings(ocr=False)
 
 
 def go(folder: Path, suite: HouseSuite, **options: object) -> bytes:
-    for _ in EvaluationRun(folder, suite, embedded_systems(), WATCHING, **options).go():  # type: ignore[arg-type]
+    for _ in EvaluationRun(folder, suite, embedded_systems(), WATCHING, RunOptions(**options)).go():  # type: ignore[arg-type]
         pass
     return (folder / "predictions.jsonl").read_bytes()
 
@@ -39,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
 
 
 def test_every_system_answers_every_question_once(whole: Path, suite: HouseSuite) -> None:
-    said = list(read(whole / "predictions.jsonl", Prediction))
+    said = list(read_records(whole / "predictions.jsonl", Prediction))
 
     assert len({(one.sample, one.system) for one in said}) == len(said)
     assert len(said) == len(suite.asked) * len(embedded_systems())
@@ -50,7 +50,9 @@ def test_nothing_that_rests_on_the_memory_rests_on_what_came_after_the_question(
     whole: Path, suite: HouseSuite
 ) -> None:
     asked_at_s = {sample.id: sample.asked_at_s for sample in suite.asked}
-    found = [(one, span) for one in read(whole / "predictions.jsonl", Prediction) for span in one.found]
+    found = [
+        (one, span) for one in read_records(whole / "predictions.jsonl", Prediction) for span in one.found
+    ]
 
     assert found
     assert all(span[1] <= asked_at_s[one.sample] for one, span in found)  # type: ignore[operator]
@@ -88,7 +90,7 @@ def test_a_video_that_was_half_watched_is_watched_anew(
     assert first == b"".join(
         (whole / "predictions.jsonl").read_bytes().splitlines(keepends=True)[: len(embedded_systems())]
     )
-    assert len(list(read(tmp_path / "ingests.jsonl", Ingest))) == 1
+    assert len(list(read_records(tmp_path / "ingests.jsonl", Ingest))) == 1
 
 
 @pytest.mark.slow
@@ -115,9 +117,9 @@ def test_what_happens_after_a_question_changes_no_answer(
     go(tmp_path / "run", suite.but(videos={"one": video}, asked=asked))
 
     ids = {sample.id for sample in asked}
-    before = [said for said in read(whole / "predictions.jsonl", Prediction) if said.sample in ids]
+    before = [said for said in read_records(whole / "predictions.jsonl", Prediction) if said.sample in ids]
     assert any(said.found for said in before)
-    assert list(read(tmp_path / "run" / "predictions.jsonl", Prediction)) == before
+    assert list(read_records(tmp_path / "run" / "predictions.jsonl", Prediction)) == before
 
 
 def test_the_order_of_questions_and_which_are_asked_change_no_answer(
@@ -127,15 +129,15 @@ def test_the_order_of_questions_and_which_are_asked_change_no_answer(
     go(tmp_path, suite.but(asked=some))
 
     ids = {sample.id for sample in some}
-    before = [said for said in read(whole / "predictions.jsonl", Prediction) if said.sample in ids]
-    assert list(read(tmp_path / "predictions.jsonl", Prediction)) == before
+    before = [said for said in read_records(whole / "predictions.jsonl", Prediction) if said.sample in ids]
+    assert list(read_records(tmp_path / "predictions.jsonl", Prediction)) == before
 
 
 @pytest.mark.slow
 def test_answers_that_are_sought_at_once_are_written_in_the_same_order(
     tmp_path: Path, whole: Path, suite: HouseSuite
 ) -> None:
-    assert go(tmp_path, suite, at_once=4) == (whole / "predictions.jsonl").read_bytes()
+    assert go(tmp_path, suite, concurrency=4) == (whole / "predictions.jsonl").read_bytes()
 
 
 def test_no_more_are_under_way_than_are_allowed_and_none_is_begun_for_nobody() -> None:
@@ -153,11 +155,11 @@ def test_no_more_are_under_way_than_are_allowed_and_none_is_begun_for_nobody() -
             under_way -= 1
         return number
 
-    assert list(in_turn(do, range(40), at_once=3)) == list(range(40))
+    assert list(ordered_map(do, range(40), concurrency=3)) == list(range(40))
     assert most <= 3
 
     begun.clear()
-    some = in_turn(do, range(1000), at_once=3)
+    some = ordered_map(do, range(1000), concurrency=3)
     assert next(some) == 0
     some.close()
     assert len(begun) < 20
@@ -182,9 +184,9 @@ class Failing:
 def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, suite: HouseSuite) -> None:
     for failing, status in ((Failing(2), "ok"), (Failing(99), "error")):
         folder = tmp_path / status
-        for _ in EvaluationRun(folder, suite, [failing], WATCHING, limit=1).go():
+        for _ in EvaluationRun(folder, suite, [failing], WATCHING, RunOptions(limit=1)).go():
             pass
-        (said,) = read(folder / "predictions.jsonl", Prediction)
+        (said,) = read_records(folder / "predictions.jsonl", Prediction)
         assert (said.status, failing.tries) == (status, 3)
     assert said.error == "RuntimeError: the server burns"
     assert said.answer is None
@@ -192,27 +194,36 @@ def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, sui
 
 def test_errors_can_be_asked_again(tmp_path: Path, suite: HouseSuite) -> None:
     for failing in (Failing(99), Failing(0)):
-        for _ in EvaluationRun(tmp_path, suite, [failing], WATCHING, limit=2, retry_errors=True).go():
+        for _ in EvaluationRun(
+            tmp_path, suite, [failing], WATCHING, RunOptions(limit=2, retry_errors=True)
+        ).go():
             pass
 
-    assert [said.status for said in read(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
+    assert [said.status for said in read_records(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
 
 
 def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: HouseSuite) -> None:
-    for _ in EvaluationRun(tmp_path, suite, guesses(), WATCHING).go():
+    for _ in EvaluationRun(tmp_path, suite, guessing_systems(), WATCHING).go():
         pass
 
-    assert len(list(read(tmp_path / "predictions.jsonl", Prediction))) == len(suite.asked) * len(guesses())
-    assert list(read(tmp_path / "ingests.jsonl", Ingest)) == []
+    assert len(list(read_records(tmp_path / "predictions.jsonl", Prediction))) == len(suite.asked) * len(
+        guessing_systems()
+    )
+    assert list(read_records(tmp_path / "ingests.jsonl", Ingest)) == []
     assert not (tmp_path / "memories").exists()
 
 
 def test_a_system_that_asks_the_memory_has_to_say_so(tmp_path: Path, suite: HouseSuite) -> None:
-    for _ in EvaluationRun(tmp_path, suite, [RecollectSystem(remembers=False)], WATCHING, limit=1).go():
+    for _ in EvaluationRun(
+        tmp_path, suite, [RecollectSystem(remembers=False)], WATCHING, RunOptions(limit=1)
+    ).go():
         pass
 
-    (said,) = read(tmp_path / "predictions.jsonl", Prediction)
-    assert said.error == "ValueError: a system asks the memory and does not say so: set its `remembers`"
+    (said,) = read_records(tmp_path / "predictions.jsonl", Prediction)
+    assert (
+        said.error
+        == "ValueError: the system uses the memory but does not declare it: set its attribute `remembers` to True"
+    )
 
 
 class Peeking:
@@ -226,7 +237,7 @@ class Peeking:
 
 
 def test_a_system_that_looks_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
-    with pytest.raises(LookedAhead, match="mend the system"):
+    with pytest.raises(LookedAhead, match="This is look-ahead leakage"):
         next(EvaluationRun(tmp_path, suite, [Peeking()], WATCHING).go())
 
 
@@ -246,7 +257,7 @@ def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_n
     for _ in EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go():
         pass
 
-    said = {one.sample: one for one in read(tmp_path / "predictions.jsonl", Prediction)}
+    said = {one.sample: one for one in read_records(tmp_path / "predictions.jsonl", Prediction)}
     for sample in suite.asked:
         assert said[sample.id].usage.pictures == 5
         assert 0.0 < (said[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
@@ -255,7 +266,7 @@ def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_n
 def test_another_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
     next(EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go())
 
-    with pytest.raises(BadRun, match="other questions, systems, settings"):
+    with pytest.raises(BadRun, match="different questions, systems or settings"):
         next(EvaluationRun(tmp_path, suite, [Failing(0)], WATCHING).go())
 
 
@@ -284,7 +295,7 @@ def test_merging_shards_refuses_an_answer_that_is_there_twice(
     assert (tmp_path / "alone" / "predictions.jsonl").read_bytes() == (
         whole / "predictions.jsonl"
     ).read_bytes()
-    assert len(list(read(tmp_path / "alone" / "timings.jsonl", Timing))) == len(suite.asked) * len(
+    assert len(list(read_records(tmp_path / "alone" / "timings.jsonl", Timing))) == len(suite.asked) * len(
         embedded_systems()
     )
 

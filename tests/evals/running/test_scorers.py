@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recollect.evals.records import Kind, Prediction, Sample, Value
-from recollect.evals.scorers import evidence_recall, iou, parsed, score
+from recollect.evals.scorers import evidence_recall, iou, parse_answer, score
 
 
 def worth(kind: Kind, gold: Value, answer: Value | None, **also: object) -> float:
@@ -37,7 +37,7 @@ def worth(kind: Kind, gold: Value, answer: Value | None, **also: object) -> floa
 def test_a_reply_is_read_in_the_form_that_was_agreed_and_no_other(
     kind: Kind, said: str, read: Value | None
 ) -> None:
-    assert parsed(kind, said, options=4) == read
+    assert parse_answer(kind, said, options=4) == read
 
 
 def test_no_answer_is_worth_nothing() -> None:

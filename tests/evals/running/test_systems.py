@@ -12,17 +12,17 @@ from recollect import Recollect
 from recollect.agent.prompt_building import JudgeReply, LookReply, judge_prompt, named
 from recollect.evals.causal_video import CausalVideo, FileFootage
 from recollect.evals.ingestion import WatchSettings, as_of_s, ingest
-from recollect.evals.presets import embedded_systems, with_model
+from recollect.evals.presets import embedded_systems, systems_with_lmm
 from recollect.evals.systems import (
     PosedQuestion,
     RecollectSystem,
     SingleCallSystem,
     WatchedVideo,
     all_captions,
+    answer_from_reply,
+    evidence_moments,
     names_answer,
-    nothing,
-    proving,
-    said_of,
+    no_moments,
 )
 from recollect.evals.videolucy import ITERATIONS, VideoLucy
 from recollect.memory import MemoryStore, Span
@@ -61,7 +61,10 @@ def posed(memory: Path, suite: HouseSuite) -> Iterator[Any]:
             video = CausalVideo(FileFootage(suite.videos["one"]), until_s=asked_at_s)
             snapshot = store.snapshot(as_of_s=as_of_s(asked_at_s))
             return PosedQuestion(
-                sample, video, as_of_s(asked_at_s), WatchedVideo(lambda kind, budget: recollect, snapshot)
+                sample,
+                video,
+                as_of_s(asked_at_s),
+                WatchedVideo(lambda overrides, limits: recollect, snapshot),
             )
 
         yield pose
@@ -72,20 +75,20 @@ def words_of(prompt: Prompt) -> str:
 
 
 def test_systems_have_names_of_their_own() -> None:
-    for systems in (embedded_systems(), with_model(ScriptedLmm())):
+    for systems in (embedded_systems(), systems_with_lmm(ScriptedLmm())):
         assert len({system.name for system in systems}) == len(systems)
 
 
 def test_who_is_asked_before_anything_is_remembered_abstains(posed: Any) -> None:
     said = RecollectSystem().answer(posed(0.5))
 
-    assert (said.status, said.answer, said.found) == ("abstained", None, ())
+    assert (said.status, said.answer, said.retrieved) == ("abstained", None, ())
 
 
 def test_what_was_retrieved_is_noted_whatever_is_made_of_it(posed: Any) -> None:
     asked = posed(39.0, question="Does somebody come in?", kind="yes_no", options=(), gold="yes")
     said = RecollectSystem().answer(asked)
-    retrieved = [Span(start_s, end_s) for start_s, end_s in said.found]
+    retrieved = [Span(start_s, end_s) for start_s, end_s in said.retrieved]
 
     cited = [Span(start_s, end_s) for start_s, end_s in said.spans]
     assert cited, said
@@ -96,17 +99,17 @@ def test_what_was_retrieved_is_noted_whatever_is_made_of_it(posed: Any) -> None:
 
 def test_who_is_blind_is_shown_the_question_alone(posed: Any) -> None:
     lmm = ScriptedLmm(judged())
-    said = SingleCallSystem("blind", nothing, lmm).answer(posed())
+    said = SingleCallSystem("blind", no_moments, lmm).answer(posed())
 
     assert said.answer == "B"
-    assert (said.usage.lmm_calls, said.found) == (1, ())
+    assert (said.usage.lmm_calls, said.retrieved) == (1, ())
     assert [type(part) for part in lmm.asked[0].prompt.parts] == [TextPart]
 
 
 def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: Any) -> None:
     asked = posed(39.0)
     moments = all_captions(asked)
-    assert list(all_captions(asked, most=2)) == list(moments[-2:])
+    assert list(all_captions(asked, limit=2)) == list(moments[-2:])
     half = moments[len(moments) // 2 :]
     longest = len(judge_prompt(asked.question, (), named(half, len(half))).parts)
 
@@ -116,7 +119,7 @@ def test_of_all_captions_the_newest_that_the_model_can_be_told_are_told(posed: A
     said = SingleCallSystem("all captions", all_captions, ScriptedLmm(otherwise=forgetful)).answer(asked)
 
     assert said.answer == "B"
-    assert said.found == ((half[0].span.start_s, half[-1].span.end_s),)
+    assert said.retrieved == ((half[0].span.start_s, half[-1].span.end_s),)
 
 
 def test_what_a_server_refuses_for_another_reason_is_not_told_in_part(posed: Any) -> None:
@@ -131,23 +134,26 @@ def test_the_oracle_is_given_the_memories_of_the_evidence_and_tells_whether_they
 ) -> None:
     asked = posed()
     lmm = ScriptedLmm(judged())
-    said = SingleCallSystem("oracle evidence", proving, lmm, is_oracle=True).answer(asked)
+    said = SingleCallSystem("oracle evidence", evidence_moments, lmm, is_oracle=True).answer(asked)
 
-    assert said.found
+    assert said.retrieved
     assert all(
         any(one.start_s < end_s and one.end_s > start_s for one in asked.sample.spans)
-        for start_s, end_s in said.found
+        for start_s, end_s in said.retrieved
     )
-    assert said.encoded is names_answer(asked.sample, proving(asked))
-    assert names_answer(asked.sample.model_copy(update={"kind": "text", "gold": "Shape"}), proving(asked))
+    assert said.encoded is names_answer(asked.sample, evidence_moments(asked))
+    assert names_answer(
+        asked.sample.model_copy(update={"kind": "text", "gold": "Shape"}), evidence_moments(asked)
+    )
     assert (
-        names_answer(asked.sample.model_copy(update={"kind": "number", "gold": 2.0}), proving(asked)) is None
+        names_answer(asked.sample.model_copy(update={"kind": "number", "gold": 2.0}), evidence_moments(asked))
+        is None
     )
 
 
 def test_who_has_frames_alone_sees_as_many_as_it_is_named_for_and_none_too_late(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda _: looked())
-    systems = {system.name: system for system in with_model(lmm, frames=5)}
+    systems = {system.name: system for system in systems_with_lmm(lmm, frames=5)}
     for name, count, from_s in (
         ("one frame", 1, 0.0),
         ("5 frames of all", 5, 0.0),
@@ -162,7 +168,7 @@ def test_who_has_frames_alone_sees_as_many_as_it_is_named_for_and_none_too_late(
 
 def test_of_evidence_that_is_still_to_come_no_frame_is_shown(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda _: looked())
-    system = next(system for system in with_model(lmm) if system.name == "frames of the evidence")
+    system = next(system for system in systems_with_lmm(lmm) if system.name == "frames of the evidence")
 
     assert system.answer(posed(evidence=((1.0, 2.0), (5.0, 6.0)))).answer == "B"
     ahead = posed(10.0, evidence=((20.0, 21.0),))
@@ -172,7 +178,7 @@ def test_of_evidence_that_is_still_to_come_no_frame_is_shown(posed: Any) -> None
 
 def test_a_model_that_says_little_abstains_where_it_may(posed: Any) -> None:
     lmm = ScriptedLmm(otherwise=lambda _: looked(sufficiency="little"))
-    said = next(system for system in with_model(lmm) if system.name == "one frame").answer(posed())
+    said = next(system for system in systems_with_lmm(lmm) if system.name == "one frame").answer(posed())
 
     assert (said.status, said.answer) == ("abstained", None)
 
@@ -193,7 +199,7 @@ def test_videolucys_loop_goes_back_to_one_stretch_at_a_time_and_to_none_twice(po
     said = VideoLucy(lmm).answer(asked)
 
     assert said.answer == "D"
-    assert len(set(said.found)) == len(said.found) == 2
+    assert len(set(said.retrieved)) == len(said.retrieved) == 2
     assert "a key is given" in words_of(lmm.asked[-1].prompt)
     assert asked.video.latest_s is not None
     assert asked.video.latest_s < 39.0
@@ -223,7 +229,7 @@ def test_videolucys_loop_has_to_answer_in_the_end(posed: Any) -> None:
 def test_a_reply_in_prose_is_read_as_its_kind_has_it(
     posed: Any, kind: str, text: str, letter: str | None, spans: Any, answer: Any
 ) -> None:
-    said = said_of(posed(kind=kind), text, letter, spans=spans)
+    said = answer_from_reply(posed(kind=kind), text, letter, spans=spans)
 
     assert said.answer == answer
     assert said.status == ("ok" if answer is not None else "abstained")

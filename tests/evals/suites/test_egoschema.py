@@ -11,7 +11,7 @@ import pytest
 
 from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
-from recollect.evals.suites.egoschema import EgoSchema, chosen
+from recollect.evals.suites.egoschema import EgoSchema, chosen_option
 
 KITES = {
     "q_uid": "00aa",
@@ -90,7 +90,7 @@ def test_a_reply_is_read_as_lmms_eval_reads_it(folder, said, number):
     suite = EgoSchema(folder)
     sample = list(suite.samples())[1]
 
-    assert chosen(sample, said) == number
+    assert chosen_option(sample, said) == number
     assert suite.official(sample, said) == float(number == 2)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
-from recollect.evals.suites.hourvideo import HourVideo, answered
+from recollect.evals.suites.hourvideo import HourVideo, parse_letter
 
 FIND = {
     "qid": "q-1",
@@ -109,7 +109,7 @@ def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
     suite = HourVideo(folder)
     first = next(iter(suite.samples()))
 
-    assert answered(said) == read
+    assert parse_letter(said) == read
     assert suite.official(first, said) == float(read == "C")
 
 

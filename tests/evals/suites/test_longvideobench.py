@@ -95,20 +95,22 @@ def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
     suite = LongVideoBench(folder)
     first = next(iter(suite.samples()))
 
-    assert suite.parsed(first, said) == read
+    assert suite.parse_letter(first, said) == read
     assert suite.official(first, said) == float(read == "C")
 
 
 @pytest.mark.parametrize("said", ["c", "I cannot determine this.", ""])
 def test_what_is_drawn_for_a_reply_without_a_letter_depends_on_the_seed_and_the_question_only(folder, said):
     first, second = LongVideoBench(folder).samples()
-    drawn = {LongVideoBench(folder, seed=seed).parsed(first, said) for seed in range(40)}
+    drawn = {LongVideoBench(folder, seed=seed).parse_letter(first, said) for seed in range(40)}
 
     assert drawn == {"A", "B", "C", "D"}
-    assert {LongVideoBench(folder, seed=7).parsed(first, said) for _ in range(5)} == {
-        LongVideoBench(folder, seed=7).parsed(first, "anything else")
+    assert {LongVideoBench(folder, seed=7).parse_letter(first, said) for _ in range(5)} == {
+        LongVideoBench(folder, seed=7).parse_letter(first, "anything else")
     }
-    assert {LongVideoBench(folder, seed=seed).parsed(second, said) for seed in range(40)} == set("ABCDE")
+    assert {LongVideoBench(folder, seed=seed).parse_letter(second, said) for seed in range(40)} == set(
+        "ABCDE"
+    )
 
 
 def test_totals_split_by_length_and_category(folder):

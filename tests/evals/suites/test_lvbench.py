@@ -9,7 +9,7 @@ import pytest
 
 from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
-from recollect.evals.suites.lvbench import LVBench, polished, spans_s
+from recollect.evals.suites.lvbench import LVBench, parse_letter, spans_s
 
 TEAMS = {
     "uid": "17",
@@ -81,7 +81,7 @@ def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
     suite = LVBench(folder)
     first = next(iter(suite.samples()))
 
-    assert polished(said) == read
+    assert parse_letter(said) == read
     assert suite.official(first, said) == float(read == "C")
 
 

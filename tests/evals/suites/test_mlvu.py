@@ -10,7 +10,7 @@ import pytest
 
 from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
-from recollect.evals.suites.mlvu import GENERATION, TASKS, Mlvu, before_bracket
+from recollect.evals.suites.mlvu import GENERATION, TASKS, Mlvu, parse_letter
 
 COUNT = {
     "video": "count_9.mp4",
@@ -80,7 +80,7 @@ def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
     suite = Mlvu(folder)
     first = next(iter(suite.samples()))
 
-    assert before_bracket(said) == read
+    assert parse_letter(said) == read
     assert suite.official(first, said) == float(read == "C")
 
 

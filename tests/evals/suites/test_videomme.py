@@ -13,7 +13,7 @@ import pytest
 from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
 from recollect.evals.suites import open_suite
-from recollect.evals.suites.videomme import VideoMme, extracted
+from recollect.evals.suites.videomme import VideoMme, parse_letter
 
 BOATS = {
     "video_id": "001",
@@ -121,7 +121,7 @@ def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
     suite = VideoMme(folder)
     score = suite.official(next(iter(suite.samples())), said)
 
-    assert extracted(said) == read
+    assert parse_letter(said) == read
     assert math.isnan(score) if not read else score == float(read == "C")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recollect.evals.suites.wall_clock import DAY_S, ClockSpan, clock_spans, day_s, spliced_s, told
+from recollect.evals.suites.wall_clock import DAY_S, ClockSpan, clock_spans, day_s, format_day_time, spliced_s
 
 HOUR_S = 3600.0
 
@@ -103,4 +103,4 @@ def test_a_time_is_found_in_a_spliced_video_and_a_gap_is_where_the_next_clip_beg
 
 
 def test_a_second_of_the_week_is_told_by_the_clock():
-    assert told(day_s("DAY3", "11210217")) == "day 3, 11:21:02"
+    assert format_day_time(day_s("DAY3", "11210217")) == "day 3, 11:21:02"

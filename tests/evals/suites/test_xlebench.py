@@ -10,7 +10,7 @@ import pytest
 
 from recollect.evals.errors import BadSuite
 from recollect.evals.records import Prediction
-from recollect.evals.suites.xlebench import UNASKED, XLeBench, stretch_s
+from recollect.evals.suites.xlebench import UNASKED, XLeBench, parse_span_s
 
 KNIFE = {
     "response_start_time_sec": 25_362.5,
@@ -90,7 +90,7 @@ def test_a_day_is_one_file_and_the_error_says_what_to_make_it_of(folder):
     suite = XLeBench(folder)
 
     assert suite.video("simulation_b") == folder / "videos" / "v1.mp4"
-    with pytest.raises(BadSuite, match="make it of v1 at 0 s, v2 at 63000 s"):
+    with pytest.raises(BadSuite, match="compose it of v1 at 0 s, v2 at 63000 s"):
         suite.video("simulation_a")
     (folder / "lifelogs").mkdir()
     (folder / "lifelogs" / "simulation_a.mp4").write_bytes(b"")
@@ -113,7 +113,7 @@ def test_a_day_is_one_file_and_the_error_says_what_to_make_it_of(folder):
     ],
 )
 def test_a_reply_is_two_times(said, span):
-    assert stretch_s(said) == span
+    assert parse_span_s(said) == span
 
 
 def test_the_score_is_what_the_stretches_share(folder):
