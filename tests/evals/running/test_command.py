@@ -60,7 +60,7 @@ def test_a_run_goes_on_only_where_it_is_told_to_and_is_printed_again_without_ask
 def test_runs_are_put_side_by_side(run, tmp_path: Path) -> None:
     few = ["--limit", "4", "--system", "random"]
     run("world", *QUICK, *few, "--out", "one")
-    run("world", *QUICK, *few, "--out", "other", "--budget", "64 MB")
+    run("world", *QUICK, *few, "--out", "other", "--disk-budget", "64 MB")
     code, out, err = run("compare", "one", "other")
     with (tmp_path / "eval-compare" / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -99,8 +99,8 @@ def test_the_benchmarks_are_listed(run) -> None:
         (["world", "--minutes", "0"], "not a number of minutes"),
         (["world", "--shard", "4/3"], "is not a part such as 1/4"),
         (["world", "--report"], "eval-world holds no evaluation run"),
-        (["world", "--budget", "much"], "'much' is no budget for a memory"),
-        (["world", "--budget", "1 MB"], "do not hold its indexes"),
+        (["world", "--disk-budget", "much"], "'much' is no budget for a memory"),
+        (["world", "--disk-budget", "1 MB"], "do not hold its indexes"),
         (["world", "eval-10"], "unexpected argument 'eval-10'"),
         (["compare"], "'compare' needs folders of runs"),
         (["compare", "none"], "none holds no evaluation run"),
