@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from ..common.clock_times import between as format_interval
 from ..common.terminal import safe_text
+from ..common.text import collapse_whitespace
 from ..memory.values import ForgottenLevel, Span
 from .errors import BadQuestion
 
@@ -71,7 +72,7 @@ class Question(BaseModel, frozen=True, extra="forbid"):
         Raises:
             BadQuestion: It is empty or overlong, or its options or times make no sense.
         """
-        text = " ".join(text.split())
+        text = collapse_whitespace(text)
         if not text:
             raise BadQuestion("the question is empty" + (", though options were given" if options else ""))
         if len(text) > MAX_QUESTION_CHARS:

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from ..common.text import collapse_whitespace
 from ..memory.query.word_stems import words_of
 from ..memory.values import Finding, Moment, Observation
 from ..perception.errors import LmmError
@@ -103,7 +104,7 @@ class LmmReasoner:
         if replied is None:
             return plan
         planned = replied.value
-        queries = [query for query in map(_tidy, planned.queries) if query]
+        queries = [query for query in map(collapse_whitespace, planned.queries) if query]
         from_s, to_s = _stretch(planned)
         order = planned.order if planned.order in ("first", "last") else plan.order
         sought = [" ".join(word for word in words_of(query) if word not in STOP_WORDS) for query in queries]
@@ -134,7 +135,7 @@ class LmmReasoner:
         seen = [Finding("attribute", SEEN, looked.seen, moment.span, by, confidence=0.8)]
         seen += [
             Finding("visible_text", "read", text, moment.span, by, confidence=0.8)
-            for text in map(_tidy, looked.visible_text)
+            for text in map(collapse_whitespace, looked.visible_text)
             if text
         ]
         return Observation(looked.seen, tuple(seen), by, time.time())
@@ -170,24 +171,26 @@ class LmmReasoner:
             by_rules = self._rules.judge(question, plan, overview, moments)
             return by_rules.model_copy(update={"overrules": unconfirmed is not None})
         judged = replied.value
-        cited = [_cited(names[name], judged) for name in map(_tidy, judged.cites) if name in names]
+        cited = [
+            _cited(names[name], judged) for name in map(collapse_whitespace, judged.cites) if name in names
+        ]
         self._shown = [moment.id for moment in names.values()]
         self._known |= dict.fromkeys(self._shown, True)
         # What rests on no moment can be checked by nobody.
         sufficiency = SUFFICIENCY[judged.sufficiency] if cited else 0.0
         self._cited = [each.moment_id for each in cited if sufficiency >= ANSWERS_FROM]
-        wanted = [names[name] for name in map(_tidy, judged.look_at) if name in names]
-        wanted += [names[name] for name in map(_tidy, judged.cites) if name in names]
+        wanted = [names[name] for name in map(collapse_whitespace, judged.look_at) if name in names]
+        wanted += [names[name] for name in map(collapse_whitespace, judged.cites) if name in names]
         look_at = [moment.id for moment in wanted if moment.id not in self._looks]
         judgement = Judgement(
             sufficiency=sufficiency,
             cited=tuple(cited),
             look_at=tuple(dict.fromkeys(look_at))[:LOOKS],
-            queries=tuple(query for query in map(_tidy, judged.queries) if query),
+            queries=tuple(query for query in map(collapse_whitespace, judged.queries) if query),
             wider=sufficiency < ANSWERS_FROM,
             unread=not all(self._known.values()),
-            missing=_tidy(judged.missing),
-            text=_tidy(judged.answer),
+            missing=collapse_whitespace(judged.missing),
+            text=collapse_whitespace(judged.answer),
             choice=option_index(judged.choice, question, judged.answer),
             written_by=replied.written_by,
             overrules=unconfirmed is not None,
@@ -296,7 +299,7 @@ class LmmReasoner:
             looked = self._looks[moment_id]
             sufficiency = SUFFICIENCY[looked.sufficiency]
             choice = option_index(looked.choice, question, looked.answer)
-            answers = choice is not None if question.options else bool(_tidy(looked.answer))
+            answers = choice is not None if question.options else bool(collapse_whitespace(looked.answer))
             settles = sufficiency > ANSWERS_FROM and answers and moment_id in known
             if unconfirmed is not None and sufficiency >= ANSWERS_FROM:
                 # Without options, words that differ may be the same answer or another: the pictures' are taken.
@@ -307,7 +310,7 @@ class LmmReasoner:
                 return Judgement(
                     sufficiency=sufficiency,
                     cited=(_cite(known[moment_id], sufficiency, looked.seen),),
-                    text=_tidy(looked.answer),
+                    text=collapse_whitespace(looked.answer),
                     choice=choice,
                     written_by=self.written_by,
                 )
@@ -328,7 +331,7 @@ def _cite(moment: Moment, score: float, text: str) -> CitedSpan:
         start_s=moment.span.start_s,
         end_s=moment.span.end_s,
         score=score,
-        text=_tidy(text),
+        text=collapse_whitespace(text),
     )
 
 
@@ -347,7 +350,3 @@ def _abstention(judgement: Judgement) -> DraftAnswer:
     if judgement.cited:
         text += " The nearest moments are cited."
     return DraftAnswer(text=text, confidence=min(0.3, judgement.sufficiency), why=why, cited=judgement.cited)
-
-
-def _tidy(text: str) -> str:
-    return " ".join(text.split())

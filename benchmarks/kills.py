@@ -44,10 +44,10 @@ def kill_all(count: int, seed: int, scratch: Path) -> tuple[list[KillOutcome], C
                 kill = killer.kill(STAGES[len(kills) % len(STAGES)])
                 kills.append(kill)
                 for fault in kill.faults:
-                    print(f"kill {len(kills)}, over {kill.steps}, of {folder}: {fault.words}", flush=True)
+                    print(f"kill {len(kills)}, over {kill.steps}, of {folder}: {fault.message}", flush=True)
                 if kill.faults:
                     break
-        rows["acknowledged"] += killer.told.rows
+        rows["acknowledged"] += killer.expected.rows
         with MemoryStore.open(folder) as store:
             for tombstone in (one for name in STREAMS for one in store.snapshot().tombstones(name)):
                 rows[tombstone.cause] += tombstone.memories

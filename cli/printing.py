@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..common.clock_times import between, clock
 from ..common.terminal import print_block, print_line
+from ..common.text import shortened
 
 if TYPE_CHECKING:
     from ..agent.answer import Answer, StreamCoverage
@@ -34,7 +35,7 @@ def print_answer(answer: Answer) -> None:
     for evidence in answer.evidence[:_MOST_EVIDENCE]:
         times = between(evidence.span.start_s, evidence.span.end_s)
         pictures = plural(len(evidence.frame_ids), "picture")
-        print_line(f"  {times}  {evidence.stream}  {shortened(evidence.text)}  ({pictures})")
+        print_line(f"  {times}  {evidence.stream}  {shortened(evidence.text, 90)}  ({pictures})")
     for coverage in answer.coverage:
         _print_coverage(coverage)
 
@@ -76,12 +77,6 @@ def moment_line(moment: Moment) -> str:
 def plural(count: int, noun: str) -> str:
     """A count with its noun: ``1 picture``, ``2 pictures``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def shortened(text: str, limit: int = 90) -> str:
-    """The text on one line of at most ``limit`` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def waiting_hint(count: int) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..common.clock_times import clock
 from ..common.terminal import print_json, print_line
+from ..common.text import shortened
 from ..serialization import to_plain
 from .arguments import open_memory
-from .printing import LEVEL_NOUNS, format_size, plural, shortened
+from .printing import LEVEL_NOUNS, format_size, plural
 
 if TYPE_CHECKING:
     from ..memory.keeping.disk_usage import DiskUsage

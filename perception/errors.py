@@ -15,6 +15,7 @@ RecollectError
 from __future__ import annotations
 
 from ..common.errors import RecollectError
+from ..common.text import collapse_whitespace
 
 
 class SourceError(RecollectError):
@@ -122,7 +123,7 @@ class EncoderUnusable(EncoderError):
     """The model does not exist, is of another kind, or cannot be loaded."""
 
     def __init__(self, model: str, why: str) -> None:
-        why = " ".join(why.split()).rstrip(".")
+        why = collapse_whitespace(why).rstrip(".")
         super().__init__(
             f"cannot use the image-text model {model!r}: {why}. "
             "Set vision.model to the folder or hub name of a SigLIP or SigLIP 2 checkpoint."

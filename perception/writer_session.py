@@ -33,8 +33,9 @@ from ..memory.keeping.requests import MaintenanceRequest, RequestServer, execute
 from ..memory.storage.tables import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
-from .describing.backlog_captioning import queue_everything
-from .describing.captioner import Captioner, CaptionReport, to_describe
+from .describing.backlog_captioning import queue_undescribed
+from .describing.captioner import Captioner, CaptionReport
+from .describing.description_queue import backlog_entries
 from .errors import AlreadyWatched
 from .lmm import Lmm
 from .observers.guarded_observer import ObserverFailure
@@ -316,7 +317,7 @@ class WriterSession:
             return worker.run()
 
     def _append(self, moments: Sequence[Moment], frames: Sequence[KeyFrame], *, gather: bool) -> None:
-        waiting = to_describe(moments) if self._settings.lmm is not None else ()
+        waiting = backlog_entries(moments) if self._settings.lmm is not None else ()
         self._commits.append(moments, frames, waiting, gather=gather)
         self._describing.look_again()
 
@@ -353,7 +354,7 @@ class WriterSession:
         if stream is not None and self._store.stream(stream) is None:
             raise UnknownStream(stream, tuple(known.name for known in self._store.streams()))
         if everything:
-            queue_everything(self._store, lmm.name, stream)
+            queue_undescribed(self._store, lmm.name, stream)
         publish = on_event or (lambda event: None)
         self._describing.begin(publish, only=stream)
         try:

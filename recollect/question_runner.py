@@ -83,13 +83,13 @@ class QuestionRunner:
         streams = {stream.name: stream for stream in snapshot.streams()}
 
         def inspector(moment: Moment) -> Observation | None:
-            from .perception.describing.inspection import pictures_again  # noqa: PLC0415 - heavy, and seldom needed
+            from .perception.describing.inspection import moment_pictures  # noqa: PLC0415 - heavy, and seldom needed
 
             if spending.cancellation is not None:
                 spending.cancellation.raise_if_cancelled()
             stream, frames = streams[moment.stream], snapshot.frames(moment.frame_ids)
             return reasoner.look(
-                question, moment, lambda most: pictures_again(stream, moment, frames, most=most)
+                question, moment, lambda most: moment_pictures(stream, moment, frames, limit=most)
             )
 
         as_of_s = time.time() if question.as_of_s is None else question.as_of_s

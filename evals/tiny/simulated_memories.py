@@ -20,7 +20,7 @@ from ...perception.describing.rule_captions import compose_caption
 from ...worlds.house import PictureFacts
 from ...worlds.house.vocabulary_words import DIGITS, LETTERS
 from .moment_windows import Window, WindowedLife
-from .target_replies import told
+from .target_replies import summary_reply
 
 STREAMS = ("house", "demo", "camera 1", "home", "cam", "stream", "video")
 BY_OBSERVERS, BY_LMM = "observers/1", "lmm:tiny/caption.1"
@@ -110,7 +110,7 @@ def overview_of(rng: random.Random, life: WindowedLife) -> list[Moment]:
         if rng.random() < 0.4:
             children.append(_with_codes(rng, life.stream, span))
         counted = summaries.summarise(children, span)
-        summary = Observation(told([window.seen for window in group]).caption, (), BY_LMM, 0.0)
+        summary = Observation(summary_reply([window.seen for window in group]).caption, (), BY_LMM, 0.0)
         found.append(remembered(life.stream, "event", span, [counted, summary]))
     return sorted(found, key=lambda event: event.span)
 

@@ -1,10 +1,10 @@
-"""The right reply to each prompt: what follows from what it shows, and from nothing else.
+"""Target replies: the right reply to each prompt, derived from what the prompt shows and from nothing else.
 
-    judged(asked, {"M1": ShownContent(12.5, (seen,))})
+    judge_reply(question, {"M1": ShownContent(12.5, (facts,))})
     # JudgeReply(cites=["M1"], answer="In the kitchen, the woman in …", sufficiency="all", …)
 
-A moment settles a question, suggests an answer, touches on it, or does neither; ``JudgeReply`` and ``LookReply`` grade
-accordingly. That something is not told of is never taken for a sign that it did not happen.
+A moment settles a question, suggests an answer, is related to it, or none of these. ``JudgeReply`` and ``LookReply``
+are graded accordingly. An act that no moment mentions may still have happened, so its absence is no evidence.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 from ...agent.prompt_building import LOOKS, JudgeReply, LookReply, PlanReply
@@ -22,215 +23,250 @@ from ...worlds.house.house_questions import answers, forms_of
 
 _MOST = 8
 """Entries in a list, as the prompts have it."""
-_WORTH_TELLING = ("puts", "takes", "opens", "closes", "gives", "shows")
+
+
+_DEEDS = ("puts", "takes", "opens", "closes", "gives", "shows")
+"""The kinds of act that a summary mentions first."""
 
 
 @dataclass(frozen=True)
 class ShownContent:
-    """A moment that is judged from."""
+    """A moment in a judge prompt."""
 
     start_s: float
-    told: tuple[PictureFacts, ...]
-    """What was said of it, oldest first."""
+    facts: tuple[PictureFacts, ...]
+    """Its descriptions, oldest first."""
 
     @cached_property
     def acts(self) -> list[Act]:
-        """What it tells, the newest first."""
-        return list(dict.fromkeys(act for seen in reversed(self.told) for act in seen.acts))
+        """The acts in its descriptions, the newest first."""
+        return list(dict.fromkeys(act for facts in reversed(self.facts) for act in facts.acts))
 
     @cached_property
     def names(self) -> set[str]:
-        """Who and what is in it, and the places and whatever else belongs to its room."""
-        room = room_of(self.told[-1])
-        told = {name for seen in self.told for name in (*seen.actors, *seen.objects)}
-        return {*told, *room.places, room.opens}
+        """The people and things in it, and the places and the opener of its room."""
+        room = room_of(self.facts[-1])
+        names = {name for facts in self.facts for name in (*facts.actors, *facts.objects)}
+        return {*names, *room.places, room.opens}
 
 
-def described(seen: PictureFacts) -> MomentDescriptionReply:
-    """What pictures show."""
+def caption_reply(facts: PictureFacts) -> MomentDescriptionReply:
+    """The description of a moment's pictures."""
     return MomentDescriptionReply(
-        caption=seen.caption,
-        actors=list(seen.actors),
-        actions=list(seen.actions),
-        objects=list(seen.objects),
-        place=seen.place,
-        visible_text=list(seen.visible_text),
+        caption=facts.caption,
+        actors=list(facts.actors),
+        actions=list(facts.actions),
+        objects=list(facts.objects),
+        place=facts.place,
+        visible_text=list(facts.visible_text),
     )
 
 
-def told(parts: Sequence[PictureFacts]) -> DescriptionReply:
-    """What happens in several moments: deeds and signs; where there are none, who comes and goes."""
-    acts = list(dict.fromkeys(act for seen in parts for act in seen.acts))
-    worth = [act for act in acts if act.kind in _WORTH_TELLING][:_MOST]
-    worth = worth or [act for act in acts if act.kind in {"comes", "leaves", "carries"}][:_MOST]
-    sentences: list[str] = []
-    for number, act in enumerate(worth):
-        if number and worth[number - 1].room == act.room:
-            sentences[-1] += f"; {act.clause}"
-        else:
-            sentences.append(f"In {act.room}, {act.clause}")
-    rooms = dict.fromkeys(str(act.room) for act in worth) or {parts[0].place: None}
-    people = dict.fromkeys(str(act.who) for act in worth if act.who is not None)
+def summary_reply(parts: Sequence[PictureFacts]) -> DescriptionReply:
+    """The summary of several moments: deeds and codes, or arrivals and departures if there are none."""
+    acts = list(dict.fromkeys(act for facts in parts for act in facts.acts))
+    chosen = [act for act in acts if act.kind in _DEEDS][:_MOST]
+    chosen = chosen or [act for act in acts if act.kind in {"comes", "leaves", "carries"}][:_MOST]
+    rooms = dict.fromkeys(str(act.room) for act in chosen) or {parts[0].place: None}
     return DescriptionReply(
-        caption=". ".join(sentences or [f"In {parts[0].place}, nothing happens"]) + ".",
-        actors=list(people)[:_MOST],
-        actions=[act.deed for act in worth if act.who is not None],
-        objects=list(dict.fromkeys(str(act.what) for act in worth if act.what is not None))[:_MOST],
+        caption=". ".join(_sentences(chosen) or [f"In {parts[0].place}, nothing happens"]) + ".",
+        actors=_different(act.who for act in chosen)[:_MOST],
+        actions=[act.deed for act in chosen if act.who is not None],
+        objects=_different(act.what for act in chosen)[:_MOST],
         place=" and ".join(rooms),
     )
 
 
-def planned(
-    asked: HouseQuestion,
+def _sentences(acts: Sequence[Act]) -> list[str]:
+    """One sentence for each run of acts in one room, without its full stop."""
+    return [
+        f"In {room}, {'; '.join(act.clause for act in run)}"
+        for room, run in groupby(acts, lambda act: act.room)
+    ]
+
+
+def _different(names: Iterable[Person | Thing | None]) -> list[str]:
+    """The names without repetitions and without None."""
+    return list(dict.fromkeys(str(name) for name in names if name is not None))
+
+
+def plan_reply(
+    question: HouseQuestion,
     from_s: float | None,
     to_s: float | None,
     order: Literal["any", "first", "last", "every"],
 ) -> PlanReply:
-    """What to search for: what is asked, and each of whom and what it speaks."""
-    return PlanReply(queries=[asked.known, *known_names(asked)][:4], from_s=from_s, to_s=to_s, order=order)
+    """The search plan: a query for everything the question states, and one for each name in it."""
+    queries = [question.known, *known_names(question)][:4]
+    return PlanReply(queries=queries, from_s=from_s, to_s=to_s, order=order)
 
 
-def judged(asked: HouseQuestion, shown: Mapping[str, ShownContent]) -> JudgeReply:
-    """How far moments settle a question: they show it, suggest an answer, touch on it, or do not."""
-    direct = [(name, act) for name, each in shown.items() for act in each.acts if shows(act, asked)]
+def judge_reply(question: HouseQuestion, shown: Mapping[str, ShownContent]) -> JudgeReply:
+    """The judgement of some moments: they settle the question, suggest an answer, are related, or none of these."""
+    direct = [(name, act) for name, content in shown.items() for act in content.acts if shows(act, question)]
     if direct:
-        return _settled(asked, direct, "all", shown)
+        return _settled(question, direct, "all", shown)
     suggested = [
-        (name, act)
-        for name, each in shown.items()
-        if (act := next(filter(None, (suggests(seen, asked) for seen in reversed(each.told))), None))
+        (name, act) for name, content in shown.items() if (act := _suggested(content, question)) is not None
     ]
     if suggested:
-        return _settled(asked, suggested[:1], "half", shown)
-    known = known_names(asked)
-    touched = {name: sum(one in each.names for one in map(_bare, known)) for name, each in shown.items()}
-    near = sorted((name for name, count in touched.items() if count), key=lambda name: -touched[name])
+        return _settled(question, suggested[:1], "half", shown)
+    names = list(map(_without_article, known_names(question)))
+    matches = {name: sum(known in content.names for known in names) for name, content in shown.items()}
+    related = sorted((name for name, count in matches.items() if count), key=lambda name: -matches[name])
     return JudgeReply(
-        cites=near[:1],
+        cites=related[:1],
         answer="",
         choice=None,
-        sufficiency="little" if near else "none",
-        missing=asked.known,
-        look_at=near[:LOOKS],
-        queries=_elsewhere(asked),
+        sufficiency="little" if related else "none",
+        missing=question.known,
+        look_at=related[:LOOKS],
+        queries=_further_queries(question),
     )
 
 
-def looked(asked: HouseQuestion, seen: PictureFacts) -> LookReply:
-    """How far pictures settle a question."""
-    found = next((act for act in seen.acts if shows(act, asked)), None)
+def look_reply(question: HouseQuestion, facts: PictureFacts) -> LookReply:
+    """The reply to a second look at pictures: they settle the question, suggest an answer, or neither."""
+    act = next((act for act in facts.acts if shows(act, question)), None)
     grade: Literal["all", "half", "none"] = "all"
-    if found is None:
-        found = suggests(seen, asked)
-        grade = "half" if found else "none"
+    if act is None:
+        act = suggested_act(facts, question)
+        grade = "half" if act else "none"
     return LookReply(
-        seen=seen.caption,
-        visible_text=list(seen.visible_text),
-        answer=replace(asked, act=found).answer if found else "",
-        choice=_letter(asked, found) if found else None,
+        seen=facts.caption,
+        visible_text=list(facts.visible_text),
+        answer=replace(question, act=act).answer if act else "",
+        choice=_letter(question, act) if act else None,
         sufficiency=grade,
     )
 
 
-def shows(act: Act, asked: HouseQuestion) -> bool:
-    """Whether an act is what is asked about, and has the part that is asked for."""
-    part = asked.form.part
-    return answers(act, asked.act, part) and (part == "when" or bool(gold_of(act, part)))
+def shows(act: Act, question: HouseQuestion) -> bool:
+    """Whether an act is the one asked about, and has the part that is asked for."""
+    part = question.form.part
+    return answers(act, question.act, part) and (part == "when" or bool(gold_of(act, part)))
 
 
-def suggests(seen: PictureFacts, asked: HouseQuestion) -> Act | None:
-    """What is asked, completed by what makes an answer likely without showing it; None where nothing does.
+def suggested_act(facts: PictureFacts, question: HouseQuestion) -> Act | None:
+    """The act asked about, completed with a likely value of the part asked for; None where none is likely.
 
-    Whoever carries a thing where it is put down will have put it there; of two who are there, of whom one carries
-    what was given, the other will have got it or given it.
+    A person who carries a thing near its place probably put it there. Of two people in a room, one of whom carries
+    the gift, the other probably gave or received it.
     """
-    act, part, room = asked.act, asked.form.part, room_of(seen)
-    carries = [each for each in seen.acts if each.kind == "carries"]
-    lies = [each for each in seen.acts if each.kind == "is"]
-    found: Iterable[Person | Thing | str | None] = ()
-    match act.kind, part:
-        case (("puts" | "takes"), "who") if act.where in room.places:
-            found = (each.who for each in carries if each.what == act.what)
-        case (("puts" | "takes"), "what") if act.where in room.places and str(act.who) in seen.actors:
-            there = [each.what for each in lies if each.where == act.where]
-            found = there or [each.what for each in carries if each.who == act.who]
-        case (("puts" | "takes"), "where") if str(act.who) in seen.actors:
-            found = (each.where for each in lies if each.what == act.what)
-        case "gives", ("who" | "to"):
-            known = act.to if part == "who" else act.who
-            with_it = [each.who for each in carries if each.what == act.what]
-            others = [_person(name) for name in seen.actors if name != str(known)]
-            if str(known) in seen.actors and with_it:
-                found = [who for who in with_it if who != known] or (others if len(others) == 1 else ())
-        case "gives", "what" if str(act.to) in seen.actors and str(act.who) in seen.actors:
-            found = (each.what for each in carries if each.who in {act.who, act.to})
-    value = next(iter(found), None)
+    act, part, room = question.act, question.form.part, room_of(facts)
+    values: Iterable[Person | Thing | str | None] = ()
+    if act.kind in {"puts", "takes"}:
+        values = _handling_suggestions(act, part, facts, room)
+    elif act.kind == "gives":
+        values = _gift_suggestions(act, part, facts)
+    value = next(iter(values), None)
     changed: dict[str, Any] = {part: value}
     return None if value is None else replace(act, room=room, **changed)
 
 
-def known_names(asked: HouseQuestion) -> list[str]:
-    """Whom, what and where a question speaks of, each as a search for it."""
-    act, part = asked.act, asked.form.part
+def _suggested(content: ShownContent, question: HouseQuestion) -> Act | None:
+    """The act that the newest description with a suggestion suggests."""
+    acts = (suggested_act(facts, question) for facts in reversed(content.facts))
+    return next((act for act in acts if act is not None), None)
+
+
+def _handling_suggestions(
+    act: Act, part: str, facts: PictureFacts, room: Room
+) -> Iterable[Person | Thing | str | None]:
+    """Likely values of a part of an act in which somebody puts down or takes a thing."""
+    carrying = [shown for shown in facts.acts if shown.kind == "carries"]
+    lying = [shown for shown in facts.acts if shown.kind == "is"]
+    match part:
+        case "who" if act.where in room.places:
+            return [shown.who for shown in carrying if shown.what == act.what]
+        case "what" if act.where in room.places and str(act.who) in facts.actors:
+            on_place = [shown.what for shown in lying if shown.where == act.where]
+            return on_place or [shown.what for shown in carrying if shown.who == act.who]
+        case "where" if str(act.who) in facts.actors:
+            return [shown.where for shown in lying if shown.what == act.what]
+        case _:
+            return ()
+
+
+def _gift_suggestions(act: Act, part: str, facts: PictureFacts) -> Iterable[Person | Thing | str | None]:
+    """Likely values of a part of an act in which somebody gives a thing."""
+    carrying = [shown for shown in facts.acts if shown.kind == "carries"]
+    if part == "what":
+        both = str(act.to) in facts.actors and str(act.who) in facts.actors
+        return [shown.what for shown in carrying if both and shown.who in {act.who, act.to}]
+    if part not in {"who", "to"}:
+        return ()
+    known = act.to if part == "who" else act.who
+    holders = [shown.who for shown in carrying if shown.what == act.what]
+    if str(known) not in facts.actors or not holders:
+        return ()
+    others = [_person(name) for name in facts.actors if name != str(known)]
+    return [holder for holder in holders if holder != known] or (others if len(others) == 1 else ())
+
+
+def known_names(question: HouseQuestion) -> list[str]:
+    """The people, things and places that a question names, each as a search query."""
+    act, part = question.act, question.form.part
     if act.kind == "shows":
         return [f"the sign in {act.room}"] if part == "where" else [f"the sign says {act.where}"]
-    named = {"who": act.who, "what": act.what, "to": act.to}
-    found = [str(value) for name, value in named.items() if value is not None and name != part]
+    values = {"who": act.who, "what": act.what, "to": act.to}
+    names = [str(value) for name, value in values.items() if value is not None and name != part]
     if act.where and part != "where" and act.kind not in {"comes", "leaves"}:
-        found.append(f"the {act.where}")
-    return found
+        names.append(f"the {act.where}")
+    return names
 
 
-def room_of(seen: PictureFacts) -> Room:
-    """Where it is."""
-    return next(room for room in ROOMS if str(room) == seen.place)
+def room_of(facts: PictureFacts) -> Room:
+    """The room of the pictures."""
+    return next(room for room in ROOMS if str(room) == facts.place)
 
 
-def _bare(name: str) -> str:
-    """A place without its article, as rooms have it; who and what stays as it is."""
+def _without_article(name: str) -> str:
+    """A place or opener without its article, as rooms name it; people and things unchanged."""
     bare = name.removeprefix("the ")
     return bare if any(bare in (*room.places, room.opens) for room in ROOMS) else name
 
 
-def _elsewhere(asked: HouseQuestion) -> list[str]:
-    """What else to search for: who carries the thing and where it lies, or whoever it was in that room."""
-    act, part = asked.act, asked.form.part
-    who = str(act.who) if act.who is not None and part != "who" else ""
+def _further_queries(question: HouseQuestion) -> list[str]:
+    """Further searches: for the carrier and the place of the thing, or for the people in that room."""
+    act, part = question.act, question.form.part
+    person = str(act.who) if act.who is not None and part != "who" else ""
     if act.what is not None and part != "what":
-        return [f"{who} carries {act.what}".strip(), f"{act.what} is on"]
+        return [f"{person} carries {act.what}".strip(), f"{act.what} is on"]
     rooms = [room for room in ROOMS if part != "where" and act.where in (*room.places, room.opens)]
-    return [f"In {room}, {who}".rstrip(", ") for room in rooms]
+    return [f"In {room}, {person}".rstrip(", ") for room in rooms]
 
 
 def _settled(
-    asked: HouseQuestion,
-    found: Sequence[tuple[str, Act]],
+    question: HouseQuestion,
+    acts: Sequence[tuple[str, Act]],
     grade: Literal["all", "half"],
     shown: Mapping[str, ShownContent],
 ) -> JudgeReply:
-    name, act = found[0]
-    answer = replace(asked, act=act).answer
-    if asked.form.part == "when":
+    """The judgement that acts of some moments answer the question, for sure or probably."""
+    name, act = acts[0]
+    answer = replace(question, act=act).answer
+    if question.form.part == "when":
         answer = f"At {clock(shown[name].start_s)}: {answer}"
     return JudgeReply(
-        cites=list(dict.fromkeys(name for name, _ in found))[:2],
+        cites=list(dict.fromkeys(name for name, _ in acts))[:2],
         answer=answer,
-        choice=_letter(asked, act),
+        choice=_letter(question, act),
         sufficiency=grade,
-        missing="" if grade == "all" else asked.known,
+        missing="" if grade == "all" else question.known,
         look_at=[] if grade == "all" else [name],
-        queries=[] if grade == "all" else _elsewhere(asked),
+        queries=[] if grade == "all" else _further_queries(question),
     )
 
 
-def _letter(asked: HouseQuestion, act: Act) -> str | None:
-    """The option that an act speaks for."""
-    gold = gold_of(act, asked.form.part)
-    return chr(ord("A") + asked.options.index(gold)) if gold in asked.options else None
+def _letter(question: HouseQuestion, act: Act) -> str | None:
+    """The letter of the option that an act supports."""
+    gold = gold_of(act, question.form.part)
+    return chr(ord("A") + question.options.index(gold)) if gold in question.options else None
 
 
 def gold_of(act: Act, part: str) -> str:
-    """The part of an act that a question asks for, as it is said."""
+    """The part of an act that a question asks for, as the answer words it."""
     return next((form.gold for form in forms_of(act) if form.part == part), "")
 
 

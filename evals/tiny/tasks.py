@@ -39,14 +39,14 @@ from .simulated_memories import (
 )
 from .target_replies import (
     ShownContent,
-    described,
+    caption_reply,
     gold_of,
-    judged,
+    judge_reply,
     known_names,
-    looked,
-    planned,
+    look_reply,
+    plan_reply,
     shows,
-    told,
+    summary_reply,
 )
 
 Task = Literal["caption", "look", "judge", "summary", "plan"]
@@ -119,7 +119,7 @@ def _caption(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
         jpeg, width, height = encode_jpeg(grainy(rng, view, wanted.scale))
         frames.append(KeyFrame(f"{time_s}", "house", time_s, 0, "1/1000", width, height, jpeg))
     prompt = caption_prompt(moment, frames, _before(rng, windows, window))
-    return [TrainingSample("caption", prompt, described(window.seen))]
+    return [TrainingSample("caption", prompt, caption_reply(window.seen))]
 
 
 def _before(rng: random.Random, windows: Sequence[Window], window: Window) -> str:
@@ -144,7 +144,9 @@ def _summary(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
     span = Span(children[0].span.start_s, children[-1].span.end_s)
     parent = remembered("house", "event", span, ())
     return [
-        TrainingSample("summary", summary_prompt(parent, children), told([window.seen for window in windows]))
+        TrainingSample(
+            "summary", summary_prompt(parent, children), summary_reply([window.seen for window in windows])
+        )
     ]
 
 
@@ -186,7 +188,7 @@ def _judge(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
     shown = [ShownContent(window.stream_span.start_s, _tellings(rng, window)) for window in windows]
     observed = rng.random() < 0.5
     moments = [
-        moment_of(rng, window, life.stream, observed=observed, told=each.told)
+        moment_of(rng, window, life.stream, observed=observed, told=each.facts)
         for window, each in zip(windows, shown, strict=True)
     ]
     overview = overview_of(rng, life) if rng.random() < 0.5 else []
@@ -203,7 +205,7 @@ def _judge(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
 
     def judge(asked: HouseQuestion) -> TrainingSample:
         question = Question(text=asked.text, options=asked.options)
-        reply = judged(asked, {f"M{number}": each for number, each in enumerate(shown, 1)})
+        reply = judge_reply(asked, {f"M{number}": each for number, each in enumerate(shown, 1)})
         return TrainingSample("judge", judge_prompt(question, overview, named(moments)), reply)
 
     def another() -> HouseQuestion:
@@ -258,7 +260,7 @@ def _look(rng: random.Random, wanted: _Wanted) -> list[TrainingSample]:
         asked = _question(rng, about, acts)
         prompt = look_prompt(Question(text=asked.text, options=asked.options), moment, pictures)
         assert prompt is not None
-        return TrainingSample("look", prompt, looked(asked, close.seen))
+        return TrainingSample("look", prompt, look_reply(asked, close.seen))
 
     return [look() for _ in range(wanted.count)]
 
@@ -291,7 +293,7 @@ def _planned(rng: random.Random, life: WindowedLife, overview: Sequence[Moment])
         else:
             text = f"After {from_s:.0f} s: {text}"
     prompt = plan_prompt(Question(text=text, options=asked.options), overview)
-    return TrainingSample("plan", prompt, planned(asked, from_s, to_s, order))
+    return TrainingSample("plan", prompt, plan_reply(asked, from_s, to_s, order))
 
 
 _MAKERS: dict[Task, Callable[[random.Random, _Wanted], list[TrainingSample]]] = {

@@ -17,6 +17,7 @@ from typing import TypeVar
 from ...common.clock_times import between
 from ...common.finding_kinds import FindingKind
 from ...common.kind_registry import kind_of
+from ...common.text import collapse_whitespace
 from ..values import Finding, Moment, Observation, Span
 
 WRITTEN_BY = "ladder/1"
@@ -258,7 +259,7 @@ def _plural(count: int, singular: str, plural: str) -> str:
 
 
 def _shortened(line: str) -> str:
-    line = " ".join(line.split())
+    line = collapse_whitespace(line)
     return line if len(line) <= _MAX_LINE_CHARACTERS else line[: _MAX_LINE_CHARACTERS - 1].rstrip() + "…"
 
 

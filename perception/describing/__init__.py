@@ -1,1 +1,1 @@
-"""How moments are put into words: by rules, and by a video LMM in the background."""
+"""Captions of moments: made by rules at once, and by a video LMM in the background."""

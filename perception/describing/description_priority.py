@@ -1,9 +1,9 @@
-"""How much happened in a moment, from what was found in it: which one to describe first.
+"""Description priority: how much happened in a moment, from its findings. Busy moments are described first.
 
-    change_of(moment.findings)    # 0.0 where nothing happened, nearly 1.0 where much did
+    description_priority(moment.findings)    # 0.0 if nothing happened, nearly 1.0 if much happened
 
-Each finding counts by its kind, and findings add up as chances do: ``1 - (1 - a)(1 - b)…``. So it
-never passes 1, and ten small movements do not hide one arrival. It looks at no picture.
+Each finding counts by its kind, and findings combine as independent probabilities: ``1 - (1 - a)(1 - b)…``.
+So the priority never exceeds 1, and ten small movements do not outweigh one arrival. No picture is read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from ...common.kind_registry import kind_of
 from ...memory.values import Finding
 
 
-def change_of(findings: Iterable[Finding]) -> float:
-    """How much happened, 0 to 1."""
-    return 1.0 - prod(1.0 - kind_of(f.kind, f.field).description_importance for f in findings)
+def description_priority(findings: Iterable[Finding]) -> float:
+    """How much happened, from 0 to 1."""
+    return 1.0 - prod(
+        1.0 - kind_of(finding.kind, finding.field).description_importance for finding in findings
+    )

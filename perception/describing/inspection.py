@@ -1,11 +1,11 @@
-"""Looks again, and closer, at the pixels of a moment.
+"""Inspection: decodes the pictures of a moment again, and reads the text in them at full resolution.
 
-    pictures = pictures_again(stream, moment, kept_frames, most=4)
+    pictures = moment_pictures(stream, moment, stored_frames, limit=4)
     observation = read_closely(pictures, moment.span)
 
-Where the file is still there and still the same, frames are decoded anew, denser than the first time;
-else the key frames that were kept must do. What is seen comes back as an observation of its own writer,
-to be stored beside the first and never over it.
+If the file still exists unchanged, frames are decoded again, at a higher rate than when it was watched.
+Otherwise the stored key frames are used. The result is an observation with a writer of its own. It is stored
+beside the first observation and never replaces it.
 """
 
 from __future__ import annotations
@@ -30,45 +30,45 @@ WRITTEN_BY = "inspect/1"
 LOOK_FPS = 4.0
 
 
-def pictures_again(
-    stream: Stream, moment: Moment, kept: Sequence[KeyFrame], *, most: int
+def moment_pictures(
+    stream: Stream, moment: Moment, stored: Sequence[KeyFrame], *, limit: int
 ) -> list[tuple[float, Picture]]:
-    """Pictures of a moment with their times, ``most`` of them at most, spread evenly and whole.
+    """At most ``limit`` whole pictures of a moment with their times, at even distances.
 
-    From the file itself where it can be, else those that were ``kept``; none where no pixels are left. A memory
-    above the first rung is looked at in the pictures that were kept of it: its stretch is too long to be decoded.
+    They come from the file if possible, and otherwise from the ``stored`` key frames. The list is empty if no
+    pixels are left. For a rung above the first, only stored frames are used: its span is too long to decode.
     """
-    decoded = _decoded(stream, moment, most) if moment.rung == "moment" else []
+    decoded = _decode_file(stream, moment, limit) if moment.rung == "moment" else []
     if decoded:
         return decoded
-    pictures = ((frame.time_s, _picture_of(frame)) for frame in kept[:most])
+    pictures = ((frame.time_s, _picture_of(frame)) for frame in stored[:limit])
     return [(time_s, picture) for time_s, picture in pictures if picture is not None]
 
 
 def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Observation | None:
-    """Read the text in pictures of ``span`` at full resolution; None where there are no pictures."""
+    """Read the text in pictures of ``span`` at full resolution; None if there are no pictures."""
     if not pictures:
         return None
     findings = look_closely(pictures, span)
     return Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, time.time())
 
 
-def _decoded(stream: Stream, moment: Moment, most: int) -> list[tuple[float, Picture]]:
-    """Frames of the moment from the file itself, spread evenly; none where it is gone or has changed."""
+def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float, Picture]]:
+    """Frames of the moment from the file, at even distances; none if the file is gone or has changed."""
     path = Path(stream.source)
     if stream.kind != "file" or not path.is_file():
         return []
     stat = path.stat()
     if _content_id(path, stat.st_size, stat.st_mtime_ns) != stream.content_id:
         return []
-    fps = min(LOOK_FPS, most / max(0.1, moment.span.duration_s))
+    fps = min(LOOK_FPS, limit / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
         with closing(FileSource(path, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
-                if event.time_s >= moment.span.end_s or len(pictures) >= most:
+                if event.time_s >= moment.span.end_s or len(pictures) >= limit:
                     break
                 if event.sampled:
                     pictures.append((event.time_s, event.picture()))
@@ -79,11 +79,11 @@ def _decoded(stream: Stream, moment: Moment, most: int) -> list[tuple[float, Pic
 
 @lru_cache(maxsize=64)
 def _content_id(path: Path, size: int, changed_ns: int) -> str:
-    """The file's identity; its size and time of change are part of the key, so a new file is read anew."""
+    """The file's identity. Its size and modification time are part of the cache key, so a changed file is read."""
     return content_id_of(path)
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:
-    """What was kept, decoded; None where it cannot be: a damaged picture is as good as none."""
+    """The decoded picture of a key frame; None if it is damaged."""
     decoded = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR) if frame.jpeg else None
     return None if decoded is None else np.asarray(decoded, np.uint8)

@@ -1,8 +1,8 @@
-"""Composes a moment's caption from what the observers found, in plain words.
+"""Rule-made captions: composes a moment's caption from the findings of the observers.
 
 "A tall grey shape enters from the left and stays in the middle. Text: “EXIT”. Mostly grey, bright."
-Nothing is said that no observer found. Text that was read is quoted, so that it cannot be mistaken
-for what Recollect says itself.
+A caption states only findings. Text that was read is quoted, so that it cannot be mistaken for a statement
+of Recollect.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ...common.finding_kinds import FindingKind
 from ...common.kind_registry import kind_of
+from ...common.text import shortened
 from ...memory.values import Finding
 
 MAX_ACTIONS = 4
@@ -32,12 +33,7 @@ def compose_caption(findings: Sequence[Finding]) -> str:
     if not actions:
         quiet = dict.fromkeys(kind for kind, _ in kinds if kind.caption_style == "if_quiet")
         sentences += [kind.caption_sentences[0] for kind in quiet]
-    appearance = sorted(
-        ((kind.caption_rank, finding.text) for kind, finding in kinds if kind.caption_style == "appearance"),
-        key=lambda ranked: ranked[0],
-    )
-    if appearance:
-        sentences.append(_sentence(", ".join(dict.fromkeys(text for _, text in appearance))))
+    sentences += _appearance(kinds)
     return " ".join(sentences) or "Nothing of note is seen."
 
 
@@ -63,19 +59,28 @@ def _counts(kinds: _Kinds) -> list[str]:
     ]
 
 
+def _appearance(kinds: _Kinds) -> list[str]:
+    """The sentence about colours and brightness; none if there is no such finding."""
+    ranked = sorted(
+        ((kind.caption_rank, finding.text) for kind, finding in kinds if kind.caption_style == "appearance"),
+        key=lambda item: item[0],
+    )
+    texts = dict.fromkeys(text for _, text in ranked)
+    return [_sentence(", ".join(texts))] if texts else []
+
+
 def _quotation(label: str, texts: Sequence[str]) -> list[str]:
-    """The sentence that quotes some texts, each once; none where there are no texts."""
-    quotes = list(dict.fromkeys(f"“{_shortened(text)}”" for text in texts))
+    """The sentence that quotes the distinct texts; none if there are no texts."""
+    quotes = list(dict.fromkeys(f"“{_quotable(text)}”" for text in texts))
     if not quotes:
         return []
     more = f" and {len(quotes) - MAX_TEXTS} more" if len(quotes) > MAX_TEXTS else ""
     return [f"{label}: {', '.join(quotes[:MAX_TEXTS])}{more}."]
 
 
-def _shortened(text: str) -> str:
-    # On one line, and without the marks that would end the quotation.
-    text = " ".join(text.replace("“", '"').replace("”", '"').split())
-    return text if len(text) <= MAX_QUOTE_CHARS else text[: MAX_QUOTE_CHARS - 1] + "…"
+def _quotable(text: str) -> str:
+    # On one line, and without the quotation marks that would end the quotation.
+    return shortened(text.replace("“", '"').replace("”", '"'), MAX_QUOTE_CHARS)
 
 
 def _sentence(text: str) -> str:

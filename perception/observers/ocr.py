@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.text import collapse_whitespace
 from ..sources.frame import Picture
 
 PixelBox = tuple[int, int, int, int]
@@ -144,7 +145,7 @@ class OcrReader:
             found = _engine(self._threads)(crop, use_det=False, use_cls=False, use_rec=True)
         if not found.txts:
             return "", 0.0
-        return " ".join(found.txts[0].split()), float(found.scores[0])
+        return collapse_whitespace(found.txts[0]), float(found.scores[0])
 
 
 def read_text(

@@ -1,13 +1,13 @@
-"""Kills a writer at its work again and again, and looks at what it leaves.
+"""Crash harness: kills a writing process again and again, and checks the integrity of what it leaves.
 
-    with CrashHarness(Path("kitchen"), seed=0) as killer:
+    with CrashHarness(Path("kitchen"), seed=0) as harness:
         for stage in STAGES:
-            kill = killer.kill(stage)      # the next writer opens the memory, is told what to do, and dies over it
-            assert not kill.faults
+            outcome = harness.kill(stage)      # the next writer opens the memory, gets an order, and is killed over it
+            assert not outcome.faults
 
-A writer is a process of its own that tells, step by step, what it is about to do and what it has done. It is killed
-at a random moment of such a step, within about as long as the step took before. The next one opens the memory, which
-undoes what was left half done; then all of it is looked through before it may go on.
+A writer is a process of its own. It reports each step before and after it. It is killed at a random time of such a
+step, within about the time that the step took before. The next writer opens the memory, which rolls back what was left
+unfinished. Then the whole memory is checked before the writer goes on.
 """
 
 from __future__ import annotations
@@ -36,40 +36,40 @@ from ...memory.storage.commits import COMMIT_LOCK_NAME
 from ...memory.storage.file_sizes import size_on_disk
 from ...memory.store import MemoryStore
 from ...memory.values import Gap, KeyFrame, Moment, Span, Stream
-from ..integrity import STREAMS, ExpectedContents, IntegrityFault, PlannedErasure, end_s, faults, life
+from ..integrity import STREAMS, ExpectedContents, IntegrityFault, PlannedErasure, end_s, find_faults, life
 from ..simulated_moments import WALL_START_S
 from ..simulated_months import LifeEncoder, SimulatedMoment
 
 STAGES = ("append", "consolidate", "index", "forget", "compact", "erase", "open")
-"""What a writer can be killed over. Where several are under way at once, the later in this list counts."""
+"""The stages that a writer can be killed over. If several are in progress, the later in this list counts."""
 HOURS = 72.0
-"""How long a life is at most."""
+"""The greatest length of a life."""
 _KEEP_S = 1.0
 _PATIENCE_S = 120.0
-"""So long a step is waited for."""
+"""How long to wait for a step."""
 _SAMPLE_S = 0.02
 _USUAL_S = 2.0
-"""How long a step takes of which none was finished yet."""
+"""The assumed length of a step that has not finished yet."""
 _SMALL, _LARGE = 4, 64
-"""Moments of a commit: few, with a parent now and then; many, with some."""
+"""Moments in a commit: few, with a parent now and then; many, with some parents."""
 _NEEDLE_BYTES = 64
 
 
 # -- the writer that is killed -----------------------------------------------------------------------------
 
 
-def say(*words: object) -> None:
-    """Tell whoever started this process, in one piece and at once."""
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+def say(*fields: object) -> None:
+    """Report a line to the process that started this one, at once and in one write."""
+    os.write(1, (" ".join(map(str, fields)) + "\n").encode())
 
 
 @contextmanager
-def step(name: str, *words: object) -> Iterator[None]:
-    """Tell what is under way in this thread."""
+def step(name: str, *fields: object) -> Iterator[None]:
+    """Report the begin and the end of a step of this thread."""
     thread = threading.current_thread().name
-    say("begin", name, thread, *words)
+    say("begin", name, thread, *fields)
     yield
-    say("end", name, thread, *words)
+    say("end", name, thread, *fields)
 
 
 def maintenance_step(stage: Stage) -> AbstractContextManager[None]:
@@ -78,7 +78,7 @@ def maintenance_step(stage: Stage) -> AbstractContextManager[None]:
 
 
 class CrashWriter:
-    """Has a memory told of a life, going on where it ends."""
+    """Writes a simulated life into a memory, and continues after its last row."""
 
     def __init__(self, store: MemoryStore, life: Iterator[SimulatedMoment | Gap]) -> None:
         self._store = store
@@ -93,43 +93,43 @@ class CrashWriter:
         ends_s = {name: -1.0 if point is None else point.end_s for name, point in points.items()}
         self._ladders = {name: Ladder.restore(store.snapshot(), name) for name in STREAMS}
         self.position = 0
-        """So many moments and gaps of the life are in the memory."""
-        for seen in life:
-            if end_s(seen) > ends_s[seen.stream if isinstance(seen, Gap) else seen.moment.stream]:
-                self._life = chain([seen], life)
+        """The number of moments and gaps of the life that are in the memory."""
+        for item in life:
+            if end_s(item) > ends_s[item.stream if isinstance(item, Gap) else item.moment.stream]:
+                self._life = chain([item], life)
                 break
             self.position += 1
 
     def go_on(self, batch: int, *, commits: int | None = None) -> None:
-        """Append what comes next, so many moments a commit, until there were so many commits, or for ever."""
+        """Append the next items, ``batch`` moments a commit, for ``commits`` commits or without end."""
         rows: list[Moment] = []
         frames: list[KeyFrame] = []
         count = 0
-        for at, seen in enumerate(self._life, self.position):
-            if isinstance(seen, Gap):
-                self._commit([*rows, *self._ladders[seen.stream].flush()], frames, at)
+        for position, item in enumerate(self._life, self.position):
+            if isinstance(item, Gap):
+                self._commit([*rows, *self._ladders[item.stream].flush()], frames, position)
                 rows, frames = [], []
-                with step("append", at + 1):
-                    self._store.put_gap(seen, written_at_s=WALL_START_S + seen.span.end_s)
-                self.position = at + 1
+                with step("append", position + 1):
+                    self._store.put_gap(item, written_at_s=WALL_START_S + item.span.end_s)
+                self.position = position + 1
                 continue
-            rows += [seen.moment, *self._ladders[seen.moment.stream].push(seen.moment, seen.frames)]
-            frames += seen.frames
-            if sum(one.rung == "moment" for one in rows) == batch:
-                self._commit(rows, frames, at + 1)
+            rows += [item.moment, *self._ladders[item.moment.stream].push(item.moment, item.frames)]
+            frames += item.frames
+            if sum(row.rung == "moment" for row in rows) == batch:
+                self._commit(rows, frames, position + 1)
                 rows, frames = [], []
                 count += 1
                 if count == commits:
                     return
 
     def _commit(self, rows: list[Moment], frames: list[KeyFrame], until: int) -> None:
-        consolidates = any(one.rung != "moment" for one in rows)
+        consolidates = any(row.rung != "moment" for row in rows)
         with step("consolidate" if consolidates else "append", until):
             self._store.append(rows, frames)
         self.position = until
 
     def work(self, order: dict[str, Any]) -> None:
-        """Do what the order says, as often as it says, and go on appending."""
+        """Execute an order as often as it says, then continue to append."""
         batch = order["batch"]
         for _ in range(order["times"]):
             self.go_on(batch, commits=order["commits"])
@@ -143,18 +143,18 @@ class CrashWriter:
                     stream, *ends_s = order["erase"]
                     with step("erase"):
                         self._store.erase(stream, Span(*ends_s))
-                    # Nobody watches while something is erased: who goes on begins with what is left.
+                    # An erasure removes parents, so the ladders restart from what is stored.
                     self._ladders = {name: Ladder.restore(self._store.snapshot(), name) for name in STREAMS}
         say("done")
         self.go_on(batch)
 
 
 def be_killed() -> None:
-    """Be the writer: what to open and what to do comes on standard input, one line each."""
+    """Run as the writer. Standard input gives the settings and the order, one line each."""
     say("ready")
     setting = json.loads(sys.stdin.readline())
     encoder = LifeEncoder()
-    begun = time.perf_counter()
+    started_s = time.perf_counter()
     with step("open"):
         store = MemoryStore.open(
             setting["folder"],
@@ -164,44 +164,44 @@ def be_killed() -> None:
             keep_versions_s=_KEEP_S,
         )
     store.maintenance.on_stage = maintenance_step
-    opened_ms = 1e3 * (time.perf_counter() - begun)
+    opened_ms = 1e3 * (time.perf_counter() - started_s)
     writer = CrashWriter(store, life(setting["seed"], HOURS, picture_bytes=setting["picture_bytes"]))
     say("opened", opened_ms, writer.position)
     writer.work(json.loads(sys.stdin.readline()))
 
 
-# -- who kills it ------------------------------------------------------------------------------------------
+# -- the harness ---------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class KillOutcome:
-    """What came of one."""
+    """The outcome of one kill."""
 
     aimed: str
-    """The stage that it was to be killed over."""
+    """The stage that the writer was to be killed over."""
     stage: str | None = None
-    """The one that was under way; None where it had just ended."""
+    """The stage that was in progress; None if it had just ended."""
     steps: tuple[str, ...] = ()
-    """All that was under way in any thread, with its parts."""
+    """All steps in progress in any thread, with their parts."""
     outcome: Literal["whole", "undone", "nothing"] = "nothing"
-    """What was under way, and not acknowledged, is there, or was undone; or it had changed nothing yet."""
+    """Whether the unacknowledged step is complete or was rolled back, or had changed nothing yet."""
     open_ms: float = 0.0
     """How long the next writer took to open the memory."""
     most_bytes: int = 0
-    """What the folder took at most, from the kill before."""
+    """The greatest size of the folder since the kill before."""
     faults: list[IntegrityFault] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """A line of a writer."""
+class _Line:
+    """A line that a writer printed, split at spaces."""
 
-    words: list[str]
+    fields: list[str]
     at_s: float
 
 
 class _Process:
-    """A writer in a process of its own, that has imported what it needs and waits."""
+    """A writer in a process of its own, which has imported its modules and waits for orders."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -215,40 +215,42 @@ class _Process:
             text=True,
             env=os.environ | {"LANCE_LOG": "error"},
         )
-        self._lines: queue.Queue[_Said | None] = queue.Queue()
+        self._lines: queue.Queue[_Line | None] = queue.Queue()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._lines.put(_Said(line.split(), time.perf_counter()))
+            self._lines.put(_Line(line.split(), time.perf_counter()))
         self._lines.put(None)
 
     def tell(self, order: dict[str, Any]) -> None:
-        """Give it a line to read."""
+        """Send it an order."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{json.dumps(order)}\n")
         self._process.stdin.flush()
 
-    def hear(self, timeout_s: float) -> _Said | None:
-        """Its next line; None where it ended, or said nothing for so long."""
+    def hear(self, timeout_s: float) -> _Line | None:
+        """Its next line; None if it ended, or printed nothing in time."""
         try:
             return self._lines.get(timeout=max(0.0, timeout_s))
         except queue.Empty:
             return None
 
-    def hear_until(self, *words: str) -> list[_Said]:
-        """Its lines up to one that begins so."""
-        lines: list[_Said] = []
-        while (said := self.hear(_PATIENCE_S)) is not None:
-            lines.append(said)
-            if said.words[: len(words)] == list(words):
+    def hear_until(self, *fields: str) -> list[_Line]:
+        """Its lines up to the first one with these fields."""
+        lines: list[_Line] = []
+        while (line := self.hear(_PATIENCE_S)) is not None:
+            lines.append(line)
+            if line.fields[: len(fields)] == list(fields):
                 return lines
-        raise RuntimeError(f"a writer never said {words}; it ended with {self._process.poll()}")
+        raise RuntimeError(
+            f"the writer did not report {fields} in time; its exit code is {self._process.poll()}"
+        )
 
-    def kill(self) -> list[_Said]:
-        """Kill it; what it had said that was not heard yet."""
+    def kill(self) -> list[_Line]:
+        """Kill it, and return its unread lines."""
         ended = self._process.poll()
         self._process.kill()
         self._process.wait()
@@ -257,15 +259,15 @@ class _Process:
             if pipe is not None:
                 pipe.close()
         if ended is not None:
-            raise RuntimeError(f"a writer ended by itself, with {ended}")
+            raise RuntimeError(f"the writer ended by itself with exit code {ended}")
         lines = []
-        while (said := self._lines.get()) is not None:
-            lines.append(said)
+        while (line := self._lines.get()) is not None:
+            lines.append(line)
         return lines
 
 
 class CrashHarness:
-    """Kills the writers of one memory, one after the other."""
+    """Kills the writers of one memory, one after another."""
 
     def __init__(
         self,
@@ -276,7 +278,12 @@ class CrashHarness:
         picture_bytes: int = 10_000,
         budget_bytes: int = MIN_BUDGET_BYTES,
     ) -> None:
-        """The first writer lives to append about so many ``moments``."""
+        """Fill a memory with about ``moments`` moments.
+
+        Raises:
+            RuntimeError: The memory has faults before any writer was killed.
+
+        """
         self.folder = folder
         self._rng = random.Random(f"{seed} kills")
         self._budget_bytes = budget_bytes
@@ -286,9 +293,9 @@ class CrashHarness:
             "picture_bytes": picture_bytes,
             "budget_bytes": budget_bytes,
         }
-        self.told = ExpectedContents(life(seed, HOURS, picture_bytes=picture_bytes))
+        self.expected = ExpectedContents(life(seed, HOURS, picture_bytes=picture_bytes))
         self._acknowledged = self._begun = 0
-        """Of the life so much was acknowledged, and so much begun."""
+        """The positions in the life up to which commits were acknowledged, and were begun."""
         self._erasing: PlannedErasure | None = None
         self._lasts_s: dict[str, list[float]] = defaultdict(list)
         self._next: _Process | None = None
@@ -299,7 +306,7 @@ class CrashHarness:
         filled = KillOutcome("compact")
         self._look(filled)
         if filled.faults:
-            raise RuntimeError(f"{folder} is not whole, and nobody was killed yet: {filled.faults}")
+            raise RuntimeError(f"{folder} has faults before the first kill: {filled.faults}")
 
     def __enter__(self) -> Self:
         return self
@@ -309,34 +316,34 @@ class CrashHarness:
     ) -> None:
         for process in (self._writer, self._next):
             if process is not None:
-                with suppress(RuntimeError):  # it ended, and whoever leaves knows
+                with suppress(RuntimeError):  # it has ended
                     process.kill()
 
     def kill(self, stage: str) -> KillOutcome:
-        """Have a writer do that, kill it over it, and look at what it left."""
+        """Order a writer to do a stage, kill it over that, and check what it left."""
         kill = KillOutcome(stage)
         self._next = _Process()
-        with _most_bytes(self.folder) as most:
+        with _most_bytes(self.folder) as sizes_bytes:
             order, number = self._order("append" if stage == "open" else stage)
             self._writer.tell(order)
             under_way = self._take(
                 self._kill_over(self._writer, "append" if stage == "open" else stage, number)
             )
             if stage == "open":
-                # What the next one finds half done, and dies over in its turn.
+                # The next writer is killed while it rolls back what the first one left unfinished.
                 under_way = self._take(self._kill_over(self._start(), stage, 1))
             unfinished = (self.folder / COMMIT_LOCK_NAME).read_text(encoding="utf-8") != ""
             kill.steps = tuple(dict.fromkeys(under_way))
             kill.stage = stage if stage in under_way else max(under_way, key=STAGES.index, default=None)
-            begun = self._begun
+            begun_position = self._begun
             self._look(kill)
-        kill.most_bytes = max(most)
+        kill.most_bytes = max(sizes_bytes)
         if kill.most_bytes > self._budget_bytes:
             kill.faults.append(
                 IntegrityFault(f"the folder took {kill.most_bytes:,} bytes, of {self._budget_bytes:,}")
             )
         if kill.stage in ("append", "consolidate"):
-            kill.outcome = "whole" if self.told.position == begun else "undone"
+            kill.outcome = "whole" if self.expected.position == begun_position else "undone"
         elif kill.stage == "erase" and self._erasing is not None:
             kill.outcome = "whole" if self._erasing.done else "undone"
         elif unfinished:
@@ -344,26 +351,26 @@ class CrashHarness:
         return kill
 
     def _start(self) -> _Process:
-        """The next writer; it is about to open the memory."""
+        """Start the next writer, and have it open the memory."""
         writer, self._next = self._next or _Process(), None
         writer.hear_until("ready")
         writer.tell(self._setting)
         return writer
 
     def _look(self, kill: KillOutcome) -> None:
-        """Have the next writer open the memory, and see what there is."""
+        """Have the next writer open the memory, and check the memory."""
         self._writer = self._start()
-        said = self._writer.hear_until("opened")[-1]
-        kill.open_ms, position = float(said.words[1]), int(said.words[2])
+        line = self._writer.hear_until("opened")[-1]
+        kill.open_ms, position = float(line.fields[1]), int(line.fields[2])
         if position not in (self._acknowledged, self._begun):
-            known = f"{self._acknowledged} was acknowledged, and {self._begun} begun"
-            kill.faults.append(IntegrityFault(f"it goes on from {position}; {known}"))
-        self.told.go_to(position)
+            positions = f"{self._acknowledged} was acknowledged and {self._begun} begun"
+            kill.faults.append(IntegrityFault(f"the writer continues from {position}, but {positions}"))
+        self.expected.go_to(position)
         self._acknowledged = self._begun = position
-        kill.faults += faults(self.folder, self.told)
+        kill.faults += find_faults(self.folder, self.expected)
 
     def _order(self, stage: str) -> tuple[dict[str, Any], int]:
-        """What to do, and which of the steps of that stage is the one to be killed over."""
+        """The order for a stage, and the number of the step of that stage to kill the writer over."""
         rng = self._rng
         order = {"stage": stage, "batch": _LARGE, "commits": 1, "times": 1}
         match stage:
@@ -374,7 +381,7 @@ class CrashHarness:
             case "forget":
                 return order, 1
             case "index":
-                # By the writer's own thread, or all at once.
+                # In the writer's own thread, or all at once.
                 stage = rng.choice(["append", "maintain"])
                 return order | {"stage": stage, "batch": _SMALL, "commits": 17}, rng.randint(1, 4)
             case "compact":
@@ -387,7 +394,7 @@ class CrashHarness:
         raise ValueError(stage)
 
     def _choose(self) -> PlannedErasure:
-        """A stretch to erase, of the last minutes or of any."""
+        """A span to erase, among the last minutes or anywhere."""
         rng, name = self._rng, self._rng.choice(STREAMS)
         with MemoryStore.open(self.folder, encoder=LifeEncoder()) as store:
             snapshot = store.snapshot()
@@ -396,64 +403,72 @@ class CrashHarness:
             pictures = snapshot.frames(moment.frame_ids)
             snapshot.release()
         span = Span(moment.span.start_s + 1.0, moment.span.start_s + rng.choice([2.0, 30.0, 300.0]))
-        there = frozenset(one.id for one in moments if one.span.overlaps(span))
-        return PlannedErasure(name, span, there, pictures[0].jpeg[:_NEEDLE_BYTES] if pictures else None)
+        moment_ids = frozenset(stored.id for stored in moments if stored.span.overlaps(span))
+        return PlannedErasure(name, span, moment_ids, pictures[0].jpeg[:_NEEDLE_BYTES] if pictures else None)
 
-    def _kill_over(self, writer: _Process, stage: str, number: int) -> list[_Said]:
-        """Kill it over the step of that stage that comes as so many; what it said."""
-        lines: list[_Said] = []
+    def _kill_over(self, writer: _Process, stage: str, number: int) -> list[_Line]:
+        """Kill a writer over the step of a stage with this number, and return its lines."""
+        lines: list[_Line] = []
         until_s = time.perf_counter() + _PATIENCE_S
-        while (said := writer.hear(until_s - time.perf_counter())) is not None:
-            lines.append(said)
-            if said.words[:2] == ["begin", stage]:
+        while (line := writer.hear(until_s - time.perf_counter())) is not None:
+            lines.append(line)
+            if line.fields[:2] == ["begin", stage]:
                 number -= 1
                 if number == 0:
                     lasts_s = self._rng.choice(self._lasts_s[stage][-20:] or [_USUAL_S])
                     delay_s = self._rng.uniform(0.0, 1.1 * lasts_s)
-                    time.sleep(max(0.0, said.at_s + delay_s - time.perf_counter()))
+                    time.sleep(max(0.0, line.at_s + delay_s - time.perf_counter()))
                     break
         return lines + writer.kill()
 
-    def _take(self, lines: list[_Said]) -> list[str]:
-        """Note what a writer did; the steps that were under way when it died."""
-        begun: list[_Said] = []
-        for said in lines:
-            match said.words:
+    def _take(self, lines: list[_Line]) -> list[str]:
+        """Note what a writer did; return the steps that were in progress when it died."""
+        in_progress: list[_Line] = []
+        for line in lines:
+            match line.fields:
                 case ["begin", name, _, *until]:
-                    begun.append(said)
-                    if until:
-                        self._begun = int(until[0])
-                    if name == "erase" and self._erasing is not None:
-                        self.told.erasings.append(self._erasing)
-                        self.told.erasing = True
+                    in_progress.append(line)
+                    self._step_began(name, until)
                 case ["end", name, thread, *until]:
-                    first = next(one for one in reversed(begun) if one.words[1:3] == [name, thread])
-                    begun.remove(first)
-                    self._lasts_s[name].append(said.at_s - first.at_s)
-                    if until:
-                        self._acknowledged = int(until[0])
-                    if name == "erase" and self._erasing is not None:
-                        self._erasing.done = True
-                    if name in ("erase", "compact"):
-                        self.told.erasing = False
-                        for one in self.told.erasings:
-                            one.purged = one.purged or bool(one.done)
-        return [said.words[1] for said in begun]
+                    begin = next(
+                        earlier for earlier in reversed(in_progress) if earlier.fields[1:3] == [name, thread]
+                    )
+                    in_progress.remove(begin)
+                    self._lasts_s[name].append(line.at_s - begin.at_s)
+                    self._step_ended(name, until)
+        return [line.fields[1] for line in in_progress]
+
+    def _step_began(self, name: str, until: list[str]) -> None:
+        if until:
+            self._begun = int(until[0])
+        if name == "erase" and self._erasing is not None:
+            self.expected.erasures.append(self._erasing)
+            self.expected.erasure_pending = True
+
+    def _step_ended(self, name: str, until: list[str]) -> None:
+        if until:
+            self._acknowledged = int(until[0])
+        if name == "erase" and self._erasing is not None:
+            self._erasing.done = True
+        if name in ("erase", "compact"):
+            self.expected.erasure_pending = False
+            for erasure in self.expected.erasures:
+                erasure.purged = erasure.purged or bool(erasure.done)
 
 
 @contextmanager
 def _most_bytes(folder: Path) -> Iterator[list[int]]:
-    """What the folder takes inside the block, looked at all the time."""
-    found, over = [size_on_disk(folder)], threading.Event()
+    """The sizes of the folder, sampled all through the block."""
+    sizes_bytes, over = [size_on_disk(folder)], threading.Event()
 
     def look() -> None:
         while not over.wait(_SAMPLE_S):
-            found.append(size_on_disk(folder))
+            sizes_bytes.append(size_on_disk(folder))
 
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        yield found
+        yield sizes_bytes
     finally:
         over.set()
         thread.join()

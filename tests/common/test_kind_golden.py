@@ -21,7 +21,7 @@ from recollect.memory.ladder.event_boundaries import is_active
 from recollect.memory.ladder.similarity import looks_different, similarity
 from recollect.memory.ladder.summaries import summarise
 from recollect.memory.values import Field, Finding, Moment, Observation, Span
-from recollect.perception.describing.description_priority import change_of
+from recollect.perception.describing.description_priority import description_priority
 from recollect.perception.describing.rule_captions import compose_caption
 
 GOLDEN = Path(__file__).with_name("kind_golden.json")
@@ -79,7 +79,7 @@ def report_of(kind: str) -> dict[str, Any]:
         "summary of one": single.caption,
         "summary findings": [[f.kind, f.text, dict(f.detail)] for f in parent.findings],
         "counted": [format_count(kind, 1), format_count(kind, 3)],
-        "priority": change_of([early]),
+        "priority": description_priority([early]),
         "goes on": [is_active(first), is_active(moment(0, with_value(early, 0.05)))],
         "alike": [similarity(above, single_above), similarity(above, Moment("e2", "yard", 0, Span(0, 20), (parent,)))],
         "different": [looks_different(first, bare), looks_different(first, second)],

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from recollect.evals.tiny.target_replies import ShownContent, judged, known_names, looked, planned, suggests
+from recollect.evals.tiny.target_replies import (
+    ShownContent,
+    judge_reply,
+    known_names,
+    look_reply,
+    plan_reply,
+    suggested_act,
+)
 from recollect.worlds.house import PEOPLE, ROOMS, THINGS, Act, HouseQuestion, PictureFacts
 from recollect.worlds.house.house_questions import forms_of, pose
 
@@ -38,14 +45,16 @@ def shown(*moments: PictureFacts) -> dict[str, ShownContent]:
 
 
 def test_a_moment_that_tells_what_is_asked_settles_it():
-    reply = judged(asked(PUTS, "who"), shown(seen(Act("opens", KITCHEN, BOB, where="fridge")), seen(PUTS)))
+    reply = judge_reply(
+        asked(PUTS, "who"), shown(seen(Act("opens", KITCHEN, BOB, where="fridge")), seen(PUTS))
+    )
 
     assert (reply.sufficiency, reply.cites, reply.look_at) == ("all", ["M2"], [])
     assert reply.answer == f"In the kitchen, {ANN} puts {BOX} on the table."
 
 
 def test_when_it_was_is_answered_with_the_time_of_the_moment():
-    reply = judged(asked(PUTS, "when"), shown(seen(), seen(PUTS)))
+    reply = judge_reply(asked(PUTS, "when"), shown(seen(), seen(PUTS)))
 
     assert reply.answer.startswith("At 0:20.0: ")
     assert reply.choice is None
@@ -60,7 +69,7 @@ def test_when_it_was_is_answered_with_the_time_of_the_moment():
     ],
 )
 def test_what_is_only_much_like_it_settles_nothing(other):
-    reply = judged(asked(PUTS, "who"), shown(seen(other)))
+    reply = judge_reply(asked(PUTS, "who"), shown(seen(other)))
 
     assert reply.sufficiency == "little"
     assert (reply.answer, reply.choice) == ("", None)
@@ -68,7 +77,7 @@ def test_what_is_only_much_like_it_settles_nothing(other):
 
 
 def test_the_moment_that_holds_most_of_what_is_asked_is_looked_at_first():
-    reply = judged(
+    reply = judge_reply(
         asked(GIVES, "who"),
         shown(
             seen(Act("is", HALL, what=BOX, where="bench"), room=HALL),
@@ -81,7 +90,7 @@ def test_the_moment_that_holds_most_of_what_is_asked_is_looked_at_first():
 
 
 def test_of_what_nothing_tells_nothing_is_said():
-    reply = judged(asked(GIVES, "who"), shown(seen(Act("comes", HALL, EVE, where="left"), room=HALL)))
+    reply = judge_reply(asked(GIVES, "who"), shown(seen(Act("comes", HALL, EVE, where="left"), room=HALL)))
 
     assert (reply.sufficiency, reply.cites, reply.look_at) == ("none", [], [])
     assert reply.missing == f"gives {BOX} to {BOB}"
@@ -101,7 +110,7 @@ def test_of_what_nothing_tells_nothing_is_said():
     ],
 )
 def test_what_makes_an_answer_likely_half_settles_it_and_is_looked_at(act, part, moment, gold):
-    reply = judged(asked(act, part), shown(moment))
+    reply = judge_reply(asked(act, part), shown(moment))
 
     assert (reply.sufficiency, reply.cites, reply.look_at) == ("half", ["M1"], ["M1"])
     assert str(gold) in reply.answer
@@ -117,18 +126,18 @@ def test_what_makes_an_answer_likely_half_settles_it_and_is_looked_at(act, part,
     ],
 )
 def test_what_could_be_somebody_or_something_else_suggests_nothing(act, part, moment):
-    assert suggests(moment, asked(act, part)) is None
+    assert suggested_act(moment, asked(act, part)) is None
 
 
 def test_from_where_somebody_came_is_not_settled_by_that_they_came():
     came = asked(Act("comes", KITCHEN, ANN, where="left"), "where")
 
-    assert judged(came, shown(seen(Act("comes", KITCHEN, ANN)))).sufficiency == "little"
-    assert looked(came, seen(Act("comes", KITCHEN, ANN))).sufficiency == "none"
+    assert judge_reply(came, shown(seen(Act("comes", KITCHEN, ANN)))).sufficiency == "little"
+    assert look_reply(came, seen(Act("comes", KITCHEN, ANN))).sufficiency == "none"
 
 
 def test_a_look_that_shows_what_is_asked_settles_it():
-    reply = looked(asked(GIVES, "to"), seen(GIVES))
+    reply = look_reply(asked(GIVES, "to"), seen(GIVES))
 
     assert reply.sufficiency == "all"
     assert str(BOB) in reply.answer
@@ -138,11 +147,11 @@ def test_a_plan_searches_for_the_whole_and_for_each_part_that_is_known():
     question = asked(GIVES, "to")
 
     assert known_names(question) == [str(ANN), str(BOX)]
-    assert planned(question, None, None, "any").queries == [f"{ANN} gives {BOX} to", str(ANN), str(BOX)]
+    assert plan_reply(question, None, None, "any").queries == [f"{ANN} gives {BOX} to", str(ANN), str(BOX)]
 
 
 def test_what_is_missing_is_searched_for_by_what_must_have_come_before_or_after():
-    reply = judged(asked(GIVES, "to"), {})
+    reply = judge_reply(asked(GIVES, "to"), {})
 
     assert reply.queries == [f"{ANN} carries {BOX}", f"{BOX} is on"]
-    assert judged(asked(PUTS, "what"), {}).queries == [f"In the kitchen, {ANN}"]
+    assert judge_reply(asked(PUTS, "what"), {}).queries == [f"In the kitchen, {ANN}"]

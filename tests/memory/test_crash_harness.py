@@ -12,7 +12,7 @@ from recollect.memory.keeping.maintenance_lock import maintenance_lock
 from recollect.memory.storage.commits import Transaction
 from recollect.memory.storage.tables import append, latest_view, select
 from recollect.testing.crash.crash_harness import STAGES, CrashHarness, CrashWriter
-from recollect.testing.integrity import ExpectedContents, faults, life
+from recollect.testing.integrity import ExpectedContents, find_faults, life
 from recollect.testing.simulated_months import LifeEncoder
 
 LIFE = {"picture_bytes": 300}
@@ -41,7 +41,7 @@ def test_a_writer_killed_in_any_stage_leaves_a_whole_memory(folder: Path) -> Non
     with CrashHarness(folder, moments=640, picture_bytes=60_000) as killer:
         kills = [killer.kill(stage) for stage in (*STAGES, "forget")]
 
-    assert [fault.words for kill in kills for fault in kill.faults] == []
+    assert [fault.message for kill in kills for fault in kill.faults] == []
     assert len({kill.stage for kill in kills}) >= len(STAGES) // 2, "the kills hit the intended stages"
     assert max(kill.open_ms for kill in kills) < 2000
 
@@ -49,7 +49,7 @@ def test_a_writer_killed_in_any_stage_leaves_a_whole_memory(folder: Path) -> Non
 def test_a_complete_memory_passes_the_integrity_check(
     watching: MemoryStore, expected: ExpectedContents
 ) -> None:
-    assert faults(watching.path, expected) == []
+    assert find_faults(watching.path, expected) == []
     assert expected.rows > 384
 
 
@@ -95,7 +95,7 @@ def test_lost_and_duplicated_rows_are_reported(
     with watching._commits.commit() as change:
         damage(watching, change)
 
-    messages = [fault.words for fault in faults(watching.path, expected)]
+    messages = [fault.message for fault in find_faults(watching.path, expected)]
 
     missing = [words for words in reported if not any(words in message for message in messages)]
     assert missing == [], messages
@@ -105,7 +105,7 @@ def test_unfinished_commits_are_reported(watching: MemoryStore, expected: Expect
     row = select(latest_view(watching._tables.frames), limit=1)[0]
     with maintenance_lock(watching.path):  # otherwise maintenance would adopt the row
         append(watching._tables.frames, [row | {"id": "of nobody"}])
-        messages = [fault.words for fault in faults(watching.path, expected)]
+        messages = [fault.message for fault in find_faults(watching.path, expected)]
 
     assert messages == ["the newest version of frames has other rows than the one that the head names"]
 
@@ -114,6 +114,6 @@ def test_unacknowledged_rows_are_reported(watching: MemoryStore, expected: Expec
     shorter = ExpectedContents(life(0, 1.0, **LIFE))
     shorter.go_to(expected.position - 1)
 
-    messages = [fault.words for fault in faults(watching.path, shorter)]
+    messages = [fault.message for fault in find_faults(watching.path, shorter)]
 
     assert any("of a commit that was cut off" in message for message in messages), messages

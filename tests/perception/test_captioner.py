@@ -17,15 +17,11 @@ import pytest
 from recollect.memory import MemoryStore
 from recollect.memory.storage.backlog import MAX_ATTEMPTS
 from recollect.memory.values import Finding, KeyFrame, Moment, Observation, Span, moment_id
-from recollect.perception.describing.backlog_captioning import queue_everything
-from recollect.perception.describing.captioner import (
-    MOST_OVERLOADS,
-    MOST_UNFIT,
-    Captioner,
-    CaptionReport,
-    to_describe,
-)
+from recollect.perception.describing.backlog_captioning import queue_undescribed
+from recollect.perception.describing.captioner import Captioner, CaptionReport
 from recollect.perception.describing.describer import DescriptionReply, MomentDescriptionReply
+from recollect.perception.describing.description_queue import backlog_entries
+from recollect.perception.describing.server_availability import MAX_OVERLOADS, MAX_UNFIT
 from recollect.perception.errors import (
     LmmError,
     LmmNotServed,
@@ -118,7 +114,7 @@ def store(tmp_path: Path) -> Iterator[MemoryStore]:
 def fill(store: MemoryStore, *made: tuple[Moment, KeyFrame], above: tuple[Moment, ...] = ()) -> list[Moment]:
     """Remember moments that wait to be described."""
     moments = [one for one, _ in made]
-    store.append([*moments, *above], [frame for _, frame in made], to_describe([*moments, *above]))
+    store.append([*moments, *above], [frame for _, frame in made], backlog_entries([*moments, *above]))
     return moments
 
 
@@ -231,9 +227,9 @@ def test_a_moment_without_a_picture_is_not_queued_and_one_whose_pictures_are_gon
     blind, _ = moment(0)
     forgotten, _ = moment(1)
     store.append(
-        [replace(blind, frame_ids=()), forgotten], waiting=to_describe([replace(blind, frame_ids=())])
+        [replace(blind, frame_ids=()), forgotten], waiting=backlog_entries([replace(blind, frame_ids=())])
     )
-    store.enqueue(to_describe([forgotten]))
+    store.enqueue(backlog_entries([forgotten]))
     lmm = ScriptedLmm(otherwise=line)
 
     report = finished(store, lmm)
@@ -244,7 +240,7 @@ def test_a_moment_without_a_picture_is_not_queued_and_one_whose_pictures_are_gon
 def test_what_is_made_of_forgotten_pictures_alone_is_summed_up_all_the_same(store):
     forgotten, _ = moment(0)
     above = event(forgotten)
-    store.append([forgotten, above], waiting=to_describe([forgotten, above]))
+    store.append([forgotten, above], waiting=backlog_entries([forgotten, above]))
 
     report = finished(store, ScriptedLmm(otherwise=line))
 
@@ -360,7 +356,7 @@ def test_at_the_end_an_overloaded_server_is_tried_a_few_times_more(store):
     never = finished(store, lmm, first_pause_s=0.001)
 
     assert (after_two.described, after_two.trouble) == (1, "")
-    assert (never.waiting, len(lmm.asked)) == (1, MOST_OVERLOADS)
+    assert (never.waiting, len(lmm.asked)) == (1, MAX_OVERLOADS)
 
 
 # -- replies that are no use --------------------------------------------------------------------------
@@ -405,15 +401,15 @@ def test_an_event_does_not_wait_for_a_moment_that_was_given_up(store):
 
 def test_where_no_moment_can_be_described_none_is_to_blame(store):
     """A server that was started without what is needed refuses everything: a backlog must outlive that."""
-    fill(store, *(moment(number) for number in range(3 * MOST_UNFIT)))
+    fill(store, *(moment(number) for number in range(3 * MAX_UNFIT)))
     lmm = ScriptedLmm(otherwise=lambda _: LmmRefused("scripted", 400, "no video here"))
 
     report = finished(store, lmm, concurrency=1, first_pause_s=3600)
 
-    assert (report.given_up, report.waiting) == (0, 3 * MOST_UNFIT)
+    assert (report.given_up, report.waiting) == (0, 3 * MAX_UNFIT)
     assert "no video here" in report.trouble
-    assert len(lmm.asked) == MOST_UNFIT
-    assert finished(store, ScriptedLmm(otherwise=line)).described == 3 * MOST_UNFIT
+    assert len(lmm.asked) == MAX_UNFIT
+    assert finished(store, ScriptedLmm(otherwise=line)).described == 3 * MAX_UNFIT
 
 
 def test_an_accident_with_one_moment_does_not_end_the_others(store):
@@ -424,7 +420,7 @@ def test_an_accident_with_one_moment_does_not_end_the_others(store):
     report = finished(store, ScriptedLmm(otherwise=line))
 
     assert (report.described, report.given_up) == (2, 1)
-    assert "no readable picture" in store.backlog_counts()["door"].last_error
+    assert "cannot be decoded" in store.backlog_counts()["door"].last_error
 
 
 # -- another model, another prompt --------------------------------------------------------------------
@@ -436,7 +432,7 @@ def test_everything_a_model_has_not_described_can_be_queued(store):
     store.append([*(one for one, _ in made), above], [frame for _, frame in made])
 
     for model in ("tiny", "tiny", "large"):
-        queue_everything(store, model)
+        queue_undescribed(store, model)
         finished(store, ScriptedLmm(otherwise=line, name=model))
 
     for one in store.snapshot().get([above.id, *above.child_ids]).values():
@@ -460,7 +456,7 @@ def test_what_was_given_up_is_among_what_can_be_queued_again(store):
     fill(store, moment(0))
     finished(store, ScriptedLmm("nonsense", "nonsense", "nonsense"))
 
-    queue_everything(store, "scripted")
+    queue_undescribed(store, "scripted")
 
     assert finished(store, ScriptedLmm(otherwise=line)).described == 1
     assert store.backlog_counts() == {}

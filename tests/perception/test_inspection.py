@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recollect.memory.values import KeyFrame, Moment, Observation, Span, Stream
-from recollect.perception.describing.inspection import WRITTEN_BY, pictures_again, read_closely
+from recollect.perception.describing.inspection import WRITTEN_BY, moment_pictures, read_closely
 from recollect.perception.sources.file_source import content_id_of
 from recollect.perception.stages.key_frames import encode_jpeg
 
@@ -56,7 +56,7 @@ def kept(text: str) -> KeyFrame:
 
 
 def look_again(stream: Stream, of: Moment, frames: list[KeyFrame]) -> Observation | None:
-    return read_closely(pictures_again(stream, of, frames, most=4), of.span)
+    return read_closely(moment_pictures(stream, of, frames, limit=4), of.span)
 
 
 def texts(observation) -> list[str]:
@@ -93,7 +93,7 @@ def test_a_damaged_picture_is_as_good_as_none(video: Path):
     video.unlink()
     damaged = replace(kept("MUSEUM"), jpeg=b"\xff\xd8 and no more")
 
-    assert pictures_again(stream, moment(2.0, 4.0), [damaged], most=4) == []
+    assert moment_pictures(stream, moment(2.0, 4.0), [damaged], limit=4) == []
     assert texts(look_again(stream, moment(2.0, 4.0), [damaged, kept("OPEN")])) == ["OPEN"]
 
 
@@ -101,10 +101,10 @@ def test_a_memory_above_moments_is_looked_at_in_the_pictures_that_were_kept_of_i
     """Its stretch may be an hour, of which the file would have to be decoded for a few pictures."""
     event = replace(moment(0.0, 4.0), rung="event")
 
-    [(time_s, _)] = pictures_again(stream_of(video), event, [kept("MUSEUM")], most=4)
+    [(time_s, _)] = moment_pictures(stream_of(video), event, [kept("MUSEUM")], limit=4)
 
     assert time_s == 2.0
-    assert pictures_again(stream_of(video), event, [], most=4) == []
+    assert moment_pictures(stream_of(video), event, [], limit=4) == []
 
 
 def test_of_a_moment_without_pixels_nothing_is_said(video: Path):

@@ -312,7 +312,7 @@ def test_the_command_watches_describes_and_tells_what_waits(film, server, tmp_pa
 
     assert main(["watch", str(film), "--no-ocr", "--memory", memory, *flags]) == 0
     out, err = capfd.readouterr()
-    assert "for the video LMM; go on with: recollect caption" in out
+    assert "for the video LMM; continue with: recollect caption" in out
     assert "descriptions wait" in err
 
     assert main(["status", "--memory", memory]) == 0
