@@ -1,9 +1,9 @@
-"""What a question is, and what comes back: the models that cross the door.
+"""Question and answer: the public models of what is asked and what is returned.
 
     answer.text, answer.evidence[0].span, answer.abstained
 
-An answer carries what it rests on, what it cost and why the agent stopped, so that each
-claim can be checked and the run replayed by its ``trace_id``.
+An answer has its evidence, its cost and the reason why the agent stopped, so that each claim can be checked and the
+steps can be read by ``trace_id``.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ MAX_QUESTION_CHARS = 4000
 MAX_OPTIONS = 26
 
 StopReason = Literal["sufficient", "nothing_new", "rounds", "budget", "nothing_remembered"]
-"""Why the agent stopped: it knew enough, a round brought nothing new, its rounds or its
-budget were spent, or there is nothing in the memory to look at."""
+"""Why the agent stopped: it had enough, a round brought nothing new, all rounds were used, the
+limits were spent (``budget``), or the memory holds nothing in the scope."""
 
 WhyAbstained = Literal["not_seen", "needs_model", "not_watched", "forgotten", "unclear"]
-"""What was missing: the thing was looked for and not seen; only a video model could tell;
-the time was never watched (a gap, or beyond the end); its detail was forgotten; or what was
-found does not settle the question."""
+"""Why there is no answer: the thing was searched for and not seen, only a video model could recognise it,
+the time was never watched (a gap, or beyond the end), its detail was forgotten, or what was found
+does not decide the question."""
 
 
 class Question(BaseModel, frozen=True, extra="forbid"):
-    """A question with its scope. What lies outside the scope cannot be seen by the agent."""
+    """A question with its scope. The agent cannot see anything outside the scope."""
 
     text: str
     options: tuple[str, ...] = ()
     """For multiple choice: the texts of A, B, C, …"""
     streams: tuple[str, ...] = ()
-    """Names of the streams to look at; empty for all."""
+    """Names of the streams in scope. Empty means all."""
     from_s: float | None = None
     """Only what happens at or after this stream time, in seconds."""
     to_s: float | None = None
     """Only what happens before this stream time, in seconds."""
     as_of_s: float | None = None
-    """Unix seconds: only what had been written by then is seen; None for all there is now."""
+    """Unix seconds. Only what had been written by then is seen. None means everything written so far."""
 
     @property
     def span(self) -> Span | None:
@@ -67,10 +67,10 @@ class Question(BaseModel, frozen=True, extra="forbid"):
         to_s: float | None = None,
         as_of_s: float | None = None,
     ) -> Question:
-        """Build a question from what a user typed.
+        """Build a question from user input.
 
         Raises:
-            BadQuestion: It is empty or overlong, or its options or times make no sense.
+            BadQuestion: It is empty or too long, or its options or times are invalid.
         """
         text = collapse_whitespace(text)
         if not text:
@@ -88,25 +88,25 @@ class Question(BaseModel, frozen=True, extra="forbid"):
             try:
                 datetime.fromtimestamp(as_of_s, UTC)
             except (ValueError, OverflowError, OSError):
-                raise BadQuestion(f"{as_of_s:g} is no time that something could be seen as of") from None
+                raise BadQuestion(f"{as_of_s:g} is not a valid time in Unix seconds") from None
         return cls(text=text, options=options, streams=streams, from_s=from_s, to_s=to_s, as_of_s=as_of_s)
 
 
 def check_times(from_s: float | None, to_s: float | None) -> None:
-    """See that a stretch of stream time can be asked about.
+    """Check that a span of stream time is valid.
 
     Raises:
-        BadQuestion: It is no time, or ends before it starts.
+        BadQuestion: A time is negative or not finite, or the span ends before it starts.
     """
     for time_s in (from_s, to_s):
         if time_s is not None and not 0 <= time_s < math.inf:
-            raise BadQuestion(f"{time_s:g} s is no stream time")
+            raise BadQuestion(f"{time_s:g} s is not a stream time")
     if from_s is not None and to_s is not None and from_s >= to_s:
         raise BadQuestion(f"the time asked about ends ({to_s:g} s) before it starts ({from_s:g} s)")
 
 
 class Evidence(BaseModel, frozen=True):
-    """One remembered stretch of video that an answer rests on."""
+    """One remembered span of video that supports an answer."""
 
     stream: str
     start_s: float
@@ -114,20 +114,20 @@ class Evidence(BaseModel, frozen=True):
     text: str
     """What was seen there, in words."""
     frame_ids: tuple[str, ...] = ()
-    """Key frames of it, for ``Recollect.frames``."""
+    """Ids of its key frames, for ``Recollect.frames`` and ``ask --show``."""
     memory_id: str
-    """The memory it comes from."""
+    """Id of the memory that it comes from."""
     score: float
-    """How well it fits the question, 0 to 1; comparable within one answer only."""
+    """How well it matches the question, 0 to 1. Comparable only within one answer."""
 
     @property
     def span(self) -> Span:
-        """Its stretch of stream time."""
+        """Its span of stream time."""
         return Span(self.start_s, self.end_s)
 
 
 class GapSeen(BaseModel, frozen=True):
-    """A stretch inside the scope of which nothing was seen."""
+    """A span in the scope of which nothing was seen."""
 
     start_s: float
     end_s: float
@@ -135,16 +135,16 @@ class GapSeen(BaseModel, frozen=True):
 
 
 class ForgottenSeen(BaseModel, frozen=True):
-    """A stretch inside the scope whose detail was forgotten."""
+    """A span in the scope whose detail was forgotten."""
 
     start_s: float
     end_s: float
     lost: ForgottenLevel
-    """The highest rung of which memories are gone, with all below it."""
+    """The highest rung whose memories were forgotten, with all rungs below it."""
     cause: str
-    """``budget``: there was no room for them; ``asked``: somebody had them forgotten."""
+    """``budget``: evicted to stay within the disk budget. ``asked``: erased on request."""
     forgotten_at: str
-    """When the last of them went, ISO 8601 in UTC."""
+    """When the last of them was forgotten, ISO 8601 in UTC."""
 
 
 class StreamCoverage(BaseModel, frozen=True):
@@ -154,12 +154,12 @@ class StreamCoverage(BaseModel, frozen=True):
     start_s: float
     end_s: float
     watched_s: float
-    """Also where what was seen is forgotten by now."""
+    """Includes spans that are forgotten by now."""
     gaps: tuple[GapSeen, ...] = ()
     forgotten: tuple[ForgottenSeen, ...] = ()
-    """Where memories are gone, the newest stretches in time order. Where only pictures are, all is still told."""
+    """The newest spans whose memories were forgotten, in time order. Spans that only lost pictures are left out."""
     forgotten_s: float = 0.0
-    """Of how many seconds in all."""
+    """The total length of all forgotten spans, in seconds."""
 
 
 class QuestionUsage(BaseModel):
@@ -168,7 +168,7 @@ class QuestionUsage(BaseModel):
     lmm_calls: int = 0
     tokens: int = 0
     pictures: int = 0
-    """Shown to the model, each time that it was."""
+    """Pictures sent to the model. A picture that is sent twice counts twice."""
     seconds: float = 0.0
     rounds: int = 0
 
@@ -178,24 +178,24 @@ class Answer(BaseModel):
 
     text: str
     choice: str | None = None
-    """The letter of the chosen option; None where none was asked for or none is supported."""
+    """The letter of the chosen option. None without options, or if no option is supported."""
     confidence: float
     """0 to 1."""
     abstained: bool = False
     why: WhyAbstained | None = None
-    """What was missing, where it abstained."""
+    """Why it abstained. None if it answered."""
     evidence: list[Evidence] = Field(default_factory=list)
-    """Best first. For an abstention, the nearest moments there are."""
+    """Best first. For an abstention, the nearest moments."""
     coverage: list[StreamCoverage] = Field(default_factory=list)
     as_of: str
-    """When the memory was read, ISO 8601 in UTC: nothing written later was seen."""
+    """When the memory was read, ISO 8601 in UTC. Nothing written later was seen."""
     usage: QuestionUsage = Field(default_factory=QuestionUsage)
     stop_reason: StopReason
     trace_id: str
-    """Names the stored run: its steps can be read back with ``Recollect.trace``."""
+    """Id of the stored trace. ``Recollect.trace`` reads its steps."""
     note: str = ""
-    """What went wrong on the way, in words: where it is not empty, the model failed in the middle of the
-    question, and the answer rests on what observers saw."""
+    """What went wrong, in words. If it is not empty, the model failed in the middle of the question, and
+    observations alone support the answer."""
     reasoner: str = ""
     """Which reasoner answered, with its revision."""
 

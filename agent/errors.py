@@ -1,4 +1,4 @@
-"""Errors of the agent: a question cannot be asked, or its steps cannot be kept."""
+"""Errors of the agent: a question is invalid, or traces cannot be rewritten."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..memory.errors import MemoryStoreError
 
 
 class BadQuestion(QuestionError):
-    """The question is empty, too long, or its options make no sense."""
+    """The question is empty or too long, or its options or times are invalid."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"cannot ask that: {why}.")
@@ -22,11 +22,12 @@ class QuestionCancelled(QuestionError):
 
 
 class TracesInUse(MemoryStoreError):
-    """The steps of questions that are to be forgotten cannot be rewritten now."""
+    """The traces of earlier questions cannot be erased now, because another process uses them."""
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"the steps of earlier questions could not be rewritten: {why}. What was to be forgotten is gone from "
-            "the memory, and may still stand in them. Ask nothing for a moment, and run `recollect forget` again."
+            f"the traces of earlier questions could not be erased: {why}. What was forgotten is gone from the "
+            "memory, but these traces may still contain it. Let running questions finish, then run "
+            "`recollect forget` again."
         )
         self.why = why

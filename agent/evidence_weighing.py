@@ -147,33 +147,40 @@ def _weigh_words_and_kinds(context: _Context) -> WeighedEvidence:
     parsed, kinds = context.parsed, context.plan.kinds
     by_text = by_words(parsed, context.leaves, context.ends_s)
     by_kind = by_kinds(parsed, kinds, context.leaves, context.ends_s) if kinds else []
-    by_kind = _supported_by_text(parsed, by_kind, by_text)
+    if not (by_text or by_kind) and (parsed.span is not None or parsed.last_s is not None):
+        # Nothing matches the words, but the question names a time. What was seen then is the best answer.
+        return _weigh_captions(context)
+    return _merged(parsed, by_text, _supported_by_text(parsed, by_kind, by_text))
+
+
+def _merged(
+    parsed: ParsedQuestion, by_text: Sequence[Candidate], by_kind: Sequence[Candidate]
+) -> WeighedEvidence:
+    """Lines and findings in one ranking. The more sufficient of the two comes first."""
     text_score = _text_sufficiency(parsed, by_text[0]) if by_text else 0.0
     kind_score = _kind_sufficiency(parsed, by_kind[0]) if by_kind else 0.0
+    text_first = WeighedEvidence(distinct([*by_text, *by_kind]), text_score)
     if asks_when_something_appears(parsed):
         kind_score = min(kind_score, UNCERTAIN)
         if by_text and text_score >= UNCERTAIN:
-            return WeighedEvidence(distinct([*by_text, *by_kind]), text_score)
-    if not (by_text or by_kind) and (parsed.span or parsed.last_s is not None):
-        # Nothing matches the words, but the question names a time. What was seen then is the best answer.
-        return _weigh_captions(context)
-    if by_kind and by_text and _is_readable(by_kind[0]):
+            return text_first
+    if not by_kind:
+        return text_first
+    if by_text and _is_readable(by_kind[0]):
         # Both were read or heard, so their scores tell which matches better.
         merged = sorted([*by_kind, *by_text], key=lambda candidate: -candidate.score)
         return WeighedEvidence(distinct(merged), max(text_score, kind_score))
-    if by_kind and (not by_text or kind_score >= text_score or not parsed.wants_text):
+    if not by_text or kind_score >= text_score or not parsed.wants_text:
         return WeighedEvidence(distinct([*by_kind, *by_text]), kind_score)
-    return WeighedEvidence(distinct([*by_text, *by_kind]), text_score)
+    return text_first
 
 
 def _weigh_captions(context: _Context) -> WeighedEvidence:
     """The captions of the asked moments, or of the overview if the question names no time."""
     parsed, leaves = context.parsed, context.leaves
-    is_narrow = (
-        context.window.end_s != float("inf") or parsed.pick in ("newest", "last") or parsed.last_s is not None
-    )
     if parsed.pick == "newest":
         leaves = sorted(leaves, key=lambda moment: -moment.span.end_s)[:NEWEST_MOMENTS]
+    is_narrow = _asks_about_part(context)
     if is_narrow and leaves:
         certain = [leaf for leaf in leaves if _lies_in_asked_time(context, leaf)]
         if not certain or (parsed.pick == "newest" and leaves[0] not in certain):
@@ -183,10 +190,21 @@ def _weigh_captions(context: _Context) -> WeighedEvidence:
     tiles = list(leaves)
     if context.overview and not is_narrow:
         tiles = [tile for tile in context.overview if tile.span.overlaps(context.window)]
+    return _captions(parsed, tiles)
+
+
+def _captions(parsed: ParsedQuestion, tiles: Sequence[Moment]) -> WeighedEvidence:
+    """The captions of these memories, the newest first if the question asks for the last."""
     if parsed.pick in ("newest", "last"):
-        tiles.sort(key=lambda tile: (-tile.span.end_s, tile.stream))
+        tiles = sorted(tiles, key=lambda tile: (-tile.span.end_s, tile.stream))
     candidates = [_caption_candidate(tile) for tile in tiles]
     return WeighedEvidence(candidates, _caption_sufficiency(parsed) if candidates else 0.0)
+
+
+def _asks_about_part(context: _Context) -> bool:
+    """Whether the question is about a bounded part of the streams, or about their end."""
+    has_end = context.window.end_s != float("inf")
+    return has_end or context.parsed.pick in ("newest", "last") or context.parsed.last_s is not None
 
 
 def _lies_in_asked_time(context: _Context, leaf: Moment) -> bool:

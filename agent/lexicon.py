@@ -1,8 +1,8 @@
-"""What words in a question mean in terms of what observers can see.
+"""Lexicon of the question parser: word classes of English questions about video.
 
-The embedded observers see shapes that move, text, colours, light, cuts and camera movement.
-This module ties everyday words to those kinds of finding, and says which words ask for
-something no embedded observer can tell (every other noun). It knows nothing of memories.
+It has the words for people, colours, clothes and sides, the words that ask for text, and the stop words. Any other
+noun asks for something that no embedded observer can recognise. Phrases that ask for a finding kind are declared
+with the kind, in the registry of finding kinds.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 
 
 def _words(text: str) -> frozenset[str]:
-    """The words of a block of text, as a set."""
+    """The words of a text, as a set."""
     return frozenset(text.split())
 
 
 EXISTENCE = re.compile(
     r"\b(appear(s|ed|ing)?|visible|shown?|seen|see|there (is|are|was|were)|is there|are there|present|in (the )?(picture|view|frame))\b"
 )
-"""Words that only say that a thing is there: what the thing is carries all the meaning."""
+"""Words that only say that something is visible. The meaning is in the name of the thing."""
 
 PEOPLE = _words(
     """
@@ -27,7 +27,7 @@ PEOPLE = _words(
     she they who
     """
 )
-"""Words for people. The embedded observers see tall moving shapes, and say no more than that."""
+"""Words for people. The embedded observers report them as tall moving shapes."""
 
 THINGS = _words(
     """
@@ -49,7 +49,7 @@ GARMENTS = _words(
     caps hood helmet scarf trousers pants jeans shorts shoes boots gloves
     """
 )
-"""What people wear. Observers see no clothes, but the colours of a tall shape."""
+"""Clothes. Observers do not recognise them, but report the colours of a tall shape."""
 
 SIDES = _words(
     """
@@ -63,13 +63,13 @@ TEXT_CUES = re.compile(
     r"menus?|prompts?|outputs?|reply|replies|lists?|terminal|headline|boards?|notices?|letters?|subtitles?|called|"
     r"mention(s|ed)?|spoken|speaks?|narrator|narration|tells?|told|code|version|windows?|launcher)\b"
 )
-"""Words that ask for something to be read or heard."""
+"""Words that ask for something that was read or heard."""
 
 IN_PICTURE = re.compile(
     r"\b(signs?|boards?|notices?|posters?|pages?|screens?|terminal|buttons?|tabs?|menus?|labels?|titles?|"
     r"written|typed|displayed|number ?plates?)\b"
 )
-"""Words that ask for text that is seen, not heard."""
+"""Words that ask for text that is visible, not heard."""
 
 RELATED_TEXT: dict[str, tuple[str, ...]] = {
     "error": (
@@ -94,7 +94,7 @@ RELATED_TEXT: dict[str, tuple[str, ...]] = {
     "start": ("start", "starting", "started", "launch"),
     "reply": ("success", "ok", "done"),
 }
-"""Words that pictures show where a question uses the word on the left."""
+"""Words that pictures show when a question uses the word on the left."""
 
 _PAST_FORMS = {
     "begins": "began begun",
@@ -170,7 +170,7 @@ _PAST_FORMS = {
     "wins": "won",
     "writes": "wrote written",
 }
-"""Verbs as descriptions have them, and the forms of them that a question asks with and no stem joins to it."""
+"""Verbs as captions have them, and their past forms, which have another stem."""
 RELATED_TEXT |= {form: (verb,) for verb, forms in _PAST_FORMS.items() for form in forms.split()}
 
 STOP_WORDS = _words(
@@ -187,7 +187,7 @@ STOP_WORDS = _words(
     hours s sec min please
     """
 )
-"""Words that carry no content of their own in a question about video."""
+"""Words without content of their own in a question about video."""
 
 GENERIC_WORDS = _words(
     """
@@ -198,7 +198,7 @@ GENERIC_WORDS = _words(
     narration voice speaker organisation organization company window browser board
     """
 )
-"""Words that describe the question more than the picture: they count for little in matching."""
+"""Words that describe the question more than the picture. They count little in text matching."""
 
 NUMBER_WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,

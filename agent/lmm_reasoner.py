@@ -1,22 +1,20 @@
-"""The reasoner that thinks with a video LMM.
+"""LMM reasoner: plans, inspects and judges with a video LMM.
 
-    reasoner = LmmReasoner(lmm, Spending(Budget()))
+    reasoner = LmmReasoner(lmm, Spending(Limits()))
 
-It plans searches, looks at pictures with the question in mind, and judges what was found; each is one
-call. The answer is worded while judging, so that it costs none of its own; a small memory is judged
-without a plan, and what is to be seen now is looked at before anything else: the median question costs
-three calls. Where the model fails, or the budget ends, the extractive reasoner goes on with what is
-there, and the answer says so. ``asking`` has the prompts.
+Planning, inspecting and judging take one call each. The model words the answer while it judges, so the answer needs
+no call of its own. A small memory is judged without a plan, and for a question about now the newest moment is
+inspected first, so that the median question takes three calls. If the model fails or the limits are spent, the
+extractive reasoner continues with what is known, and the answer says so. ``prompt_building`` has the prompts.
 
-What a description alone is said to settle is looked at before it is answered with, once: a second look
-saw it already, or does now. Where the pictures do not show it, what else was found is judged anew.
-What was heard needs no look.
+Before it answers from descriptions alone, the reasoner checks the pictures once. If the pictures do not confirm the
+answer, the other moments are judged again. Speech needs no check.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -49,38 +47,42 @@ from .prompt_building import (
 )
 from .question_parser import read_question
 from .reasoner import ANSWERS_FROM, ENOUGH, CitedSpan, DraftAnswer, Judgement, Pictures, Plan
+from .shown_moments import ShownMoments
 
 SEEN = "seen"
-"""The kind of what a second look saw as a whole."""
+"""The finding kind of what an inspection saw as a whole."""
 UNCONFIRMED = 0.65
-"""What a judgement counts for until a look has confirmed it: enough to answer with, not enough to stop at."""
+"""The sufficiency of a judgement until the pictures confirm it: enough to answer with, not enough to stop at."""
+MODEL_CONFIDENCE = 0.8
+"""The confidence of findings that an inspection reports."""
+NOW_MOMENTS = 2
+"""This many of the newest moments are listed for a question about now."""
 
-_Asked = TypeVar("_Asked", bound=BaseModel)
+_Reply = TypeVar("_Reply", bound=BaseModel)
 
 
 class LmmReasoner:
-    """Thinks about one question with a model; make one for each.
+    """Answers one question with a model. Make a new one for each question.
 
     Args:
         lmm: The model.
-        spending: What the question may cost; every call is added to it.
+        spending: What the question may cost. Every call is added to it.
     """
 
     def __init__(self, lmm: Lmm, spending: Spending) -> None:
         self._lmm = lmm
         self._spending = spending
         self._failure: LmmError | None = None
-        self._answered = False
-        self._looks: dict[str, LookReply] = {}
-        self._fresh: list[str] = []
-        self._known: dict[str, bool] = {}
-        """The moments found by the last judgement, and whether they have been shown."""
-        self._cited: list[str] = []
-        self._shown: list[str] = []
-        """The moments that were judged from last."""
+        self._has_replied = False
+        self._inspections: dict[str, LookReply] = {}
+        """By moment id."""
+        self._new_inspections: list[str] = []
+        """Moment ids of the inspections since the last judgement."""
+        self._shown = ShownMoments()
         self._unconfirmed: Judgement | None = None
-        self._looked_now = False
-        """Whether a look at the newest moment was asked for."""
+        """The judgement that the requested inspection is to confirm."""
+        self._requested_newest = False
+        """Whether an inspection of the newest moment was requested."""
 
     @cached_property
     def _rules(self) -> ExtractiveReasoner:
@@ -88,114 +90,61 @@ class LmmReasoner:
 
     @property
     def written_by(self) -> str:
-        """``lmm:`` and the model, as long as the model has answered anything; else the extractive reasoner."""
-        return f"lmm:{self._lmm.name}" if self._answered else self._rules.written_by
+        """``lmm:`` and the model's name if the model has replied, else the extractive reasoner."""
+        return f"lmm:{self._lmm.name}" if self._has_replied else self._rules.written_by
 
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
-        """Plan the searches; without a call where all there is can be shown at once."""
+        """Plan the searches. No call is made if the whole memory can be shown at once."""
         plan = self._rules.read(question, overview).model_copy(update={"may_inspect": True})
-        if _asks_of_now(question):
-            return plan.model_copy(update={"queries": (), "everything": True, "limit_per_kind": 2})
+        if _asks_about_now(question):
+            return plan.model_copy(update={"queries": (), "everything": True, "limit_per_kind": NOW_MOMENTS})
         if not overview:
             return plan
         if len(overview) <= self._lmm.moments and all(tile.rung == "moment" for tile in overview):
             return plan.model_copy(update={"everything": True, "limit_per_kind": self._lmm.moments})
-        replied = self._ask(plan_prompt(question, overview), PlanReply)
-        if replied is None:
-            return plan
-        planned = replied.value
-        queries = [query for query in map(collapse_whitespace, planned.queries) if query]
-        from_s, to_s = _stretch(planned)
-        order = planned.order if planned.order in ("first", "last") else plan.order
-        sought = [" ".join(word for word in words_of(query) if word not in STOP_WORDS) for query in queries]
-        return plan.model_copy(
-            update={
-                "queries": tuple(dict.fromkeys([*queries, *plan.queries]))[:QUERIES],
-                "from_s": plan.from_s if from_s is None else from_s,
-                "to_s": plan.to_s if to_s is None else to_s,
-                "order": order,
-                "ordered_queries": tuple(dict.fromkeys(filter(None, [*sought, *plan.ordered_queries]))),
-                "uses_summaries": plan.uses_summaries or (planned.order == "every" and bool(plan.kinds)),
-            }
-        )
+        replied = self._call(plan_prompt(question, overview), PlanReply)
+        return plan if replied is None else _refined_plan(plan, replied.value)
 
     def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
-        """Look at the pictures with the question in mind; they are read closely where the model cannot."""
-        if not self._may_ask:
+        """Inspect the pictures with the question in mind. If the model cannot, only their text is read."""
+        if not self._may_call:
             return self._rules.look(question, moment, pictures)
         prompt = look_prompt(question, moment, pictures(MAX_PICTURES))
         if prompt is None:
             return None
-        replied = self._ask(prompt, LookReply)
+        replied = self._call(prompt, LookReply)
         if replied is None:
             return self._rules.look(question, moment, pictures)
-        looked, by = replied.value, replied.written_by
-        self._looks[moment.id] = looked
-        self._fresh.append(moment.id)
-        seen = [Finding("attribute", SEEN, looked.seen, moment.span, by, confidence=0.8)]
-        seen += [
-            Finding("visible_text", "read", text, moment.span, by, confidence=0.8)
-            for text in map(collapse_whitespace, looked.visible_text)
-            if text
-        ]
-        return Observation(looked.seen, tuple(seen), by, time.time())
+        self._inspections[moment.id] = replied.value
+        self._new_inspections.append(moment.id)
+        return _observation(moment, replied)
 
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        """Grade what was found; a look that settled the question needs no call."""
+        """Grade what was found. An inspection that answered the question needs no call."""
         unconfirmed, self._unconfirmed = self._unconfirmed, None
-        settled = self._settled(question, moments, unconfirmed)
+        settled = self._settled_by_inspection(question, moments, unconfirmed)
         if settled is not None:
             return settled
-        newest = max(moments, key=lambda moment: moment.span.end_s, default=None)
-        if (
-            newest is not None
-            and newest.rung == "moment"
-            and _asks_of_now(question)
-            and not self._looked_now
-            and self._may_ask
-        ):
-            # Where no pictures are left of it, it is judged by its words in the next round.
-            self._looked_now = True
+        newest = self._newest_to_inspect(question, moments)
+        if newest is not None:
+            # If it has no pictures left, the next round judges it by its descriptions.
+            self._requested_newest = True
             return Judgement(
                 sufficiency=0.0, cited=(_cite(newest, 0.0, newest.caption),), look_at=(newest.id,)
             )
         if not (moments or overview):
             return self._rules.judge(question, plan, overview, moments)
         if unconfirmed is not None:
-            self._refute(unconfirmed)
-        names = named(self._next(moments), self._lmm.moments)
-        replied = self._ask(judge_prompt(question, overview, names), JudgeReply)
-        if replied is None:
-            by_rules = self._rules.judge(question, plan, overview, moments)
-            return by_rules.model_copy(update={"overrules": unconfirmed is not None})
-        judged = replied.value
-        cited = [
-            _cited(names[name], judged) for name in map(collapse_whitespace, judged.cites) if name in names
-        ]
-        self._shown = [moment.id for moment in names.values()]
-        self._known |= dict.fromkeys(self._shown, True)
-        # What rests on no moment can be checked by nobody.
-        sufficiency = SUFFICIENCY[judged.sufficiency] if cited else 0.0
-        self._cited = [each.moment_id for each in cited if sufficiency >= ANSWERS_FROM]
-        wanted = [names[name] for name in map(collapse_whitespace, judged.look_at) if name in names]
-        wanted += [names[name] for name in map(collapse_whitespace, judged.cites) if name in names]
-        look_at = [moment.id for moment in wanted if moment.id not in self._looks]
-        judgement = Judgement(
-            sufficiency=sufficiency,
-            cited=tuple(cited),
-            look_at=tuple(dict.fromkeys(look_at))[:LOOKS],
-            queries=tuple(query for query in map(collapse_whitespace, judged.queries) if query),
-            wider=sufficiency < ANSWERS_FROM,
-            unread=not all(self._known.values()),
-            missing=collapse_whitespace(judged.missing),
-            text=collapse_whitespace(judged.answer),
-            choice=option_index(judged.choice, question, judged.answer),
-            written_by=replied.written_by,
-            overrules=unconfirmed is not None,
-        )
-        if not self._wants_a_look(judgement, plan, moments):
+            refuted = unconfirmed.cited[0].moment_id if len(unconfirmed.cited) == 1 else ""
+            self._shown.judge_again(without=refuted)
+        judgement = self._judge_by_model(question, overview, moments)
+        if judgement is None:
+            judgement = self._rules.judge(question, plan, overview, moments)
+            return judgement.model_copy(update={"overrules": unconfirmed is not None})
+        judgement = judgement.model_copy(update={"overrules": unconfirmed is not None})
+        if not self._needs_confirmation(judgement, plan, moments):
             return judgement
         self._unconfirmed = judgement
         first = judgement.cited[0].moment_id
@@ -209,7 +158,7 @@ class LmmReasoner:
         overview: Sequence[Moment],
         moments: Sequence[Moment],
     ) -> DraftAnswer:
-        """Say what the model said while judging, or abstain; by rule where it was not the model that judged."""
+        """Answer as the model worded it while judging, or abstain. If rules judged, rules answer."""
         if not judgement.written_by:
             draft = self._rules.answer(question, plan, judgement, overview, moments)
         elif judgement.sufficiency < ANSWERS_FROM or (question.options and judgement.choice is None):
@@ -224,38 +173,64 @@ class LmmReasoner:
             )
         return draft.model_copy(update={"note": self._note})
 
-    def _next(self, moments: Sequence[Moment]) -> list[Moment]:
-        """The moments in the order in which the model should see them; there is room for the first few.
+    def _judge_by_model(
+        self, question: Question, overview: Sequence[Moment], moments: Sequence[Moment]
+    ) -> Judgement | None:
+        """What the model judges from as many moments as it is shown. None if it cannot be called."""
+        helpful = [key for key, reply in self._inspections.items() if SUFFICIENCY[reply.sufficiency] > 0]
+        by_name = named(self._shown.in_order(moments, helpful), self._lmm.moments)
+        replied = self._call(judge_prompt(question, overview, by_name), JudgeReply)
+        if replied is None:
+            return None
+        reply = replied.value
+        cited_moments = _by_names(reply.cites, by_name)
+        # An answer that cites no moment cannot be checked.
+        sufficiency = SUFFICIENCY[reply.sufficiency] if cited_moments else 0.0
+        answers = sufficiency >= ANSWERS_FROM
+        self._shown.record(
+            shown=[moment.id for moment in by_name.values()],
+            cited=[moment.id for moment in cited_moments if answers],
+        )
+        to_inspect = dict.fromkeys(
+            moment.id
+            for moment in (*_by_names(reply.look_at, by_name), *cited_moments)
+            if moment.id not in self._inspections
+        )
+        return Judgement(
+            sufficiency=sufficiency,
+            cited=tuple(
+                _cite(moment, SUFFICIENCY[reply.sufficiency], moment.caption) for moment in cited_moments
+            ),
+            look_at=tuple(to_inspect)[:LOOKS],
+            queries=tuple(filter(None, map(collapse_whitespace, reply.queries))),
+            wider=not answers,
+            unread=not self._shown.all_judged,
+            missing=collapse_whitespace(reply.missing),
+            text=collapse_whitespace(reply.answer),
+            choice=option_index(reply.choice, question, reply.answer),
+            written_by=replied.written_by,
+        )
 
-        What brought it nearer to an answer stays, whether looked at or cited; then comes what was not shown
-        yet, the latest finds first, and last what has been judged already.
-        """
-        found = {moment.id: moment for moment in moments}
-        told = [key for key, looked in self._looks.items() if SUFFICIENCY[looked.sufficiency] > 0]
-        kept = [key for key in (*told, *self._cited) if key in found]
-        self._known = dict.fromkeys(found, False) | self._known
-        unread = [key for key in found if not self._known[key]]
-        return [found[key] for key in dict.fromkeys([*kept, *unread, *found])]
+    def _newest_to_inspect(self, question: Question, moments: Sequence[Moment]) -> Moment | None:
+        """The newest moment, if the question is about now and its pictures can still be inspected."""
+        newest = max(moments, key=lambda moment: moment.span.end_s, default=None)
+        if newest is None or newest.rung != "moment" or self._requested_newest:
+            return None
+        return newest if _asks_about_now(question) and self._may_call else None
 
-    def _wants_a_look(self, judgement: Judgement, plan: Plan, moments: Sequence[Moment]) -> bool:
-        """Whether it would be answered with, and rests on what nobody has looked at closely yet."""
-        if judgement.sufficiency < ENOUGH or plan.uses_summaries or not self._may_ask:
+    def _needs_confirmation(self, judgement: Judgement, plan: Plan, moments: Sequence[Moment]) -> bool:
+        """Whether the judgement would answer the question, but no inspection has checked what it cites first."""
+        if judgement.sufficiency < ENOUGH or plan.uses_summaries or not self._may_call:
             return False
         first = next(moment for moment in moments if moment.id == judgement.cited[0].moment_id)
         if first.rung != "moment":
-            return False  # the few pictures of so long a stretch refute nothing
-        # What was heard, no picture confirms.
-        known = first.of("speech") or any(finding.kind == SEEN for finding in first.findings)
-        return not known and len(self._looks) < self._spending.limits.looks
-
-    def _refute(self, judgement: Judgement) -> None:
-        """Have what it was made from judged again, without what it rests on if that is one moment alone."""
-        wrong = judgement.cited[0].moment_id if len(judgement.cited) == 1 else ""
-        self._known |= {key: False for key in self._shown if key != wrong}
-        self._cited = [key for key in self._cited if key != wrong]
+            return False  # the few pictures of such a long span refute nothing
+        # No picture can confirm speech.
+        is_checked = first.of("speech") or any(finding.kind == SEEN for finding in first.findings)
+        return not is_checked and len(self._inspections) < self._spending.limits.looks
 
     @property
-    def _may_ask(self) -> bool:
+    def _may_call(self) -> bool:
         return self._failure is None and self._spending.may_call
 
     @property
@@ -264,9 +239,9 @@ class LmmReasoner:
             return ""
         return f"The model failed in the middle of this question, and the rest was done without it: {self._failure}"
 
-    def _ask(self, prompt: Prompt, reply: type[_Asked]) -> LmmReply[_Asked] | None:
-        """One call; None where none may be made any more, or it failed."""
-        if not self._may_ask:
+    def _call(self, prompt: Prompt, reply: type[_Reply]) -> LmmReply[_Reply] | None:
+        """Call the model. None if no call may be made any more, or if it failed."""
+        if not self._may_call:
             return None
         try:
             replied = self._send(prompt, reply)
@@ -276,10 +251,10 @@ class LmmReasoner:
             return None
         usage = replied.usage
         self._spending.add(usage.calls, usage.tokens, usage.calls * prompt.pictures)
-        self._answered = True
+        self._has_replied = True
         return replied
 
-    def _send(self, prompt: Prompt, reply: type[_Asked]) -> LmmReply[_Asked]:
+    def _send(self, prompt: Prompt, reply: type[_Reply]) -> LmmReply[_Reply]:
         left_s, max_tokens = self._spending.left_s, MAX_TOKENS[prompt.name]
         if self._spending.cancellation is None:
             return self._lmm.ask_now(prompt, reply, deadline_s=left_s, max_tokens=max_tokens)
@@ -287,42 +262,100 @@ class LmmReasoner:
             self._lmm.ask(prompt, reply, deadline_s=left_s, max_tokens=max_tokens)
         )
 
-    def _settled(
+    def _settled_by_inspection(
         self, question: Question, moments: Sequence[Moment], unconfirmed: Judgement | None
     ) -> Judgement | None:
-        """What the looks since the last judgement settled or confirmed, if one of them did."""
-        fresh, self._fresh = self._fresh, []
-        if unconfirmed is not None and not fresh:
-            return unconfirmed  # there is nothing left to look at
-        known = {moment.id: moment for moment in moments}
-        for moment_id in fresh:
-            looked = self._looks[moment_id]
-            sufficiency = SUFFICIENCY[looked.sufficiency]
-            choice = option_index(looked.choice, question, looked.answer)
-            answers = choice is not None if question.options else bool(collapse_whitespace(looked.answer))
-            settles = sufficiency > ANSWERS_FROM and answers and moment_id in known
-            if unconfirmed is not None and sufficiency >= ANSWERS_FROM:
-                # Without options, words that differ may be the same answer or another: the pictures' are taken.
-                same = f" {plain(looked.answer)} " in f" {plain(unconfirmed.text)} " or not settles
-                if choice == unconfirmed.choice and (same or question.options):
-                    return unconfirmed
-            if settles:
-                return Judgement(
-                    sufficiency=sufficiency,
-                    cited=(_cite(known[moment_id], sufficiency, looked.seen),),
-                    text=collapse_whitespace(looked.answer),
-                    choice=choice,
-                    written_by=self.written_by,
-                )
+        """The judgement that an inspection since the last one gave or confirmed."""
+        new_inspections, self._new_inspections = self._new_inspections, []
+        if unconfirmed is not None and not new_inspections:
+            return unconfirmed  # no pictures are left to inspect
+        found = {moment.id: moment for moment in moments}
+        for moment_id in new_inspections:
+            reply = self._inspections[moment_id]
+            settled = self._judge_by_inspection(question, found.get(moment_id), reply)
+            if unconfirmed is not None and _confirms(question, reply, unconfirmed, settled):
+                return unconfirmed
+            if settled is not None:
+                return settled
         return None
 
+    def _judge_by_inspection(
+        self, question: Question, moment: Moment | None, reply: LookReply
+    ) -> Judgement | None:
+        """The judgement that an inspection gives by itself. None if it does not answer the question."""
+        sufficiency = SUFFICIENCY[reply.sufficiency]
+        choice = option_index(reply.choice, question, reply.answer)
+        answers = choice is not None if question.options else bool(collapse_whitespace(reply.answer))
+        if moment is None or not answers or sufficiency <= ANSWERS_FROM:
+            return None
+        return Judgement(
+            sufficiency=sufficiency,
+            cited=(_cite(moment, sufficiency, reply.seen),),
+            text=collapse_whitespace(reply.answer),
+            choice=choice,
+            written_by=self.written_by,
+        )
 
-def _asks_of_now(question: Question) -> bool:
+
+def _confirms(
+    question: Question, reply: LookReply, unconfirmed: Judgement, settled: Judgement | None
+) -> bool:
+    """Whether an inspection confirms a judgement. ``settled`` is what the inspection gives by itself."""
+    if SUFFICIENCY[reply.sufficiency] < ANSWERS_FROM:
+        return False
+    if option_index(reply.choice, question, reply.answer) != unconfirmed.choice:
+        return False
+    # Without options, other words may mean the same or another answer. Then the inspection's own answer is taken.
+    is_same_text = f" {plain(reply.answer)} " in f" {plain(unconfirmed.text)} "
+    return bool(question.options) or is_same_text or settled is None
+
+
+def _asks_about_now(question: Question) -> bool:
     return read_question(question.text).pick == "newest"
 
 
-def _cited(moment: Moment, judged: JudgeReply) -> CitedSpan:
-    return _cite(moment, SUFFICIENCY[judged.sufficiency], moment.caption)
+def _refined_plan(plan: Plan, reply: PlanReply) -> Plan:
+    """The rule-made plan with what the model adds to it."""
+    queries = list(filter(None, map(collapse_whitespace, reply.queries)))
+    ordered_queries = [
+        " ".join(word for word in words_of(query) if word not in STOP_WORDS) for query in queries
+    ]
+    from_s, to_s = _valid_window(reply)
+    return plan.model_copy(
+        update={
+            "queries": tuple(dict.fromkeys([*queries, *plan.queries]))[:QUERIES],
+            "from_s": plan.from_s if from_s is None else from_s,
+            "to_s": plan.to_s if to_s is None else to_s,
+            "order": reply.order if reply.order in ("first", "last") else plan.order,
+            "ordered_queries": tuple(dict.fromkeys(filter(None, [*ordered_queries, *plan.ordered_queries]))),
+            "uses_summaries": plan.uses_summaries or (reply.order == "every" and bool(plan.kinds)),
+        }
+    )
+
+
+def _valid_window(reply: PlanReply) -> tuple[float | None, float | None]:
+    """The stream time that the model plans for, without impossible values."""
+    from_s, to_s = reply.from_s, reply.to_s
+    if from_s is not None and (from_s < 0 or (to_s is not None and from_s >= to_s)):
+        return None, None
+    return from_s, to_s if to_s is None or to_s > 0 else None
+
+
+def _observation(moment: Moment, replied: LmmReply[LookReply]) -> Observation:
+    """What an inspection saw, as findings."""
+    reply, written_by = replied.value, replied.written_by
+    findings = [Finding("attribute", SEEN, reply.seen, moment.span, written_by, confidence=MODEL_CONFIDENCE)]
+    findings += [
+        Finding("visible_text", "read", text, moment.span, written_by, confidence=MODEL_CONFIDENCE)
+        for text in map(collapse_whitespace, reply.visible_text)
+        if text
+    ]
+    return Observation(reply.seen, tuple(findings), written_by, time.time())
+
+
+def _by_names(names: Sequence[str], by_name: Mapping[str, Moment]) -> list[Moment]:
+    """The moments that a reply names. Names that were not shown are left out."""
+    return [by_name[name] for name in map(collapse_whitespace, names) if name in by_name]
 
 
 def _cite(moment: Moment, score: float, text: str) -> CitedSpan:
@@ -333,14 +366,6 @@ def _cite(moment: Moment, score: float, text: str) -> CitedSpan:
         score=score,
         text=collapse_whitespace(text),
     )
-
-
-def _stretch(planned: PlanReply) -> tuple[float | None, float | None]:
-    """The time planned for; none of it where it makes no sense."""
-    from_s, to_s = planned.from_s, planned.to_s
-    if (from_s is not None and from_s < 0) or (from_s is not None and to_s is not None and from_s >= to_s):
-        return None, None
-    return from_s, to_s if to_s is None or to_s > 0 else None
 
 
 def _abstention(judgement: Judgement) -> DraftAnswer:

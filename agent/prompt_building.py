@@ -1,12 +1,12 @@
-"""What a video LMM is asked about a question, and what it may reply.
+"""Prompt building: what a video LMM is asked about a question, and the replies that it may give.
 
     prompt = judge_prompt(question, overview, named(moments))
-    judged = lmm.ask_now(prompt, Judged, max_tokens=MAX_TOKENS["judge"]).value
-    SUFFICIENCY[judged.sufficiency], option_index(judged.choice, question, judged.answer)
+    reply = lmm.ask_now(prompt, JudgeReply, max_tokens=MAX_TOKENS["judge"]).value
+    SUFFICIENCY[reply.sufficiency], option_index(reply.choice, question, reply.answer)
 
-Prompts are worded in ``prompts/*.md``. What is remembered enters them as quoted data under short names,
-never as instructions. The question comes last: a server keeps what it made of the evidence, and the next
-question on the same is read from there.
+The prompts are worded in ``prompts/*.md``. Memories enter them as quoted data under short names, never as
+instructions. The question comes last, because a server caches what precedes it, and the next question about the same
+memories reuses that.
 """
 
 from __future__ import annotations
@@ -19,35 +19,36 @@ from pydantic import BaseModel, Field
 
 from ..common.clock_times import between
 from ..memory.values import Moment
-from ..perception.lmm import ClipPart, Part, Prompt, TextPart, as_data
-from ..perception.lmm import PicturePart as Shown
+from ..perception.lmm import ClipPart, Part, PicturePart, Prompt, TextPart, as_data
 from ..perception.lmm.lmm_settings import MAX_MOMENTS
 from ..perception.lmm.prompt_templates import load_template
 from ..perception.sources.frame import Picture
 from .answer import Question
 
 SHOWN = MAX_MOMENTS
-"""The most moments shown to a model when it judges; a model may want fewer at a time."""
+"""The most moments shown to a model when it judges. A model may be set to see fewer."""
 SHOWN_ABOVE = 6
-"""Memories above the moments shown, as an overview."""
+"""The number of summaries shown as an overview."""
 MOMENT_CHARS = 600
-"""What is said of one moment is cut to so many characters."""
+"""The description of one moment is cut to this many characters."""
 MAX_PICTURES = 8
-"""Pictures shown in one look."""
+"""Pictures shown in one inspection."""
 PICTURE_SIDE = 640
-"""The longer side of a picture shown, in pixels."""
+"""The longer side of a shown picture, in pixels."""
 LOOKS = 2
+"""The number of moments that a judgement may ask to inspect."""
 QUERIES = 4
+"""The number of searches that a plan may name."""
 MAX_TOKENS = {"plan": 256, "judge": 512, "look": 512}
-"""How long a reply to each prompt may be."""
+"""The longest reply to each prompt."""
 
 Grade = Literal["none", "little", "half", "most", "all"]
 SUFFICIENCY: dict[Grade, float] = {"none": 0.0, "little": 0.25, "half": 0.5, "most": 0.75, "all": 0.95}
-"""What a grade is worth."""
+"""The sufficiency, 0 to 1, of each grade."""
 
 
 class PlanReply(BaseModel):
-    """What ``plan.md`` asks for."""
+    """The reply to ``plan.md``."""
 
     queries: list[str] = Field(max_length=QUERIES)
     from_s: float | None
@@ -56,7 +57,7 @@ class PlanReply(BaseModel):
 
 
 class JudgeReply(BaseModel):
-    """What ``judge.md`` asks for."""
+    """The reply to ``judge.md``."""
 
     cites: list[str] = Field(max_length=SHOWN)
     answer: str
@@ -68,7 +69,7 @@ class JudgeReply(BaseModel):
 
 
 class LookReply(BaseModel):
-    """What ``look.md`` asks for."""
+    """The reply to ``look.md``."""
 
     seen: str
     visible_text: list[str] = Field(max_length=12)
@@ -78,56 +79,60 @@ class LookReply(BaseModel):
 
 
 def plan_prompt(question: Question, overview: Sequence[Moment]) -> Prompt:
-    """Ask what to search for; the reply is ``PlanReply``."""
-    return load_template(__package__, "plan").prompt(*_overview(overview), TextPart(_asked(question)))
+    """Ask what to search for. The reply is a ``PlanReply``."""
+    return load_template(__package__, "plan").prompt(
+        *_overview_parts(overview), TextPart(_question_text(question))
+    )
 
 
 def judge_prompt(question: Question, overview: Sequence[Moment], moments: Mapping[str, Moment]) -> Prompt:
-    """Ask what moments, by the names they are shown under, say to a question; the reply is ``JudgeReply``."""
-    told = [_told(name, moment) for name, moment in moments.items()]
-    return load_template(__package__, "judge").prompt(*_overview(overview), *told, TextPart(_asked(question)))
+    """Ask whether moments answer a question. The reply is a ``JudgeReply``. ``moments`` has them by their short names."""
+    parts = [_moment_part(name, moment) for name, moment in moments.items()]
+    return load_template(__package__, "judge").prompt(
+        *_overview_parts(overview), *parts, TextPart(_question_text(question))
+    )
 
 
 def look_prompt(
     question: Question, moment: Moment, pictures: Sequence[tuple[float, Picture]]
 ) -> Prompt | None:
-    """Ask what pictures of a moment show; the reply is ``LookReply``. None where there are no pictures.
+    """Ask what the pictures of a moment show. The reply is a ``LookReply``. None if there are no pictures.
 
     Args:
-        question: What is asked.
-        moment: What is remembered of them.
-        pictures: With their times, in stream seconds, in order.
+        question: What the user asked.
+        moment: The moment of the pictures.
+        pictures: In time order, each with its time in stream seconds.
 
     """
-    shown = _shown(moment, pictures)
-    if shown is None:
+    picture_part = _picture_part(moment, pictures)
+    if picture_part is None:
         return None
     return load_template(__package__, "look").prompt(
-        shown, _told("moment", moment), TextPart(_asked(question))
+        picture_part, _moment_part("moment", moment), TextPart(_question_text(question))
     )
 
 
-def _asked(question: Question) -> str:
-    """The question and its options, as the user put them."""
+def _question_text(question: Question) -> str:
+    """The question and its options, as the user worded them."""
     lines = [f"Question: {question.text}"]
     lines += [f"{chr(ord('A') + number)}. {option}" for number, option in enumerate(question.options)]
     return "\n".join(lines)
 
 
-def _overview(overview: Sequence[Moment]) -> list[TextPart]:
-    """The newest of the memories above the moments."""
-    above = [tile for tile in overview if tile.rung != "moment"][-SHOWN_ABOVE:]
-    return [_told(f"O{number}", tile) for number, tile in enumerate(above, 1)]
+def _overview_parts(overview: Sequence[Moment]) -> list[TextPart]:
+    """The newest of the summaries."""
+    summaries = [tile for tile in overview if tile.rung != "moment"][-SHOWN_ABOVE:]
+    return [_moment_part(f"O{number}", tile) for number, tile in enumerate(summaries, 1)]
 
 
-def named(moments: Sequence[Moment], most: int = SHOWN) -> dict[str, Moment]:
-    """The first ``most`` of some moments, by the names they are shown under; in order of time they read as what happened."""
-    chosen = sorted(moments[:most], key=lambda moment: (moment.stream, moment.span))
+def named(moments: Sequence[Moment], limit: int = SHOWN) -> dict[str, Moment]:
+    """The first ``limit`` moments by the short names under which they are shown, in time order."""
+    chosen = sorted(moments[:limit], key=lambda moment: (moment.stream, moment.span))
     return {f"M{number}": moment for number, moment in enumerate(chosen, 1)}
 
 
-def _told(name: str, moment: Moment) -> TextPart:
-    """What is remembered of a moment, as data."""
+def _moment_part(name: str, moment: Moment) -> TextPart:
+    """What is remembered of a moment, as quoted data."""
     lines = [f"{moment.stream}, {between(moment.span.start_s, moment.span.end_s)}"]
     lines += dict.fromkeys(observation.caption for observation in reversed(moment.observations))
     for field, verb in (("visible_text", "read in the picture"), ("speech", "heard")):
@@ -138,37 +143,39 @@ def _told(name: str, moment: Moment) -> TextPart:
     return TextPart(as_data(name, text if len(text) <= MOMENT_CHARS else text[: MOMENT_CHARS - 1] + "…"))
 
 
-def _shown(moment: Moment, pictures: Sequence[tuple[float, Picture]]) -> Part | None:
-    """Pictures as a model is shown them: several as a clip. Times count from the moment's start."""
-    from ..perception.stages.key_frames import encode_jpeg  # noqa: PLC0415 - heavy, and only looks need it
+def _picture_part(moment: Moment, pictures: Sequence[tuple[float, Picture]]) -> Part | None:
+    """The pictures as a part of a prompt. Several become a clip. Times count from the moment's start."""
+    from ..perception.stages.key_frames import encode_jpeg  # noqa: PLC0415 - heavy, and only inspections need it
 
     jpegs = [
         (max(0.0, time_s - moment.span.start_s), encode_jpeg(picture, PICTURE_SIDE)[0])
         for time_s, picture in pictures
     ]
     if len(jpegs) < 2:
-        return Shown(jpegs[0][1], jpegs[0][0]) if jpegs else None
+        return PicturePart(jpegs[0][1], jpegs[0][0]) if jpegs else None
     return ClipPart(tuple(jpeg for _, jpeg in jpegs), tuple(time_s for time_s, _ in jpegs))
 
 
 def option_index(letter: str | None, question: Question, answer: str = "") -> int | None:
-    """Which option is meant: the one that the answer's words name, if no other; else the letter's, if it has one.
+    """The index of the option that a reply means: the only one that the answer names, or else the letter's.
 
-    Models that find the answer do not always find its letter.
+    A model that knows the answer does not always know its letter.
     """
-    left, named = f" {plain(answer)} ", []
-    # The longest first: "the red box and key" is not "the red box".
+    remaining = f" {plain(answer)} "
+    named_options: list[str] = []
+    # The longest come first: "the red box and key" is not "the red box".
     for option in sorted(question.options, key=len, reverse=True):
-        if (words := f" {plain(option)} ") in left:
-            named.append(option)
-            left = left.replace(words, " | ")
-    if len(named) == 1:
-        return question.options.index(named[0])
+        option_words = f" {plain(option)} "
+        if option_words in remaining:
+            named_options.append(option)
+            remaining = remaining.replace(option_words, " | ")
+    if len(named_options) == 1:
+        return question.options.index(named_options[0])
     letter = (letter or "").strip().rstrip(".").upper()
     index = ord(letter) - ord("A") if len(letter) == 1 else -1
     return index if 0 <= index < len(question.options) else None
 
 
 def plain(text: str) -> str:
-    """Its words alone, to compare wordings by."""
+    """The words of a text in lower case, without punctuation, for comparison."""
     return " ".join(re.findall(r"\w+", text.lower()))

@@ -31,20 +31,19 @@ def plan_searches(question: Question, parsed: ParsedQuestion) -> Plan:
     kinds = _kinds(parsed)
     own_words = _query(parsed, question.options)
     lists_shots = parsed.about_shots and not _asks_amount(parsed)
-    is_extreme = parsed.pick in ("longest", "shortest", "highest", "lowest")
-    needs_all = _asks_amount(parsed) or is_extreme
     names_time = parsed.span is not None or parsed.last_s is not None
     order = _order(parsed)
+    from_s, to_s = _window(parsed)
     return Plan(
-        queries=tuple(query for query in (own_words, *_observer_phrases(parsed, kinds)) if query),
+        queries=tuple(filter(None, (own_words, *_observer_phrases(parsed, kinds)))),
         kinds=() if lists_shots else kinds,
         everything=lists_shots or names_time or not (kinds or own_words),
         order=order,
         ordered_queries=() if order == "any" or not parsed.content_words else (_ordered_query(parsed),),
-        limit_per_kind=_limit_per_kind(parsed, needs_all=needs_all),
-        uses_summaries=bool(kinds) and (needs_all or parsed.pick in ("last", "nth")),
-        from_s=parsed.span.start_s if parsed.span else None,
-        to_s=parsed.span.end_s if parsed.span and parsed.span.end_s != float("inf") else None,
+        limit_per_kind=_limit_per_kind(parsed),
+        uses_summaries=bool(kinds) and (_needs_all(parsed) or parsed.pick in ("last", "nth")),
+        from_s=from_s,
+        to_s=to_s,
         last_s=parsed.last_s,
         may_inspect=parsed.wants_text and "subtitle" not in kinds,
     )
@@ -63,6 +62,18 @@ def _asks_amount(parsed: ParsedQuestion) -> bool:
     return parsed.asks in ("how_many", "how_long")
 
 
+def _needs_all(parsed: ParsedQuestion) -> bool:
+    """Whether every finding matters: for a number, a duration or an extreme."""
+    return _asks_amount(parsed) or parsed.pick in ("longest", "shortest", "highest", "lowest")
+
+
+def _window(parsed: ParsedQuestion) -> tuple[float | None, float | None]:
+    """From and to, in seconds of stream time. None is an open end."""
+    if parsed.span is None:
+        return None, None
+    return parsed.span.start_s, None if parsed.span.end_s == float("inf") else parsed.span.end_s
+
+
 def _order(parsed: ParsedQuestion) -> Order:
     if parsed.pick in ("last", "newest") or parsed.at_end:
         return "last"
@@ -71,8 +82,8 @@ def _order(parsed: ParsedQuestion) -> Order:
     return "any"
 
 
-def _limit_per_kind(parsed: ParsedQuestion, *, needs_all: bool) -> int:
-    if needs_all and (parsed.colours or parsed.sides):
+def _limit_per_kind(parsed: ParsedQuestion) -> int:
+    if _needs_all(parsed) and (parsed.colours or parsed.sides):
         return MAX_LISTED
     return max(8, min(50, 3 * parsed.nth + 4))
 

@@ -133,9 +133,8 @@ def fit_lines(terms: Sequence[QueryTerm], lines: Sequence[Finding]) -> TextFit:
     fits = [fit for fit in fits if fit.gain > 0]
     if not fits:
         return TextFit(0.0, 0.0, 0.0, (), None, tuple(dict.fromkeys(term.word for term in terms)))
-    best_fits = {term.word: max(fit.word_fits[term.word] for fit in fits) for term in terms}
-    ranked = sorted(fits, key=lambda fit: (fit.gain, fit.focus), reverse=True)
-    kept = [fit for fit in ranked if fit.gain >= KEPT_SHARE * ranked[0].gain][:MAX_LINES]
+    best_fits = _best_word_fits(terms, fits)
+    kept = _best_lines(fits)
     return TextFit(
         coverage=sum(best_fits[term.word] * term.weight for term in terms) / total_weight,
         together=max(fit.share for fit in fits),
@@ -144,6 +143,17 @@ def fit_lines(terms: Sequence[QueryTerm], lines: Sequence[Finding]) -> TextFit:
         span=_common_span(kept),
         missing=tuple(term.word for term in terms if best_fits[term.word] < MISSING_BELOW),
     )
+
+
+def _best_word_fits(terms: Sequence[QueryTerm], fits: Sequence[_LineFit]) -> dict[str, float]:
+    """For each word of the question, how well the best line matches it."""
+    return {term.word: max(fit.word_fits[term.word] for fit in fits) for term in terms}
+
+
+def _best_lines(fits: Sequence[_LineFit]) -> list[_LineFit]:
+    """The lines that match about as well as the best one, best first."""
+    ranked = sorted(fits, key=lambda fit: (fit.gain, fit.focus), reverse=True)
+    return [fit for fit in ranked if fit.gain >= KEPT_SHARE * ranked[0].gain][:MAX_LINES]
 
 
 def _fit_line(terms: Sequence[QueryTerm], line: Finding, total_weight: float) -> _LineFit:

@@ -1,11 +1,11 @@
-"""Where the steps of questions are kept, so that they can be read back.
+"""Trace store: keeps the steps of questions in SQLite, so that they can be read back.
 
     traces = open_traces(Path("questions.sqlite"), most_bytes=50_000_000)
     agent = build_agent(traces)
     traces.trim()                                  # after each question
 
-A trace is a convenience: where it cannot be written (a full disk, a memory that may only be read), the
-question is answered all the same and leaves none. The newest ``MAX_TRACES`` are kept, or as many as fit.
+If a trace cannot be written (a full disk, a read-only memory), the question is still answered. The newest
+``MAX_TRACES`` are kept, or as many as fit.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from .errors import TracesInUse
 
 MAX_TRACES = 1000
-"""Some 20 kB each."""
+"""About 20 kB each."""
 _BUSY_S = 10.0
-"""How long to wait for another process that writes its trace."""
+"""How long to wait for another process that is writing its trace."""
 _ID = re.compile(rb"(?=([0-9a-f]{20}))")
-"""Where the id of a memory may stand."""
+"""Matches at every position where the id of a memory may be."""
 
 
 class TraceStep(TypedDict):
@@ -41,12 +41,12 @@ class TraceStep(TypedDict):
 
 
 class TraceStore(SqliteSaver):
-    """LangGraph's checkpointer for SQLite, except that a disk that takes no more is not an error."""
+    """LangGraph's checkpointer for SQLite. A full disk is not an error."""
 
     def __init__(self, connection: sqlite3.Connection, most_bytes: int) -> None:
         super().__init__(connection)
         self.most_bytes = most_bytes
-        """What they may take, about."""
+        """About how many bytes all traces together may take."""
 
     def put(
         self,
@@ -55,16 +55,16 @@ class TraceStore(SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Keep the state after a step, if that can be."""
+        """Keep the state after a step, if possible."""
         try:
             return super().put(config, checkpoint, metadata, new_versions)
         except sqlite3.Error:
-            self._give_up()
-            place = config["configurable"]
+            self._roll_back()
+            configurable = config["configurable"]
             return {
                 "configurable": {
-                    "thread_id": place["thread_id"],
-                    "checkpoint_ns": place["checkpoint_ns"],
+                    "thread_id": configurable["thread_id"],
+                    "checkpoint_ns": configurable["checkpoint_ns"],
                     "checkpoint_id": checkpoint["id"],
                 }
             }
@@ -72,59 +72,66 @@ class TraceStore(SqliteSaver):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Keep what a step wrote, if that can be."""
+        """Keep what a step wrote, if possible."""
         try:
             super().put_writes(config, writes, task_id, task_path)
         except sqlite3.Error:
-            self._give_up()
+            self._roll_back()
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The last state kept, if there is one to be read."""
+        """The last state that was kept, if it can be read."""
         try:
             return super().get_tuple(config)
         except sqlite3.Error:
             return None
 
     def trim(self, keep: int = MAX_TRACES) -> None:
-        """Delete all but the newest traces: so many, and fewer where these take too much."""
+        """Delete all but the newest ``keep`` traces, and more of them if these take too many bytes."""
         with suppress(sqlite3.Error):
             self._keep_newest(keep)
             if self._bytes() > self.most_bytes:
-                # It may be that only the file is too large, for what was in it before.
+                # Perhaps the file only holds the space of deleted traces.
                 self._rewrite()
-            while self._bytes() > self.most_bytes and (there := self._count()):
-                self._keep_newest(there // 2)
+            while self._bytes() > self.most_bytes and (count := self._count()):
+                self._keep_newest(count // 2)
                 self._rewrite()
             return
-        self._give_up()
+        self._roll_back()
 
     def forget(self, words: Set[str]) -> int:
-        """Delete the traces in which any of these words stands, such as the id of a memory; how many.
+        """Delete the traces that contain any of these words, such as the id of a memory.
 
-        Nothing of them is left in the file. Raises ``TracesInUse`` where others keep it from being rewritten.
+        Nothing of them is left in the file. Returns how many were deleted.
+
+        Raises:
+            TracesInUse: Another process prevents the file from being rewritten.
         """
-        sought = {word.encode() for word in words if word}
-        ids = {word for word in sought if _ID.match(word) and len(word) == 20}
-        others = sought - ids
+        encoded = {word.encode() for word in words if word}
+        ids = {word for word in encoded if _ID.match(word) and len(word) == 20}
+        texts = encoded - ids
 
-        def told(blob: bytes) -> bool:
-            # Of a stream of months there are a million ids, and looking for each of them would take hours.
-            return any(word in blob for word in others) or any(at[1] in ids for at in _ID.finditer(blob))
+        def mentions(blob: bytes) -> bool:
+            # A stream of months has a million ids. A search for each of them would take hours.
+            return any(text in blob for text in texts) or any(match[1] in ids for match in _ID.finditer(blob))
 
-        return self._delete(told)
+        return self._delete(mentions)
 
     def forget_all(self) -> int:
-        """Delete every trace; how many. Raises ``TracesInUse`` as ``forget`` does."""
+        """Delete every trace. Returns how many there were.
+
+        Raises:
+            TracesInUse: Another process prevents the file from being rewritten.
+        """
         return self._delete(lambda blob: True)
 
-    def _delete(self, told: Callable[[bytes], bool]) -> int:
-        """Delete the traces of which it is ``told`` by any of their blobs, so that no file holds them."""
+    def _delete(self, matches: Callable[[bytes], bool]) -> int:
+        """Delete the traces with a blob that matches, so that no file holds them."""
         try:
             with self.cursor() as cursor:
                 doomed: set[str] = set()
                 for table, column in (("checkpoints", "checkpoint"), ("writes", "value")):
                     for thread_id, blob in cursor.execute(f"SELECT thread_id, {column} FROM {table}"):
-                        if thread_id not in doomed and told(blob or b""):
+                        if thread_id not in doomed and matches(blob or b""):
                             doomed.add(thread_id)
                 for table in ("writes", "checkpoints"):
                     cursor.executemany(
@@ -132,22 +139,22 @@ class TraceStore(SqliteSaver):
                     )
             rewritten = self._rewrite()
         except sqlite3.Error as error:
-            self._give_up()
+            self._roll_back()
             raise TracesInUse(str(error)) from error
         if not rewritten:
             raise TracesInUse("another process is reading them")
         return len(doomed)
 
     def _rewrite(self) -> bool:
-        """Write the file anew without what was deleted; whether the old one is gone, or somebody reads it still."""
+        """Rewrite the file without what was deleted. False if another process still reads the old file."""
         with self.cursor(transaction=False) as cursor:
             cursor.execute("VACUUM")
-            # What was written goes into a file beside it first, and leaves that one here.
+            # The changes are in the write-ahead log until a checkpoint moves them into the file.
             (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
     def _keep_newest(self, keep: int) -> None:
-        # The ids of checkpoints begin with their time, so they sort by age.
+        # Checkpoint ids begin with their time, so they sort by age.
         newest = (
             "SELECT thread_id FROM checkpoints GROUP BY thread_id ORDER BY max(checkpoint_id) DESC LIMIT ?"
         )
@@ -169,22 +176,22 @@ class TraceStore(SqliteSaver):
             )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.conn.close()
 
-    def _give_up(self) -> None:
+    def _roll_back(self) -> None:
         with suppress(sqlite3.Error):
             self.conn.rollback()
 
 
 def open_traces(path: Path, most_bytes: int = MAX_TRACES * 20_000) -> TraceStore:
-    """The traces in the file at ``path``, which is made if need be; in RAM where it cannot be.
+    """Open the traces in the file at ``path``, which is created if needed. If it cannot be, they are kept in RAM.
 
-    They take no more than ``most_bytes``, about.
+    They take about ``most_bytes`` at most.
     """
     try:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_S)
-        # What is deleted is overwritten: somebody may have asked for it to be forgotten.
+        # What is deleted is overwritten, because its erasure may have been requested.
         connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection = sqlite3.connect(":memory:", check_same_thread=False)

@@ -1,4 +1,4 @@
-"""Keeps LangChain's tracing away from the agent's steps, whatever the environment says.
+"""Turns LangChain's tracing off for the agent's steps, even if the environment turns it on.
 
     for step in untraced(lambda: graph.stream(…)): …
 

@@ -18,7 +18,7 @@ from ..memory.values import Moment, Observation
 from ..tools.toolbox import Inspector, OverviewArgs, Scope, SearchArgs, TimelineArgs, Toolbox
 
 _NEWEST_MOMENTS = 100
-"""How many moments the overview has where it has no summaries."""
+"""How many moments the overview has if there are no summaries."""
 
 
 class _OverviewFreeReasoner:

@@ -1,7 +1,7 @@
 """Chart drawing: colours and markers of systems, panels, axes, curves, legends and labels, with matplotlib.
 
-The colours can be told apart with red-green colour blindness, and every system also has its own marker and line style.
-Hollow markers stand for systems that are given the evidence. Vertical bars are 95 % intervals.
+The colours are distinguishable with red-green colour blindness, and every system also has its own marker and line style.
+Hollow markers are systems that are given the evidence. Vertical bars are 95 % intervals.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def _leader_line(colour: str, anchor: tuple[float, float]) -> dict[str, Any]:
 
 
 def label_points(axes: Axes, measured: Sequence[MeasuredSystem], styles: dict[str, LineStyle]) -> None:
-    """Write the name of each system beside its point, where it covers least."""
+    """Write the name of each system next to its point, at the position that covers least."""
     from matplotlib.font_manager import FontProperties  # noqa: PLC0415
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 

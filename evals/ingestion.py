@@ -5,7 +5,7 @@
         memory.ask("Who came in?", as_of=as_of_s(61.5))        # as if asked 61.5 s into the video
 
 A video is watched once, as fast as possible. Each memory row is dated by the latest frame that had been seen when it
-was written, so a question "as of" a time reads only what was known then. Rows that are written later, such as those of
+was written, so a question "as of" a time reads only rows from before that time. Rows that are written later, such as those of
 a second look for another question, are dated today. No question of the evaluation sees them.
 """
 
@@ -55,7 +55,7 @@ class WatchSettings:
 
 
 def as_of_s(asked_at_s: float) -> float:
-    """The Unix time that stands for a time in the video, in seconds."""
+    """The simulated Unix time of a time in the video, in seconds."""
     return _EPOCH_S + asked_at_s
 
 

@@ -1,4 +1,4 @@
-"""Label placement for charts: keeps labels near what they name, and apart from each other.
+"""Label placement for charts: keeps labels near their points, and apart from each other.
 
     spread([0.50, 0.52], gap=0.1)                          # about [0.46, 0.56]
     best_position(boxes, obstacles, frame)                 # the position whose box covers least

@@ -76,7 +76,7 @@ def ablated_systems() -> list[System]:
 
 
 def call_limited_systems(call_limits: Sequence[int]) -> list[System]:
-    """Recollect with at most so many LMM calls for a question: shows how accuracy depends on cost."""
+    """Recollect with a limit on LMM calls for a question, once for each limit: shows how accuracy depends on cost."""
     return [
         RecollectSystem(
             f"{OURS}, {calls} call{'s' if calls != 1 else ''}",

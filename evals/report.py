@@ -261,14 +261,14 @@ def _notes(run: ReportedRun) -> list[str]:
     notes = [f"By chance: {fmean(1 / count for count in options):.2f}."] if options else []
     if baselines and 1 < clusters <= _FEW_CLUSTERS:
         notes.append(
-            f"Of {clusters} independent videos no p is below {min(1.0, len(baselines) / 2 ** (clusters - 1)):.2f},"
-            " adjusted for so many comparisons."
+            f"With {clusters} independent videos no adjusted p-value can be below"
+            f" {min(1.0, len(baselines) / 2 ** (clusters - 1)):.2f}."
         )
     if ours and baselines:
         detectable = max(_detectable(ours, run.of(name)) for name in baselines)
         if math.isfinite(detectable):
             notes.append(
-                f"Differences below {100 * detectable:.0f} points cannot be told from chance here (80 % power)."
+                f"Differences below {100 * detectable:.0f} points are not detectable here (80 % power)."
             )
     return notes
 
@@ -295,11 +295,11 @@ def _split_table(
 # -- the causes of failures ---------------------------------------------------------------------------
 
 _CAUSES = (
-    "not asked for: answers of this kind (alerts, orders, lists) are not given yet",
-    "not encoded: what is remembered of the evidence does not name the answer",
-    "not retrieved: no piece of the evidence was found",
-    "not used: it was found, and is enough where nothing else is shown",
-    "misread: shown alone it is not enough either, though it names the answer or has no words",
+    "not supported: answers of this kind (alerts, orders, lists) are not given yet",
+    "not encoded: the memory of the evidence does not name the answer",
+    "not retrieved: no part of the evidence was found",
+    "not used: the evidence was found, and is enough when shown alone",
+    "misread: the evidence is not enough even when shown alone",
 )
 
 

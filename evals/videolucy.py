@@ -115,7 +115,7 @@ class VideoLucy:
                 break
             span = unvisited[0].span
             finer = loop.describe_again(span)
-            # The new descriptions come first, because a prompt holds only so many memories.
+            # The new descriptions come first, because a prompt holds a limited number of memories.
             memories = [*finer, *(moment for moment in memories if moment.span != span)]
             judgement, relevant = loop.judge(memories)
         spans = tuple((moment.span.start_s, moment.span.end_s) for moment in relevant)

@@ -50,6 +50,7 @@ def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_
         "recollect.common",
         "recollect.common.errors",
         "recollect.common.finding_kinds",
+        "recollect.common.text",
         "recollect.memory",
         "recollect.memory.errors",
         "recollect.memory.values",

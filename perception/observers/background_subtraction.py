@@ -1,14 +1,14 @@
-"""The empty scene behind whatever moves, learned from a camera that stands still.
+"""Background subtraction: learns the empty scene of a fixed camera, and where a picture differs from it.
 
     background = BackgroundModel()
     view = background.push(frame.small, frame.time_s)
     view.foreground            # where the picture differs from the empty scene
     view.steady                # False while the camera moves or the scene is still being learned
-    background.absorb(mask)    # what is under the mask belongs to the scene from now on
+    background.absorb(mask)    # the pixels under the mask belong to the scene from now on
 
-Light that changes everywhere at once (clouds, exposure) is followed by a gain; light that
-changes slowly in one place is learned. Nothing is learned under the foreground, so who stands
-still for minutes stays visible. It knows nothing of things, tracks or moments: only of pixels.
+A gain compensates for light that changes everywhere at once (clouds, exposure). Light that changes
+slowly in one place is learned. Nothing is learned under the foreground, so a figure that stands still
+for minutes stays visible. The model works on pixels and knows no objects or tracks.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from numpy.typing import NDArray
 from ..sources.frame import Picture
 
 Mask = NDArray[np.uint8]
-"""Height × width, 255 where something holds and 0 elsewhere."""
+"""Height × width, 255 where a condition holds and 0 elsewhere."""
 
 WORK_SIDE = 160
-"""The longer side of the pictures worked on, in pixels."""
+"""The longer side of the working pictures, in pixels."""
 
-_LEARN_S = 6.0  # time constant of learning, where nothing is in front
+_LEARN_S = 6.0  # time constant of learning where there is no foreground
 _LEARN_FIRST_S = 0.35  # the same while a new scene is being learned
-_COMPARE_S = 1.0  # while nothing moves in an empty scene, how often it is compared with it
-_SETTLE_S = 0.9  # how long the camera must stand still before the scene is trusted
-_CHANGED = 15.0  # difference to the scene, of 255, that counts where the picture is quiet
-_CHANGED_NOISE = 3.0  # ... plus this many times what the place usually differs by
-_LIT = (0.78, 1.28)  # a place may get so much darker or brighter by shadow and glare alone
-_LIT_EVENLY = 0.075  # ... if the ratio is as even as this in all three channels
-_ONE = 120.0  # a ratio of 1, where ratios are kept in bytes
-_MOVED = 14  # difference to the frame before, of 255, that counts as movement
-_SPREAD = 0.72  # part of the textured cells that moves or is new together: the camera or scene
-_SPREAD_ALL = 0.3  # ... and the part of all cells, for where only one thing has any texture
-_SPREAD_WORTH = 0.06  # below this part of the picture the cells are not even looked at
-_SHIFT_WORTH = 0.02  # ... and below this one no slow pan is looked for
-_SHIFT_EVERY_S = 0.4  # how often it is looked for: it costs as much as all the rest
-_SHIFT_PX = 0.7  # the shortest step of a slow pan, in pixels of the working size
+_COMPARE_S = 1.0  # how often a still picture is compared with an empty scene
+_SETTLE_S = 0.9  # how long the camera must stand still before the scene is used
+_CHANGED = 15.0  # difference to the scene, of 255, that counts where there is no noise
+_CHANGED_NOISE = 3.0  # ... plus this multiple of the usual difference of the pixel
+_LIT = (0.78, 1.28)  # the range of ratios that shadow and glare alone can cause
+_LIT_EVENLY = 0.075  # ... if the ratios of the three channels differ by at most this
+_ONE = 120.0  # the ratio 1, where ratios are stored in bytes
+_MOVED = 14  # difference to the previous frame, of 255, that counts as movement
+_SPREAD = 0.72  # fraction of the textured cells that change together when the camera or scene does
+_SPREAD_ALL = 0.3  # ... and of all cells, in case a single object has all the texture
+_SPREAD_WORTH = 0.06  # with a smaller changed fraction of the picture the cells are not examined
+_SHIFT_WORTH = 0.02  # ... and with a smaller one than this no slow pan is searched for
+_SHIFT_EVERY_S = 0.4  # how often a slow pan is searched for, which costs as much as everything else
+_SHIFT_PX = 0.7  # the smallest step of a slow pan, in working pixels
 _SHIFT_SURE = 0.3  # the least response of the phase correlation
-_SHIFT_BETTER = 0.6  # part of the textured cells that a shift must explain better than standing still
+_SHIFT_BETTER = 0.6  # fraction of the textured cells that a shift must explain better than no shift
 _CELLS = (16, 9)
-_OTHER_LIGHT = 2.2  # a gain beyond this is a lamp switched or another scene: learn anew
+_OTHER_LIGHT = 2.2  # a larger gain means that a lamp was switched or the scene is another: learn again
 _SAME_LIGHT = 2  # levels, of 255, that a pixel may differ by in the same light
-_SAMPLES = (30, 17)  # so many pixels, evenly spread, are enough to judge a gain by
+_SAMPLES = (30, 17)  # a grid of this many pixels is enough to estimate a gain
 
 _OPEN = np.ones((3, 3), np.uint8)
 _CLOSE = np.ones((5, 5), np.uint8)
@@ -58,16 +58,16 @@ _CLOSE = np.ones((5, 5), np.uint8)
 
 @dataclass(slots=True)
 class BackgroundView:
-    """One frame as it looks against the learned scene."""
+    """One frame compared with the learned scene."""
 
     picture: Picture
     """The frame at working size."""
     foreground: Mask
     """Where it differs from the scene; empty while not ``steady``."""
     moving: Mask
-    """Where it differs from the frame before."""
+    """Where it differs from the previous frame."""
     moving_share: float
-    """Which part of the picture moves, 0 to 1."""
+    """The fraction of the picture that moves, 0 to 1."""
     steady: bool
     """Whether the camera stands still and the scene is known."""
     camera_moves: bool
@@ -75,7 +75,7 @@ class BackgroundView:
 
 
 class BackgroundModel:
-    """Learns the scene of a fixed camera. Feed it sampled frames in order."""
+    """Learns the scene of a fixed camera from sampled frames in order."""
 
     def __init__(self) -> None:
         self._scene: NDArray[np.float32] | None = None
@@ -83,99 +83,113 @@ class BackgroundModel:
         self._noise = np.zeros((0, 0), np.float32)
         self._last = np.zeros((0, 0, 3), np.uint8)
         self._learned_s = 0.0
-        self._empty = False
-        """Whether the last frame that was compared with the scene showed nothing else."""
+        self._is_empty = False
+        """Whether the last frame that was compared with the scene had no foreground."""
         self._settled_s = math.inf
         self._shift_due_s = -math.inf
         self.moved_at = np.zeros((0, 0))
         """When each pixel last moved, in stream seconds."""
         self.changed_at = np.zeros((0, 0))
-        """Since when each foreground pixel has been foreground; infinity elsewhere."""
+        """The time since which each foreground pixel has been foreground; infinity elsewhere."""
 
     @property
     def scene(self) -> Picture:
-        """The empty scene as it is known now, at working size and in the current light."""
+        """The empty scene as learned so far, at working size and in the current light."""
         return self._scene_small
 
     def forget(self) -> None:
-        """Start anew with the next frame."""
+        """Learn another scene from the next frame on."""
         self._scene = None
 
     def push(self, small: Picture, time_s: float) -> BackgroundView:
-        """Take the next frame; times never go back until ``forget``."""
+        """Take the next frame. Times never go back until ``forget``."""
         picture = _at_working_size(small)
         if self._scene is None or self._last.shape != picture.shape:
             self._begin(picture, time_s)
-            return self._blank(picture, moving_share=0.0, camera_moves=False)
+            return self._without_foreground(picture, moving_share=0.0, camera_moves=False)
         passed_s = max(0.0, time_s - self._learned_s)
-        same_light = self._follow_light(picture)
-
-        moving = _opened(_above(_difference(picture, self._last), _MOVED))
-        moving_share = cv2.countNonZero(moving) / moving.size
-        camera_moves = self._everywhere(moving, moving_share)
-        if not camera_moves and moving_share > _SHIFT_WORTH and time_s >= self._shift_due_s:
-            camera_moves = _shifted(self._last, picture)
-            self._shift_due_s = time_s + _SHIFT_EVERY_S
-        self._last = picture
-        if moving_share:
-            np.copyto(self.moved_at, time_s, where=moving.view(np.bool_))
-
-        if camera_moves or not same_light:
+        is_same_light = self._follow_light(picture)
+        moving, moving_share, camera_moves = self._movement(picture, time_s)
+        if camera_moves or not is_same_light:
             self._begin(picture, time_s)
-            return self._blank(picture, moving_share=moving_share, camera_moves=camera_moves, moving=moving)
-        if self._empty and not moving_share and passed_s < _COMPARE_S:
-            return self._blank(picture, moving_share=0.0, camera_moves=False, moving=moving, steady=True)
+            return self._without_foreground(
+                picture, moving_share=moving_share, camera_moves=camera_moves, moving=moving
+            )
+        if self._is_empty and not moving_share and passed_s < _COMPARE_S:
+            return self._without_foreground(
+                picture, moving_share=0.0, camera_moves=False, moving=moving, steady=True
+            )
         self._learned_s = time_s
         if time_s < self._settled_s:
             self._learn(picture, as_bytes(cv2.bitwise_not(moving)), passed_s, _LEARN_FIRST_S)
-            return self._blank(picture, moving_share=moving_share, camera_moves=False, moving=moving)
-
+            return self._without_foreground(
+                picture, moving_share=moving_share, camera_moves=False, moving=moving
+            )
         difference = _difference(picture, self._scene_small)
-        limit = cv2.convertScaleAbs(self._noise, alpha=_CHANGED_NOISE, beta=_CHANGED)
-        raw = as_bytes(cv2.compare(difference, limit, cv2.CMP_GT))
-        if cv2.countNonZero(raw):
-            _leave_out_light(raw, picture, self._scene_small)
-        foreground = _opened(raw)
-        share = cv2.countNonZero(foreground) / foreground.size
-        self._empty = not share
-        if share:
-            foreground = as_bytes(cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, _CLOSE))
-        if self._everywhere(foreground, share):
+        foreground, foreground_share = self._foreground(picture, difference)
+        if self._is_widespread(foreground, foreground_share):
             self._begin(picture, time_s)
-            return self._blank(picture, moving_share=moving_share, camera_moves=False, moving=moving)
-
+            return self._without_foreground(
+                picture, moving_share=moving_share, camera_moves=False, moving=moving
+            )
         quiet = as_bytes(cv2.bitwise_not(cv2.dilate(foreground, _OPEN)))
         self._learn(picture, quiet, passed_s, _LEARN_S)
         cv2.accumulateWeighted(difference, self._noise, _weight(passed_s, _LEARN_S), quiet)
-        if share:
-            # The time of the first frame in a row, infinity where there is none.
+        if foreground_share:
+            # The time of the first frame in a row, infinity where there is no foreground.
             np.minimum(self.changed_at, time_s, out=self.changed_at)
             np.copyto(self.changed_at, math.inf, where=~foreground.view(np.bool_))
         else:
             self.changed_at.fill(math.inf)
         return BackgroundView(picture, foreground, moving, moving_share, steady=True, camera_moves=False)
 
+    def _movement(self, picture: Picture, time_s: float) -> tuple[Mask, float, bool]:
+        """Where the picture moved since the last one, which fraction of it, and whether the camera moved."""
+        moving = _opened(_above(_difference(picture, self._last), _MOVED))
+        moving_share = cv2.countNonZero(moving) / moving.size
+        camera_moves = self._is_widespread(moving, moving_share)
+        if not camera_moves and moving_share > _SHIFT_WORTH and time_s >= self._shift_due_s:
+            camera_moves = _is_shifted(self._last, picture)
+            self._shift_due_s = time_s + _SHIFT_EVERY_S
+        self._last = picture
+        if moving_share:
+            np.copyto(self.moved_at, time_s, where=moving.view(np.bool_))
+        return moving, moving_share, camera_moves
+
+    def _foreground(self, picture: Picture, difference: Mask) -> tuple[Mask, float]:
+        """Where the picture differs from the scene by more than noise and light, and which fraction of it."""
+        limit = cv2.convertScaleAbs(self._noise, alpha=_CHANGED_NOISE, beta=_CHANGED)
+        changed = as_bytes(cv2.compare(difference, limit, cv2.CMP_GT))
+        if cv2.countNonZero(changed):
+            _clear_light_changes(changed, picture, self._scene_small)
+        foreground = _opened(changed)
+        share = cv2.countNonZero(foreground) / foreground.size
+        self._is_empty = not share
+        if share:
+            foreground = as_bytes(cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, _CLOSE))
+        return foreground, share
+
     def absorb(self, mask: Mask) -> None:
-        """What the last frame shows under ``mask`` belongs to the scene from now on."""
+        """Make the pixels of the last frame under ``mask`` a part of the scene."""
         if self._scene is not None:
-            where = cv2.dilate(mask, _CLOSE).view(np.bool_)
-            self._scene[where] = self._last[where]
-            self._scene_small[where] = self._last[where]
-            self._noise[where] = 0
-            self.changed_at[where] = math.inf
+            region = cv2.dilate(mask, _CLOSE).view(np.bool_)
+            self._scene[region] = self._last[region]
+            self._scene_small[region] = self._last[region]
+            self._noise[region] = 0
+            self.changed_at[region] = math.inf
 
     def _begin(self, picture: Picture, time_s: float) -> None:
         shape = picture.shape[:2]
         self._scene = picture.astype(np.float32)
         self._scene_small = picture.copy()
         self._noise = np.zeros(shape, np.float32)
-        self._last, self._learned_s, self._empty = picture, time_s, False
+        self._last, self._learned_s, self._is_empty = picture, time_s, False
         self._settled_s = time_s + _SETTLE_S
         self._shift_due_s = time_s
         self.moved_at = np.full(shape, time_s)
         self.changed_at = np.full(shape, math.inf)
 
-    def _blank(
+    def _without_foreground(
         self,
         picture: Picture,
         *,
@@ -184,27 +198,28 @@ class BackgroundModel:
         moving: Mask | None = None,
         steady: bool = False,
     ) -> BackgroundView:
-        nothing = np.zeros(picture.shape[:2], np.uint8)
-        moved = nothing if moving is None else moving
-        return BackgroundView(picture, nothing, moved, moving_share, steady, camera_moves)
+        empty = np.zeros(picture.shape[:2], np.uint8)
+        moving = empty if moving is None else moving
+        return BackgroundView(picture, empty, moving, moving_share, steady, camera_moves)
 
-    def _learn(self, picture: Picture, where: Mask, passed_s: float, constant_s: float) -> None:
+    def _learn(self, picture: Picture, region: Mask, passed_s: float, constant_s: float) -> None:
         assert self._scene is not None
-        cv2.accumulateWeighted(picture, self._scene, _weight(passed_s, constant_s), where)
+        cv2.accumulateWeighted(picture, self._scene, _weight(passed_s, constant_s), region)
         self._scene_small = as_bytes(cv2.convertScaleAbs(self._scene))
 
     def _follow_light(self, picture: Picture) -> bool:
-        """Bring the scene and the last frame to the exposure of ``picture``; False if it is another light."""
+        """Adapt the scene and the last frame to the exposure of ``picture``; False if the light is another."""
         assert self._scene is not None
         now, then = (
-            cv2.resize(p, _SAMPLES, interpolation=cv2.INTER_NEAREST) for p in (picture, self._scene_small)
+            cv2.resize(image, _SAMPLES, interpolation=cv2.INTER_NEAREST)
+            for image in (picture, self._scene_small)
         )
-        # Where most pixels are what they were, the gain is 1: it is their median.
+        # The gain is a median, so it is 1 where most pixels are unchanged.
         same = cv2.inRange(cv2.absdiff(now, then), np.zeros(3), np.full(3, float(_SAME_LIGHT)))
         if 2 * cv2.countNonZero(same) > same.size:
             return True
         now, then = now.reshape(-1, 3), then.reshape(-1, 3)
-        # Black pixels say nothing of a gain, and burnt-out ones lie about it.
+        # Black and overexposed pixels cannot be used to estimate a gain.
         usable = np.flatnonzero((then[:, 1] > 20) & (then[:, 1] < 245) & (now[:, 1] < 250))
         if usable.size < 40:
             return True
@@ -214,26 +229,25 @@ class BackgroundModel:
             return True
         if gain.min() < 1 / _OTHER_LIGHT or gain.max() > _OTHER_LIGHT:
             return False
-        by_channel = np.append(gain, 0.0).astype(
-            np.float64
-        )  # OpenCV takes four numbers of this kind for a scalar
+        # OpenCV takes four float64 numbers for a scalar.
+        by_channel = np.append(gain, 0.0).astype(np.float64)
         self._scene = np.minimum(cv2.multiply(self._scene, by_channel), 255, dtype=np.float32)
         self._scene_small = as_bytes(cv2.convertScaleAbs(self._scene))
         self._last = as_bytes(cv2.multiply(self._last, by_channel))
         return True
 
-    def _everywhere(self, mask: Mask, share: float) -> bool:
-        """Whether ``mask``, which fills ``share`` of the picture, lies all over it."""
+    def _is_widespread(self, mask: Mask, share: float) -> bool:
+        """Whether ``mask``, which fills the fraction ``share`` of the picture, is spread all over it."""
         if share < _SPREAD_WORTH:
             return False
         touched = _cells(mask) > 8
-        everywhere = np.count_nonzero(touched) / touched.size
-        if everywhere <= _SPREAD_ALL:
+        touched_share = np.count_nonzero(touched) / touched.size
+        if touched_share <= _SPREAD_ALL:
             return False
         textured = _textured(_grey(self._scene_small))
         cells = np.count_nonzero(textured)
-        if cells < 12:  # too plain a picture: only all of it can tell
-            return bool(everywhere > _SPREAD)
+        if cells < 12:  # with so little texture, all cells are compared
+            return bool(touched_share > _SPREAD)
         return bool(np.count_nonzero(textured & touched) / cells > _SPREAD)
 
 
@@ -244,23 +258,23 @@ def _at_working_size(small: Picture) -> Picture:
     return as_bytes(cv2.blur(cv2.resize(small, size, interpolation=cv2.INTER_AREA), (3, 3)))
 
 
-def _difference(one: Picture, other: Picture) -> Mask:
+def _difference(first: Picture, second: Picture) -> Mask:
     """The largest difference in any channel, pixel by pixel."""
-    blue, green, red = cv2.split(cv2.absdiff(one, other))
+    blue, green, red = cv2.split(cv2.absdiff(first, second))
     return as_bytes(cv2.max(cv2.max(blue, green), red))
 
 
-def _leave_out_light(changed: Mask, picture: Picture, scene: Picture) -> None:
-    """Clear what is only a soft shadow or a glare: the same colour, a little darker or brighter."""
+def _clear_light_changes(changed: Mask, picture: Picture, scene: Picture) -> None:
+    """Clear pixels that are only in a soft shadow or glare: the same colour, a little darker or brighter."""
     left, top, width, height = cv2.boundingRect(changed)
-    part = np.s_[top : top + height, left : left + width]
-    # A little is added to both so that dark pixels, all noise, have no wild ratios.
-    now, was = (cv2.convertScaleAbs(p[part], alpha=1, beta=6) for p in (picture, scene))
-    blue, green, red = cv2.split(cv2.divide(now, was, scale=_ONE))
+    region = np.s_[top : top + height, left : left + width]
+    # An offset on both keeps the ratios of dark, noisy pixels moderate.
+    now, before = (cv2.convertScaleAbs(image[region], alpha=1, beta=6) for image in (picture, scene))
+    blue, green, red = cv2.split(cv2.divide(now, before, scale=_ONE))
     low, high = cv2.min(cv2.min(blue, green), red), cv2.max(cv2.max(blue, green), red)
     light = cv2.subtract(high, low) < _LIT_EVENLY * _ONE
     light &= (low > _LIT[0] * _ONE) & (high < _LIT[1] * _ONE)
-    changed[part][light] = 0
+    changed[region][light] = 0
 
 
 def _weight(passed_s: float, constant_s: float) -> float:
@@ -268,7 +282,7 @@ def _weight(passed_s: float, constant_s: float) -> float:
 
 
 def as_bytes(picture: cv2.typing.MatLike) -> NDArray[np.uint8]:
-    """What OpenCV made of a picture of bytes, as the bytes it is; copies nothing."""
+    """OpenCV's result for a picture of bytes, typed as bytes. Copies nothing."""
     return np.asarray(picture, np.uint8)
 
 
@@ -289,18 +303,18 @@ def _above(values: Mask, limit: int) -> Mask:
 
 
 def _textured(grey: Mask) -> NDArray[np.bool_]:
-    """The cells of the picture in which a movement could be seen."""
+    """The cells of the picture with enough texture to show a movement."""
     detail = _above(as_bytes(cv2.convertScaleAbs(cv2.Laplacian(grey, cv2.CV_16S))), 12)
     return _cells(detail) > 8
 
 
-def _shifted(before: Picture, now: Picture) -> bool:
+def _is_shifted(before: Picture, now: Picture) -> bool:
     """Whether the whole picture shifted a little, as in a slow pan.
 
-    A large thing that moves gives a shift as well; so the shift must also explain the rest.
+    A large object that moves gives a shift too, so the shift must also explain the rest of the picture.
     """
     greys = [_grey(picture) for picture in (before, now)]
-    # Even sides: an odd one puts half a pixel of error into the correlation.
+    # Sides are even: odd ones add an error of half a pixel to the correlation.
     full_height, full_width = greys[0].shape[:2]
     height, width = max(2, full_height // 4 * 2), max(2, full_width // 4 * 2)
     halves = [
@@ -310,8 +324,8 @@ def _shifted(before: Picture, now: Picture) -> bool:
     across, down = across * full_width / width, down * full_height / height
     if response < _SHIFT_SURE or math.hypot(across, down) < _SHIFT_PX:
         return False
-    course = np.array([[1, 0, across], [0, 1, down]], np.float32)
-    moved = cv2.warpAffine(greys[0], course, (full_width, full_height), borderMode=cv2.BORDER_REPLICATE)
+    shift = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    moved = cv2.warpAffine(greys[0], shift, (full_width, full_height), borderMode=cv2.BORDER_REPLICATE)
     standing, moving = (_cells(as_bytes(cv2.absdiff(grey, greys[1]))) for grey in (greys[0], moved))
     textured = _textured(greys[0])
     better = int(np.count_nonzero(textured & (moving < standing)))

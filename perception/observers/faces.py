@@ -1,13 +1,13 @@
-"""Whether a face is seen from the front, and where.
+"""Face observer: where a face is seen from the front.
 
     if FaceObserver.available():
         observer = FaceObserver()
         observer.push(frame)                  # for each sampled frame
         observer.findings(Span(4.0, 9.0))     # [actor/face "a face seen from the front, on the left"]
 
-OpenCV's cascade looks at the small picture every few seconds, where it changed. It finds faces
-from about a twelfth of the picture's width, and hardly ever where there is none; it does not see
-profiles, nor know whose face it is, and whoever turns towards the camera only briefly is missed.
+OpenCV's cascade searches the small picture every few seconds, in the region that changed. It detects
+faces from about a twelfth of the picture's width, with hardly any false detections. It does not detect
+profiles and does not recognise people. A face that looks into the camera only briefly is missed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...common.box_geometry import area, center, enclosing_box, intersect, intersection_over_union
 from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Box, Finding, Span
 from ..sources.frame import Frame, Picture
@@ -25,114 +26,100 @@ from .sampling_gate import SamplingGate
 _EVERY_S = 2.5
 _CASCADE = "haarcascade_frontalface_alt2.xml"
 _SCALE_STEP = 1.3
-_NEIGHBOURS = 3  # with steps this wide a face answers three times; none answered falsely in 579 frames
+_NEIGHBOURS = 3  # at this scale step a face is detected three times; no false detection in 579 frames
 _SMALLEST = 28  # pixels of the small picture
-_SAME = 0.2  # of two boxes' union that they share when they are one face
+_SAME_FACE_IOU = 0.2
 
 
 class FaceObserver:
-    """Finds faces that look into the camera."""
+    """Detects faces that look into the camera."""
 
     written_by = "faces/1"
     finding_kinds = builtin_kinds("face")
 
     def __init__(self) -> None:
-        """Raise ``RuntimeError`` where OpenCV came without its cascades."""
+        """Raises ``RuntimeError`` if OpenCV is installed without its cascades."""
         if not self.available():
             raise RuntimeError(
-                f"this OpenCV has no {_CASCADE}, so faces cannot be found; "
-                "install opencv-python-headless 4.x, or do without the face observer"
+                f"the installed OpenCV has no {_CASCADE}, so faces cannot be detected. "
+                "Install opencv-python-headless 4.x, or watch without the face observer."
             )
         self._cascade = cv2.CascadeClassifier(str(_cascade_file()))
-        self._glances = SamplingGate[Box](_EVERY_S)
+        self._gate = SamplingGate[Box](_EVERY_S)
 
     @staticmethod
     def available() -> bool:
-        """Whether this OpenCV can find faces; version 5 cannot."""
+        """Whether the installed OpenCV can detect faces. Version 5 cannot."""
         return hasattr(cv2, "CascadeClassifier") and _cascade_file().is_file()
 
     def push(self, frame: Frame) -> None:
         """Take one sampled frame."""
-        if frame.small is not None and self._glances.wanted(frame):
-            self._glances.note(frame, self._faces(frame.small))
+        if frame.small is not None and self._gate.wanted(frame):
+            self._gate.note(frame, self._faces(frame.small))
 
     def cut(self, time_s: float) -> None:
-        """A shot ended: its faces are gone."""
-        self._glances.cut(time_s)
+        """End the faces of the shot."""
+        self._gate.cut(time_s)
 
     def findings(self, span: Span) -> list[Finding]:
-        """The faces seen in ``span``; one finding for a face that stays about where it is."""
+        """The faces seen in ``span``, with one finding for a face that stays in about the same place."""
         faces: list[tuple[float, float, Box]] = []
-        for glance in self._glances.within(span):
-            for box in glance.things:
-                same = next(
+        for sample in self._gate.within(span):
+            for box in sample.detections:
+                index = next(
                     (
-                        at
-                        for at, (_, end_s, other) in enumerate(faces)
-                        if end_s == glance.start_s and _shared(box, other) >= _SAME
+                        index
+                        for index, (_, end_s, last_box) in enumerate(faces)
+                        if end_s == sample.start_s
+                        and intersection_over_union(box, last_box) >= _SAME_FACE_IOU
                     ),
                     None,
                 )
-                if same is None:
-                    faces.append((glance.start_s, glance.end_s, box))
+                if index is None:
+                    faces.append((sample.start_s, sample.end_s, box))
                 else:
-                    faces[same] = (faces[same][0], glance.end_s, box)
+                    faces[index] = (faces[index][0], sample.end_s, box)
         return [self._finding(Span(start_s, end_s), box) for start_s, end_s, box in faces]
 
     def _faces(self, picture: Picture) -> tuple[Box, ...]:
-        """The faces of a picture: those where it changed, and those that were there elsewhere."""
-        where, kept = self._glances.where, list[Box]()
-        for face in self._glances.last:
-            if _meet(face, self._glances.where):
-                # It may be gone or have moved, so all of it is looked at.
-                where = (*map(min, where[:2], face[:2]), *map(max, where[2:], face[2:]))  # type: ignore[assignment]
+        """The faces of a picture: those detected where it changed, and earlier ones elsewhere."""
+        region, unchanged = self._gate.changed_region, list[Box]()
+        for face in self._gate.last:
+            if intersect(face, self._gate.changed_region):
+                # The face may have moved or gone, so the search includes all of it.
+                region = enclosing_box([region, face])
             else:
-                kept.append(face)
+                unchanged.append(face)
         height, width = picture.shape[:2]
-        left, top = int(where[0] * width), int(where[1] * height)
-        found = self._cascade.detectMultiScale(
+        left, top = int(region[0] * width), int(region[1] * height)
+        rectangles = self._cascade.detectMultiScale(
             cv2.cvtColor(
-                picture[top : round(where[3] * height), left : round(where[2] * width)], cv2.COLOR_BGR2GRAY
+                picture[top : round(region[3] * height), left : round(region[2] * width)], cv2.COLOR_BGR2GRAY
             ),
             scaleFactor=_SCALE_STEP,
             minNeighbors=_NEIGHBOURS,
             minSize=(_SMALLEST, _SMALLEST),
         )
-        return tuple(kept) + tuple(
+        return tuple(unchanged) + tuple(
             ((left + x) / width, (top + y) / height, (left + x + w) / width, (top + y + h) / height)
-            for x, y, w, h in np.reshape(found, (-1, 4)).tolist()
+            for x, y, w, h in np.reshape(rectangles, (-1, 4)).tolist()
         )
 
     def _finding(self, span: Span, box: Box) -> Finding:
-        middle = (box[0] + box[2]) / 2
-        place = "left" if middle < 1 / 3 else "right" if middle > 2 / 3 else "middle"
-        words = "in the middle" if place == "middle" else f"on the {place}"
+        across, _ = center(box)
+        place = "left" if across < 1 / 3 else "right" if across > 2 / 3 else "middle"
+        phrase = "in the middle" if place == "middle" else f"on the {place}"
         return Finding(
             field="actor",
             kind="face",
-            text=f"a face seen from the front, {words}",
+            text=f"a face seen from the front, {phrase}",
             span=span,
             written_by=self.written_by,
             confidence=0.7,
             box=box,
-            detail={"place": place, "size": round((box[2] - box[0]) * (box[3] - box[1]), 4)},
+            detail={"place": place, "size": round(area(box), 4)},
         )
 
 
 def _cascade_file() -> Path:
     return Path(getattr(getattr(cv2, "data", None), "haarcascades", "")) / _CASCADE
-
-
-def _meet(one: Box, other: Box) -> bool:
-    """Whether two boxes share any of the picture."""
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _shared(one: Box, other: Box) -> float:
-    """The part of two boxes' union that lies in both."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return width * height / (areas - width * height)

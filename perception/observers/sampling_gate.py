@@ -1,14 +1,13 @@
-"""Looking only now and then: for what is too dear to be looked for in every sampled frame.
+"""Sampling gate: when to run a detector that is too expensive for every sampled frame.
 
-    glances = Glances[str](every_s=2.0)
-    if glances.wanted(frame):                     # long enough ago, and the picture changed
-        glances.note(frame, read_codes(frame))
-    for glance in glances.within(Span(4.0, 9.0)):
-        glance.start_s, glance.end_s, glance.things
+    gate = SamplingGate[str](every_s=2.0)
+    if gate.wanted(frame):                        # long enough ago, and the picture has changed
+        gate.note(frame, read_codes(frame))
+    for sample in gate.within(Span(4.0, 9.0)):
+        sample.start_s, sample.end_s, sample.detections
 
-What was seen at a glance is taken to stay until the next one, as the picture is only looked at
-again when it has changed, and need only be looked at ``where`` it has. It knows nothing of what is
-looked for.
+Detections count until the next run, because the detector runs again as soon as the picture has
+changed. It only has to search ``changed_region``. The gate does not know what is detected.
 """
 
 from __future__ import annotations
@@ -23,50 +22,50 @@ import cv2
 from ...memory.values import Box, Span
 from ..sources.frame import Frame, Thumb
 
-_Thing = TypeVar("_Thing")
+_Detection = TypeVar("_Detection")
 
-_SOON_S = 1.0  # a new shot need not wait for its turn, unless shots are shorter than this
-_CHANGED = 6  # mean difference of luma in a cell of the thumbnail: something came, went or moved
+_NEW_SHOT_AFTER_S = 1.0  # a new shot is sampled after this time, which may be less than the interval
+_CHANGED = 6  # mean difference of luma in a cell of the thumbnail that counts as a change
 _KEPT = 1200
 _COLUMNS, _ROWS = 8, 6
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(slots=True)
-class GatedSample(Generic[_Thing]):
-    """What was seen at one look, and for how long it counts."""
+class GatedSample(Generic[_Detection]):
+    """The detections in one frame, and for how long they count."""
 
     start_s: float
     end_s: float
-    """The time of the next look; infinite while there was none."""
-    things: tuple[_Thing, ...]
+    """The time of the next sample; infinite for the newest."""
+    detections: tuple[_Detection, ...]
 
 
-class SamplingGate(Generic[_Thing]):
-    """Decides when to look, and keeps what was seen."""
+class SamplingGate(Generic[_Detection]):
+    """Decides when the detector runs, and keeps its detections."""
 
     def __init__(self, every_s: float) -> None:
-        self.where: Box = _WHOLE
-        """Where the frame last asked about differs from the one last looked at, and a little around it."""
+        self.changed_region: Box = _WHOLE
+        """Where the frame last given to ``wanted`` differs from the last sample, with a margin."""
         self._every_s = every_s
-        self._looked_s = -math.inf
+        self._sampled_s = -math.inf
         self._picture: Thumb | None = None
-        self._glances: deque[GatedSample[_Thing]] = deque(maxlen=_KEPT)
+        self._samples: deque[GatedSample[_Detection]] = deque(maxlen=_KEPT)
 
     def wanted(self, frame: Frame) -> bool:
-        """Whether to look at ``frame``; to be asked of each sampled frame."""
-        passed_s = frame.time_s - self._looked_s
-        if 0 <= passed_s < (_SOON_S if self._picture is None else self._every_s):
+        """Whether to run the detector on ``frame``. Call it for each sampled frame."""
+        passed_s = frame.time_s - self._sampled_s
+        if 0 <= passed_s < (_NEW_SHOT_AFTER_S if self._picture is None else self._every_s):
             return False
         if self._picture is None:
-            self.where = _WHOLE
+            self.changed_region = _WHOLE
             return True
         difference = cv2.absdiff(self._picture, frame.thumb)
         cells = cv2.resize(difference, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
         rows, columns = (cells >= _CHANGED).nonzero()
         if not rows.size:
             return False
-        self.where = (
+        self.changed_region = (
             max(0.0, (int(columns.min()) - 1) / _COLUMNS),
             max(0.0, (int(rows.min()) - 1) / _ROWS),
             min(1.0, (int(columns.max()) + 2) / _COLUMNS),
@@ -75,31 +74,31 @@ class SamplingGate(Generic[_Thing]):
         return True
 
     @property
-    def last(self) -> tuple[_Thing, ...]:
-        """What the last look saw; nothing where it was of another shot."""
-        return self._glances[-1].things if self._glances and self._picture is not None else ()
+    def last(self) -> tuple[_Detection, ...]:
+        """The detections of the last sample; none after a cut."""
+        return self._samples[-1].detections if self._samples and self._picture is not None else ()
 
-    def note(self, frame: Frame, things: tuple[_Thing, ...]) -> None:
-        """Keep what was seen in ``frame``; to be told after each look, also where nothing was seen."""
+    def note(self, frame: Frame, detections: tuple[_Detection, ...]) -> None:
+        """Keep the detections in ``frame``. Call it after each run, also without detections."""
         self._end(frame.time_s)
-        self._looked_s, self._picture = frame.time_s, frame.thumb
-        self._glances.append(GatedSample(frame.time_s, math.inf, things))
+        self._sampled_s, self._picture = frame.time_s, frame.thumb
+        self._samples.append(GatedSample(frame.time_s, math.inf, detections))
 
     def cut(self, time_s: float) -> None:
-        """A shot ended at ``time_s``: what was seen in it is gone, and the next is looked at soon."""
+        """End all detections at ``time_s``, where a shot ended. The next shot is sampled soon."""
         self._end(time_s)
         self._picture = None
 
-    def within(self, span: Span) -> list[GatedSample[_Thing]]:
-        """The glances that count in ``span``, clipped to it; what lies before is forgotten."""
-        while self._glances and self._glances[0].end_s <= span.start_s:
-            self._glances.popleft()
+    def within(self, span: Span) -> list[GatedSample[_Detection]]:
+        """The samples that count in ``span``, clipped to it. Earlier ones are dropped."""
+        while self._samples and self._samples[0].end_s <= span.start_s:
+            self._samples.popleft()
         return [
-            GatedSample(max(glance.start_s, span.start_s), min(glance.end_s, span.end_s), glance.things)
-            for glance in self._glances
-            if glance.start_s < span.end_s and glance.end_s > span.start_s
+            GatedSample(max(sample.start_s, span.start_s), min(sample.end_s, span.end_s), sample.detections)
+            for sample in self._samples
+            if sample.start_s < span.end_s and sample.end_s > span.start_s
         ]
 
     def _end(self, time_s: float) -> None:
-        if self._glances and self._glances[-1].end_s == math.inf:
-            self._glances[-1].end_s = max(time_s, self._glances[-1].start_s)
+        if self._samples and self._samples[-1].end_s == math.inf:
+            self._samples[-1].end_s = max(time_s, self._samples[-1].start_s)

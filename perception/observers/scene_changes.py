@@ -1,12 +1,12 @@
-"""What was taken away from a scene, and what was put down in it.
+"""Scene changes: objects that were taken away from a scene or put down in it.
 
-    ledger = SceneChangeTracker(background, tracker)
+    changes = SceneChangeTracker(background, tracker)
     for track, blob in tracker.update(blobs, view.picture, time_s):
-        change = ledger.judge(track, blob, view, time_s)   # None, or a Change that is now sure
+        change = changes.judge(track, blob, view, time_s)   # None, or a SceneChange that is now certain
 
-A place that changed, and then stays still, is judged: did it have the clearer outline before (a
-thing is gone) or has it now (a thing is there)? Only where somebody was seen at it is it a
-change worth a word; what changed by itself becomes part of the scene in silence.
+A region that changed and then stays still is judged by its outline. If the outline was clearer before,
+an object was removed; if it is clearer now, an object was placed. The change is reported only if
+somebody was near the region when it changed. Any other change is learned as part of the scene.
 """
 
 from __future__ import annotations
@@ -20,50 +20,58 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...common.box_geometry import (
+    distance,
+    intersection_over_union,
+    is_inside,
+    largest_edge_shift,
+    overlap_of_smaller,
+)
 from ...memory.values import Span
 from ..sources.frame import Picture
 from .background_subtraction import BackgroundModel, BackgroundView, Mask, as_bytes
-from .blobs import Blob, PixelBox, gap, overlap, shared
+from .blobs import Blob, PixelBox
 from .colours import colour_counts
 from .tracking import Track, Tracker
 
-SETTLED_S = 1.6  # after this time a place that is still has been judged
+SETTLED_S = 1.6  # a region that has been still for this long has been judged
 
-_STILL_S = 0.8  # a changed place is judged once it was still for so long
-_STILL = 0.05  # part of it that may move while it is still
-_DECIDED_S = 3.0  # who stands still for longer was not something left behind
-_AGENT_S = 1.5  # whoever took or put a thing was there at most so long before or after
-_AGENT_PX = 6.0  # ... and so near
-_DETACHED = 0.8  # a thing let go leaves at most this much of what held it
-_CLEARER = 1.25  # how much more of an outline the picture with the thing has
-_ALIKE = 20.0  # difference, of 255, up to which a place looks as it did before
-_REMEMBERED = 16  # how many taken things are remembered, to know them when they return
-_IDLE = 0.002  # part of the picture that may flicker while nothing moves
-_SLACK_PX = 5  # how far the edges of one box may waver
+_STILL_S = 0.8  # a changed region is judged once it has been still for this long
+_STILL = 0.05  # the fraction of it that may move while it is still
+_DECIDED_S = 3.0  # a figure that stands still for longer is not an object that was left behind
+_AGENT_S = 1.5  # the agent was near the region at most this long before or after the change
+_AGENT_PX = 6.0  # ... and at most this far away
+_DETACHED = 0.8  # an object that was released has at most this fraction of its holder's area
+_CLEARER = 1.25  # by this factor the outline is stronger in the picture with the object
+_ALIKE = 20.0  # a region looks as before up to this mean difference, of 255
+_MAX_REMEMBERED = 16  # how many removed objects are remembered, so that their return is recognised
+_IDLE = 0.002  # the fraction of the picture that may flicker while nothing moves
+_SLACK_PX = 5  # how much the edges of a box may vary
+_SAME_REGION_IOU = 0.35
 
 _KERNEL = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneChange:
-    """A thing taken away or put down."""
+    """An object that was removed or placed."""
 
     kind: Literal["removed", "placed"]
     span: Span
-    """From when the place was first touched until it was still."""
+    """From the first change in the region until it was still."""
     box: PixelBox
     size: tuple[int, int]
     """Width and height of the picture, in the pixels of ``box``."""
     area: int
     colours: NDArray[np.float64]
-    """How many of the thing's pixels have each of the ``COLOURS``."""
+    """The number of the object's pixels in each of the ``COLOURS``."""
     returned: bool
-    """Whether it was put back where it had been taken."""
+    """Whether it was put back where it had been removed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Taken:
-    """How a place looked while the thing was still there."""
+class _RemovedObject:
+    """How a region looked while the object was still in it."""
 
     box: PixelBox
     mask: NDArray[np.bool_]
@@ -71,65 +79,77 @@ class _Taken:
 
 
 class SceneChangeTracker:
-    """Judges changed places, and remembers what was taken so as to know it when it returns."""
+    """Judges changed regions, and remembers removed objects so that their return is recognised."""
 
     def __init__(self, background: BackgroundModel, tracker: Tracker) -> None:
         self._background = background
         self._tracker = tracker
-        self._taken: deque[_Taken] = deque(maxlen=_REMEMBERED)
+        self._removed: deque[_RemovedObject] = deque(maxlen=_MAX_REMEMBERED)
 
     def forget(self) -> None:
-        """The scene is another one."""
-        self._taken.clear()
+        """Start again with another scene."""
+        self._removed.clear()
 
     def judge(self, track: Track, blob: Blob, view: BackgroundView, time_s: float) -> SceneChange | None:
-        """Decide what a changed place that is still now has become; the change, if it is one.
+        """Decide what became of a changed region that is still now, and return the change if it is one.
 
-        Whatever is decided becomes part of the scene, and ``track`` loses what was not it.
+        A region that has been decided becomes part of the scene, and ``track`` loses the sightings that were
+        not its own.
         """
         if blob.moved >= _STILL or time_s - blob.still_since_s < _STILL_S:
             return None
-        back = self._come_back(blob, view.picture)
-        believed = track.confirmed_s is not None
-        remains = _remains(track, blob, time_s) if believed else None
-        if believed and back is None and remains is None:
-            # Somebody stands still.
-            if track.tired(time_s):
-                self._background.absorb(_whole_mask(blob, view))
-                self._tracker.end(track, complete=False)
+        returned = self._returned_object(blob, view.picture)
+        is_confirmed = track.confirmed_s is not None
+        remains = _remains(track, blob, time_s) if is_confirmed else None
+        if is_confirmed and returned is None and remains is None:
+            self._absorb_if_idle(track, blob, view, time_s)
             return None
-        whole = _whole_mask(blob, view)
-        outline = _outline_ratio(whole, blob.box, self._background.scene, view.picture)
-        if believed:
-            if back is None and outline >= 1 / _CLEARER and not remains:
-                return None
-            agent = not _was_it(track, blob)
+        mask = _full_mask(blob, view)
+        outline = _outline_ratio(mask, blob.box, self._background.scene, view.picture)
+        if is_confirmed:
+            is_undecided = returned is None and outline >= 1 / _CLEARER and not remains
+            has_agent = None if is_undecided else not _started_at(track, blob)
         else:
-            if self._someone_there() and _shadowy(blob, self._background.scene, view.picture):
-                return None
-            agent = self._someone_was_at(blob)
-            if not agent and view.moving_share > _IDLE and time_s - blob.still_since_s < SETTLED_S:
-                return None  # whoever did it may still be about to be believed
-        change = None
-        if agent and (back is not None or not 1 / _CLEARER < outline < _CLEARER):
-            put = back is not None or outline > _CLEARER
-            change = self._change("placed" if put else "removed", blob, view, back)
-        self._let_go(track, blob)
-        self._background.absorb(whole)
+            has_agent = self._find_agent(blob, view, time_s)
+        if has_agent is None:
+            return None
+        change = self._change(blob, view, returned, outline) if has_agent else None
+        self._detach(track, blob)
+        self._background.absorb(mask)
         return change
 
+    def _absorb_if_idle(self, track: Track, blob: Blob, view: BackgroundView, time_s: float) -> None:
+        """Let a figure that stands still become part of the scene after a long time."""
+        if track.is_idle(time_s):
+            self._background.absorb(_full_mask(blob, view))
+            self._tracker.end(track, complete=False)
+
+    def _find_agent(self, blob: Blob, view: BackgroundView, time_s: float) -> bool | None:
+        """Whether somebody else was near an unconfirmed blob; None while that cannot be decided."""
+        if self._has_confirmed_track() and _is_shadow(blob, self._background.scene, view.picture):
+            return None
+        has_agent = self._was_near(blob)
+        if not has_agent and view.moving_share > _IDLE and time_s - blob.still_since_s < SETTLED_S:
+            return None  # the agent's track may still be confirmed
+        return has_agent
+
     def _change(
-        self, kind: Literal["removed", "placed"], blob: Blob, view: BackgroundView, back: _Taken | None
-    ) -> SceneChange:
+        self, blob: Blob, view: BackgroundView, returned: _RemovedObject | None, outline: float
+    ) -> SceneChange | None:
+        """The change that an agent made to a region; None if the outline is about as clear as before."""
+        if returned is None and 1 / _CLEARER < outline < _CLEARER:
+            return None
+        is_placed = returned is not None or outline > _CLEARER
+        kind: Literal["removed", "placed"] = "placed" if is_placed else "removed"
         left, top, right, bottom = blob.box
-        part = np.s_[top:bottom, left:right]
-        before = self._background.scene[part]
-        start_s = min(float(np.median(self._background.changed_at[part][blob.mask])), blob.still_since_s)
+        region = np.s_[top:bottom, left:right]
+        before = self._background.scene[region]
+        start_s = min(float(np.median(self._background.changed_at[region][blob.mask])), blob.still_since_s)
         if kind == "removed":
-            self._taken.append(_Taken(blob.box, blob.mask, before.copy()))
-        elif back is not None:
-            self._taken.remove(back)
-        thing = before if kind == "removed" else view.picture[part]
+            self._removed.append(_RemovedObject(blob.box, blob.mask, before.copy()))
+        elif returned is not None:
+            self._removed.remove(returned)
+        patch = before if kind == "removed" else view.picture[region]
         height, width = view.foreground.shape
         return SceneChange(
             kind=kind,
@@ -137,52 +157,52 @@ class SceneChangeTracker:
             box=blob.box,
             size=(width, height),
             area=blob.area,
-            colours=colour_counts(thing[blob.mask]),
-            returned=back is not None,
+            colours=colour_counts(patch[blob.mask]),
+            returned=returned is not None,
         )
 
-    def _come_back(self, blob: Blob, picture: Picture) -> _Taken | None:
-        """The thing taken from this very place that looks as this one does, if any."""
-        for taken in reversed(self._taken):
-            if shared(blob.box, taken.box) < 0.35:
+    def _returned_object(self, blob: Blob, picture: Picture) -> _RemovedObject | None:
+        """The object that was removed from this region and looks as the region does now, if any."""
+        for removed in reversed(self._removed):
+            if intersection_over_union(blob.box, removed.box) < _SAME_REGION_IOU:
                 continue
-            left, top, right, bottom = taken.box
-            now = np.asarray(cv2.absdiff(picture[top:bottom, left:right], taken.patch))[taken.mask]
-            if float(now.mean()) < _ALIKE:
-                return taken
+            left, top, right, bottom = removed.box
+            difference = np.asarray(cv2.absdiff(picture[top:bottom, left:right], removed.patch))
+            if float(difference[removed.mask].mean()) < _ALIKE:
+                return removed
         return None
 
-    def _someone_was_at(self, blob: Blob) -> bool:
-        """Whether a believed track was at the place when it changed."""
+    def _was_near(self, blob: Blob) -> bool:
+        """Whether a confirmed track was near the region when it changed."""
         left, top, right, bottom = blob.box
-        since = self._background.changed_at[top:bottom, left:right][blob.mask]
-        start_s, end_s = float(np.median(since)) - _AGENT_S, blob.still_since_s + _AGENT_S
+        changed_at = self._background.changed_at[top:bottom, left:right][blob.mask]
+        start_s, end_s = float(np.median(changed_at)) - _AGENT_S, blob.still_since_s + _AGENT_S
         for track in (*self._tracker.ended, *self._tracker.alive):
-            if track.confirmed_s is None or track.last_s < start_s or _was_it(track, blob):
+            if track.confirmed_s is None or track.last_s < start_s or _started_at(track, blob):
                 continue
             for sighting in reversed(track.sightings):
                 if sighting.time_s < start_s:
                     break
-                if sighting.time_s <= end_s and gap(sighting.box, blob.box) <= _AGENT_PX:
+                if sighting.time_s <= end_s and distance(sighting.box, blob.box) <= _AGENT_PX:
                     return True
         return False
 
-    def _someone_there(self) -> bool:
+    def _has_confirmed_track(self) -> bool:
         return any(track.confirmed_s is not None for track in self._tracker.alive)
 
-    def _let_go(self, track: Track, blob: Blob) -> None:
-        """``blob`` is not the track after all, so the track is over."""
+    def _detach(self, track: Track, blob: Blob) -> None:
+        """End the track, because ``blob`` does not belong to it after all."""
         if track.confirmed_s is None:
             self._tracker.drop(track)
             return
         track.forget_after(blob.still_since_s - 1e-6)
-        while len(track.sightings) > 1 and _same_place(track.last.box, blob.box):
+        while len(track.sightings) > 1 and _is_same_place(track.last.box, blob.box):
             track.forget_after(track.last.time_s - 1e-6)
         self._tracker.end(track, complete=True)
 
 
 def _outline_ratio(mask: Mask, box: PixelBox, before: Picture, now: Picture) -> float:
-    """How much more of an outline around ``mask`` there is now than before; 1 is the same."""
+    """The strength of the outline around ``mask`` now, divided by its strength before."""
     left, top, right, bottom = (
         max(0, box[0] - 3),
         max(0, box[1] - 3),
@@ -198,29 +218,29 @@ def _outline_ratio(mask: Mask, box: PixelBox, before: Picture, now: Picture) -> 
     return (strength[1] + 2.0) / (strength[0] + 2.0)
 
 
-def _was_it(track: Track, blob: Blob) -> bool:
-    """Whether the track set out from this very place: it was not taken, it went.
+def _started_at(track: Track, blob: Blob) -> bool:
+    """Whether the track started in this region, so that it moved away by itself.
 
-    So goes who already stood there when the scene was learned.
+    A figure that already stood there while the scene was learned does so.
     """
-    return overlap(track.first.box, blob.box) > 0.5
+    return overlap_of_smaller(track.first.box, blob.box) > 0.5
 
 
-def _shadowy(blob: Blob, before: Picture, now: Picture) -> bool:
-    """Whether most of it is what was there, only darker: the shadow of someone who stands still."""
+def _is_shadow(blob: Blob, before: Picture, now: Picture) -> bool:
+    """Whether most of it is the scene, only darker: the shadow of a figure that stands still."""
     left, top, right, bottom = blob.box
-    was = before[top:bottom, left:right][blob.mask].astype(np.float32) + 6
-    ratio = (now[top:bottom, left:right][blob.mask] + 6) / was
+    scene_pixels = before[top:bottom, left:right][blob.mask].astype(np.float32) + 6
+    ratio = (now[top:bottom, left:right][blob.mask] + 6) / scene_pixels
     high, low = ratio.max(axis=1), ratio.min(axis=1)
     return float(np.mean((high < 1.02) & (low > 0.4) & (high - low < 0.15))) > 0.6
 
 
 def _remains(track: Track, blob: Blob, time_s: float) -> bool | None:
-    """Whether ``blob``, which passes for the track, may be only what the track left behind.
+    """Whether ``blob``, which is assigned to the track, may be only what the track left behind.
 
-    A hand that was at the picture's edge and in the next frame is not there, while what remains
-    does not stir, has let something go, or shows what was behind the thing it took. None where
-    nothing of the kind happened; True where what remains is also clearly less than what was.
+    A hand reaches in from an edge of the picture and is missing in the next frame, while the rest does not
+    move. Either it released an object, or it uncovered what was behind the object that it took. None where
+    that did not happen. True where the rest is also clearly smaller than what was there before.
     """
     if time_s - blob.still_since_s > _DECIDED_S:
         return None
@@ -228,28 +248,20 @@ def _remains(track: Track, blob: Blob, time_s: float) -> bool | None:
     for earlier, later in pairwise(track.sightings):
         if later.time_s < blob.still_since_s - 2.0 or not set(earlier.edges) - set(later.edges):
             continue
-        if _same_place(later.box, blob.box):
-            if later.area < _DETACHED * earlier.area and _within(later.box, earlier.box):
+        if _is_same_place(later.box, blob.box):
+            if later.area < _DETACHED * earlier.area and is_inside(later.box, earlier.box, _SLACK_PX):
                 return True
             detached = False
     return detached
 
 
-def _whole_mask(blob: Blob, view: BackgroundView) -> Mask:
-    whole = np.zeros(view.foreground.shape, np.uint8)
+def _full_mask(blob: Blob, view: BackgroundView) -> Mask:
+    """The blob's mask at the size of the picture."""
+    mask = np.zeros(view.foreground.shape, np.uint8)
     left, top, right, bottom = blob.box
-    whole[top:bottom, left:right][blob.mask] = 255
-    return whole
+    mask[top:bottom, left:right][blob.mask] = 255
+    return mask
 
 
-def _same_place(one: PixelBox, other: PixelBox) -> bool:
-    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= _SLACK_PX
-
-
-def _within(inner: PixelBox, outer: PixelBox) -> bool:
-    return (
-        inner[0] >= outer[0] - _SLACK_PX
-        and inner[1] >= outer[1] - _SLACK_PX
-        and inner[2] <= outer[2] + _SLACK_PX
-        and inner[3] <= outer[3] + _SLACK_PX
-    )
+def _is_same_place(first: PixelBox, second: PixelBox) -> bool:
+    return largest_edge_shift(first, second) <= _SLACK_PX

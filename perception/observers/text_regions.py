@@ -1,14 +1,12 @@
-"""Where in the picture text may have changed since it was last read.
+"""Text regions: where in the picture text may have changed since it was last read.
 
-    places.push(grey, time_s)              # every sampled frame, small and grey
-    due = places.due(time_s, has_text)     # the tiles worth a look now
-    places.looked(due, time_s, news)       # they were looked at, and these brought something new
+    regions.push(grey, time_s)              # every sampled frame, small and grey
+    due = regions.due(time_s, has_text)     # the tiles to read now
+    regions.looked(due, time_s, new)        # they were read, and the tiles ``new`` showed new text
 
-The picture is a grid of tiles. A tile is *pending* while it does not look as it did when it was
-last read; a pointer that passed over it and left costs nothing. A tile that brought nothing new
-when it was looked at is looked at ever more rarely: grass and crowds are let be, while a fresh
-change waits for little. It reads nothing itself; whether a tile looks like text at all is asked
-of ``text_like``.
+The picture is a grid of tiles. A tile is *pending* while it looks different from when it was last read, so
+a pointer that passes over it costs nothing. Tiles that showed nothing new are read less and less often
+(grass, crowds), while a new change is read soon. ``text_like`` tells which tiles look like text.
 """
 
 from __future__ import annotations
@@ -27,18 +25,18 @@ Grid = NDArray[np.bool_]
 """Rows × columns of tiles."""
 Times = NDArray[np.float64]
 
-_CHANGED = 14  # grey levels; a thin letter of a full-HD screen, shrunk to 320 pixels, changes about 20
+_CHANGED = 14  # grey levels; a thin letter of a full-HD screen changes about 20 when shrunk to 320 pixels
 _STRONGLY_CHANGED = 28
-_PLAIN = 24  # grey levels between the darkest and the brightest pixel of a tile without any writing
+_PLAIN = 24  # grey levels between the darkest and the brightest pixel of a tile without writing
 _LONGEST_WAIT_S = 4.0
 _LONGEST_WAIT_AT_TEXT_S = 1.0
-_BORED_MOST = 3
+_MOST_FRUITLESS = 3
 
 _STROKE_SIDE = 960
 _STROKE_PX = 13
 _FINE_EDGE, _COARSE_EDGE = 36, 30
 _FINE_STROKES, _COARSE_STROKES = 0.03, 0.04
-_BOLD_EDGE, _BOLD_STROKES = 45, 0.1  # a caption, made to be read over moving film
+_BOLD_EDGE, _BOLD_STROKES = 45, 0.1  # captions that are drawn over a film
 
 
 class TextRegions:
@@ -46,43 +44,43 @@ class TextRegions:
 
     def __init__(self) -> None:
         self.frames = 0
-        """How many frames have been shown since the last ``forget``."""
+        """The number of frames since the last ``forget``."""
         self._last: Grey = np.zeros((0, 0), np.uint8)
         self._read: Grey = self._last
         self._begin(self._last, 0.0)
 
     def _begin(self, grey: Grey, time_s: float) -> None:
         rows, columns = -(-grey.shape[0] // TILE), -(-grey.shape[1] // TILE)
-        nothing: Grid = np.zeros((rows, columns), bool)
+        none: Grid = np.zeros((rows, columns), bool)
         self._read = grey.copy()
         self.shape = rows, columns
-        self.pending: Grid = ~nothing
-        """The tiles that do not look as they did when they were last read."""
-        self.restless: Grid = ~nothing
-        """The tiles that changed since the frame before."""
-        self.arisen: Grid = nothing
-        """The tiles that look like a caption for the second time, and did not when last read."""
+        self.pending: Grid = ~none
+        """The tiles that look different from when they were last read."""
+        self.restless: Grid = ~none
+        """The tiles that changed since the previous frame."""
+        self.arisen: Grid = none
+        """The tiles that look like a caption in two frames, and did not when last read."""
         self.first_change_s: Times = np.full(self.shape, time_s)
-        """Since when they have been pending."""
+        """The time since which each tile has been pending."""
         self.last_change_s: Times = np.full(self.shape, time_s)
         self.looked_s: Times = np.full(self.shape, -np.inf)
-        self._bold: Grid = nothing
-        self._bold_when_read: Grid = nothing.copy()
-        self._owed: Grid = nothing.copy()
-        self._bored: NDArray[np.int64] = np.zeros(self.shape, np.int64)
+        self._bold: Grid = none
+        self._bold_when_read: Grid = none.copy()
+        self._read_in_motion: Grid = none.copy()
+        self._fruitless: NDArray[np.int64] = np.zeros(self.shape, np.int64)
 
     def forget(self) -> None:
         """Another shot begins: every tile is new."""
         self.frames = 0
 
     def push(self, grey: Grey, time_s: float) -> None:
-        """Compare the tiles of one sampled frame with what was seen and read before."""
+        """Compare the tiles of one sampled frame with the previous frame and with the last reading."""
         if self.frames == 0 or self._last.shape != grey.shape:
             self._begin(grey, time_s)
         else:
             self.restless = self._differs(grey, self._last)
-            never_seen = np.isneginf(self.looked_s) | (self._owed & ~self.restless)
-            pending = self._differs(grey, self._read) | never_seen
+            is_unread = np.isneginf(self.looked_s) | (self._read_in_motion & ~self.restless)
+            pending = self._differs(grey, self._read) | is_unread
             newly = pending & ~self.pending
             self.first_change_s[newly] = time_s
             self.last_change_s[newly | self.restless] = time_s
@@ -91,28 +89,28 @@ class TextRegions:
         self.frames += 1
         bold = _tile_means(_strokes(grey, _BOLD_EDGE), self.shape, TILE) > _BOLD_STROKES
         arisen = bold & self._bold & ~self._bold_when_read
-        # A caption stands on three tiles of a row at least.
+        # A caption covers at least three tiles of a row.
         row = np.ones((1, 3), np.uint8)
         self.arisen = cv2.morphologyEx(arisen.astype(np.uint8), cv2.MORPH_OPEN, row).astype(bool)
         self._bold = bold
 
     def due(self, time_s: float, has_text: Grid) -> Grid:
-        """The tiles to look at now; where text was read before, waiting is short."""
-        wait_s = np.where(self._bored > 0, 0.5 * 2.0**self._bored, 0.0)
+        """The tiles to read now. Tiles where text was read before wait less."""
+        wait_s = np.where(self._fruitless > 0, 0.5 * 2.0**self._fruitless, 0.0)
         wait_s[self.arisen] = 0.0
         wait_s = np.minimum(wait_s, np.where(has_text, _LONGEST_WAIT_AT_TEXT_S, _LONGEST_WAIT_S))
         blank = self.pending & ~has_text & self._plain()
         self._take_as_read(blank, time_s)
         return np.asarray(self.pending & (time_s >= self.looked_s + wait_s))
 
-    def looked(self, tiles: Grid, time_s: float, news: Grid) -> None:
-        """``tiles`` were looked at; those in ``news`` showed text that was not known before."""
-        # What was seen in motion is looked at once more when it has come to rest.
-        self._owed[tiles] = self.restless[tiles] & (self.frames > 1)
+    def looked(self, tiles: Grid, time_s: float, new: Grid) -> None:
+        """Note that ``tiles`` were read, and that those in ``new`` showed new text."""
+        # Tiles that were read in motion are read once more when they rest.
+        self._read_in_motion[tiles] = self.restless[tiles] & (self.frames > 1)
         self._take_as_read(tiles, time_s)
-        self._bored[tiles & news] = 0
-        bored = tiles & ~news
-        self._bored[bored] = np.minimum(self._bored[bored] + 1, _BORED_MOST)
+        self._fruitless[tiles & new] = 0
+        unchanged = tiles & ~new
+        self._fruitless[unchanged] = np.minimum(self._fruitless[unchanged] + 1, _MOST_FRUITLESS)
 
     def _take_as_read(self, tiles: Grid, time_s: float) -> None:
         pixels = _enlarged(tiles, self._last.shape)
@@ -121,26 +119,26 @@ class TextRegions:
         self.looked_s[tiles] = time_s
         self.pending &= ~tiles
 
-    def _differs(self, grey: Grey, other: Grey) -> Grid:
-        apart = cv2.absdiff(grey, other)
-        some = _tile_sums((apart > _CHANGED).astype(np.float32)) >= 2
-        strongly = _tile_sums((apart > _STRONGLY_CHANGED).astype(np.float32)) >= 1
-        return some | strongly
+    def _differs(self, first: Grey, second: Grey) -> Grid:
+        difference = cv2.absdiff(first, second)
+        slightly = _tile_sums((difference > _CHANGED).astype(np.float32)) >= 2
+        strongly = _tile_sums((difference > _STRONGLY_CHANGED).astype(np.float32)) >= 1
+        return slightly | strongly
 
     def _plain(self) -> Grid:
         around = np.ones((TILE, TILE), np.uint8)
         spread = cv2.subtract(cv2.dilate(self._last, around), cv2.erode(self._last, around))
         middle = TILE // 2
         rows, columns = self.shape
-        at_rows = np.minimum(np.arange(rows) * TILE + middle, spread.shape[0] - 1)
-        at_columns = np.minimum(np.arange(columns) * TILE + middle, spread.shape[1] - 1)
-        return np.asarray(spread[np.ix_(at_rows, at_columns)] < _PLAIN)
+        row_centers = np.minimum(np.arange(rows) * TILE + middle, spread.shape[0] - 1)
+        column_centers = np.minimum(np.arange(columns) * TILE + middle, spread.shape[1] - 1)
+        return np.asarray(spread[np.ix_(row_centers, column_centers)] < _PLAIN)
 
 
 def text_like(picture: Picture, small: Grey, shape: tuple[int, int]) -> Grid:
-    """Which tiles hold what writing is made of: dark-and-bright strokes close beside each other.
+    """The tiles with strokes like those of writing: rising and falling edges close together.
 
-    Small writing shows in the whole ``picture``, large or blurred writing in the ``small`` one.
+    Small writing is found in the whole ``picture``, large or blurred writing in the ``small`` one.
     """
     scale = min(1.0, _STROKE_SIDE / max(picture.shape[:2]))
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
@@ -153,7 +151,7 @@ def text_like(picture: Picture, small: Grey, shape: tuple[int, int]) -> Grid:
 
 
 def _strokes(grey: Grey, edge: int) -> NDArray[np.float32]:
-    """1 where an edge has another one of the opposite sense close to its left or right."""
+    """1 where an edge has an edge of the opposite direction close to its left or right."""
     slope = cv2.filter2D(grey, cv2.CV_16S, np.array([[-1, 0, 1]], np.float32))
     rising, falling = (slope > edge).astype(np.uint8), (slope < -edge).astype(np.uint8)
     reach = np.ones((1, _STROKE_PX), np.uint8)
@@ -169,7 +167,7 @@ def _tile_sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _tile_means(values: NDArray[np.float32], shape: tuple[int, int], side: float) -> NDArray[np.float32]:
-    """The mean over each tile of ``side`` pixels; a tile cut off by the edge counts as whole."""
+    """The mean over each tile of ``side`` pixels. A tile that the edge cuts off counts as whole."""
     sums = cv2.integral(values)
     rows = np.minimum(np.round(np.arange(shape[0] + 1) * side), values.shape[0]).astype(int)
     columns = np.minimum(np.round(np.arange(shape[1] + 1) * side), values.shape[1]).astype(int)
@@ -178,5 +176,5 @@ def _tile_means(values: NDArray[np.float32], shape: tuple[int, int], side: float
 
 
 def _enlarged(tiles: Grid, shape: tuple[int, ...]) -> Grid:
-    """The pixels of the given tiles."""
+    """The pixels of some tiles."""
     return tiles.repeat(TILE, axis=0).repeat(TILE, axis=1)[: shape[0], : shape[1]]

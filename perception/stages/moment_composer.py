@@ -35,7 +35,6 @@ from .key_frames import KeyFrameChooser
 from .shot_detection import ShotBoundary, ShotDetector
 
 WRITTEN_BY = "observers/1"
-_SHOT_CHANGES = {"cut": "a cut to another shot", "dissolve": "one picture dissolves into another"}
 
 
 class MomentComposer:
@@ -125,7 +124,7 @@ class MomentComposer:
                 Finding(
                     field="action",
                     kind=change.kind,
-                    text=_SHOT_CHANGES.get(change.kind, "the picture fades"),
+                    text=change.text,
                     span=Span(change.start_s, change.end_s),
                     written_by=ShotDetector.written_by,
                 )

@@ -1,10 +1,10 @@
-"""Pictures and words as vectors of one space, so that what was seen is found without having been said.
+"""Vision encoders: pictures and texts as vectors of one space, so that search finds moments by their pictures.
 
-    encoder = open_encoder(read_settings().vision)     # None where no model is named
+    encoder = open_encoder(read_settings().vision)     # None if no model is configured
     Recollect("kitchen.lance", encoder=encoder)
 
-``SiglipEncoder`` runs an image–text model on the extra ``vision``; ``PaletteEncoder`` knows colours
-alone and needs nothing. Neither loads anything before something is encoded.
+``SiglipEncoder`` runs an image-text model and needs the extra ``vision``. ``PaletteEncoder`` compares only
+colours and needs nothing. Both load at the first use.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["PaletteEncoder", "SiglipEncoder", "open_encoder"]
 
 PALETTE = "palette"
-"""The model name that stands for ``PaletteEncoder``."""
+"""The model name that selects ``PaletteEncoder``."""
 
 
 def open_encoder(settings: VisionSettings) -> ImageEncoder | None:
-    """The encoder that the settings name, or None where they name none."""
+    """The encoder of the settings, or None if they name no model."""
     if settings.model is None:
         return None
     if settings.model == PALETTE:

@@ -1,9 +1,9 @@
-"""A model's files on this machine: where they are, which model they are, and how long its vectors are.
+"""Hub checkpoint: the files of an image-text model on this machine, with its name and vector length.
 
     checkpoint = Checkpoint.find("google/siglip2-base-patch16-224")   # downloaded once, or a folder
     checkpoint.name, checkpoint.dim                                   # ("siglip2-base-…@5f0c…", 768)
 
-Reads small files and samples of large ones; loads no model.
+It reads small files and samples of large ones, and loads no model.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from pathlib import Path
 from ..errors import EncoderNotInstalled, EncoderUnusable
 
 KINDS = ("siglip", "siglip2")
-"""The kinds of model, as transformers calls them; most SigLIP 2 checkpoints are of the first kind."""
+"""The model types of transformers. Most SigLIP 2 checkpoints have the first."""
 FILES = ("*.json", "*.model", "*.safetensors")
-"""What is needed of a checkpoint, and what it is told from others by."""
+"""The files of a checkpoint that are needed, and that its digest is made of."""
 _USUAL_DIM = 768
-"""Where the configuration leaves the width out, it is that of the base model."""
+"""The vector length of the base model, used if the configuration does not state one."""
 _WHOLE_BYTES = 8 << 20
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class HubCheckpoint:
-    """An image–text model in a folder."""
+    """An image-text model in a folder."""
 
     folder: Path
     name: str
-    """What the model is called, and a digest of its configuration and of samples of its weights."""
+    """The model's name with a digest of its configuration and of samples of its weights."""
     dim: int
-    """How many numbers its vectors have, as its configuration says."""
+    """The length of its vectors according to its configuration."""
 
     @classmethod
     def find(cls, model: str) -> HubCheckpoint:
-        """The checkpoint in the folder ``model``, or of that name on the hub, downloaded at the first use.
+        """The checkpoint in the folder ``model``, or on the hub under that name, downloaded at the first use.
 
         Raises ``EncoderUnusable`` or ``EncoderNotInstalled``.
         """
@@ -53,8 +53,8 @@ class HubCheckpoint:
             raise EncoderUnusable(model, f"its config.json cannot be read ({error})") from None
         if kind not in KINDS:
             raise EncoderUnusable(model, f"it is a model of the kind {kind!r}")
-        called = model.rstrip("/").rpartition("/")[2] or folder.resolve().name
-        return cls(folder, f"{called}@{_digest(folder)}", dim)
+        name = model.rstrip("/").rpartition("/")[2] or folder.resolve().name
+        return cls(folder, f"{name}@{_digest(folder)}", dim)
 
 
 def _from_hub(model: str) -> Path:
@@ -66,8 +66,8 @@ def _from_hub(model: str) -> Path:
     except ImportError:
         raise EncoderNotInstalled(model, "transformers") from None
     try:
-        # What was downloaded once is used as it is: opening a memory must not wait for a network,
-        # and a model that changes under its memory would make vectors that cannot be compared.
+        # A downloaded model is used as it is: opening a memory must not wait for a network, and the vectors
+        # of a newer model could not be compared with those in the memory.
         return Path(snapshot_download(model, allow_patterns=list(FILES), local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
         pass
@@ -78,7 +78,7 @@ def _from_hub(model: str) -> Path:
 
 
 def _digest(folder: Path) -> str:
-    """12 hex digits: the same for copies of a checkpoint, others for another one of the same shape."""
+    """12 hex digits: equal for copies of a checkpoint, different for another checkpoint."""
     digest = hashlib.blake2b(digest_size=6)
     for file in sorted(path for pattern in FILES for path in folder.glob(pattern)):
         size = file.stat().st_size
@@ -87,7 +87,7 @@ def _digest(folder: Path) -> str:
             if size <= _WHOLE_BYTES:
                 digest.update(content.read())
                 continue
-            # Weights are gigabytes; training changes them everywhere, so samples tell.
+            # Weights are gigabytes. Training changes them everywhere, so samples are enough.
             for sample in range(_SAMPLES):
                 content.seek((size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1), os.SEEK_SET)
                 digest.update(content.read(_SAMPLE_BYTES))

@@ -1,10 +1,10 @@
-"""The understudy of an image–text model: it sees colours, and reads the names of colours.
+"""Palette encoder: a stand-in for an image-text model that compares only colours and colour names.
 
     encoder = PaletteEncoder()
     encoder.encode_texts(["a red door"]) @ encoder.encode_images([jpeg_of_a_red_door]).T   # near 1
 
-Deterministic and without weights: for tests, and for trying out search by pictures before a model is
-installed. It knows no things, only their colours.
+It is deterministic and has no weights. Use it for tests, and to try search by pictures before a model is
+installed. It does not recognise objects.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from ..observers.colours import COLOURS, colour_counts
 
 _SPELLING = 240
 _SPELLING_WEIGHT = 0.3
-"""How little spelling counts beside colour, where a text names one."""
+"""The weight of spelling compared with colour."""
 _SIDE = 64
-"""Pictures are looked at in this width and height, in pixels."""
+"""Pictures are scaled to this width and height, in pixels."""
 
 
 class PaletteEncoder:
-    """Vectors of colour shares for pictures; for texts, of the colours they name and how they are spelled.
+    """Encodes pictures by their colours, and texts by the colours they name and by their spelling.
 
-    A text that names no colour is like texts spelled alike, and like no picture.
+    A text that names no colour is similar to texts with similar spelling, and to no picture.
     """
 
     name = "palette/1"
     dim = 256
-    """13 colours, 3 left empty, and the rest for spelling; whole bytes suit the index."""
+    """13 colours, 3 unused numbers, and the rest for spelling. The index needs a multiple of 8."""
 
     def encode_texts(self, texts: list[str]) -> Vectors:
         """One unit vector per text."""
@@ -47,7 +47,7 @@ class PaletteEncoder:
         return _unit(vectors)
 
     def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
-        """One unit vector per picture; zeros for one that cannot be read."""
+        """One unit vector per picture, or zeros for a picture that cannot be read."""
         vectors = np.zeros((len(jpegs), self.dim), np.float32)
         for row, jpeg in enumerate(jpegs):
             picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
@@ -58,7 +58,7 @@ class PaletteEncoder:
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    """The rows scaled to length 1; those of zeros stay."""
+    """The rows scaled to length 1. Rows of zeros stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return unit

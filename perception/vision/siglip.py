@@ -1,11 +1,11 @@
-"""An image–text model of the SigLIP family as an encoder: pictures and words in one space.
+"""SigLIP encoder: an image-text model that encodes pictures and texts in one vector space.
 
     encoder = SiglipEncoder("google/siglip2-base-patch16-224")
     encoder.encode_images([jpeg]) @ encoder.encode_texts(["a kettle on a stove"]).T
 
-SigLIP and SigLIP 2, at a fixed size of picture or in its own proportions (NaFlex), from a folder or
-from the hub, through transformers; with the weights in single precision, so that what a GPU encoded
-can be asked for on a CPU. Torch is loaded when something is first encoded.
+It runs SigLIP and SigLIP 2, with a fixed picture size or in the picture's own proportions (NaFlex), from
+a folder or from the hub, with transformers. Weights have single precision, so that vectors made on a GPU
+can be compared with vectors made on a CPU. Torch is loaded at the first use.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ from ..errors import EncoderNotInstalled, EncoderUnusable
 from .hub_checkpoint import HubCheckpoint
 
 BATCH = 16
-"""Pictures, or texts, in one pass through the model; more gains little and costs RAM."""
+"""Pictures or texts in one pass through the model. A larger batch is hardly faster and needs more RAM."""
 
 
 class SiglipEncoder:
-    """Vectors made by a SigLIP or SigLIP 2 checkpoint. May be used from several threads.
+    """Encodes with a SigLIP or SigLIP 2 checkpoint. May be used from several threads.
 
     Args:
         model: A folder, or a name on the Hugging Face hub, downloaded at the first use.
-        device: Where it runs, as torch calls it (``cpu``, ``cuda``, ``cuda:1``); ``auto`` takes a GPU
-            if there is one.
+        device: A device of torch (``cpu``, ``cuda``, ``cuda:1``). ``auto`` uses a GPU if one is available.
 
-    Every property and method raises ``EncoderError`` where the model or its libraries are missing.
+    Every property and method raises ``EncoderError`` if the model or its libraries are missing.
     """
 
     def __init__(self, model: str, *, device: str = "auto") -> None:
@@ -51,27 +50,28 @@ class SiglipEncoder:
 
     @property
     def name(self) -> str:
-        """Model and digest of its files: other weights have another name."""
+        """The model's name with a digest of its files. Other weights have another name."""
         return self._checkpoint.name
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The length of a vector."""
         return self._checkpoint.dim
 
     def encode_texts(self, texts: list[str]) -> Vectors:
         """One unit vector per text. The model reads about the first 60 tokens of each."""
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        for at in range(0, len(texts), BATCH):
-            vectors[at : at + BATCH] = self._ready().of_texts(texts[at : at + BATCH])
+        for start in range(0, len(texts), BATCH):
+            vectors[start : start + BATCH] = self._ready().of_texts(texts[start : start + BATCH])
         return vectors
 
     def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
-        """One unit vector per picture; zeros for one that cannot be read."""
+        """One unit vector per picture, or zeros for a picture that cannot be read."""
         vectors = np.zeros((len(jpegs), self.dim), np.float32)
-        for at in range(0, len(jpegs), BATCH):
-            # A picture takes megabytes when decoded: a batch at a time.
-            decoded = [(at + row, _picture(jpeg)) for row, jpeg in enumerate(jpegs[at : at + BATCH])]
+        for start in range(0, len(jpegs), BATCH):
+            # A decoded picture takes megabytes, so one batch is decoded at a time.
+            batch = jpegs[start : start + BATCH]
+            decoded = [(start + row, _picture(jpeg)) for row, jpeg in enumerate(batch)]
             pictures = {row: picture for row, picture in decoded if picture is not None}
             if pictures:
                 vectors[list(pictures)] = self._ready().of_pictures(list(pictures.values()))
@@ -86,7 +86,7 @@ class SiglipEncoder:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The model and what prepares its input."""
+    """The model with its tokenizer and image processor."""
 
     torch: Any
     model: Any
@@ -96,17 +96,17 @@ class _Loaded:
     text_tokens: int
 
     def of_texts(self, texts: list[str]) -> Vectors:
-        # As it was trained: lower case, an end token, always padded to the full length on the right,
-        # padding attended to. The vector is read at the last token, so anything else makes another one.
-        # The end token is put there by hand: whether a tokenizer adds it depends on transformers' version.
-        words = self.tokenizer(
+        # As in training: lower case, an end token, padded on the right to the full length, with attention to
+        # the padding. The vector is read at the last token, so any other input gives another vector. The end
+        # token is added here, because whether the tokenizer adds it depends on the version of transformers.
+        token_lists = self.tokenizer(
             [text.lower() for text in texts],
             add_special_tokens=False,
             truncation=True,
             max_length=self.text_tokens - 1,
         )["input_ids"]
         ids = self.torch.full((len(texts), self.text_tokens), self.tokenizer.pad_token_id)
-        for row, tokens in enumerate(words):
+        for row, tokens in enumerate(token_lists):
             ids[row, : len(tokens) + 1] = self.torch.tensor([*tokens, self.tokenizer.eos_token_id])
         return self._features(self.model.get_text_features, {"input_ids": ids})
 
@@ -117,8 +117,8 @@ class _Loaded:
 
     def _features(self, tower: Any, inputs: Any) -> Vectors:
         with self.torch.inference_mode():
-            found = tower(**{name: value.to(self.device) for name, value in inputs.items()})
-            unit = self.torch.nn.functional.normalize(found.pooler_output.float(), dim=-1)
+            features = tower(**{name: value.to(self.device) for name, value in inputs.items()})
+            unit = self.torch.nn.functional.normalize(features.pooler_output.float(), dim=-1)
             vectors: Vectors = unit.cpu().numpy()
         return vectors
 
@@ -135,21 +135,23 @@ def _load(model: str, checkpoint: HubCheckpoint, device: str) -> _Loaded:
 
     folder = str(checkpoint.folder)
     try:
-        where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        torch_device = torch.device(
+            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        )
         with _quiet():
             network = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
         loaded = _Loaded(
             torch=torch,
-            model=network.eval().to(where),
+            model=network.eval().to(torch_device),
             tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
-            # The other backend needs torchvision, and resizes in another way.
+            # The other backend needs torchvision and resizes differently.
             image_processor=AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True),
-            device=where,
+            device=torch_device,
             text_tokens=int(network.config.text_config.max_position_embeddings),
         )
         (vector,) = loaded.of_texts([""])
     except Exception as error:
-        # Whatever the libraries find wrong with a folder or a device is what the user needs to hear.
+        # The libraries raise many types of errors for a broken folder or device. Their message helps the user.
         raise EncoderUnusable(model, str(error) or type(error).__name__) from error
     if len(vector) != checkpoint.dim:
         raise EncoderUnusable(model, f"its vectors have {len(vector)} numbers, not {checkpoint.dim}")
@@ -158,7 +160,7 @@ def _load(model: str, checkpoint: HubCheckpoint, device: str) -> _Loaded:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing a progress bar over whatever its caller prints."""
+    """Keep transformers from drawing a progress bar over the caller's output."""
     from transformers.utils import logging  # noqa: PLC0415
 
     shown = logging.is_progress_bar_enabled()

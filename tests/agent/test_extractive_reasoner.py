@@ -1,4 +1,4 @@
-"""What the extractive reasoner answers, and when it refuses to."""
+"""The extractive reasoner answers from observations, and abstains if they do not suffice."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,32 +13,38 @@ from recollect.memory.values import Field, Finding, FrameCounts, Moment, Observa
 COUNTS = FrameCounts(captured=125, stored=0, sampled_out=105, merged=20)
 
 
-def found(field: Field, kind: str, text: str, start_s: float, end_s: float, **detail: str | float) -> Finding:
+def finding(
+    field: Field, kind: str, text: str, start_s: float, end_s: float, **detail: str | float
+) -> Finding:
     return Finding(field, kind, text, Span(start_s, end_s), "test/1", detail=detail)
 
 
 def shop_findings() -> list[Finding]:
     """Two minutes in front of a shop."""
     return [
-        found("visible_text", "line", "OPEN 9-17", 0, 60, first_s=0.0),
-        found("visible_text", "line", "CLOSED FOR STOCKTAKING", 60, 120, first_s=60.0),
-        found(
+        finding("visible_text", "line", "OPEN 9-17", 0, 60, first_s=0.0),
+        finding("visible_text", "line", "CLOSED FOR STOCKTAKING", 60, 120, first_s=60.0),
+        finding(
             "action", "enters", "a tall red shape enters from the left", 10, 11, shape="tall", colour="red"
         ),
-        found("action", "visit", "a tall red shape is there 0:10.0–0:18.0", 10, 18, value=8.0, shape="tall"),
-        found(
+        finding(
+            "action", "visit", "a tall red shape is there 0:10.0–0:18.0", 10, 18, value=8.0, shape="tall"
+        ),
+        finding(
             "action", "leaves", "the tall red shape leaves to the right", 17, 18, shape="tall", colour="red"
         ),
-        found(
+        finding(
             "action", "enters", "a tall blue shape enters from the right", 30, 31, shape="tall", colour="blue"
         ),
-        found(
+        finding(
             "action", "visit", "a tall blue shape is there 0:30.0–0:52.0", 30, 52, value=22.0, shape="tall"
         ),
-        found("action", "removed", "something yellow is taken away from the middle", 41, 42, colour="yellow"),
-        found("action", "flash", "a flash of light", 76, 76.5),
-        found("action", "typed", 'the text "$ backup --all" is typed', 91, 94),
-        found("speech", "subtitle", "Please leave the parcel on the counter.", 21, 23),
+        finding(
+            "action", "removed", "something yellow is taken away from the middle", 41, 42, colour="yellow"
+        ),
+        finding("action", "flash", "a flash of light", 76, 76.5),
+        finding("action", "typed", 'the text "$ backup --all" is typed', 91, 94),
+        finding("speech", "subtitle", "Please leave the parcel on the counter.", 21, 23),
     ]
 
 
@@ -59,7 +65,7 @@ def write(path: Path, name: str, findings: list[Finding], *, moments: int = 24) 
                 and (f.kind != "visit" or span.contains(f.span.end_s))
             ]
             own.append(
-                found(
+                finding(
                     "attribute", "brightness", "bright", *(span.start_s, span.end_s), value=0.5 + index / 100
                 )
             )
@@ -101,7 +107,7 @@ def test_a_quotation_that_was_never_read_is_not_claimed(shop):
 @pytest.mark.parametrize(
     "question", ["When does a dog appear?", "When does the vase fall over?", "What is the man wearing?"]
 )
-def test_what_only_a_video_model_could_tell_is_not_claimed(shop, question):
+def test_what_only_a_video_model_recognises_is_not_claimed(shop, question):
     answer = shop.ask(question)
 
     assert answer.abstained
@@ -121,7 +127,7 @@ def test_visits_are_counted_over_the_whole_stream(shop):
 
 
 @pytest.mark.parametrize(
-    ("question", "told"),
+    ("question", "text"),
     [
         ("How many people came in in the last 100 seconds?", "1 arrival, 0:30.0"),
         ("How many people came in between 0:05 and 0:40?", "2 arrivals, 0:10.0"),
@@ -131,29 +137,31 @@ def test_visits_are_counted_over_the_whole_stream(shop):
         ("How many things were taken away from the centre?", "1 thing taken away, 0:41.0"),
     ],
 )
-def test_a_count_is_of_the_time_the_colours_and_the_side_that_are_named(shop, question, told):
+def test_a_count_respects_the_named_time_colours_and_side(shop, question, text):
     answer = shop.ask(question)
 
     assert not answer.abstained
-    assert answer.text.startswith(told)
+    assert answer.text.startswith(text)
 
 
 @pytest.mark.parametrize(
     "question",
     ["How many different people came in?", "How many blue things were taken away?"],
-    ids=["who cannot be told apart", "never seen"],
+    ids=["different people", "never seen"],
 )
-def test_what_cannot_be_counted_is_not(shop, question):
+def test_what_cannot_be_counted_is_not_answered(shop, question):
     assert shop.ask(question).abstained
 
 
-def test_of_more_than_can_be_read_one_by_one_none_of_a_colour_are_counted(tmp_path):
+def test_a_colour_is_not_counted_if_not_every_finding_is_read(tmp_path):
     path = tmp_path / "busy.lance"
-    many = [
-        found("action", "enters", "a tall red shape enters", 5.0 * n, 5.0 * n + 1, shape="tall", colour="red")
+    arrivals = [
+        finding(
+            "action", "enters", "a tall red shape enters", 5.0 * n, 5.0 * n + 1, shape="tall", colour="red"
+        )
         for n in range(130)
     ]
-    write(path, "busy", many, moments=140)
+    write(path, "busy", arrivals, moments=140)
 
     with Recollect(path) as memory:
         assert memory.ask("How many people came in?").text.startswith("130 arrivals")
@@ -187,9 +195,9 @@ def test_order_and_colour_pick_one_of_several(shop, question, start_s):
         ("When did it last say 'WAIT HERE' before 20:00?", 1195.0),
     ],
 )
-def test_of_hundreds_alike_the_one_in_order_is_told(tmp_path, question, start_s):
+def test_of_hundreds_of_matches_the_one_in_order_is_cited(tmp_path, question, start_s):
     signs = [
-        found("visible_text", "line", "WAIT HERE" if number % 2 else "NOW SERVING", at_s, at_s + 5.0)
+        finding("visible_text", "line", "WAIT HERE" if number % 2 else "NOW SERVING", at_s, at_s + 5.0)
         for number, at_s in enumerate(range(0, 2500, 5))
     ]
     write(tmp_path / "queue.lance", "queue", signs, moments=500)
@@ -252,7 +260,7 @@ def test_the_text_of_now_is_the_newest_text(shop):
     assert answer.evidence[0].end_s == 120.0
 
 
-def test_a_time_that_was_never_watched_is_said_to_be_so(shop):
+def test_a_time_that_was_never_watched_is_reported_as_such(shop):
     answer = shop.ask("What happens?", from_s=500.0, to_s=600.0)
 
     assert answer.abstained
@@ -273,13 +281,13 @@ def test_the_option_that_was_read_is_chosen(shop):
     assert answer.choice == "B"
 
 
-def test_asked_for_yes_or_no_it_says_yes_to_what_was_seen_and_abstains_from_what_was_not(shop):
-    seen = shop.ask("Does something blue come in?", options=["no", "yes"])
-    unseen = shop.ask("Does something green come in?", options=["no", "yes"])
+def test_yes_needs_evidence_and_otherwise_it_abstains(shop):
+    supported = shop.ask("Does something blue come in?", options=["no", "yes"])
+    unsupported = shop.ask("Does something green come in?", options=["no", "yes"])
 
-    assert (seen.choice, seen.abstained) == ("B", False)
-    assert seen.text.startswith("Yes: ")
-    assert (unseen.choice, unseen.abstained) == (None, True)
+    assert (supported.choice, supported.abstained) == ("B", False)
+    assert supported.text.startswith("Yes: ")
+    assert (unsupported.choice, unsupported.abstained) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -293,14 +301,14 @@ def test_of_options_that_were_read_the_one_in_order_is_chosen(shop, question, ch
 def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recollect]:
     """Two people at a counter: one in red takes something blue, one in blue something red, and puts something down."""
     red, blue = (
-        found("actor", "shape", f"a tall {colour} shape", *span, shape="tall", colour=colour)
+        finding("actor", "shape", f"a tall {colour} shape", *span, shape="tall", colour=colour)
         for colour, span in (("red", (10, 18)), ("blue", (30, 52)))
     )
     taken = [
-        found("action", "removed", f"something {colour} is taken away from the left", *span, colour=colour)
+        finding("action", "removed", f"something {colour} is taken away from the left", *span, colour=colour)
         for colour, span in (("blue", (13, 14)), ("red", (41, 42)))
     ]
-    put = found("action", "placed", "something yellow is put down on the right", 46, 47, colour="yellow")
+    put = finding("action", "placed", "something yellow is put down on the right", 46, 47, colour="yellow")
     path = tmp_path_factory.mktemp("extractive") / "counter.lance"
     write(path, "counter", [red, blue, *taken, put])
     with Recollect(path) as memory:
@@ -318,7 +326,7 @@ PEOPLE = ["the man in the red coat", "the woman in the blue coat and hat", "the 
         ("When did the one in blue put something yellow on the counter?", 46.0),
     ],
 )
-def test_what_somebody_wears_is_not_taken_for_the_colour_of_a_thing(counter, question, start_s):
+def test_colours_of_clothes_are_not_taken_for_colours_of_things(counter, question, start_s):
     answer = counter.ask(question)
 
     assert not answer.abstained
@@ -328,17 +336,17 @@ def test_what_somebody_wears_is_not_taken_for_the_colour_of_a_thing(counter, que
 @pytest.mark.parametrize(
     ("question", "choice"), [("Who took the blue cup?", "A"), ("Who took the red cup?", "B")]
 )
-def test_who_did_it_is_told_by_the_colour_of_whoever_was_there(counter, question, choice):
+def test_who_did_it_is_decided_by_the_colour_of_the_shape(counter, question, choice):
     answer = counter.ask(question, options=PEOPLE)
 
     assert answer.choice == choice
     assert "while a tall" in answer.evidence[0].text
 
 
-def test_what_somebody_took_is_told_by_its_colour(counter):
-    asked = "What did the woman in the blue coat take?"
+def test_what_somebody_took_is_decided_by_its_colour(counter):
+    question = "What did the woman in the blue coat take?"
 
-    assert counter.ask(asked, options=["the blue cup", "the red cup", "the green cup"]).choice == "B"
+    assert counter.ask(question, options=["the blue cup", "the red cup", "the green cup"]).choice == "B"
 
 
 @pytest.mark.parametrize(
@@ -348,9 +356,9 @@ def test_what_somebody_took_is_told_by_its_colour(counter):
         ("Who took the white cup?", PEOPLE),
         ("Who gave the red cup to the man in the green jacket?", PEOPLE),
     ],
-    ids=["two who wear the same", "nothing of that colour", "what no observer sees"],
+    ids=["two wear the same", "no such colour", "no observer sees it"],
 )
-def test_people_are_not_told_apart_by_what_does_not_tell_them_apart(counter, question, options):
+def test_no_option_is_chosen_if_colours_do_not_tell_people_apart(counter, question, options):
     answer = counter.ask(question, options=options)
 
     assert answer.choice is None
@@ -370,7 +378,7 @@ def test_the_same_question_gets_the_same_answer(shop):
     assert (first.text, first.evidence, first.confidence) == (second.text, second.evidence, second.confidence)
 
 
-def test_without_a_stream_named_each_stream_gets_its_say(tmp_path):
+def test_without_a_named_stream_every_stream_is_cited(tmp_path):
     write(tmp_path / "two.lance", "east", shop_findings())
     write(tmp_path / "two.lance", "west", shop_findings())
 

@@ -1,4 +1,4 @@
-"""What is answered of a memory that had to forget: what stands for it is found, and nothing is denied."""
+"""Questions about forgotten spans: summaries are found and cited, and nothing forgotten is denied."""
 
 from __future__ import annotations
 
@@ -22,31 +22,33 @@ from recollect.perception.sources.file_source import content_id_of
 from recollect.testing.scripted_lmm import ScriptedLmm
 
 MOMENTS = (("event", "frame"), ("event", "children"))
-"""What goes, so that events stand for their moments."""
+"""The losses after which events represent their moments."""
 EVENTS = (*MOMENTS, ("hour", "frame"), ("hour", "children"))
-"""And hours for their events."""
+"""And hours their events."""
 
 
-def found(field: Field, kind: str, text: str, start_s: float, end_s: float, **detail: str | float) -> Finding:
+def new_finding(
+    field: Field, kind: str, text: str, start_s: float, end_s: float, **detail: str | float
+) -> Finding:
     return Finding(field, kind, text, Span(start_s, end_s), "test/1", detail=detail)
 
 
 def visit(start_s: float, end_s: float, colour: str = "grey") -> list[Finding]:
     who = {"shape": "tall", "colour": colour}
     return [
-        found("action", "enters", f"a tall {colour} shape enters", start_s, start_s + 1, **who),
-        found("action", "visit", f"a tall {colour} shape is there", start_s, end_s, **who),
+        new_finding("action", "enters", f"a tall {colour} shape enters", start_s, start_s + 1, **who),
+        new_finding("action", "visit", f"a tall {colour} shape is there", start_s, end_s, **who),
     ]
 
 
 FINDINGS = [
     *[finding for times in ((5, 12), (65, 69), (80, 88), (91, 93)) for finding in visit(*times)],
     *visit(200, 205, "red"),
-    found("visible_text", "line", "OPEN 9-17", 0, 60),
-    found("action", "flash", "a flash of light", 71, 72),
-    found("visible_text", "line", "ORDER 66", 94, 97),
-    found("action", "typed", 'the text "make test" is typed', 98, 99),
-    found("visible_text", "line", "CLOSED FOR STOCKTAKING", 180, 240),
+    new_finding("visible_text", "line", "OPEN 9-17", 0, 60),
+    new_finding("action", "flash", "a flash of light", 71, 72),
+    new_finding("visible_text", "line", "ORDER 66", 94, 97),
+    new_finding("action", "typed", 'the text "make test" is typed', 98, 99),
+    new_finding("visible_text", "line", "CLOSED FOR STOCKTAKING", 180, 240),
 ]
 """Four minutes in front of a shop: a minute is an event, and all of it an hour."""
 
@@ -61,15 +63,15 @@ def moments_of(stream: str, lasts_s: float = 10.0, count: int = 24) -> list[Mome
     moments = []
     for number in range(count):
         span = Span(number * lasts_s, (number + 1) * lasts_s)
-        # A visit is told whole, when it is over; of all else each moment tells its part.
+        # The moment in which a visit ends reports all of it. Of anything else, each moment reports its part.
         seen = [
             Finding(f.field, f.kind, f.text, part, f.written_by, detail=f.detail)
             for f in FINDINGS
             if (part := f.span if f.kind == "visit" else f.span.clipped_to(span)) is not None
             and (f.kind != "visit" or span.contains(f.span.end_s))
         ]
-        light = found("attribute", "brightness", "bright", span.start_s, span.end_s, value=number / 100)
-        told = Observation(
+        light = new_finding("attribute", "brightness", "bright", span.start_s, span.end_s, value=number / 100)
+        observation = Observation(
             "; ".join(f.text for f in seen) or "nothing moves", (*seen, light), "observers/1", 1000 + number
         )
         moments.append(
@@ -78,7 +80,7 @@ def moments_of(stream: str, lasts_s: float = 10.0, count: int = 24) -> list[Mome
                 stream,
                 0,
                 span,
-                (told,),
+                (observation,),
                 frame_ids=(f"{stream}-{number}",),
             )
         )
@@ -117,7 +119,7 @@ Forget = Callable[..., None]
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """A live stream: of what is not kept in the memory, nothing is left. A minute after it was not watched."""
+    """A live stream, so nothing outside the memory exists. The minute after it was not watched."""
     path = tmp_path / "memory.lance"
     with MemoryStore.open(path, write=True) as store:
         store.put_stream(Stream("shop", "live", "rtsp://shop", "shop", "stopped", 4.0))
@@ -129,7 +131,7 @@ def shop(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def without(shop: Path, have_forgotten: Forget) -> Callable[..., Recollect]:
-    """The shop's memory without something: ``without(*MOMENTS, within=Span(0, 60))``."""
+    """The shop's memory after losses: ``without(*MOMENTS, within=Span(0, 60))``."""
 
     def opened(*losses: tuple[str, str], within: Span | None = None, **options: object) -> Recollect:
         with MemoryStore.open(shop, write=True) as store:
@@ -139,11 +141,11 @@ def without(shop: Path, have_forgotten: Forget) -> Callable[..., Recollect]:
     return opened
 
 
-# -- what stands for it is found and cited ------------------------------------------------------------
+# -- summaries are found and cited ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("losses", "memory_id"), [(MOMENTS, MINUTES[1].id), (EVENTS, HOUR.id)])
-def test_a_line_is_cited_when_it_was_read_where_only_a_summary_kept_it(without, losses, memory_id):
+def test_a_line_kept_by_a_summary_is_cited_with_its_time(without, losses, memory_id):
     with without(*losses) as memory:
         answer = memory.ask("When does the sign say 'ORDER 66'?")
 
@@ -165,7 +167,7 @@ def test_a_line_is_cited_when_it_was_read_where_only_a_summary_kept_it(without, 
         ("When is there a flash?", 71),
     ],
 )
-def test_the_first_last_longest_and_extreme_are_told_by_tallies(without, losses, question, start_s):
+def test_summaries_give_the_first_last_longest_and_extreme(without, losses, question, start_s):
     with without(*losses) as memory:
         answer = memory.ask(question)
 
@@ -184,13 +186,13 @@ def test_a_count_is_the_same_whatever_is_forgotten_below(without, losses, within
     assert "not taken into account" not in answer.text
 
 
-def test_the_longest_is_cited_as_long_as_it_was(without):
+def test_the_longest_visit_is_cited_with_its_full_length(without):
     with without(*EVENTS) as memory:
         assert memory.ask("Which visitor stays longest?").evidence[0].span == Span(80, 88)
 
 
 @pytest.mark.parametrize(("nth", "start_s"), [("second", 65), ("fourth", 91), ("fifth", 200)])
-def test_in_order_those_are_counted_whose_times_are_forgotten(without, nth, start_s):
+def test_ordinals_count_findings_whose_times_are_forgotten(without, nth, start_s):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         assert memory.ask(f"When does the {nth} person arrive?").evidence[0].start_s == start_s
 
@@ -208,7 +210,7 @@ def test_in_order_those_are_counted_whose_times_are_forgotten(without, nth, star
         "What happens at 1:10?",
     ],
 )
-def test_what_no_summary_tells_is_said_to_be_forgotten(without, question):
+def test_what_no_summary_has_is_reported_as_forgotten(without, question):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         answer = memory.ask(question)
 
@@ -217,12 +219,12 @@ def test_what_no_summary_tells_is_said_to_be_forgotten(without, question):
     assert answer.confidence < 0.5
 
 
-def test_what_is_to_be_seen_now_is_not_told_by_a_summary(without):
+def test_a_summary_does_not_answer_a_question_about_now(without):
     with without(*MOMENTS) as memory:
         assert memory.ask("What is to be seen now?").why == "forgotten"
 
 
-def test_what_was_to_be_seen_beside_a_forgotten_minute_is_told_as_ever(without):
+def test_moments_beside_a_forgotten_minute_answer_as_before(without):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         answer = memory.ask("What happens at 3:25?")
 
@@ -230,7 +232,7 @@ def test_what_was_to_be_seen_beside_a_forgotten_minute_is_told_as_ever(without):
     assert all(item.start_s >= 190 for item in answer.evidence)
 
 
-# -- nothing is denied ----------------------------------------------------------------------------------
+# -- nothing forgotten is denied ----------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -247,7 +249,7 @@ def test_what_was_to_be_seen_beside_a_forgotten_minute_is_told_as_ever(without):
         ("When does a dog appear?", {"from_s": 60.0, "to_s": 120.0}, "forgotten"),
     ],
 )
-def test_what_is_not_found_is_not_denied_where_memories_are_gone(without, question, scope, why):
+def test_forgotten_memories_prevent_a_claim_of_not_seen(without, question, scope, why):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         answer = memory.ask(question, **scope)
 
@@ -255,7 +257,7 @@ def test_what_is_not_found_is_not_denied_where_memories_are_gone(without, questi
     assert ("is forgotten" in answer.text) == (why == "forgotten")
 
 
-def test_a_scope_that_holds_nothing_any_more_is_not_said_to_be_unwatched(without):
+def test_a_forgotten_scope_is_not_called_unwatched(without):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         answer = memory.ask("What happens?", from_s=70, to_s=90)
 
@@ -265,7 +267,7 @@ def test_a_scope_that_holds_nothing_any_more_is_not_said_to_be_unwatched(without
     assert answer.coverage[0].watched_s == 20
 
 
-def test_of_a_stretch_that_reaches_into_a_summary_the_count_says_what_it_leaves_out(without):
+def test_a_count_names_the_forgotten_span_that_it_leaves_out(without):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         answer = memory.ask("How many people arrive?", from_s=90, to_s=240)
 
@@ -276,37 +278,39 @@ def test_of_a_stretch_that_reaches_into_a_summary_the_count_says_what_it_leaves_
     assert answer.confidence <= 0.5
 
 
-def test_where_pictures_alone_are_forgotten_all_is_told_as_ever(without):
+def test_without_pictures_alone_the_answers_stay_the_same(without):
     with without(("event", "frame")) as memory:
         denied = memory.ask("When does it say 'FREE BEER'?")
-        told = [memory.ask(f"What happens at {at}?") for at in ("1:05", "1:12")]
-        kept = {frame.id for frame in memory.frames([key for one in SHOP for key in one.frame_ids])}
+        answers = [memory.ask(f"What happens at {time}?") for time in ("1:05", "1:12")]
+        kept = {frame.id for frame in memory.frames([key for moment in SHOP for key in moment.frame_ids])}
 
     assert denied.why == "not_seen"
     assert denied.coverage[0].forgotten == ()
-    assert {key for answer in told for item in answer.evidence for key in item.frame_ids} <= kept
+    assert {key for answer in answers for item in answer.evidence for key in item.frame_ids} <= kept
     assert len(kept) == 16
 
 
-# -- how it is told -------------------------------------------------------------------------------------
+# -- how it is reported -------------------------------------------------------------------------------------
 
 
-def test_neighbours_are_told_as_one_stretch_cut_to_the_scope(without):
+def test_adjacent_forgotten_spans_are_merged_and_clipped(without):
     with without(*MOMENTS, within=Span(0, 180)) as memory:
         [everywhere] = memory.ask("What happens?").coverage
         [scoped] = memory.ask("What happens?", from_s=30, to_s=150).coverage
 
-    [one] = everywhere.forgotten
-    assert (one.start_s, one.end_s, one.lost, one.cause) == (0, 180, "moment", "budget")
-    assert one.forgotten_at.endswith("+00:00")
+    [span] = everywhere.forgotten
+    assert (span.start_s, span.end_s, span.lost, span.cause) == (0, 180, "moment", "budget")
+    assert span.forgotten_at.endswith("+00:00")
     assert everywhere.forgotten_s == 180
     assert [(part.start_s, part.end_s) for part in scoped.forgotten] == [(30, 150)]
 
 
-def test_stretches_that_lost_something_else_are_told_apart():
-    gone = [
-        Tombstone(str(at), "shop", 0, Span(at * 60, at * 60 + 60), lost, cause, 1000.0 + at, 0.0)  # type: ignore[arg-type]
-        for at, (lost, cause) in enumerate(
+def test_forgotten_spans_of_different_loss_stay_apart():
+    tombstones = [
+        Tombstone(
+            str(minute), "shop", 0, Span(minute * 60, minute * 60 + 60), lost, cause, 1000.0 + minute, 0.0
+        )  # type: ignore[arg-type]
+        for minute, (lost, cause) in enumerate(
             [
                 ("moment", "budget"),
                 ("moment", "budget"),
@@ -317,25 +321,25 @@ def test_stretches_that_lost_something_else_are_told_apart():
         )
     ]
 
-    told = merge_tombstones(gone, None)
+    merged = merge_tombstones(tombstones, None)
 
-    assert [(one.span, one.lost, one.cause) for one in told] == [
+    assert [(tombstone.span, tombstone.lost, tombstone.cause) for tombstone in merged] == [
         (Span(0, 120), "moment", "budget"),
         (Span(120, 180), "moment", "asked"),
         (Span(180, 240), "event", "asked"),
     ]
-    assert told[0].forgotten_at_s == 1001.0
+    assert merged[0].forgotten_at_s == 1001.0
 
 
 @pytest.mark.slow
-def test_the_list_of_what_was_forgotten_stays_short(tmp_path, have_forgotten):
+def test_the_list_of_forgotten_spans_stays_short(tmp_path, have_forgotten):
     path = tmp_path / "memory.lance"
     moments = moments_of("shop", count=60)
     with MemoryStore.open(path, write=True) as store:
         store.put_stream(Stream("shop", "live", "rtsp://shop", "shop", "stopped", 4.0))
-        store.append([*moments, *(parent("event", [one]) for one in moments)])
-        for one in moments[::2]:
-            have_forgotten(store, ("event", "children"), within=one.span)
+        store.append([*moments, *(parent("event", [moment]) for moment in moments)])
+        for moment in moments[::2]:
+            have_forgotten(store, ("event", "children"), within=moment.span)
 
     with Recollect(path) as memory:
         [coverage] = memory.ask("What happens?").coverage
@@ -345,7 +349,7 @@ def test_the_list_of_what_was_forgotten_stays_short(tmp_path, have_forgotten):
     assert coverage.forgotten_s == 300
 
 
-def test_people_are_told_of_it(without, capsys):
+def test_the_command_prints_the_forgotten_span(without, capsys):
     with without(*MOMENTS, within=SECOND_MINUTE) as memory:
         print_answer(memory.ask("How many people arrive?"))
 
@@ -358,8 +362,8 @@ PLANNED = PlanReply(queries=["order 66"], from_s=None, to_s=None, order="any")
 
 
 def judged(sufficiency: str, *cites: str, **more: object) -> JudgeReply:
-    said = {"answer": "", "choice": None, "missing": "", "look_at": [], "queries": [], **more}
-    return JudgeReply(cites=list(cites), sufficiency=sufficiency, **said)  # type: ignore[arg-type]
+    fields = {"answer": "", "choice": None, "missing": "", "look_at": [], "queries": [], **more}
+    return JudgeReply(cites=list(cites), sufficiency=sufficiency, **fields)  # type: ignore[arg-type]
 
 
 def looked(sufficiency: str, seen: str, answer: str = "") -> LookReply:
@@ -367,20 +371,20 @@ def looked(sufficiency: str, seen: str, answer: str = "") -> LookReply:
 
 
 def prompts(lmm: ScriptedLmm) -> list[str]:
-    return [asked.prompt.name for asked in lmm.asked]
+    return [call.prompt.name for call in lmm.asked]
 
 
-def test_a_model_judges_what_stands_for_forgotten_moments_and_its_answer_cites_it(without):
+def test_a_model_judges_and_cites_summaries_of_forgotten_moments(without):
     lmm = ScriptedLmm(PLANNED, judged("all", "M1", answer="At 1:34."))
 
     with without(*MOMENTS, lmm=lmm) as memory:
         answer = memory.ask("Which order is called?")
 
     assert (answer.text, answer.evidence[0].memory_id) == ("At 1:34.", MINUTES[1].id)
-    # Four pictures of a minute cannot refute it, so that no look is spent on that.
+    # Four pictures of a minute cannot refute it, so no inspection is spent on it.
     assert prompts(lmm) == ["plan", "judge"]
-    told = [part.text for part in lmm.asked[1].prompt.parts if isinstance(part, TextPart)]
-    assert any('name="M1"' in text and "ORDER 66" in text for text in told)
+    texts = [part.text for part in lmm.asked[1].prompt.parts if isinstance(part, TextPart)]
+    assert any('name="M1"' in text and "ORDER 66" in text for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +396,7 @@ def test_a_model_judges_what_stands_for_forgotten_moments_and_its_answer_cites_i
         ({"from_s": 120.0, "to_s": 240.0}, (None, None), "not_seen"),
     ],
 )
-def test_a_model_that_finds_nothing_denies_nothing_that_is_forgotten(without, scope, planned, why):
+def test_a_model_that_finds_nothing_admits_what_is_forgotten(without, scope, planned, why):
     plan = PLANNED.model_copy(update={"from_s": planned[0], "to_s": planned[1]})
     lmm = ScriptedLmm(
         otherwise=lambda prompt: plan if prompt.name == "plan" else judged("none", missing="which animal")
@@ -405,7 +409,7 @@ def test_a_model_that_finds_nothing_denies_nothing_that_is_forgotten(without, sc
     assert answer.text.startswith("I cannot tell: which animal.")
 
 
-def test_a_scope_that_holds_nothing_any_more_costs_no_call(without):
+def test_a_forgotten_scope_costs_no_call(without):
     lmm = ScriptedLmm()
 
     with without(*MOMENTS, lmm=lmm) as memory:
@@ -414,7 +418,7 @@ def test_a_scope_that_holds_nothing_any_more_costs_no_call(without):
     assert (answer.why, answer.usage.lmm_calls) == ("forgotten", 0)
 
 
-def test_what_stands_for_forgotten_moments_is_looked_at_in_its_own_pictures(without):
+def test_a_summary_is_inspected_in_its_own_pictures(without):
     lmm = ScriptedLmm(
         PLANNED, judged("little", "M1", look_at=["M1"]), looked("all", "A grey coat.", "A grey coat.")
     )
@@ -428,7 +432,7 @@ def test_what_stands_for_forgotten_moments_is_looked_at_in_its_own_pictures(with
     assert len(answer.evidence[0].frame_ids) == 4
 
 
-def test_a_moment_of_a_camera_whose_pictures_are_gone_costs_no_call_to_look_at(without):
+def test_a_camera_moment_without_pictures_costs_no_call(without):
     without_pictures = SHOP[7]
     lmm = ScriptedLmm(
         PlanReply(queries=["flash of light"], from_s=70.0, to_s=80.0, order="any"),
@@ -444,10 +448,10 @@ def test_a_moment_of_a_camera_whose_pictures_are_gone_costs_no_call_to_look_at(w
     assert (answer.text, answer.evidence[0].frame_ids) == ("At 1:11.", ())
 
 
-def test_what_is_to_be_seen_now_is_judged_by_its_words_where_its_pictures_are_gone(shop):
+def test_now_is_judged_by_descriptions_if_no_pictures_are_left(shop):
     with MemoryStore.open(shop, write=True) as store:
         newest = moments_of("shop", count=31)[-1]
-        store.append([newest])  # and not the picture that it names
+        store.append([newest])  # without the picture that it names
     lmm = ScriptedLmm(judged("most", "M2", answer="Nothing moves."))
 
     with Recollect(shop, lmm=lmm) as memory:
@@ -457,16 +461,14 @@ def test_what_is_to_be_seen_now_is_judged_by_its_words_where_its_pictures_are_go
     assert answer.text == "Nothing moves."
 
 
-def test_a_moment_of_a_file_whose_pictures_are_gone_is_looked_at_in_the_file(
-    tmp_path, short_video, have_forgotten
-):
+def test_a_file_moment_without_pictures_is_inspected_in_the_file(tmp_path, short_video, have_forgotten):
     path = tmp_path / "memory.lance"
     moments = moments_of("film", lasts_s=0.3, count=6)
     with MemoryStore.open(path, write=True) as store:
         store.put_stream(Stream("film", "file", str(short_video), content_id_of(short_video), "done", 4.0))
         store.append([*moments, parent("event", moments)], pictures(moments))
         have_forgotten(store, ("event", "frame"))
-        left = {frame.id for frame in store.snapshot().frames([f"film-{number}" for number in range(6)])}
+        kept = {frame.id for frame in store.snapshot().frames([f"film-{number}" for number in range(6)])}
     lmm = ScriptedLmm(
         PlanReply(queries=["arrives"], from_s=0.3, to_s=0.6, order="any"),
         judged("little", "M1", look_at=["M1"]),
@@ -476,6 +478,6 @@ def test_a_moment_of_a_file_whose_pictures_are_gone_is_looked_at_in_the_file(
     with Recollect(path, lmm=lmm) as memory:
         answer = memory.ask("What happens there?")
 
-    assert "film-1" not in left
+    assert "film-1" not in kept
     assert prompts(lmm) == ["plan", "judge", "look"]
     assert (answer.text, answer.evidence[0].frame_ids) == ("A square.", ())

@@ -1,4 +1,4 @@
-"""The agent's graph: when it stops, what it may see, what it leaves behind. Thinking is scripted."""
+"""The agent's graph: when it stops, what it may see, and what it writes. The reasoner is scripted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from recollect.tools.toolbox import Scope, Toolbox
 WRITTEN_AT_S = 1000.0
 
 
-def moment(stream: str, number: int, caption: str, *kinds: str) -> Moment:
+def new_moment(stream: str, number: int, caption: str, *kinds: str) -> Moment:
     """Ten seconds of a stream, written when they were over, with a finding of each kind."""
     span = Span(number * 10.0, number * 10.0 + 10.0)
     found = tuple(Finding("action", kind, f"something {kind}", span, "motion/1") for kind in kinds)
@@ -49,13 +49,13 @@ def picture(of: Moment) -> KeyFrame:
 
 
 KITCHEN = [
-    moment("kitchen", 0, "a kettle is put down", "placed"),
-    moment("kitchen", 1, "a cat enters", "enters"),
-    moment("kitchen", 2, "the kettle boils"),
-    moment("kitchen", 3, "a cat leaves", "leaves"),
-    moment("kitchen", 4, "a kettle is taken away", "removed"),
+    new_moment("kitchen", 0, "a kettle is put down", "placed"),
+    new_moment("kitchen", 1, "a cat enters", "enters"),
+    new_moment("kitchen", 2, "the kettle boils"),
+    new_moment("kitchen", 3, "a cat leaves", "leaves"),
+    new_moment("kitchen", 4, "a kettle is taken away", "removed"),
 ]
-GARDEN = [moment("garden", 0, "a kettle in the garden", "placed"), moment("garden", 1, "rain falls")]
+GARDEN = [new_moment("garden", 0, "a kettle in the garden", "placed"), new_moment("garden", 1, "rain falls")]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def store(tmp_path: Path) -> Iterator[MemoryStore]:
     with MemoryStore.open(tmp_path / "memory.lance", write=True) as opened:
         for name in ("kitchen", "garden"):
             opened.put_stream(Stream(name, "file", f"{name}.mp4", f"content:{name}", "done", 4.0))
-        opened.append([*KITCHEN, *GARDEN], [picture(one) for one in (*KITCHEN, *GARDEN)])
+        opened.append([*KITCHEN, *GARDEN], [picture(moment) for moment in (*KITCHEN, *GARDEN)])
         yield opened
 
 
@@ -79,7 +79,7 @@ Ask = Callable[..., Answer]
 
 @pytest.fixture
 def ask(store: MemoryStore, traces: TraceStore) -> Ask:
-    """Asks with a reasoner; what a second look sees is given by ``sees``, and noted in ``looked``."""
+    """Ask with a reasoner. ``sees`` is the inspector."""
 
     def asking(
         reasoner: Reasoner,
@@ -110,7 +110,7 @@ def ask(store: MemoryStore, traces: TraceStore) -> Ask:
 
 
 class Watcher(ScriptedReasoner):
-    """A scripted reasoner that notes what it is shown, and does something while it judges."""
+    """A scripted reasoner that records what it is shown, and runs ``meanwhile`` while it judges."""
 
     def __init__(self, *, meanwhile: Callable[[], None] = lambda: None, **script: Any) -> None:
         super().__init__(**script)
@@ -127,17 +127,19 @@ class Watcher(ScriptedReasoner):
         return super().judge(question, plan, overview, moments)
 
 
-def cited(one: Moment, score: float = 0.9) -> CitedSpan:
-    return CitedSpan(moment_id=one.id, start_s=one.span.start_s, end_s=one.span.end_s, score=score, text="it")
+def cited(moment: Moment, score: float = 0.9) -> CitedSpan:
+    return CitedSpan(
+        moment_id=moment.id, start_s=moment.span.start_s, end_s=moment.span.end_s, score=score, text="it"
+    )
 
 
 KETTLE = Plan(queries=("kettle",))
 WIDER = Judgement(sufficiency=0.1, cited=(cited(KITCHEN[0]),), wider=True)
 
 
-def spotted(one: Moment, text: str = "a hidden zebra") -> Observation:
+def spotted(moment: Moment, text: str = "a hidden zebra") -> Observation:
     return Observation(
-        text, (Finding("visible_text", "line", text, one.span, "text/2"),), "inspect/1", time.time()
+        text, (Finding("visible_text", "line", text, moment.span, "text/2"),), "inspect/1", time.time()
     )
 
 
@@ -161,7 +163,7 @@ def test_it_stops_as_soon_as_it_knows_enough(ask):
     ]
 
 
-def test_it_stops_when_nobody_wants_to_look_further(ask):
+def test_it_stops_if_the_judgement_asks_for_nothing_more(ask):
     answer = ask(ScriptedReasoner(plan=KETTLE, judgements=[Judgement(sufficiency=0.1)]))
 
     assert (answer.stop_reason, answer.usage.rounds) == ("nothing_new", 1)
@@ -176,14 +178,14 @@ def test_it_stops_when_a_round_brings_nothing_new(ask):
     assert (answer.stop_reason, answer.usage.rounds) == ("nothing_new", 2)
 
 
-def test_it_goes_wider_only_where_searching_brings_nothing_new(ask):
-    found = Judgement(sufficiency=0.1, cited=(cited(KITCHEN[2]),), wider=True, queries=("rain",))
-    in_vain = Judgement(sufficiency=0.1, cited=(cited(KITCHEN[2]),), wider=True, queries=("zebra",))
+def test_it_goes_wider_only_if_a_search_brings_nothing_new(ask):
+    fruitful = Judgement(sufficiency=0.1, cited=(cited(KITCHEN[2]),), wider=True, queries=("rain",))
+    fruitless = Judgement(sufficiency=0.1, cited=(cited(KITCHEN[2]),), wider=True, queries=("zebra",))
     plan = Plan(queries=("boils",))
 
     searching, widening = (
         Watcher(plan=plan, judgements=[judgement, Judgement(sufficiency=0.1)])
-        for judgement in (found, in_vain)
+        for judgement in (fruitful, fruitless)
     )
     for reasoner in (searching, widening):
         ask(reasoner, budget=Limits(rounds=2))
@@ -208,7 +210,7 @@ def test_it_stops_when_its_time_is_up_and_keeps_the_best_so_far(ask):
     assert (answer.stop_reason, answer.usage.rounds) == ("budget", 1)
 
 
-def test_it_says_so_where_nothing_is_remembered(ask):
+def test_an_empty_scope_is_reported_as_nothing_remembered(ask):
     answer = ask(ScriptedReasoner(plan=KETTLE), from_s=5000.0)
 
     assert (answer.stop_reason, answer.evidence) == ("nothing_remembered", [])
@@ -227,7 +229,7 @@ def test_the_best_judgement_is_kept_and_not_the_last(ask):
     assert ask(Repeater(plan=KETTLE, judgements=[better, worse])).text == "the better one"
 
 
-def test_a_stretch_is_cited_once_at_its_best_place(ask):
+def test_a_span_is_cited_once_at_its_best_rank(ask):
     twice = (cited(KITCHEN[0]), cited(KITCHEN[2]), cited(KITCHEN[0], 0.3))
 
     answer = ask(ScriptedReasoner(plan=KETTLE, draft=DraftAnswer(text="", confidence=0.9, cited=twice)))
@@ -238,15 +240,15 @@ def test_a_stretch_is_cited_once_at_its_best_place(ask):
     ]
 
 
-# -- second looks -------------------------------------------------------------------------------------
+# -- inspections -------------------------------------------------------------------------------------
 
 
-def test_no_moment_is_looked_at_twice_and_no_more_than_the_budget_allows(ask):
-    looked: list[str] = []
+def test_no_moment_is_inspected_twice_or_beyond_the_limits(ask):
+    inspected: list[str] = []
 
-    def sees(one: Moment) -> Observation:
-        looked.append(one.id)
-        return spotted(one, f"look {len(looked)}")
+    def sees(moment: Moment) -> Observation:
+        inspected.append(moment.id)
+        return spotted(moment, f"look {len(inspected)}")
 
     first, second, third = KITCHEN[0].id, KITCHEN[2].id, KITCHEN[4].id
     judgements = [
@@ -258,23 +260,23 @@ def test_no_moment_is_looked_at_twice_and_no_more_than_the_budget_allows(ask):
 
     ask(ScriptedReasoner(plan=KETTLE, judgements=judgements), sees=sees, budget=Limits(rounds=6, looks=3))
 
-    assert looked == [first, second, third]
+    assert inspected == [first, second, third]
 
 
-def test_no_look_is_taken_where_the_budget_allows_none(ask):
-    looked: list[str] = []
+def test_no_moment_is_inspected_if_the_limits_allow_none(ask):
+    inspected: list[str] = []
     judgements = [Judgement(sufficiency=0.1, look_at=(KITCHEN[0].id,))] * 3
 
     answer = ask(
         ScriptedReasoner(plan=KETTLE, judgements=judgements),
-        sees=lambda one: looked.append(one.id),
+        sees=lambda moment: inspected.append(moment.id),
         budget=Limits(looks=0),
     )
 
-    assert (looked, answer.stop_reason) == ([], "nothing_new")
+    assert (inspected, answer.stop_reason) == ([], "nothing_new")
 
 
-def test_what_a_second_look_saw_is_judged_at_once_and_found_by_a_later_question(ask, store):
+def test_an_inspection_is_judged_and_found_by_later_questions(ask, store):
     looking = Watcher(
         plan=KETTLE,
         judgements=[Judgement(sufficiency=0.1, look_at=(KITCHEN[2].id,)), Judgement(sufficiency=0.9)],
@@ -284,17 +286,17 @@ def test_what_a_second_look_saw_is_judged_at_once_and_found_by_a_later_question(
     later = Watcher(plan=Plan(queries=("zebra",)), judgements=[Judgement(sufficiency=0.9)])
     ask(later)
 
-    assert "a hidden zebra" in [found.text for one in looking.shown[1] for found in one.findings]
-    assert [one.id for one in later.shown[0]] == [KITCHEN[2].id]
-    assert [one.written_by for one in later.shown[0][0].observations] == ["observers/1", "inspect/1"]
+    assert "a hidden zebra" in [finding.text for moment in looking.shown[1] for finding in moment.findings]
+    assert [moment.id for moment in later.shown[0]] == [KITCHEN[2].id]
+    assert [moment.written_by for moment in later.shown[0][0].observations] == ["observers/1", "inspect/1"]
     assert store.snapshot(as_of_s=WRITTEN_AT_S + 100).search("zebra") == []
 
 
-def test_a_look_that_sees_nothing_changes_nothing(ask, store):
+def test_an_inspection_that_sees_nothing_changes_nothing(ask, store):
     before = store.snapshot().get([KITCHEN[2].id])
     judgements = [Judgement(sufficiency=0.1, look_at=(KITCHEN[2].id,)), Judgement(sufficiency=0.1)]
 
-    ask(ScriptedReasoner(plan=KETTLE, judgements=judgements), sees=lambda one: None)
+    ask(ScriptedReasoner(plan=KETTLE, judgements=judgements), sees=lambda moment: None)
 
     assert store.snapshot().get([KITCHEN[2].id]) == before
 
@@ -314,44 +316,48 @@ def test_a_look_that_sees_nothing_changes_nothing(ask, store):
     ],
 )
 def test_nothing_out_of_scope_is_seen_whatever_the_plan_says(ask, plan):
-    elsewhere = (KITCHEN[0], KITCHEN[4], GARDEN[0])
+    out_of_scope = (KITCHEN[0], KITCHEN[4], GARDEN[0])
     nosy = Judgement(
         sufficiency=0.1,
-        cited=tuple(cited(one) for one in elsewhere),
-        look_at=tuple(one.id for one in elsewhere),
+        cited=tuple(cited(moment) for moment in out_of_scope),
+        look_at=tuple(moment.id for moment in out_of_scope),
         queries=("kettle garden",),
         wider=True,
     )
-    looked: list[str] = []
+    inspected: list[str] = []
     reasoner = Watcher(
         plan=plan,
         judgements=[nosy] * 3,
-        draft=DraftAnswer(text="", confidence=0.5, cited=tuple(cited(one) for one in elsewhere)),
+        draft=DraftAnswer(text="", confidence=0.5, cited=tuple(cited(moment) for moment in out_of_scope)),
     )
 
     answer = ask(
-        reasoner, streams=("kitchen",), from_s=12.0, to_s=38.0, sees=lambda one: looked.append(one.id)
+        reasoner,
+        streams=("kitchen",),
+        from_s=12.0,
+        to_s=38.0,
+        sees=lambda moment: inspected.append(moment.id),
     )
 
-    seen = {one.id for shown in (*reasoner.shown, *reasoner.tiles) for one in shown}
-    assert seen <= {one.id for one in KITCHEN[1:4]}
-    assert looked == []
+    shown_ids = {moment.id for shown in (*reasoner.shown, *reasoner.tiles) for moment in shown}
+    assert shown_ids <= {moment.id for moment in KITCHEN[1:4]}
+    assert inspected == []
     assert answer.evidence == []
     assert [(item.stream, item.start_s, item.end_s) for item in answer.coverage] == [("kitchen", 12, 38)]
 
 
-def test_what_was_written_after_the_point_in_time_is_not_seen(ask):
+def test_what_was_written_after_as_of_is_not_seen(ask):
     reasoner = Watcher(plan=Plan(queries=("kettle cat rain",), everything=True, limit_per_kind=50))
 
     answer = ask(reasoner, as_of_s=WRITTEN_AT_S + 25.0)
 
-    seen = {one.id for shown in (*reasoner.shown, *reasoner.tiles) for one in shown}
-    assert seen == {KITCHEN[0].id, KITCHEN[1].id, GARDEN[0].id, GARDEN[1].id}
+    shown_ids = {moment.id for shown in (*reasoner.shown, *reasoner.tiles) for moment in shown}
+    assert shown_ids == {KITCHEN[0].id, KITCHEN[1].id, GARDEN[0].id, GARDEN[1].id}
     assert {item.stream: item.watched_s for item in answer.coverage} == {"kitchen": 20, "garden": 20}
 
 
-def test_what_is_written_while_it_thinks_is_not_seen_until_the_next_question(ask, store):
-    new = moment("kitchen", 5, "a kettle explodes", "flash")
+def test_what_is_written_meanwhile_is_seen_by_the_next_question(ask, store):
+    new = new_moment("kitchen", 5, "a kettle explodes", "flash")
     added: list[Moment] = []
 
     def append() -> None:
@@ -368,9 +374,9 @@ def test_what_is_written_while_it_thinks_is_not_seen_until_the_next_question(ask
     after = Watcher(plan=KETTLE)
     ask(after)
 
-    assert new.id not in {one.id for shown in during.shown for one in shown}
+    assert new.id not in {moment.id for shown in during.shown for moment in shown}
     assert {item.stream: item.end_s for item in answer.coverage}["kitchen"] == 50
-    assert new.id in {one.id for one in after.shown[0]}
+    assert new.id in {moment.id for moment in after.shown[0]}
 
 
 @pytest.mark.parametrize(
@@ -381,12 +387,12 @@ def test_what_is_written_while_it_thinks_is_not_seen_until_the_next_question(ask
         (Plan(queries=("kettle" * 1000,)), Judgement(sufficiency=0.1)),
         (Plan(everything=True, limit_per_kind=100_000), Judgement(sufficiency=0.1)),
         (KETTLE, Judgement(sufficiency=0.1, look_at=("made up",))),
-        (KETTLE, Judgement(sufficiency=0.1, wider=True, cited=(cited(moment("attic", 7, "?")),))),
+        (KETTLE, Judgement(sufficiency=0.1, wider=True, cited=(cited(new_moment("attic", 7, "?")),))),
     ],
 )
-def test_a_reasoner_that_asks_for_nonsense_still_gets_to_answer(ask, plan, judgement):
+def test_a_reasoner_with_invalid_arguments_still_answers(ask, plan, judgement):
     invented = DraftAnswer(
-        text="So be it.", confidence=0.4, cited=(cited(moment("attic", 7, "?")), cited(KITCHEN[0]))
+        text="So be it.", confidence=0.4, cited=(cited(new_moment("attic", 7, "?")), cited(KITCHEN[0]))
     )
 
     answer = ask(ScriptedReasoner(plan=plan, judgements=[judgement] * 4, draft=invented))
@@ -395,16 +401,17 @@ def test_a_reasoner_that_asks_for_nonsense_still_gets_to_answer(ask, plan, judge
     assert {item.stream for item in answer.evidence} <= {"kitchen"}
 
 
-# -- what it leaves behind ----------------------------------------------------------------------------
+# -- what it writes ----------------------------------------------------------------------------
 
 
 def test_the_state_is_small_and_holds_no_picture_and_no_caption(ask, store, traces):
-    many = [
-        moment("kitchen", number, f"a kettle and a very long caption {'x' * 500}") for number in range(5, 105)
+    moments = [
+        new_moment("kitchen", number, f"a kettle and a very long caption {'x' * 500}")
+        for number in range(5, 105)
     ]
-    store.append(many, [picture(one) for one in many])
+    store.append(moments, [picture(moment) for moment in moments])
     judgements = [
-        Judgement(sufficiency=0.1, wider=True, queries=("kettle caption",), cited=(cited(many[0]),))
+        Judgement(sufficiency=0.1, wider=True, queries=("kettle caption",), cited=(cited(moments[0]),))
         for _ in range(3)
     ]
 
@@ -439,11 +446,11 @@ def test_only_the_newest_traces_are_kept(tmp_path, store):
         assert [bool(memory.trace(trace_id)) for trace_id in ids] == [False, False, True, True]
 
 
-# -- what of the memory it used -----------------------------------------------------------------------
+# -- recorded uses -----------------------------------------------------------------------
 
 
 def used(store: MemoryStore) -> list[tuple[str, str, float, float]]:
-    """How which stretch of which stream was used."""
+    """The recorded uses: how, of which stream, from and to."""
     rows = select(latest_view(store._tables.uses))
     return sorted((row["how"], row["stream"], row["start_s"], row["end_s"]) for row in rows)
 
@@ -453,7 +460,7 @@ ABSTAINED = ANSWERED.model_copy(update={"why": "unclear"})
 SURE = Judgement(sufficiency=0.9)
 
 
-def test_what_an_answer_cites_is_noted_as_used(ask, store):
+def test_what_an_answer_cites_is_recorded_as_used(ask, store):
     before_s = time.time()
 
     ask(ScriptedReasoner(plan=KETTLE, judgements=[SURE], draft=ANSWERED))
@@ -462,18 +469,18 @@ def test_what_an_answer_cites_is_noted_as_used(ask, store):
     assert all(before_s <= row["at_s"] <= time.time() for row in select(latest_view(store._tables.uses)))
 
 
-def test_what_an_abstention_offers_is_not_noted_as_used(ask, store):
+def test_what_an_abstention_offers_is_not_recorded_as_used(ask, store):
     ask(ScriptedReasoner(plan=KETTLE, judgements=[SURE], draft=ABSTAINED))
 
     assert used(store) == []
 
 
-def test_what_was_looked_at_again_is_noted_where_something_was_seen(ask, store):
+def test_an_inspection_is_recorded_as_use_if_it_saw_something(ask, store):
     looks = Judgement(sufficiency=0.1, look_at=(KITCHEN[2].id, KITCHEN[0].id))
 
     ask(
         ScriptedReasoner(plan=KETTLE, judgements=[looks, SURE], draft=ABSTAINED),
-        sees=lambda one: spotted(one) if one.id == KITCHEN[2].id else None,
+        sees=lambda moment: spotted(moment) if moment.id == KITCHEN[2].id else None,
     )
 
     assert used(store) == [("looked", "kitchen", 20, 30)]
@@ -489,13 +496,13 @@ def test_what_was_looked_at_again_is_noted_where_something_was_seen(ask, store):
         ({}, []),
     ],
 )
-def test_a_stretch_that_was_asked_about_is_noted_as_far_as_it_was_watched(ask, store, scope, noted):
+def test_the_asked_span_is_recorded_as_far_as_it_was_watched(ask, store, scope, noted):
     ask(ScriptedReasoner(plan=KETTLE, draft=ABSTAINED), **scope)
 
     assert used(store) == noted
 
 
-def test_a_question_is_noted_in_one_commit_and_one_that_used_nothing_in_none(ask, store):
+def test_uses_take_one_commit_and_no_uses_take_none(ask, store):
     commits = [store._commits.head().number]
     for draft, scope in ((ANSWERED, {"to_s": 40.0}), (ABSTAINED, {})):
         ask(ScriptedReasoner(plan=KETTLE, judgements=[SURE], draft=draft), **scope)
@@ -504,11 +511,11 @@ def test_a_question_is_noted_in_one_commit_and_one_that_used_nothing_in_none(ask
     assert [later - earlier for earlier, later in pairwise(commits)] == [1, 0]
 
 
-def test_a_memory_that_cannot_be_written_answers_and_takes_note_of_nothing(ask, store):
+def test_a_memory_on_a_full_disk_answers_and_records_no_uses(ask, store):
     looks = Judgement(sufficiency=0.1, look_at=(KITCHEN[2].id,))
     reasoner = ScriptedReasoner(plan=KETTLE, judgements=[looks, SURE], draft=ANSWERED)
 
-    with MemoryStore.open(store.path, min_free_bytes=1 << 60) as full:  # no disk has so much to spare
+    with MemoryStore.open(store.path, min_free_bytes=1 << 60) as full:  # no disk has this much free space
         with pytest.raises(DiskFull):
             full.note_uses([Use("kitchen", KITCHEN[0].span, "cited", time.time())])
         answer = ask(reasoner, memory=full, sees=spotted)
@@ -517,7 +524,7 @@ def test_a_memory_that_cannot_be_written_answers_and_takes_note_of_nothing(ask, 
     assert used(store) == []
 
 
-def test_the_notes_of_one_question_are_bounded():
+def test_the_uses_of_one_question_are_limited():
     streams = {f"camera {number}": 100.0 for number in range(20)}
     evidence = [
         Evidence(stream="kitchen", start_s=at, end_s=at + 1, text="", memory_id="m", score=1.0)

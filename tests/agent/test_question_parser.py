@@ -1,4 +1,4 @@
-"""What the reader of questions understands."""
+"""What the question parser understands."""
 
 import pytest
 
@@ -90,13 +90,13 @@ def test_verbs_become_kinds_of_finding(question, kind):
         ("Is it red?", (), ("red",)),
     ],
 )
-def test_a_colour_is_worn_by_somebody_or_that_of_something_else(question, worn, held):
+def test_a_colour_belongs_to_clothes_or_to_another_thing(question, worn, held):
     parsed = read_question(question)
 
     assert (parsed.worn_colours, parsed.object_colours) == (worn, held)
 
 
-def test_what_somebody_wears_counts_as_seen_where_its_colour_is_told():
+def test_a_garment_is_observable_if_its_colour_is_named():
     assert "coat" in read_question("When does the man in the coat arrive?").unobservable_words
     assert "coat" not in read_question("When does the man in the blue coat arrive?").unobservable_words
 
@@ -106,7 +106,7 @@ def test_quoted_text_is_kept_letter_by_letter():
     assert read_question('Where does it say "35.93 GiB"?').quoted == ("35.93 GiB",)
 
 
-def test_what_is_quoted_asks_for_nothing():
+def test_quoted_words_trigger_no_rule():
     parsed = read_question("What came after it said 'the last 5 minutes, first come first served'?")
 
     assert (parsed.pick, parsed.last_s, parsed.kinds) == ("all", None, ())
@@ -114,11 +114,11 @@ def test_what_is_quoted_asks_for_nothing():
     assert "served" in parsed.anchor
 
 
-def test_a_name_in_capitals_is_searched_for_even_if_its_words_are_common():
+def test_a_capitalised_name_keeps_its_common_words():
     assert set(read_question("When is the To Do list shown?").content_words) >= {"to", "do", "list"}
 
 
-def test_what_no_observer_can_see_is_named():
+def test_words_that_no_observer_recognises_are_listed():
     parsed = read_question("When does a dog appear?")
 
     assert parsed.unobservable_words == ("dog",)
@@ -130,5 +130,5 @@ def test_an_apostrophe_is_not_a_quotation():
 
 
 @pytest.mark.parametrize("text", ["?", "…", "1:99:99", "(((", "at :20", "between and", "'" * 50, "🐶 when?"])
-def test_nonsense_is_read_without_an_error(text):
+def test_nonsense_is_parsed_without_an_error(text):
     read_question(text)

@@ -1,4 +1,4 @@
-"""How remembered text is matched with questions."""
+"""Text matching: which lines match the words of a question, and how well."""
 
 import pytest
 
@@ -50,10 +50,10 @@ def test_the_span_is_that_of_the_fitting_line():
 
 
 @pytest.mark.parametrize(
-    ("asked", "described"), [("gave", "gives"), ("taken", "takes"), ("sat", "is sitting")]
+    ("query_word", "described"), [("gave", "gives"), ("taken", "takes"), ("sat", "is sitting")]
 )
-def test_what_a_question_puts_in_the_past_is_described_in_the_present(asked, described):
-    fit = fit_lines(terms_of([asked], []), [line(f"The woman in the blue coat {described} it.")])
+def test_past_forms_match_captions_in_the_present(query_word, described):
+    fit = fit_lines(terms_of([query_word], []), [line(f"The woman in the blue coat {described} it.")])
 
     assert fit.coverage > 0.7
     assert not fit.missing
@@ -69,16 +69,16 @@ def test_what_a_question_puts_in_the_past_is_described_in_the_present(asked, des
         ("^", "use ^ for tasks", True),
     ],
 )
-def test_a_quotation_is_found_only_where_it_stands(phrase, text, fits):
+def test_a_quotation_matches_only_its_own_text(phrase, text, fits):
     assert fits_verbatim(phrase, text) is fits
 
 
-def test_the_option_the_evidence_speaks_for_is_chosen():
+def test_the_option_that_the_evidence_supports_is_chosen():
     chosen = choose_option(["The sign says OPEN", "The sign says CLOSED"], {"CLOSED: STOCKTAKING": 0.9})
 
     assert chosen is not None
     assert chosen[0] == 1
 
 
-def test_no_option_is_chosen_where_the_evidence_prefers_none():
+def test_no_option_is_chosen_if_the_evidence_prefers_none():
     assert choose_option(["a cat", "a dog"], {"EXIT": 0.9}) is None

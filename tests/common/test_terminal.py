@@ -133,7 +133,7 @@ def test_a_progress_bar_shows_markup_and_controls_literally() -> None:
 
 
 def modules() -> Iterator[Path]:
-    outside = {"tests", "benchmarks", "build", "docs", "scripts"}
+    outside = {"tests", "benchmarks", "build", "docs", "examples", "scripts"}
     for path in ROOT.rglob("*.py"):
         parts = path.relative_to(ROOT).parts
         if path not in PRINTERS and parts[0] not in outside and not parts[0].startswith("."):

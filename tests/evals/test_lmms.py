@@ -1,4 +1,4 @@
-"""Recollect under lmms-eval: prompts are read, videos watched once, answers kept, and handed out again."""
+"""Recollect under lmms-eval: parsed prompts, videos watched once, stored and replayed answers."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Row:
     """A row of the task's data."""
 
     number: int
-    asked: str
+    question: str
     options: tuple[str, ...]
     answer: str
     query_time: float | None
 
     def data(self, video: Path) -> dict[str, Any]:
         prompt = [
-            self.asked,
+            self.question,
             *(f"{letter}. {option}" for letter, option in zip("ABCD", self.options, strict=False)),
         ]
         return {
@@ -83,20 +83,20 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     folder = tmp_path_factory.mktemp("toy")
     house = furnish("lmms 1", 12.0, scene_s=(6.0, 7.0))
     render(house.timeline, folder / "house.mp4", seed=1)
-    asked = [one for one in ask_about(house, limit=12) if one.choice is not None]
-    [sign] = [one for one in asked if one.text.startswith("What did the sign")]
-    others = [one for one in asked if one is not sign][:2]
-    times_s = [None, 0.2, *(max(span.end_s for span in one.evidence) + 3.0 for one in others)]
+    questions = [question for question in ask_about(house, limit=12) if question.choice is not None]
+    [sign] = [question for question in questions if question.text.startswith("What did the sign")]
+    others = [question for question in questions if question is not sign][:2]
+    times_s = [None, 0.2, *(max(span.end_s for span in question.evidence) + 3.0 for question in others)]
     rows = [
         # Without a model, which room that was is not known.
         Row(
             number,
-            "What did the sign say?" if one is sign else one.text,
-            one.options,
-            "ABCD"[one.choice or 0],
+            "What did the sign say?" if question is sign else question.text,
+            question.options,
+            "ABCD"[question.choice or 0],
             time_s,
         )
-        for number, (one, time_s) in enumerate(zip([sign, sign, *others], times_s, strict=True))
+        for number, (question, time_s) in enumerate(zip([sign, sign, *others], times_s, strict=True))
     ]
     return Toy(folder, folder / "house.mp4", rows)
 
@@ -156,12 +156,12 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         ),
     ],
 )
-def test_the_question_and_its_options_are_found_in_a_prompt(
+def test_prompt_is_split_into_question_and_options(
     prompt: str, question: str, options: tuple[str, ...]
 ) -> None:
-    asked = parse_prompt(prompt)
+    parsed = parse_prompt(prompt)
 
-    assert (asked.question, asked.options, asked.kind) == (question, options, "choice")
+    assert (parsed.question, parsed.options, parsed.kind) == (question, options, "choice")
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ def test_the_question_and_its_options_are_found_in_a_prompt(
         ("Answer with one word.", "Answer with one word.", "text"),
     ],
 )
-def test_a_prompt_without_options_wants_yes_or_no_or_words(prompt: str, question: str, kind: str) -> None:
-    asked = parse_prompt(prompt)
+def test_prompt_without_options_is_yes_no_or_text(prompt: str, question: str, kind: str) -> None:
+    parsed = parse_prompt(prompt)
 
-    assert (asked.question, asked.options, asked.kind) == (question, (), kind)
+    assert (parsed.question, parsed.options, parsed.kind) == (question, (), kind)
 
 
 # -- requests -----------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class AsLmmsEval:
     args: tuple[Any, ...]
 
 
-def test_an_instance_is_read_from_its_messages(toy: Toy) -> None:
+def test_request_is_read_from_its_messages(toy: Toy) -> None:
     def to_messages(row: dict[str, Any]) -> list[dict[str, Any]]:
         video = {"type": "video", "url": {"path": row["video"], "video_start": 1.5, "video_end": 8.0}}
         return [{"role": "user", "content": [video, {"type": "text", "text": row["prompt"]}]}]
@@ -201,11 +201,15 @@ def test_an_instance_is_read_from_its_messages(toy: Toy) -> None:
     [sample] = RequestSuite([request, request], time_field="query_time").samples()
 
     assert request.cut(" one\n\ntwo") == "one"
-    assert (sample.id, sample.question, sample.options) == ("toy/2", toy.rows[2].asked, toy.rows[2].options)
+    assert (sample.id, sample.question, sample.options) == (
+        "toy/2",
+        toy.rows[2].question,
+        toy.rows[2].options,
+    )
     assert (sample.from_s, sample.asked_at_s) == (1.5, min(8.0, toy.rows[2].query_time or 0.0))
 
 
-def test_the_same_film_is_the_same_video_whatever_its_name(toy: Toy, tmp_path: Path) -> None:
+def test_copies_of_a_file_are_the_same_video(toy: Toy, tmp_path: Path) -> None:
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(toy.video.read_bytes())
     first, second, *_ = toy.requests()
@@ -217,7 +221,7 @@ def test_the_same_film_is_the_same_video_whatever_its_name(toy: Toy, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("media", "said"),
+    ("media", "message"),
     [
         ((), "row 7 comes with no video"),
         (({"type": "image", "url": "a.png"},), "row 7 comes with image"),
@@ -225,12 +229,14 @@ def test_the_same_film_is_the_same_video_whatever_its_name(toy: Toy, tmp_path: P
         (({"type": "video", "url": object()},), "the video of row 7 is not a file but object"),
     ],
 )
-def test_what_is_no_question_about_one_video_is_refused(media: tuple[dict[str, Any], ...], said: str) -> None:
-    with pytest.raises(UnfitTask, match=said):
+def test_request_without_exactly_one_video_is_refused(
+    media: tuple[dict[str, Any], ...], message: str
+) -> None:
+    with pytest.raises(UnfitTask, match=message):
         RequestSuite([EvalRequest("toy", 7, {}, "What is red?", media)])
 
 
-def test_a_video_that_is_not_there_is_told() -> None:
+def test_missing_video_is_reported() -> None:
     with pytest.raises(SourceNotFound, match="nowhere"):
         RequestSuite([EvalRequest("toy", 7, {}, "What is red?", ({"type": "video", "url": "nowhere.mp4"},))])
 
@@ -239,9 +245,7 @@ def test_a_video_that_is_not_there_is_told() -> None:
     ("row", "at_s"),
     [({"at": 61}, 61.0), ({"at": "1:01"}, 61.0), ({"at": None}, None), ({"at": ""}, None)],
 )
-def test_the_time_of_a_question_is_read_from_its_row(
-    toy: Toy, row: dict[str, Any], at_s: float | None
-) -> None:
+def test_time_of_a_question_comes_from_its_row(toy: Toy, row: dict[str, Any], at_s: float | None) -> None:
     request = EvalRequest("toy", 7, row, "What is red?", ({"type": "video", "url": str(toy.video)},))
 
     [sample] = RequestSuite([request], time_field="at").samples()
@@ -250,7 +254,7 @@ def test_the_time_of_a_question_is_read_from_its_row(
 
 
 @pytest.mark.parametrize("row", [{"when": 61}, {"at": "later"}, {"at": -1}, {"at": float("nan")}])
-def test_a_time_that_cannot_be_read_does_not_open_the_whole_video(toy: Toy, row: dict[str, Any]) -> None:
+def test_unreadable_time_does_not_allow_the_whole_video(toy: Toy, row: dict[str, Any]) -> None:
     request = EvalRequest("toy", 7, row, "What is red?", ({"type": "video", "url": str(toy.video)},))
 
     with pytest.raises(UnfitTask):
@@ -273,11 +277,11 @@ def test_a_time_that_cannot_be_read_does_not_open_the_whole_video(toy: Toy, row:
         ({"status": "error", "error": "BadQuestion"}, "text", ""),
     ],
 )
-def test_a_reply_is_what_a_task_can_read(prediction: dict[str, Any], kind: Any, text: str) -> None:
+def test_task_text_is_readable_by_the_task(prediction: dict[str, Any], kind: Any, text: str) -> None:
     assert task_text(Prediction(sample="toy/0", system="recollect", **prediction), kind) == text
 
 
-def test_a_video_is_watched_once_and_answers_know_only_what_was_seen(toy: Toy, tmp_path: Path) -> None:
+def test_video_is_watched_once_and_answers_use_only_the_past(toy: Toy, tmp_path: Path) -> None:
     settings = AnsweringSettings(time_field="query_time")
 
     answers = answer(toy.requests(), tmp_path / "run", settings)
@@ -286,17 +290,17 @@ def test_a_video_is_watched_once_and_answers_know_only_what_was_seen(toy: Toy, t
 
     assert answers["toy/0"].text == toy.rows[SIGN].answer
     assert answers["toy/1"].text == ""
-    assert {one.text for one in answers.values()} <= {"", *"ABCD"}
+    assert {answer.text for answer in answers.values()} <= {"", *"ABCD"}
     assert answers == again
     assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == kept
     assert (
-        next(one.sample for one in read_records(tmp_path / "run" / "predictions.jsonl", Prediction))
+        next(answer.sample for answer in read_records(tmp_path / "run" / "predictions.jsonl", Prediction))
         == "toy/1"
     )
     assert len(list(read_records(tmp_path / "run" / "ingests.jsonl", Ingest))) == 1
 
 
-def test_what_was_answered_before_a_kill_is_not_asked_again(toy: Toy, tmp_path: Path) -> None:
+def test_stored_answers_survive_a_kill(toy: Toy, tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
 
@@ -316,7 +320,7 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(toy: Toy, tmp_path: 
     assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == whole
 
 
-def test_more_questions_go_on_in_the_same_folder_and_other_ones_are_refused(toy: Toy, tmp_path: Path) -> None:
+def test_folder_takes_more_questions_but_no_changed_ones(toy: Toy, tmp_path: Path) -> None:
     settings, requests = AnsweringSettings(ocr=False), toy.requests()
     answer(requests[:1], tmp_path / "run", settings)
     answers = answer(requests, tmp_path / "run", settings)
@@ -327,12 +331,12 @@ def test_more_questions_go_on_in_the_same_folder_and_other_ones_are_refused(toy:
         answer([changed], tmp_path / "run", settings)
 
 
-def test_a_model_needs_a_place_where_it_is_served(toy: Toy, tmp_path: Path) -> None:
+def test_model_without_an_endpoint_is_refused(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(NoLmm, match="answer with qwen"):
         answer(toy.requests(), tmp_path / "run", AnsweringSettings(model="qwen"))
 
 
-def test_nothing_is_watched_where_no_model_answers_at_the_endpoint(toy: Toy, tmp_path: Path) -> None:
+def test_nothing_is_watched_if_the_endpoint_is_unreachable(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(LmmUnreachable):
         answer(toy.requests(), tmp_path / "run", AnsweringSettings(endpoint="http://127.0.0.1:9/v1"))
 
@@ -357,14 +361,14 @@ class Reading:
         return self.ask_now(priority=priority)
 
 
-def test_what_an_answer_cost_is_counted_by_prompts_and_replies(toy: Toy, tmp_path: Path) -> None:
+def test_prompt_and_reply_tokens_are_counted(toy: Toy, tmp_path: Path) -> None:
     model: Any = Reading()
 
     answers = answer(toy.requests(), tmp_path / "run", AnsweringSettings(ocr=False), lmm=model)
 
-    read_tokens = sum(one.input_tokens or 0 for one in answers.values())
+    read_tokens = sum(answer.input_tokens or 0 for answer in answers.values())
     assert read_tokens == model.usage["question"].prompt_tokens > 0
-    assert sum(one.output_tokens or 0 for one in answers.values()) * 14 == read_tokens
+    assert sum(answer.output_tokens or 0 for answer in answers.values()) * 14 == read_tokens
 
 
 # -- stored answers -----------------------------------------------------------------------------------
@@ -409,7 +413,7 @@ def asking(name: str, *options: str) -> EvalRequest:
 
 
 @pytest.mark.parametrize("file", ["", "predictions.jsonl"])
-def test_a_stored_answer_is_found_by_the_name_that_the_run_gave_the_question(run: Path, file: str) -> None:
+def test_stored_answer_is_found_by_the_name_of_the_question(run: Path, file: str) -> None:
     stored = StoredAnswers.read(run / file, sample="bench/{row[name]}")
 
     assert stored.answer(asking("x", "the car", "the hat")).text == "B"
@@ -421,7 +425,7 @@ def test_a_stored_answer_is_found_by_the_name_that_the_run_gave_the_question(run
 
 
 @pytest.mark.parametrize(
-    ("sample", "name", "said"),
+    ("sample", "name", "message"),
     [
         ("bench/{row[name]}", "z", "there is no answer of 'recollect' to it"),
         ("{task}/{doc_id}", "x", "cannot replay toy/3"),
@@ -429,26 +433,26 @@ def test_a_stored_answer_is_found_by_the_name_that_the_run_gave_the_question(run
         ("bench/{row[name]}", "x", "its options were .*The car"),
     ],
 )
-def test_a_missing_or_unfit_stored_answer_fails_loudly(run: Path, sample: str, name: str, said: str) -> None:
-    with pytest.raises(NotStored, match=said):
+def test_missing_or_mismatched_stored_answer_raises(run: Path, sample: str, name: str, message: str) -> None:
+    with pytest.raises(NotStored, match=message):
         StoredAnswers.read(run, sample=sample).answer(asking(name, "the hat", "the car"))
 
 
 @pytest.mark.parametrize(
-    ("file", "system", "said"),
+    ("file", "system", "message"),
     [
         ("", "blind", "it has no answers of 'blind', only of random, recollect"),
         ("none", "recollect", "there is no such file as none"),
         ("samples.jsonl", "recollect", "is not a valid prediction"),
     ],
 )
-def test_a_file_without_predictions_is_refused(run: Path, file: str, system: str, said: str) -> None:
-    with pytest.raises(BadRun, match=said):
+def test_file_without_predictions_is_refused(run: Path, file: str, system: str, message: str) -> None:
+    with pytest.raises(BadRun, match=message):
         StoredAnswers.read(run / file, system=system)
 
 
 @pytest.mark.slow
-def test_neither_recollect_nor_its_evaluation_loads_lmms_eval() -> None:
+def test_importing_evals_does_not_load_lmms_eval() -> None:
     code = "import sys, recollect, recollect.evals.lmms, recollect.evals.lmms.stored_answers; print('lmms_eval' in sys.modules)"
 
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -553,7 +557,7 @@ def watched(toy: Toy, evaluate: Evaluate) -> list[dict[str, Any]]:
 
 @with_lmms_eval
 @pytest.mark.slow
-def test_lmms_eval_scores_what_recollect_answers(toy: Toy, watched: list[dict[str, Any]]) -> None:
+def test_lmms_eval_scores_the_answers_of_recollect(toy: Toy, watched: list[dict[str, Any]]) -> None:
     assert [sample["target"] for sample in watched] == [row.answer for row in toy.rows]
     assert watched[SIGN]["filtered_resps"] == toy.rows[SIGN].answer
     assert watched[SIGN]["right"] == 1.0
@@ -564,7 +568,7 @@ def test_lmms_eval_scores_what_recollect_answers(toy: Toy, watched: list[dict[st
 
 @with_lmms_eval
 @pytest.mark.slow
-def test_a_second_run_under_lmms_eval_answers_from_what_was_kept(
+def test_second_run_under_lmms_eval_reuses_stored_answers(
     toy: Toy, watched: list[dict[str, Any]], evaluate: Evaluate
 ) -> None:
     kept = {path: path.read_bytes() for path in (toy.folder / "kept").glob("*.jsonl")}
@@ -578,7 +582,7 @@ def test_a_second_run_under_lmms_eval_answers_from_what_was_kept(
 
 @with_lmms_eval
 @pytest.mark.slow
-def test_lmms_eval_scores_the_same_when_answers_are_replayed(
+def test_replayed_answers_have_the_same_lmms_eval_score(
     toy: Toy, watched: list[dict[str, Any]], evaluate: Evaluate
 ) -> None:
     sample = "sample=recollect_toy/{doc_id}"
@@ -591,7 +595,7 @@ def test_lmms_eval_scores_the_same_when_answers_are_replayed(
 
 @with_lmms_eval
 @pytest.mark.slow
-def test_a_replay_under_lmms_eval_fails_where_an_answer_is_missing(
+def test_replay_under_lmms_eval_fails_without_an_answer(
     toy: Toy, watched: list[dict[str, Any]], evaluate: Evaluate
 ) -> None:
     lines = (toy.folder / "kept" / "predictions.jsonl").read_text().splitlines(keepends=True)

@@ -1,3 +1,5 @@
+"""Statistics: intervals, tests and detectable differences against published and simulated values."""
+
 from __future__ import annotations
 
 import math
@@ -59,7 +61,7 @@ def half_width(interval: Interval) -> float:
     return (interval.high - interval.low) / 2
 
 
-def test_the_interval_of_a_mean_is_as_wide_as_the_clustered_error_says() -> None:
+def test_interval_of_a_mean_matches_the_clustered_error() -> None:
     scores, clusters = clustered(1, clusters=400)
 
     interval = clustered_mean(scores, clusters)
@@ -68,18 +70,20 @@ def test_the_interval_of_a_mean_is_as_wide_as_the_clustered_error_says() -> None
     assert half_width(interval) == pytest.approx(Z * clustered_error(scores, clusters), rel=0.03)
 
 
-def test_about_nineteen_of_twenty_intervals_hold_the_true_mean() -> None:
+def test_about_95_percent_of_intervals_cover_the_mean() -> None:
     """Of 50 clusters, 94 in 100 do, in closed form too; three standard errors of 400 such sets are 3.5."""
     sets = [clustered(seed, clusters=50) for seed in range(400)]
 
     intervals = [clustered_mean(scores, clusters) for scores, clusters in sets]
     blind = [Z * clustered_error(scores, np.arange(len(scores))) for scores, _ in sets]
 
-    assert np.mean([one.low <= 0 <= one.high for one in intervals]) == pytest.approx(0.94, abs=0.035)
+    assert np.mean([interval.low <= 0 <= interval.high for interval in intervals]) == pytest.approx(
+        0.94, abs=0.035
+    )
     assert np.mean([abs(scores.mean()) <= half for (scores, _), half in zip(sets, blind, strict=True)]) < 0.8
 
 
-def test_of_few_clusters_an_interval_leans_to_where_they_are_skewed() -> None:
+def test_interval_of_few_clusters_follows_their_skew() -> None:
     scores = np.exp(np.random.default_rng(3).normal(size=20))
 
     interval = clustered_mean(scores, np.arange(20))
@@ -97,7 +101,7 @@ def test_bca_agrees_with_scipy() -> None:
     assert interval.high == pytest.approx(1.630, abs=0.03)
 
 
-def test_one_cluster_has_a_mean_and_no_interval() -> None:
+def test_single_cluster_has_no_interval() -> None:
     interval = clustered_mean([1.0, 0.0, 1.0, 1.0], ["day1"] * 4)
 
     assert interval.value == 0.75
@@ -107,7 +111,7 @@ def test_one_cluster_has_a_mean_and_no_interval() -> None:
     assert clustered_mean([1.0, 0.0], ["day1", "day2"]).known
 
 
-def test_equal_scores_leave_no_doubt() -> None:
+def test_equal_scores_give_an_interval_of_no_width() -> None:
     assert clustered_mean([1.0] * 6, [1, 1, 2, 2, 3, 3]) == (1.0, 1.0, 1.0)
 
 
@@ -117,9 +121,7 @@ def test_equal_scores_leave_no_doubt() -> None:
     st.floats(-5, 5),
     st.floats(0.1, 10),
 )
-def test_an_interval_moves_and_stretches_with_its_scores(
-    scores: list[float], by: float, times: float
-) -> None:
+def test_interval_shifts_and_scales_with_its_scores(scores: list[float], by: float, times: float) -> None:
     clusters = [at // 2 for at in range(len(scores))]
     moved = [by + times * score for score in scores]
 
@@ -129,15 +131,15 @@ def test_an_interval_moves_and_stretches_with_its_scores(
     assert clustered_mean(moved, clusters) == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
-def test_the_same_seed_gives_the_same_interval_whatever_clusters_are_called() -> None:
+def test_interval_depends_on_the_seed_and_not_on_labels() -> None:
     scores, clusters = clustered(4, clusters=50)
-    named = [f"video{one:02}" for one in clusters]
+    named = [f"video{label:02}" for label in clusters]
 
     assert clustered_mean(scores, clusters) == clustered_mean(scores, named)
     assert clustered_mean(scores, clusters) != clustered_mean(scores, clusters, seed=1)
 
 
-def test_a_macro_mean_counts_a_small_group_as_much_as_a_large_one() -> None:
+def test_macro_mean_weighs_groups_equally() -> None:
     scores = [1.0] * 8 + [0.0] * 2
     groups = ["recall"] * 8 + ["count"] * 2
 
@@ -145,7 +147,7 @@ def test_a_macro_mean_counts_a_small_group_as_much_as_a_large_one() -> None:
     assert clustered_mean(scores, one_each(scores)).value == 0.8
 
 
-def test_the_interval_of_a_macro_mean_is_that_of_the_whole() -> None:
+def test_interval_of_a_macro_mean_uses_the_whole_statistic() -> None:
     scores, clusters = clustered(5, clusters=50)
     groups = np.arange(len(scores)) % 3
 
@@ -157,7 +159,7 @@ def test_the_interval_of_a_macro_mean_is_that_of_the_whole() -> None:
     assert clustered_mean(scores, clusters, groups=groups) == pytest.approx(whole)
 
 
-def test_a_group_that_a_draw_misses_does_not_count_in_it() -> None:
+def test_group_missing_in_a_resample_does_not_count() -> None:
     scores = [0.0, 1.0, 0.0, 1.0]
 
     interval = clustered_mean(scores, [1, 2, 3, 4], groups=["a", "a", "a", "b"])
@@ -166,7 +168,7 @@ def test_a_group_that_a_draw_misses_does_not_count_in_it() -> None:
     assert 0.0 <= interval.low <= interval.high <= 1.0
 
 
-def test_a_paired_interval_is_narrower_than_that_of_each_system() -> None:
+def test_paired_interval_is_narrower_than_single_intervals() -> None:
     ours, theirs, clusters = two_systems()
 
     paired = paired_difference(ours, theirs, clusters)
@@ -177,18 +179,18 @@ def test_a_paired_interval_is_narrower_than_that_of_each_system() -> None:
     assert paired.discordance == np.mean(ours != theirs)
 
 
-def test_the_other_way_round_a_difference_is_its_opposite() -> None:
+def test_swapping_systems_negates_the_difference() -> None:
     ours, theirs, clusters = two_systems()
 
-    one, other = paired_difference(ours, theirs, clusters), paired_difference(theirs, ours, clusters)
+    forward, backward = paired_difference(ours, theirs, clusters), paired_difference(theirs, ours, clusters)
 
-    assert tuple(one.difference) == pytest.approx(
-        (-other.difference.value, -other.difference.high, -other.difference.low), abs=1e-3
+    assert tuple(forward.difference) == pytest.approx(
+        (-backward.difference.value, -backward.difference.high, -backward.difference.low), abs=1e-3
     )
-    assert (one.p_value, one.mcnemar_p) == (other.p_value, other.mcnemar_p)
+    assert (forward.p_value, forward.mcnemar_p) == (backward.p_value, backward.mcnemar_p)
 
 
-def test_a_system_does_not_differ_from_itself() -> None:
+def test_system_does_not_differ_from_itself() -> None:
     ours, _, clusters = two_systems()
 
     paired = paired_difference(ours, ours, clusters)
@@ -196,7 +198,7 @@ def test_a_system_does_not_differ_from_itself() -> None:
     assert paired == ((0.0, 0.0, 0.0), 1.0, 1.0, 0.0)
 
 
-def test_for_independent_samples_flipping_signs_agrees_with_mcnemar() -> None:
+def test_sign_flips_agree_with_mcnemar_if_independent() -> None:
     ours, theirs, _ = two_systems(samples=300)
 
     paired = paired_difference(ours, theirs, np.arange(300))
@@ -205,11 +207,11 @@ def test_for_independent_samples_flipping_signs_agrees_with_mcnemar() -> None:
     assert paired.p_value == pytest.approx(paired.mcnemar_p, abs=0.015)
 
 
-def test_scores_between_nothing_and_all_have_no_mcnemar() -> None:
+def test_fractional_scores_have_no_mcnemar() -> None:
     assert paired_difference([0.5, 1.0], [0.0, 1.0], [1, 2]).mcnemar_p is None
 
 
-def test_few_clusters_have_every_pattern_of_signs_tried() -> None:
+def test_few_clusters_use_every_sign_pattern() -> None:
     parts = [3.0, -1.0, 2.0, 0.5, 4.0, -0.25]
 
     totals = [abs(np.dot(signs, parts)) for signs in product([1, -1], repeat=6)]
@@ -219,7 +221,7 @@ def test_few_clusters_have_every_pattern_of_signs_tried() -> None:
     assert sign_flip_p([1.0] * 5, [1] * 5) == 1.0
 
 
-def test_drawn_patterns_come_to_what_all_of_them_come_to() -> None:
+def test_drawn_sign_patterns_approximate_all_of_them() -> None:
     """Of 20 equal differences of which 15 are gains, more than chance is a binomial tail."""
     differences = [1.0] * 15 + [-1.0] * 5
 
@@ -228,7 +230,7 @@ def test_drawn_patterns_come_to_what_all_of_them_come_to() -> None:
     assert sign_flip_p(differences, one_each(differences)) == pytest.approx(tail, abs=0.006)
 
 
-def test_where_nothing_differs_p_values_are_spread_evenly() -> None:
+def test_p_values_are_uniform_without_a_difference() -> None:
     sets = [clustered(seed, clusters=12) for seed in range(500)]
     ps = np.array([sign_flip_p(scores, clusters) for scores, clusters in sets])
 
@@ -236,7 +238,7 @@ def test_where_nothing_differs_p_values_are_spread_evenly() -> None:
         assert np.mean(ps <= level) == pytest.approx(level, abs=3 * math.sqrt(level * (1 - level) / 500))
 
 
-def test_blind_to_clusters_a_p_value_is_too_often_small() -> None:
+def test_ignoring_clusters_makes_p_values_too_small() -> None:
     sets = [clustered(seed, clusters=20, shared=2.0) for seed in range(60)]
 
     aware = np.mean([sign_flip_p(scores, clusters) <= 0.05 for scores, clusters in sets])
@@ -246,7 +248,7 @@ def test_blind_to_clusters_a_p_value_is_too_often_small() -> None:
     assert blind > 0.25
 
 
-def test_groups_decide_what_a_cluster_weighs_when_its_sign_flips() -> None:
+def test_groups_determine_the_weight_of_a_cluster() -> None:
     """Of groups that count alike, one sample alone in its group weighs as much as the four of the other."""
     differences = [-1.0, 1.0, 1.0, 1.0, 1.0]
     groups = ["a", "b", "b", "b", "b"]
@@ -255,7 +257,7 @@ def test_groups_decide_what_a_cluster_weighs_when_its_sign_flips() -> None:
     assert sign_flip_p(differences, [1, 2, 3, 4, 5], groups=groups) == 1.0
 
 
-def test_mcnemar_is_a_binomial_tail_of_the_samples_that_differ() -> None:
+def test_mcnemar_is_a_binomial_tail() -> None:
     ours = [1.0] * 9 + [0.0] * 2 + [1.0] * 30
     theirs = [0.0] * 9 + [1.0] * 2 + [1.0] * 30
 
@@ -265,7 +267,7 @@ def test_mcnemar_is_a_binomial_tail_of_the_samples_that_differ() -> None:
     assert mcnemar_p([1.0] * 5_000, [0.0] * 5_000) == 0.0
 
 
-def test_wilson_is_as_published() -> None:
+def test_wilson_matches_published_values() -> None:
     """Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20 and 1 of 29."""
     assert wilson(81, 263)[1:] == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert wilson(15, 148)[1:] == pytest.approx((0.0624, 0.1605), abs=5e-5)
@@ -274,7 +276,7 @@ def test_wilson_is_as_published() -> None:
 
 
 @given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_lies_within_nothing_and_all_and_holds_the_share(counted: tuple[int, int]) -> None:
+def test_wilson_stays_within_0_and_1_and_covers_the_share(counted: tuple[int, int]) -> None:
     share, low, high = wilson(*counted)
     mirrored = wilson(counted[1] - counted[0], counted[1])
 
@@ -282,7 +284,7 @@ def test_wilson_lies_within_nothing_and_all_and_holds_the_share(counted: tuple[i
     assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((low, high), abs=1e-12)
 
 
-def test_the_clustered_error_is_that_of_the_paper() -> None:
+def test_clustered_error_matches_the_paper() -> None:
     """Miller 2024: the variance of single scores and the covariances within a cluster, written as loops."""
     scores, clusters = clustered(6, clusters=30)
     n, away = len(scores), scores - scores.mean()
@@ -297,7 +299,7 @@ def test_the_clustered_error_is_that_of_the_paper() -> None:
     assert math.isnan(clustered_error(scores, np.zeros(n)))
 
 
-def test_the_design_effect_is_one_plus_what_further_samples_of_a_cluster_share() -> None:
+def test_design_effect_follows_the_correlation_in_clusters() -> None:
     rng = np.random.default_rng(7)
     clusters = np.repeat(np.arange(4_000), 5)
     scores = rng.normal(size=4_000)[clusters] + math.sqrt(3) * rng.normal(size=20_000)
@@ -307,7 +309,7 @@ def test_the_design_effect_is_one_plus_what_further_samples_of_a_cluster_share()
     assert design_effect(np.repeat(rng.normal(size=500), 5), clusters[:2_500]) == pytest.approx(5.0, rel=0.01)
 
 
-def test_the_design_effect_is_not_known_of_one_cluster_or_equal_scores() -> None:
+def test_design_effect_is_nan_for_one_cluster_or_equal_scores() -> None:
     assert math.isnan(design_effect([0.0, 1.0], [1, 1]))
     assert math.isnan(design_effect([1.0, 1.0], [1, 2]))
 
@@ -322,19 +324,17 @@ def test_the_design_effect_is_not_known_of_one_cluster_or_equal_scores() -> None
         (2_700, (2.2, 2.6, 3.0)),
     ],
 )
-def test_more_samples_that_differ_less_show_a_smaller_difference(
-    samples: int, points: tuple[float, float, float]
-) -> None:
-    found = [100 * detectable_difference(samples, discordance) for discordance in (0.17, 0.23, 0.30)]
+def test_more_samples_detect_a_smaller_difference(samples: int, points: tuple[float, float, float]) -> None:
+    detected = [100 * detectable_difference(samples, discordance) for discordance in (0.17, 0.23, 0.30)]
 
-    assert found == pytest.approx(points, abs=0.06)
+    assert detected == pytest.approx(points, abs=0.06)
 
 
-def test_a_design_effect_of_four_doubles_what_can_be_seen() -> None:
+def test_design_effect_of_four_doubles_the_detectable() -> None:
     assert detectable_difference(500, 0.2, 4.0) == pytest.approx(2 * detectable_difference(500, 0.2))
 
 
-def test_a_difference_that_can_just_be_seen_is_seen_in_eighty_of_a_hundred() -> None:
+def test_detectable_difference_has_80_percent_power() -> None:
     rng = np.random.default_rng(8)
     least = detectable_difference(500, 0.2)
     chances = [0.1 - least / 2, 0.8, 0.1 + least / 2]
@@ -345,40 +345,42 @@ def test_a_difference_that_can_just_be_seen_is_seen_in_eighty_of_a_hundred() -> 
     assert np.mean(z > Z) == pytest.approx(0.80, abs=0.03)
 
 
-def test_what_can_be_seen_follows_from_how_two_systems_differed() -> None:
+def test_detectable_difference_follows_observed_variance() -> None:
     ours, theirs, clusters = two_systems()
     discordance = float(np.mean(ours != theirs))
     effect = design_effect(ours - theirs, clusters)
 
-    found = detectable_difference_between(ours, theirs, clusters)
+    detected = detectable_difference_between(ours, theirs, clusters)
 
-    assert found == pytest.approx(detectable_difference(600, discordance, effect))
+    assert detected == pytest.approx(detectable_difference(600, discordance, effect))
     assert math.isnan(detectable_difference_between(ours, ours, clusters))
     assert math.isnan(detectable_difference_between(ours, theirs, np.zeros(600)))
 
 
-def test_holm_as_by_hand() -> None:
+def test_holm_matches_a_manual_computation() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
     assert holm([0.6, 0.7]) == (1.0, 1.0)
 
 
 @given(P_VALUES)
-def test_holm_keeps_the_order_and_lies_between_the_p_value_and_bonferroni(given_ps: list[float]) -> None:
+def test_holm_lies_between_the_p_value_and_bonferroni(given_ps: list[float]) -> None:
     adjusted = holm(given_ps)
 
     bonferroni = [min(1.0, p * len(given_ps)) for p in given_ps]
-    assert all(p <= one <= most for p, one, most in zip(given_ps, adjusted, bonferroni, strict=True))
+    assert all(
+        p <= adjusted_p <= upper for p, adjusted_p, upper in zip(given_ps, adjusted, bonferroni, strict=True)
+    )
     assert [adjusted[at] for at in np.argsort(given_ps, kind="stable")] == sorted(adjusted)
 
 
-def test_the_area_under_risk_and_coverage_as_by_hand() -> None:
+def test_aurc_matches_a_manual_computation() -> None:
     confidences, correct = [0.9, 0.8, 0.3, 0.6], [1.0, 0.0, 0.0, 1.0]
 
     assert risk_coverage_area(confidences, correct) == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)
     assert risk_coverage_area([0.9, 0.8], [1.0, 1.0]) == 0.0
 
 
-def test_equal_confidences_count_as_the_mean_over_their_orders() -> None:
+def test_equal_confidences_count_as_the_mean_over_orders() -> None:
     correct = [1.0, 0.0, 1.0, 0.0]
 
     one_way = risk_coverage_area([0.9, 0.51, 0.5, 0.4], correct)
@@ -389,16 +391,16 @@ def test_equal_confidences_count_as_the_mean_over_their_orders() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=20))
-def test_the_area_depends_on_the_order_of_confidences_alone(answered: list[tuple[int, bool]]) -> None:
+def test_aurc_depends_only_on_the_order_of_confidences(answered: list[tuple[int, bool]]) -> None:
     sure, right = zip(*answered, strict=True)
 
     area = risk_coverage_area(sure, right)
 
     assert 0.0 <= area <= 1.0
-    assert risk_coverage_area([math.exp(one) for one in sure[::-1]], right[::-1]) == pytest.approx(area)
+    assert risk_coverage_area([math.exp(value) for value in sure[::-1]], right[::-1]) == pytest.approx(area)
 
 
-def test_an_interval_can_be_had_of_any_statistic() -> None:
+def test_interval_of_any_statistic() -> None:
     ours, theirs, clusters = two_systems(samples=240)
 
     interval = interval_of(lambda at: float(ours[at].sum() / theirs[at].sum()), clusters)
@@ -427,6 +429,6 @@ def test_an_interval_can_be_had_of_any_statistic() -> None:
         (lambda: risk_coverage_area([0.5], [1.0, 0.0]), "different lengths: 1 and 2"),
     ],
 )
-def test_what_cannot_be_computed_is_refused_in_words(call: Callable[[], object], says: str) -> None:
+def test_invalid_input_raises_a_clear_error(call: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         call()

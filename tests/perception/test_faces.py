@@ -68,29 +68,31 @@ def test_a_street_has_no_face(clips):
     assert faces_in(clips / "c12_city_shots_cuts.mp4", (1.20, 3.04, 5.48, 7.48, 9.68)) == []
 
 
-def test_a_glance_is_wanted_first_and_then_when_it_is_time_and_the_picture_changed():
-    glances = SamplingGate[str](every_s=2.0)
+def test_a_sample_is_due_after_a_time_if_the_picture_changed():
+    gate = SamplingGate[str](every_s=2.0)
     asked = [(0.0, 50), (1.0, 90), (2.5, 50), (3.0, 90), (3.5, 50), (6.0, 90), (6.5, 50)]
 
-    looked_s = []
+    sampled_s = []
     for time_s, luma in asked:
         frame = frame_at(time_s, luma)
-        if glances.wanted(frame):
-            glances.note(frame, ())
-            looked_s.append(time_s)
+        if gate.wanted(frame):
+            gate.note(frame, ())
+            sampled_s.append(time_s)
 
-    assert looked_s == [0.0, 3.0, 6.5]
+    assert sampled_s == [0.0, 3.0, 6.5]
 
 
-def test_what_was_seen_counts_until_the_next_glance_or_the_cut():
-    glances = SamplingGate[str](every_s=2.0)
+def test_detections_count_until_the_next_sample_or_the_cut():
+    gate = SamplingGate[str](every_s=2.0)
     for time_s, luma, thing in ((0.0, 50, "one"), (3.0, 90, "two")):
         frame = frame_at(time_s, luma)
-        glances.wanted(frame)
-        glances.note(frame, (thing,))
+        gate.wanted(frame)
+        gate.note(frame, (thing,))
 
-    glances.wanted(frame_at(4.0, 90))
-    glances.cut(4.2)
+    gate.wanted(frame_at(4.0, 90))
+    gate.cut(4.2)
 
-    seen = [(g.start_s, round(g.end_s, 1), *g.things) for g in glances.within(Span(1.0, 9.0))]
+    seen = [
+        (sample.start_s, round(sample.end_s, 1), *sample.detections) for sample in gate.within(Span(1.0, 9.0))
+    ]
     assert seen == [(1.0, 3.0, "one"), (3.0, 4.2, "two")]

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import Frame
-from recollect.perception.stages.shot_detection import MEMORY_S, ShotBoundary, ShotDetector, likeness
+from recollect.perception.stages.shot_detection import (
+    MEMORY_S,
+    ShotBoundary,
+    ShotDetector,
+    structural_similarity,
+)
 
 FPS = 25
 BLACK = np.full((108, 192), 16.0, np.float32)
@@ -270,13 +275,13 @@ def test_a_reset_forgets_the_shot_before_it():
     assert [change for frame in after if (change := detector.push(frame)) is not None] == []
 
 
-def test_likeness_is_blind_to_light_and_small_shifts_and_not_to_places():
+def test_similarity_ignores_light_and_small_shifts_but_not_places():
     here, shifted, elsewhere = (
         frame.thumb for frame in filmed([view(scene(1)), view(scene(1), 24, 17) * 0.6 + 20, view(scene(2))])
     )
 
-    assert likeness(here, shifted) > 0.85
-    assert likeness(here, elsewhere) < 0.5
+    assert structural_similarity(here, shifted) > 0.85
+    assert structural_similarity(here, elsewhere) < 0.5
 
 
 def changes_in(clip: Path) -> list[ShotBoundary]:

@@ -230,7 +230,7 @@ def test_of_a_clock_a_moment_keeps_the_first_and_the_last_two_readings():
     lines = TextTracker("test/1")
     for second in range(10):
         now = TextReading(f"12:00:0{second}", 0.99, (0.1, 0.1, 0.3, 0.15), float(second))
-        lines.update([now], [(line, float(second)) for line in lines.there], float(second))
+        lines.update([now], [(line, float(second)) for line in lines.visible], float(second))
 
     found = lines.findings(Span(0.0, 10.0))
 
@@ -243,7 +243,7 @@ def test_a_line_that_scrolls_is_the_same_line():
         now = TextReading(
             "a line of a long list", 0.99, (0.1, 0.8 - step / 10, 0.5, 0.85 - step / 10), float(step)
         )
-        lines.update([now], [(line, float(step)) for line in lines.there], float(step))
+        lines.update([now], [(line, float(step)) for line in lines.visible], float(step))
 
     (found,) = lines.findings(Span(0.0, 5.0))
     assert found.span == Span(0.0, 5.0)
@@ -253,7 +253,7 @@ def test_a_line_missed_by_one_look_goes_on():
     lines = TextTracker("test/1")
     exit_sign = TextReading("EXIT", 0.99, (0.1, 0.1, 0.3, 0.15), 0.0)
     for time_s, readings in ((0.0, [exit_sign]), (0.5, []), (1.0, [exit_sign])):
-        lines.update(readings, [(line, time_s) for line in lines.there], time_s)
+        lines.update(readings, [(line, time_s) for line in lines.visible], time_s)
 
     (found,) = lines.findings(Span(0.0, 2.0))
     assert found.span == Span(0.0, 2.0)
@@ -264,7 +264,7 @@ def test_a_line_read_in_part_though_nothing_changed_stays_whole():
     lines.update([TextReading("Finished the upgrade!", 0.99, (0.1, 0.1, 0.5, 0.15), 0.0)], [], 0.0)
 
     part = TextReading("the upgrade", 0.99, (0.2, 0.1, 0.5, 0.15), 0.0)
-    lines.update([part], [(lines.there[0], None)], 1.0)
+    lines.update([part], [(lines.visible[0], None)], 1.0)
 
     assert [finding.text for finding in lines.findings(Span(0.0, 2.0))] == ["Finished the upgrade!"]
 

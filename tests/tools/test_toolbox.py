@@ -1,4 +1,4 @@
-"""The tools: what they give, what they keep back, and what they say of arguments that make no sense."""
+"""The tools: what they return, what they keep back, and how they refuse invalid arguments."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from recollect.tools.toolbox import (
 def moment(stream: str, number: int, caption: str, *kinds: str) -> Moment:
     """Ten seconds of a stream, with a finding of each kind."""
     span = Span(number * 10.0, number * 10.0 + 10.0)
-    found = tuple(Finding("action", kind, f"something {kind}", span, "motion/1") for kind in kinds)
+    findings = tuple(Finding("action", kind, f"something {kind}", span, "motion/1") for kind in kinds)
     return Moment(
         id=moment_id(stream, 0, "moment", span.start_s),
         stream=stream,
         epoch=0,
         span=span,
-        observations=(Observation(caption, found, "observers/1", 1000.0 + span.end_s),),
+        observations=(Observation(caption, findings, "observers/1", 1000.0 + span.end_s),),
     )
 
 
@@ -38,13 +38,13 @@ def event(stream: str, children: list[Moment], caption: str) -> Moment:
     """The rung above some moments, with a finding of each of their kinds."""
     span = children[0].span.hull(children[-1].span)
     kinds = sorted({finding.kind for child in children for finding in child.findings})
-    found = tuple(Finding("action", kind, f"1 × {kind}", span, "ladder/1") for kind in kinds)
+    findings = tuple(Finding("action", kind, f"1 × {kind}", span, "ladder/1") for kind in kinds)
     return Moment(
         id=moment_id(stream, 0, "event", span.start_s),
         stream=stream,
         epoch=0,
         span=span,
-        observations=(Observation(caption, found, "ladder/1", 1000.0 + span.end_s),),
+        observations=(Observation(caption, findings, "ladder/1", 1000.0 + span.end_s),),
         rung="event",
         child_ids=tuple(child.id for child in children),
     )
@@ -82,7 +82,7 @@ def half_forgotten(tmp_path: Path, have_forgotten: Callable[..., None]) -> Itera
 
 
 def captions(moments: list[Moment]) -> list[str]:
-    return [found.caption for found in moments]
+    return [moment.caption for moment in moments]
 
 
 def test_without_a_scope_everything_is_found(snapshot):
@@ -109,20 +109,20 @@ def test_a_stream_out_of_scope_is_neither_found_nor_named(snapshot):
             ask()
 
 
-@pytest.mark.parametrize("asked", [(None, None), (0.0, None), (0.0, 1000.0), (15.0, None), (None, 25.0)])
-def test_times_out_of_scope_are_not_returned_whatever_is_asked_for(snapshot, asked):
-    from_s, to_s = asked
+@pytest.mark.parametrize("window", [(None, None), (0.0, None), (0.0, 1000.0), (15.0, None), (None, 25.0)])
+def test_no_tool_returns_times_out_of_scope(snapshot, window):
+    from_s, to_s = window
     scope = Span(12.0, 28.0)
     tools = Toolbox(snapshot, Scope(streams=("kitchen",), span=scope))
 
-    found = [hit.moment for hit in tools.search(SearchArgs(query="kettle cat", from_s=from_s, to_s=to_s))]
-    found += tools.timeline(TimelineArgs(stream="kitchen", from_s=from_s, to_s=to_s))
-    found += tools.overview(OverviewArgs(stream="kitchen", from_s=from_s, to_s=to_s))
+    moments = [hit.moment for hit in tools.search(SearchArgs(query="kettle cat", from_s=from_s, to_s=to_s))]
+    moments += tools.timeline(TimelineArgs(stream="kitchen", from_s=from_s, to_s=to_s))
+    moments += tools.overview(OverviewArgs(stream="kitchen", from_s=from_s, to_s=to_s))
 
-    assert {one.id for one in found} == {KITCHEN[1].id, KITCHEN[2].id}
+    assert {moment.id for moment in moments} == {KITCHEN[1].id, KITCHEN[2].id}
 
 
-def test_a_time_that_does_not_meet_the_scope_brings_nothing(snapshot):
+def test_a_time_outside_the_scope_returns_nothing(snapshot):
     tools = Toolbox(snapshot, Scope(span=Span(0.0, 10.0)))
 
     assert tools.search(SearchArgs(query="cat", from_s=20.0)) == []
@@ -130,15 +130,15 @@ def test_a_time_that_does_not_meet_the_scope_brings_nothing(snapshot):
     assert tools.overview(OverviewArgs(stream="kitchen", from_s=20.0)) == []
 
 
-def test_a_rung_that_tells_of_more_than_the_scope_is_kept_back(snapshot):
-    whole = Toolbox(snapshot, Scope())
-    part = Toolbox(snapshot, Scope(span=Span(0.0, 20.0)))
+def test_an_event_that_reaches_beyond_the_scope_is_kept_back(snapshot):
+    everything = Toolbox(snapshot, Scope())
+    scoped = Toolbox(snapshot, Scope(span=Span(0.0, 20.0)))
     args = SearchArgs(query="a kettle comes and goes", rungs=("event",))
-    the_event = whole.search(args)[0].moment
+    the_event = everything.search(args)[0].moment
 
-    assert part.search(args) == []
-    assert part.timeline(TimelineArgs(stream="kitchen", rung="event")) == []
-    assert part.get([the_event.id]) == {}
+    assert scoped.search(args) == []
+    assert scoped.timeline(TimelineArgs(stream="kitchen", rung="event")) == []
+    assert scoped.get([the_event.id]) == {}
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
         ("last", (500.0, 1000.0), []),
     ],
 )
-def test_of_hundreds_alike_a_search_in_time_shows_those_at_that_end(door, order, between, numbers):
+def test_an_ordered_search_returns_matches_from_the_asked_end(door, order, between, numbers):
     tools = Toolbox(door, Scope(streams=("door",)))
 
     hits = tools.search(SearchArgs(query="open", order=order, from_s=between[0], to_s=between[1], limit=3))
@@ -175,7 +175,7 @@ def test_of_hundreds_alike_a_search_in_time_shows_those_at_that_end(door, order,
     assert [hit.moment.span.start_s / 10 for hit in hits] == numbers
 
 
-def test_what_is_forgotten_may_be_the_first(half_forgotten):
+def test_a_forgotten_match_may_be_the_first(half_forgotten):
     tools = Toolbox(half_forgotten, Scope())
 
     hits = tools.search(SearchArgs(query="cat kettle", order="first", limit=1))
@@ -183,7 +183,7 @@ def test_what_is_forgotten_may_be_the_first(half_forgotten):
     assert [(hit.moment.rung, hit.moment.span.start_s) for hit in hits] == [("event", 0.0)]
 
 
-def test_a_search_in_time_stays_in_scope(door):
+def test_an_ordered_search_stays_in_scope(door):
     tools = Toolbox(door, Scope(span=Span(1500.0, 2500.0)))
 
     assert [
@@ -192,12 +192,12 @@ def test_a_search_in_time_stays_in_scope(door):
     ] == [1500.0, 2490.0]
 
 
-def test_a_time_is_told_by_the_moment_it_lies_in_or_by_what_stands_for_it(half_forgotten):
+def test_a_time_maps_to_its_moment_or_to_the_summary_of_it(half_forgotten):
     tools = Toolbox(half_forgotten, Scope(span=Span(0.0, 70.0)))
 
-    there = tools.at("kitchen", [39.9, 45.0, 49.999, 50.0, 75.0, 500.0])
+    by_time = tools.at("kitchen", [39.9, 45.0, 49.999, 50.0, 75.0, 500.0])
 
-    assert {at_s: (one.rung, one.span.start_s) for at_s, one in there.items()} == {
+    assert {time_s: (moment.rung, moment.span.start_s) for time_s, moment in by_time.items()} == {
         39.9: ("event", 0.0),
         45.0: ("moment", 40.0),
         49.999: ("moment", 40.0),
@@ -208,15 +208,17 @@ def test_a_time_is_told_by_the_moment_it_lies_in_or_by_what_stands_for_it(half_f
 def test_neighbours_stop_at_the_edge_of_the_scope(snapshot):
     tools = Toolbox(snapshot, Scope(span=Span(10.0, 30.0)))
 
-    near = tools.neighbours(NeighboursArgs(moment_id=KITCHEN[1].id, before=5, after=5))
+    neighbours = tools.neighbours(NeighboursArgs(moment_id=KITCHEN[1].id, before=5, after=5))
 
-    assert captions(near) == ["a kettle is taken away"]
+    assert captions(neighbours) == ["a kettle is taken away"]
 
 
 def test_neighbours_come_in_time_order_without_the_moment_itself(snapshot):
-    near = Toolbox(snapshot, Scope()).neighbours(NeighboursArgs(moment_id=KITCHEN[1].id, before=1, after=2))
+    neighbours = Toolbox(snapshot, Scope()).neighbours(
+        NeighboursArgs(moment_id=KITCHEN[1].id, before=1, after=2)
+    )
 
-    assert captions(near) == ["a kettle is put down", "a kettle is taken away", "a cat leaves"]
+    assert captions(neighbours) == ["a kettle is put down", "a kettle is taken away", "a cat leaves"]
 
 
 def test_the_timeline_lists_kinds_from_either_end(snapshot):
@@ -238,7 +240,7 @@ def test_the_overview_is_the_highest_rungs_that_tile_the_span(snapshot):
     ]
 
 
-def test_what_stands_for_forgotten_moments_comes_in_their_place(half_forgotten):
+def test_summaries_replace_forgotten_moments_in_the_timeline(half_forgotten):
     tools = Toolbox(half_forgotten, Scope())
 
     everything = tools.timeline(TimelineArgs(stream="kitchen"))
@@ -255,15 +257,15 @@ def test_what_stands_for_forgotten_moments_comes_in_their_place(half_forgotten):
     assert captions(later) == cats[:2]
 
 
-def test_a_leaf_is_a_moment_or_what_stands_for_forgotten_ones(half_forgotten):
+def test_a_leaf_is_a_moment_or_a_summary_of_forgotten_ones(half_forgotten):
     tools = Toolbox(half_forgotten, Scope())
     first, second = tools.timeline(TimelineArgs(stream="kitchen", rung="event"))
     [cat] = tools.timeline(TimelineArgs(stream="kitchen", from_s=41.0, to_s=42.0))
 
-    assert [tools.is_leaf(one) for one in (first, second, cat)] == [True, False, True]
+    assert [tools.is_leaf(moment) for moment in (first, second, cat)] == [True, False, True]
 
 
-def test_what_stands_for_forgotten_moments_is_kept_back_where_it_tells_of_more_than_the_scope(half_forgotten):
+def test_a_summary_that_reaches_beyond_the_scope_is_kept_back(half_forgotten):
     tools = Toolbox(half_forgotten, Scope(span=Span(20.0, 60.0)))
 
     listed = tools.timeline(TimelineArgs(stream="kitchen"))
@@ -273,11 +275,11 @@ def test_what_stands_for_forgotten_moments_is_kept_back_where_it_tells_of_more_t
     assert tools.search(SearchArgs(query="kettle")) == []
 
 
-def test_only_what_is_in_scope_is_looked_at_again(snapshot):
-    looked: list[str] = []
+def test_only_moments_in_scope_are_inspected(snapshot):
+    inspected: list[str] = []
 
-    def inspector(seen: Moment) -> Observation:
-        looked.append(seen.id)
+    def inspector(moment: Moment) -> Observation:
+        inspected.append(moment.id)
         return Observation("closer", (), "inspect/1", 2000.0)
 
     tools = Toolbox(snapshot, Scope(streams=("kitchen",)), inspector)
@@ -288,7 +290,7 @@ def test_only_what_is_in_scope_is_looked_at_again(snapshot):
             tools.inspect(InspectArgs(moment_id=unknown))
         with pytest.raises(TryAgain, match="use an id that a tool returned"):
             tools.neighbours(NeighboursArgs(moment_id=unknown))
-    assert looked == [KITCHEN[0].id]
+    assert inspected == [KITCHEN[0].id]
 
 
 def test_an_id_read_before_does_not_open_the_scope(snapshot):
@@ -298,11 +300,11 @@ def test_an_id_read_before_does_not_open_the_scope(snapshot):
     assert tools.get([KITCHEN[3].id]) == {}
 
 
-def test_without_an_inspector_there_is_nothing_to_look_at(snapshot):
+def test_without_an_inspector_nothing_is_seen(snapshot):
     assert Toolbox(snapshot, Scope()).inspect(InspectArgs(moment_id=KITCHEN[0].id)) is None
 
 
-def test_a_span_that_ends_before_it_starts_is_told_so(snapshot):
+def test_a_span_that_ends_before_it_starts_is_refused(snapshot):
     tools = Toolbox(snapshot, Scope())
 
     with pytest.raises(TryAgain, match=r"^`to_s` \(10\) is not after `from_s` \(20\)$"):
@@ -310,7 +312,7 @@ def test_a_span_that_ends_before_it_starts_is_told_so(snapshot):
 
 
 @pytest.mark.parametrize(
-    ("args", "given"),
+    ("args", "fields"),
     [
         (SearchArgs, {"query": "x" * 4001}),
         (SearchArgs, {"query": "cat", "limit": 0}),
@@ -325,6 +327,6 @@ def test_a_span_that_ends_before_it_starts_is_told_so(snapshot):
         (InspectArgs, {"moment_id": None}),
     ],
 )
-def test_arguments_are_checked_before_a_tool_sees_them(args, given):
+def test_invalid_arguments_are_refused(args, fields):
     with pytest.raises(ValidationError):
-        args(**given)
+        args(**fields)

@@ -1,4 +1,4 @@
-"""A suite of one short house, its questions asked while it goes on."""
+"""A suite with questions about one short house, asked during its video."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from recollect.worlds.house import House, ask_about, furnish
 
 @dataclass(frozen=True)
 class HouseSuite:
-    """Questions about houses, each asked some seconds after what it asks about."""
+    """Questions about houses, each asked some seconds after the event."""
 
     videos: Mapping[str, Path]
-    asked: Sequence[Sample]
+    questions: Sequence[Sample]
     name: str = "house"
 
     @property
@@ -29,7 +29,7 @@ class HouseSuite:
         return list(self.videos.values())
 
     def samples(self) -> Iterator[Sample]:
-        return iter(self.asked)
+        return iter(self.questions)
 
     def video(self, name: str) -> Path:
         return self.videos[name]
@@ -51,7 +51,11 @@ class HouseSuite:
 
 def samples_of(house: House, video: str) -> list[Sample]:
     """Some questions with options about a house."""
-    asked = [one for one in ask_about(house, limit=12) if one.options and one.choice is not None]
+    questions = [
+        question
+        for question in ask_about(house, limit=12)
+        if question.options and question.choice is not None
+    ]
     return [
         Sample(
             id=f"house/{video}/{number}",
@@ -59,19 +63,19 @@ def samples_of(house: House, video: str) -> list[Sample]:
             video=video,
             cluster=video,
             kind="choice",
-            question=one.text,
-            options=one.options,
-            gold="ABCD"[one.choice or 0],
-            asked_at_s=max(span.end_s for span in one.evidence) + 3.0,
-            evidence=tuple((span.start_s, span.end_s) for span in one.evidence),
+            question=question.text,
+            options=question.options,
+            gold="ABCD"[question.choice or 0],
+            asked_at_s=max(span.end_s for span in question.evidence) + 3.0,
+            evidence=tuple((span.start_s, span.end_s) for span in question.evidence),
         )
-        for number, one in enumerate(asked)
+        for number, question in enumerate(questions)
     ]
 
 
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> HouseSuite:
     house = furnish("running", 24.0)
-    video = tmp_path_factory.mktemp("houses") / "one.mp4"
+    video = tmp_path_factory.mktemp("houses") / "house.mp4"
     render(house.timeline, video, seed=1)
-    return HouseSuite({"one": video}, samples_of(house, "one"))
+    return HouseSuite({"house": video}, samples_of(house, "house"))

@@ -1,4 +1,4 @@
-"""Recollect without one of its parts is the whole of it but for that part."""
+"""Ablations leave out one part of the agent, and only that part."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from recollect.testing.scripted_reasoner import ScriptedReasoner
 from .conftest import HouseSuite
 
 
-class Noting(ScriptedReasoner):
-    """Plans as it was told, and notes what it is shown."""
+class RecordingReasoner(ScriptedReasoner):
+    """Returns a scripted plan, and records what it is shown."""
 
     def __init__(self, plan: Plan, look_at: str = "") -> None:
         super().__init__(plan=plan, draft=DraftAnswer(text="", confidence=0.0, why="unclear"))
@@ -49,60 +49,60 @@ class Noting(ScriptedReasoner):
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
     path = tmp_path_factory.mktemp("memory") / "house.lance"
-    ingest(FileFootage(suite.videos["one"]), path, name="one", watching=WatchSettings(ocr=False))
+    ingest(FileFootage(suite.videos["house"]), path, name="house", watching=WatchSettings(ocr=False))
     return path
 
 
-def asked(memory: Path, overrides: AgentOverrides | None, plan: Plan, look_at: str = "") -> Noting:
-    noting = Noting(plan, look_at)
-    with Recollect(memory, reasoner=noting, overrides=overrides) as recollect:
+def ask(memory: Path, overrides: AgentOverrides | None, plan: Plan, look_at: str = "") -> RecordingReasoner:
+    reasoner = RecordingReasoner(plan, look_at)
+    with Recollect(memory, reasoner=reasoner, overrides=overrides) as recollect:
         recollect.ask("What happens?")
-    return noting
+    return reasoner
 
 
 EVERYTHING = Plan(everything=True, limit_per_kind=100)
 
 
-def test_the_whole_plans_from_an_overview_of_events(memory: Path) -> None:
-    (overview,) = asked(memory, None, EVERYTHING).planned_from
+def test_whole_agent_plans_from_an_overview_of_events(memory: Path) -> None:
+    (overview,) = ask(memory, None, EVERYTHING).planned_from
     assert "event" in {tile.rung for tile in overview}
 
 
-def test_without_an_overview_nothing_above_what_is_found_is_planned_or_judged_from(memory: Path) -> None:
-    noting = asked(memory, ABLATIONS["overview"], EVERYTHING)
+def test_overview_ablation_hides_it_from_plan_and_judge(memory: Path) -> None:
+    reasoner = ask(memory, ABLATIONS["overview"], EVERYTHING)
 
-    assert noting.planned_from == [()]
-    assert {len(overview) for overview, _ in noting.judged_from} == {0}
-    assert noting.judged_from[0][1] == asked(memory, None, EVERYTHING).judged_from[0][1]
-
-
-def test_without_inspection_no_picture_is_looked_at(memory: Path) -> None:
-    first = asked(memory, None, EVERYTHING).judged_from[0][1][0].id
-
-    assert asked(memory, None, EVERYTHING, look_at=first).looked == [first]
-    assert asked(memory, ABLATIONS["inspection"], EVERYTHING, look_at=first).looked == []
+    assert reasoner.planned_from == [()]
+    assert {len(overview) for overview, _ in reasoner.judged_from} == {0}
+    assert reasoner.judged_from[0][1] == ask(memory, None, EVERYTHING).judged_from[0][1]
 
 
-def test_without_the_ladder_moments_are_all_there_is(memory: Path) -> None:
-    noting = asked(
+def test_inspection_ablation_looks_at_no_picture(memory: Path) -> None:
+    first = ask(memory, None, EVERYTHING).judged_from[0][1][0].id
+
+    assert ask(memory, None, EVERYTHING, look_at=first).looked == [first]
+    assert ask(memory, ABLATIONS["inspection"], EVERYTHING, look_at=first).looked == []
+
+
+def test_ladder_ablation_shows_only_moments(memory: Path) -> None:
+    reasoner = ask(
         memory, ABLATIONS["ladder"], Plan(queries=("person",), everything=True, limit_per_kind=100)
     )
 
-    assert {one.rung for one in noting.planned_from[0]} == {"moment"}
-    assert {one.rung for one in noting.judged_from[0][1]} == {"moment"}
+    assert {moment.rung for moment in reasoner.planned_from[0]} == {"moment"}
+    assert {moment.rung for moment in reasoner.judged_from[0][1]} == {"moment"}
 
 
-def test_without_times_what_is_planned_for_a_stretch_is_sought_everywhere(memory: Path) -> None:
+def test_times_ablation_searches_the_whole_stream(memory: Path) -> None:
     stretch = EVERYTHING.model_copy(update={"from_s": 0.0, "to_s": 5.0})
     with Recollect(memory) as recollect:
-        every = [one.id for one in recollect.timeline(STREAM, limit=100)]
+        all_ids = [moment.id for moment in recollect.timeline(STREAM, limit=100)]
 
-    some = [one.id for one in asked(memory, None, stretch).judged_from[0][1]]
-    everything = [one.id for one in asked(memory, ABLATIONS["times"], stretch).judged_from[0][1]]
-    assert set(some) < set(everything) == set(every)
+    in_span = [moment.id for moment in ask(memory, None, stretch).judged_from[0][1]]
+    without_times = [moment.id for moment in ask(memory, ABLATIONS["times"], stretch).judged_from[0][1]]
+    assert set(in_span) < set(without_times) == set(all_ids)
 
 
-def test_each_part_is_left_out_once_under_a_name_of_its_own() -> None:
+def test_each_ablation_is_one_system_with_its_own_name() -> None:
     names = [
         system.name for system in (*embedded_systems(), *ablated_systems(), *call_limited_systems([1, 2]))
     ]

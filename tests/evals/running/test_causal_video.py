@@ -1,4 +1,4 @@
-"""Nothing beyond the clock comes out of a video, and one that is drawn is watched as its file would be."""
+"""Causal videos return no later frame, and a drawn video gives the same memory as its file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from recollect.worlds.house import furnish
 from .conftest import HouseSuite
 
 
-def test_what_comes_after_the_clock_or_before_the_start_is_refused(suite: HouseSuite) -> None:
-    video = CausalVideo(FileFootage(suite.videos["one"]), from_s=4.0, until_s=10.0)
+def test_frames_outside_the_usable_part_are_refused(suite: HouseSuite) -> None:
+    video = CausalVideo(FileFootage(suite.videos["house"]), from_s=4.0, until_s=10.0)
 
     assert [round(time_s) for time_s, _ in video.pictures([4.0, 9.5])] == [4, 10]
     for time_s in (3.9, 10.0, 20.0):
@@ -24,16 +24,16 @@ def test_what_comes_after_the_clock_or_before_the_start_is_refused(suite: HouseS
             video.pictures([time_s])
 
 
-def test_a_picture_that_is_due_and_not_there_yet_is_not_handed_out(suite: HouseSuite) -> None:
-    """Frames come every 0.04 s: at 9.995 s the next one is that of 10 s."""
-    video = CausalVideo(FileFootage(suite.videos["one"]), until_s=10.0)
+def test_picture_after_the_question_is_not_returned(suite: HouseSuite) -> None:
+    """Frames are 0.04 s apart, so the next frame after 9.995 s is at 10 s."""
+    video = CausalVideo(FileFootage(suite.videos["house"]), until_s=10.0)
 
     assert video.pictures([9.995]) == []
     assert video.latest_s is None
 
 
-def test_frames_are_spread_over_what_may_be_seen_and_counted(suite: HouseSuite) -> None:
-    video = CausalVideo(FileFootage(suite.videos["one"]), until_s=12.0)
+def test_spread_covers_the_usable_part_and_counts_frames(suite: HouseSuite) -> None:
+    video = CausalVideo(FileFootage(suite.videos["house"]), until_s=12.0)
     times_s = [time_s for time_s, _ in video.spread(4)]
     last_s = [time_s for time_s, _ in video.spread(2, last_s=2.0)]
 
@@ -44,26 +44,27 @@ def test_frames_are_spread_over_what_may_be_seen_and_counted(suite: HouseSuite) 
 
 
 @pytest.mark.slow
-def test_a_drawn_video_is_remembered_as_its_file_is(tmp_path: Path, suite: HouseSuite) -> None:
+def test_drawn_video_gives_the_same_memory_as_its_file(tmp_path: Path, suite: HouseSuite) -> None:
     house = furnish("running", 24.0)
     drawn = DrawnFootage(house.timeline.draw, house.duration_s, "running")
     watching = WatchSettings(ocr=False)
-    told = {}
-    for name, footage in (("drawn", drawn), ("file", FileFootage(suite.videos["one"]))):
+    timelines = {}
+    for name, footage in (("drawn", drawn), ("file", FileFootage(suite.videos["house"]))):
         watched = ingest(footage, tmp_path / name, name=name, watching=watching)
         assert watched.duration_s == pytest.approx(house.duration_s, abs=0.3)
         with MemoryStore.open(tmp_path / name) as store, store.snapshot(as_of_s(1e6)) as snapshot:
-            told[name] = snapshot.timeline(STREAM)
+            timelines[name] = snapshot.timeline(STREAM)
             assert snapshot.counts(STREAM).balanced
 
-    assert 0.7 < len(told["drawn"]) / len(told["file"]) < 1.4
+    assert 0.7 < len(timelines["drawn"]) / len(timelines["file"]) < 1.4
     kinds = {
-        name: {finding.kind for one in moments for finding in one.findings} for name, moments in told.items()
+        name: {finding.kind for moment in moments for finding in moment.findings}
+        for name, moments in timelines.items()
     }
     assert {"enters", "leaves", "placed"} <= kinds["drawn"] & kinds["file"]
 
 
-def test_a_cut_is_seen_between_two_drawn_pictures(tmp_path: Path) -> None:
+def test_cut_between_drawn_pictures_is_detected(tmp_path: Path) -> None:
     house = furnish("cuts", 20.0, scene_s=(4.0, 6.0))
     assert len(house.scenes) > 1
     footage = DrawnFootage(house.timeline.draw, house.duration_s, "cuts")
@@ -71,18 +72,20 @@ def test_a_cut_is_seen_between_two_drawn_pictures(tmp_path: Path) -> None:
 
     with MemoryStore.open(tmp_path / "m") as store, store.snapshot(as_of_s(1e6)) as snapshot:
         cuts = [
-            one.span.start_s
+            action.span.start_s
             for moment in snapshot.timeline(STREAM)
-            for one in moment.of("action")
-            if one.kind == "cut"
+            for action in moment.of("action")
+            if action.kind == "cut"
         ]
 
     assert len(cuts) == len(house.scenes) - 1
     assert cuts == pytest.approx([start_s for start_s, _ in house.scenes[1:]], abs=0.3)
 
 
-def test_what_was_not_there_yet_is_not_seen_as_of_an_earlier_time(tmp_path: Path, suite: HouseSuite) -> None:
-    ingest(FileFootage(suite.videos["one"]), tmp_path / "m", name="one", watching=WatchSettings(ocr=False))
+def test_snapshot_as_of_a_time_has_no_later_moments(tmp_path: Path, suite: HouseSuite) -> None:
+    ingest(
+        FileFootage(suite.videos["house"]), tmp_path / "m", name="house", watching=WatchSettings(ocr=False)
+    )
 
     with MemoryStore.open(tmp_path / "m") as store:
         for at_s in (0.0, 6.0, 13.0, 20.0):

@@ -1,4 +1,4 @@
-"""``recollect eval`` on a world of less than a minute, and what it says to wrong input."""
+"""``recollect eval`` on a world of less than a minute, and its messages about wrong arguments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 @pytest.mark.slow
-def test_a_world_is_drawn_watched_asked_about_and_reported(run, tmp_path: Path) -> None:
+def test_eval_world_runs_and_writes_its_report(run, tmp_path: Path) -> None:
     code, out, _ = run("world", *QUICK)
     report = (tmp_path / "eval-world" / "report.md").read_text()
     with (tmp_path / "eval-world" / "scores.csv").open(newline="") as file:
@@ -46,7 +46,7 @@ def test_a_world_is_drawn_watched_asked_about_and_reported(run, tmp_path: Path) 
     assert "error" not in {row["status"] for row in rows}
 
 
-def test_a_run_goes_on_only_where_it_is_told_to_and_is_printed_again_without_asking(run) -> None:
+def test_existing_run_needs_resume_and_report_asks_nothing(run) -> None:
     first = run("world", *QUICK, "--limit", "1", "--system", "random")
     refused = run("world", *QUICK, "--limit", "1", "--system", "random")
     again = run("world", *QUICK, "--limit", "1", "--system", "random", "--resume")
@@ -57,11 +57,11 @@ def test_a_run_goes_on_only_where_it_is_told_to_and_is_printed_again_without_ask
     assert first[1] == again[1] == printed[1]
 
 
-def test_runs_are_put_side_by_side(run, tmp_path: Path) -> None:
+def test_eval_compare_writes_table_and_csv(run, tmp_path: Path) -> None:
     few = ["--limit", "4", "--system", "random"]
-    run("world", *QUICK, *few, "--out", "one")
-    run("world", *QUICK, *few, "--out", "other", "--disk-budget", "64 MB")
-    code, out, err = run("compare", "one", "other")
+    run("world", *QUICK, *few, "--out", "unbounded")
+    run("world", *QUICK, *few, "--out", "bounded", "--disk-budget", "64 MB")
+    code, out, err = run("compare", "unbounded", "bounded")
     with (tmp_path / "eval-compare" / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
 
@@ -73,7 +73,7 @@ def test_runs_are_put_side_by_side(run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_recollect_without_its_parts_and_at_so_many_calls_is_measured_where_it_is_asked_for(run) -> None:
+def test_flags_add_ablations_and_call_limits(run) -> None:
     code, out, _ = run("world", *QUICK, "--limit", "1", "--without-parts", "--calls", "1", "--no-twins")
 
     assert code == 0
@@ -81,7 +81,7 @@ def test_recollect_without_its_parts_and_at_so_many_calls_is_measured_where_it_i
         assert f"| {system} | " in out
 
 
-def test_the_benchmarks_are_listed(run) -> None:
+def test_eval_list_names_the_benchmarks(run) -> None:
     code, out, _ = run("list")
 
     assert code == 0
@@ -90,7 +90,7 @@ def test_the_benchmarks_are_listed(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["nothing"], "there is no such benchmark; there are world, ovo"),
         (["ovo"], "Name their folder with --data"),
@@ -106,25 +106,27 @@ def test_the_benchmarks_are_listed(run) -> None:
         (["compare", "none"], "none holds no evaluation run"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_one_line(run, argv: list[str], said: str) -> None:
+def test_wrong_arguments_give_a_one_line_error(run, argv: list[str], message: str) -> None:
     code, _, err = run(*argv)
 
     assert code == 2
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_killed_at_random_and_resumed_a_run_says_what_an_unbroken_one_does(tmp_path: Path, seed: int) -> None:
-    """With ``kill -9``, again and again, wherever it is: drawing, watching, asking, writing."""
+def test_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, seed: int) -> None:
+    """With ``kill -9``, several times, at random points: drawing, watching, asking, writing."""
     rng = random.Random(seed)
     command = [sys.executable, "-m", "recollect.cli.main", "eval", "world", *QUICK]
 
     def predictions(name: str) -> Path:
         return tmp_path / name / "predictions.jsonl"
 
-    subprocess.run([*command, "--out", "whole"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [*command, "--out", "uninterrupted"], cwd=tmp_path, check=True, capture_output=True, timeout=300
+    )
     for _ in range(4):
         running = subprocess.Popen(
             [*command, "--out", "broken", "--resume"],
@@ -140,4 +142,4 @@ def test_killed_at_random_and_resumed_a_run_says_what_an_unbroken_one_does(tmp_p
         [*command, "--out", "broken", "--resume"], cwd=tmp_path, check=True, capture_output=True, timeout=300
     )
 
-    assert predictions("broken").read_bytes() == predictions("whole").read_bytes()
+    assert predictions("broken").read_bytes() == predictions("uninterrupted").read_bytes()

@@ -1,4 +1,4 @@
-"""Runs are put side by side by the length of their videos and by what a memory may take, and nothing is mixed up."""
+"""Comparison of runs by the length of their videos and by the size of their memories."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from recollect.evals.report import ReportedRun, format_estimate, mean_of, read_r
 
 PLAIN = "4 fps, no model"
 QUESTIONS = 4
-"""About each video. The second half is about what was a minute and a half ago."""
+"""Questions about each video. The evidence of the second half is a minute and a half old."""
 
 
 def run_of(
@@ -43,7 +43,7 @@ def run_of(
     watches: bool = True,
     kind: Kind = "choice",
 ) -> ReportedRun:
-    """A run of systems that answer that part of the questions about each video right, the first ones first."""
+    """A run whose systems answer the first questions about each video right, up to the given share."""
     named = named or folder.name
     with RecordFile(folder / "manifest.json", RunManifest) as manifest:
         settings = {"lasts_s": f"{lasts_s:g}", "watching": memory}
@@ -86,12 +86,12 @@ def run_of(
 
 
 def table(text: str, named: str) -> list[list[str]]:
-    """The cells of one table, with its head."""
+    """The cells of one table, with its header."""
     lines = text[text.index(f"| {named}") :].split("\n\n", maxsplit=1)[0].splitlines()
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if not line.startswith("|---")]
 
 
-def test_a_system_that_was_not_measured_at_a_length_has_no_cell_there(tmp_path: Path) -> None:
+def test_unmeasured_length_has_an_empty_cell(tmp_path: Path) -> None:
     short = run_of(tmp_path / "short", {"recollect": 1.0, "all captions": 0.75})
     long = run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=86_400.0)
 
@@ -103,7 +103,7 @@ def test_a_system_that_was_not_measured_at_a_length_has_no_cell_there(tmp_path: 
     assert rows[1][1:] == ["0.75 (0.75 to 0.75)", "–", "–"]
 
 
-def test_the_slope_is_of_accuracy_where_videos_last_ten_times_as_long(tmp_path: Path) -> None:
+def test_slope_is_the_change_for_ten_times_the_length(tmp_path: Path) -> None:
     shares = (1.0, 0.75, 0.5)
     runs = [
         run_of(tmp_path / f"{power}", {"recollect": share}, lasts_s=600.0 * 10**power)
@@ -113,7 +113,7 @@ def test_the_slope_is_of_accuracy_where_videos_last_ten_times_as_long(tmp_path: 
     assert table(comparison_markdown(runs), "accuracy by length")[1][-1] == "-0.25 (-0.25 to -0.25)"
 
 
-def test_a_slope_without_two_lengths_to_spare_has_no_interval(tmp_path: Path) -> None:
+def test_slope_needs_two_lengths_without_any_cluster(tmp_path: Path) -> None:
     short = run_of(tmp_path / "short", {"recollect": 1.0}, videos=6)
     long = run_of(tmp_path / "long", {"recollect": 0.5}, videos=1, lasts_s=6_000.0)
 
@@ -124,8 +124,8 @@ def test_a_slope_without_two_lengths_to_spare_has_no_interval(tmp_path: Path) ->
     assert not slope.known
 
 
-def test_how_long_what_video_is_asked_about_in_which_memory_does_not_bend_the_slope(tmp_path: Path) -> None:
-    """The small memory is measured at long videos more often than the large one: that alone is no forgetting."""
+def test_slope_ignores_which_memory_was_measured_more_often(tmp_path: Path) -> None:
+    """The small memory is measured more often on long videos. That alone must not look like forgetting."""
     small, large = f"{PLAIN}, 1,000,000 bytes", f"{PLAIN}, 9,000,000 bytes"
     runs = [
         run_of(tmp_path / "a", {"recollect": 0.25}, memory=small, videos=2),
@@ -141,18 +141,18 @@ def test_how_long_what_video_is_asked_about_in_which_memory_does_not_bend_the_sl
     assert slope.known
 
 
-def test_runs_of_the_same_length_and_memory_are_put_together(tmp_path: Path) -> None:
-    one = run_of(tmp_path / "one", {"recollect": 1.0}, lasts_s=600.0, videos=3)
-    other = run_of(tmp_path / "other", {"recollect": 0.5, "blind": 0.25}, lasts_s=614.0, videos=3)
+def test_runs_of_equal_length_and_memory_are_pooled(tmp_path: Path) -> None:
+    first = run_of(tmp_path / "one", {"recollect": 1.0}, lasts_s=600.0, videos=3)
+    second = run_of(tmp_path / "other", {"recollect": 0.5, "blind": 0.25}, lasts_s=614.0, videos=3)
 
-    head, *rows = table(comparison_markdown([one, other]), "accuracy by length")
+    head, *rows = table(comparison_markdown([first, second]), "accuracy by length")
 
     assert head == ["accuracy by length", "10 min"]
     assert [row[1].split(" (")[0] for row in rows] == ["0.75", "0.25"]
-    assert "- 10 min: 24 questions of 6 independent videos." in comparison_markdown([one, other])
+    assert "- 10 min: 24 questions of 6 independent videos." in comparison_markdown([first, second])
 
 
-def test_the_same_videos_in_memories_of_several_sizes_have_columns_of_their_own(tmp_path: Path) -> None:
+def test_each_memory_budget_has_its_own_column(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "all", {"recollect": 1.0}, named="same"),
         run_of(tmp_path / "few", {"recollect": 0.5}, named="same", memory=f"{PLAIN}, 8,000,000 bytes"),
@@ -165,19 +165,19 @@ def test_the_same_videos_in_memories_of_several_sizes_have_columns_of_their_own(
     assert [cell.split(" (")[0] for cell in ours[1:]] == ["0.50", "0.75", "1.00"]
 
 
-def test_a_column_is_named_after_what_sets_it_apart(tmp_path: Path) -> None:
+def test_column_is_named_after_its_distinguishing_traits(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "one", {"recollect": 1.0}, memory="4 fps, text read, no model"),
         run_of(tmp_path / "other", {"recollect": 1.0}, memory="4 fps, text not read, no model"),
         run_of(tmp_path / "third", {"recollect": 1.0}, memory="4 fps, text read, no model", suite="another"),
     ]
 
-    names = [one.name for one in conditions_of(runs)]
+    names = [condition.name for condition in conditions_of(runs)]
 
     assert names == ["10 min, made, text not read", "10 min, made, text read", "10 min, another, text read"]
 
 
-def test_retention_is_by_age_of_the_evidence_under_what_the_memory_took(tmp_path: Path) -> None:
+def test_retention_table_has_ages_and_memory_sizes(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "few", {"recollect": 0.75, "blind": 0.0}, memory=f"{PLAIN}, 16,000,000 bytes"),
         run_of(tmp_path / "all", {"recollect": 1.0}, memory_bytes=2_120_000_000),
@@ -192,13 +192,13 @@ def test_retention_is_by_age_of_the_evidence_under_what_the_memory_took(tmp_path
     ]
 
 
-def test_retention_is_of_the_first_system_where_recollect_was_not_measured(tmp_path: Path) -> None:
+def test_retention_uses_the_first_system_without_recollect(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"all captions": 0.5, "blind": 0.25})
 
     assert "| retention of all captions |" in comparison_markdown([run])
 
 
-def test_of_fewer_than_five_videos_there_is_no_interval(tmp_path: Path) -> None:
+def test_fewer_than_five_videos_give_no_interval(tmp_path: Path) -> None:
     few = run_of(tmp_path / "few", {"recollect": 0.75}, videos=4)
     enough = run_of(tmp_path / "enough", {"recollect": 0.75}, videos=5)
 
@@ -207,7 +207,7 @@ def test_of_fewer_than_five_videos_there_is_no_interval(tmp_path: Path) -> None:
     assert math.isnan(mean_of(few.scored).low)
 
 
-def test_what_watching_took_is_told_by_the_hour_of_video(tmp_path: Path) -> None:
+def test_cost_of_watching_is_stated_per_hour_of_video(tmp_path: Path) -> None:
     text = comparison_markdown([run_of(tmp_path / "run", {"recollect": 0.5})])
 
     assert (
@@ -216,7 +216,7 @@ def test_what_watching_took_is_told_by_the_hour_of_video(tmp_path: Path) -> None
     ) in text
 
 
-def test_what_a_question_costs_is_told_for_every_system_and_length(tmp_path: Path) -> None:
+def test_cost_table_has_every_system_and_length(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "short", {"recollect": 0.5, "blind": 0.25}, tokens={"recollect": 5_000}),
         run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=3_600.0, tokens={"recollect": 6_000}),
@@ -231,7 +231,7 @@ def test_what_a_question_costs_is_told_for_every_system_and_length(tmp_path: Pat
     ]
 
 
-def test_what_another_is_as_right_as_for_less_is_not_marked(tmp_path: Path) -> None:
+def test_dominated_systems_are_not_on_the_pareto_front(tmp_path: Path) -> None:
     right = {"recollect": 0.75, "all captions": 0.75, "blind": 0.25, "one frame": 0.0, "oracle evidence": 1.0}
     tokens = {"recollect": 500, "all captions": 900, "blind": 100, "one frame": 300, "oracle evidence": 50}
     run = run_of(tmp_path / "run", right, tokens=tokens)
@@ -249,7 +249,7 @@ def test_what_another_is_as_right_as_for_less_is_not_marked(tmp_path: Path) -> N
     assert pareto_front([measure(condition, system) for system in right]) == {"recollect", "blind"}
 
 
-def test_a_table_has_one_row_for_each_length_system_and_age(tmp_path: Path) -> None:
+def test_csv_has_one_row_for_each_length_system_and_age(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "short", {"recollect": 0.75, "blind": 0.25}),
         run_of(tmp_path / "long", {"recollect": 0.5}, lasts_s=3_600.0, videos=2),
@@ -274,7 +274,7 @@ def test_a_table_has_one_row_for_each_length_system_and_age(tmp_path: Path) -> N
     }
 
 
-def test_where_nothing_was_watched_the_length_is_that_which_was_asked_for(tmp_path: Path) -> None:
+def test_requested_length_is_used_when_nothing_was_watched(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"blind": 0.25}, lasts_s=21_600.0, watches=False)
 
     (condition,) = conditions_of([run])
@@ -283,14 +283,14 @@ def test_where_nothing_was_watched_the_length_is_that_which_was_asked_for(tmp_pa
     assert condition.memory_bytes is None
 
 
-def test_runs_that_answered_nothing_yet_are_passed_over(tmp_path: Path) -> None:
-    begun = run_of(tmp_path / "begun", {"recollect": 1.0}, videos=0, lasts_s=86_400.0)
+def test_runs_without_answers_are_left_out(tmp_path: Path) -> None:
+    empty = run_of(tmp_path / "begun", {"recollect": 1.0}, videos=0, lasts_s=86_400.0)
 
-    assert comparison_markdown([begun]) == "Nothing that can be scored was answered yet.\n"
-    assert "24 h" not in comparison_markdown([begun, run_of(tmp_path / "done", {"recollect": 1.0})])
+    assert comparison_markdown([empty]) == "Nothing that can be scored was answered yet.\n"
+    assert "24 h" not in comparison_markdown([empty, run_of(tmp_path / "done", {"recollect": 1.0})])
 
 
-def test_guessing_is_worth_nothing_where_there_are_no_options(tmp_path: Path) -> None:
+def test_chance_level_is_zero_without_options(tmp_path: Path) -> None:
     choices = run_of(tmp_path / "choices", {"blind": 0.0})
     words = run_of(tmp_path / "words", {"blind": 0.0}, kind="text")
 
@@ -312,7 +312,7 @@ def test_guessing_is_worth_nothing_where_there_are_no_options(tmp_path: Path) ->
         (None, "of unknown length"),
     ],
 )
-def test_a_length_is_told_as_people_say_it(length_s: float | None, name: str) -> None:
+def test_length_is_named_to_two_digits(length_s: float | None, name: str) -> None:
     assert name_of_length(length_s) == name
 
 
@@ -320,5 +320,5 @@ def test_a_length_is_told_as_people_say_it(length_s: float | None, name: str) ->
     ("count_bytes", "name"),
     [(64_000_000, "64 MB"), (62_140_000, "62.1 MB"), (999_700_000, "1 GB"), (2.12e9, "2.12 GB")],
 )
-def test_a_size_is_told_as_people_say_it(count_bytes: float, name: str) -> None:
+def test_size_is_formatted_to_three_digits(count_bytes: float, name: str) -> None:
     assert format_bytes(count_bytes) == name

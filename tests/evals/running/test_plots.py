@@ -1,4 +1,4 @@
-"""Pictures are drawn of what the runs have enough for, and of nothing else."""
+"""Charts are drawn if the runs have enough data for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKENS = {"recollect": 5_000, "all captions": 9_000, "blind": 180, "oracle evide
 
 @pytest.mark.slow
 @needs_matplotlib
-def test_runs_of_several_lengths_and_sizes_have_every_picture(tmp_path: Path) -> None:
+def test_several_lengths_and_sizes_give_every_chart(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "short", RIGHT, tokens=TOKENS),
         run_of(tmp_path / "long", RIGHT, tokens=TOKENS, lasts_s=86_400.0, memory_bytes=2_000_000_000),
@@ -39,21 +39,21 @@ def test_runs_of_several_lengths_and_sizes_have_every_picture(tmp_path: Path) ->
 
 
 @needs_matplotlib
-def test_one_run_has_no_curve(tmp_path: Path) -> None:
+def test_single_run_has_no_length_chart(tmp_path: Path) -> None:
     written = plot([run_of(tmp_path / "run", RIGHT, tokens=TOKENS)], tmp_path)
 
     assert [path.name for path in written] == ["by-lag.png", "by-cost.png"]
 
 
 @needs_matplotlib
-def test_where_no_system_takes_tokens_cost_is_not_drawn(tmp_path: Path) -> None:
+def test_no_cost_chart_without_tokens(tmp_path: Path) -> None:
     written = plot([run_of(tmp_path / "run", {"recollect": 0.5}, tokens={"recollect": 0})], tmp_path)
 
     assert [path.name for path in written] == ["by-lag.png"]
 
 
 @needs_matplotlib
-def test_memories_of_several_sizes_are_compared_by_age(tmp_path: Path) -> None:
+def test_several_memory_sizes_give_a_retention_chart(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "few", {"recollect": 0.5}, memory=f"{PLAIN}, 16,000,000 bytes"),
         run_of(tmp_path / "all", {"recollect": 1.0}),
@@ -63,7 +63,7 @@ def test_memories_of_several_sizes_are_compared_by_age(tmp_path: Path) -> None:
 
 
 @needs_matplotlib
-def test_a_system_that_was_not_measured_everywhere_is_drawn_where_it_was(tmp_path: Path) -> None:
+def test_system_is_drawn_only_where_it_was_measured(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / "short", RIGHT, tokens=TOKENS, videos=1),
         run_of(tmp_path / "long", {"recollect": 0.0}, tokens=TOKENS, lasts_s=3_600.0, videos=1),
@@ -74,30 +74,30 @@ def test_a_system_that_was_not_measured_everywhere_is_drawn_where_it_was(tmp_pat
 
 
 @needs_matplotlib
-def test_the_same_runs_have_the_same_pictures(tmp_path: Path) -> None:
+def test_equal_runs_give_identical_charts(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", RIGHT, tokens=TOKENS, videos=2)
 
-    one, other = (plot([run], tmp_path / name) for name in ("one", "other"))
+    first, second = (plot([run], tmp_path / name) for name in ("one", "other"))
 
-    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 @needs_matplotlib
-def test_where_nothing_was_answered_nothing_is_drawn(tmp_path: Path) -> None:
-    begun = run_of(tmp_path / "begun", RIGHT, videos=0)
+def test_no_answers_give_no_charts(tmp_path: Path) -> None:
+    empty = run_of(tmp_path / "begun", RIGHT, videos=0)
 
-    assert plot([begun], tmp_path / "pictures") == []
+    assert plot([empty], tmp_path / "pictures") == []
     assert not (tmp_path / "pictures").exists()
 
 
 @pytest.mark.skipif(HAVE_MATPLOTLIB, reason="the extra `plots` is installed")
-def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
+def test_missing_matplotlib_error_says_how_to_install_it(tmp_path: Path) -> None:
     with pytest.raises(NoMatplotlib, match=r"pip install 'recollect\[plots\]'"):
         plot([], tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "gap", "heights"),
+    ("targets", "gap", "heights"),
     [
         ([], 0.1, []),
         ([0.2, 0.5], 0.1, [0.2, 0.5]),
@@ -107,7 +107,7 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
         ([0.3, 0.3, 0.3], 0.8, [0.0, 0.5, 1.0]),
     ],
 )
-def test_names_are_moved_apart_as_little_as_can_be(
-    wanted: list[float], gap: float, heights: list[float]
+def test_spread_moves_labels_as_little_as_possible(
+    targets: list[float], gap: float, heights: list[float]
 ) -> None:
-    assert spread(wanted, gap) == pytest.approx(heights)
+    assert spread(targets, gap) == pytest.approx(heights)

@@ -1,4 +1,4 @@
-"""Records survive a crash in the middle of a line, and what is none is refused with where it stands."""
+"""Records survive a crash inside a line, and invalid lines are reported with their number."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from hypothesis import strategies as st
 from recollect.evals.errors import BadRun
 from recollect.evals.records import Prediction, RecordFile, Sample, read_records
 
-SAID = Prediction(sample="s/1", system="one", status="ok", answer="B")
+PREDICTION = Prediction(sample="s/1", system="one", status="ok", answer="B")
 
 
 @pytest.mark.parametrize(
     "answer", ["B", "3", 3.0, ("a red box", "a key"), ((1.0, 2.5), (4.0, 5.0)), (3.5, 7.0), None]
 )
-def test_an_answer_comes_back_as_it_was(tmp_path: Path, answer: object) -> None:
-    said = SAID.model_copy(update={"answer": answer})
-    with RecordFile(tmp_path / "said.jsonl", Prediction) as lines:
-        lines.append(said)
+def test_answer_survives_a_round_trip(tmp_path: Path, answer: object) -> None:
+    prediction = PREDICTION.model_copy(update={"answer": answer})
+    with RecordFile(tmp_path / "predictions.jsonl", Prediction) as lines:
+        lines.append(prediction)
 
-    assert list(read_records(tmp_path / "said.jsonl", Prediction)) == [said]
+    assert list(read_records(tmp_path / "predictions.jsonl", Prediction)) == [prediction]
 
 
 @given(st.integers(0, 400))
-def test_a_file_that_was_cut_anywhere_keeps_its_whole_lines_and_goes_on(
+def test_truncated_file_keeps_complete_lines_and_continues(
     tmp_path_factory: pytest.TempPathFactory, cut: int
 ) -> None:
-    path = tmp_path_factory.mktemp("cut") / "said.jsonl"
+    path = tmp_path_factory.mktemp("cut") / "predictions.jsonl"
     with RecordFile(path, Prediction) as lines:
         for repeat in range(4):
-            lines.append(SAID.model_copy(update={"repeat": repeat}))
-    whole = path.read_bytes()
-    path.write_bytes(whole[: min(cut, len(whole))])
+            lines.append(PREDICTION.model_copy(update={"repeat": repeat}))
+    complete = path.read_bytes()
+    path.write_bytes(complete[: min(cut, len(complete))])
 
-    left = len(list(read_records(path, Prediction)))
+    kept = len(list(read_records(path, Prediction)))
     with RecordFile(path, Prediction) as lines:
-        for repeat in range(left, 4):
-            lines.append(SAID.model_copy(update={"repeat": repeat}))
+        for repeat in range(kept, 4):
+            lines.append(PREDICTION.model_copy(update={"repeat": repeat}))
 
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == complete
 
 
 @pytest.mark.parametrize(
     "line", ["{", "[]", '{"sample":"s/1"}', '{"sample":"s","system":"x","status":"maybe"}']
 )
-def test_a_line_that_is_no_record_is_refused_by_its_number(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "said.jsonl"
-    path.write_text(SAID.model_dump_json() + "\n" + line + "\n")
+def test_invalid_line_is_reported_with_its_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(PREDICTION.model_dump_json() + "\n" + line + "\n")
 
     with pytest.raises(BadRun, match="line 2 is not a valid prediction"):
         list(read_records(path, Prediction))
 
 
-def test_a_lag_counts_from_the_end_of_the_last_proof() -> None:
+def test_lag_counts_from_the_end_of_the_evidence() -> None:
     sample = Sample(
         id="s", suite="s", video="v", cluster="v", kind="text", question="?", asked_at_s=50.0,
         evidence=((1.0, 2.0), (10.0, 20.0)),

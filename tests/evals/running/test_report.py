@@ -1,4 +1,4 @@
-"""A report counts every question for every system, tells what is sure, and where what is lost was lost."""
+"""A report counts every question for every system, with intervals and the causes of failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sample(number: int, **changed: Any) -> Sample:
     )  # fmt: skip
 
 
-def said(number: int, system: str, right: bool, **changed: Any) -> Prediction:
+def prediction_of(number: int, system: str, right: bool, **changed: Any) -> Prediction:
     status, answer = changed.pop("status", "ok"), "A" if right else "B"
     return Prediction(
         sample=f"s/{number}",
@@ -36,7 +36,7 @@ def said(number: int, system: str, right: bool, **changed: Any) -> Prediction:
 
 
 def written(folder: Path, predictions: list[Prediction], count: int = 20) -> Path:
-    systems = tuple(dict.fromkeys(one.system for one in predictions))
+    systems = tuple(dict.fromkeys(prediction.system for prediction in predictions))
     with RecordFile(folder / "manifest.json", RunManifest) as manifest:
         manifest.append(
             RunManifest(
@@ -50,24 +50,26 @@ def written(folder: Path, predictions: list[Prediction], count: int = 20) -> Pat
         RecordFile(folder / "predictions.jsonl", Prediction) as lines,
         RecordFile(folder / "timings.jsonl", Timing) as timings,
     ):
-        for one in predictions:
-            lines.append(one)
-            timings.append(Timing(sample=one.sample, system=one.system, seconds=0.5))
+        for prediction in predictions:
+            lines.append(prediction)
+            timings.append(Timing(sample=prediction.sample, system=prediction.system, seconds=0.5))
     return folder
 
 
-def row_of(told: str, system: str, table: str = "| system |") -> list[str]:
-    lines = told[told.index(table) :].splitlines()
+def row_of(text: str, system: str, table: str = "| system |") -> list[str]:
+    lines = text[text.index(table) :].splitlines()
     return [
         cell.strip()
         for cell in next(line for line in lines if line.startswith(f"| {system} |")).split("|")[1:-1]
     ]
 
 
-def test_what_failed_and_what_was_not_answered_counts_as_wrong(tmp_path: Path) -> None:
+def test_errors_and_abstentions_score_zero(tmp_path: Path) -> None:
     status = {0: "error", 1: "abstained", 2: "over_budget"}
     run = read_run(
-        written(tmp_path, [said(n, "recollect", True, status=status.get(n, "ok")) for n in range(20)])
+        written(
+            tmp_path, [prediction_of(n, "recollect", True, status=status.get(n, "ok")) for n in range(20)]
+        )
     )
     row = row_of(markdown(run), "recollect")
 
@@ -76,41 +78,43 @@ def test_what_failed_and_what_was_not_answered_counts_as_wrong(tmp_path: Path) -
     assert row[4:6] == ["0.05", "0.05"]
 
 
-def test_a_pair_counts_where_both_are_right(tmp_path: Path) -> None:
-    run = read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0 or n > 9) for n in range(20)]))
+def test_group_counts_only_if_all_are_right(tmp_path: Path) -> None:
+    run = read_run(written(tmp_path, [prediction_of(n, "recollect", n % 2 == 0 or n > 9) for n in range(20)]))
 
     assert row_of(markdown(run), "recollect")[3] == "0.50"
 
 
-def test_a_lead_has_an_interval_and_a_p_value_and_the_noise_is_told(tmp_path: Path) -> None:
-    ours = [said(n, "recollect", n % 4 > 0) for n in range(20)]
-    theirs = [said(n, "another", n in (1, 2, 5, 13, 17)) for n in range(20)]
-    told = markdown(read_run(written(tmp_path, [*ours, *theirs])))
-    lead, p = row_of(told, "another")[6:8]
+def test_lead_has_interval_p_value_and_detectable_difference(tmp_path: Path) -> None:
+    ours = [prediction_of(n, "recollect", n % 4 > 0) for n in range(20)]
+    theirs = [prediction_of(n, "another", n in (1, 2, 5, 13, 17)) for n in range(20)]
+    text = markdown(read_run(written(tmp_path, [*ours, *theirs])))
+    lead, p = row_of(text, "another")[6:8]
 
     assert lead.startswith("+0.50 (+")
     assert 0.0 < float(p) < 0.2
-    assert "cannot be told from chance here" in told
-    assert "Of 5 independent videos no p is below 0.06" in told
-    assert "By chance: 0.25." in told
+    assert "are not detectable here" in text
+    assert "With 5 independent videos no adjusted p-value can be below 0.06." in text
+    assert "By chance: 0.25." in text
 
 
-def test_of_few_videos_no_interval_is_told(tmp_path: Path) -> None:
-    of_four = [number for number in range(20) if number % 5 < 4]
-    ours = [said(n, "recollect", n % 4 > 0) for n in of_four]
-    theirs = [said(n, "another", n % 4 > 1) for n in of_four]
-    told = markdown(read_run(written(tmp_path, [*ours, *theirs])))
+def test_few_videos_give_no_interval(tmp_path: Path) -> None:
+    numbers = [number for number in range(20) if number % 5 < 4]
+    ours = [prediction_of(n, "recollect", n % 4 > 0) for n in numbers]
+    theirs = [prediction_of(n, "another", n % 4 > 1) for n in numbers]
+    text = markdown(read_run(written(tmp_path, [*ours, *theirs])))
 
-    assert row_of(told, "recollect")[1] == "0.75"
-    assert row_of(told, "another")[6] == "+0.25"
+    assert row_of(text, "recollect")[1] == "0.75"
+    assert row_of(text, "another")[6] == "+0.25"
 
 
-def test_scores_are_told_by_the_time_since_the_evidence(tmp_path: Path) -> None:
-    told = markdown(read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0) for n in range(20)])))
+def test_scores_are_split_by_the_age_of_the_evidence(tmp_path: Path) -> None:
+    text = markdown(
+        read_run(written(tmp_path, [prediction_of(n, "recollect", n % 2 == 0) for n in range(20)]))
+    )
 
-    assert "| time since the evidence | questions | recollect |" in told
-    assert row_of(told, "0–10 s", "| time since")[1:] == ["10", "1.00 (1.00 to 1.00)"]
-    assert row_of(told, "1–5 min", "| time since")[1:] == ["10", "0.00 (0.00 to 0.00)"]
+    assert "| time since the evidence | questions | recollect |" in text
+    assert row_of(text, "0–10 s", "| time since")[1:] == ["10", "1.00 (1.00 to 1.00)"]
+    assert row_of(text, "1–5 min", "| time since")[1:] == ["10", "0.00 (0.00 to 0.00)"]
 
 
 @pytest.mark.parametrize(
@@ -126,12 +130,12 @@ def test_scores_are_told_by_the_time_since_the_evidence(tmp_path: Path) -> None:
 def test_each_failure_has_one_cause(
     tmp_path: Path, found: Any, oracle_right: bool, encoded: bool, cause: str
 ) -> None:
-    ours = [said(n, "recollect", n > 3, found=found) for n in range(20)]
-    oracle = [said(n, "oracle evidence", oracle_right, encoded=encoded) for n in range(20)]
-    told = markdown(read_run(written(tmp_path, [*ours, *oracle])))
+    ours = [prediction_of(n, "recollect", n > 3, found=found) for n in range(20)]
+    oracle = [prediction_of(n, "oracle evidence", oracle_right, encoded=encoded) for n in range(20)]
+    text = markdown(read_run(written(tmp_path, [*ours, *oracle])))
     causes = {
         line.split(":")[0].lstrip("| "): line.split("|")[2].strip()
-        for line in told.splitlines()
+        for line in text.splitlines()
         if ": " in line and line.startswith("| ")
     }
 
@@ -139,8 +143,8 @@ def test_each_failure_has_one_cause(
     assert set(causes.values()) == {"0"}
 
 
-def test_a_table_has_one_row_for_each_answer(tmp_path: Path) -> None:
-    run = read_run(written(tmp_path, [said(n, "recollect", n % 2 == 0) for n in range(20)]))
+def test_csv_has_one_row_for_each_answer(tmp_path: Path) -> None:
+    run = read_run(written(tmp_path, [prediction_of(n, "recollect", n % 2 == 0) for n in range(20)]))
     write_csv(run, tmp_path / "scores.csv")
     with (tmp_path / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -151,19 +155,19 @@ def test_a_table_has_one_row_for_each_answer(tmp_path: Path) -> None:
     assert rows[1]["lag_s"] == "108.0"
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoRun, match="holds no evaluation run"):
         read_run(tmp_path)
 
 
-def test_an_answer_to_what_was_not_asked_is_refused(tmp_path: Path) -> None:
-    written(tmp_path, [said(30, "recollect", True)])
+def test_answer_without_its_question_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, [prediction_of(30, "recollect", True)])
 
     with pytest.raises(BadRun, match="not among its questions"):
         read_run(tmp_path)
 
 
-def test_the_makers_score_is_of_bare_answers_and_leaves_out_what_they_leave_out(tmp_path: Path) -> None:
+def test_official_table_scores_bare_answers_and_skips_left_out(tmp_path: Path) -> None:
     class Makers:
         name = "made"
 
@@ -171,19 +175,21 @@ def test_the_makers_score_is_of_bare_answers_and_leaves_out_what_they_leave_out(
             return float("nan") if not reply else float(reply == "A")
 
         def totals(self, scored: Any) -> dict[str, float]:
-            return {"overall": sum(worth for _, worth in scored) / len(scored), "answers": float(len(scored))}
+            return {"overall": sum(value for _, value in scored) / len(scored), "answers": float(len(scored))}
 
-    told = [said(n, "recollect", n > 9, status="abstained" if n < 5 else "ok") for n in range(20)]
-    table = official(read_run(written(tmp_path, told)), Makers())  # type: ignore[arg-type]
+    predictions = [
+        prediction_of(n, "recollect", n > 9, status="abstained" if n < 5 else "ok") for n in range(20)
+    ]
+    table = official(read_run(written(tmp_path, predictions)), Makers())  # type: ignore[arg-type]
 
     assert row_of(table, "recollect", "| made, as its makers score |") == ["recollect", "0.667", "15.000"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "text"),
     [(None, ""), ("B", "B"), ("yes", "Yes"), (3.0, "3"), (2.5, "2.5"), (("a", "b"), "a; b")],
 )
-def test_an_answer_is_told_bare(answer: Any, told: str) -> None:
+def test_reply_text_is_the_bare_answer(answer: Any, text: str) -> None:
     prediction = Prediction(sample="s", system="x", status="ok", answer=answer, said="a; b")
 
-    assert reply_text(prediction) == told
+    assert reply_text(prediction) == text

@@ -1,4 +1,4 @@
-"""A run that was broken off writes what an unbroken one does, and nothing that comes after a question changes it."""
+"""A resumed run equals an uninterrupted one, and nothing after a question changes its answer."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ def whole(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
 
 
 def test_every_system_answers_every_question_once(whole: Path, suite: HouseSuite) -> None:
-    said = list(read_records(whole / "predictions.jsonl", Prediction))
+    predictions = list(read_records(whole / "predictions.jsonl", Prediction))
 
-    assert len({(one.sample, one.system) for one in said}) == len(said)
-    assert len(said) == len(suite.asked) * len(embedded_systems())
-    assert {one.status for one in said} <= {"ok", "abstained"}
+    assert len({(prediction.sample, prediction.system) for prediction in predictions}) == len(predictions)
+    assert len(predictions) == len(suite.questions) * len(embedded_systems())
+    assert {prediction.status for prediction in predictions} <= {"ok", "abstained"}
 
 
-def test_nothing_that_rests_on_the_memory_rests_on_what_came_after_the_question(
-    whole: Path, suite: HouseSuite
-) -> None:
-    asked_at_s = {sample.id: sample.asked_at_s for sample in suite.asked}
-    found = [
-        (one, span) for one in read_records(whole / "predictions.jsonl", Prediction) for span in one.found
+def test_no_retrieved_span_ends_after_the_question(whole: Path, suite: HouseSuite) -> None:
+    asked_at_s = {sample.id: sample.asked_at_s for sample in suite.questions}
+    retrieved = [
+        (prediction, span)
+        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        for span in prediction.found
     ]
 
-    assert found
-    assert all(span[1] <= asked_at_s[one.sample] for one, span in found)  # type: ignore[operator]
+    assert retrieved
+    assert all(span[1] <= asked_at_s[prediction.sample] for prediction, span in retrieved)  # type: ignore[operator]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
+def test_interrupted_run_writes_the_same_bytes_when_resumed(
     tmp_path: Path, whole: Path, suite: HouseSuite, seed: int
 ) -> None:
     rng = random.Random(seed)
@@ -69,16 +69,14 @@ def test_broken_off_anywhere_and_gone_on_with_a_run_writes_the_same_bytes(
         run = EvaluationRun(tmp_path, suite, embedded_systems(), WATCHING)
         for _ in islice(run.go(), rng.randrange(1, 12)):
             pass
-        # Killed while a line was being written.
+        # As if the process was killed inside a line.
         path.write_bytes(path.read_bytes()[: -rng.randrange(1, 60)])
 
     assert go(tmp_path, suite) == (whole / "predictions.jsonl").read_bytes()
 
 
 @pytest.mark.slow
-def test_a_video_that_was_half_watched_is_watched_anew(
-    tmp_path: Path, whole: Path, suite: HouseSuite
-) -> None:
+def test_interrupted_ingestion_starts_again(tmp_path: Path, whole: Path, suite: HouseSuite) -> None:
     go(tmp_path, suite, limit=1)
     (tmp_path / "ingests.jsonl").write_bytes(b"")
     (tmp_path / "predictions.jsonl").write_bytes(b"")
@@ -94,53 +92,59 @@ def test_a_video_that_was_half_watched_is_watched_anew(
 
 
 @pytest.mark.slow
-def test_what_happens_after_a_question_changes_no_answer(
-    tmp_path: Path, suite: HouseSuite, whole: Path
-) -> None:
-    """The same house until 14 s, and then another."""
-    one, other = furnish("running", 24.0), furnish("another", 24.0)
+def test_events_after_a_question_change_no_answer(tmp_path: Path, suite: HouseSuite, whole: Path) -> None:
+    """The same house until 14 s, and then a different one."""
+    before_cut, after_cut = furnish("running", 24.0), furnish("another", 24.0)
     cut_s = 14.0
-    asked = [sample for sample in suite.asked if (sample.asked_at_s or 0.0) < cut_s - 1.0]
-    assert asked, "nothing is asked early enough"
+    early_questions = [sample for sample in suite.questions if (sample.asked_at_s or 0.0) < cut_s - 1.0]
+    assert early_questions, "nothing is asked early enough"
 
     class Poisoned:
         duration_s = 24.0
 
         def draw(self, time_s: float) -> object:
-            return (one if time_s < cut_s else other).timeline.draw(time_s)
+            return (before_cut if time_s < cut_s else after_cut).timeline.draw(time_s)
 
         def truths(self) -> list[object]:
             return []
 
     video = tmp_path / "poisoned.mp4"
     render(Poisoned(), video, seed=1)  # type: ignore[arg-type]
-    go(tmp_path / "run", suite.but(videos={"one": video}, asked=asked))
+    go(tmp_path / "run", suite.but(videos={"house": video}, questions=early_questions))
 
-    ids = {sample.id for sample in asked}
-    before = [said for said in read_records(whole / "predictions.jsonl", Prediction) if said.sample in ids]
-    assert any(said.found for said in before)
+    ids = {sample.id for sample in early_questions}
+    before = [
+        prediction
+        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        if prediction.sample in ids
+    ]
+    assert any(prediction.found for prediction in before)
     assert list(read_records(tmp_path / "run" / "predictions.jsonl", Prediction)) == before
 
 
-def test_the_order_of_questions_and_which_are_asked_change_no_answer(
+def test_order_and_choice_of_questions_change_no_answer(
     tmp_path: Path, suite: HouseSuite, whole: Path
 ) -> None:
-    some = list(reversed(suite.asked))[::2]
-    go(tmp_path, suite.but(asked=some))
+    every_second = list(reversed(suite.questions))[::2]
+    go(tmp_path, suite.but(questions=every_second))
 
-    ids = {sample.id for sample in some}
-    before = [said for said in read_records(whole / "predictions.jsonl", Prediction) if said.sample in ids]
+    ids = {sample.id for sample in every_second}
+    before = [
+        prediction
+        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        if prediction.sample in ids
+    ]
     assert list(read_records(tmp_path / "predictions.jsonl", Prediction)) == before
 
 
 @pytest.mark.slow
-def test_answers_that_are_sought_at_once_are_written_in_the_same_order(
+def test_concurrent_answers_are_written_in_the_same_order(
     tmp_path: Path, whole: Path, suite: HouseSuite
 ) -> None:
     assert go(tmp_path, suite, concurrency=4) == (whole / "predictions.jsonl").read_bytes()
 
 
-def test_no_more_are_under_way_than_are_allowed_and_none_is_begun_for_nobody() -> None:
+def test_ordered_map_limits_concurrency_and_stops_when_closed() -> None:
     under_way, most, begun = 0, 0, []
     lock = Lock()
 
@@ -159,15 +163,15 @@ def test_no_more_are_under_way_than_are_allowed_and_none_is_begun_for_nobody() -
     assert most <= 3
 
     begun.clear()
-    some = ordered_map(do, range(1000), concurrency=3)
-    assert next(some) == 0
-    some.close()
+    results = ordered_map(do, range(1000), concurrency=3)
+    assert next(results) == 0
+    results.close()
     assert len(begun) < 20
 
 
 @dataclass
 class Failing:
-    """Fails a few times, or always."""
+    """Fails some times, or always."""
 
     times: int
     name: str = "failing"
@@ -181,53 +185,56 @@ class Failing:
         return SystemAnswer("A", "A")
 
 
-def test_what_fails_is_tried_again_and_then_kept_as_an_error(tmp_path: Path, suite: HouseSuite) -> None:
+def test_failing_answer_is_retried_then_stored_as_error(tmp_path: Path, suite: HouseSuite) -> None:
     for failing, status in ((Failing(2), "ok"), (Failing(99), "error")):
         folder = tmp_path / status
         for _ in EvaluationRun(folder, suite, [failing], WATCHING, RunOptions(limit=1)).go():
             pass
-        (said,) = read_records(folder / "predictions.jsonl", Prediction)
-        assert (said.status, failing.tries) == (status, 3)
-    assert said.error == "RuntimeError: the server burns"
-    assert said.answer is None
+        (prediction,) = read_records(folder / "predictions.jsonl", Prediction)
+        assert (prediction.status, failing.tries) == (status, 3)
+    assert prediction.error == "RuntimeError: the server burns"
+    assert prediction.answer is None
 
 
-def test_errors_can_be_asked_again(tmp_path: Path, suite: HouseSuite) -> None:
+def test_errors_can_be_retried(tmp_path: Path, suite: HouseSuite) -> None:
     for failing in (Failing(99), Failing(0)):
         for _ in EvaluationRun(
             tmp_path, suite, [failing], WATCHING, RunOptions(limit=2, retry_errors=True)
         ).go():
             pass
 
-    assert [said.status for said in read_records(tmp_path / "predictions.jsonl", Prediction)] == ["ok", "ok"]
+    assert [prediction.status for prediction in read_records(tmp_path / "predictions.jsonl", Prediction)] == [
+        "ok",
+        "ok",
+    ]
 
 
-def test_nothing_is_watched_where_no_system_remembers(tmp_path: Path, suite: HouseSuite) -> None:
+def test_nothing_is_watched_if_no_system_uses_memory(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(tmp_path, suite, guessing_systems(), WATCHING).go():
         pass
 
-    assert len(list(read_records(tmp_path / "predictions.jsonl", Prediction))) == len(suite.asked) * len(
+    assert len(list(read_records(tmp_path / "predictions.jsonl", Prediction))) == len(suite.questions) * len(
         guessing_systems()
     )
     assert list(read_records(tmp_path / "ingests.jsonl", Ingest)) == []
     assert not (tmp_path / "memories").exists()
 
 
-def test_a_system_that_asks_the_memory_has_to_say_so(tmp_path: Path, suite: HouseSuite) -> None:
+def test_system_must_declare_that_it_uses_memory(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(
         tmp_path, suite, [RecollectSystem(remembers=False)], WATCHING, RunOptions(limit=1)
     ).go():
         pass
 
-    (said,) = read_records(tmp_path / "predictions.jsonl", Prediction)
+    (prediction,) = read_records(tmp_path / "predictions.jsonl", Prediction)
     assert (
-        said.error
+        prediction.error
         == "ValueError: the system uses the memory but does not declare it: set its attribute `remembers` to True"
     )
 
 
 class Peeking:
-    """Looks at what comes after the question."""
+    """Requests a frame after the question."""
 
     name, remembers = "peeking", False
 
@@ -236,13 +243,13 @@ class Peeking:
         return SystemAnswer("A", "A")
 
 
-def test_a_system_that_looks_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
+def test_look_ahead_ends_the_run(tmp_path: Path, suite: HouseSuite) -> None:
     with pytest.raises(LookedAhead, match="This is look-ahead leakage"):
         next(EvaluationRun(tmp_path, suite, [Peeking()], WATCHING).go())
 
 
 class Looking:
-    """Sees three pictures of all there is, and two that it remembers."""
+    """Uses three pictures of the video, and two of the memory."""
 
     name, remembers = "looking", False
 
@@ -251,28 +258,27 @@ class Looking:
         return SystemAnswer("A", "A", usage=RecordedUsage(pictures=2))
 
 
-def test_pictures_count_wherever_they_come_from_and_the_latest_of_the_video_is_noted(
-    tmp_path: Path, suite: HouseSuite
-) -> None:
+def test_all_pictures_count_and_the_latest_time_is_recorded(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go():
         pass
 
-    said = {one.sample: one for one in read_records(tmp_path / "predictions.jsonl", Prediction)}
-    for sample in suite.asked:
-        assert said[sample.id].usage.pictures == 5
-        assert 0.0 < (said[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
+    predictions = {
+        prediction.sample: prediction
+        for prediction in read_records(tmp_path / "predictions.jsonl", Prediction)
+    }
+    for sample in suite.questions:
+        assert predictions[sample.id].usage.pictures == 5
+        assert 0.0 < (predictions[sample.id].latest_s or 0.0) < (sample.asked_at_s or 0.0)
 
 
-def test_another_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
+def test_different_run_in_the_same_folder_is_refused(tmp_path: Path, suite: HouseSuite) -> None:
     next(EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go())
 
     with pytest.raises(BadRun, match="different questions, systems or settings"):
         next(EvaluationRun(tmp_path, suite, [Failing(0)], WATCHING).go())
 
 
-def test_a_run_that_was_killed_before_it_had_written_anything_down_begins(
-    tmp_path: Path, suite: HouseSuite
-) -> None:
+def test_run_starts_over_after_an_incomplete_manifest(tmp_path: Path, suite: HouseSuite) -> None:
     (tmp_path / "manifest.json").write_text('{"suite":"ho')
 
     next(EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go())
@@ -280,7 +286,7 @@ def test_a_run_that_was_killed_before_it_had_written_anything_down_begins(
     assert (tmp_path / "manifest.json").read_text().startswith('{"suite":"house"')
 
 
-def test_shards_share_the_videos_out_and_come_together_again(tmp_path: Path) -> None:
+def test_each_video_belongs_to_exactly_one_shard(tmp_path: Path) -> None:
     names = [f"video {number}" for number in range(100)]
     shards = [Shard(number, 3) for number in range(3)]
 
@@ -288,24 +294,22 @@ def test_shards_share_the_videos_out_and_come_together_again(tmp_path: Path) -> 
     assert all(20 < sum(shard.has(name) for name in names) < 50 for shard in shards)
 
 
-def test_merging_shards_refuses_an_answer_that_is_there_twice(
-    tmp_path: Path, suite: HouseSuite, whole: Path
-) -> None:
+def test_merging_shards_refuses_duplicate_answers(tmp_path: Path, suite: HouseSuite, whole: Path) -> None:
     merge([whole], tmp_path / "alone")
     assert (tmp_path / "alone" / "predictions.jsonl").read_bytes() == (
         whole / "predictions.jsonl"
     ).read_bytes()
-    assert len(list(read_records(tmp_path / "alone" / "timings.jsonl", Timing))) == len(suite.asked) * len(
-        embedded_systems()
-    )
+    assert len(list(read_records(tmp_path / "alone" / "timings.jsonl", Timing))) == len(
+        suite.questions
+    ) * len(embedded_systems())
 
     again = tmp_path / "again"
     merge([whole], again)
-    with pytest.raises(BadRun, match="it answers house/one"):
+    with pytest.raises(BadRun, match="it answers house/house"):
         merge([whole, again], tmp_path / "both")
 
 
-def test_questions_of_a_video_are_asked_in_the_order_of_time() -> None:
+def test_questions_of_a_video_are_asked_in_time_order() -> None:
     def sample(number: int, video: str, asked_at_s: float | None) -> Sample:
         return Sample(
             id=str(number),
@@ -319,4 +323,4 @@ def test_questions_of_a_video_are_asked_in_the_order_of_time() -> None:
 
     mixed = [sample(1, "b", 9.0), sample(2, "a", None), sample(3, "b", 3.0), sample(4, "a", 5.0)]
 
-    assert [one.id for one in in_order(mixed)] == ["3", "1", "4", "2"]
+    assert [sample.id for sample in in_order(mixed)] == ["3", "1", "4", "2"]

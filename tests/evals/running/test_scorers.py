@@ -1,4 +1,4 @@
-"""Answers are read as they were agreed, and each kind has its own measure."""
+"""Replies are parsed strictly, and each kind of answer has its own score."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from recollect.evals.records import Kind, Prediction, Sample, Value
 from recollect.evals.scorers import evidence_recall, iou, parse_answer, score
 
 
-def worth(kind: Kind, gold: Value, answer: Value | None, **also: object) -> float:
-    sample = Sample(id="s", suite="s", video="v", cluster="v", kind=kind, question="?", gold=gold, **also)  # type: ignore[arg-type]
+def score_of(kind: Kind, gold: Value, answer: Value | None, **fields: object) -> float:
+    sample = Sample(id="s", suite="s", video="v", cluster="v", kind=kind, question="?", gold=gold, **fields)  # type: ignore[arg-type]
     return score(sample, Prediction(sample="s", system="x", status="ok", answer=answer))
 
 
 @pytest.mark.parametrize(
-    ("kind", "said", "read"),
+    ("kind", "reply", "parsed"),
     [
         ("choice", "B", "B"),
         ("choice", "E", None),
@@ -34,20 +34,18 @@ def worth(kind: Kind, gold: Value, answer: Value | None, **also: object) -> floa
         ("alerts", "3.5 9", (3.5, 9.0)),
     ],
 )
-def test_a_reply_is_read_in_the_form_that_was_agreed_and_no_other(
-    kind: Kind, said: str, read: Value | None
-) -> None:
-    assert parse_answer(kind, said, options=4) == read
+def test_reply_must_have_the_agreed_form(kind: Kind, reply: str, parsed: Value | None) -> None:
+    assert parse_answer(kind, reply, options=4) == parsed
 
 
-def test_no_answer_is_worth_nothing() -> None:
-    assert worth("choice", "B", None) == 0.0
+def test_missing_answer_scores_zero() -> None:
+    assert score_of("choice", "B", None) == 0.0
 
 
-def test_words_are_the_same_whatever_their_case_accents_articles_and_signs() -> None:
-    assert worth("text", "the café", "Cafe!") == 1.0
-    assert worth("text", "a red box", "the blue box") == 0.0
-    assert worth("text", "a red box", "crate", accepted=("The crate.",)) == 1.0
+def test_text_score_ignores_case_accents_articles_punctuation() -> None:
+    assert score_of("text", "the café", "Cafe!") == 1.0
+    assert score_of("text", "a red box", "the blue box") == 0.0
+    assert score_of("text", "a red box", "crate", accepted=("The crate.",)) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -60,31 +58,31 @@ def test_words_are_the_same_whatever_their_case_accents_articles_and_signs() -> 
         (("a", "b", "d"), 0.0),
     ],
 )
-def test_an_order_is_worth_the_pairs_that_it_has_right(answer: tuple[str, ...], expected: float) -> None:
-    assert worth("order", ("a", "b", "c"), answer) == pytest.approx(expected)
+def test_order_score_is_the_share_of_right_pairs(answer: tuple[str, ...], expected: float) -> None:
+    assert score_of("order", ("a", "b", "c"), answer) == pytest.approx(expected)
 
 
-def test_a_stretch_is_right_where_half_of_it_and_the_true_one_is_shared() -> None:
-    assert worth("span", ((10.0, 20.0),), ((10.0, 15.0),)) == 1.0
-    assert worth("span", ((10.0, 20.0),), ((10.0, 14.9),)) == 0.0
-    assert worth("span", ((10.0, 20.0), (40.0, 44.0)), ((41.0, 44.0),)) == 1.0
+def test_span_is_right_from_an_iou_of_one_half() -> None:
+    assert score_of("span", ((10.0, 20.0),), ((10.0, 15.0),)) == 1.0
+    assert score_of("span", ((10.0, 20.0),), ((10.0, 14.9),)) == 0.0
+    assert score_of("span", ((10.0, 20.0), (40.0, 44.0)), ((41.0, 44.0),)) == 1.0
     assert iou((1.0, 2.0), (3.0, 4.0)) == 0.0
 
 
-def test_alerts_count_when_they_come_in_time_and_each_once() -> None:
-    assert worth("alerts", (10.0, 50.0), (12.0, 55.0)) == 1.0
-    assert worth("alerts", (10.0, 50.0), (12.0, 13.0)) == pytest.approx(0.5)
-    assert worth("alerts", (10.0,), (9.0,)) == 0.0, "it had not happened yet"
-    assert worth("alerts", (), ()) == 1.0
-    assert worth("alerts", (), (3.0,)) == 0.0
+def test_alert_must_be_in_time_and_counts_once() -> None:
+    assert score_of("alerts", (10.0, 50.0), (12.0, 55.0)) == 1.0
+    assert score_of("alerts", (10.0, 50.0), (12.0, 13.0)) == pytest.approx(0.5)
+    assert score_of("alerts", (10.0,), (9.0,)) == 0.0, "it had not happened yet"
+    assert score_of("alerts", (), ()) == 1.0
+    assert score_of("alerts", (), (3.0,)) == 0.0
 
 
-def test_a_checklist_is_worth_precision_and_recall_together() -> None:
-    assert worth("checklist", ("a", "b"), ("The A", "b")) == 1.0
-    assert worth("checklist", ("a", "b"), ("a", "c")) == pytest.approx(0.5)
+def test_checklist_score_is_f1() -> None:
+    assert score_of("checklist", ("a", "b"), ("The A", "b")) == 1.0
+    assert score_of("checklist", ("a", "b"), ("a", "c")) == pytest.approx(0.5)
 
 
-def test_evidence_is_found_as_far_as_something_retrieved_touches_it() -> None:
+def test_evidence_recall_counts_overlapped_spans() -> None:
     sample = Sample(
         id="s",
         suite="s",
@@ -100,7 +98,7 @@ def test_evidence_is_found_as_far_as_something_retrieved_touches_it() -> None:
     assert evidence_recall(sample.model_copy(update={"evidence": ()}), [(0.0, 1.5)]) is None
 
 
-def test_what_nobody_knows_the_answer_of_is_not_scored() -> None:
+def test_sample_without_gold_is_not_scored() -> None:
     sample = Sample(id="s", suite="s", video="v", cluster="v", kind="text", question="?")
 
     with pytest.raises(ValueError, match="is not known"):

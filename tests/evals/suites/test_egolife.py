@@ -1,4 +1,4 @@
-"""EgoLifeQA: a week as one timeline, when it is asked, and a parser that takes articles for answers."""
+"""EgoLifeQA: the timeline of a week, the time of questions, and a parser that takes articles for answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write(folder: Path, items: object) -> None:
     (folder / "EgoLifeQA" / "EgoLifeQA_A1_JAKE.json").write_text(json.dumps(items), encoding="utf-8")
 
 
-def test_a_question_is_asked_at_its_second_of_the_week(folder):
+def test_question_is_asked_at_its_second_of_the_week(folder):
     samples = list(EgoLife(folder).samples())
 
     assert [sample.id for sample in samples] == ["egolife/A1_JAKE/7", "egolife/A1_JAKE/8"]
@@ -54,7 +54,7 @@ def test_a_question_is_asked_at_its_second_of_the_week(folder):
     assert samples == list(EgoLife(folder).samples())
 
 
-def test_a_question_says_when_it_is_asked_and_which_seconds_its_hours_are(folder):
+def test_question_text_states_its_time_and_its_hours_in_seconds(folder):
     write(folder, [ITEM, ITEM | {"question": "What did I eat, 11:00-13:30 on day 1?"}])
     plain, timed = EgoLife(folder).samples()
 
@@ -78,7 +78,7 @@ def test_a_question_says_when_it_is_asked_and_which_seconds_its_hours_are(folder
         (None, ()),
     ],
 )
-def test_what_proves_the_answer_is_read_in_each_of_its_forms(folder, target, evidence):
+def test_evidence_is_read_in_each_format(folder, target, evidence):
     write(folder, [ITEM | {"target_time": target}])
     (sample,) = EgoLife(folder).samples()
 
@@ -86,7 +86,7 @@ def test_what_proves_the_answer_is_read_in_each_of_its_forms(folder, target, evi
 
 
 @pytest.mark.parametrize(
-    ("said", "letter"),
+    ("reply", "letter"),
     [
         ("C", "C"),
         ("Answer: C", "C"),
@@ -101,27 +101,27 @@ def test_what_proves_the_answer_is_read_in_each_of_its_forms(folder, target, evi
         ("", None),
     ],
 )
-def test_the_first_lone_capital_is_the_answer(folder, said, letter):
+def test_first_lone_capital_is_the_answer(folder, reply, letter):
     suite = EgoLife(folder)
     sample = next(suite.samples())
 
-    right = [gold for gold in "ABCD" if suite.official(sample.model_copy(update={"gold": gold}), said)]
+    right = [gold for gold in "ABCD" if suite.official(sample.model_copy(update={"gold": gold}), reply)]
 
     assert right == ([letter] if letter else [])
 
 
-def test_the_total_is_the_mean_of_the_questions(folder):
+def test_overall_is_the_mean_of_the_questions(folder):
     suite = EgoLife(folder)
-    one, two = suite.samples()
+    first, second = suite.samples()
 
-    assert suite.totals([(one, 1.0), (two, 0.0)]) == {
+    assert suite.totals([(first, 1.0), (second, 0.0)]) == {
         "overall": 0.5,
         "type/EventRecall": 1.0,
         "type/HabitInsight": 0.0,
     }
 
 
-def test_the_exported_results_count_what_has_no_letter_as_wrong(folder, tmp_path):
+def test_export_counts_replies_without_a_letter_as_wrong(folder, tmp_path):
     suite = EgoLife(folder)
     samples = list(suite.samples())
     predictions = [
@@ -134,14 +134,14 @@ def test_the_exported_results_count_what_has_no_letter_as_wrong(folder, tmp_path
     written = json.loads(path.read_text())
     assert path.name == "mine_results.json"
     assert written["accuracy"] == 0.5
-    assert [(one["model_option"], one["is_correct"]) for one in written["results"]] == [
+    assert [(result["model_option"], result["is_correct"]) for result in written["results"]] == [
         ("B", True),
         (None, False),
     ]
-    assert [one["metadata"] for one in written["results"]] == [ITEM, HABIT]
+    assert [result["metadata"] for result in written["results"]] == [ITEM, HABIT]
 
 
-def test_clips_begin_where_their_names_say(folder):
+def test_clip_start_comes_from_its_name(folder):
     for name in (
         "DAY1/DAY1_A1_JAKE_11093000.mp4",
         "DAY2/DAY2_A1_JAKE_09000000.mp4",
@@ -155,7 +155,7 @@ def test_clips_begin_where_their_names_say(folder):
     assert [at_s for _, at_s in suite.clips("A1_JAKE")] == [40170.0, 40200.0, DAY_S + 32400.0]
 
 
-def test_what_is_not_there_is_named_with_where_to_get_it(folder):
+def test_missing_file_error_says_where_to_get_it(folder):
     with pytest.raises(BadSuite, match=r"EgoLifeQA_A2_ALICE.json.*huggingface.co/datasets/lmms-lab/EgoLife"):
         list(EgoLife(folder, people=("A2_ALICE",)).samples())
     with pytest.raises(BadSuite, match="A1_JAKE"):
@@ -171,7 +171,7 @@ def test_what_is_not_there_is_named_with_where_to_get_it(folder):
         ({"answer": "E"}, "answer"),
     ],
 )
-def test_a_wrong_field_is_named(folder, change, field):
+def test_wrong_field_is_named(folder, change, field):
     write(folder, [ITEM | change])
 
     with pytest.raises(BadSuite, match=field):

@@ -1,4 +1,4 @@
-"""EgoMem: whole days, and hours of them by the clock."""
+"""EgoMem: whole days, and clock times in their questions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_question_comes_when_its_day_is_over(folder):
+def test_question_is_asked_when_its_day_is_over(folder):
     detail, event = EgoMem(folder).samples()
 
     assert (detail.id, detail.video, detail.asked_at_s) == ("egomem/0", "A1_JAKE_DAY1", None)
@@ -46,7 +46,7 @@ def test_a_question_comes_when_its_day_is_over(folder):
     assert [detail, event] == list(EgoMem(folder).samples())
 
 
-def test_with_the_clips_at_hand_it_says_which_seconds_its_hours_are(folder):
+def test_with_clips_the_question_states_seconds_of_its_hours(folder):
     day = folder / "EgoLife" / "A6_SHURE" / "DAY6"
     day.mkdir(parents=True)
     for time in ("09300000", "10000000", "10003000", "10590000"):
@@ -60,15 +60,15 @@ def test_with_the_clips_at_hand_it_says_which_seconds_its_hours_are(folder):
 
 
 @pytest.mark.parametrize(
-    ("said", "score"), [("B", 1.0), ("(B) He", 1.0), ("A man: B", 0.0), ("b", 0.0), ("", 0.0)]
+    ("reply", "score"), [("B", 1.0), ("(B) He", 1.0), ("A man: B", 0.0), ("b", 0.0), ("", 0.0)]
 )
-def test_the_first_lone_capital_is_the_answer(folder, said, score):
+def test_first_lone_capital_is_the_answer(folder, reply, score):
     suite = EgoMem(folder)
 
-    assert suite.official(next(suite.samples()), said) == score
+    assert suite.official(next(suite.samples()), reply) == score
 
 
-def test_the_total_is_the_mean_of_the_questions(folder):
+def test_overall_is_the_mean_of_the_questions(folder):
     suite = EgoMem(folder)
     detail, event = suite.samples()
 
@@ -79,16 +79,16 @@ def test_the_total_is_the_mean_of_the_questions(folder):
     }
 
 
-def test_an_export_is_the_questions_with_what_was_said(folder, tmp_path):
+def test_export_has_the_questions_with_the_replies(folder, tmp_path):
     suite = EgoMem(folder)
-    said = Prediction(sample="egomem/12", system="mine", status="ok", said="C")
+    prediction = Prediction(sample="egomem/12", system="mine", status="ok", said="C")
 
-    (path,) = suite.export(list(suite.samples()), [said], tmp_path / "out")
+    (path,) = suite.export(list(suite.samples()), [prediction], tmp_path / "out")
 
     assert json.loads(path.read_text()) == [ITEMS[0] | {"response": ""}, ITEMS[1] | {"response": "C"}]
 
 
-def test_what_is_not_there_is_named_with_where_to_get_it(folder, tmp_path):
+def test_missing_file_error_says_where_to_get_it(folder, tmp_path):
     with pytest.raises(BadSuite, match=r"A1_JAKE_DAY1.*huggingface.co/datasets/jlongzuo/EgoMem"):
         EgoMem(folder).video("A1_JAKE_DAY1")
     with pytest.raises(BadSuite, match=r"EgoMem.json"):
@@ -96,7 +96,7 @@ def test_what_is_not_there_is_named_with_where_to_get_it(folder, tmp_path):
 
 
 @pytest.mark.parametrize(("change", "field"), [({"videoID": 1}, "videoID"), ({"options": []}, "options")])
-def test_a_wrong_field_is_named(folder, change, field):
+def test_wrong_field_is_named(folder, change, field):
     (folder / "EgoMem.json").write_text(json.dumps([ITEMS[0] | change]), encoding="utf-8")
 
     with pytest.raises(BadSuite, match=field):

@@ -1,4 +1,4 @@
-"""EgoSchema: the 500 public answers, the rest for the makers' server, and a parser that wants an option alone."""
+"""EgoSchema: the 500 public answers, the export of the rest, and a parser that accepts only options."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_subset_is_what_has_a_public_answer_in_the_order_of_the_questions(folder):
+def test_subset_has_the_questions_with_public_answers(folder):
     samples = list(EgoSchema(folder).samples())
 
     assert [(sample.id, sample.gold) for sample in samples] == [
@@ -45,7 +45,7 @@ def test_the_subset_is_what_has_a_public_answer_in_the_order_of_the_questions(fo
     assert samples[1].options[1] == "C mixes paint"
 
 
-def test_the_full_set_has_the_others_too_without_answers(folder):
+def test_full_set_adds_questions_without_answers(folder):
     samples = list(EgoSchema(folder, subset=False).samples())
 
     assert [(sample.video, sample.gold) for sample in samples] == [
@@ -67,7 +67,7 @@ def test_clips_of_one_recording_are_one_cluster(folder):
 
 
 @pytest.mark.parametrize(
-    ("said", "number"),
+    ("reply", "number"),
     [
         ("C", 2),
         ("C\n", 2),
@@ -86,22 +86,22 @@ def test_clips_of_one_recording_are_one_cluster(folder):
         ("", -1),
     ],
 )
-def test_a_reply_is_read_as_lmms_eval_reads_it(folder, said, number):
+def test_reply_is_parsed_like_lmms_eval(folder, reply, number):
     suite = EgoSchema(folder)
     sample = list(suite.samples())[1]
 
-    assert chosen_option(sample, said) == number
-    assert suite.official(sample, said) == float(number == 2)
+    assert chosen_option(sample, reply) == number
+    assert suite.official(sample, reply) == float(number == 2)
 
 
-def test_the_total_is_the_accuracy(folder):
+def test_overall_is_the_accuracy(folder):
     suite = EgoSchema(folder)
     first, second = suite.samples()
 
     assert suite.totals([(first, 1.0), (second, 0.0)]) == {"overall": 0.5}
 
 
-def test_the_full_set_is_exported_for_the_server_and_for_kaggle(folder, tmp_path):
+def test_full_set_is_exported_for_server_and_kaggle(folder, tmp_path):
     suite = EgoSchema(folder, subset=False)
     samples = list(suite.samples())
     predictions = [
@@ -116,7 +116,7 @@ def test_the_full_set_is_exported_for_the_server_and_for_kaggle(folder, tmp_path
         assert list(csv.reader(file)) == [["q_uid", "answer"], ["00cc", "-1"], ["00bb", "4"], ["00aa", "-1"]]
 
 
-def test_the_video_is_found_by_its_clip(folder):
+def test_video_is_found_by_its_clip_id(folder):
     (folder / "videos").mkdir()
     (folder / "videos" / "00aa.mp4").write_bytes(b"")
 
@@ -133,14 +133,14 @@ def test_the_video_is_found_by_its_clip(folder):
         ({name: value for name, value in KITES.items() if name != "option 4"}, "option 4"),
     ],
 )
-def test_another_schema_is_refused_with_the_field_and_where_to_get_the_files(folder, row, named):
+def test_wrong_schema_names_the_field_and_the_source(folder, row, named):
     (folder / "questions.json").write_text(json.dumps([row]), encoding="utf-8")
 
     with pytest.raises(BadSuite, match=rf"questions\.json.*{named}.*egoschema/EgoSchema"):
         list(EgoSchema(folder).samples())
 
 
-def test_answers_that_are_no_options_and_missing_files_are_refused(folder):
+def test_invalid_answers_and_missing_files_are_refused(folder):
     (folder / "subset_answers.json").write_text(json.dumps({"00aa": 5}), encoding="utf-8")
     with pytest.raises(BadSuite, match=r"subset_answers\.json.*00aa"):
         list(EgoSchema(folder).samples())

@@ -1,4 +1,4 @@
-"""HourVideo: questions by task, predictions before what they predict, and a parser of JSON."""
+"""HourVideo: questions by task, predictive questions, and a parser of JSON replies."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def write(folder: Path, name: str, recordings: dict[str, list[dict[str, object]]
     path.write_text(json.dumps({"canary": "0000"} | content), encoding="utf-8")
 
 
-def test_questions_come_in_the_order_of_the_file_without_those_of_pictures(folder):
+def test_questions_keep_file_order_without_picture_tasks(folder):
     samples = list(HourVideo(folder).samples())
 
     assert [sample.id for sample in samples] == [f"hourvideo/q-{number}" for number in (1, 2, 4, 5)]
@@ -72,7 +72,7 @@ def test_questions_come_in_the_order_of_the_file_without_those_of_pictures(folde
     assert [sample.id for sample in HourVideo(folder, pictures=True).samples()][2] == "hourvideo/q-3"
 
 
-def test_what_is_to_be_predicted_is_asked_before_it_happens_and_other_stretches_are_evidence(folder):
+def test_predictive_question_is_asked_before_the_event(folder):
     samples = list(HourVideo(folder).samples())
 
     assert [sample.asked_at_s for sample in samples] == [None, 3630.0, None, None]
@@ -84,7 +84,7 @@ def test_what_is_to_be_predicted_is_asked_before_it_happens_and_other_stretches_
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("reply", "read"),
     [
         ("C", "C"),
         ("C. sink", "C"),
@@ -105,12 +105,12 @@ def test_what_is_to_be_predicted_is_asked_before_it_happens_and_other_stretches_
         ("5", ""),
     ],
 )
-def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
+def test_reply_is_parsed_like_the_official_code(folder, reply, read):
     suite = HourVideo(folder)
     first = next(iter(suite.samples()))
 
-    assert parse_letter(said) == read
-    assert suite.official(first, said) == float(read == "C")
+    assert parse_letter(reply) == read
+    assert suite.official(first, reply) == float(read == "C")
 
 
 def test_totals_are_by_task_and_family(folder):
@@ -129,12 +129,14 @@ def test_totals_are_by_task_and_family(folder):
     }
 
 
-def test_tables_are_exported_as_the_official_scorer_reads_them(folder, tmp_path):
+def test_tables_export_matches_the_official_scorer(folder, tmp_path):
     suite = HourVideo(folder)
     samples = list(suite.samples())
-    said = [Prediction(sample=one.id, system="ours", status="ok", said="C. sink") for one in samples[:3]]
+    predictions = [
+        Prediction(sample=sample.id, system="ours", status="ok", said="C. sink") for sample in samples[:3]
+    ]
 
-    files = suite.export(samples, said, tmp_path / "out")
+    files = suite.export(samples, predictions, tmp_path / "out")
 
     out = tmp_path / "out" / "ours"
     assert list(files) == [
@@ -152,7 +154,7 @@ def test_tables_are_exported_as_the_official_scorer_reads_them(folder, tmp_path)
     assert letters == {"q-1": "C", "q-2": "C", "q-4": "C", "q-5": ""}
 
 
-def test_the_answers_of_the_test_split_are_not_known(folder):
+def test_test_split_has_no_gold_answers(folder):
     suite = HourVideo(folder, "test")
     (sample,) = suite.samples()
 
@@ -160,7 +162,7 @@ def test_the_answers_of_the_test_split_are_not_known(folder):
     assert math.isnan(suite.official(sample, "C"))
 
 
-def test_the_video_is_found_by_its_name_at_ego4d(folder):
+def test_video_is_found_by_its_ego4d_uid(folder):
     (folder / "v2" / "full_scale").mkdir(parents=True)
     (folder / "v2" / "full_scale" / "u1.mp4").write_bytes(b"")
 
@@ -181,13 +183,13 @@ def test_the_video_is_found_by_its_name_at_ego4d(folder):
         (NEXT | {"relevant_timestamps": "later"}, "relevant_timestamps"),
     ],
 )
-def test_another_schema_is_refused_with_the_field_and_where_to_get_the_files(tmp_path, row, named):
+def test_wrong_schema_names_the_field_and_the_source(tmp_path, row, named):
     write(tmp_path, "dev_v1.0_annotations.json", {"u1": [row]})
 
     with pytest.raises(BadSuite, match=rf"dev_v1\.0_annotations\.json.*{named}.*keshik6/HourVideo"):
         list(HourVideo(tmp_path).samples())
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     with pytest.raises(BadSuite, match=r"dev_v1\.0_annotations\.json"):
         HourVideo(tmp_path).files()

@@ -1,4 +1,4 @@
-"""LongVideoBench: its JSON and its table, its hidden test answers, and a parser that guesses."""
+"""LongVideoBench: its JSON and Parquet files, its hidden test answers, and a parser that guesses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_questions_come_in_the_order_of_the_file(folder):
+def test_questions_keep_file_order(folder):
     samples = list(LongVideoBench(folder).samples())
 
     assert [sample.id for sample in samples] == ["longvideobench/x1_0", "longvideobench/x2_0"]
@@ -60,7 +60,7 @@ def test_questions_come_in_the_order_of_the_file(folder):
     assert samples[0].evidence == ()
 
 
-def test_the_table_has_the_same_questions(folder, tmp_path_factory):
+def test_parquet_table_has_the_same_questions(folder, tmp_path_factory):
     home = tmp_path_factory.mktemp("table")
     rows = []
     for item in (NEWS, CLIP):
@@ -73,7 +73,7 @@ def test_the_table_has_the_same_questions(folder, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("reply", "read"),
     [
         ("C", "C"),
         ("Answer: C", "A"),
@@ -91,24 +91,24 @@ def test_the_table_has_the_same_questions(folder, tmp_path_factory):
         ("Found no reply, says the API.", "A"),
     ],
 )
-def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
+def test_reply_is_parsed_like_the_official_code(folder, reply, read):
     suite = LongVideoBench(folder)
     first = next(iter(suite.samples()))
 
-    assert suite.parse_letter(first, said) == read
-    assert suite.official(first, said) == float(read == "C")
+    assert suite.parse_letter(first, reply) == read
+    assert suite.official(first, reply) == float(read == "C")
 
 
-@pytest.mark.parametrize("said", ["c", "I cannot determine this.", ""])
-def test_what_is_drawn_for_a_reply_without_a_letter_depends_on_the_seed_and_the_question_only(folder, said):
+@pytest.mark.parametrize("reply", ["c", "I cannot determine this.", ""])
+def test_random_option_depends_only_on_seed_and_question(folder, reply):
     first, second = LongVideoBench(folder).samples()
-    drawn = {LongVideoBench(folder, seed=seed).parse_letter(first, said) for seed in range(40)}
+    drawn = {LongVideoBench(folder, seed=seed).parse_letter(first, reply) for seed in range(40)}
 
     assert drawn == {"A", "B", "C", "D"}
-    assert {LongVideoBench(folder, seed=7).parse_letter(first, said) for _ in range(5)} == {
+    assert {LongVideoBench(folder, seed=7).parse_letter(first, reply) for _ in range(5)} == {
         LongVideoBench(folder, seed=7).parse_letter(first, "anything else")
     }
-    assert {LongVideoBench(folder, seed=seed).parse_letter(second, said) for seed in range(40)} == set(
+    assert {LongVideoBench(folder, seed=seed).parse_letter(second, reply) for seed in range(40)} == set(
         "ABCDE"
     )
 
@@ -127,7 +127,7 @@ def test_totals_split_by_length_and_category(folder):
     }
 
 
-def test_the_answers_of_the_test_split_are_not_known_and_its_replies_are_exported(folder, tmp_path):
+def test_test_split_has_no_gold_but_exports_replies(folder, tmp_path):
     suite = LongVideoBench(folder, "test")
     samples = list(suite.samples())
     prediction = Prediction(sample=samples[0].id, system="ours", status="ok", said="The answer is C.")
@@ -139,7 +139,7 @@ def test_the_answers_of_the_test_split_are_not_known_and_its_replies_are_exporte
     assert json.loads(path.read_text(encoding="utf-8")) == {"x1_0": "The answer is C."}
 
 
-def test_the_video_is_found_by_its_path(folder):
+def test_video_is_found_by_its_path(folder):
     (folder / "videos").mkdir()
     (folder / "videos" / "x1.mp4").write_bytes(b"")
 
@@ -157,18 +157,18 @@ def test_the_video_is_found_by_its_path(folder):
         (NEWS | {"candidates": "a cup"}, "candidates"),
     ],
 )
-def test_another_schema_is_refused_with_the_field_and_where_to_get_the_files(tmp_path, row, named):
+def test_wrong_schema_names_the_field_and_the_source(tmp_path, row, named):
     (tmp_path / "lvb_val.json").write_text(json.dumps([row]), encoding="utf-8")
 
     with pytest.raises(BadSuite, match=rf"lvb_val\.json.*{named}.*longvideobench/LongVideoBench"):
         list(LongVideoBench(tmp_path).samples())
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     with pytest.raises(BadSuite, match=r"lvb_val\.json or validation-"):
         LongVideoBench(tmp_path).files()
 
 
-def test_the_settings_tell_the_split_and_the_seed(folder):
+def test_settings_state_the_split_and_the_seed(folder):
     assert LongVideoBench(folder).settings == {"split": "val", "seed": "0"}
     assert LongVideoBench(folder, "test", seed=3).settings == {"split": "test", "seed": "3"}

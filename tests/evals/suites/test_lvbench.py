@@ -1,4 +1,4 @@
-"""LVBench: its lines, its abilities, and a parser that takes one sign."""
+"""LVBench: its annotation lines, its abilities, and a parser that takes one character."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write(folder: Path, *videos: list[dict[str, object]]) -> None:
     (folder / "video_info.meta.jsonl").write_text(text, encoding="utf-8")
 
 
-def test_questions_come_in_the_order_of_the_file_with_options_and_evidence(folder):
+def test_questions_keep_file_order_with_options_and_evidence(folder):
     samples = list(LVBench(folder).samples())
 
     assert [sample.id for sample in samples] == ["lvbench/17", "lvbench/18", "lvbench/3"]
@@ -56,7 +56,7 @@ def test_questions_come_in_the_order_of_the_file_with_options_and_evidence(folde
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("reply", "read"),
     [
         ("C", "C"),
         ("Answer: C", "A"),
@@ -77,15 +77,15 @@ def test_questions_come_in_the_order_of_the_file_with_options_and_evidence(folde
         ("( ", ""),
     ],
 )
-def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
+def test_reply_is_parsed_like_the_official_code(folder, reply, read):
     suite = LVBench(folder)
     first = next(iter(suite.samples()))
 
-    assert parse_letter(said) == read
-    assert suite.official(first, said) == float(read == "C")
+    assert parse_letter(reply) == read
+    assert suite.official(first, reply) == float(read == "C")
 
 
-def test_a_question_counts_for_each_of_its_abilities(folder):
+def test_question_counts_for_each_of_its_abilities(folder):
     suite = LVBench(folder)
     teams, weather, whole = suite.samples()
 
@@ -107,17 +107,17 @@ def test_a_question_counts_for_each_of_its_abilities(folder):
         ("throughout", ()),
     ],
 )
-def test_times_of_a_reference_become_seconds(reference, spans):
+def test_time_reference_is_converted_to_seconds(reference, spans):
     assert spans_s(reference) == spans
 
 
-def test_answers_are_exported_as_the_official_scorer_reads_them(folder, tmp_path):
+def test_answers_export_matches_the_official_scorer(folder, tmp_path):
     suite = LVBench(folder)
     samples = list(suite.samples())
-    said = ("(C) green", "The answer is A.")
+    replies = ("(C) green", "The answer is A.")
     predictions = [
         Prediction(sample=sample.id, system="ours", status="ok", said=reply)
-        for sample, reply in zip(samples, said, strict=False)
+        for sample, reply in zip(samples, replies, strict=False)
     ]
     failed = Prediction(sample=samples[2].id, system="ours", status="error", said="D", error="no server")
 
@@ -132,7 +132,7 @@ def test_answers_are_exported_as_the_official_scorer_reads_them(folder, tmp_path
     }
 
 
-def test_the_video_is_found_by_its_key(folder):
+def test_video_is_found_by_its_key(folder):
     (folder / "all_videos").mkdir()
     (folder / "all_videos" / "yt_0.mp4").write_bytes(b"")
 
@@ -151,7 +151,7 @@ def test_the_video_is_found_by_its_key(folder):
         (TEAMS | {"question": "Who?\n(A) he\n(B) she"}, "answer"),
     ],
 )
-def test_another_schema_is_refused_with_the_field_and_where_to_get_the_files(tmp_path, row, named):
+def test_wrong_schema_names_the_field_and_the_source(tmp_path, row, named):
     write(tmp_path, [row])
 
     with pytest.raises(BadSuite, match=rf"video_info\.meta\.jsonl.*{named}.*THUDM/LVBench"):

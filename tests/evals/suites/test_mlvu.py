@@ -1,4 +1,4 @@
-"""MLVU: a file a task, the mean of the tasks' means, and a parser that looks for a bracket."""
+"""MLVU: one file for each task, the mean of the task means, and a parser that looks for a bracket."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_questions_come_task_by_task_in_the_order_of_their_files(folder):
+def test_questions_come_by_task_in_file_order(folder):
     samples = list(Mlvu(folder).samples())
 
     assert [sample.tags["task"] for sample in samples] == [
@@ -60,7 +60,7 @@ def test_questions_come_task_by_task_in_the_order_of_their_files(folder):
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("reply", "read"),
     [
         ("C", "C"),
         ("C) 5", "C"),
@@ -76,15 +76,15 @@ def test_questions_come_task_by_task_in_the_order_of_their_files(folder):
         ("", ""),
     ],
 )
-def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
+def test_reply_is_parsed_like_the_official_code(folder, reply, read):
     suite = Mlvu(folder)
     first = next(iter(suite.samples()))
 
-    assert parse_letter(said) == read
-    assert suite.official(first, said) == float(read == "C")
+    assert parse_letter(reply) == read
+    assert suite.official(first, reply) == float(read == "C")
 
 
-def test_overall_is_the_mean_of_the_tasks_means(folder):
+def test_overall_is_the_mean_of_the_task_means(folder):
     suite = Mlvu(folder)
     scored = [(sample, float(sample.tags["task"] == "count")) for sample in suite.samples()]
 
@@ -95,25 +95,27 @@ def test_overall_is_the_mean_of_the_tasks_means(folder):
     assert (totals["count"], totals["plotQA"]) == (1.0, 0.0)
 
 
-def test_the_last_of_the_same_options_is_the_right_one_as_in_the_official_code(folder):
+def test_last_of_equal_options_is_gold_as_in_the_official_code(folder):
     path = folder / "json" / "1_plotQA.json"
     path.write_text(json.dumps([COUNT | {"candidates": ["5", "1", "5", "4"]}]), encoding="utf-8")
 
     assert next(iter(Mlvu(folder).samples())).gold == "C"
 
 
-def test_tasks_in_words_are_left_out_unless_asked_for_and_then_are_for_the_judge(folder, tmp_path):
+def test_free_text_tasks_are_optional_and_go_to_the_judge(folder, tmp_path):
     suite = Mlvu(folder, generation=True)
     samples = list(suite.samples())
     words = samples[-2:]
-    said = [Prediction(sample=one.id, system="ours", status="ok", said="A boat.") for one in samples]
+    predictions = [
+        Prediction(sample=sample.id, system="ours", status="ok", said="A boat.") for sample in samples
+    ]
 
-    letters, scenes, summaries = suite.export(samples, said, tmp_path / "out")
+    letters, scenes, summaries = suite.export(samples, predictions, tmp_path / "out")
 
     assert {sample.tags["task"] for sample in Mlvu(folder).samples()} & GENERATION.keys() == set()
-    assert [(one.kind, one.gold) for one in words] == [("checklist", None), ("text", None)]
-    assert all(math.isnan(suite.official(one, "A boat.")) for one in words)
-    assert suite.totals([(one, math.nan) for one in words])["overall"] == 0.0
+    assert [(sample.kind, sample.gold) for sample in words] == [("checklist", None), ("text", None)]
+    assert all(math.isnan(suite.official(sample, "A boat.")) for sample in words)
+    assert suite.totals([(sample, math.nan) for sample in words])["overall"] == 0.0
     assert (letters.name, scenes.name, summaries.name) == (
         "test_res.json",
         "subplot_all.json",
@@ -124,7 +126,7 @@ def test_tasks_in_words_are_left_out_unless_asked_for_and_then_are_for_the_judge
     ]
 
 
-def test_the_test_set_has_answers_where_their_file_is_there(tmp_path):
+def test_test_set_has_gold_only_with_its_answer_file(tmp_path):
     row = COUNT | {
         "question_id": "AR_0",
         "candidates": ["2", "1", "5", "4", "3", "7"],
@@ -136,13 +138,13 @@ def test_the_test_set_has_answers_where_their_file_is_there(tmp_path):
     unknown = list(Mlvu(tmp_path, "test").samples())
     (tmp_path / "test-ground-truth").mkdir()
     (tmp_path / "test-ground-truth" / "test_mcq_gt.json").write_text(json.dumps([row]), encoding="utf-8")
-    known = list(Mlvu(tmp_path, "test").samples())
+    with_answers = list(Mlvu(tmp_path, "test").samples())
 
-    assert [(one.id, one.gold) for one in unknown] == [("mlvu/AR_0", None)]
-    assert [(one.id, one.gold) for one in known] == [("mlvu/AR_0", "C")]
+    assert [(sample.id, sample.gold) for sample in unknown] == [("mlvu/AR_0", None)]
+    assert [(sample.id, sample.gold) for sample in with_answers] == [("mlvu/AR_0", "C")]
 
 
-def test_letters_are_exported_as_the_test_server_takes_them(tmp_path):
+def test_letters_export_matches_the_test_server(tmp_path):
     row = COUNT | {"question_id": "AR_0", "question_type": "anomaly_reco"}
     (tmp_path / "test_question.json").write_text(json.dumps([row]), encoding="utf-8")
     suite = Mlvu(tmp_path, "test")
@@ -156,7 +158,7 @@ def test_letters_are_exported_as_the_test_server_takes_them(tmp_path):
     ]
 
 
-def test_the_video_is_found_in_its_tasks_folder(folder):
+def test_video_is_found_in_the_folder_of_its_task(folder):
     (folder / "video" / "4_count").mkdir(parents=True)
     (folder / "video" / "4_count" / "count_9.mp4").write_bytes(b"")
 
@@ -173,20 +175,20 @@ def test_the_video_is_found_in_its_tasks_folder(folder):
         (COUNT | {"candidates": ["5"]}, "candidates"),
     ],
 )
-def test_another_schema_is_refused_with_the_field_and_where_to_get_the_files(folder, row, named):
+def test_wrong_schema_names_the_field_and_the_source(folder, row, named):
     (folder / "json" / "4_count.json").write_text(json.dumps([row]), encoding="utf-8")
 
     with pytest.raises(BadSuite, match=rf"4_count\.json.*{named}.*JUNJIE99/MLVU"):
         list(Mlvu(folder).samples())
 
 
-def test_a_missing_file_is_refused(folder):
+def test_missing_file_is_refused(folder):
     (folder / "json" / "2_needle.json").unlink()
 
     with pytest.raises(BadSuite, match=r"2_needle\.json"):
         list(Mlvu(folder).samples())
 
 
-def test_the_settings_tell_the_set_and_the_tasks(folder):
+def test_settings_state_the_set_and_the_tasks(folder):
     assert Mlvu(folder).settings == {"split": "dev", "generation": "False"}
     assert Mlvu(folder, "test", generation=True).settings == {"split": "test", "generation": "False"}

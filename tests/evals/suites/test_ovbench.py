@@ -1,4 +1,4 @@
-"""OVBench: subsets by file, time windows, and a parser that takes lone letters."""
+"""OVBench: subsets by file, context windows, and a parser that takes lone letters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_subsets_come_by_name_and_questions_in_the_order_of_the_file(folder):
+def test_subsets_are_sorted_and_questions_keep_file_order(folder):
     samples = list(OvBench(folder).samples())
 
     assert [sample.id for sample in samples] == ["ovbench/AVA/0", "ovbench/AVA/1", "ovbench/TAO/0"]
@@ -49,7 +49,7 @@ def test_subsets_come_by_name_and_questions_in_the_order_of_the_file(folder):
     assert samples == list(OvBench(folder).samples())
 
 
-def test_a_question_sees_from_its_start_to_its_end_or_just_the_window_before_it(folder):
+def test_context_is_from_start_to_end_or_a_window_before_the_end(folder):
     whole = [(sample.from_s, sample.asked_at_s) for sample in OvBench(folder).samples()]
     window = [(sample.from_s, sample.asked_at_s) for sample in OvBench(folder, window_s=32.0).samples()]
 
@@ -58,7 +58,7 @@ def test_a_question_sees_from_its_start_to_its_end_or_just_the_window_before_it(
 
 
 @pytest.mark.parametrize(
-    ("said", "letter"),
+    ("reply", "letter"),
     [
         ("C", "C"),
         ("c", "C"),
@@ -77,11 +77,11 @@ def test_a_question_sees_from_its_start_to_its_end_or_just_the_window_before_it(
         ("I cannot determine this", None),
     ],
 )
-def test_the_first_lone_letter_is_the_answer(folder, said, letter):
+def test_first_lone_letter_is_the_answer(folder, reply, letter):
     suite = OvBench(folder)
     sample = next(suite.samples())
 
-    right = [gold for gold in "ABCD" if suite.official(sample.model_copy(update={"gold": gold}), said)]
+    right = [gold for gold in "ABCD" if suite.official(sample.model_copy(update={"gold": gold}), reply)]
 
     assert right == ([letter] if letter else [])
 
@@ -99,24 +99,24 @@ def test_empty_replies_are_left_out_of_the_means(folder):
     assert (totals["task/TemporalPerception"], totals["subtask/PastMemory-2"]) == (1.0, 0.0)
 
 
-def test_the_exported_result_has_what_the_makers_count(folder, tmp_path):
+def test_export_has_the_fields_that_the_makers_count(folder, tmp_path):
     suite = OvBench(folder)
     samples = list(suite.samples())
-    said = ["C", "", "B"]
+    replies = ["C", "", "B"]
     predictions = [
         Prediction(sample=sample.id, system="mine", status="ok", said=reply)
-        for sample, reply in zip(samples, said, strict=True)
+        for sample, reply in zip(samples, replies, strict=True)
     ]
 
     (path,) = suite.export(samples, predictions, tmp_path / "out")
 
     results = json.loads(path.read_text())
-    answered = [one for one in results if one["pred"] != ""]
-    assert [(one["gt"], one["score"]) for one in answered] == [("C", 1), ("A", 0)]
+    answered = [result for result in results if result["pred"] != ""]
+    assert [(result["gt"], result["score"]) for result in answered] == [("C", 1), ("A", 0)]
     assert {field: results[0][field] for field in LONG} == LONG
 
 
-def test_a_video_may_be_a_file_or_a_folder_of_pictures(folder):
+def test_video_can_be_a_file_or_a_picture_folder(folder):
     (folder / "ava").mkdir()
     (folder / "ava" / "x.mp4").write_bytes(b"")
     (folder / "videos" / "TAO" / "train" / "seq").mkdir(parents=True)
@@ -128,7 +128,7 @@ def test_a_video_may_be_a_file_or_a_folder_of_pictures(folder):
         OvBench(folder).video("AVA/y.mp4")
 
 
-def test_an_empty_folder_is_refused_with_where_to_get_the_files(tmp_path):
+def test_empty_folder_error_says_where_to_get_the_files(tmp_path):
     with pytest.raises(BadSuite, match=r"huggingface.co/datasets/MCG-NJU/OVBench"):
         OvBench(tmp_path).files()
 
@@ -137,7 +137,7 @@ def test_an_empty_folder_is_refused_with_where_to_get_the_files(tmp_path):
     ("change", "field"),
     [({"end": "late"}, "end"), ({"candidates": None}, "candidates"), ({"answer": "x"}, "answer")],
 )
-def test_a_wrong_field_is_named(tmp_path, change, field):
+def test_wrong_field_is_named(tmp_path, change, field):
     (tmp_path / "AVA.json").write_text(json.dumps([LONG | change]), encoding="utf-8")
 
     with pytest.raises(BadSuite, match=field):

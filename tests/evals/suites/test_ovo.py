@@ -1,4 +1,4 @@
-"""OVO-Bench: read, asked, scored and written as the makers do it."""
+"""OVO-Bench: reading, questions, official scores and export."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def by_id(suite: OvoBench) -> dict:
     return {sample.id: sample for sample in suite.samples()}
 
 
-def test_each_question_is_a_sample_and_of_a_forward_task_each_test_point(folder):
+def test_each_question_and_each_forward_test_point_is_a_sample(folder):
     ids = [sample.id for sample in OvoBench(folder).samples()]
 
     assert ids == [
@@ -111,7 +111,7 @@ def test_each_question_is_a_sample_and_of_a_forward_task_each_test_point(folder)
     assert ids == [sample.id for sample in OvoBench(folder).samples()]
 
 
-def test_a_question_sees_up_to_its_second_rounded_up(folder):
+def test_question_sees_up_to_its_second_rounded_up(folder):
     samples = by_id(OvoBench(folder))
 
     assert samples["ovo/7"].asked_at_s == 215.0
@@ -119,7 +119,7 @@ def test_a_question_sees_up_to_its_second_rounded_up(folder):
     assert samples["ovo/1500/1"].asked_at_s == 19.0
 
 
-def test_a_test_point_is_asked_with_what_it_is_about(folder):
+def test_test_point_question_contains_its_subject(folder):
     samples = by_id(OvoBench(folder))
 
     assert samples["ovo/1500/0"].question.endswith("this: clap their hands?")
@@ -127,7 +127,7 @@ def test_a_test_point_is_asked_with_what_it_is_about(folder):
     assert samples["ovo/1700/0"].question.endswith("now: Who opens the door?")
 
 
-def test_what_was_counted_is_the_evidence_of_a_count_as_far_as_it_was_seen(folder):
+def test_counted_actions_before_the_question_are_the_evidence(folder):
     samples = by_id(OvoBench(folder))
 
     assert samples["ovo/1500/0"].evidence == ((2.0, 4.0),)
@@ -136,7 +136,7 @@ def test_what_was_counted_is_the_evidence_of_a_count_as_far_as_it_was_seen(folde
 
 
 @pytest.mark.parametrize(
-    ("said", "score"),
+    ("reply", "score"),
     [
         ("C", 1.0),
         ("Answer: C", 1.0),
@@ -153,32 +153,37 @@ def test_what_was_counted_is_the_evidence_of_a_count_as_far_as_it_was_seen(folde
         ("", 0.0),
     ],
 )
-def test_a_choice_is_right_where_its_letter_is_anywhere_in_the_reply(folder, said, score):
+def test_choice_is_right_if_the_reply_contains_its_letter(folder, reply, score):
     suite = OvoBench(folder)
 
-    assert suite.official(by_id(suite)["ovo/7"], said) == score
+    assert suite.official(by_id(suite)["ovo/7"], reply) == score
 
 
-def test_a_reply_that_names_several_letters_is_right_for_each(folder):
+def test_reply_with_several_letters_is_right_for_each(folder):
     suite = OvoBench(folder)
     sample = by_id(suite)["ovo/7"]
 
-    said = "C, not A or B."
+    reply = "C, not A or B."
 
-    assert [suite.official(sample.model_copy(update={"gold": gold}), said) for gold in "ABCD"] == [1, 1, 1, 0]
+    assert [suite.official(sample.model_copy(update={"gold": gold}), reply) for gold in "ABCD"] == [
+        1,
+        1,
+        1,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("said", "score"), [("2", 1.0), ("2 times", 1.0), ("2 of 5", 0.0), ("two", 0.0), ("02", 0.0), ("", 0.0)]
+    ("reply", "score"), [("2", 1.0), ("2 times", 1.0), ("2 of 5", 0.0), ("two", 0.0), ("02", 0.0), ("", 0.0)]
 )
-def test_all_digits_of_a_count_are_one_number(folder, said, score):
+def test_digits_of_a_reply_are_joined_to_one_number(folder, reply, score):
     suite = OvoBench(folder)
 
-    assert suite.official(by_id(suite)["ovo/1500/1"], said) == score
+    assert suite.official(by_id(suite)["ovo/1500/1"], reply) == score
 
 
 @pytest.mark.parametrize(
-    ("said", "when_yes", "when_no"),
+    ("reply", "when_yes", "when_no"),
     [
         ("Yes", 1.0, 0.0),
         ("No", 0.0, 1.0),
@@ -191,15 +196,15 @@ def test_all_digits_of_a_count_are_one_number(folder, said, score):
         ("", 0.0, 0.0),
     ],
 )
-def test_yes_and_no_are_found_anywhere_with_a_capital(folder, said, when_yes, when_no):
+def test_capitalized_yes_or_no_matches_anywhere(folder, reply, when_yes, when_no):
     suite = OvoBench(folder)
     samples = by_id(suite)
 
-    assert suite.official(samples["ovo/1600/0"], said) == when_yes
-    assert suite.official(samples["ovo/1700/0"], said) == when_no
+    assert suite.official(samples["ovo/1600/0"], reply) == when_yes
+    assert suite.official(samples["ovo/1700/0"], reply) == when_no
 
 
-def test_the_total_is_the_mean_of_the_groups_and_each_group_that_of_its_tasks(folder):
+def test_overall_is_the_mean_of_group_means(folder):
     suite = OvoBench(folder)
     wrong = {"ovo/8", "ovo/1500/0", "ovo/1700/0", "ovo/1700/1"}
     scored = [(sample, float(sample.id not in wrong)) for sample in suite.samples()]
@@ -213,7 +218,7 @@ def test_the_total_is_the_mean_of_the_groups_and_each_group_that_of_its_tasks(fo
     assert totals["overall"] == pytest.approx((0.5 + 1.0 + 0.5) / 3)
 
 
-def test_without_hallucination_the_total_is_told_apart(folder):
+def test_separate_total_leaves_out_hallucination(folder):
     suite = OvoBench(folder)
     scored = [(sample, float(sample.tags["task"] != "HLD")) for sample in suite.samples()]
 
@@ -227,22 +232,24 @@ def test_without_hallucination_the_total_is_told_apart(folder):
 def official_score(results: dict) -> dict[str, list[int]]:
     """By task, what the makers' scorer counts in a results file."""
     scores: dict[str, list[int]] = {}
-    for one in results["backward"] + results["realtime"]:
-        right = one["response"] is not None and one["ground_truth"] in one["response"]
-        scores.setdefault(one["task"], []).append(int(right))
-    for one in results["forward"]:
-        for point in one["test_info"]:
+    for result in results["backward"] + results["realtime"]:
+        right = result["response"] is not None and result["ground_truth"] in result["response"]
+        scores.setdefault(result["task"], []).append(int(right))
+    for result in results["forward"]:
+        for point in result["test_info"]:
             gold = str(point["count"]) if "count" in point else ("No", "Yes")[point["type"]]
-            scores.setdefault(one["task"], []).append(int(gold in (point["response"] or "")))
+            scores.setdefault(result["task"], []).append(int(gold in (point["response"] or "")))
     return scores
 
 
-def test_the_exported_results_are_scored_by_the_makers_as_here(folder, tmp_path):
+def test_export_has_the_same_score_by_official_rules(folder, tmp_path):
     suite = OvoBench(folder)
     samples = list(suite.samples())
-    said = dict(zip((s.id for s in samples), ["C", "A", "B", "1", "3", "Yes", "Yes", "No", ""], strict=True))
+    replies = dict(
+        zip((s.id for s in samples), ["C", "A", "B", "1", "3", "Yes", "Yes", "No", ""], strict=True)
+    )
     predictions = [
-        Prediction(sample=key, system="my/model", status="ok", said=reply) for key, reply in said.items()
+        Prediction(sample=key, system="my/model", status="ok", said=reply) for key, reply in replies.items()
     ]
 
     (path,) = suite.export(samples, predictions, tmp_path / "results")
@@ -257,12 +264,12 @@ def test_the_exported_results_are_scored_by_the_makers_as_here(folder, tmp_path)
         "SSR": [1, 0],
         "CRR": [1, 0],
     }
-    assert [suite.official(sample, said[sample.id]) for sample in samples] == [1, 0, 1, 1, 0, 1, 0, 1, 0]
+    assert [suite.official(sample, replies[sample.id]) for sample in samples] == [1, 0, 1, 1, 0, 1, 0, 1, 0]
     assert results["forward"][1]["tutorial"] == "Make tea"
     assert results["forward"][2]["test_info"][1]["response"] is None
 
 
-def test_a_failure_is_exported_as_no_response_whatever_it_said(folder, tmp_path):
+def test_failed_reply_is_exported_as_no_response(folder, tmp_path):
     suite = OvoBench(folder)
     samples = [next(suite.samples())]
     failed = Prediction(sample="ovo/7", system="x", status="error", said="FAILED after C retries")
@@ -272,13 +279,13 @@ def test_a_failure_is_exported_as_no_response_whatever_it_said(folder, tmp_path)
     assert json.loads(path.read_text())["backward"][0]["response"] is None
 
 
-def test_a_video_is_found_by_its_official_name(folder):
+def test_video_is_found_by_its_official_name(folder):
     assert OvoBench(folder).video("Ego4D/clips/u.mp4").is_file()
     with pytest.raises(BadSuite, match=r"COIN/v.mp4.*huggingface.co/datasets/JoeLeelyf/OVO-Bench"):
         OvoBench(folder).video("COIN/v.mp4")
 
 
-def test_without_its_file_it_says_where_to_get_it(tmp_path):
+def test_missing_annotations_error_says_where_to_get_them(tmp_path):
     with pytest.raises(BadSuite, match=r"ovo_bench_new.json.*github.com/JoeLeelyf/OVO-Bench"):
         list(OvoBench(tmp_path).samples())
 
@@ -293,14 +300,14 @@ def test_without_its_file_it_says_where_to_get_it(tmp_path):
         ({"question": 3}, "question"),
     ],
 )
-def test_a_wrong_field_is_named(tmp_path, change, field):
+def test_wrong_field_is_named(tmp_path, change, field):
     write(tmp_path, [ITEMS[0] | change])
 
     with pytest.raises(BadSuite, match=field):
         list(OvoBench(tmp_path).samples())
 
 
-def test_a_file_that_is_no_json_is_refused(tmp_path):
+def test_invalid_json_is_refused(tmp_path):
     (tmp_path / "ovo_bench_new.json").write_text("[{", encoding="utf-8")
 
     with pytest.raises(BadSuite, match="no JSON"):

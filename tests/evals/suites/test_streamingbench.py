@@ -13,10 +13,10 @@ from recollect.evals.records import Prediction
 from recollect.evals.suites.streamingbench import StreamingBench
 
 
-def question(task: str, at: str, answer: str, options: list[str], asked: str = "What now?") -> dict:
+def question(task: str, at: str, answer: str, options: list[str], text: str = "What now?") -> dict:
     return {
         "task_type": task,
-        "question": asked,
+        "question": text,
         "time_stamp": at,
         "answer": answer,
         "options": options,
@@ -98,14 +98,14 @@ def by_id(suite: StreamingBench) -> dict:
     return {sample.id.removeprefix("streamingbench/"): sample for sample in suite.samples()}
 
 
-def test_its_questions_come_part_by_part_in_the_order_of_the_files(folder):
+def test_questions_come_by_part_in_file_order(folder):
     ids = list(by_id(StreamingBench(folder)))
 
     assert ids == ["real/0/0", "real/1/0", "omni/0/0", "omni/0/1", "sqa/0/0/0", "sqa/0/1/0", "proactive/0/0"]
     assert ids == list(by_id(StreamingBench(folder)))
 
 
-def test_in_the_main_setting_only_the_last_minute_may_be_used(folder):
+def test_main_setting_uses_only_the_last_minute(folder):
     samples = by_id(StreamingBench(folder))
 
     assert (samples["real/0/0"].from_s, samples["real/0/0"].asked_at_s) == (0.0, 31.0)
@@ -113,13 +113,13 @@ def test_in_the_main_setting_only_the_last_minute_may_be_used(folder):
     assert (samples["omni/0/1"].from_s, samples["omni/0/1"].asked_at_s) == (3540.0, 3600.0)
 
 
-def test_everything_before_the_question_may_be_used_where_one_asks_for_it(folder):
+def test_without_a_context_limit_all_earlier_video_is_used(folder):
     samples = by_id(StreamingBench(folder, context_s=None))
 
     assert [sample.from_s for key, sample in samples.items() if not key.startswith("proactive")] == [0.0] * 6
 
 
-def test_options_lose_their_letters_and_only_those(folder):
+def test_only_the_letters_of_options_are_removed(folder):
     samples = by_id(StreamingBench(folder))
 
     assert samples["real/0/0"].options == ("red", "blue", "green", "black")
@@ -128,7 +128,7 @@ def test_options_lose_their_letters_and_only_those(folder):
 
 
 @pytest.mark.parametrize(
-    ("said", "letter"),
+    ("reply", "letter"),
     [
         ("C", "C"),
         ("Answer: C", "A"),
@@ -145,20 +145,20 @@ def test_options_lose_their_letters_and_only_those(folder):
         (" C", " "),
     ],
 )
-def test_the_first_character_of_a_reply_is_the_answer(folder, said, letter):
+def test_first_character_of_the_reply_is_the_answer(folder, reply, letter):
     suite = StreamingBench(folder)
     sample = by_id(suite)["real/0/0"]
 
-    right = [gold for gold in "ABCD" if suite.official(sample.model_copy(update={"gold": gold}), said)]
+    right = [gold for gold in "ABCD" if suite.official(sample.model_copy(update={"gold": gold}), reply)]
 
     assert right == [gold for gold in "ABCD" if gold == letter]
 
 
 def test_empty_replies_are_left_out_of_the_means(folder):
     suite = StreamingBench(folder, parts=("real", "omni"))
-    said = ["C", "", "B", "A"]
+    replies = ["C", "", "B", "A"]
 
-    scores = [suite.official(sample, reply) for sample, reply in zip(suite.samples(), said, strict=True)]
+    scores = [suite.official(sample, reply) for sample, reply in zip(suite.samples(), replies, strict=True)]
     totals = suite.totals(list(zip(suite.samples(), scores, strict=True)))
 
     assert math.isnan(scores[1])
@@ -167,14 +167,14 @@ def test_empty_replies_are_left_out_of_the_means(folder):
     assert "task/Counting" not in totals
 
 
-def test_two_tasks_of_the_omni_file_are_contextual_as_in_the_table(folder):
+def test_two_omni_tasks_count_as_contextual(folder):
     groups = {key: sample.tags["group"] for key, sample in by_id(StreamingBench(folder)).items()}
 
     assert groups["omni/0/0"] == "omni"
     assert groups["omni/0/1"] == groups["sqa/0/0/0"] == groups["proactive/0/0"] == "contextual"
 
 
-def test_a_question_in_a_row_comes_with_those_before_it_and_their_right_answers(folder):
+def test_chained_question_contains_earlier_questions_and_answers(folder):
     suite = StreamingBench(folder)
     first, second = (by_id(suite)[key] for key in ("sqa/0/0/0", "sqa/0/1/0"))
 
@@ -186,14 +186,14 @@ def test_a_question_in_a_row_comes_with_those_before_it_and_their_right_answers(
     assert first.group == second.group == "streamingbench/sqa/0"
 
 
-def test_an_output_is_waited_for_until_four_seconds_after_its_time(folder):
+def test_proactive_question_waits_four_seconds(folder):
     sample = by_id(StreamingBench(folder))["proactive/0/0"]
 
     assert (sample.from_s, sample.asked_at_s, sample.gold) == (260.0, 274.0, (270.0,))
 
 
 @pytest.mark.parametrize(
-    ("said", "with_words", "by_time"),
+    ("reply", "with_words", "by_time"),
     [
         ("270: boiling", 1.0, 1.0),
         ("268 it is boiling now", 1.0, 1.0),
@@ -207,36 +207,36 @@ def test_an_output_is_waited_for_until_four_seconds_after_its_time(folder):
         ("boiling", 0.0, 0.0),
     ],
 )
-def test_an_output_is_right_within_two_seconds_and_the_first_counts(folder, said, with_words, by_time):
+def test_first_output_counts_and_is_right_within_two_seconds(folder, reply, with_words, by_time):
     sample = by_id(StreamingBench(folder))["proactive/0/0"]
 
-    assert StreamingBench(folder).official(sample, said) == with_words
-    assert StreamingBench(folder, words=False).official(sample, said) == by_time
+    assert StreamingBench(folder).official(sample, reply) == with_words
+    assert StreamingBench(folder, words=False).official(sample, reply) == by_time
 
 
 def count(content: list, part: str, run: str) -> tuple[int, int]:
-    """How many the makers' ``count.py`` counts in a file of results, and how many of them are right."""
-    entries = [one for chain in content for one in chain] if part == "sqa" else content
-    asked = [one for each in entries for one in each["questions"] if run in one]
+    """How many replies the official ``count.py`` counts in a file of results, and how many of them are right."""
+    entries = [entry for chain in content for entry in chain] if part == "sqa" else content
+    items = [item for entry in entries for item in entry["questions"] if run in item]
     if part != "proactive":
-        return len(asked), sum(one[run][0] == one["answer"] for one in asked)
+        return len(items), sum(item[run][0] == item["answer"] for item in items)
     right = 0
-    for one in asked:
-        last = one[run]["dialog_history"][-1]
-        minutes, seconds = one["ground_truth_time_stamp"].split(":")[1:]
+    for item in items:
+        last = item[run]["dialog_history"][-1]
+        minutes, seconds = item["ground_truth_time_stamp"].split(":")[1:]
         in_time = abs(last["time"] - int(minutes) * 60 - int(seconds)) <= 2
-        right += in_time and one["ground_truth_output"] in last["content"]
-    return len(asked), right
+        right += in_time and item["ground_truth_output"] in last["content"]
+    return len(items), right
 
 
 @pytest.mark.parametrize(("output", "right"), [("271: boiling", 1), ("", 0), ("280: boiling", 0)])
-def test_the_exported_files_are_counted_by_the_makers_as_here(folder, tmp_path, output, right):
+def test_exported_files_have_the_same_official_counts(folder, tmp_path, output, right):
     suite = StreamingBench(folder)
     samples = list(suite.samples())
-    said = ["C", "", "B", "C", "A", "B", output]
+    replies = ["C", "", "B", "C", "A", "B", output]
     predictions = [
         Prediction(sample=sample.id, system="mine", status="ok", said=reply)
-        for sample, reply in zip(samples, said, strict=True)
+        for sample, reply in zip(samples, replies, strict=True)
     ]
 
     paths = suite.export(samples, predictions, tmp_path / "out")
@@ -245,11 +245,11 @@ def test_the_exported_files_are_counted_by_the_makers_as_here(folder, tmp_path, 
     contents = {part: json.loads(path.read_text()) for part, path in zip(FILES, paths, strict=True)}
     counted = {part: count(content, part, "mine") for part, content in contents.items()}
     assert counted == {"real": (1, 1), "omni": (2, 1), "sqa": (2, 1), "proactive": (1, right)}
-    scores = [suite.official(sample, reply) for sample, reply in zip(samples, said, strict=True)]
+    scores = [suite.official(sample, reply) for sample, reply in zip(samples, replies, strict=True)]
     assert [int(score) for score in scores if not math.isnan(score)] == [1, 1, 0, 1, 0, right]
 
 
-def test_an_export_holds_the_questions_as_they_were_published(folder, tmp_path):
+def test_export_keeps_the_published_questions(folder, tmp_path):
     suite = StreamingBench(folder, parts=("omni",))
 
     (path,) = suite.export(
@@ -264,7 +264,7 @@ def test_an_export_holds_the_questions_as_they_were_published(folder, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["src/data/videos", "data/real", "videos"])
-def test_a_video_is_found_where_their_scripts_put_it_or_archives_unpack(folder, place):
+def test_video_is_found_where_official_scripts_put_it(folder, place):
     (folder / place).mkdir(parents=True)
     (folder / place / "sample_1_real.mp4").write_bytes(b"")
     suite = StreamingBench(folder)
@@ -272,7 +272,7 @@ def test_a_video_is_found_where_their_scripts_put_it_or_archives_unpack(folder, 
     assert suite.video(by_id(suite)["real/0/0"].video) == folder / place / "sample_1_real.mp4"
 
 
-def test_a_missing_part_is_named_with_where_to_get_it(folder):
+def test_missing_part_error_says_where_to_get_it(folder):
     (folder / "src/data/questions_sqa.json").unlink()
 
     with pytest.raises(BadSuite, match=r"questions_sqa.json.*github.com/THUNLP-MT/StreamingBench"):
@@ -284,7 +284,7 @@ def test_a_missing_part_is_named_with_where_to_get_it(folder):
     ("change", "field"),
     [({"time_stamp": "soon"}, "time_stamp"), ({"answer": "E"}, "answer"), ({"options": ["A. x"]}, "options")],
 )
-def test_a_wrong_field_is_named(folder, change, field):
+def test_wrong_field_is_named(folder, change, field):
     bad = [entry("v.mp4", REAL[0]["questions"][0] | change)]
     (folder / "src/data/questions_real.json").write_text(json.dumps(bad), encoding="utf-8")
 

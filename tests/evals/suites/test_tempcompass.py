@@ -1,4 +1,4 @@
-"""TempCompass: its formats, and the matching rules of its makers."""
+"""TempCompass: its formats, and the official matching rules."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def by_id(suite: TempCompass) -> dict:
     return {sample.id.removeprefix("tempcompass/"): sample for sample in suite.samples()}
 
 
-def test_its_questions_come_format_by_format_without_captions_to_write(folder):
+def test_questions_come_by_format_without_captioning(folder):
     ids = list(by_id(TempCompass(folder)))
 
     assert ids == [
@@ -82,7 +82,7 @@ def test_its_questions_come_format_by_format_without_captions_to_write(folder):
     assert ids == list(by_id(TempCompass(folder)))
 
 
-def test_questions_and_options_are_told_apart(folder):
+def test_question_is_split_from_its_options(folder):
     samples = by_id(TempCompass(folder))
     choice, match = samples["multi-choice/77/action/0"], samples["caption_matching/77/action/0"]
 
@@ -95,12 +95,12 @@ def test_questions_and_options_are_told_apart(folder):
     assert (match.gold, samples["yes_no/77/action/1"].gold) == ("B", "no")
 
 
-def test_a_video_and_its_reverse_are_one_cluster(folder):
+def test_video_and_its_reverse_are_one_cluster(folder):
     assert {sample.cluster for sample in TempCompass(folder).samples()} == {"77"}
 
 
 @pytest.mark.parametrize(
-    ("said", "score"),
+    ("reply", "score"),
     [
         ("B", 1.0),
         ("B. stirs", 1.0),
@@ -120,14 +120,14 @@ def test_a_video_and_its_reverse_are_one_cluster(folder):
         ("", 0.0),
     ],
 )
-def test_a_choice_is_matched_as_a_letter_at_the_start(folder, said, score):
+def test_choice_matches_a_letter_at_the_start(folder, reply, score):
     suite = TempCompass(folder)
 
-    assert suite.official(by_id(suite)["multi-choice/77/action/0"], said) == score
+    assert suite.official(by_id(suite)["multi-choice/77/action/0"], reply) == score
 
 
 @pytest.mark.parametrize(
-    ("said", "when_yes", "when_no"),
+    ("reply", "when_yes", "when_no"),
     [
         ("yes", 1.0, 0.0),
         ("Yes, she is.", 1.0, 0.0),
@@ -140,16 +140,16 @@ def test_a_choice_is_matched_as_a_letter_at_the_start(folder, said, score):
         ("", 0.0, 0.0),
     ],
 )
-def test_yes_and_no_are_how_the_reply_begins(folder, said, when_yes, when_no):
+def test_yes_or_no_must_begin_the_reply(folder, reply, when_yes, when_no):
     suite = TempCompass(folder)
     samples = by_id(suite)
 
-    assert suite.official(samples["yes_no/77/action/0"], said) == when_yes
-    assert suite.official(samples["yes_no/77/action/1"], said) == when_no
+    assert suite.official(samples["yes_no/77/action/0"], reply) == when_yes
+    assert suite.official(samples["yes_no/77/action/1"], reply) == when_no
 
 
 @pytest.mark.parametrize(
-    ("said", "score"),
+    ("reply", "score"),
     [
         ("Option 2", 1.0),
         ("Option 2.", 1.0),
@@ -165,13 +165,13 @@ def test_yes_and_no_are_how_the_reply_begins(folder, said, when_yes, when_no):
         ("", 0.0),
     ],
 )
-def test_a_caption_is_matched_whole_or_by_its_name(folder, said, score):
+def test_caption_matches_whole_or_by_its_name(folder, reply, score):
     suite = TempCompass(folder)
 
-    assert suite.official(by_id(suite)["caption_matching/77/action/0"], said) == score
+    assert suite.official(by_id(suite)["caption_matching/77/action/0"], reply) == score
 
 
-def test_a_written_caption_is_not_scored_here(folder):
+def test_written_caption_is_not_scored(folder):
     suite = TempCompass(folder, formats=("captioning",))
     (sample,) = suite.samples()
 
@@ -179,7 +179,7 @@ def test_a_written_caption_is_not_scored_here(folder):
     assert math.isnan(suite.official(sample, "She stirs."))
 
 
-def test_each_format_has_its_mean_and_the_total_is_theirs(folder):
+def test_overall_is_the_mean_of_the_format_means(folder):
     suite = TempCompass(folder, formats=FORMATS)
     wrong = {"tempcompass/multi-choice/77/direction/0", "tempcompass/yes_no/77/action/0"}
     scored = [
@@ -197,13 +197,13 @@ def test_each_format_has_its_mean_and_the_total_is_theirs(folder):
     assert "format/captioning" not in totals
 
 
-def test_the_exported_predictions_are_what_the_makers_scripts_read(folder, tmp_path):
+def test_export_matches_the_official_scripts(folder, tmp_path):
     suite = TempCompass(folder)
     samples = list(suite.samples())
-    said = ["B", "", "B", "Yes", "No", "Option 2"]
+    replies = ["B", "", "B", "Yes", "No", "Option 2"]
     predictions = [
         Prediction(sample=sample.id, system="mine", status="ok", said=reply)
-        for sample, reply in zip(samples, said, strict=True)
+        for sample, reply in zip(samples, replies, strict=True)
     ]
 
     paths = suite.export(samples, predictions, tmp_path / "out")
@@ -217,7 +217,7 @@ def test_the_exported_predictions_are_what_the_makers_scripts_read(folder, tmp_p
     assert list(choices) == list(FILES["multi-choice"])
 
 
-def test_what_is_not_there_is_named_with_where_to_get_it(folder):
+def test_missing_file_error_says_where_to_get_it(folder):
     (folder / "questions/yes_no.json").unlink()
 
     with pytest.raises(BadSuite, match=r"yes_no.json.*github.com/llyx97/TempCompass"):
@@ -236,7 +236,7 @@ def test_what_is_not_there_is_named_with_where_to_get_it(folder):
         ("yes_no", {"question": None, "answer": "yes"}, "question"),
     ],
 )
-def test_a_wrong_field_is_named(folder, form, item, field):
+def test_wrong_field_is_named(folder, form, item, field):
     content = {"1": {"action": [item]}}
     (folder / "questions" / f"{form}.json").write_text(json.dumps(content), encoding="utf-8")
 

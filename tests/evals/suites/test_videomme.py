@@ -1,4 +1,4 @@
-"""Video-MME: its table and its JSON, its lengths, and a parser with two missing commas."""
+"""Video-MME: its Parquet and JSON files, its lengths, and a parser with two missing commas."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return write_table(tmp_path, BOATS, SAILS, SHORT)
 
 
-def test_questions_come_in_the_order_of_the_table(folder):
+def test_questions_keep_table_order(folder):
     samples = list(VideoMme(folder).samples())
 
     assert [sample.id for sample in samples] == ["videomme/001-1", "videomme/001-2", "videomme/002-1"]
@@ -61,19 +61,19 @@ def test_questions_come_in_the_order_of_the_table(folder):
     assert (samples[0].gold, samples[0].video) == ("C", "aBcD")
 
 
-def test_one_length_can_be_asked_alone(folder):
+def test_one_length_can_be_selected(folder):
     assert [sample.id for sample in VideoMme(folder, "short").samples()] == ["videomme/002-1"]
     assert [sample.tags["duration"] for sample in VideoMme(folder, "long").samples()] == ["long", "long"]
     assert list(VideoMme(folder, "medium").samples()) == []
 
 
-def test_options_of_the_class_can_be_given_where_it_is_opened_by_name(folder):
+def test_open_suite_passes_options_to_the_class(folder):
     suite = open_suite("videomme", folder, length="short")
 
     assert [sample.id for sample in suite.samples()] == ["videomme/002-1"]
 
 
-def test_the_json_in_which_questions_are_together_has_the_same_questions(folder, tmp_path):
+def test_grouped_json_has_the_same_questions(folder, tmp_path):
     of_question = ("question_id", "task_type", "question", "options", "answer")
     videos = [
         {
@@ -85,16 +85,16 @@ def test_the_json_in_which_questions_are_together_has_the_same_questions(folder,
     path = tmp_path / "mailed.json"
     path.write_text(json.dumps(videos), encoding="utf-8")
 
-    told = list(VideoMme(tmp_path, questions=path).samples())
+    samples = list(VideoMme(tmp_path, questions=path).samples())
 
-    assert [sample.video for sample in told] == ["001", "001", "002"]
-    assert [sample.model_copy(update={"video": "", "cluster": ""}) for sample in told] == [
+    assert [sample.video for sample in samples] == ["001", "001", "002"]
+    assert [sample.model_copy(update={"video": "", "cluster": ""}) for sample in samples] == [
         sample.model_copy(update={"video": "", "cluster": ""}) for sample in VideoMme(folder).samples()
     ]
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("reply", "read"),
     [
         ("C", "C"),
         ("C. 3.", "C"),
@@ -117,15 +117,15 @@ def test_the_json_in_which_questions_are_together_has_the_same_questions(folder,
         ("", ""),
     ],
 )
-def test_a_reply_is_read_as_the_official_code_reads_it(folder, said, read):
+def test_reply_is_parsed_like_the_official_code(folder, reply, read):
     suite = VideoMme(folder)
-    score = suite.official(next(iter(suite.samples())), said)
+    score = suite.official(next(iter(suite.samples())), reply)
 
-    assert parse_letter(said) == read
+    assert parse_letter(reply) == read
     assert math.isnan(score) if not read else score == float(read == "C")
 
 
-def test_totals_split_by_length_domain_and_task_and_leave_out_what_was_not_answered(folder):
+def test_totals_split_by_category_without_unanswered_questions(folder):
     suite = VideoMme(folder)
     boats, sails, short = suite.samples()
 
@@ -137,7 +137,7 @@ def test_totals_split_by_length_domain_and_task_and_leave_out_what_was_not_answe
     assert "duration/short" not in totals
 
 
-def test_results_are_exported_in_the_official_template(folder, tmp_path):
+def test_export_follows_the_official_template(folder, tmp_path):
     suite = VideoMme(folder)
     samples = list(suite.samples())
     predictions = [
@@ -149,14 +149,14 @@ def test_results_are_exported_in_the_official_template(folder, tmp_path):
 
     first, second = json.loads(path.read_text(encoding="utf-8"))
     assert {name: first[name] for name in OF_VIDEO[:4]} == {name: BOATS[name] for name in OF_VIDEO[:4]}
-    assert [one["response"] for one in first["questions"]] == ["C. 3.", "A"]
+    assert [result["response"] for result in first["questions"]] == ["C. 3.", "A"]
     assert first["questions"][0]["options"] == BOATS["options"]
-    assert [one["response"] for one in second["questions"]] == [""]
+    assert [result["response"] for result in second["questions"]] == [""]
     again = VideoMme(tmp_path, questions=path).samples()
     assert [(sample.id, sample.gold) for sample in again] == [(sample.id, sample.gold) for sample in samples]
 
 
-def test_the_video_is_found_by_its_name(folder):
+def test_video_is_found_by_its_name(folder):
     (folder / "data").mkdir()
     (folder / "data" / "aBcD.MP4").write_bytes(b"")
 
@@ -174,7 +174,7 @@ def test_the_video_is_found_by_its_name(folder):
         (BOATS | {"options": ["A. 1.", "B. 2."]}, "options"),
     ],
 )
-def test_another_schema_is_refused_with_the_field_and_where_to_get_the_files(tmp_path, row, named):
+def test_wrong_schema_names_the_field_and_the_source(tmp_path, row, named):
     write_table(tmp_path, row)
 
     with pytest.raises(BadSuite, match=rf"parquet.*{named}.*BradyFU/Video-MME"):
@@ -193,6 +193,6 @@ def test_missing_and_broken_files_are_refused(tmp_path):
         list(VideoMme(tmp_path).samples())
 
 
-def test_the_settings_tell_the_length(folder):
+def test_settings_state_the_length(folder):
     assert VideoMme(folder).settings == {"length": "all"}
     assert VideoMme(folder, "long").settings == {"length": "long"}

@@ -1,4 +1,4 @@
-"""Hours by the clock in what people ask, and where they are in a recording."""
+"""Wall-clock times in questions, and their position in a recording."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOUR_S = 3600.0
         ("DAY_5 08:00—08:30", 5, 8.0, 8.5),
     ],
 )
-def test_a_stretch_by_the_clock_is_understood(text, day, start_h, end_h):
+def test_clock_span_is_parsed(text, day, start_h, end_h):
     (span,) = clock_spans(text)
 
     assert span.day == day
@@ -33,13 +33,13 @@ def test_a_stretch_by_the_clock_is_understood(text, day, start_h, end_h):
     assert span.end_s == pytest.approx(end_h * HOUR_S)
 
 
-def test_a_stretch_over_midnight_ends_on_the_next_day():
+def test_span_past_midnight_ends_on_the_next_day():
     (span,) = clock_spans("23:30-00:15 on day 1")
 
     assert span.timeline_s == (23.5 * HOUR_S, DAY_S + 0.25 * HOUR_S)
 
 
-def test_several_stretches_come_in_the_order_of_the_text_each_with_its_day():
+def test_several_spans_keep_the_order_of_the_text():
     spans = clock_spans("DAY1: 10:00~11:00, DAY2: 12:00~13:00 and 14:00-15:00 on day 3")
 
     assert spans == (
@@ -49,7 +49,7 @@ def test_several_stretches_come_in_the_order_of_the_text_each_with_its_day():
     )
 
 
-def test_without_a_day_it_is_that_of_the_question_and_else_nothing():
+def test_span_without_a_day_gets_the_day_of_the_question():
     assert clock_spans("a. 10:20~10:40 b. 10:45~11:15", day=6) == (
         ClockSpan(6, 10 * HOUR_S + 1200, 10 * HOUR_S + 2400),
         ClockSpan(6, 10 * HOUR_S + 2700, 11 * HOUR_S + 900),
@@ -75,11 +75,11 @@ def test_yesterday_is_the_day_before_the_question():
         "",
     ],
 )
-def test_what_is_no_stretch_of_time_is_passed_over(text):
+def test_text_without_a_time_span_gives_none(text):
     assert clock_spans(text, day=1) == ()
 
 
-def test_a_day_with_hour_minute_second_and_frame_is_a_second_of_the_week():
+def test_day_and_frame_time_become_seconds_of_the_week():
     assert day_s("DAY1", "11093000") == 11 * 3600 + 9 * 60 + 30
     assert day_s("DAY3", "11210217") == 2 * DAY_S + 11 * 3600 + 21 * 60 + 2 + 17 / 20
     assert day_s("DAY2", "9000000") == DAY_S + 9 * 3600
@@ -88,12 +88,12 @@ def test_a_day_with_hour_minute_second_and_frame_is_a_second_of_the_week():
 @pytest.mark.parametrize(
     ("date", "time"), [("DAY0", "11093000"), ("Monday", "11093000"), ("DAY1", "noon"), ("DAY1", "11993000")]
 )
-def test_what_is_no_day_and_time_is_refused(date, time):
+def test_invalid_day_or_time_is_refused(date, time):
     with pytest.raises(ValueError, match="no"):
         day_s(date, time)
 
 
-def test_a_time_is_found_in_a_spliced_video_and_a_gap_is_where_the_next_clip_begins():
+def test_gap_in_a_spliced_video_maps_to_the_next_clip():
     starts = (100.0, 130.0, 500.0)
 
     assert spliced_s(90.0, starts) == 0.0
@@ -102,5 +102,5 @@ def test_a_time_is_found_in_a_spliced_video_and_a_gap_is_where_the_next_clip_beg
     assert spliced_s(510.0, starts) == 70.0
 
 
-def test_a_second_of_the_week_is_told_by_the_clock():
+def test_second_of_the_week_is_formatted_as_clock_time():
     assert format_day_time(day_s("DAY3", "11210217")) == "day 3, 11:21:02"

@@ -1,4 +1,4 @@
-"""X-LeBench: days of several recordings, their clock, and stretches of time as answers."""
+"""X-LeBench: days of several recordings, their clock, and spans as answers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def write(folder: Path, name: str, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_questions_come_day_by_day_by_name(folder):
+def test_questions_come_by_day_name(folder):
     samples = list(XLeBench(folder).samples())
 
     assert [sample.id for sample in samples] == [
@@ -75,7 +75,7 @@ def test_questions_come_day_by_day_by_name(folder):
     assert samples == list(XLeBench(folder).samples())
 
 
-def test_times_are_seconds_since_the_day_began_also_after_midnight(folder):
+def test_times_count_from_the_start_of_the_day_past_midnight(folder):
     knife, _, talk, _ = XLeBench(folder).samples()
 
     # 25,362.5 s after midnight is 162.5 s after seven; one o'clock is 18 hours after it.
@@ -84,7 +84,7 @@ def test_times_are_seconds_since_the_day_began_also_after_midnight(folder):
     assert XLeBench(folder).playlist("simulation_a") == [(0.0, "v1"), (63_000.0, "v2")]
 
 
-def test_a_day_is_one_file_and_the_error_says_what_to_make_it_of(folder):
+def test_missing_day_file_error_lists_its_recordings(folder):
     (folder / "videos").mkdir()
     (folder / "videos" / "v1.mp4").write_bytes(b"")
     suite = XLeBench(folder)
@@ -100,7 +100,7 @@ def test_a_day_is_one_file_and_the_error_says_what_to_make_it_of(folder):
 
 
 @pytest.mark.parametrize(
-    ("said", "span"),
+    ("reply", "span"),
     [
         ("162.5-169.5", (162.5, 169.5)),
         ("It was from 162.5 s to 169.5 s.", (162.5, 169.5)),
@@ -112,11 +112,11 @@ def test_a_day_is_one_file_and_the_error_says_what_to_make_it_of(folder):
         ("", None),
     ],
 )
-def test_a_reply_is_two_times(said, span):
-    assert parse_span_s(said) == span
+def test_reply_is_parsed_as_two_times(reply, span):
+    assert parse_span_s(reply) == span
 
 
-def test_the_score_is_what_the_stretches_share(folder):
+def test_score_is_the_iou_of_the_spans(folder):
     suite = XLeBench(folder)
     knife = next(iter(suite.samples()))
 
@@ -125,7 +125,7 @@ def test_the_score_is_what_the_stretches_share(folder):
     assert suite.official(knife, "0-10") == suite.official(knife, "no idea") == 0.0
 
 
-def test_totals_are_recall_at_two_thresholds_and_the_mean_by_task(folder):
+def test_totals_are_recall_at_two_ious_and_mean_iou_by_task(folder):
     suite = XLeBench(folder)
     knife, again, talk, _ = suite.samples()
 
@@ -138,19 +138,19 @@ def test_totals_are_recall_at_two_thresholds_and_the_mean_by_task(folder):
     assert totals["people_retrieval mIoU"] == 0.0
 
 
-def test_what_is_not_asked_has_a_reason():
+def test_unsupported_tasks_have_a_reason():
     assert UNASKED.keys() == {"action_retrieval", "summarisation", "counting", "summary_ordering"}
     assert all(UNASKED.values())
 
 
-def test_stretches_are_exported(folder, tmp_path):
+def test_predicted_spans_are_exported(folder, tmp_path):
     suite = XLeBench(folder)
     samples = list(suite.samples())[:2]
     prediction = Prediction(sample=samples[0].id, system="ours", status="ok", said="162.5-170")
 
     (path,) = suite.export(samples, [prediction], tmp_path / "out")
 
-    assert [one["predicted_s"] for one in json.loads(path.read_text(encoding="utf-8"))] == [
+    assert [result["predicted_s"] for result in json.loads(path.read_text(encoding="utf-8"))] == [
         [162.5, 170.0],
         None,
     ]
@@ -166,7 +166,7 @@ def test_stretches_are_exported(folder, tmp_path):
         (day([], []) | {"tasks": {"objects_retrieval": {"query_list": []}}}, "people_retrieval"),
     ],
 )
-def test_another_schema_is_refused_with_the_field_and_where_to_get_the_files(tmp_path, content, named):
+def test_wrong_schema_names_the_field_and_the_source(tmp_path, content, named):
     write(tmp_path, "simulation_a", content)
 
     with pytest.raises(BadSuite, match=rf"simulation_a_annotation\.json.*{named}.*VvV7/X-LeBench"):
