@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,7 @@ from .keeping.erasure import Erasure, ErasureReceipt, OnWait
 from .keeping.eviction_policy import weight_of_use
 from .keeping.maintenance import Maintenance
 from .keeping.pins import Pins
+from .keeping.reindexing import OnProgress, ReindexReport, rebuild_vectors
 from .moment_appender import MomentAppender
 from .query.filters import overlap_filter
 from .query.snapshot import Snapshot
@@ -96,40 +98,43 @@ class MemoryStore:
         keep_versions_s: float,
     ) -> None:
         self.path = folder
-        self._tables = opened
-        self._encoder = encoder
         self._lock = lock
+        self._keep_versions_s = keep_versions_s
         # A stalled writer must not make a finished answer wait for ever.
         self._commits = Commits(folder, None if lock is not None else WRITE_BACK_WAIT_S)
-        self._manifest = manifest
-        budget = DiskBudget(folder, manifest.budget_bytes)
+        self._use(opened, encoder, manifest, min_free_bytes)
+        if lock is not None:
+            # What a crash left half done is undone, and the tables that were just made are named.
+            self._commits.publish(opened)
+
+    def _use(self, opened: Tables, encoder: Encoder | None, manifest: Manifest, min_free_bytes: int) -> None:
+        """Work on these tables from now on."""
+        self._tables, self._encoder, self._manifest = opened, encoder, manifest
+        budget = DiskBudget(self.path, manifest.budget_bytes)
         self.maintenance = Maintenance(
-            folder,
+            self.path,
             opened,
             self._commits,
             budget,
             stream_budgets=manifest.stream_budgets,
             min_free_bytes=min_free_bytes,
-            keep_versions_s=keep_versions_s,
+            keep_versions_s=self._keep_versions_s,
         )
         """Compaction, eviction and deletion of old versions."""
         self._writes = BudgetedWrites(
-            folder,
+            self.path,
             budget,
             self._commits,
             self.maintenance,
             min_free_bytes=min_free_bytes,
-            is_writer=lock is not None,
+            is_writer=self._lock is not None,
         )
         self._backlog = Backlog(opened.backlog)
-        self._committed = CommittedTables(folder, opened, self._commits)
+        self._committed = CommittedTables(self.path, opened, self._commits)
         self._catalog = StreamCatalog(opened, self._committed, self._writes)
         self._appender = MomentAppender(opened, self._committed, self._writes, encoder, self._backlog)
         self._descriptions = Descriptions(opened, self._committed, self._writes, encoder, self._backlog)
-        self._pins = Pins(folder, opened, self._commits, manifest.budget_bytes)
-        if lock is not None:
-            # What a crash left half done is undone, and the tables that were just made are named.
-            self._commits.publish(opened)
+        self._pins = Pins(self.path, opened, self._commits, manifest.budget_bytes)
 
     @classmethod
     def open(
@@ -450,6 +455,40 @@ class MemoryStore:
         self._eraser().finish()
         self.maintenance.run(thorough=True, now=True)
 
+    def reindex(
+        self,
+        encoder: Encoder | None,
+        *,
+        on_progress: OnProgress | None = None,
+        paused: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> ReindexReport:
+        """Rebuild all vectors with another encoder, or drop them, and use that encoder from now on.
+
+        Other threads may use the store meanwhile, except inside the block of ``paused``, which covers the switch.
+        Needs the writer's lock. Raises ``CannotWrite`` or ``DiskFull``, and errors of the encoder.
+        """
+        if self._lock is None:
+            raise RuntimeError("open the memory with write=True to reindex it")
+
+        @contextmanager
+        def switching() -> Iterator[None]:
+            with paused():
+                self.maintenance.close()
+                try:
+                    yield
+                finally:
+                    manifest = read_manifest(self.path)
+                    in_use = self._encoder if _made_by(manifest, self._encoder) else encoder
+                    self._use(Tables.open(self.path, encoder=in_use), in_use, manifest, self.min_free_bytes)
+
+        return rebuild_vectors(
+            self.path,
+            encoder,
+            on_progress=on_progress,
+            min_free_bytes=self.min_free_bytes,
+            paused=switching,
+        )
+
     def maintain(self, *, thorough: bool = True) -> None:
         """Merge what was appended into fragments and indexes, and delete versions that no reader uses.
 
@@ -461,3 +500,8 @@ class MemoryStore:
 
     def _unknown(self, stream: str) -> UnknownStream:
         return UnknownStream(stream, tuple(known.name for known in self.streams()))
+
+
+def _made_by(manifest: Manifest, encoder: Encoder | None) -> bool:
+    """Whether the memory's vectors are those of ``encoder``."""
+    return manifest == manifest.with_encoder(encoder)

@@ -29,6 +29,7 @@ from ..memory.group_commit import GroupCommit
 from ..memory.keeping.byte_sizes import parse_bytes
 from ..memory.keeping.disk_budget import check_budget
 from ..memory.keeping.erasure import ErasureReceipt, OnWait
+from ..memory.keeping.reindexing import OnProgress, ReindexReport
 from ..memory.keeping.requests import MaintenanceRequest, RequestServer, execute
 from ..memory.storage.tables import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
@@ -137,6 +138,7 @@ class WriterSession:
         self._watched = _WatchedStreams()
         self._describing = _Describing(self._store, settings.lmm)
         self._maintaining = threading.Lock()
+        self._starting = threading.Lock()
         self._server = RequestServer(path, self._execute_for_others, self.used)
         self._server.start()
         self._cv_threads = cv2.getNumThreads()
@@ -202,7 +204,7 @@ class WriterSession:
 
         Raises ``AlreadyWatched``, ``StreamNameTaken`` or ``MemoryStoreError``.
         """
-        with self._lock:
+        with self._starting, self._lock:
             self._watched.check_identity(found)
             record = find_or_create_record(
                 self._store, found.opened.info, name=stream, fps=options.fps, watched=self._watched.names()
@@ -397,6 +399,26 @@ class WriterSession:
         with self._maintaining, self._describing.held():
             self._store.compact()
 
+    def reindex(self, encoder: Encoder | None, *, on_progress: OnProgress | None = None) -> ReindexReport:
+        """Rebuild all vectors with another encoder, or drop them; watching pauses only for the switch.
+
+        Raises ``MemoryStoreError``, or ``EncoderError`` where the encoder's model cannot be used.
+        """
+        if encoder is not None:
+            encoder.encode_texts([""])
+        with self._maintaining:
+            return self._store.reindex(encoder, on_progress=on_progress, paused=self._everything_held)
+
+    @contextmanager
+    def _everything_held(self) -> Iterator[None]:
+        """Inside the block nothing is watched or described, and no watch begins."""
+        with self._starting, ExitStack() as held:
+            held.enter_context(self._describing.held())
+            for entry in self._watched.entries():
+                if (worker := entry.wait_for_worker()) is not None:
+                    held.enter_context(worker.held())
+            yield
+
     def execute(self, request: MaintenanceRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
         """Do what is requested; returns the receipt of an erasure."""
         return execute(self, request, on_wait)
@@ -459,6 +481,10 @@ class _WatchedStreams:
         self._entries.pop(name, None)
         self._identities.pop(name, None)
         self._reserved.discard(name)
+
+    def entries(self) -> list[_WatchedStream]:
+        """Every stream that is being watched."""
+        return list(self._entries.values())
 
     def find(self, name: str) -> _WatchedStream | None:
         """The stream of that name, if it is being watched."""
