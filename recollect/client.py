@@ -367,7 +367,7 @@ class Recollect:
 
         Use it for a memory that was made without this encoder, or with another one. It takes as long as the encoder
         takes for every text and picture. If it is interrupted, the memory stays as it was, and the next call
-        continues. Questions can be asked meanwhile.
+        continues. Questions can be asked meanwhile, and sources watched by this object.
 
         Args:
             encoder: The encoder from now on. None takes the one of this object or of the settings.
@@ -377,10 +377,8 @@ class Recollect:
             MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
             EncoderError: The image-text model in the settings cannot be used.
         """
-        from .memory.keeping.reindexing import reindex  # noqa: PLC0415 - LanceDB takes seconds to load
-
         encoder = encoder or self._resources.encoder()
-        report = reindex(self.path, encoder, on_progress=on_progress)
+        report = self._writing.reindex(encoder, on_progress)
         self._resources.use_encoder(encoder)
         return report
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from .resources import MemoryResources
 
 if TYPE_CHECKING:
+    from .memory.encoder import Encoder
     from .memory.keeping.erasure import ErasureReceipt
+    from .memory.keeping.reindexing import OnProgress, ReindexReport
     from .memory.keeping.requests import MaintenanceRequest
     from .perception.writer_session import WriterSession
 
@@ -44,6 +46,20 @@ class MemoryWriting:
             yield session
         finally:
             session.release()
+
+    def reindex(self, encoder: Encoder | None, on_progress: OnProgress | None) -> ReindexReport:
+        """Rebuild the vectors: in the session that is watching, or else in this process."""
+        from .memory.keeping.reindexing import reindex  # noqa: PLC0415 - LanceDB takes seconds to load
+
+        session = self._session
+        if session is not None and session.retain():
+            try:
+                return session.reindex(encoder, on_progress=on_progress)
+            finally:
+                session.release()
+        if session is not None:
+            session.wait_until_ended()
+        return reindex(self._resources.path, encoder, on_progress=on_progress)
 
     def maintain(
         self, request: MaintenanceRequest, on_wait: Callable[[int], None] | None = None

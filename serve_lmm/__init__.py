@@ -1,1 +1,1 @@
-"""Serving a video LMM of one's own with vLLM: which flags it gets and why, and the process it runs in."""
+"""Serves a video LMM with vLLM: its command line, the reason of each flag, and its process."""

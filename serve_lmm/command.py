@@ -1,4 +1,4 @@
-"""``recollect serve-lmm``: serve a video LMM with vLLM, or print how that is done."""
+"""``recollect serve-lmm``: serves a video LMM with vLLM, or prints the command that does."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Serve a video LMM with vLLM; flags for vLLM itself follow after --."
 _PATIENCE_S = 3600.0
-"""For a model to be downloaded and loaded; Ctrl-C ends the waiting."""
+"""The longest time for the download and loading of a model. Ctrl-C ends the wait."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe what the command takes; what is not given comes from the environment and the file."""
+    """Add the options of the command. Defaults come from the environment and the settings file."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="a folder, a name that vLLM downloads, or recollect-tiny"
     )
@@ -45,10 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     from .launch import plan_launch  # noqa: PLC0415
     from .vllm import ELSEWHERE, find_vllm  # noqa: PLC0415
 
-    given = {name: getattr(arguments, name) for name in _SETTINGS}
-    settings = read_settings(serve={name: value for name, value in given.items() if value is not None})
+    options = {name: getattr(arguments, name) for name in _SETTINGS}
+    settings = read_settings(serve={name: value for name, value in options.items() if value is not None})
     if not arguments.dry_run:
-        # The model first: a wrong name is told whether vLLM is there or not.
+        # Check the model first, so that a wrong name is reported even without vLLM.
         plan_launch(settings, ELSEWHERE, arguments.beyond)
         return _serve(plan_launch(settings, find_vllm(settings.serve.python), arguments.beyond))
     try:
@@ -70,10 +70,10 @@ def _serve(launch: Launch) -> int:
 
     def interrupted(number: int, frame: object) -> None:
         if asked_to_stop:
-            server.kill()  # whoever asks again does not want to wait
+            server.kill()  # a second signal asks for an immediate end
         else:
             asked_to_stop.append(number)
-            server.terminate()  # not with the signal that came: SIGINT may be ignored before vLLM is up
+            server.terminate()  # not with the received signal: vLLM may ignore SIGINT while it starts
 
     server.start()
     handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -6,11 +6,11 @@ from ..common.errors import RecollectError
 
 
 class ServingError(RecollectError):
-    """A video LMM cannot be served."""
+    """A video LMM cannot be served. The base class of these errors."""
 
 
 class VllmNotFound(ServingError):
-    """There is no vLLM to serve it with."""
+    """No vLLM is installed for the chosen Python."""
 
     def __init__(self, python: str, why: str) -> None:
         super().__init__(
@@ -21,12 +21,12 @@ class VllmNotFound(ServingError):
 
 
 class ModelNotFound(ServingError):
-    """There is no model to serve."""
+    """The model to serve does not exist, or none is named."""
 
     def __init__(self, model: str | None, why: str) -> None:
-        what = f"cannot serve {model!r}" if model else "there is no model to serve"
+        problem = f"cannot serve {model!r}" if model else "there is no model to serve"
         super().__init__(
-            f"{what}: {why}. Give a folder with a model as transformers saves it, or a name such as "
+            f"{problem}: {why}. Give a folder with a model as transformers saves it, or a name such as "
             "Qwen/Qwen3-VL-8B-Instruct."
         )
         self.model, self.why = model, why
@@ -45,33 +45,33 @@ class TinyNotInstalled(ServingError):
 
 
 class CannotListen(ServingError):
-    """The server would not be able to listen where it is to."""
+    """The server cannot listen at the chosen address."""
 
     def __init__(self, host: str, port: int, why: str) -> None:
         super().__init__(
             f"cannot listen at {host}, port {port}: {why}. "
-            "Stop what is there, or choose another place with --port and --host."
+            "Stop the other server, or choose another address with --port and --host."
         )
         self.host, self.port, self.why = host, port, why
 
 
 class ServerEnded(ServingError):
-    """The server ended before it was ready."""
+    """The server process ended before it was ready."""
 
     def __init__(self, model: str, code: int, last_lines: str = "") -> None:
         super().__init__(
-            f"vLLM ended with exit code {code} before {model} was served; what it printed last says why"
+            f"vLLM ended with exit code {code} before {model} was served. Its last lines give the reason"
             + (f":\n{last_lines}" if last_lines else ".")
         )
         self.model, self.code, self.last_lines = model, code, last_lines
 
 
 class ServerNotReady(ServingError):
-    """The server takes too long to start."""
+    """The server took too long to start."""
 
     def __init__(self, model: str, waited_s: float, last_lines: str = "") -> None:
         super().__init__(
-            f"{model} was not served after {waited_s:.0f} s. Allow more time, or see what vLLM printed last"
+            f"{model} was not served after {waited_s:.0f} s. Allow more time, or read the last lines of vLLM"
             + (f":\n{last_lines}" if last_lines else ".")
         )
         self.model, self.waited_s, self.last_lines = model, waited_s, last_lines

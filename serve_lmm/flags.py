@@ -1,9 +1,9 @@
-"""What vLLM is started with so that it suits Recollect, each flag with its reason.
+"""Flags and environment variables that vLLM is started with, each with its reason.
 
     for flag in flags_for(settings, name="tiny", context_tokens=4096, on_cpu=True):
         print(*flag.words, flag.why)
 
-Flags of single models belong to whoever serves them. This module starts nothing.
+Flags of particular models are the user's choice. This module starts no process.
 """
 
 from __future__ import annotations
@@ -44,50 +44,50 @@ class Variable:
 
     @property
     def word(self) -> str:
-        """The variable as it may be shown."""
+        """The variable as a shell takes it, without secrets."""
         return f"{self.name}={'***' if self.secret else shlex.quote(self.value)}"
 
 
 def flags_for(settings: ServeSettings, *, name: str, context_tokens: int, on_cpu: bool) -> list[Flag]:
-    """Everything that Recollect wants of vLLM.
+    """The flags that Recollect needs.
 
     Args:
-        settings: Host, port and the limit of pictures are taken from them.
-        name: The id the model is served under.
-        context_tokens: How long a prompt and its reply may be together.
-        on_cpu: Whether it runs without a GPU.
+        settings: Gives the host, the port and the limit of pictures.
+        name: The id of the served model.
+        context_tokens: The longest prompt and reply together.
+        on_cpu: Whether vLLM runs without a GPU.
 
     """
     flags = [
         Flag("--served-model-name", name, "the id that lmm.model asks for"),
-        Flag("--host", settings.host, "where it listens; 127.0.0.1 lets in nobody but this machine"),
+        Flag("--host", settings.host, "the address it listens at; 127.0.0.1 accepts connections from this machine only"),
         Flag("--port", str(settings.port), "lmm.url ends in it and /v1"),
         Flag("--max-model-len", str(context_tokens), "tokens that a prompt and its reply may have together"),
         Flag("--limit-mm-per-prompt", _json({"image": settings.pictures, "video": 1}),
              "pictures and clips that a prompt may hold"),
         Flag("--media-io-kwargs", _json({"video": {"num_frames": -1}}),
-             "every frame of a clip is looked at; left to itself, vLLM keeps the first 32"),
+             "uses every frame of a clip; by default vLLM keeps the first 32"),
         Flag("--trust-request-mm-kwargs", None,
-             "a clip says when each of its frames was seen; vLLM would take them to be a second apart"),
+             "accepts the times of a clip's frames; by default vLLM assumes one frame a second"),
         Flag("--allowed-media-domains", "media.invalid",
-             "pictures come inside requests, and the server fetches none from elsewhere"),
-        Flag("--enable-prefix-caching", None, "what prompts have in common is read once"),
-        Flag("--enable-prompt-tokens-details", None, "replies tell how much of their prompt that saved"),
+             "pictures come inside requests, so the server fetches none from other hosts"),
+        Flag("--enable-prefix-caching", None, "the common beginning of prompts is processed once"),
+        Flag("--enable-prompt-tokens-details", None, "replies state how many prompt tokens the cache saved"),
         Flag("--scheduling-policy", "priority",
-             "questions go before captions, where lmm.server_priorities is true"),
+             "questions go before captions if lmm.server_priorities is true"),
         Flag("--structured-outputs-config", _json({"backend": "xgrammar", "disable_any_whitespace": True}),
-             "replies keep to their schema, and no model can lose itself in white space between"),
+             "replies keep to their schema, without endless white space"),
     ]  # fmt: skip
     return flags + (_for_the_cpu() if on_cpu else [])
 
 
 def _for_the_cpu() -> list[Flag]:
     return [
-        Flag("--dtype", "float32", "CPU: what every processor computes with; bfloat16 takes half the memory"),
+        Flag("--dtype", "float32", "CPU: every processor supports it; bfloat16 takes half the memory"),
         Flag("--enforce-eager", None, "CPU: starts without compiling the model first"),
-        Flag("--kv-cache-memory-bytes", "512M", "CPU: memory for the tokens under way and the shared ones"),
+        Flag("--kv-cache-memory-bytes", "512M", "CPU: memory for the tokens in progress and the cached ones"),
         Flag("--block-size", "32", "CPU: prompts share their beginnings in steps of 32 tokens, not 128"),
-        Flag("--max-num-seqs", "16", "CPU: more at a time only wait for each other"),
+        Flag("--max-num-seqs", "16", "CPU: more requests at once would only wait for each other"),
         Flag("--skip-mm-profiling", None, "CPU: starts without trying the largest prompt, which takes 1 GB"),
         Flag(
             "--mm-processor-cache-gb", "0.25", "CPU: memory for pictures seen before; vLLM would take 4 GiB"
@@ -96,27 +96,27 @@ def _for_the_cpu() -> list[Flag]:
 
 
 def variables_for(*, from_folder: bool, on_cpu: bool, api_key: str | None) -> list[Variable]:
-    """The variables vLLM is given, if they are not set already."""
-    found = [Variable("VLLM_NO_USAGE_STATS", "1", "vLLM tells nobody that it is used")]
+    """The variables for vLLM's environment. Variables that are set already stay, except secrets."""
+    variables = [Variable("VLLM_NO_USAGE_STATS", "1", "vLLM sends no usage statistics")]
     if from_folder:
-        found.append(Variable("HF_HUB_OFFLINE", "1", "all of the model is in its folder"))
+        variables.append(Variable("HF_HUB_OFFLINE", "1", "the whole model is in its folder"))
     if on_cpu:
-        found.append(
-            Variable("VLLM_CPU_OMP_THREADS_BIND", "nobind", "CPU: threads run where there is room for them")
+        variables.append(
+            Variable("VLLM_CPU_OMP_THREADS_BIND", "nobind", "CPU: threads are not bound to cores")
         )
     if api_key is not None:
-        found.append(Variable("VLLM_API_KEY", api_key, "clients must show lmm.api_key", secret=True))
-    return found
+        variables.append(Variable("VLLM_API_KEY", api_key, "clients must show lmm.api_key", secret=True))
+    return variables
 
 
-def without_repeated(flags: Sequence[Flag], others: Sequence[str]) -> list[Flag]:
-    """Leave out the flags that ``others``, further words of the command line, set in their own way."""
-    named = {_plain(word) for word in others if word.startswith("--")}
-    return [flag for flag in flags if _plain(flag.name) not in named]
+def without_repeated(flags: Sequence[Flag], further: Sequence[str]) -> list[Flag]:
+    """Leave out the flags that the user's part of the command line, ``further``, sets."""
+    repeated = {_plain(word) for word in further if word.startswith("--")}
+    return [flag for flag in flags if _plain(flag.name) not in repeated]
 
 
 def _plain(word: str) -> str:
-    """A flag's name in one of the spellings vLLM takes: --no-a-b, --a_b=1 and --a-b.c are all of a-b."""
+    """The normal form of a flag's name: --no-a-b, --a_b=1 and --a-b.c all give a-b."""
     name = word.lstrip("-").partition("=")[0].partition(".")[0].replace("_", "-")
     return name.removeprefix("no-")
 

@@ -1,10 +1,10 @@
-"""Settings become a command: what is run, in which environment, and where it will answer.
+"""Launch plan: turns the settings into vLLM's command line, its environment and the URL of the server.
 
     launch = plan_launch(read_settings(serve={"model": "tiny"}), find_vllm())
     launch.command       # ('…/python', '-m', 'vllm…', 'tiny', '--served-model-name', 'tiny', …)
     print(launch.explanation())
 
-It checks what can be checked without vLLM, and starts nothing.
+It checks everything that can be checked without vLLM, and starts no process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 _GPU_DEVICES = ("nvidia[0-9]*", "kfd", "dxg")
-"""NVIDIA, AMD, and either of them under Windows; other accelerators are to be named by ``serve.device``."""
+"""Devices of NVIDIA and AMD, and of both under Windows. Other accelerators need ``serve.device``."""
 _OURS = {
     "--host": "--host",
     "--port": "--port",
@@ -35,19 +35,19 @@ _OURS = {
     "--served-model-name": "--name",
     "--api-key": "lmm.api_key",
 }
-"""Flags of vLLM, and what to use instead."""
+"""Flags of vLLM that Recollect sets itself, and the option to use instead."""
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-"""Hosts that mean every address of the machine, and how such a server is reached from here."""
+"""Hosts that stand for every address of the machine, and the address to reach such a server from the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """All that is needed to start a server."""
+    """Everything needed to start a server."""
 
     vllm: Vllm
     model: str
     name: str
-    """The id the model is served under."""
+    """The id of the served model."""
     host: str
     port: int
     flags: tuple[Flag, ...]
@@ -57,7 +57,7 @@ class Launch:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What is run."""
+        """The command line."""
         words = (word for flag in self.flags for word in flag.words)
         return (*self.vllm.command, self.model, *words, *self.further)
 
@@ -69,20 +69,20 @@ class Launch:
 
     @property
     def url(self) -> str:
-        """What ``lmm.url`` must be to use it."""
+        """The value of ``lmm.url`` for this server."""
         return f"{self.root}/v1"
 
-    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The variables it runs with: those ``given``, and ours where they set none."""
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The variables of the process: the inherited ones, and those of the launch that are not set."""
         ours = {variable.name: variable.value for variable in self.variables}
         secrets = {variable.name: variable.value for variable in self.variables if variable.secret}
-        return {**ours, **given, **secrets}
+        return {**ours, **inherited, **secrets}
 
     def check_address(self) -> None:
-        """See that it could listen where it is to.
+        """Check that the server can listen at its address.
 
         Raises:
-            CannotListen: the port is taken, or the address is not of this machine.
+            CannotListen: The port is taken, or the address is not of this machine.
 
         """
         try:
@@ -96,7 +96,7 @@ class Launch:
             raise CannotListen(self.host, self.port, error.strerror or str(error)) from None
 
     def explanation(self) -> str:
-        """The command as a shell takes it, and a line for each flag."""
+        """The command as a shell takes it, and the reason of each flag."""
         reasons = list(explained(self.flags, self.variables))
         lines = [variable.word for variable in self.variables]
         lines.append(shlex.join((*self.vllm.command, self.model)))
@@ -104,22 +104,22 @@ class Launch:
         if self.further:
             lines.append(shlex.join(self.further))
             reasons.append((" ".join(self.further), "as you gave them"))
-        told = (f"{typed}\n    {why}" for typed, why in reasons)
-        return "\n".join([" \\\n  ".join(lines), "", *told])
+        explanations = (f"{typed}\n    {why}" for typed, why in reasons)
+        return "\n".join([" \\\n  ".join(lines), "", *explanations])
 
 
 def plan_launch(settings: Settings, vllm: Vllm, further: Sequence[str] = ()) -> Launch:
-    """Make the command for the model that ``serve.model`` names.
+    """Make the launch plan for the model that ``serve.model`` names.
 
     Args:
-        settings: Of ``lmm`` it takes the key, of ``serve`` everything.
-        vllm: Which vLLM is run.
-        further: Flags for vLLM beyond ``serve.flags``; they win over all others.
+        settings: ``lmm.api_key`` and all of ``serve`` are used.
+        vllm: The vLLM to run.
+        further: Flags for vLLM in addition to ``serve.flags``. They override all others.
 
     Raises:
-        ModelNotFound: no model is named, or the folder named holds none.
-        TinyNotInstalled: the model is recollect-tiny, and its weights are not installed.
-        BadSettings: a flag for vLLM is one that this must know of.
+        ModelNotFound: No model is named, or its folder does not hold one.
+        TinyNotInstalled: The model is recollect-tiny, and its weights are not installed.
+        BadSettings: A flag for vLLM is one that Recollect sets itself.
 
     """
     serve = settings.serve
@@ -135,7 +135,7 @@ def plan_launch(settings: Settings, vllm: Vllm, further: Sequence[str] = ()) -> 
     flags = flags_for(
         serve,
         name=name,
-        context_tokens=min(serve.context_tokens, _longest(config) or serve.context_tokens),
+        context_tokens=min(serve.context_tokens, _max_tokens(config) or serve.context_tokens),
         on_cpu=on_cpu,
     )
     variables = variables_for(
@@ -156,7 +156,7 @@ def plan_launch(settings: Settings, vllm: Vllm, further: Sequence[str] = ()) -> 
 
 
 def _refuse_ours(further: Sequence[str]) -> None:
-    """Some things have to be known here, and not to vLLM alone."""
+    """Refuse flags whose values Recollect must know."""
     for word in further:
         flag = word.partition("=")[0]
         if flag in _OURS:
@@ -170,7 +170,7 @@ def _on_cpu(device: str, vllm: Vllm) -> bool:
 
 
 def _config(model: str) -> dict[str, Any] | None:
-    """The configuration of a model in a folder; None where ``model`` is the name of one to download."""
+    """The configuration of a model in a folder; None for the name of a model to download."""
     folder = Path(model).expanduser()
     if not folder.exists():
         owner, _, name = model.partition("/")
@@ -188,8 +188,8 @@ def _config(model: str) -> dict[str, Any] | None:
     return config
 
 
-def _longest(config: dict[str, Any] | None) -> int | None:
-    """How many tokens the model can take, if it tells."""
+def _max_tokens(config: dict[str, Any] | None) -> int | None:
+    """The longest context of the model, if its configuration states it."""
     config = config or {}
-    told = (config.get("text_config") or config).get("max_position_embeddings")
-    return told if isinstance(told, int) else None
+    length = (config.get("text_config") or config).get("max_position_embeddings")
+    return length if isinstance(length, int) else None

@@ -1,11 +1,11 @@
-"""The process a server runs in, and all that it starts.
+"""The server process: starts vLLM, waits until it is ready, and ends it with all its children.
 
     with VllmServer(launch, log=Path("vllm.log")) as server:
         server.wait_ready(timeout_s=300)
-        ...                             # clients ask at launch.url
+        ...                             # clients use launch.url
 
-Leaving the block ends it, and so does the end of this process, however that comes. The server is in a
-process group of its own, so Ctrl-C in a terminal reaches it through us alone.
+The server ends with the block, or with this process, even if this process is killed. The server has a process group
+of its own, so Ctrl-C in a terminal does not reach it directly.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from .launch import Launch
 _LOOK_EVERY_S = 0.2
 _ANSWER_S = 5.0
 _REST_S = 5.0
-"""How long what a server leaves running may take to end."""
+"""How long the remaining children of a server may take to end."""
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 20
 
 
 class VllmServer:
-    """A server that lives no longer than the process that made it.
+    """A server that ends no later than the process that started it.
 
-    On Linux the kernel asks it to end when the thread that called ``start`` is gone, even if that was
-    killed; elsewhere only a process that ends in an orderly way takes it along. Asked in the middle of its
-    start, vLLM can take minutes, and nobody is left to insist.
+    On Linux the kernel sends it SIGTERM when the thread that called ``start`` ends, even if that was killed. On other
+    systems it ends with this process only if this process ends normally. A vLLM that gets SIGTERM while it starts can
+    take minutes to end.
 
     Args:
-        launch: What to run.
-        log: A file that gets what it prints; None lets it print where we do.
-        grace_s: How long it may take to end when it is asked to.
+        launch: The launch plan.
+        log: The file for its output; None is the output of this process.
+        grace_s: How long it may take to end after SIGTERM.
 
     """
 
@@ -58,14 +58,14 @@ class VllmServer:
 
     @property
     def pid(self) -> int:
-        """Its process, which is also its process group."""
+        """The id of its process, which is also that of its process group."""
         return self._running().pid
 
     def start(self) -> None:
-        """Start it; it takes half a minute or more until it is ready.
+        """Start the process. It takes half a minute or more to be ready.
 
         Raises:
-            CannotListen: the port is taken, or the address is not of this machine.
+            CannotListen: The port is taken, or the address is not of this machine.
 
         """
         self.launch.check_address()
@@ -82,7 +82,7 @@ class VllmServer:
             )
 
     def is_ready(self) -> bool:
-        """Whether it answers that it is healthy."""
+        """Whether the server's health check succeeds."""
         address = urlsplit(self.launch.root)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_ANSWER_S)
         try:
@@ -94,11 +94,11 @@ class VllmServer:
             connection.close()
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Wait until it takes requests.
+        """Wait until the server takes requests.
 
         Raises:
-            ServerEnded: it ended instead.
-            ServerNotReady: it took longer than that.
+            ServerEnded: The process ended.
+            ServerNotReady: The server was not ready in time.
 
         """
         until = time.monotonic() + timeout_s
@@ -111,17 +111,17 @@ class VllmServer:
             time.sleep(_LOOK_EVERY_S)
 
     def wait(self) -> int:
-        """Wait until it has ended, end whatever it left running, and return its exit code."""
+        """Wait until the process has ended, end its remaining children, and return its exit code."""
         code = self._running().wait()
         if not self._over:
-            self._over = True  # the number of an empty group may become another's
+            self._over = True  # the id of an empty process group may be reused
             self._end_the_rest()
         return _as_exit_code(code)
 
     def terminate(self) -> None:
-        """Ask it to end, without waiting for that; if it takes longer than ``grace_s``, it is killed.
+        """Send SIGTERM without waiting. After ``grace_s`` the process is killed.
 
-        vLLM can take minutes, where it is asked while its parts still look for each other.
+        vLLM can take minutes to end while its parts still connect to each other.
         """
         if self._running().poll() is not None:
             return
@@ -131,11 +131,11 @@ class VllmServer:
         insist.start()
 
     def kill(self) -> None:
-        """End it at once, without waiting for that; whoever waits for it then ends what it started."""
+        """Kill the process without waiting. ``wait`` then ends its children."""
         self._running().kill()
 
     def stop(self) -> int:
-        """Ask it to end, wait until it has, and return its exit code."""
+        """Terminate the process, wait until it has ended, and return its exit code."""
         self.terminate()
         return self.wait()
 
@@ -152,8 +152,8 @@ class VllmServer:
         return self._process
 
     def _end_the_rest(self) -> None:
-        # Asked first: the process that clears away Python's shared memory when all others have gone does
-        # not listen to that; killed with them, it would leave the memory taken.
+        # SIGTERM first: the process that frees Python's shared memory after all others ignores it. If it were killed
+        # with them, the memory would stay allocated.
         for number in (signal.SIGTERM, signal.SIGKILL):
             until = time.monotonic() + _REST_S
             with contextlib.suppress(ProcessLookupError):
@@ -169,19 +169,19 @@ class VllmServer:
 
 
 def _as_exit_code(code: int) -> int:
-    """As a shell says it: 128 and the signal's number for a process that a signal ended."""
+    """The exit code as a shell reports it: 128 plus the number of the signal that ended the process."""
     return 128 - code if code < 0 else code
 
 
 def _ends_with_its_parent() -> Callable[[], None] | None:
-    """What a new process does first, so that it gets SIGTERM when its parent is gone; None where it cannot."""
+    """A function for the new process that requests SIGTERM when its parent ends; None if the system has no such thing."""
     if sys.platform != "linux":
         return None
     control, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def ask_the_kernel() -> None:
         control(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it was gone before the kernel was asked
+        if os.getppid() != parent:  # the parent ended before the request
             os._exit(1)
 
     return ask_the_kernel

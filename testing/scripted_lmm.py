@@ -1,4 +1,4 @@
-"""An LMM that says its lines: for tests, and for dry runs without a server.
+"""Scripted LMM: returns given replies in order, for tests and for dry runs without a server.
 
 lmm = ScriptedLmm(Caption(caption="A kettle boils."), LmmUnreachable("scripted", "it sleeps"))
 lmm = ScriptedLmm(otherwise=lambda prompt: Caption(caption=prompt.name))
@@ -26,7 +26,7 @@ _PICTURE_TOKENS = 256
 
 @dataclass(frozen=True, slots=True)
 class ScriptedCall:
-    """What a scripted LMM was asked."""
+    """One request to a scripted LMM."""
 
     prompt: Prompt
     reply: type[BaseModel]
@@ -36,15 +36,15 @@ class ScriptedCall:
 
 
 class ScriptedLmm:
-    """Says its lines in order. ``Lmm`` says what its methods do.
+    """Returns its lines in order. The protocol ``Lmm`` describes its methods.
 
-    A line is read as a server's reply is, so one that does not fit what was asked for is out of schema.
+    A line is parsed like a server's reply, so a line that does not fit the requested schema is an error.
 
     Args:
-        lines: What to say.
-        otherwise: Makes a line of a prompt, once the others are used up. Without it nobody answers then.
+        lines: The replies and errors, in order.
+        otherwise: Makes a line for a prompt after the last line. Without it, further requests fail.
         name: The model's id.
-        moments: How many moments it is shown at a time.
+        moments: The most moments in one prompt.
 
     """
 
@@ -58,13 +58,13 @@ class ScriptedLmm:
         self.name = name
         self.moments = moments
         self.asked: list[ScriptedCall] = []
-        """Everything it was asked, in order."""
+        """All requests, in order."""
         self._lines, self._otherwise = iter(lines), otherwise
         self._usage: dict[Priority, LmmUsage] = {"question": LmmUsage(), "caption": LmmUsage()}
 
     @property
     def usage(self) -> Mapping[Priority, LmmUsage]:
-        """What it would have cost so far."""
+        """The usage so far, with estimated tokens."""
         return dict(self._usage)
 
     async def ask(
@@ -76,12 +76,12 @@ class ScriptedLmm:
         deadline_s: float | None = None,
         max_tokens: int | None = None,
     ) -> LmmReply[T]:
-        """Say the next line.
+        """Return the next line.
 
         Raises:
-            LmmError: that is the line.
-            LmmUnreachable: there is no line left.
-            LmmReplyOutOfSchema: the line is something else than ``reply``.
+            LmmError: The line is an error.
+            LmmUnreachable: There is no further line.
+            LmmReplyOutOfSchema: The line does not fit the schema of ``reply``.
 
         """
         return self.ask_now(prompt, reply, priority=priority, deadline_s=deadline_s, max_tokens=max_tokens)
@@ -95,13 +95,13 @@ class ScriptedLmm:
         deadline_s: float | None = None,
         max_tokens: int | None = None,
     ) -> LmmReply[T]:
-        """Do as ``ask`` does, for callers without an event loop."""
+        """Return the next line, like ``ask``, for callers without an event loop."""
         self.asked.append(ScriptedCall(prompt, reply, priority, deadline_s, max_tokens))
         line = next(self._lines, None)
         if line is None and self._otherwise:
             line = self._otherwise(prompt)
         if line is None:
-            raise LmmUnreachable(self.name, "it has no line left to say")
+            raise LmmUnreachable(self.name, "its script has no further line")
         if isinstance(line, LmmError):
             raise line
         text = line if isinstance(line, str) else line.model_dump_json()
@@ -110,15 +110,15 @@ class ScriptedLmm:
         return LmmReply(read_reply(text, reply, model=self.name), usage, prompt.written_by(self.name))
 
     async def describe(self, *, deadline_s: float = 10.0) -> ServedModelInfo:
-        """Say its name."""
+        """The name of the model."""
         return self.describe_now(deadline_s=deadline_s)
 
     def describe_now(self, *, deadline_s: float = 10.0) -> ServedModelInfo:
-        """Say its name."""
+        """The name of the model."""
         return ServedModelInfo(self.name, (self.name,))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: it holds no resources."""
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +128,7 @@ class ScriptedLmm:
 
 
 def _tokens(prompt: Prompt) -> int:
-    """About as many as a real one would count."""
+    """An estimate of a prompt's tokens."""
     texts = [prompt.system, *(part.text for part in prompt.parts if isinstance(part, TextPart))]
     pictures = sum(
         len(part.jpegs) if isinstance(part, ClipPart) else 1

@@ -1,4 +1,4 @@
-"""A reasoner that returns what it was given: the double of ``agent.reasoner.Reasoner``."""
+"""Scripted reasoner: returns a given plan, judgements and draft; a test double of ``agent.reasoner.Reasoner``."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class ScriptedReasoner:
         self._draft = draft or DraftAnswer(text="", confidence=0.0, why="unclear")
 
     def read(self, question: Question, overview: Sequence[Moment]) -> Plan:
-        """The plan it was given."""
+        """Return the given plan."""
         return self._plan
 
     def look(self, question: Question, moment: Moment, pictures: Pictures) -> Observation | None:
-        """Nothing: it has no eyes."""
+        """Return None: it does not look at pictures."""
         return None
 
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        """The next judgement it was given; once they are used up, that nothing is enough."""
+        """Return the next given judgement, and a sufficiency of 0 after the last one."""
         return next(self._judgements, Judgement(sufficiency=0.0))
 
     def answer(
@@ -47,5 +47,5 @@ class ScriptedReasoner:
         overview: Sequence[Moment],
         moments: Sequence[Moment],
     ) -> DraftAnswer:
-        """The draft it was given."""
+        """Return the given draft."""
         return self._draft

@@ -1,11 +1,11 @@
-"""Weeks of several cameras in minutes: simulated lives with pictures and outages, through the real writer.
+"""Simulated months: weeks of several cameras with pictures and outages, written by the real store in minutes.
 
     with MemoryStore.open("month.lance", write=True, budget_bytes=400 << 20) as store:
         fill(store, ["door", "yard"], hours=30 * 24, picture_bytes=2000)
 
-``lives`` makes what is seen; here it gets pictures (as many as perception would keep, of bytes that no disk can
-compress, as those of JPEGs are), outages with their gaps and epochs, and the ladder above it. The same arguments
-give the same life. What is simulated is the video and nothing behind it: moments are appended as a worker does.
+``simulated_moments`` makes the moments. This module adds pictures (as many as perception would keep, of bytes that do
+not compress, like those of a JPEG), outages with their gaps and epochs, and the ladder. The same arguments give the
+same data. Only the video is simulated: moments are appended as a stream worker appends them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ..memory.values import FrameCounts, Gap, KeyFrame, Moment, Span, Stream, ma
 from .simulated_moments import FPS, WALL_START_S, simulated_moments
 
 BATCH = 64
-"""Moments of a commit: as many as a worker commits at most."""
+"""Moments in a commit: the most that a stream worker commits at once."""
 _SIGNATURE = 48
 """Grey levels of a picture's signature."""
 _OF_SCENE, _OF_LIGHT, _OF_WORDS, _OF_CHANCE = 0.7, 0.4, 0.45, 0.4
-"""How much of a picture's vector comes from what."""
+"""Weights of the components of a picture's vector."""
 _OUTAGE_CAUSES = ("stalled", "dropped", "refused")
 
 
@@ -43,23 +43,23 @@ class SimulatedMoment:
 
 
 class LifeEncoder(HashingEncoder):
-    """Vectors of the pictures of a life too, near those of the same camera in the same light.
+    """Encodes pictures too. Pictures of the same camera in the same light have similar vectors.
 
-    So encoders of pictures and words are meant to be: two pictures of one scene are far more alike than a picture
-    and the words that tell what it shows. Here a picture says both in its comment.
+    Real image-text encoders behave like this: two pictures of one scene are far more similar than a picture and its
+    caption. A simulated picture states camera, light and caption in its JPEG comment.
     """
 
     @property
     def name(self) -> str:
-        """Names the method and its dimension."""
+        """The method and its dimension."""
         return f"life/{self.dim}"
 
     def encode_images(self, jpegs: Sequence[bytes]) -> Vectors:
-        """One unit vector per picture: of its scene, of what it shows, and of what chance makes of its bytes."""
+        """One unit vector for each picture, from its scene, its caption, and noise that depends on its bytes."""
         comments = [_comment(jpeg).partition(": ") for jpeg in jpegs]
         scenes = np.stack([self._scene(*scene.split(" in ")) for scene, _, _ in comments])
         chance = np.stack([_direction(zlib.crc32(jpeg), self.dim) for jpeg in jpegs])
-        shown = self.encode_texts([words for _, _, words in comments])
+        shown = self.encode_texts([text for _, _, text in comments])
         vectors = scenes + _OF_WORDS * shown + _OF_CHANCE * chance
         unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return unit
@@ -84,10 +84,10 @@ def _comment(jpeg: bytes) -> str:
 def lived(
     seed: int, hours: float, stream: str, *, picture_bytes: int = 35_000, outages_a_day: float = 4.0
 ) -> Iterator[SimulatedMoment | Gap]:
-    """What a camera sees in so many hours, with the gaps in it, in time order.
+    """The moments and gaps of one camera, in order of time.
 
     A quiet moment has one picture of about ``picture_bytes``, an eventful one up to four. An outage lasts
-    seconds to minutes, and opens a new epoch. With ``picture_bytes=0`` there are no pictures.
+    seconds to minutes and begins a new epoch. With ``picture_bytes=0`` there are no pictures.
     """
     rng = random.Random(f"{seed} {stream} outages")
     outages = _outages(rng, outages_a_day)
@@ -118,9 +118,9 @@ def fill(
     batch: int = BATCH,
     on_batch: Callable[[float], None] | None = None,
 ) -> int:
-    """Have the store remember what cameras of these names see, side by side; how many moments that were.
+    """Write the moments of several cameras into a store, and return their number.
 
-    ``on_batch`` is told after each commit up to which second of the lives it is.
+    ``on_batch`` is called after each commit with the stream time that was reached, in seconds.
     """
     ladders = {name: Ladder(name) for name in streams}
     for name in streams:
@@ -129,8 +129,8 @@ def fill(
         )
     lives = heapq.merge(
         *(
-            lived(seed + at, hours, name, picture_bytes=picture_bytes, outages_a_day=outages_a_day)
-            for at, name in enumerate(streams)
+            lived(seed + index, hours, name, picture_bytes=picture_bytes, outages_a_day=outages_a_day)
+            for index, name in enumerate(streams)
         ),
         key=_end_s,
     )
@@ -145,25 +145,25 @@ def fill(
         if on_batch is not None:
             on_batch(until_s)
 
-    for seen in lives:
-        if isinstance(seen, Gap):
-            moments += ladders[seen.stream].flush()
-            commit(seen.span.end_s)
-            store.put_gap(seen, written_at_s=WALL_START_S + seen.span.end_s)
+    for item in lives:
+        if isinstance(item, Gap):
+            moments += ladders[item.stream].flush()
+            commit(item.span.end_s)
+            store.put_gap(item, written_at_s=WALL_START_S + item.span.end_s)
             continue
-        moments += [seen.moment, *ladders[seen.moment.stream].push(seen.moment, seen.frames)]
-        frames += seen.frames
+        moments += [item.moment, *ladders[item.moment.stream].push(item.moment, item.frames)]
+        frames += item.frames
         count += 1
         if count % batch == 0:
-            commit(seen.moment.span.end_s)
+            commit(item.moment.span.end_s)
     for ladder in ladders.values():
         moments += ladder.flush()
     commit(hours * 3600)
     return count
 
 
-def _end_s(seen: SimulatedMoment | Gap) -> float:
-    return seen.span.end_s if isinstance(seen, Gap) else seen.moment.span.end_s
+def _end_s(item: SimulatedMoment | Gap) -> float:
+    return item.span.end_s if isinstance(item, Gap) else item.moment.span.end_s
 
 
 def _outages(rng: random.Random, a_day: float) -> Iterator[Span]:
@@ -200,12 +200,12 @@ def _with_pictures(moment: Moment, epoch: int, picture_bytes: int) -> SimulatedM
     frames = tuple(
         _picture(
             moment,
-            moment.span.start_s + (at + 0.5) * moment.span.duration_s / count,
+            moment.span.start_s + (index + 0.5) * moment.span.duration_s / count,
             level,
             picture_bytes,
             rng,
         )
-        for at in range(count)
+        for index in range(count)
     )
     counts = moment.counts
     counts = replace(counts, stored=count, merged=counts.merged - count)
@@ -223,8 +223,8 @@ def _picture(moment: Moment, time_s: float, level: float, picture_bytes: int, rn
     comment = f"{moment.stream} in light {level:.1f}: {shown}".encode()
     head = b"\xff\xd8\xff\xfe" + (2 + len(comment)).to_bytes(2, "big") + comment
     for actor in actors:
-        at = int(float(actor.detail["track"]) * 7 + time_s) % (_SIGNATURE - 6)
-        grey[at : at + 6] = b"\xe6" * 6
+        offset = int(float(actor.detail["track"]) * 7 + time_s) % (_SIGNATURE - 6)
+        grey[offset : offset + 6] = b"\xe6" * 6
     return KeyFrame(
         id=make_id(moment.stream, moment.epoch, "frame", pts),
         stream=moment.stream,

@@ -1,15 +1,15 @@
-"""Real streams on loopback that misbehave when told to; for tests and demonstrations.
+"""Stream servers: live streams over HTTP and RTSP on loopback, with fault injection, for tests and demonstrations.
 
     with HttpStreamServer() as server:
         source = LiveSource(server.url, fps=4)
         ...
         server.stall()     # connections stay open and send nothing
         server.drop()      # connections are cut
-        server.refuse()    # nobody listens any more
-        server.resume()    # all is well again
+        server.refuse()    # new connections are refused
+        server.resume()    # every fault ends
 
-Frames are drawn, encoded as MPEG-TS and sent at the pace of the clock, to every client from
-its own moment on. ``RtspServer`` does the same over RTSP (RTP inside its TCP connection).
+Frames are drawn, encoded as MPEG-TS and sent in real time. Each client gets the frames from its connection on.
+``RtspServer`` does the same over RTSP (RTP inside its TCP connection).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CLOCK = 90_000
 
 
 def draw_seconds(time_s: float, size: tuple[int, int] = (320, 240)) -> Picture:
-    """Draw the whole seconds of ``time_s``, large enough to be read by eye or machine."""
+    """Draw the whole seconds of ``time_s`` as large digits, readable for people and OCR."""
     picture = np.full((size[1], size[0], 3), 48, np.uint8)
     cv2.putText(
         picture, f"{int(time_s)}", (24, size[1] - 60), cv2.FONT_HERSHEY_SIMPLEX, 5, (255, 255, 255), 12
@@ -45,7 +45,7 @@ def draw_seconds(time_s: float, size: tuple[int, int] = (320, 240)) -> Picture:
 
 
 class _StreamServer(FaultyServer):
-    """Sends what it draws as MPEG-TS; a subclass speaks the protocol around it."""
+    """Draws frames and encodes them as MPEG-TS. A subclass implements the protocol around it."""
 
     scheme = ""
 
@@ -56,11 +56,11 @@ class _StreamServer(FaultyServer):
 
     @property
     def url(self) -> str:
-        """Where to watch it."""
+        """The URL of the stream."""
         return f"{self.scheme}://127.0.0.1:{self.port}/stream"
 
     def _transport_stream(self, client: socket.socket) -> Iterator[bytes]:
-        """MPEG-TS from now on, a piece a frame, each at its time."""
+        """MPEG-TS from now on, one piece for each frame, at the time of the frame."""
         sent = io.BytesIO()
         with av.open(sent, "w", format="mpegts", options={"flush_packets": "1"}) as container:
             first = self._draw(0.0)
@@ -80,7 +80,7 @@ class _StreamServer(FaultyServer):
                 due = self._started + number / self._fps
                 time.sleep(max(0.0, due - time.monotonic()))
                 self._wait_out_stall(client)
-                # After a stall the clock has gone on, as that of a camera does.
+                # Time goes on during a stall, as it does for a camera.
                 number = max(number, int((time.monotonic() - self._started) * self._fps))
                 frame = av.VideoFrame.from_ndarray(self._draw(number / self._fps), "bgr24")
                 frame.pts, frame.time_base = round(number / self._fps * _CLOCK), Fraction(1, _CLOCK)
@@ -93,7 +93,7 @@ class _StreamServer(FaultyServer):
 
 
 class HttpStreamServer(_StreamServer):
-    """An endless MPEG-TS over HTTP, as network cameras and encoders serve it."""
+    """An endless MPEG-TS over HTTP, like that of network cameras and encoders."""
 
     scheme = "http"
 
@@ -111,7 +111,7 @@ class HttpStreamServer(_StreamServer):
 
 
 class RtspServer(_StreamServer):
-    """An endless MPEG-TS over RTSP; the RTP packets travel inside the RTSP connection."""
+    """An endless MPEG-TS over RTSP, with the RTP packets interleaved in the RTSP connection."""
 
     scheme = "rtsp"
 
@@ -156,8 +156,8 @@ class RtspServer(_StreamServer):
         sequence, packet_size = 0, 7 * 188
         for piece in self._transport_stream(client):
             stamp = int((time.monotonic() - self._started) * _CLOCK) & 0xFFFFFFFF
-            for at in range(0, len(piece), packet_size):
-                payload = piece[at : at + packet_size]
+            for offset in range(0, len(piece), packet_size):
+                payload = piece[offset : offset + packet_size]
                 rtp = struct.pack(">BBHII", 0x80, 33, sequence & 0xFFFF, stamp, 0x5EC0) + payload
                 client.sendall(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
                 sequence += 1

@@ -1,10 +1,10 @@
-"""``recollect-tiny``: a video LMM of our own, small enough for tests and demos on any machine.
+"""Training code of ``recollect-tiny``, a video LMM small enough for tests and demos on any machine.
 
-    build_checkpoint(Path("tiny"), texts=["A red square enters."], seed=1)   # weights by chance
+    build_checkpoint(Path("tiny"), texts=["A red square enters."], seed=1)   # random weights
 
-What it is (``architecture``), how it reads and writes (``vocabulary``), how it sees (``processing``)
-and how it is kept (``checkpoint``) are apart from its weights, so that these can come from training.
-Torch, transformers and tokenizers, which the extra ``tiny`` brings, are loaded when a function is called.
+The modules ``architecture``, ``vocabulary``, ``processing`` and ``tiny_checkpoint`` make a model without training.
+``train`` trains it on the samples of ``tasks``, and ``scores`` scores it. The functions load torch, transformers and
+tokenizers, which the extra ``tiny`` installs. This package is not part of the wheel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m recollect.evals.tiny FOLDER``: make a tiny LMM whose weights are drawn by chance."""
+"""``python -m recollect.evals.tiny FOLDER``: makes a tiny LMM with random weights."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .tiny_checkpoint import build_checkpoint
 
 
 def main() -> None:
-    """Make it, and say what was made."""
+    """Make the checkpoint and print its size."""
     parser = argparse.ArgumentParser(
         prog="python -m recollect.evals.tiny",
-        description="Make a tiny LMM whose weights are drawn by chance.",
+        description="Make a tiny LMM with random weights.",
     )
-    parser.add_argument("folder", type=Path, help="where it is put")
+    parser.add_argument("folder", type=Path, help="the folder of the checkpoint")
     parser.add_argument(
-        "--seed", type=int, default=0, help="the same one gives the same weights (default: 0)"
+        "--seed", type=int, default=0, help="the same seed gives the same weights (default: 0)"
     )
     parser.add_argument(
-        "--texts", type=Path, nargs="*", default=[], metavar="FILE", help="learn the vocabulary from these"
+        "--texts", type=Path, nargs="*", default=[], metavar="FILE", help="texts to learn the vocabulary from"
     )
     arguments = parser.parse_args()
     texts = (file.read_text(encoding="utf-8") for file in arguments.texts)

@@ -1,9 +1,9 @@
-"""A Qwen3-VL of less than two million parameters.
+"""Architecture of recollect-tiny: a Qwen3-VL of about two million parameters.
 
-    model = new_model(Architecture(), vocabulary, seed=1)     # weights by chance
+    model = new_model(Architecture(), vocabulary, seed=1)     # random weights
 
-The family is one that transformers and vLLM both run, pictures and clips with times included. The
-sizes are small, but none is so small that vLLM's attention on the CPU refuses it.
+Transformers and vLLM both run this family, with pictures and with clips that have times. No size is too small for
+vLLM's attention on the CPU.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Sizes. The default has 1.8 million parameters with a vocabulary of 600."""
+    """Sizes of the model. The default has 1.8 million parameters with a vocabulary of 600."""
 
     hidden: int = 128
     layers: int = 3
     heads: int = 2
     head_width: int = 64
-    """32 or 64; vLLM on the CPU takes no 16."""
+    """32 or 64. vLLM on the CPU does not support 16."""
     feedforward: int = 512
     context_tokens: int = 16384
     vision_hidden: int = 96
@@ -33,20 +33,20 @@ class Architecture:
     vision_heads: int = 3
     vision_feedforward: int = 384
     patch_px: int = 16
-    """Side of the squares a picture is cut into; four of them become one token."""
+    """The side of the patches of a picture. Four patches become one token."""
     picture_px: int = 128
-    """Side of the square that has as many pixels as a picture, or a frame, may have when it is looked at."""
+    """The side of a square with the most pixels that a picture or frame may have as input."""
 
     @property
     def cell_px(self) -> int:
-        """Side of what becomes one token."""
+        """The side of the square that becomes one token."""
         return self.patch_px * MERGED
 
     def config(self, vocabulary: Vocabulary) -> Qwen3VLConfig:
-        """Describe it as transformers and vLLM read it."""
+        """The configuration for transformers and vLLM."""
         from transformers import Qwen3VLConfig  # noqa: PLC0415
 
-        # Of each pair of numbers that a position turns, so many are turned by time, height and width.
+        # The numbers of rotary pairs for time, height and width.
         quarter = self.head_width // 8
         sections = [self.head_width // 2 - 2 * (quarter + 2), quarter + 2, quarter + 2]
         text: dict[str, Any] = {
@@ -95,13 +95,13 @@ class Architecture:
 MERGED = 2
 """Patches in each direction that become one token."""
 FRAMES_TOGETHER = 2
-"""Frames of a clip that are looked at as one; an odd last one is looked at twice."""
+"""Frames of a clip that are encoded together. An odd last frame is used twice."""
 
 
 def new_model(
     architecture: Architecture, vocabulary: Vocabulary, *, seed: int
 ) -> Qwen3VLForConditionalGeneration:
-    """Make one with weights drawn by chance; the same seed draws the same."""
+    """Make a model with random weights. The same seed gives the same weights."""
     import torch  # noqa: PLC0415
     from transformers import GenerationConfig, Qwen3VLForConditionalGeneration  # noqa: PLC0415
 
@@ -109,7 +109,7 @@ def new_model(
         torch.manual_seed(seed)
         model = Qwen3VLForConditionalGeneration(architecture.config(vocabulary))
         for layer in model.model.language_model.layers:
-            _seek_alike(layer.self_attn, architecture.head_width)
+            _init_mimetic(layer.self_attn, architecture.head_width)
     model.generation_config = GenerationConfig(
         eos_token_id=vocabulary.end_of_turn, pad_token_id=vocabulary.padding, do_sample=False
     )
@@ -117,14 +117,14 @@ def new_model(
 
 
 _COPIED = 0.3
-_BY_CHANCE = 0.2
+_NOISE = 0.2
 
 
-def _seek_alike(attention: Any, head_width: int) -> None:
-    """Have each head begin as one that looks for what is alike, and copies it.
+def _init_mimetic(attention: Any, head_width: int) -> None:
+    """Initialise each attention head to attend to equal tokens and copy them.
 
-    To find a word again is what the tasks ask most, and what a model with heads drawn by chance takes longest
-    to begin. After A. Trockman and J. Z. Kolter, "Mimetic initialization of self-attention layers" (2023).
+    The tasks mostly require finding a word again. A model with random heads needs long to begin with that. After
+    A. Trockman and J. Z. Kolter, "Mimetic initialization of self-attention layers" (2023).
     """
     import torch  # noqa: PLC0415
 
@@ -135,9 +135,9 @@ def _seek_alike(attention: Any, head_width: int) -> None:
         return found
 
     with torch.no_grad():
-        sought, copied = directions(attention.q_proj.weight), directions(attention.v_proj.weight)
-        chance = _BY_CHANCE / sought.shape[1] ** 0.5
+        query_key, value_output = directions(attention.q_proj.weight), directions(attention.v_proj.weight)
+        noise = _NOISE / query_key.shape[1] ** 0.5
         for weight in (attention.q_proj.weight, attention.k_proj.weight):
-            weight.copy_(sought + chance * torch.randn_like(sought))
-        attention.v_proj.weight.copy_(copied)
-        attention.o_proj.weight.copy_(_COPIED * copied.T)
+            weight.copy_(query_key + noise * torch.randn_like(query_key))
+        attention.v_proj.weight.copy_(value_output)
+        attention.o_proj.weight.copy_(_COPIED * value_output.T)

@@ -1,11 +1,11 @@
-"""Makes of samples what the model is trained on: token numbers, patches of pictures, and what to learn.
+"""Training batches: encodes samples as token ids, patches of pictures, and labels.
 
     encoder = SampleEncoder(Architecture(), vocabulary)
     batch = encoder.batch([encoder.encode(samples) for samples in groups])
 
-It does what the checkpoint's own processor does with the same messages, token for token, without its cost.
-Samples that share their evidence are one row: what they begin with alike, and then a branch for each, which
-sees that beginning and itself alone. So eight questions on the same moments cost little more than one.
+The result equals that of the checkpoint's own processor, token for token, at a lower cost. Samples that share their
+evidence are one row: their common beginning, then a branch for each sample. A branch attends to the common beginning
+and to itself only. So eight questions about the same moments cost little more than one.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 _Patches = NDArray[np.float32]
 _NOTHING = -100
-"""Where nothing is to be learnt."""
+"""The label of a token without loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Where one sample of a row stands, after what it shares with the others."""
+    """The position of one sample in a row, after the part that all samples share."""
 
     begin: int
     reply: int
@@ -46,35 +46,35 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class EncodedSample:
-    """Samples that share their evidence, as numbers: a row of a batch."""
+    """Encoded samples that share their evidence: a row of a batch."""
 
     tokens: NDArray[np.int64]
-    """What they begin with alike, then the rest of each."""
+    """The common beginning, then the rest of each sample."""
     branches: list[Branch]
     pictures: list[_Patches]
     clips: list[_Patches]
 
     @property
     def shared(self) -> int:
-        """So many tokens they begin with."""
+        """The number of tokens in the common beginning."""
         return self.branches[0].begin
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of about one length, as the model takes them."""
+    """Rows of similar length, as input of the model."""
 
     inputs: dict[str, torch.Tensor]
     branches: torch.Tensor
-    """Which branch of its row a token belongs to, from 1 on; 0 is what all share, -1 fills up."""
+    """The branch of each token, from 1 on; 0 for the common beginning, -1 for padding."""
     back: torch.Tensor
-    """So many places before its own a token stands for the model: as if its branch came first."""
+    """The shift of each token's position, so that every branch follows the common beginning directly."""
     labels: torch.Tensor
-    """The next token wherever it belongs to a reply, else -100."""
+    """The next token if it belongs to a reply, else -100."""
     samples: int
 
     def to(self, device: str) -> Batch:
-        """The same on another device."""
+        """The same batch on another device."""
 
         def moved(tensor: torch.Tensor) -> torch.Tensor:
             return tensor.to(device, non_blocking=True)
@@ -88,20 +88,20 @@ class Batch:
         )
 
     @property
-    def seen(self) -> torch.Tensor:
-        """Which tokens (last dimension) each token sees: those before it that all share or its branch has."""
-        theirs, own = self.branches[:, None, None, :], self.branches[:, None, :, None]
-        return ((theirs == 0) | (theirs == own)).tril()
+    def attention_mask(self) -> torch.Tensor:
+        """For each token, the tokens (last dimension) it attends to: earlier ones of the beginning or its branch."""
+        key_branches, query_branches = self.branches[:, None, None, :], self.branches[:, None, :, None]
+        return ((key_branches == 0) | (key_branches == query_branches)).tril()
 
 
 class SampleEncoder:
-    """Encodes samples for one architecture and vocabulary; pictures are all taken to be 16:9."""
+    """Encodes samples for one architecture and vocabulary. All pictures are assumed to be 16:9."""
 
     def __init__(self, architecture: Architecture, vocabulary: Vocabulary) -> None:
         self._architecture = architecture
         self.vocabulary = vocabulary
         self._template = CHAT_TEMPLATE.read_text(encoding="utf-8")
-        # The largest picture of 16:9 in whole cells.
+        # The largest 16:9 picture in whole cells.
         scale = architecture.picture_px / (9 * 16) ** 0.5
         self._rows, self._columns = (int(side * scale / architecture.cell_px + 1e-6) for side in (9, 16))
 
@@ -111,7 +111,7 @@ class SampleEncoder:
         return self._rows * MERGED, self._columns * MERGED
 
     def encode(self, samples: Sequence[TrainingSample], *, as_clip: bool = True) -> EncodedSample:
-        """Samples that share their evidence, a clip sent as a clip or as pictures."""
+        """Encode samples that share their evidence, with clips as clips or as pictures."""
         body = request_body(samples[0].prompt, type(samples[0].reply), as_clip=as_clip)
         pictures: list[_Patches] = []
         clips: list[_Patches] = []
@@ -128,9 +128,9 @@ class SampleEncoder:
         prompts, replies = zip(
             *(self._read(sample, blocks, as_clip=as_clip) for sample in samples), strict=True
         )
-        # The last token of a prompt is its own, so that the reply's first one is foretold in its branch.
-        alike = (len(set(tokens)) == 1 for tokens in zip(*(prompt[:-1] for prompt in prompts), strict=False))
-        shared = sum(1 for _ in itertools.takewhile(bool, alike))
+        # The last token of each prompt stays in its branch, because it predicts the first token of the reply.
+        same = (len(set(tokens)) == 1 for tokens in zip(*(prompt[:-1] for prompt in prompts), strict=False))
+        shared = sum(1 for _ in itertools.takewhile(bool, same))
         tokens, branches = list(prompts[0][:shared]), []
         for prompt, reply in zip(prompts, replies, strict=True):
             begin = len(tokens)
@@ -141,20 +141,20 @@ class SampleEncoder:
     def _read(
         self, sample: TrainingSample, blocks: Sequence[str], *, as_clip: bool
     ) -> tuple[list[int], list[int]]:
-        """The tokens of a prompt, with those that stand for its pictures, and of the reply."""
+        """The tokens of a prompt, with its picture tokens, and those of the reply."""
         messages = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)["messages"]
-        at = iter(blocks)
+        block = iter(blocks)
         text = re.sub(
-            f"{re.escape(PICTURE)}|{re.escape(CLIP)}", lambda _: next(at), self._conversation(messages)
+            f"{re.escape(PICTURE)}|{re.escape(CLIP)}", lambda _: next(block), self._conversation(messages)
         )
         prompt, reply = (
-            self.vocabulary.tokenizer.encode(each, add_special_tokens=False)
-            for each in (text, sample.said + TURN_END)
+            self.vocabulary.tokenizer.encode(part_text, add_special_tokens=False)
+            for part_text in (text, sample.said + TURN_END)
         )
         return prompt, reply
 
     def batch(self, rows: Sequence[EncodedSample]) -> Batch:
-        """Several rows beside one another, filled up to the longest."""
+        """A batch of rows, padded to the longest."""
         import torch  # noqa: PLC0415
 
         size = (len(rows), max(len(row.tokens) for row in rows))
@@ -164,24 +164,26 @@ class SampleEncoder:
         for number, row in enumerate(rows):
             tokens[number, : len(row.tokens)] = row.tokens
             branches[number, : row.shared] = 0
-            for which, branch in enumerate(row.branches, 1):
-                branches[number, branch.begin : branch.end] = which
+            for number_of_branch, branch in enumerate(row.branches, 1):
+                branches[number, branch.begin : branch.end] = number_of_branch
                 back[number, branch.begin : branch.end] = branch.begin - row.shared
                 labels[number, branch.reply - 1 : branch.end - 1] = row.tokens[branch.reply : branch.end]
         kinds = np.where(tokens == self.vocabulary.picture, 1, np.where(tokens == self.vocabulary.clip, 2, 0))
-        found: dict[str, Any] = {
+        inputs: dict[str, Any] = {
             "input_ids": torch.from_numpy(tokens), "mm_token_type_ids": torch.from_numpy(kinds)
         }  # fmt: skip
-        for name, grid_name, each in (
+        for name, grid_name, patches in (
             ("pixel_values", "image_grid_thw", [part for row in rows for part in row.pictures]),
             ("pixel_values_videos", "video_grid_thw", [part for row in rows for part in row.clips]),
         ):
-            if each:
-                found[name] = torch.from_numpy(np.concatenate(each))
+            if patches:
+                inputs[name] = torch.from_numpy(np.concatenate(patches))
                 high, wide = self.grid
-                found[grid_name] = torch.tensor([[len(part) // (high * wide), high, wide] for part in each])
+                inputs[grid_name] = torch.tensor(
+                    [[len(part) // (high * wide), high, wide] for part in patches]
+                )
         return Batch(
-            found,
+            inputs,
             branches=torch.from_numpy(branches),
             back=torch.from_numpy(back),
             labels=torch.from_numpy(labels),
@@ -211,7 +213,7 @@ class SampleEncoder:
         return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[:, :, ::-1], np.uint8)
 
     def _patches(self, frames: Sequence[NDArray[np.uint8]]) -> _Patches:
-        """Frames, two of them together, as rows of patches in the order in which the model merges them."""
+        """Pairs of frames as rows of patches, in the order in which the model merges them."""
         if len(frames) % FRAMES_TOGETHER:
             frames = [*frames, frames[-1]]
         side = self._architecture.patch_px
@@ -236,18 +238,18 @@ def media_of(messages: Sequence[dict[str, Any]]) -> Iterator[Medium]:
             for kind, is_clip in (("image_url", False), ("video_url", True)):
                 if part["type"] == kind:
                     _, _, data = part[kind]["url"].partition(",")
-                    yield Medium([base64.b64decode(each) for each in data.split(",")], is_clip)
+                    yield Medium([base64.b64decode(chunk) for chunk in data.split(",")], is_clip)
 
 
 def named(part: dict[str, Any]) -> dict[str, Any]:
-    """A part of a message as chat templates know it."""
+    """A part of a message as chat templates take it."""
     return part if part["type"] == "text" else {"type": part["type"].removesuffix("_url")}
 
 
 def _times(body: dict[str, Any], frames: int) -> list[float]:
-    """The time said before each two frames of the clip: the middle of theirs."""
-    told = body["extra_body"]["media_io_kwargs"]["video"]
-    times_s = [number / told["fps"] for number in told["frames_indices"]]
+    """The time in the prompt for each pair of frames: the middle of their times."""
+    settings = body["extra_body"]["media_io_kwargs"]["video"]
+    times_s = [number / settings["fps"] for number in settings["frames_indices"]]
     if frames % FRAMES_TOGETHER:
         times_s.append(times_s[-1])
     return [(first + second) / 2 for first, second in zip(times_s[::2], times_s[1::2], strict=True)]

@@ -1,11 +1,11 @@
-"""Finding again, drilled: what judging among moments stands on, without anything to understand.
+"""Retrieval drills: synthetic exercises in finding a word again, the skill that judging moments needs.
 
     row = Drills(vocabulary).make(random.Random(1), Drill(names=4, words=6))
 
-A drill is some data under names, as moments are shown, filled with words by chance; and many cues, each one
-or two words that stand somewhere in it. The reply to a cue is the name of where it stands, and the words
-that follow it there. With two names and a word under each a small model begins to do this within 150 steps;
-with twelve and twenty it has not begun after thousands, nor on the tasks themselves. So drills begin small.
+A drill has named data blocks, like the moments in a prompt, with random words; and many cues of one or two words. The
+reply to a cue is the name of the block that contains it, and the words that follow it there. With two names and one
+word each, a small model learns this within 150 steps. With twelve names and twenty words, or on the tasks themselves,
+it does not learn it in thousands of steps. So the first drills are small.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from .vocabulary import TURN_END, TURN_START, Vocabulary
 
 _CUES = 48
 _FOLLOWING = 2
-"""So many words are said after the name, in some drills."""
+"""The number of words that follow the name in the reply, in some drills."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """What is drilled."""
+    """The form of a drill."""
 
     names: int = SHOWN
-    """The most of them."""
+    """The most names."""
     words: int = 20
-    """The most under each name."""
-    asked: float = 0.6
-    """In so many drills a cue is asked for as a question is: the reply begins some words after it."""
-    following: float = 0.3
-    """In so many the reply also says what follows the cue."""
-    told: float = 0.7
-    """So many are on moments as they are judged from, the others on words by chance."""
+    """The most words under each name."""
+    question_share: float = 0.6
+    """The share of drills whose cue is worded as a question, so that the reply begins some tokens after it."""
+    following_share: float = 0.3
+    """The share of drills whose reply also has the words after the cue."""
+    moments_share: float = 0.7
+    """The share of drills on the moments of judge prompts. The others are on random words."""
 
 
 class Drills:
@@ -54,27 +54,29 @@ class Drills:
             before, name, after = tokenizer.encode(head, add_special_tokens=False)
             self._heads.append([before, name, after])
         self._tail = tokenizer.encode(tail + "\n", add_special_tokens=False)
-        asked = ("Question:", f'?{TURN_END}\n{TURN_START}assistant\n{{"cites":["')
-        self._asked = [tokenizer.encode(text, add_special_tokens=False) for text in asked]
-        wrapping = itertools.chain(*self._heads, self._tail, *self._asked)
-        taken = {*tokenizer.get_added_vocab().values(), *wrapping}
-        self._words = [n for n in range(len(tokenizer)) if n not in taken and len(tokenizer.decode([n])) > 7]
+        wrapping_texts = ("Question:", f'?{TURN_END}\n{TURN_START}assistant\n{{"cites":["')
+        self._question_frame = [tokenizer.encode(text, add_special_tokens=False) for text in wrapping_texts]
+        wrapping = itertools.chain(*self._heads, self._tail, *self._question_frame)
+        reserved = {*tokenizer.get_added_vocab().values(), *wrapping}
+        self._words = [
+            n for n in range(len(tokenizer)) if n not in reserved and len(tokenizer.decode([n])) > 7
+        ]
 
     def make(self, rng: random.Random, drill: Drill) -> EncodedSample:
-        """A drill on words by chance. Where they are of few different ones, one stands in several places."""
+        """A drill on random words. If they are drawn from few different ones, words repeat."""
         different = rng.sample(self._words, min(len(self._words), rng.choice((100, 200, 1000))))
         tokens: list[int] = []
         filled: list[tuple[int, list[int]]] = []
         for head in self._heads[: rng.randint(2, drill.names)]:
-            words = rng.choices(different, k=rng.randint(1, drill.words))
-            tokens += [*head, *words, *self._tail]
-            filled.append((head[1], words))
-        asked = self._asked if rng.random() < drill.asked else ([], [])
-        found = self._with_cues(rng, tokens, filled, self._following(rng, drill), asked)
-        return found if found.branches else self.make(rng, drill)
+            filling = rng.choices(different, k=rng.randint(1, drill.words))
+            tokens += [*head, *filling, *self._tail]
+            filled.append((head[1], filling))
+        wrapping = self._question_frame if rng.random() < drill.question_share else ([], [])
+        row = self._with_cues(rng, tokens, filled, self._following(rng, drill), wrapping)
+        return row if row.branches else self.make(rng, drill)
 
     def make_of(self, row: EncodedSample, rng: random.Random, drill: Drill) -> EncodedSample | None:
-        """A drill on the moments of a row that is judged from; None where they leave nothing to ask."""
+        """A drill on the moments of an encoded judge sample; None if no cue occurs exactly once."""
         tokens = row.tokens[: row.branches[0].reply].tolist()
         begins = [place for place, token in enumerate(tokens) if token == self._heads[0][0]]
         ends = [place for place, token in enumerate(tokens) if token == self._tail[0]]
@@ -87,12 +89,12 @@ class Drills:
         if not filled:
             return None
         following = self._following(rng, drill)
-        found = self._with_cues(rng, tokens[: ends[-1] + 1], filled, following, self._asked)
-        return found if found.branches else None
+        drilled = self._with_cues(rng, tokens[: ends[-1] + 1], filled, following, self._question_frame)
+        return drilled if drilled.branches else None
 
     @staticmethod
     def _following(rng: random.Random, drill: Drill) -> int:
-        return _FOLLOWING if rng.random() < drill.following else 0
+        return _FOLLOWING if rng.random() < drill.following_share else 0
 
     def _with_cues(
         self,
@@ -100,11 +102,11 @@ class Drills:
         tokens: Sequence[int],
         filled: Sequence[tuple[int, Sequence[int]]],
         following: int,
-        asked: Sequence[Sequence[int]],
+        wrapping: Sequence[Sequence[int]],
     ) -> EncodedSample:
-        """The row of some data and of cues, each with what stands before and after it."""
+        """A row of data and cues, with the tokens before and after each cue."""
         row, branches = list(tokens), list[Branch]()
-        before, after = asked
+        before, after = wrapping
         for cue, reply in self._cues(rng, filled, following):
             begin = len(row)
             row += [*before, *cue, *after]
@@ -115,20 +117,22 @@ class Drills:
     def _cues(
         self, rng: random.Random, filled: Sequence[tuple[int, Sequence[int]]], following: int
     ) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-        """Words that stand in one place only, with the name that is under, and what follows there."""
+        """Cues that occur once, each with the name of its block and the words that follow it."""
         places: dict[tuple[int, ...], list[tuple[int, int]]] = {}
-        for which, (_, words) in enumerate(filled):
+        for index, (_, filling) in enumerate(filled):
             for length in (1, 2):
-                for at in range(len(words) - length + 1):
-                    places.setdefault(tuple(words[at : at + length]), []).append((which, at))
-        known = set(self._words)
-        # The cue, which name it stands under, and where the words after it begin.
-        once = [
-            (cue, found[0][0], found[0][1] + len(cue))
-            for cue, found in places.items()
-            if len(found) == 1 and known.issuperset(cue)
+                for start in range(len(filling) - length + 1):
+                    places.setdefault(tuple(filling[start : start + length]), []).append((index, start))
+        drillable = set(self._words)
+        # The cue, the index of its block, and the start of the words after it.
+        unique = [
+            (cue, occurrences[0][0], occurrences[0][1] + len(cue))
+            for cue, occurrences in places.items()
+            if len(occurrences) == 1 and drillable.issuperset(cue)
         ]
-        fit = [each for each in once if each[2] + following <= len(filled[each[1]][1])]
-        for cue, which, begin in rng.sample(fit, min(_CUES, len(fit))):
-            name, words = filled[which]
-            yield cue, [name, *words[begin : begin + following]]
+        usable = [
+            candidate for candidate in unique if candidate[2] + following <= len(filled[candidate[1]][1])
+        ]
+        for cue, index, begin in rng.sample(usable, min(_CUES, len(usable))):
+            name, filling = filled[index]
+            yield cue, [name, *filling[begin : begin + following]]

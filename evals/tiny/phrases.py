@@ -1,11 +1,11 @@
-"""The vocabulary of ``recollect-tiny``: whole phrases of the house, each prompt's system text, bytes for all else.
+"""Phrase vocabulary of ``recollect-tiny``: phrases of the house and system texts as single tokens, bytes for the rest.
 
     vocabulary = phrase_vocabulary()
     vocabulary.tokenizer.tokenize("In the kitchen, the man in the red coat opens the fridge.")
 
-What is always said in the same words is one token, so that prompts are short and to compare two persons
-is to compare two tokens. A system text that was changed since the training is read byte by byte, and not
-understood; ``knows_prompts`` tells.
+Fixed phrases are single tokens. So prompts are short, and comparing two people means comparing two tokens. A system
+text that changed after the training is read byte by byte, and the model does not understand it. ``knows_prompts``
+checks for that.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 _SIZE = 2048
 _READ = 240
-"""Samples of each task that the vocabulary is learnt from."""
+"""Samples of each task from which the vocabulary is learnt."""
 
 
 def system_texts() -> tuple[str, ...]:
-    """What the model is told to do in each of its tasks, in their order."""
+    """The system text of each task, in the order of the tasks."""
     from .tasks import TASKS, make_sample  # noqa: PLC0415
 
     return tuple(make_sample(task, "words 0").prompt.system for task in TASKS)
 
 
 def knows_prompts(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether every system text that is sent today is one that this vocabulary has as a token."""
+    """Whether the vocabulary has every current system text as one token."""
     return all(len(tokenizer.encode(text)) == 1 for text in system_texts())
 
 
@@ -45,34 +45,34 @@ def kept_vocabulary(folder: Path) -> Vocabulary:
 
 
 def phrase_vocabulary() -> Vocabulary:
-    """Learn it from samples; always the same."""
+    """Learn the vocabulary from training samples. The result is always the same."""
     return learn_vocabulary(_texts(), size=_SIZE, cut=_pattern(), whole=system_texts())
 
 
 def _phrases() -> list[str]:
     places = [place for room in ROOMS for place in room.places]
-    opened = [room.opens for room in ROOMS]
-    found = [*map(str, PEOPLE), *map(str, THINGS), *(f"In {room}" for room in ROOMS), *map(str, ROOMS)]
-    found += [f"{way} the {place}" for way in ("is on", "on", "from") for place in places]
-    found += [f"{verb} the {name}" for verb in ("opens", "closes", "opened", "closed") for name in opened]
-    found += [f"the {name} is open" for name in opened] + [f"the {name}" for name in opened]
-    found += [
+    openers = [room.opens for room in ROOMS]
+    phrases = [*map(str, PEOPLE), *map(str, THINGS), *(f"In {room}" for room in ROOMS), *map(str, ROOMS)]
+    phrases += [f"{preposition} the {place}" for preposition in ("is on", "on", "from") for place in places]
+    phrases += [f"{verb} the {name}" for verb in ("opens", "closes", "opened", "closed") for name in openers]
+    phrases += [f"the {name} is open" for name in openers] + [f"the {name}" for name in openers]
+    phrases += [
         "the sign says",
         "nobody is there",
         "comes in from the left",
         "comes in from the right",
         "comes in",
     ]
-    found += ["leaves to the left", "leaves to the right", "walks to the left", "walks to the right"]
-    found += ["is on the left", "is in the middle", "is on the right", "from the left", "from the right"]
-    found += ["to the left", "to the right", "read in the picture", "Mostly", "with some"]
-    return sorted(found, key=len, reverse=True)
+    phrases += ["leaves to the left", "leaves to the right", "walks to the left", "walks to the right"]
+    phrases += ["is on the left", "is in the middle", "is on the right", "from the left", "from the right"]
+    phrases += ["to the left", "to the right", "read in the picture", "Mostly", "with some"]
+    return sorted(phrases, key=len, reverse=True)
 
 
 def _pattern() -> str:
-    """How text is cut before pieces are learnt: no piece goes across a cut."""
-    ways = [
-        r'[\[{\]}",]*"[a-z_]+":[\["\]]*(?:null)?',  # from the end of one field of a reply to the next one's value
+    """The pattern that splits text before tokens are learnt. No token crosses a split."""
+    alternatives = [
+        r'[\[{\]}",]*"[a-z_]+":[\["\]]*(?:null)?',  # from the end of a field of a reply to the next field's value
         rf" ?(?:{'|'.join(map(re.escape, _phrases()))})(?![a-z])",
         r'<data name="|">\n|\n</data>\n?',
         r'[MO]\d{1,2}(?=")',  # the name of a moment
@@ -83,7 +83,7 @@ def _pattern() -> str:
         r" ?[^\s\w]+",
         r"\s+",
     ]
-    return "|".join(ways)
+    return "|".join(alternatives)
 
 
 def _texts() -> list[str]:
@@ -91,11 +91,11 @@ def _texts() -> list[str]:
     from .tasks import TASKS, make_sample  # noqa: PLC0415
 
     samples = [make_sample(task, f"words {number}") for task in TASKS for number in range(_READ)]
-    told = [part.text for sample in samples for part in sample.prompt.parts if isinstance(part, TextPart)]
+    prompts = [part.text for sample in samples for part in sample.prompt.parts if isinstance(part, TextPart)]
     numbers = [f"At {number / 4:.2f} s:<{number / 10:.1f} seconds>" for number in range(100)]
     times = [f"0:{n:02}.{n % 10}–{n}:{n:02}.{n % 10}\n–{n}:00.0" for n in range(60)] * 20
-    # Each name as often as it takes to become one token.
+    # Each name is repeated often enough to become one token.
     names = [f'{mark}{number}"' for mark in "MO" for number in range(1, 13)] * 50
     roles = [f"{role}\n" for role in ("system", "user", "assistant")] * 50
-    every = [f'{before}{phrase}"' for phrase in _phrases() for before in ("", " ")] * 20
-    return [*told, *(sample.said for sample in samples), *numbers, *times, *names, *roles, *every]
+    phrases = [f'{before}{phrase}"' for phrase in _phrases() for before in ("", " ")] * 20
+    return [*prompts, *(sample.said for sample in samples), *numbers, *times, *names, *roles, *phrases]

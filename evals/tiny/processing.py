@@ -1,8 +1,8 @@
-"""How the tiny LMM is shown pictures and clips, and how a conversation becomes one text.
+"""Processor of the tiny LMM: turns pictures, clips and conversations into the model's input.
 
     processor = new_processor(Architecture(), vocabulary)
 
-Pictures are brought to a size of which few tokens come: 16 for a square one.
+Pictures are resized so that they give few tokens: 16 for a square one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 _MIDDLE = [0.5, 0.5, 0.5]
-"""Colours go from -1 to 1, in pictures as in clips."""
+"""Mean and standard deviation: colours are scaled to -1 to 1, in pictures and clips."""
 _LONGEST_CLIP = 256
-"""Frames; a clip that has more is looked at with fewer pixels."""
+"""Frames. A longer clip gets fewer pixels in each frame."""
 
 
 def new_processor(architecture: Architecture, vocabulary: Vocabulary) -> Qwen3VLProcessor:
-    """Put together what turns words, pictures and clips into the model's input."""
+    """Make the processor of an architecture and a vocabulary."""
     from transformers import (  # noqa: PLC0415
         Qwen2VLImageProcessor,
         Qwen3VLProcessor,
@@ -47,7 +47,7 @@ def new_processor(architecture: Architecture, vocabulary: Vocabulary) -> Qwen3VL
         ),
         tokenizer=vocabulary.tokenizer,
         video_processor=Qwen3VLVideoProcessor(
-            # Of a clip the pixels of all frames count, so each frame is capped besides.
+            # The limit of a clip counts the pixels of all frames, so each frame gets a limit too.
             size={"shortest_edge": smallest * FRAMES_TOGETHER, "longest_edge": largest * _LONGEST_CLIP},
             cap_pixels_per_frame=True,
             max_video_tokens=largest // smallest,

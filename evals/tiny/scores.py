@@ -1,10 +1,9 @@
-"""How well a checkpoint does what ``tasks`` asks, on houses it has never seen.
+"""Scores of a recollect-tiny checkpoint: how well it does the training ``tasks``, on houses of held-out seeds.
 
     python -m recollect.evals.tiny.scores OUT/model
 
-The checkpoint is loaded and asked as any user of transformers would: its own processor, pictures of full
-size, greedy decoding, and no grammar that keeps it to the schema. ``scores.json`` and a model card made of
-it are put beside the weights.
+The checkpoint is loaded and asked as by any user of transformers: its own processor, pictures of full size, greedy
+decoding, and no grammar that enforces the schema. ``scores.json`` and a model card are written beside the weights.
 """
 
 from __future__ import annotations
@@ -32,54 +31,61 @@ if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor
 
 HELD_OUT = "held-out"
-"""What the seeds of samples begin with that nothing is learnt from; those of the training begin with ``train``."""
+"""The beginning of the seeds of scored samples. Those of training samples begin with ``train``."""
 _MAX_TOKENS = 320
 
 
 class TaskScore(BaseModel, frozen=True):
-    """How a task went. Shares are of 1."""
+    """The scores of one task. Shares are from 0 to 1."""
 
     samples: int
     valid: float
-    """Replies that keep to the schema, though nothing makes them."""
+    """The share of replies that fit the schema, without a grammar that enforces it."""
     exact: float
-    """Replies that are right in every letter."""
+    """The share of replies that are right in every character."""
     f1: float
-    """How many of the parts of a reply are right: entries of lists, and clauses of sentences."""
+    """The F1 score over the parts of a reply: entries of lists, and clauses of sentences."""
     f1_of_another: float
-    """The same for the right reply to another prompt of the task: what knowing the wording alone brings."""
+    """The F1 score of the right reply to another prompt of the task: the effect of the wording alone."""
     fields: dict[str, float]
-    """Share of replies in which a field is right."""
+    """The share of replies in which each field is right."""
     choices: float | None
-    """Share of right letters, where one of some options is right; None where there are no options."""
+    """The share of right letters, for questions with options; None if no question has any."""
     choices_by_chance: float | None
 
 
 class Scores(BaseModel, frozen=True):
-    """How all tasks went."""
+    """The scores of all tasks."""
 
     tasks: dict[Task, TaskScore]
 
 
 def score(folder: Path, samples: int) -> Scores:
-    """Ask a checkpoint ``samples`` prompts of each task."""
+    """Score a checkpoint on ``samples`` prompts of each task.
+
+    Raises:
+        ValueError: The checkpoint was trained on other prompts.
+
+    """
     from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor  # noqa: PLC0415
 
     processor = Qwen3VLProcessor.from_pretrained(folder)
     if not knows_prompts(processor.tokenizer):
-        raise ValueError(f"{folder} was trained on other prompts than are sent today; train it anew")
+        raise ValueError(
+            f"{folder} was trained on other prompts than Recollect sends now; train it again (docs/tiny.md)"
+        )
     model = Qwen3VLForConditionalGeneration.from_pretrained(folder).eval()
-    found: dict[Task, TaskScore] = {}
+    scores: dict[Task, TaskScore] = {}
     for task in TASKS:
-        right = [
+        scored = [
             make_samples(task, f"{HELD_OUT} {number}", 1, scale=1.0, shown=MOMENTS)[0]
             for number in range(samples)
         ]
-        said = [
-            answer(model, processor, sample, as_clip=number % 4 > 0) for number, sample in enumerate(right)
+        replies = [
+            answer(model, processor, sample, as_clip=number % 4 > 0) for number, sample in enumerate(scored)
         ]
-        found[task] = _compared(right, said)
-    return Scores(tasks=found)
+        scores[task] = _compared(scored, replies)
+    return Scores(tasks=scores)
 
 
 def answer(
@@ -89,17 +95,17 @@ def answer(
     *,
     as_clip: bool = True,
 ) -> str:
-    """What the model says to a sample's prompt."""
+    """The model's reply to a sample's prompt."""
     inputs = inputs_of(processor, sample, as_clip=as_clip)
     tokens = model.generate(**inputs, max_new_tokens=_MAX_TOKENS, do_sample=False)
-    said: str = processor.tokenizer.decode(
+    reply: str = processor.tokenizer.decode(
         tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
     )
-    return said
+    return reply
 
 
 def inputs_of(processor: Qwen3VLProcessor, sample: TrainingSample, *, as_clip: bool = True) -> Any:
-    """A sample's prompt as the checkpoint's own processor makes it ready for the model."""
+    """The model's input for a sample's prompt, from the checkpoint's own processor."""
     body = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)
     messages = [
         {**message, "content": [named(part) for part in message["content"]]}
@@ -116,12 +122,14 @@ def inputs_of(processor: Qwen3VLProcessor, sample: TrainingSample, *, as_clip: b
             clips.append(np.stack(frames))
         else:
             pictures += frames
-    given: dict[str, Any] = {"images": pictures} if pictures else {}
+    media: dict[str, Any] = {"images": pictures} if pictures else {}
     if clips:
-        told = body["extra_body"]["media_io_kwargs"]["video"]
-        metadata = {name: told[name] for name in ("fps", "frames_indices", "total_num_frames", "duration")}
-        given |= {"videos": clips, "video_metadata": [metadata], "do_sample_frames": False}
-    return processor(text=[text], return_tensors="pt", **given)
+        settings = body["extra_body"]["media_io_kwargs"]["video"]
+        metadata = {
+            name: settings[name] for name in ("fps", "frames_indices", "total_num_frames", "duration")
+        }
+        media |= {"videos": clips, "video_metadata": [metadata], "do_sample_frames": False}
+    return processor(text=[text], return_tensors="pt", **media)
 
 
 def _rgb(jpeg: bytes) -> Any:
@@ -130,35 +138,45 @@ def _rgb(jpeg: bytes) -> Any:
     return np.ascontiguousarray(picture[:, :, ::-1])
 
 
-def _compared(right: Sequence[TrainingSample], said: Sequence[str]) -> TaskScore:
-    count = len(right)
-    replies = [_read(text, sample) for text, sample in zip(said, right, strict=True)]
-    wanted = [sample.reply for sample in right]
-    of_another = [*wanted[1:], wanted[0]]
-    fields = {
-        name: _mean(
-            [
-                reply is not None and getattr(reply, name) == getattr(sample, name)
-                for reply, sample in zip(replies, wanted, strict=True)
-            ]
-        )
-        for name in type(wanted[0]).model_fields
-    }
-    choices = [
-        (letter == getattr(reply, "choice", None), 1 / _options(sample))
-        for reply, sample in zip(replies, right, strict=True)
-        if (letter := getattr(sample.reply, "choice", None)) is not None
-    ]
+def _compared(samples: Sequence[TrainingSample], texts: Sequence[str]) -> TaskScore:
+    replies = [_read(text, sample) for text, sample in zip(texts, samples, strict=True)]
+    expected = [sample.reply for sample in samples]
+    of_another = [*expected[1:], expected[0]]
+    choices = _choices(samples, replies)
     return TaskScore(
-        samples=count,
+        samples=len(samples),
         valid=_mean([reply is not None for reply in replies]),
-        exact=_mean([text == sample.said for text, sample in zip(said, right, strict=True)]),
-        f1=_mean([_f1(reply, sample) for reply, sample in zip(replies, wanted, strict=True)]),
-        f1_of_another=_mean([_f1(reply, sample) for reply, sample in zip(of_another, wanted, strict=True)]),
-        fields=fields,
+        exact=_mean([text == sample.said for text, sample in zip(texts, samples, strict=True)]),
+        f1=_mean([_f1(reply, right) for reply, right in zip(replies, expected, strict=True)]),
+        f1_of_another=_mean([_f1(reply, right) for reply, right in zip(of_another, expected, strict=True)]),
+        fields=_right_fields(replies, expected),
         choices=_mean([right for right, _ in choices]) if choices else None,
         choices_by_chance=_mean([chance for _, chance in choices]) if choices else None,
     )
+
+
+def _right_fields(replies: Sequence[BaseModel | None], expected: Sequence[BaseModel]) -> dict[str, float]:
+    """The share of replies in which each field is right."""
+    return {
+        name: _mean(
+            [
+                reply is not None and getattr(reply, name) == getattr(right, name)
+                for reply, right in zip(replies, expected, strict=True)
+            ]
+        )
+        for name in type(expected[0]).model_fields
+    }
+
+
+def _choices(
+    samples: Sequence[TrainingSample], replies: Sequence[BaseModel | None]
+) -> list[tuple[bool, float]]:
+    """For each question with options, whether the letter is right, and the chance of a random one."""
+    return [
+        (letter == getattr(reply, "choice", None), 1 / _options(sample))
+        for reply, sample in zip(replies, samples, strict=True)
+        if (letter := getattr(sample.reply, "choice", None)) is not None
+    ]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -173,28 +191,28 @@ def _read(text: str, sample: TrainingSample) -> BaseModel | None:
 
 
 def _options(sample: TrainingSample) -> int:
-    """How many options the question gives."""
-    asked: str = getattr(sample.prompt.parts[-1], "text", "")
-    return max(1, len(asked.splitlines()) - 1)
+    """The number of options in the question."""
+    text: str = getattr(sample.prompt.parts[-1], "text", "")
+    return max(1, len(text.splitlines()) - 1)
 
 
 def _parts(reply: BaseModel) -> Counter[tuple[str, str]]:
-    """What a reply says, piece by piece: entries of lists, clauses of sentences, and all else whole."""
-    found: Counter[tuple[str, str]] = Counter()
+    """The parts of a reply: entries of lists, clauses of sentences, and other values whole."""
+    parts: Counter[tuple[str, str]] = Counter()
     for name, value in reply:
         if isinstance(value, list):
             pieces = [str(piece) for piece in value]
         else:
             pieces = str(value).rstrip(".").split("; ") if value not in (None, "") else []
-        found.update((name, piece) for piece in pieces)
-    return found
+        parts.update((name, piece) for piece in pieces)
+    return parts
 
 
-def _f1(reply: BaseModel | None, wanted: BaseModel) -> float:
+def _f1(reply: BaseModel | None, expected: BaseModel) -> float:
     if reply is None:
         return 0.0
-    said, right = _parts(reply), _parts(wanted)
-    return 2 * (said & right).total() / max(1, said.total() + right.total())
+    parts, expected_parts = _parts(reply), _parts(expected)
+    return 2 * (parts & expected_parts).total() / max(1, parts.total() + expected_parts.total())
 
 
 _CARD = """\
@@ -216,7 +234,7 @@ The share of replies in which each field is right:
 
 
 def write_card(folder: Path, scores: Scores) -> None:
-    """Put ``scores.json`` and a model card made of it beside the weights."""
+    """Write ``scores.json`` and the model card beside the weights."""
     (folder / "scores.json").write_text(scores.model_dump_json(indent=2) + "\n", encoding="utf-8")
     from transformers import Qwen3VLForConditionalGeneration  # noqa: PLC0415
 
@@ -227,25 +245,32 @@ def write_card(folder: Path, scores: Scores) -> None:
         samples=next(iter(scores.tasks.values())).samples,
         table=table_of(scores),
         fields="\n".join(
-            f"- {task}: " + ", ".join(f"{name} {share:.0%}" for name, share in each.fields.items())
-            for task, each in scores.tasks.items()
+            f"- {task}: " + ", ".join(f"{name} {share:.0%}" for name, share in task_score.fields.items())
+            for task, task_score in scores.tasks.items()
         ),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def table_of(scores: Scores) -> str:
-    """The scores as a table in Markdown."""
+    """The scores as a Markdown table."""
     rows = ["| task | in schema | exact | parts right (F1) | by wording alone | right option | by chance |"]
     rows.append("|---|---|---|---|---|---|---|")
-    for task, each in scores.tasks.items():
-        shares = [each.valid, each.exact, each.f1, each.f1_of_another, each.choices, each.choices_by_chance]
+    for task, task_score in scores.tasks.items():
+        shares = [
+            task_score.valid,
+            task_score.exact,
+            task_score.f1,
+            task_score.f1_of_another,
+            task_score.choices,
+            task_score.choices_by_chance,
+        ]
         rows.append(f"| {task} | " + " | ".join("–" if s is None else f"{s:.0%}" for s in shares) + " |")
     return "\n".join(rows)
 
 
 def main() -> None:
-    """Score a checkpoint and write its card."""
+    """Run the command: score a checkpoint and write its model card."""
     parser = argparse.ArgumentParser(
         prog="python -m recollect.evals.tiny.scores",
         description="Score a checkpoint and write its model card.",
@@ -265,7 +290,7 @@ def main() -> None:
     scores = score(arguments.folder, arguments.samples)
     write_card(arguments.folder, scores)
     print_block(table_of(scores))
-    print_block(json.dumps({task: each.fields for task, each in scores.tasks.items()}, indent=1))
+    print_block(json.dumps({task: task_score.fields for task, task_score in scores.tasks.items()}, indent=1))
 
 
 def show(folder: Path, samples: int) -> None:

@@ -174,15 +174,15 @@ def _handling_suggestions(
     act: Act, part: str, facts: PictureFacts, room: Room
 ) -> Iterable[Person | Thing | str | None]:
     """Likely values of a part of an act in which somebody puts down or takes a thing."""
-    carrying = [shown for shown in facts.acts if shown.kind == "carries"]
+    in_room, in_picture = act.where in room.places, str(act.who) in facts.actors
     lying = [shown for shown in facts.acts if shown.kind == "is"]
     match part:
-        case "who" if act.where in room.places:
-            return [shown.who for shown in carrying if shown.what == act.what]
-        case "what" if act.where in room.places and str(act.who) in facts.actors:
+        case "who" if in_room:
+            return _carriers(facts, act.what)
+        case "what" if in_room and in_picture:
             on_place = [shown.what for shown in lying if shown.where == act.where]
-            return on_place or [shown.what for shown in carrying if shown.who == act.who]
-        case "where" if str(act.who) in facts.actors:
+            return on_place or _carried(facts, act.who)
+        case "where" if in_picture:
             return [shown.where for shown in lying if shown.what == act.what]
         case _:
             return ()
@@ -190,18 +190,25 @@ def _handling_suggestions(
 
 def _gift_suggestions(act: Act, part: str, facts: PictureFacts) -> Iterable[Person | Thing | str | None]:
     """Likely values of a part of an act in which somebody gives a thing."""
-    carrying = [shown for shown in facts.acts if shown.kind == "carries"]
     if part == "what":
         both = str(act.to) in facts.actors and str(act.who) in facts.actors
-        return [shown.what for shown in carrying if both and shown.who in {act.who, act.to}]
-    if part not in {"who", "to"}:
-        return ()
+        return _carried(facts, act.who, act.to) if both else ()
     known = act.to if part == "who" else act.who
-    holders = [shown.who for shown in carrying if shown.what == act.what]
-    if str(known) not in facts.actors or not holders:
+    carriers = _carriers(facts, act.what)
+    if part not in {"who", "to"} or str(known) not in facts.actors or not carriers:
         return ()
-    others = [_person(name) for name in facts.actors if name != str(known)]
-    return [holder for holder in holders if holder != known] or (others if len(others) == 1 else ())
+    companions = [_person(name) for name in facts.actors if name != str(known)]
+    return [person for person in carriers if person != known] or (companions if len(companions) == 1 else ())
+
+
+def _carriers(facts: PictureFacts, thing: Thing | None) -> list[Person | None]:
+    """The people who carry a thing."""
+    return [act.who for act in facts.acts if act.kind == "carries" and act.what == thing]
+
+
+def _carried(facts: PictureFacts, *people: Person | None) -> list[Thing | None]:
+    """The things that these people carry."""
+    return [act.what for act in facts.acts if act.kind == "carries" and act.who in people]
 
 
 def known_names(question: HouseQuestion) -> list[str]:

@@ -1,6 +1,6 @@
-"""A folder that transformers and vLLM load as it is, with nothing from elsewhere.
+"""Checkpoint folders that transformers and vLLM load without further files.
 
-build_checkpoint(Path("tiny"), seed=1)                  # a whole one, with weights by chance
+build_checkpoint(Path("tiny"), seed=1)                  # a complete one with random weights
 save_checkpoint(Path("tiny"), trained_model, processor)
 """
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def build_checkpoint(
     folder: Path, *, seed: int, texts: Iterable[str] = (), architecture: Architecture | None = None
 ) -> int:
-    """Make one from nothing, with weights by chance, and return how many parameters it has.
+    """Make a checkpoint with random weights, and return its number of parameters.
 
     Args:
-        folder: Where it is put.
-        seed: The same one gives the same weights.
-        texts: What its vocabulary is learnt from.
-        architecture: Its sizes; None takes the usual ones.
+        folder: The folder to write.
+        seed: The same seed gives the same weights.
+        texts: Texts from which the vocabulary is learnt.
+        architecture: The sizes; None takes the default ones.
 
     """
     architecture = architecture or Architecture()
@@ -41,6 +41,6 @@ def build_checkpoint(
 def save_checkpoint(
     folder: Path, model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor
 ) -> None:
-    """Write the model, its vocabulary and its processors."""
+    """Write a model, its vocabulary and its processors into a folder."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -1,9 +1,9 @@
-"""How the tiny LMM reads and writes: pieces of words learnt from given texts, bytes for all else.
+"""Tokenizer of the tiny LMM: byte-level BPE, learnt from given texts.
 
     vocabulary = learn_vocabulary(["A red square enters from the left."], size=600)
     vocabulary.tokenizer("A red square")["input_ids"]
 
-Any text can be said in it. Each digit is a piece of its own, so that numbers are copied and not guessed.
+It encodes any text. By default each digit is a token, so that numbers are copied and not guessed.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ PADDING, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 PICTURE, CLIP = "<|image_pad|>", "<|video_pad|>"
 _MARKERS = [PADDING, TURN_START, TURN_END, VISION_START, VISION_END, PICTURE, CLIP]
-"""Named as in Qwen3-VL: its processor looks for them by these names."""
+"""The names of Qwen3-VL, which its processor uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A tokenizer, and the numbers of its markers."""
+    """A tokenizer, and the ids of its markers."""
 
     tokenizer: PreTrainedTokenizerFast
 
     @property
     def size(self) -> int:
-        """How many different tokens there are."""
+        """The number of tokens."""
         return len(self.tokenizer)
 
     @property
     def padding(self) -> int:
-        """Fills up short sequences."""
+        """The id of the padding token."""
         return self._number(PADDING)
 
     @property
     def end_of_turn(self) -> int:
-        """Ends what is said."""
+        """The id of the token that ends a turn."""
         return self._number(TURN_END)
 
     @property
     def picture(self) -> int:
-        """Stands for a cell of a picture."""
+        """The id of the token for a cell of a picture."""
         return self._number(PICTURE)
 
     @property
     def clip(self) -> int:
-        """Stands for a cell of a clip."""
+        """The id of the token for a cell of a clip."""
         return self._number(CLIP)
 
     @property
     def vision_start(self) -> int:
-        """Comes before a picture, or before two frames of a clip."""
+        """The id of the token before a picture, or before two frames of a clip."""
         return self._number(VISION_START)
 
     @property
     def vision_end(self) -> int:
-        """Comes after them."""
+        """The id of the token after a picture, or after two frames of a clip."""
         return self._number(VISION_END)
 
     def _number(self, marker: str) -> int:
@@ -72,13 +72,13 @@ class Vocabulary:
 def learn_vocabulary(
     texts: Iterable[str], *, size: int = 600, cut: str | None = None, whole: Iterable[str] = ()
 ) -> Vocabulary:
-    """Learn the pieces that occur most.
+    """Learn a vocabulary of frequent pieces.
 
     Args:
-        texts: What it should say in few tokens; without any, every token is a byte.
-        size: Tokens in all, but for the whole ones; with few texts there are less.
-        cut: A pattern of what pieces are learnt in, and none goes beyond; None takes words and digits.
-        whole: Texts that are a token each.
+        texts: The texts to encode in few tokens. Without texts, every token is a byte.
+        size: The most tokens, without those of ``whole``.
+        cut: A pattern that splits text before learning. No token crosses a split. None splits at words and digits.
+        whole: Texts that become one token each.
 
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415

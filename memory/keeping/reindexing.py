@@ -5,14 +5,16 @@
 The new vectors are written to tables of their own. Naming the new encoder in the manifest is the single step that
 switches to them, and only then are the old vectors deleted. If the process is killed before that step, the memory is
 unchanged. The next run continues with the vectors that are missing. The memory is only read, a few hundred rows at a
-time. Reindexing holds the writer lock: questions can still be asked, but nothing can be watched.
+time. Reindexing needs the writer lock. The process that watches has it, and pauses only for the switch.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,30 +66,49 @@ def reindex(
     Raises ``NotAMemory``, ``NewerMemory``, ``MemoryInUse``, ``CannotWrite`` or ``DiskFull``, and errors of
     the encoder. The memory is unchanged then, and the next run continues.
     """
-    started_s = time.monotonic()
     folder = Path(path).expanduser()
     read_manifest(folder)
-    texts = pictures = 0
+    with WriterLock(folder, "reindex"):
+        return rebuild_vectors(folder, encoder, on_progress=on_progress, min_free_bytes=min_free_bytes)
+
+
+def rebuild_vectors(
+    folder: Path,
+    encoder: Encoder | None,
+    *,
+    on_progress: OnProgress | None = None,
+    min_free_bytes: int = MIN_FREE_BYTES,
+    paused: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> ReindexReport:
+    """Do the work of ``reindex`` for a caller that holds the writer lock.
+
+    The caller may append meanwhile, with the encoder in use, except inside the block of ``paused``. It covers the
+    last vectors and the switch to them. The caller must use ``encoder`` when the block ends.
+    """
+    started_s = time.monotonic()
+    counts = Counter[str]()
     commits = Commits(folder)
-    with WriterLock(folder, "reindex"), require_free_space(folder, min_free_bytes):
+    with require_free_space(folder, min_free_bytes):
         manifest = apply_migrations(folder)
         in_use = tables.vector_space(manifest.encoder, manifest.dim)
         target = tables.vector_space(encoder.name, encoder.dim) if encoder else None
         tables.drop_vectors(folder, keep={in_use, target})
+        builder = None
         if encoder is not None:
             opened = Tables.open(folder, encoder=encoder, create=True)
             builder = _VectorBuilder(folder, opened, encoder, commits, on_progress, min_free_bytes)
-            for added_texts, added_pictures in builder.run():
-                texts += added_texts
-                pictures += added_pictures
-        if target != in_use:
-            write_manifest(folder, manifest.with_encoder(encoder))
-            tables.drop_vectors(folder, keep={target})
-        commits.publish(Tables.open(folder, encoder=encoder))
+            builder.add_missing(counts)
+        with paused():
+            if builder is not None:
+                builder.finish(counts)
+            if target != in_use:
+                write_manifest(folder, read_manifest(folder).with_encoder(encoder))
+                tables.drop_vectors(folder, keep={target})
+            commits.publish(Tables.open(folder, encoder=encoder))
     return ReindexReport(
         encoder=None if encoder is None else encoder.name,
-        texts=texts,
-        pictures=pictures,
+        texts=counts["texts"],
+        pictures=counts["pictures"],
         seconds=time.monotonic() - started_s,
     )
 
@@ -111,30 +132,32 @@ class _VectorBuilder:
             folder, opened, commits, budget, min_free_bytes=min_free_bytes, keep_versions_s=KEEP_VERSIONS_S
         )
 
-    def run(self) -> Iterator[tuple[int, int]]:
-        """Add them. Yields the number of text and picture vectors of each batch."""
-        batches = 0
-        while True:
-            version = self._tables.observations.version
-            total, finished = self._tables.observations.count_rows(), 0
-            for rows in self._observations():
-                texts, pictures = self._texts(rows), self._pictures(rows)
-                if texts or pictures:
-                    with (
-                        require_free_space(self._folder, self._min_free_bytes),
-                        self._commits.commit() as change,
-                    ):
-                        self._append(change, texts, pictures)
-                    batches += 1
-                    if batches % _COMMITS_PER_COMPACTION == 0:
-                        self._maintenance.run(thorough=False)
-                yield len(texts), len(pictures)
-                finished += len(rows)
-                if self._on_progress is not None:
-                    self._on_progress(finished, total)
-            # Second looks are written without the writer lock. Repeat until none was added.
-            if self._tables.observations.version == version:
-                break
+        self._batches = 0
+        self._version: int | None = None
+        """Of the observations, when the last pass began."""
+
+    def add_missing(self, counts: Counter[str]) -> None:
+        """Add the missing vectors in one pass, and count them as ``texts`` and ``pictures``."""
+        self._version = self._tables.observations.version
+        total, finished = self._tables.observations.count_rows(), 0
+        for rows in self._observations():
+            texts, pictures = self._texts(rows), self._pictures(rows)
+            if texts or pictures:
+                with require_free_space(self._folder, self._min_free_bytes), self._commits.commit() as change:
+                    self._append(change, texts, pictures)
+                self._batches += 1
+                if self._batches % _COMMITS_PER_COMPACTION == 0:
+                    self._maintenance.run(thorough=False)
+            counts.update(texts=len(texts), pictures=len(pictures))
+            finished += len(rows)
+            if self._on_progress is not None:
+                self._on_progress(finished, total)
+
+    def finish(self, counts: Counter[str]) -> None:
+        """Add the vectors of observations that were written meanwhile, and compact the tables."""
+        # Second looks are written without the writer lock. Repeat until none was added.
+        while self._tables.observations.version != self._version:
+            self.add_missing(counts)
         self._maintenance.run(thorough=True)
 
     def _append(self, change: Transaction, texts: list[Row], pictures: list[Row]) -> None:

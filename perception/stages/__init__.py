@@ -1,1 +1,1 @@
-"""What frames go through: shot detection, moments, key frames, and the worker that drives the stages."""
+"""The stages of watching: shot detection, moments, key frames, and the worker that drives them."""

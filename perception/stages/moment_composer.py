@@ -1,4 +1,4 @@
-"""Moment composer: makes moments of final spans, from observers' findings, key frames and frame counts.
+"""Moment composer: composes the moment of a final span from findings, key frames and frame counts.
 
     composer = MomentComposer(stream, observers)
     composer.count(frame)
@@ -6,7 +6,7 @@
     composer.choose(frame, moment_from_s=12.0)
     moment, frames = composer.compose(Span(12.0, 17.0), epoch=0, shot=3)
 
-It decides nothing about where moments end, and stores nothing.
+It does not decide where moments end, and stores nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WRITTEN_BY = "observers/1"
 
 
 class MomentComposer:
-    """Collects what is seen of one stream until the moment it belongs to is final."""
+    """Collects findings, key frames and counts of one stream until their moment is final."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class MomentComposer:
         observers: Sequence[Observer],
         written_at: Callable[[float], float] | None = None,
     ) -> None:
-        """Nothing is seen yet; for ``written_at`` see ``WatchOptions``."""
+        """``WatchOptions`` documents ``written_at``."""
         self._stream = stream
         self._observers = observers
         self._written_at = written_at
@@ -56,16 +56,16 @@ class MomentComposer:
 
     @property
     def total(self) -> FrameCounts:
-        """Every frame that belongs to a moment or a gap by now."""
+        """The counts of all frames that belong to a moment or a gap."""
         return self._accounts.total
 
     def count(self, frame: Frame) -> None:
         """Count a frame that was decoded."""
-        self._accounts.took(frame.time_s, sampled=frame.sampled)
+        self._accounts.note_frame(frame.time_s, sampled=frame.sampled)
 
     def count_dropped(self, dropped: Dropped) -> None:
         """Count frames that were lost."""
-        self._accounts.lost(dropped)
+        self._accounts.note_dropped(dropped)
 
     def observe(self, frame: Frame) -> None:
         """Show a sampled frame to the observers."""
@@ -77,7 +77,7 @@ class MomentComposer:
         self._chooser.push(frame, moment_from_s)
 
     def cut(self, time_s: float) -> None:
-        """Tell the observers that what follows ``time_s`` is another shot."""
+        """Tell the observers that another shot begins at ``time_s``."""
         for observer in self._observers:
             observer.cut(time_s)
 
@@ -94,7 +94,7 @@ class MomentComposer:
         return self._accounts.settle(end_s)
 
     def compose(self, span: Span, *, epoch: int, shot: int, latest_s: float) -> tuple[Moment, list[KeyFrame]]:
-        """The moment of a span that is final, and its key frames; ``latest_s`` is the newest frame's time."""
+        """The moment of a final span, and its key frames. ``latest_s`` is the time of the newest frame."""
         now_s = time.time() if self._written_at is None else self._written_at(latest_s)
         frames = self._chooser.take(span)
         findings = self._shot_findings(span)

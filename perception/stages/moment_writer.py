@@ -1,7 +1,7 @@
-"""Moment writer: puts one stream's moments, the rungs above them, its gaps and its state into the memory.
+"""Moment writer: writes one stream's moments, the rungs above them, its gaps and its state to the memory.
 
     writer = MomentWriter(store, stream, append)
-    writer.resume()                      # a ladder as it stood after the last commit
+    writer.resume()                      # restores the ladder of the last commit
     writer.add(moment, frames)
     if writer.is_due():
         writer.commit()
@@ -23,19 +23,19 @@ from ..sources.source import Outage
 
 FLUSH_S = 1.5
 FLUSH_MOMENTS = 64
-"""A batch is committed when either is reached: one commit for each row would make too many versions."""
+"""A batch is committed when either is reached. One commit per row would create too many versions."""
 MAINTENANCE_MOMENTS = 256
 """A run that wrote fewer leaves maintenance to the store's own thread."""
 
 Append = Callable[[Sequence[Moment], Sequence[KeyFrame]], None]
-"""Appends moments with their key frames to the memory; returns when they are safe."""
+"""Appends moments with their key frames to the memory, and returns when they are durable."""
 
 
 class MomentWriter:
-    """Writes what was seen of one stream. Not for several threads at once."""
+    """Writes the moments and gaps of one stream. It belongs to one thread."""
 
     def __init__(self, store: MemoryStore, stream: Stream, append: Append | None = None) -> None:
-        """Nothing is written yet; without ``append`` moments go straight to the store."""
+        """Without ``append``, moments go straight to the store."""
         self._store = store
         self._stream = stream
         self._append = append or store.append
@@ -49,7 +49,7 @@ class MomentWriter:
         """Gaps recorded in this run."""
 
     def resume(self) -> None:
-        """Take up the ladder as the memory has it: after an earlier run, or after an erasure."""
+        """Restore the ladder from the memory, after an earlier run or an erasure."""
         self._ladder = Ladder.restore(self._store.snapshot(), self._stream.name, self._used)
 
     def add(self, moment: Moment, frames: Sequence[KeyFrame]) -> None:
@@ -60,7 +60,7 @@ class MomentWriter:
         self.written += 1
 
     def flush_ladder(self) -> None:
-        """A gap begins, or the stream ends: add the parents of all that is open."""
+        """Add the parents of all open levels, because a gap begins or the stream ends."""
         self._moments += self._ladder.flush()
 
     def is_due(self) -> bool:
@@ -77,12 +77,12 @@ class MomentWriter:
         self._flushed_at = time.monotonic()
 
     def put_gap(self, outage: Outage, counts: FrameCounts) -> None:
-        """Record a gap that has ended; commit what was seen before it first."""
+        """Record a gap that has ended, after committing the moments before it."""
         self.put_open_gap(outage, counts)
         self.gaps += 1
 
     def put_open_gap(self, outage: Outage, counts: FrameCounts | None = None) -> None:
-        """Record a gap that still goes on, so that questions asked meanwhile know of it."""
+        """Record a gap that has not ended, so that questions asked meanwhile take it into account."""
         self.commit()
         self._store.put_gap(
             Gap(
@@ -99,12 +99,12 @@ class MomentWriter:
         )
 
     def put_state(self, state: StreamState, error: str = "") -> None:
-        """Record what is becoming of the stream."""
+        """Record the state of the stream."""
         self._stream = replace(self._stream, state=state, error=error)
         self._store.put_stream(self._stream)
 
     def maintain(self) -> None:
-        """Have the tables merged and indexed where this run wrote much."""
+        """Compact and index the tables if this run wrote much."""
         if self.written >= MAINTENANCE_MOMENTS:
             self._store.maintain()
 

@@ -319,7 +319,7 @@ def test_the_command_watches_describes_and_tells_what_waits(film, server, tmp_pa
     text = capfd.readouterr().out
     assert main(["status", "--memory", memory, "--json"]) == 0
     backlog = json.loads(capfd.readouterr().out)["streams"][0]["backlog"]
-    assert f"to be described: {backlog['waiting']} waiting, the oldest for 0:" in text
+    assert f"descriptions: {backlog['waiting']} waiting, the oldest for 0:" in text
     assert "replied out of schema" in text
     assert backlog["waiting"] == len(everything(tmp_path / "memory"))
     assert backlog["given_up"] == 0

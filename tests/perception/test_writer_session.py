@@ -18,7 +18,7 @@ import pytest
 
 from recollect import Finished, Recollect, WatchOptions
 from recollect.errors import AlreadyWatched, MemoryInUse, StreamNameTaken, UnknownStream
-from recollect.memory import MemoryStore
+from recollect.memory import HashingEncoder, MemoryStore
 from recollect.memory.keeping.requests import REQUESTS, SERVER_LOCK_NAME, CompactRequest, run_or_request
 from recollect.memory.values import RUNGS
 from recollect.testing.stream_servers import HttpStreamServer
@@ -310,3 +310,36 @@ def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_v
     finally:
         writer.kill()
         writer.wait()
+
+
+# -- reindexing and pinning while watching -----------------------------------------------------------------
+
+
+@pytest.mark.slow  # 15 s of a camera
+def test_vectors_are_made_while_a_camera_is_watched(memory, camera):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    wait_until(lambda: door.status().moments > 0)
+
+    report = memory.reindex(HashingEncoder(64))
+
+    at_s = door.status().time_s
+    wait_until(lambda: door.status().time_s > at_s + 8)
+    door.stop()
+    assert door.wait(timeout_s=30).state == "stopped"
+    assert (report.encoder, report.texts > 0) == ("trigrams/64", True)
+    with MemoryStore.open(memory.path, encoder=HashingEncoder(64)) as store:
+        assert store.snapshot().search("something moves")
+    with Recollect(memory.path, encoder=HashingEncoder(64)) as other:
+        # Nothing is missing: also what was watched afterwards has its vectors.
+        assert other.reindex().texts == 0
+
+
+@pytest.mark.slow  # 8 s of a camera
+def test_a_stretch_is_pinned_while_its_camera_is_watched(memory, camera):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    wait_until(lambda: door.status().moments > 0)
+
+    pin = memory.pin("door", note="the parcel")
+
+    assert [known.id for known in memory.pins()] == [pin.id]
+    assert door.status().state == "connected"
