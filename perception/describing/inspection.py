@@ -54,7 +54,7 @@ def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Obser
 
 
 def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float, Picture]]:
-    """Frames of the moment from the file, at even distances; none if the file is gone or has changed."""
+    """Frames of the moment from the file, at even distances; none if the file is missing or has changed."""
     path = Path(stream.source)
     if stream.kind != "file" or not path.is_file():
         return []

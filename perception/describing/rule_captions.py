@@ -51,7 +51,7 @@ def _most_important_actions(kinds: _Kinds) -> list[Finding]:
 
 
 def _counts(kinds: _Kinds) -> list[str]:
-    """A sentence for each kind of which a caption gives the number."""
+    """A sentence with the number of findings for each counted kind."""
     numbers = Counter(kind for kind, _ in kinds if kind.caption_style == "counted")
     return [
         kind.caption_sentences[number != 1].format(count=number)

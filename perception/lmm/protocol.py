@@ -2,7 +2,7 @@
 
     reply = await lmm.ask(prompt, Caption, priority="caption", deadline_s=30)
     reply.value          # a Caption
-    reply.usage.tokens   # what it cost
+    reply.usage.tokens   # its cost
     reply.written_by     # lmm:tiny/caption.1
 
 Worker threads and the agent's nodes, which are plain functions, call ``ask_now``.

@@ -17,7 +17,7 @@ Picture = NDArray[np.uint8]
 """Height × width × 3, blue-green-red, upright and with square pixels."""
 
 Thumb = NDArray[np.uint8]
-"""Luma, 36 rows × 64 columns whatever the picture's shape."""
+"""Luma, 36 rows × 64 columns for any shape of picture."""
 
 THUMB_SHAPE = (36, 64)
 SMALL_SIDE = 320

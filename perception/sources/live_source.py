@@ -35,7 +35,7 @@ _START_S = 30.0
 """How long the child's interpreter may take to start on a busy machine."""
 
 _FINISH_S = 0.7
-"""How long a child that was told to finish may take to send its next frame."""
+"""After ``finish``, how long a child may take to send its next frame."""
 
 _RECONNECT_BACKOFF = Backoff(first_s=1.0, longest_s=60.0)
 _UNAUTHORISED_BACKOFF = Backoff(first_s=10.0, longest_s=600.0)

@@ -32,7 +32,7 @@ _TICK_S = 0.1
 
 
 class ReaderProcess:
-    """The reader process, and a thread that receives what it sends."""
+    """The reader process, and a thread that receives its messages."""
 
     def __init__(self, task: ReaderTask) -> None:
         self.cause, self.detail = "dropped", "the reader process ended"

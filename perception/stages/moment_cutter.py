@@ -33,7 +33,7 @@ class MomentCutter:
     """Decides where moments end. It takes sampled frames in order, and reads no clock.
 
     ``max_s`` is the longest duration of a quiet moment. For a live stream it is shorter than ``MAX_S``, so that
-    questions find what was seen seconds ago.
+    questions find the last seconds.
     """
 
     def __init__(self, max_s: float = MAX_S) -> None:

@@ -10,12 +10,12 @@ def found(field: Field, kind: str) -> Finding:
     return Finding(field, kind, kind, Span(0.0, 1.0), "test/1")
 
 
-def test_where_nothing_happens_nothing_changes():
+def test_without_events_the_priority_is_zero():
     assert description_priority([]) == 0.0
     assert description_priority([found("attribute", "colour"), found("attribute", "empty")]) == 0.0
 
 
-def test_an_arrival_counts_for_more_than_a_movement_and_a_movement_for_more_than_a_light():
+def test_an_arrival_outweighs_a_movement_and_that_a_flash():
     arrival, movement, flash = (found("action", kind) for kind in ("enters", "moves", "flash"))
 
     assert (
@@ -23,7 +23,7 @@ def test_an_arrival_counts_for_more_than_a_movement_and_a_movement_for_more_than
     )
 
 
-def test_much_that_happens_adds_up_and_never_passes_one():
+def test_findings_add_up_and_never_exceed_one():
     arrival, line = found("action", "enters"), found("visible_text", "line")
 
     assert description_priority([arrival, line]) > description_priority([arrival])
