@@ -137,7 +137,7 @@ class TraceStore(SqliteSaver):
         return len(doomed)
 
     def _rewrite(self) -> bool:
-        """Rewrite the file without what was deleted. False if another process still reads the old file."""
+        """Rewrite the file without the deleted traces. False if another process still reads the old file."""
         with self.cursor(transaction=False) as cursor:
             cursor.execute("VACUUM")
             # The changes are in the write-ahead log until a checkpoint moves them into the file.
@@ -182,7 +182,7 @@ def open_traces(path: Path, most_bytes: int = MAX_TRACES * 20_000) -> TraceStore
     """
     try:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_S)
-        # What is deleted is overwritten, because its erasure may have been requested.
+        # Deleted bytes are overwritten, because their erasure may have been requested.
         connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection = sqlite3.connect(":memory:", check_same_thread=False)

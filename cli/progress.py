@@ -105,7 +105,7 @@ def _print_event(event: WatchEvent) -> None:
 
 
 def event_line(event: WatchEvent) -> str:
-    """An event in a line; empty for those that are not printed."""
+    """An event in a line. Empty for those that are not printed."""
     match event:
         case Connecting(detail=detail):
             return f"connecting ({detail})"
@@ -153,7 +153,7 @@ def stopping(memory: Recollect) -> Iterator[StopRequest]:
 
     def interrupted(number: int, frame: object) -> None:
         if request.received:
-            # A clean stop takes too long for this user. What was committed is safe.
+            # A clean stop takes too long for this user. Committed moments are safe.
             raise KeyboardInterrupt
         request.received = True
         memory.stop()

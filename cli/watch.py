@@ -113,7 +113,7 @@ class _Run:
         """Files that were watched to their end, or could not be watched."""
 
     def start(self, named: NamedSource, *, drain: bool = True) -> Watch | None:
-        """Begin to watch a source; None where that fails, while other sources are given."""
+        """Begin to watch a source. None if that fails, while other sources are given."""
         arguments = self._arguments
         options = WatchOptions(
             fps=arguments.fps,

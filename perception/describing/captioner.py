@@ -60,7 +60,7 @@ class CaptionReport:
     waiting: int
     """Those that still wait."""
     trouble: str
-    """Why they wait; empty while the server answers."""
+    """Why they wait. Empty while the server answers."""
 
 
 class Captioner:
@@ -115,7 +115,7 @@ class Captioner:
 
     @property
     def stream(self) -> str | None:
-        """The only stream that is described; None if all are."""
+        """The only stream that is described. None if all are."""
         return self._queue.stream
 
     @property
@@ -321,7 +321,7 @@ class Captioner:
 
 
 async def request_description(lmm: Lmm, job: DescriptionJob) -> Observation | None:
-    """Have the model describe the moment of ``job``; None if it has no pictures or children any more.
+    """Have the model describe the moment of ``job``. None if it has no pictures or children any more.
 
     Raises:
         LmmError: There is no description.

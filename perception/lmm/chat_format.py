@@ -160,7 +160,7 @@ class RequestCost(BaseModel):
 
     @property
     def cached_tokens(self) -> int:
-        """Prompt tokens that the server had in its cache; 0 if it does not report them."""
+        """Prompt tokens that the server had in its cache. 0 if it does not report them."""
         return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
 
 

@@ -162,7 +162,7 @@ class _Damage:
 
     time_s: float
     count: int
-    """Number of lost frames; 0 where data was skipped and the number is unknown."""
+    """Number of lost frames. 0 where data was skipped and the number is unknown."""
 
 
 class _Clock:
@@ -350,14 +350,14 @@ class _Losses:
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The duration that the file declares or FFmpeg estimates; None without either."""
+    """The duration that the file declares or FFmpeg estimates. None without either."""
     if container.duration:
         return container.duration / av.time_base
     return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
 
 
 def _declared_end_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """Stream time at which the picture ends according to the container; None if it declares no end."""
+    """Stream time at which the picture ends according to the container. None if it declares no end."""
     if not container.format.name.startswith(_DECLARES_DURATION):
         return None
     start_s = (container.start_time or 0) / av.time_base

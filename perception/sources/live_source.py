@@ -119,7 +119,7 @@ class LiveSource:
 
     @property
     def current_outage(self) -> Outage | None:
-        """The outage so far; None while frames come, and before the first frame."""
+        """The outage so far. None while frames come, and before the first frame."""
         if self._trouble is None or not self._clock.has_begun:
             return None
         return self._clock.outage(time.time(), self._trouble)

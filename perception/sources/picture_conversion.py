@@ -119,7 +119,7 @@ class _Luma:
 
 @cache
 def _luma(pixel_format: str) -> _Luma | None:
-    """The layout of luma; None where the first plane is not luma."""
+    """The layout of luma. None where the first plane is not luma."""
     match = _LUMA_FIRST.fullmatch(pixel_format)
     if match is None:
         return None

@@ -57,7 +57,7 @@ class ReaderProcess:
         self._thread.start()
 
     def receive(self, timeout_s: float) -> ReceivedFrame | Literal["started", "ended"] | None:
-        """The next message; None if none came in time."""
+        """The next message. None if none came in time."""
         try:
             return self._inbox.get(timeout=timeout_s)
         except queue.Empty:

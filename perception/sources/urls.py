@@ -80,7 +80,7 @@ _SHORTEST_SECRET = 4
 
 
 def redact(source: str) -> str:
-    """Return ``source``, a URL or a path, without its secrets. Never raises; redacting twice changes nothing."""
+    """Return ``source``, a URL or a path, without its secrets. Never raises. Redacting twice changes nothing."""
     if _URL.fullmatch(source) is None:
         return redact_text(source)
     return _Redaction().url(source)
@@ -196,7 +196,7 @@ class _Redaction:
 
 
 def _secrets(url: str) -> list[str]:
-    """What redaction removes from ``url``, raw, decoded and percent-encoded; the longest first."""
+    """The secrets that redaction removes from ``url``: raw, decoded and percent-encoded, the longest first."""
     redaction = _Redaction()
     redaction.url(url)
     forms: set[str] = set()

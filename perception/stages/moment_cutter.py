@@ -46,12 +46,12 @@ class MomentCutter:
 
     @property
     def current_from_s(self) -> float | None:
-        """The start of the moment that is being filled; None if there is none."""
+        """The start of the moment that is being filled. None if there is none."""
         return self._start_s
 
     @property
     def open_from_s(self) -> float | None:
-        """The time from which on nothing is final; None if no moment is open."""
+        """The time from which on nothing is final. None if no moment is open."""
         return self._start_s if self._held is None else self._held.start_s
 
     def begin(self, time_s: float) -> None:

@@ -10,12 +10,12 @@ def found(field: Field, kind: str) -> Finding:
     return Finding(field, kind, kind, Span(0.0, 1.0), "test/1")
 
 
-def test_without_events_the_priority_is_zero():
+def test_where_nothing_happens_nothing_changes():
     assert description_priority([]) == 0.0
     assert description_priority([found("attribute", "colour"), found("attribute", "empty")]) == 0.0
 
 
-def test_an_arrival_outweighs_a_movement_and_that_a_flash():
+def test_importance_falls_from_arrival_to_movement_to_light():
     arrival, movement, flash = (found("action", kind) for kind in ("enters", "moves", "flash"))
 
     assert (
@@ -23,7 +23,7 @@ def test_an_arrival_outweighs_a_movement_and_that_a_flash():
     )
 
 
-def test_findings_add_up_and_never_exceed_one():
+def test_much_that_happens_adds_up_and_never_passes_one():
     arrival, line = found("action", "enters"), found("visible_text", "line")
 
     assert description_priority([arrival, line]) > description_priority([arrival])

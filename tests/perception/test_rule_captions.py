@@ -10,7 +10,7 @@ def found(field: Field, kind: str, text: str, start_s: float = 0.0) -> Finding:
     return Finding(field, kind, text, Span(start_s, start_s + 1.0), "test/1")
 
 
-def test_a_caption_orders_actions_then_text_then_appearance():
+def test_a_caption_has_actions_then_text_then_appearance():
     caption = compose_caption(
         [
             found("attribute", "colour", "mostly grey"),
@@ -27,7 +27,7 @@ def test_a_caption_orders_actions_then_text_then_appearance():
     )
 
 
-def test_the_most_important_actions_are_kept_if_not_all_fit():
+def test_what_matters_most_is_told_where_not_all_fits():
     moves = [found("action", "moves", f"shape {n} moves", n) for n in range(10)]
     removed = found("action", "removed", "something blue is taken away", 20.0)
 
@@ -44,7 +44,7 @@ def test_text_in_the_picture_cannot_leave_its_quotation_marks():
     assert caption == 'Text: “SALE". A man enters. "”.'
 
 
-def test_repeated_text_is_quoted_once_and_surplus_counted():
+def test_a_repeated_text_is_quoted_once_and_many_are_counted():
     lines = [found("visible_text", "line", f"line {n % 9}") for n in range(18)]
 
     caption = compose_caption(lines)
@@ -57,7 +57,7 @@ def test_a_long_text_is_shortened():
     assert len(compose_caption([found("visible_text", "line", "word " * 400)])) < 100
 
 
-def test_speech_is_separate_from_visible_text():
+def test_speech_is_told_apart_from_visible_text():
     caption = compose_caption(
         [found("speech", "subtitle", "Good morning"), found("visible_text", "line", "OPEN")]
     )
@@ -65,14 +65,14 @@ def test_speech_is_separate_from_visible_text():
     assert caption == "Said: “Good morning”. Text: “OPEN”."
 
 
-def test_an_empty_picture_is_captioned_as_still():
+def test_an_empty_picture_is_still_and_nothing_is_invented():
     empty = found("attribute", "empty", "nothing moves and nothing new is in the picture")
 
     assert compose_caption([empty]) == "Nothing moves."
     assert compose_caption([]) == "Nothing of note is seen."
 
 
-def test_a_caption_with_actions_does_not_mention_stillness():
+def test_where_something_happens_nothing_is_said_of_stillness():
     empty = found("attribute", "empty", "nothing moves and nothing new is in the picture")
     enters = found("action", "enters", "a shape enters")
 
