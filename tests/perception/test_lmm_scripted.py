@@ -26,7 +26,7 @@ def test_lines_are_given_in_order_in_any_form():
     assert asyncio.run(lmm.ask(PROMPT, Caption)).value.caption == "two"
     with pytest.raises(LmmOverloaded):
         lmm.ask_now(PROMPT, Caption)
-    with pytest.raises(LmmUnreachable, match="no line left"):
+    with pytest.raises(LmmUnreachable, match="no further line"):
         lmm.ask_now(PROMPT, Caption)
 
 
