@@ -55,12 +55,12 @@ class Agent:
         context: AgentDependencies,
         **options: Any,
     ) -> dict[str, Any]:
-        """Answer a question; returns the state after the last step."""
+        """Answer a question. Returns the state after the last step."""
         state: dict[str, Any] = {}
         for state in self.stream(question, config, context=context, stream_mode="values", **options):  # noqa: B007
             pass
         return state
 
     def history(self, config: RunnableConfig) -> list[StateSnapshot]:
-        """Return the states of an earlier question, newest first; empty where the checkpointer has none."""
+        """Return the states of an earlier question, newest first. Empty if the checkpointer has none."""
         return list(self._graph.get_state_history(config))

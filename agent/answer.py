@@ -1,4 +1,4 @@
-"""Question and answer: the public models of what is asked and what is returned.
+"""Question and answer: the public models for asking a memory.
 
     answer.text, answer.evidence[0].span, answer.abstained
 
@@ -127,7 +127,7 @@ class Evidence(BaseModel, frozen=True):
 
 
 class GapSeen(BaseModel, frozen=True):
-    """A span in the scope of which nothing was seen."""
+    """An unwatched span in the scope."""
 
     start_s: float
     end_s: float

@@ -87,7 +87,7 @@ def _record_uses(deps: AgentDependencies, question: Question, result: Answer) ->
 def _with_admission(
     deps: AgentDependencies, question: Question, plan: Plan, draft: DraftAnswer, overview: Sequence[Moment]
 ) -> DraftAnswer:
-    """The draft, which admits what was forgotten of the time that was asked about."""
+    """The draft, which admits that part of the asked time is forgotten."""
     spans = spans_asked_about(deps, question, plan)
     lost = lost_in(deps.snapshot, spans)
     if not lost:

@@ -46,10 +46,10 @@ def answer_text(parsed: ParsedQuestion, plan: Plan, ranked: Sequence[Candidate])
 
 
 def abstention_text(why: WhyAbstained, parsed: ParsedQuestion, ranked: Sequence[Candidate]) -> str:
-    """Why the question is not answered, and what is nearest."""
+    """Why the question is not answered, and the nearest moments."""
     if why == "not_seen":
-        wanted = " and ".join(f"“{phrase}”" for phrase in parsed.quoted) or "what is asked for"
-        reason = f"I looked for {wanted} in what was read, heard and observed, and did not find it."
+        searched = " and ".join(f"“{phrase}”" for phrase in parsed.quoted) or "what is asked for"
+        reason = f"I looked for {searched} in what was read, heard and observed, and did not find it."
     elif why == "needs_model":
         named = ", ".join(f"“{word}”" for word in parsed.unobservable_words[:4]) or "who or what is seen"
         reason = f"I cannot tell: no observer here recognises {named}; that needs a video model."
@@ -81,7 +81,7 @@ def nothing_watched_text(question: Question) -> str:
 
 
 def maybe_forgotten_text(forgotten: Sequence[Tombstone]) -> str:
-    """Added if something was not found, and part of what was searched is forgotten."""
+    """Added if something was not found, but part of the searched time is forgotten."""
     return f"But what was seen at {_places(forgotten)} is forgotten: it may have been there."
 
 
@@ -96,7 +96,7 @@ def nothing_left_text(forgotten: Sequence[Tombstone]) -> str:
 
 
 def not_counted_text(forgotten: Sequence[Tombstone]) -> str:
-    """Added if a count or an extreme leaves out what is forgotten."""
+    """Added if a count or an extreme leaves out forgotten spans."""
     return f"What was seen at {_places(forgotten)} is forgotten, and is not taken into account."
 
 
@@ -120,7 +120,7 @@ def count_of(kind: str, count: int, parsed: ParsedQuestion) -> str:
 
 
 def _reported(candidate: Candidate) -> str:
-    """What was seen, with a quotation of what was read or heard."""
+    """The candidate's text, or a quotation if it was read or heard."""
     lines = [f for f in candidate.findings if f.field in ("visible_text", "speech")]
     if not lines:
         return candidate.text.rstrip(".")

@@ -128,7 +128,8 @@ def streams_in_turn(
 def _stream_relevance(parsed: ParsedQuestion, candidates: Sequence[Candidate]) -> float:
     """How likely the question means this stream.
 
-    An extreme is meant in the stream in which it stands out most, anything else in the stream where it happens often.
+    An extreme is most likely meant in the stream with the largest outlier, anything else in the stream where it is
+    frequent.
     """
     best = max(candidate.score for candidate in candidates)
     if _picks_extreme(parsed):

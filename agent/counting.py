@@ -3,7 +3,7 @@
     [count] = by_counts(parsed, ("enters",), memories, {"shop": Span(20, 60)})
     count.text, count.span    # "1 arrival", from 30 to 31 s
 
-Summaries count without a look at each moment. Whatever lies wholly in the asked time is counted by the fewest
+Summaries count without a look at each moment. Findings that lie wholly in the asked time are counted by the fewest
 summaries that cover it, and the rest moment by moment. Counts of a colour or a side are always made moment by moment.
 """
 

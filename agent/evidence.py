@@ -1,4 +1,4 @@
-"""Evidence and coverage of an answer: what supports it, and how much of its scope was watched and is still remembered.
+"""Evidence and coverage of an answer: the cited spans, and how much of the scope was watched and is still remembered.
 
 evidence_of(snapshot, cited, moment).frame_ids      # the pictures that still exist
 coverage_of(snapshot, "door", Span(0.0, 3600.0)).forgotten
@@ -35,7 +35,7 @@ def evidence_of(snapshot: Snapshot, cited: CitedSpan, moment: Moment) -> Evidenc
 
 
 def coverage_of(snapshot: Snapshot, stream: str, span: Span | None) -> StreamCoverage:
-    """How much of a stream was watched within ``span`` (None: in all), and what of it is forgotten."""
+    """The watched and the forgotten parts of a stream within ``span`` (None: in all)."""
     coverage = snapshot.coverage(stream, span)
     forgotten = merge_tombstones(coverage.forgotten, span)
     return StreamCoverage(

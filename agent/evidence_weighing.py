@@ -1,4 +1,4 @@
-"""Evidence weighing: ranks what was found and grades whether the best of it answers the question.
+"""Evidence weighing: ranks the found memories and grades whether the best one answers the question.
 
     weighed = weigh_evidence(parsed, plan, overview, moments)
     weighed.ranked[0].text, weighed.sufficiency
@@ -46,7 +46,7 @@ class WeighedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """The question and what was found."""
+    """The question and the found memories."""
 
     parsed: ParsedQuestion
     plan: Plan
@@ -148,7 +148,7 @@ def _weigh_words_and_kinds(context: _Context) -> WeighedEvidence:
     by_text = by_words(parsed, context.leaves, context.ends_s)
     by_kind = by_kinds(parsed, kinds, context.leaves, context.ends_s) if kinds else []
     if not (by_text or by_kind) and (parsed.span is not None or parsed.last_s is not None):
-        # Nothing matches the words, but the question names a time. What was seen then is the best answer.
+        # Nothing matches the words, but the question names a time. The captions of that time are the best answer.
         return _weigh_captions(context)
     return _merged(parsed, by_text, _supported_by_text(parsed, by_kind, by_text))
 

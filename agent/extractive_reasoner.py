@@ -1,4 +1,4 @@
-"""Extractive reasoner: answers with what was observed, or abstains. It needs no model.
+"""Extractive reasoner: answers from observations, or abstains. It needs no model.
 
 It parses the question by rule, ranks remembered text and findings, counts and orders where the observations allow it,
 and cites the spans that support the answer. If only a video model could tell, it says so and offers the nearest
@@ -49,7 +49,7 @@ class ExtractiveReasoner:
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        """Rank what was found, and grade whether the best of it answers the question."""
+        """Rank the found memories, and grade whether the best one answers the question."""
         parsed = read_question(question.text)
         weighed = weigh_evidence(parsed, plan, overview, moments)
         ranked, answers = weighed.ranked, weighed.sufficiency >= ANSWERS_FROM
@@ -71,7 +71,7 @@ class ExtractiveReasoner:
         overview: Sequence[Moment],
         moments: Sequence[Moment],
     ) -> DraftAnswer:
-        """Say what was seen and when. If it was not seen, say why not, and what is nearest."""
+        """Answer with observations and their times, or explain the abstention and cite the nearest moments."""
         if not overview:
             text = answer_wording.nothing_watched_text(question)
             return DraftAnswer(text=text, confidence=0.0, why="not_watched")

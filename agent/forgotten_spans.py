@@ -4,7 +4,7 @@
     draft = admit_forgotten(draft, lost)
 
 Something that was not found may have been in a forgotten span, so no answer then claims that it was not seen. This
-holds for every reasoner, whatever the reasoner itself says.
+holds for every reasoner.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def admit_forgotten(
     uncounted: Sequence[Tombstone] = (),
     all_gone: bool = False,
 ) -> DraftAnswer:
-    """A draft that says what is forgotten, if that may be why it abstains or why it is incomplete.
+    """A draft that names the forgotten spans, if they may be why it abstains or is incomplete.
 
     Args:
         draft: What the reasoner says.

@@ -1,4 +1,4 @@
-"""Inspect step: looks at the pictures of the moments that the judgement names, and writes back what it saw."""
+"""Inspect step: looks at the pictures of the moments that the judgement names, and writes back the observations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge step: grades what was found, and decides whether another round can help."""
+"""Judge step: grades the found memories, and decides whether another round can help."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .state import AgentDependencies, AgentState
 
 
 def judge(state: AgentState, runtime: Runtime[AgentDependencies]) -> AgentState:
-    """Grade what was found, and decide whether to stop.
+    """Grade the found memories, and decide whether to stop.
 
     Reads ``plan``, ``overview``, ``found``, ``visited``, ``best``, ``round`` and ``new``. Writes ``judgement``,
     ``best`` and ``stop_reason``, which is empty if another round follows.

@@ -1,4 +1,4 @@
-"""Limits of a question, and what it has spent of them.
+"""Limits of a question, and its spending.
 
 spending = Spending(Limits(seconds=10))
 spending.add(reply.usage.calls, reply.usage.tokens)

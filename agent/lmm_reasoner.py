@@ -5,7 +5,7 @@
 Planning, inspecting and judging take one call each. The model words the answer while it judges, so the answer needs
 no call of its own. A small memory is judged without a plan, and for a question about now the newest moment is
 inspected first, so that the median question takes three calls. If the model fails or the limits are spent, the
-extractive reasoner continues with what is known, and the answer says so. ``prompt_building`` has the prompts.
+extractive reasoner continues from the same evidence, and the answer says so. ``prompt_building`` has the prompts.
 
 Before it answers from descriptions alone, the reasoner checks the pictures once. If the pictures do not confirm the
 answer, the other moments are judged again. Speech needs no check.
@@ -122,7 +122,7 @@ class LmmReasoner:
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        """Grade what was found. An inspection that answered the question needs no call."""
+        """Grade the found memories. An inspection that answered the question needs no call."""
         unconfirmed, self._unconfirmed = self._unconfirmed, None
         settled = self._settled_by_inspection(question, moments, unconfirmed)
         if settled is not None:
@@ -219,7 +219,7 @@ class LmmReasoner:
         return newest if _asks_about_now(question) and self._may_call else None
 
     def _needs_confirmation(self, judgement: Judgement, plan: Plan, moments: Sequence[Moment]) -> bool:
-        """Whether the judgement would answer the question, but no inspection has checked what it cites first."""
+        """Whether the judgement would answer the question, but its first citation is not inspected yet."""
         if judgement.sufficiency < ENOUGH or plan.uses_summaries or not self._may_call:
             return False
         first = next(moment for moment in moments if moment.id == judgement.cited[0].moment_id)
@@ -269,10 +269,10 @@ class LmmReasoner:
         new_inspections, self._new_inspections = self._new_inspections, []
         if unconfirmed is not None and not new_inspections:
             return unconfirmed  # no pictures are left to inspect
-        found = {moment.id: moment for moment in moments}
+        by_id = {moment.id: moment for moment in moments}
         for moment_id in new_inspections:
             reply = self._inspections[moment_id]
-            settled = self._judge_by_inspection(question, found.get(moment_id), reply)
+            settled = self._judge_by_inspection(question, by_id.get(moment_id), reply)
             if unconfirmed is not None and _confirms(question, reply, unconfirmed, settled):
                 return unconfirmed
             if settled is not None:

@@ -3,9 +3,9 @@
     choice = choose(["the man in the red coat", "the man in the blue coat"], parsed, ranked, sufficiency)
     choice.index, choice.support.text    # 1, "something yellow is taken away from the middle"
 
-Options are told apart by their words. If they differ in the colours of clothes or things, the colours of what was
-seen decide. If the question asks for an order, what was read or heard first decides. If the evidence prefers no
-option, none is chosen.
+Options are told apart by their words. If they differ in the colours of clothes or things, the observed colours
+decide. If the question asks for an order, the times at which the options were read or heard decide. If the evidence
+prefers no option, none is chosen.
 """
 
 from __future__ import annotations

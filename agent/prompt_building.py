@@ -132,7 +132,7 @@ def named(moments: Sequence[Moment], limit: int = SHOWN) -> dict[str, Moment]:
 
 
 def _moment_part(name: str, moment: Moment) -> TextPart:
-    """What is remembered of a moment, as quoted data."""
+    """A moment's descriptions and text, as quoted data."""
     lines = [f"{moment.stream}, {between(moment.span.start_s, moment.span.end_s)}"]
     lines += dict.fromkeys(observation.caption for observation in reversed(moment.observations))
     for field, verb in (("visible_text", "read in the picture"), ("speech", "heard")):

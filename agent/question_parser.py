@@ -3,7 +3,7 @@
     parsed = read_question("When was the second box put down after 1:20?")
     parsed.asks, parsed.kinds, parsed.nth, parsed.span    # "when", ("placed",), 2, from 80 s on
 
-No model is needed. What no rule understands stays in ``parsed.content_words`` and is searched for.
+No model is needed. Words that no rule understands stay in ``parsed.content_words`` and is searched for.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def _cued_kinds(lower: str) -> tuple[str, ...]:
 
 
 def _combined(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Several kinds replaced by the one that combines them: somebody who comes and goes makes a visit."""
+    """Several kinds replaced by the one that combines them: an arrival and a departure make a visit."""
     for kind in declared_kinds():
         if kind.combines and set(names) >= set(kind.combines):
             rest = (name for name in names if name not in kind.combines)
@@ -249,7 +249,7 @@ def _combined(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _without_superseded(names: tuple[str, ...]) -> tuple[str, ...]:
     """Without the kinds that another of them supersedes: "the third visitor leaves" is about leaving."""
-    superseded = {other for name in names for other in kind_of(name).supersedes}
+    superseded = {lesser for name in names for lesser in kind_of(name).supersedes}
     return tuple(name for name in names if name not in superseded)
 
 
@@ -260,7 +260,7 @@ def _kind_words(lower: str) -> frozenset[str]:
 
 
 def _relation(lower: str) -> tuple[Relation | None, tuple[str, ...]]:
-    """Whether the question asks what came after or before something, and the content words of that."""
+    """Whether the question is about the time after or before something, and the content words of that."""
     match = _RELATED.search(lower)
     if not match or match.start() == 0 or match[1] not in ("after", "before"):
         return None, ()

@@ -58,7 +58,7 @@ def parse_times(text: str) -> QuestionTimes:
 
 
 def _range(match: re.Match[str]) -> Span | None:
-    """The span of a ``_BETWEEN`` match; None if it does not end after it starts."""
+    """The span of a ``_BETWEEN`` match. None if it does not end after it starts."""
     start_s, end_s = matched_time_s(match, "a"), matched_time_s(match, "b")
     if start_s is None and match["bare"] and end_s is not None:
         # "between 1.5 and 3.6 seconds": only the second number carries the unit.

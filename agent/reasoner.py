@@ -1,4 +1,4 @@
-"""Reasoner protocol: plans the searches, inspects pictures, judges what was found, and answers.
+"""Reasoner protocol: plans the searches, inspects pictures, judges the evidence, and answers.
 
 The graph decides when, a reasoner decides what:
 
@@ -66,7 +66,7 @@ class CitedSpan(BaseModel, frozen=True):
 
 
 class Judgement(BaseModel, frozen=True):
-    """Whether what was found is enough."""
+    """Whether the found memories are enough to answer."""
 
     sufficiency: float
     """0 (nothing) to 1 (it settles the question)."""
@@ -128,7 +128,7 @@ class Reasoner(Protocol):
     def judge(
         self, question: Question, plan: Plan, overview: Sequence[Moment], moments: Sequence[Moment]
     ) -> Judgement:
-        """Grade what was found so far.
+        """Grade the moments found so far.
 
         ``moments`` holds all found moments, the latest finds first. Forgotten moments are represented by the
         summaries above them.
@@ -142,4 +142,4 @@ class Reasoner(Protocol):
         overview: Sequence[Moment],
         moments: Sequence[Moment],
     ) -> DraftAnswer:
-        """Answer from what is cited, or abstain and say what is missing."""
+        """Answer from the cited spans, or abstain and name the missing information."""

@@ -45,7 +45,7 @@ def plan_searches(question: Question, parsed: ParsedQuestion) -> Plan:
         from_s=from_s,
         to_s=to_s,
         last_s=parsed.last_s,
-        may_inspect=parsed.wants_text and "subtitle" not in kinds,
+        may_inspect=parsed.wants_text and not any(kind_of(kind).field == "speech" for kind in kinds),
     )
 
 

@@ -34,11 +34,11 @@ class ShownMoments:
         Moments that helped or were cited come first. Then come those that were not shown yet, the latest finds
         first, and last those that were judged already.
         """
-        found = {moment.id: moment for moment in moments}
-        kept = [key for key in (*helpful, *self._cited) if key in found]
-        self._was_shown = dict.fromkeys(found, False) | self._was_shown
-        not_shown = [key for key in found if not self._was_shown[key]]
-        return [found[key] for key in dict.fromkeys([*kept, *not_shown, *found])]
+        by_id = {moment.id: moment for moment in moments}
+        kept = [key for key in (*helpful, *self._cited) if key in by_id]
+        self._was_shown = dict.fromkeys(by_id, False) | self._was_shown
+        not_shown = [key for key in by_id if not self._was_shown[key]]
+        return [by_id[key] for key in dict.fromkeys([*kept, *not_shown, *by_id])]
 
     def record(self, *, shown: Sequence[str], cited: Sequence[str]) -> None:
         """Record a judgement: the ids that were shown, and those that it cites as an answer."""

@@ -48,7 +48,7 @@ class QueryTerm:
 def terms_of(words: Sequence[str], documents: Iterable[str], names: Collection[str] = ()) -> list[QueryTerm]:
     """Weigh the words of a question.
 
-    Names count more and generic words less. A word that many of the ``documents`` have tells little apart.
+    Names count more and generic words less. Words that many of the ``documents`` have count less.
     """
     tokens = [frozenset(stem(word) for word in words_of(document)) for document in documents]
     terms = []

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
@@ -29,6 +29,15 @@ _BUSY_S = 10.0
 """How long to wait for another process that is writing its trace."""
 _ID = re.compile(rb"(?=([0-9a-f]{20}))")
 """Matches at every position where the id of a memory may be."""
+
+
+class TraceStep(TypedDict):
+    """One stored step of a question."""
+
+    next: list[str]
+    """The names of the steps that come next; empty at the end."""
+    state: dict[str, object]
+    """The agent's state before them, as plain data."""
 
 
 class TraceStore(SqliteSaver):
@@ -137,7 +146,7 @@ class TraceStore(SqliteSaver):
         return len(doomed)
 
     def _rewrite(self) -> bool:
-        """Rewrite the file without what was deleted. False if another process still reads the old file."""
+        """Rewrite the file without the deleted traces. False if another process still reads the old file."""
         with self.cursor(transaction=False) as cursor:
             cursor.execute("VACUUM")
             # The changes are in the write-ahead log until a checkpoint moves them into the file.
@@ -182,7 +191,7 @@ def open_traces(path: Path, most_bytes: int = MAX_TRACES * 20_000) -> TraceStore
     """
     try:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_S)
-        # What is deleted is overwritten, because its erasure may have been requested.
+        # Deleted bytes are overwritten, because their erasure may have been requested.
         connection.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         connection = sqlite3.connect(":memory:", check_same_thread=False)

@@ -25,7 +25,7 @@ def uses_of(
     *,
     at_s: float,
 ) -> list[Use]:
-    """What was cited, inspected and asked about. The evidence of an abstention is only nearest, so it is not used.
+    """The cited, inspected and asked spans. The evidence of an abstention is only nearest, so it is not used.
 
     Args:
         question: If it names a span, that span was asked about in each stream.

@@ -24,7 +24,7 @@ from ..perception.watch_events import (
     Stalled,
     WatchEvent,
 )
-from ..serialization import to_plain
+from ..serialization import plain_fields
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -101,11 +101,11 @@ class WatchDisplay:
 
 
 def _print_event(event: WatchEvent) -> None:
-    print_json_line({"event": type(event).__name__, **to_plain(event)})
+    print_json_line({"event": type(event).__name__, **plain_fields(event)})
 
 
 def event_line(event: WatchEvent) -> str:
-    """An event in a line; empty for those that are not printed."""
+    """An event in a line. Empty for those that are not printed."""
     match event:
         case Connecting(detail=detail):
             return f"connecting ({detail})"
@@ -153,7 +153,7 @@ def stopping(memory: Recollect) -> Iterator[StopRequest]:
 
     def interrupted(number: int, frame: object) -> None:
         if request.received:
-            # A clean stop takes too long for this user. What was committed is safe.
+            # A clean stop takes too long for this user. Committed moments are safe.
             raise KeyboardInterrupt
         request.received = True
         memory.stop()

@@ -16,6 +16,7 @@ from ..perception.sources.source_list import NamedSource, read_source_list, reso
 from ..perception.sources.urls import redact_text
 from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_disk_budget, add_lmm_flags, fps, open_memory, time_s
+from .flags import with_flags
 from .printing import waiting_hint
 from .progress import WatchDisplay, stopping
 
@@ -113,7 +114,7 @@ class _Run:
         """Files that were watched to their end, or could not be watched."""
 
     def start(self, named: NamedSource, *, drain: bool = True) -> Watch | None:
-        """Begin to watch a source; None where that fails, while other sources are given."""
+        """Begin to watch a source. None if that fails, while other sources are given."""
         arguments = self._arguments
         options = WatchOptions(
             fps=arguments.fps,
@@ -155,7 +156,7 @@ class _Run:
     def _note_failure(self, error: RecollectError) -> None:
         if self._is_only_one:
             raise error
-        print_error(redact_text(str(error)))
+        print_error(redact_text(with_flags(str(error))))
         self._failed += 1
 
 

@@ -164,3 +164,45 @@ def test_broken_observers_do_not_stop_watching(tmp_path: Path) -> None:
     assert "observer failing is disabled" in done.stderr
     answer, _ = json.loads(run(tmp_path, "-c", ASK, "How often does the bell ring?").stdout)
     assert "3 rings of the bell" in answer
+
+
+@pytest.mark.slow
+def test_an_observer_given_as_an_argument_watches_a_source_of_ones_own(porch: Path) -> None:
+    code = """
+import json, sys
+sys.path.insert(0, "site")
+from bell_observer import BELL_RINGS, BellObserver
+from recollect import Recollect, WatchOptions
+from recollect.perception.sources.file_source import FileSource
+
+class LateSource:
+    # A source of one's own: a file without its first ten seconds.
+    def __init__(self, path):
+        self._file = FileSource(path, fps=4)
+        self.info = self._file.info
+        self.stop, self.close = self._file.stop, self._file.close
+
+    def frames(self, from_s=0.0):
+        return self._file.frames(max(10.0, from_s))
+
+with Recollect("late.lance") as memory:
+    options = WatchOptions(ocr=False, observers=(BellObserver,))
+    report = memory.watch(LateSource("porch.mp4"), stream="late", options=options)
+    print(json.dumps([list(report.disabled_observers), memory.ask("How often did the bell ring?").text]))
+"""
+    without_entry_point = os.environ | {"PYTHONPATH": ""}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=porch,
+        env=without_entry_point,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr
+    disabled, answer = json.loads(done.stdout)
+    assert disabled == []
+    assert "2 rings of the bell" in answer

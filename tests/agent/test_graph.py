@@ -446,6 +446,19 @@ def test_only_the_newest_traces_are_kept(tmp_path, store):
         assert [bool(memory.trace(trace_id)) for trace_id in ids] == [False, False, True, True]
 
 
+def test_each_memory_keeps_the_traces_of_its_own_questions(tmp_path, store):
+    with MemoryStore.open(tmp_path / "yard.lance", write=True) as yard_store:
+        yard_store.put_stream(Stream("garden", "file", "garden.mp4", "content:garden", "done", 4.0))
+        yard_store.append(GARDEN)
+
+    with Recollect(store.path) as kitchen, Recollect(tmp_path / "yard.lance") as yard:
+        kitchen_id = kitchen.ask("When was the kettle put down?").trace_id
+        yard_id = yard.ask("When does rain fall?").trace_id
+        kept = [bool(memory.trace(key)) for memory in (kitchen, yard) for key in (kitchen_id, yard_id)]
+
+    assert kept == [True, False, False, True]
+
+
 # -- recorded uses -----------------------------------------------------------------------
 
 

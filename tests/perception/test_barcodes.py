@@ -95,7 +95,7 @@ def test_two_codes_at_once_are_both_read():
     assert {finding.kind for finding in found([both] * 4)} == {"qr", "barcode"}
 
 
-def test_a_code_that_comes_and_goes_is_there_from_the_look_that_read_it_to_the_next():
+def test_a_code_lasts_from_the_sample_that_read_it_to_the_next():
     findings = found([room()] * 8 + [with_qr()] * 12 + [room()] * 12, Span(0, 8))
 
     assert [finding.text for finding in findings] == [LINK]

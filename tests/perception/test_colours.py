@@ -73,7 +73,7 @@ def test_every_colour_has_a_name_and_counting_loses_no_pixel():
     assert counts.sum() == 90 * 160
 
 
-def test_naming_a_small_picture_costs_well_under_five_milliseconds():
+def test_naming_a_small_picture_takes_less_than_5_milliseconds():
     picture = np.random.default_rng(2).integers(0, 256, (180, 320, 3), dtype=np.uint8)
     colour_shares(picture)
 

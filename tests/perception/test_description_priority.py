@@ -15,7 +15,7 @@ def test_where_nothing_happens_nothing_changes():
     assert description_priority([found("attribute", "colour"), found("attribute", "empty")]) == 0.0
 
 
-def test_an_arrival_counts_for_more_than_a_movement_and_a_movement_for_more_than_a_light():
+def test_importance_falls_from_arrival_to_movement_to_light():
     arrival, movement, flash = (found("action", kind) for kind in ("enters", "moves", "flash"))
 
     assert (

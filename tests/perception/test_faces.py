@@ -55,7 +55,7 @@ def test_the_cascade_is_where_it_is_looked_for():
     assert (Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml").is_file()
 
 
-def test_a_singer_who_faces_the_camera_is_found_and_only_while_in_the_picture(clips):
+def test_a_face_is_detected_only_while_it_is_in_the_picture(clips):
     findings = faces_in(clips / "c15_stage_faces_cuts.mp4", (1.52, 3.59, 7.89))
 
     assert findings
@@ -92,7 +92,7 @@ def test_detections_count_until_the_next_sample_or_the_cut():
     gate.wanted(frame_at(4.0, 90))
     gate.cut(4.2)
 
-    seen = [
+    samples = [
         (sample.start_s, round(sample.end_s, 1), *sample.detections) for sample in gate.within(Span(1.0, 9.0))
     ]
-    assert seen == [(1.0, 3.0, "one"), (3.0, 4.2, "two")]
+    assert samples == [(1.0, 3.0, "one"), (3.0, 4.2, "two")]

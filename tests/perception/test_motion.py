@@ -66,23 +66,23 @@ def frame(time_s: float, picture: np.ndarray) -> Frame:
 def watch(frames: Iterator[Frame], moment_s: float = 5.0) -> list[Finding]:
     """Ask for every moment as late as the contract allows, and for the rest after the cut."""
     observer = MotionObserver()
-    found: list[Finding] = []
+    findings: list[Finding] = []
     start_s = last_s = 0.0
     for shown in frames:
         while shown.time_s >= start_s + moment_s + HOLD_S:
-            found += observer.findings(Span(start_s, start_s + moment_s))
+            findings += observer.findings(Span(start_s, start_s + moment_s))
             start_s += moment_s
         observer.push(shown)
         last_s = shown.time_s
     observer.cut(last_s)
     while start_s <= last_s:
-        found += observer.findings(Span(start_s, start_s + moment_s))
+        findings += observer.findings(Span(start_s, start_s + moment_s))
         start_s += moment_s
-    return found
+    return findings
 
 
-def of(found: list[Finding], kind: str) -> list[Finding]:
-    return [finding for finding in found if finding.kind == kind]
+def of(findings: list[Finding], kind: str) -> list[Finding]:
+    return [finding for finding in findings if finding.kind == kind]
 
 
 def walker(
@@ -107,10 +107,10 @@ def test_it_is_an_observer():
     assert isinstance(MotionObserver(), Observer)
 
 
-def test_somebody_who_comes_stands_and_goes_is_one_visit_with_both_sides():
-    found = watch(film(crossing, until_s=26.0))
+def test_coming_standing_and_going_is_one_visit_with_both_sides():
+    findings = watch(film(crossing, until_s=26.0))
 
-    (visit,) = of(found, "visit")
+    (visit,) = of(findings, "visit")
     assert visit.span.start_s == pytest.approx(4.3, abs=0.6)
     assert visit.span.end_s == pytest.approx(20.0, abs=0.8)
     assert visit.detail["value"] == pytest.approx(visit.span.duration_s, abs=0.02)
@@ -118,31 +118,31 @@ def test_somebody_who_comes_stands_and_goes_is_one_visit_with_both_sides():
     assert (visit.detail["colour"], visit.detail["shape"]) == ("red", "tall")
 
 
-def test_entering_staying_and_leaving_are_told_once_each_by_one_track():
-    found = watch(film(crossing, until_s=26.0))
+def test_a_track_reports_entering_staying_and_leaving_once_each():
+    findings = watch(film(crossing, until_s=26.0))
 
-    (enters,), (leaves,) = of(found, "enters"), of(found, "leaves")
+    (enters,), (leaves,) = of(findings, "enters"), of(findings, "leaves")
     assert enters.text.startswith("a tall red")
     assert enters.text.endswith("enters from the left")
     assert leaves.text.endswith("leaves to the right")
-    assert {f.detail["direction"] for f in of(found, "moves")} == {"right"}
-    assert {f.detail["place"] for f in of(found, "stays")} == {"middle"}
-    assert len({f.detail["track"] for f in found if "track" in f.detail}) == 1
+    assert {f.detail["direction"] for f in of(findings, "moves")} == {"right"}
+    assert {f.detail["place"] for f in of(findings, "stays")} == {"middle"}
+    assert len({f.detail["track"] for f in findings if "track" in f.detail}) == 1
 
 
 def test_only_the_visit_reaches_beyond_its_moment():
     observer = MotionObserver()
-    found: list[tuple[Span, Finding]] = []
+    findings: list[tuple[Span, Finding]] = []
     start_s = 0.0
     for shown in film(crossing, until_s=30.0):
         if shown.time_s >= start_s + 5.0 + HOLD_S:
             moment = Span(start_s, start_s + 5.0)
-            found += [(moment, finding) for finding in observer.findings(moment)]
+            findings += [(moment, finding) for finding in observer.findings(moment)]
             start_s += 5.0
         observer.push(shown)
 
-    assert [m.start_s for m, f in found if f.kind == "visit"] == [15.0]
-    for moment, finding in found:
+    assert [m.start_s for m, f in findings if f.kind == "visit"] == [15.0]
+    for moment, finding in findings:
         if finding.kind != "visit":
             assert moment.start_s <= finding.span.start_s <= finding.span.end_s <= moment.end_s
 
@@ -153,12 +153,12 @@ def test_somebody_still_there_at_the_cut_is_an_incomplete_visit():
         observer.push(shown)
 
     observer.cut(12.0)
-    found = observer.findings(Span(10.0, 12.0))
+    findings = observer.findings(Span(10.0, 12.0))
 
-    (visit,) = of(found, "visit")
+    (visit,) = of(findings, "visit")
     assert visit.detail["complete"] == 0
     assert visit.span.start_s == pytest.approx(4.3, abs=0.6)
-    assert not of(found, "leaves")
+    assert not of(findings, "leaves")
 
 
 def test_somebody_who_stands_still_for_a_minute_stays_one_visit():
@@ -166,9 +166,9 @@ def test_somebody_who_stands_still_for_a_minute_stays_one_visit():
         x = -30 + (min(max(time_s, 4.0), 7.0) - 4.0) * 65 + max(0.0, time_s - 70.0) * 65
         walker(picture, (x, 100), (150, 60, 40))
 
-    found = watch(film(standing, until_s=80.0))
+    findings = watch(film(standing, until_s=80.0))
 
-    (visit,) = of(found, "visit")
+    (visit,) = of(findings, "visit")
     assert visit.detail["value"] == pytest.approx(69.0, abs=1.5)
 
 
@@ -206,9 +206,9 @@ def bench(picture: np.ndarray, time_s: float) -> None:
 
 
 def test_a_thing_taken_away_and_brought_back_is_known_again():
-    found = watch(film(bench, until_s=22.0))
+    findings = watch(film(bench, until_s=22.0))
 
-    (removed,), (placed,) = of(found, "removed"), of(found, "placed")
+    (removed,), (placed,) = of(findings, "removed"), of(findings, "placed")
     assert removed.span.start_s == pytest.approx(6.5, abs=1.5)
     assert removed.text == "something blue is taken away from the right"
     assert placed.span.end_s == pytest.approx(15.3, abs=1.2)
@@ -227,12 +227,12 @@ def test_a_bag_left_behind_is_placed_while_its_bearer_leaves():
             cv2.rectangle(picture, (round(bag) - 12, 130), (round(bag) + 12, 155), (40, 170, 60), -1)
             walker(picture, (x, 100), (40, 30, 190), sway=round(6 * np.sin(time_s * 5)))
 
-    found = watch(film(bearer, until_s=18.0))
+    findings = watch(film(bearer, until_s=18.0))
 
-    (placed,) = of(found, "placed")
+    (placed,) = of(findings, "placed")
     assert placed.detail["place"] == "bottom middle"
     assert (placed.detail["colour"], placed.detail["returned"]) == ("green", 0)
-    (visit,) = of(found, "visit")
+    (visit,) = of(findings, "visit")
     assert (visit.detail["from"], visit.detail["to"]) == ("left", "left")
 
 
@@ -243,9 +243,9 @@ def test_what_appears_at_once_is_neither_a_visit_nor_put_down():
         if time_s >= 11.0:
             cv2.rectangle(picture, (180, 90), (280, 150), (20, 20, 20), -1)
 
-    found = watch(film(pages, until_s=16.0))
+    findings = watch(film(pages, until_s=16.0))
 
-    assert not {f.kind for f in found} & {"enters", "leaves", "visit", "removed", "placed", "shape"}
+    assert not {f.kind for f in findings} & {"enters", "leaves", "visit", "removed", "placed", "shape"}
 
 
 def test_text_that_is_typed_is_not_somebody_who_enters():
@@ -253,9 +253,9 @@ def test_text_that_is_typed_is_not_somebody_who_enters():
         text = "the quick brown fox jumps over"[: max(0, round((time_s - 3.0) * 4))]
         cv2.putText(picture, text, (4, 90), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
 
-    found = watch(film(typed, until_s=14.0))
+    findings = watch(film(typed, until_s=14.0))
 
-    assert not {f.kind for f in found} & {"enters", "leaves", "visit", "removed", "placed"}
+    assert not {f.kind for f in findings} & {"enters", "leaves", "visit", "removed", "placed"}
 
 
 def test_flicker_and_changing_light_are_not_things():
@@ -266,34 +266,42 @@ def test_flicker_and_changing_light_are_not_things():
         if time_s >= 12.0:
             picture[:] = np.clip(picture * 1.3, 0, 255).astype(np.uint8)
 
-    found = watch(film(lamp, until_s=24.0))
+    findings = watch(film(lamp, until_s=24.0))
 
-    assert not {f.kind for f in found} & {"enters", "leaves", "visit", "removed", "placed"}
+    assert not {f.kind for f in findings} & {"enters", "leaves", "visit", "removed", "placed"}
 
 
 def test_a_panning_camera_gives_movement_but_no_tracks():
     wide = np.random.default_rng(3).integers(0, 255, (18, 90, 3), dtype=np.uint8)
     wide = cv2.resize(wide, (900, 180), interpolation=cv2.INTER_CUBIC)
 
-    found = watch(frame(n / 4, wide[:, n * 9 : n * 9 + 320].copy()) for n in range(60))
+    findings = watch(frame(n / 4, wide[:, n * 9 : n * 9 + 320].copy()) for n in range(60))
 
-    assert not {f.kind for f in found} & {"enters", "leaves", "visit", "removed", "placed", "shape", "empty"}
-    assert all(f.detail["value"] > 0.2 for f in of(found, "moving"))
+    assert not {f.kind for f in findings} & {
+        "enters",
+        "leaves",
+        "visit",
+        "removed",
+        "placed",
+        "shape",
+        "empty",
+    }
+    assert all(f.detail["value"] > 0.2 for f in of(findings, "moving"))
 
 
 def test_an_empty_scene_is_called_empty_until_somebody_comes():
-    found = watch(film(crossing, until_s=26.0))
+    findings = watch(film(crossing, until_s=26.0))
 
-    empty = of(found, "empty")
+    empty = of(findings, "empty")
     assert empty[0].span.start_s == 0.0
     assert max(f.span.end_s for f in empty if f.span.end_s < 10) == pytest.approx(4.3, abs=0.6)
     assert min(f.span.start_s for f in empty if f.span.start_s > 10) == pytest.approx(20.2, abs=0.8)
 
 
 def test_movement_says_how_much_and_where():
-    found = watch(film(bench, until_s=10.0))
+    findings = watch(film(bench, until_s=10.0))
 
-    moving = of(found, "moving")
+    moving = of(findings, "moving")
     assert moving
     assert {f.detail["place"] for f in moving} == {"right"}
     assert all(0 < f.detail["value"] < 0.2 for f in moving)
@@ -308,9 +316,9 @@ def test_after_a_cut_the_new_scene_holds_nobody():
 
     for shown in film(lambda picture, _: cv2.flip(picture, 1, picture), until_s=16.0, start_s=8.0):
         observer.push(shown)
-    found = observer.findings(Span(8.0, 14.0))
+    findings = observer.findings(Span(8.0, 14.0))
 
-    assert {f.kind for f in found} == {"empty"}
+    assert {f.kind for f in findings} == {"empty"}
 
 
 def test_what_is_kept_stays_bounded_when_nobody_asks():
@@ -348,9 +356,9 @@ def test_six_people_at_a_table_are_six_visits_within_a_second():
 
 @needs_clips
 def test_bottles_taken_and_returned_are_told_with_their_places():
-    found = watch(decoded("c03"))
+    findings = watch(decoded("c03"))
 
-    told = [(f.kind, f.detail["place"]) for f in found if f.kind in ("removed", "placed")]
+    told = [(f.kind, f.detail["place"]) for f in findings if f.kind in ("removed", "placed")]
     assert told[:2] == [("removed", "left"), ("placed", "left")]
     assert sorted(told) == sorted(
         [("removed", "left"), ("placed", "left")] * 2
@@ -363,9 +371,9 @@ def test_bottles_taken_and_returned_are_told_with_their_places():
     "name", ["c12", "c15", "c16", *(pytest.param(n, marks=pytest.mark.slow) for n in ("c06", "c07"))]
 )
 def test_screens_and_film_hold_no_visits(name):
-    found = watch(decoded(name))
+    findings = watch(decoded(name))
 
-    assert not {f.kind for f in found} & {"enters", "visit", "removed", "placed"}
+    assert not {f.kind for f in findings} & {"enters", "visit", "removed", "placed"}
 
 
 def test_a_sampled_frame_costs_a_few_milliseconds_at_most():

@@ -86,9 +86,9 @@ def test_each_moment_has_its_own_brightness():
     for frame in filmed([plain(20, 20, 20)] * 8 + [plain(200, 200, 200)] * 8):
         observer.push(frame)
 
-    said = [the("brightness", observer.findings(span)).text for span in (Span(0, 2), Span(2, 4))]
+    names = [the("brightness", observer.findings(span)).text for span in (Span(0, 2), Span(2, 4))]
 
-    assert said == ["very dark", "very bright"]
+    assert names == ["very dark", "very bright"]
 
 
 def test_a_flash_is_found_where_it_was():

@@ -10,7 +10,7 @@ def found(field: Field, kind: str, text: str, start_s: float = 0.0) -> Finding:
     return Finding(field, kind, text, Span(start_s, start_s + 1.0), "test/1")
 
 
-def test_a_caption_tells_what_happens_then_what_is_read_then_how_it_looks():
+def test_a_caption_has_actions_then_text_then_appearance():
     caption = compose_caption(
         [
             found("attribute", "colour", "mostly grey"),
@@ -44,7 +44,7 @@ def test_text_in_the_picture_cannot_leave_its_quotation_marks():
     assert caption == 'Text: “SALE". A man enters. "”.'
 
 
-def test_the_same_text_seen_twice_is_told_once_and_many_texts_are_counted():
+def test_a_repeated_text_is_quoted_once_and_many_are_counted():
     lines = [found("visible_text", "line", f"line {n % 9}") for n in range(18)]
 
     caption = compose_caption(lines)
@@ -65,7 +65,7 @@ def test_speech_is_told_apart_from_visible_text():
     assert caption == "Said: “Good morning”. Text: “OPEN”."
 
 
-def test_an_empty_picture_is_said_to_be_still_and_nothing_is_made_up():
+def test_an_empty_picture_is_still_and_nothing_is_invented():
     empty = found("attribute", "empty", "nothing moves and nothing new is in the picture")
 
     assert compose_caption([empty]) == "Nothing moves."

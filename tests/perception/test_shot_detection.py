@@ -69,9 +69,9 @@ def changes(frames: Iterable[Frame]) -> list[ShotBoundary]:
 def test_a_cut_is_dated_at_the_first_frame_of_the_new_shot():
     frames = filmed([*still(view(scene(1)), 2), *still(view(scene(2)), 2)])
 
-    found = changes(frames)
+    boundaries = changes(frames)
 
-    assert [(change.kind, change.start_s, change.end_s) for change in found] == [("cut", 2.0, 2.0)]
+    assert [(change.kind, change.start_s, change.end_s) for change in boundaries] == [("cut", 2.0, 2.0)]
 
 
 def test_a_cut_is_reported_one_frame_after_it():
@@ -86,44 +86,44 @@ def test_a_cut_is_reported_one_frame_after_it():
 def test_a_cut_between_two_dark_shots_is_found():
     dark = [view(scene(seed, low=15, high=60)) for seed in (3, 4)]
 
-    found = changes(filmed([*still(dark[0], 1), *still(dark[1], 1)], noise=0.7))
+    boundaries = changes(filmed([*still(dark[0], 1), *still(dark[1], 1)], noise=0.7))
 
-    assert [(change.kind, change.start_s) for change in found] == [("cut", 1.0)]
+    assert [(change.kind, change.start_s) for change in boundaries] == [("cut", 1.0)]
 
 
 @pytest.mark.parametrize("flash", [WHITE, BLACK, np.clip(view(scene(1)) * 1.6 + 90, 0, 255)])
 def test_a_flash_of_two_frames_is_no_change(flash):
     before = still(view(scene(1)), 1)
 
-    found = changes(filmed([*before, flash, flash, *before]))
+    boundaries = changes(filmed([*before, flash, flash, *before]))
 
-    assert found == []
+    assert boundaries == []
 
 
 def test_a_cut_hidden_by_a_flash_is_found():
     frames = filmed([*still(view(scene(1)), 1), WHITE, WHITE, *still(view(scene(2)), 1)])
 
-    found = changes(frames)
+    boundaries = changes(frames)
 
-    assert [(change.kind, change.start_s) for change in found] == [("cut", 1.0 + 2 / FPS)]
+    assert [(change.kind, change.start_s) for change in boundaries] == [("cut", 1.0 + 2 / FPS)]
 
 
 @pytest.mark.parametrize("pixels_a_second", [20, 60, 200, 500])
 def test_a_pan_is_no_change(pixels_a_second):
     wide = scene(5, width=2300)
 
-    found = changes(filmed([view(wide, left=pixels_a_second * n / FPS) for n in range(4 * FPS)]))
+    boundaries = changes(filmed([view(wide, left=pixels_a_second * n / FPS) for n in range(4 * FPS)]))
 
-    assert found == []
+    assert boundaries == []
 
 
 def test_a_shaking_hand_is_no_change():
     random = np.random.default_rng(3)
     place, wobble = scene(6), random.normal(0, 4, (4 * FPS, 2))
 
-    found = changes(filmed([view(place, 60 + x, 40 + y) for x, y in wobble]))
+    boundaries = changes(filmed([view(place, 60 + x, 40 + y) for x, y in wobble]))
 
-    assert found == []
+    assert boundaries == []
 
 
 @pytest.mark.parametrize("pixels_a_second", [150, 400, 1200])
@@ -136,31 +136,31 @@ def test_a_lorry_that_passes_is_no_change(pixels_a_second):
         picture[18:, max(0, left) : max(0, left) + seen.shape[1]] = seen
         pictures.append(picture)
 
-    found = changes(filmed(pictures))
+    boundaries = changes(filmed(pictures))
 
-    assert found == []
+    assert boundaries == []
 
 
 def test_a_lamp_switched_off_and_on_is_no_change():
     lit = view(scene(9))
 
-    found = changes(filmed([*still(lit, 1), *still(lit * 0.35 + 5, 1), *still(lit, 1)]))
+    boundaries = changes(filmed([*still(lit, 1), *still(lit * 0.35 + 5, 1), *still(lit, 1)]))
 
-    assert found == []
+    assert boundaries == []
 
 
 def test_light_that_changes_slowly_is_no_change():
     lit = view(scene(9))
 
-    found = changes(filmed([lit * (0.7 + 0.3 * np.cos(2 * n / FPS)) for n in range(5 * FPS)]))
+    boundaries = changes(filmed([lit * (0.7 + 0.3 * np.cos(2 * n / FPS)) for n in range(5 * FPS)]))
 
-    assert found == []
+    assert boundaries == []
 
 
 def test_a_noisy_still_picture_is_no_change():
-    found = changes(filmed(still(view(scene(1)), 6), noise=5.0))
+    boundaries = changes(filmed(still(view(scene(1)), 6), noise=5.0))
 
-    assert found == []
+    assert boundaries == []
 
 
 def test_text_typed_and_scrolled_on_a_screen_is_no_change():
@@ -173,20 +173,20 @@ def test_text_typed_and_scrolled_on_a_screen_is_no_change():
         picture[60:64, 4 + 3 * number :] = 40
     scrolled = [page[8 * n : 8 * n + 108] for n in range(2 * FPS)]
 
-    found = changes(filmed([*typed, *scrolled], noise=0.2))
+    boundaries = changes(filmed([*typed, *scrolled], noise=0.2))
 
-    assert found == []
+    assert boundaries == []
 
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.0])
 def test_a_dissolve_is_found_with_both_its_ends(seconds):
     one, other = view(scene(1)), view(scene(2))
 
-    found = changes(filmed([*still(one, 2), *blend(one, other, seconds), *still(other, 2)]))
+    boundaries = changes(filmed([*still(one, 2), *blend(one, other, seconds), *still(other, 2)]))
 
-    assert [change.kind for change in found] == ["dissolve"]
-    assert found[0].start_s == pytest.approx(2.0, abs=0.15)
-    assert found[0].end_s == pytest.approx(2.0 + seconds, abs=0.15)
+    assert [change.kind for change in boundaries] == ["dissolve"]
+    assert boundaries[0].start_s == pytest.approx(2.0, abs=0.15)
+    assert boundaries[0].end_s == pytest.approx(2.0 + seconds, abs=0.15)
 
 
 def test_a_dissolve_is_reported_within_half_a_second_of_its_end():
@@ -208,38 +208,40 @@ def test_fading_out_and_in_again_is_one_fade_that_ends_in_black():
         [*still(one, 2), *blend(one, BLACK, 1), *still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)]
     )
 
-    found = changes(frames)
+    boundaries = changes(frames)
 
-    assert [(change.kind, change.into_blank) for change in found] == [("fade", True)]
-    assert found[0].end_s == pytest.approx(3.0, abs=0.15)
+    assert [(change.kind, change.into_blank) for change in boundaries] == [("fade", True)]
+    assert boundaries[0].end_s == pytest.approx(3.0, abs=0.15)
 
 
 def test_a_fade_in_after_a_sudden_black_is_a_fade():
     one, other = view(scene(1)), view(scene(2))
 
-    found = changes(filmed([*still(one, 2), *still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)]))
+    boundaries = changes(
+        filmed([*still(one, 2), *still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)])
+    )
 
-    assert [(change.kind, change.into_blank) for change in found] == [("fade", False)]
-    assert found[0].start_s == pytest.approx(2.5, abs=0.15)
+    assert [(change.kind, change.into_blank) for change in boundaries] == [("fade", False)]
+    assert boundaries[0].start_s == pytest.approx(2.5, abs=0.15)
 
 
 def test_fading_in_at_the_very_start_is_no_change():
     other = view(scene(2))
 
-    found = changes(filmed([*still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)]))
+    boundaries = changes(filmed([*still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)]))
 
-    assert found == []
+    assert boundaries == []
 
 
 def test_a_long_black_ends_in_a_new_shot():
     same = still(view(scene(1)), 1)
 
-    found = changes(filmed([*same, *still(BLACK, 4), *same]))
+    boundaries = changes(filmed([*same, *still(BLACK, 4), *same]))
 
-    assert [(change.kind, change.start_s) for change in found] == [("cut", 5.0)]
+    assert [(change.kind, change.start_s) for change in boundaries] == [("cut", 5.0)]
 
 
-def test_starting_a_little_earlier_finds_the_same_as_having_seen_it_all():
+def test_a_detector_that_starts_a_little_earlier_finds_the_same():
     one, other, third = (view(scene(seed)) for seed in (1, 2, 3))
     frames = filmed(
         [
@@ -275,7 +277,7 @@ def test_a_reset_forgets_the_shot_before_it():
     assert [change for frame in after if (change := detector.push(frame)) is not None] == []
 
 
-def test_similarity_ignores_light_and_small_shifts_but_not_places():
+def test_similarity_ignores_light_and_small_shifts_not_scenes():
     here, shifted, elsewhere = (
         frame.thumb for frame in filmed([view(scene(1)), view(scene(1), 24, 17) * 0.6 + 20, view(scene(2))])
     )
@@ -299,11 +301,11 @@ def changes_in(clip: Path) -> list[ShotBoundary]:
     ],
 )
 def test_the_changes_of_real_films_are_found_at_their_own_frames(clips, clip, cuts_s, dissolves_s):
-    found = changes_in(clips / clip)
+    boundaries = changes_in(clips / clip)
 
-    assert [c.start_s for c in found if c.kind == "cut"] == pytest.approx(cuts_s, abs=0.01)
-    assert [c.start_s for c in found if c.kind == "dissolve"] == pytest.approx(dissolves_s, abs=0.2)
-    assert not [c for c in found if c.kind == "fade"]
+    assert [c.start_s for c in boundaries if c.kind == "cut"] == pytest.approx(cuts_s, abs=0.01)
+    assert [c.start_s for c in boundaries if c.kind == "dissolve"] == pytest.approx(dissolves_s, abs=0.2)
+    assert not [c for c in boundaries if c.kind == "fade"]
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_noise_does_not_make_it_read_again():
     assert observer.counts.looks == 1
 
 
-def test_a_picture_without_writing_is_never_looked_at_by_the_reader():
+def test_a_picture_without_writing_is_never_read():
     observer = TextObserver()
     blurred = cv2.GaussianBlur(page(("texture", 100, 200)), (0, 0), 15)
 
@@ -145,9 +145,9 @@ def test_a_line_that_grows_is_one_line_that_was_typed():
 
     watch(observer, typed, 0.0, 8.0)
 
-    found = observer.findings(Span(0.0, 8.0))
-    (line,) = [finding for finding in found if finding.kind == "line"]
-    (action,) = [finding for finding in found if finding.kind == "typed"]
+    findings = observer.findings(Span(0.0, 8.0))
+    (line,) = [finding for finding in findings if finding.kind == "line"]
+    (action,) = [finding for finding in findings if finding.kind == "typed"]
     assert line.text == text
     assert (action.field, action.text) == ("action", f'the text "{text}" is typed')
     assert action.detail["text"] == text
@@ -204,7 +204,7 @@ def test_a_caption_over_moving_texture_is_read():
 
     watch(observer, film, 0.0, 9.0)
 
-    (line,) = [found for found in lines_of(observer, Span(0.0, 9.0)) if "home" in found.text]
+    (line,) = [findings for findings in lines_of(observer, Span(0.0, 9.0)) if "home" in findings.text]
     assert line.span.start_s == pytest.approx(4.0, abs=1.0)
     assert line.span.end_s == pytest.approx(7.0, abs=1.0)
 
@@ -226,15 +226,15 @@ def test_it_is_an_observer():
     assert isinstance(TextObserver(), Observer)
 
 
-def test_of_a_clock_a_moment_keeps_the_first_and_the_last_two_readings():
+def test_a_moment_keeps_the_first_and_last_two_times_of_a_clock():
     lines = TextTracker("test/1")
     for second in range(10):
         now = TextReading(f"12:00:0{second}", 0.99, (0.1, 0.1, 0.3, 0.15), float(second))
         lines.update([now], [(line, float(second)) for line in lines.visible], float(second))
 
-    found = lines.findings(Span(0.0, 10.0))
+    findings = lines.findings(Span(0.0, 10.0))
 
-    assert [finding.text for finding in found] == ["12:00:00", "12:00:08", "12:00:09"]
+    assert [finding.text for finding in findings] == ["12:00:00", "12:00:08", "12:00:09"]
 
 
 def test_a_line_that_scrolls_is_the_same_line():
@@ -245,8 +245,8 @@ def test_a_line_that_scrolls_is_the_same_line():
         )
         lines.update([now], [(line, float(step)) for line in lines.visible], float(step))
 
-    (found,) = lines.findings(Span(0.0, 5.0))
-    assert found.span == Span(0.0, 5.0)
+    (findings,) = lines.findings(Span(0.0, 5.0))
+    assert findings.span == Span(0.0, 5.0)
 
 
 def test_a_line_missed_by_one_look_goes_on():
@@ -255,8 +255,8 @@ def test_a_line_missed_by_one_look_goes_on():
     for time_s, readings in ((0.0, [exit_sign]), (0.5, []), (1.0, [exit_sign])):
         lines.update(readings, [(line, time_s) for line in lines.visible], time_s)
 
-    (found,) = lines.findings(Span(0.0, 2.0))
-    assert found.span == Span(0.0, 2.0)
+    (findings,) = lines.findings(Span(0.0, 2.0))
+    assert findings.span == Span(0.0, 2.0)
 
 
 def test_a_line_read_in_part_though_nothing_changed_stays_whole():
@@ -301,9 +301,9 @@ def test_a_second_look_finds_small_print_and_when_it_was_there():
     )
     blank = np.full((180, 320, 3), 240, np.uint8)
 
-    found = look_closely([(5.0, small), (6.0, small), (7.0, blank)], Span(4.0, 8.0))
+    findings = look_closely([(5.0, small), (6.0, small), (7.0, blank)], Span(4.0, 8.0))
 
-    (line,) = found
+    (line,) = findings
     assert line.text == "gate 17 closes"
     assert line.span == Span(5.0, 7.0)
     assert line.written_by == "inspect-ocr/1"

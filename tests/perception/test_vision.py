@@ -89,7 +89,7 @@ PICTURES = [jpeg("red", seed=1), jpeg("green", (200, 40), seed=2), jpeg("blue", 
 
 
 @needs_torch
-def test_vectors_of_words_and_pictures_are_unit_rows_of_one_length(encoder):
+def test_vectors_of_texts_and_pictures_are_unit_rows(encoder):
     texts, pictures = encoder.encode_texts(WORDS), encoder.encode_images(PICTURES)
 
     assert isinstance(encoder, ImageEncoder)
@@ -142,7 +142,7 @@ def test_another_process_makes_the_same_vectors_to_the_last_bit(checkpoint, tmp_
 
 
 @needs_torch
-def test_pictures_are_prepared_as_the_model_says_and_words_as_it_was_trained(checkpoint, encoder):
+def test_input_is_prepared_as_in_the_training_of_the_model(checkpoint, encoder):
     """The reference: transformers' own towers, fed by hand."""
     import torch
     import transformers as hf
@@ -165,7 +165,7 @@ def unit(vectors):
 
 
 @needs_torch
-def test_a_picture_that_cannot_be_read_gets_zeros_and_spoils_no_other(encoder):
+def test_an_unreadable_picture_gets_zeros_and_others_do_not(encoder):
     vectors = encoder.encode_images([b"", PICTURES[0], b"\xff\xd8 no picture", PICTURES[1]])
 
     assert not vectors[[0, 2]].any()
@@ -190,7 +190,7 @@ def test_a_name_tells_weights_and_settings_apart_and_not_folders(tmp_path):
 
 
 @needs_torch
-def test_a_memory_made_with_one_checkpoint_refuses_another_and_can_be_reindexed(tmp_path):
+def test_a_memory_refuses_another_checkpoint_until_reindexed(tmp_path):
     one, two = (SiglipEncoder(str(tiny_siglip(tmp_path / f"tiny-{n}", seed=n)), device="cpu") for n in (1, 2))
     frames = [KeyFrame(f"f{n}", "door", n * 5.0, n, "1/1", 64, 48, PICTURES[n]) for n in range(3)]
     moments = [
@@ -273,7 +273,7 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path):
         encoder.encode_texts(["a"])
 
 
-def test_the_palette_puts_pictures_near_the_names_of_their_colours():
+def test_the_palette_puts_pictures_near_their_colour_names():
     palette = PaletteEncoder()
 
     likeness = (
@@ -287,7 +287,7 @@ def test_the_palette_puts_pictures_near_the_names_of_their_colours():
     assert likeness[~np.eye(3, dtype=bool)].max() < 0.1
 
 
-def test_the_palette_likens_words_that_are_spelled_alike_and_pictures_to_nothing_else():
+def test_the_palette_compares_words_without_colours_by_spelling():
     palette = PaletteEncoder()
     words = palette.encode_texts(["photographer", "photografer", "fog"])
     pictures = palette.encode_images([jpeg("white"), b"no picture"])
