@@ -44,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_memory(arguments) as memory:
         receipt = memory.forget(arguments.stream, arguments.from_s, arguments.to_s, on_wait=on_wait)
     if arguments.json:
-        plain = to_plain(receipt)
-        del plain["memory_ids"]
-        print_json(plain)
+        print_json(to_plain(receipt))
     else:
         _print_receipt(receipt)
     return 0

@@ -24,7 +24,7 @@ from ..perception.watch_events import (
     Stalled,
     WatchEvent,
 )
-from ..serialization import to_plain
+from ..serialization import plain_fields
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -101,7 +101,7 @@ class WatchDisplay:
 
 
 def _print_event(event: WatchEvent) -> None:
-    print_json_line({"event": type(event).__name__, **to_plain(event)})
+    print_json_line({"event": type(event).__name__, **plain_fields(event)})
 
 
 def event_line(event: WatchEvent) -> str:

@@ -16,6 +16,7 @@ from ..perception.sources.source_list import NamedSource, read_source_list, reso
 from ..perception.sources.urls import redact_text
 from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_disk_budget, add_lmm_flags, fps, open_memory, time_s
+from .flags import with_flags
 from .printing import waiting_hint
 from .progress import WatchDisplay, stopping
 
@@ -155,7 +156,7 @@ class _Run:
     def _note_failure(self, error: RecollectError) -> None:
         if self._is_only_one:
             raise error
-        print_error(redact_text(str(error)))
+        print_error(redact_text(with_flags(str(error))))
         self._failed += 1
 
 
