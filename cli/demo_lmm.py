@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client import Recollect
-from ..common.clock_times import between
+from ..common.clock_times import format_interval
 from ..common.terminal import print_block, print_line
 from ..contact_sheet import write_contact_sheet
 from ..serve_lmm.tiny import client_of, start_tiny
@@ -83,5 +83,5 @@ def _options(asked: HouseQuestion) -> str:
 
 
 def _truth(asked: HouseQuestion) -> str:
-    when = ", ".join(between(span.start_s, span.end_s) for span in asked.evidence)
+    when = ", ".join(format_interval(span.start_s, span.end_s) for span in asked.evidence)
     return f"{asked.gold}, {when}" if asked.gold else when

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from .agent.answer import Answer, Evidence
-from .common.clock_times import between, clock
+from .common.clock_times import format_interval, format_time
 from .common.terminal import safe_text
 from .memory.values import KeyFrame
 
@@ -103,10 +103,10 @@ def _row(
         inside = _inside(evidence, frame)
         if inside:
             draw.rectangle((x - 2, y - 2, x + picture.width + 1, y + picture.height + 1), None, _MARK, 3)
-        draw.text((x, y + picture.height + 4), clock(frame.time_s), _MARK if inside else _SOFT, small)
+        draw.text((x, y + picture.height + 4), format_time(frame.time_s), _MARK if inside else _SOFT, small)
     x = MARGIN + max(1, len(chosen)) * (TILE[0] + MARGIN)
     span = evidence.span
-    times = between(span.start_s, span.end_s)
+    times = format_interval(span.start_s, span.end_s)
     where = f"{times}  {evidence.stream}"
     room = WIDTH - MARGIN - x
     lines = [*_wrapped(where, body, room)[:2], ""]
