@@ -203,7 +203,7 @@ class LmmRedirected(LmmError):
     Args:
         address: The address of the API, without secrets.
         status: The status of the answer, such as 307.
-        target: The value of ``lmm.url`` that would send requests to the new address, without secrets; None if
+        target: The value of ``lmm.url`` that would send requests to the new address, without secrets. None if
             the server named no usable address.
 
     """
