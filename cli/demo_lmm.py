@@ -84,5 +84,5 @@ def _options(question: HouseQuestion) -> str:
 
 
 def _truth(question: HouseQuestion) -> str:
-    times = ", ".join(between(span.start_s, span.end_s) for span in question.evidence)
+    times = ", ".join(format_interval(span.start_s, span.end_s) for span in question.evidence)
     return f"{question.gold}, {times}" if question.gold else times
