@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client import Recollect
+from ..common.clock_times import format_interval
 from ..common.terminal import print_block, print_line
 from ..contact_sheet import write_contact_sheet
 from ..serve_lmm.tiny import client_of, start_tiny
