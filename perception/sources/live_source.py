@@ -1,4 +1,4 @@
-"""A live source: a camera or a stream behind a URL, watched for as long as it runs.
+"""Live source: reads a camera or a live stream behind a URL, and reconnects after an outage.
 
     source = LiveSource("rtsp://camera/1", fps=4, on_state=lambda state, detail: print(state, detail))
     for event in source.frames():        # does not end by itself
