@@ -87,7 +87,7 @@ def test_a_watched_stream_leaves_no_secret_anywhere(server_kind, tmp_path, shown
         AWAY.format(SECRET),
     ],
 )
-def test_a_source_that_is_away_is_named_without_secrets(url, tmp_path, shown):
+def test_an_unreachable_source_is_named_without_secrets(url, tmp_path, shown):
     memory = tmp_path / "memory.lance"
 
     output = shown("watch", url, "--max-outage", "0.1", "--memory", str(memory))
@@ -226,7 +226,7 @@ def test_an_unset_variable_is_named(value, monkeypatch):
         resolve_source("env:DOOR_URL")
 
 
-def test_a_folder_is_no_list_of_sources(tmp_path):
+def test_a_folder_is_not_a_list_of_sources(tmp_path):
     with pytest.raises(BadSourceList, match="directory"):
         read_source_list(str(tmp_path))
 

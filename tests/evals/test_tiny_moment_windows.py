@@ -35,7 +35,7 @@ def test_pictures_are_kept_as_perception_keeps_them(life):
         assert all(after - before >= SPACING_S for before, after in pairwise(window.times_s))
 
 
-def test_most_of_what_is_done_is_told_by_the_pictures_that_are_kept(life):
+def test_the_key_frames_show_most_acts(life):
     deeds = [act for act in life.done if act.kind in {"puts", "takes", "gives", "opens", "closes"}]
 
     assert sum(act in life.acts for act in deeds) > 0.7 * len(deeds)

@@ -76,7 +76,7 @@ def test_what_is_only_much_like_it_settles_nothing(other):
     assert reply.look_at == ["M1"]
 
 
-def test_the_moment_that_holds_most_of_what_is_asked_is_looked_at_first():
+def test_the_moment_with_the_best_match_is_inspected_first():
     reply = judge_reply(
         asked(GIVES, "who"),
         shown(
@@ -109,7 +109,7 @@ def test_of_what_nothing_tells_nothing_is_said():
         (GIVES, "what", seen(Act("carries", KITCHEN, BOB, BOX), actors=[ANN]), BOX),
     ],
 )
-def test_what_makes_an_answer_likely_half_settles_it_and_is_looked_at(act, part, moment, gold):
+def test_likely_evidence_half_settles_and_is_inspected(act, part, moment, gold):
     reply = judge_reply(asked(act, part), shown(moment))
 
     assert (reply.sufficiency, reply.cites, reply.look_at) == ("half", ["M1"], ["M1"])
@@ -125,11 +125,11 @@ def test_what_makes_an_answer_likely_half_settles_it_and_is_looked_at(act, part,
         (GIVES, "to", seen(Act("carries", KITCHEN, ANN, BOX), actors=[BOB, EVE])),
     ],
 )
-def test_what_could_be_somebody_or_something_else_suggests_nothing(act, part, moment):
+def test_ambiguous_evidence_suggests_nothing(act, part, moment):
     assert suggested_act(moment, asked(act, part)) is None
 
 
-def test_from_where_somebody_came_is_not_settled_by_that_they_came():
+def test_an_arrival_does_not_settle_its_direction():
     came = asked(Act("comes", KITCHEN, ANN, where="left"), "where")
 
     assert judge_reply(came, shown(seen(Act("comes", KITCHEN, ANN)))).sufficiency == "little"
@@ -143,14 +143,14 @@ def test_a_look_that_shows_what_is_asked_settles_it():
     assert str(BOB) in reply.answer
 
 
-def test_a_plan_searches_for_the_whole_and_for_each_part_that_is_known():
+def test_a_plan_searches_for_the_act_and_each_known_name():
     question = asked(GIVES, "to")
 
     assert known_names(question) == [str(ANN), str(BOX)]
     assert plan_reply(question, None, None, "any").queries == [f"{ANN} gives {BOX} to", str(ANN), str(BOX)]
 
 
-def test_what_is_missing_is_searched_for_by_what_must_have_come_before_or_after():
+def test_missing_evidence_is_searched_by_its_cause_and_result():
     reply = judge_reply(asked(GIVES, "to"), {})
 
     assert reply.queries == [f"{ANN} carries {BOX}", f"{BOX} is on"]

@@ -84,7 +84,7 @@ def test_what_is_held_out_is_not_learnt_from(samples):
         assert not learnt & held_out
 
 
-def test_a_judgement_cites_what_it_was_shown_and_says_nothing_where_nothing_is_there(samples):
+def test_a_judgement_cites_shown_moments_and_answers_if_it_can(samples):
     grades = set()
     for sample in samples["judge"]:
         reply = sample.reply

@@ -59,7 +59,7 @@ def test_who_does_what_are_two_tokens(vocabulary):
 
 @pytest.mark.parametrize("as_clip", [True, False])
 @pytest.mark.parametrize("task", TASKS)
-def test_a_sample_is_encoded_as_the_checkpoints_own_processor_does(task, as_clip, vocabulary):
+def test_a_sample_is_encoded_as_by_the_checkpoint_processor(task, as_clip, vocabulary):
     processor, encoder = new_processor(NANO, vocabulary), SampleEncoder(NANO, vocabulary)
     for number in range(4):
         sample = make_sample(task, f"train {number}")
@@ -87,7 +87,7 @@ def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
 
 
 @pytest.mark.parametrize("task", ["judge", "look", "plan"])
-def test_samples_that_share_their_evidence_are_calculated_as_if_each_were_alone(task, vocabulary):
+def test_samples_with_shared_evidence_are_computed_as_if_alone(task, vocabulary):
     encoder, model = SampleEncoder(NANO, vocabulary), new_model(NANO, vocabulary, seed=0)
     samples = make_samples(task, "train 3", 4)
 
@@ -222,7 +222,7 @@ def test_what_muon_changes_it_changes_alike_in_all_directions(shape):
     assert 0.3 < float(sizes.min()) <= float(sizes.max()) < 1.5
 
 
-def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_resumed_training_equals_an_unbroken_one(tmp_path):
     whole = Training(tmp_path / "whole", SHORT, architecture=NANO, device="cpu")
     list(whole.run(11))
     list(Training(tmp_path / "broken", SHORT, architecture=NANO, device="cpu").run(3))

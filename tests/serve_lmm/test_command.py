@@ -58,7 +58,7 @@ def test_without_a_gpu_it_gets_what_the_cpu_needs():
     assert "VLLM_CPU_OMP_THREADS_BIND" in launch(device="cpu").environment({})
 
 
-def test_a_build_for_the_cpu_runs_there_whatever_else_is_in_the_machine():
+def test_a_cpu_build_runs_on_the_cpu_of_any_machine():
     assert "--enforce-eager" in values(launch(device="auto", vllm=Vllm(("vllm", "serve"), for_cpu=True)))
 
 
@@ -80,7 +80,7 @@ def test_flags_for_vllm_come_last_and_win():
     )
 
 
-def test_a_flag_that_must_be_known_here_is_not_taken_for_vllm_alone(run):
+def test_a_flag_of_the_command_is_not_accepted_for_vllm_alone(run):
     code, _, err = run(HUB, "--dry-run", "--", "--port=9000")
 
     assert code == 2
@@ -222,7 +222,7 @@ def test_a_port_in_use_is_told(run, stand_in, model, port):
     assert f"port {port}: Address already in use" in err
 
 
-def test_a_build_that_does_not_know_its_own_name_is_run_by_its_module(stand_in):
+def test_a_build_without_its_own_name_is_run_by_its_module(stand_in):
     found = find_vllm()
 
     assert (found.version, found.for_cpu) == ("0.32.0", True)

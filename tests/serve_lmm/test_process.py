@@ -149,7 +149,7 @@ def test_the_command_says_when_it_serves_and_how_to_use_it(stand_in, model, port
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_and_the_command_with_the_servers_code(stand_in, model, port, number):
+def test_a_signal_ends_the_command_with_the_code_of_the_server(stand_in, model, port, number):
     with command(model, port) as process:
         said = told(port)
         process.send_signal(number)
@@ -185,7 +185,7 @@ def test_a_server_that_cannot_start_gives_its_code_and_one_line(stand_in, model,
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux ends children with their parent")
-def test_a_server_does_not_outlive_the_command_even_if_that_is_killed(stand_in, model, port):
+def test_a_server_does_not_outlive_a_killed_command(stand_in, model, port):
     with command(model, port) as process:
         said = told(port)
         process.kill()

@@ -223,7 +223,7 @@ def test_vllm_and_transformers_say_the_same(server, serving_python, tiny_checkpo
     assert by_vllm == said_by_transformers(serving_python, tiny_checkpoint, prompt, Seen, max_tokens=24)
 
 
-def test_a_server_killed_in_the_middle_of_a_request_is_told_and_used_again_when_it_is_back(server, lmm):
+def test_a_server_killed_in_a_request_is_used_after_a_restart(server, lmm):
     """The last one: it ends the server, and the command starts it anew."""
     with ThreadPoolExecutor(1) as meanwhile:
         reply = meanwhile.submit(lmm.ask_now, asking(), Numbers, deadline_s=REPLY_S, max_tokens=6000)

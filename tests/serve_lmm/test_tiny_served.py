@@ -90,7 +90,7 @@ def test_what_it_says_of_a_moment_is_to_be_seen_there(lmm, house, folder):
     assert sum(there) >= 0.75 * len(there)
 
 
-def test_what_was_looked_at_once_is_answered_with_fewer_calls_the_next_time(lmm, house, folder):
+def test_an_inspected_moment_needs_fewer_calls_the_next_time(lmm, house, folder):
     """Described by the first test, which did not ask these."""
     with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
         asked = ask_about(house, limit=QUESTIONS + 16)[QUESTIONS:]

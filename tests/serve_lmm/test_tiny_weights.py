@@ -15,7 +15,7 @@ from recollect.serve_lmm.tiny_weights import find_tiny_weights
 PACKAGE = Path(__file__).parents[2] / "models" / "recollect-tiny"
 
 
-def test_weights_that_are_not_installed_are_an_error_with_a_remedy():
+def test_missing_weights_raise_an_error_with_a_remedy():
     with pytest.raises(TinyNotInstalled) as caught:
         find_tiny_weights("recollect_tiny_missing")
 

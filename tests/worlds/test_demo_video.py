@@ -19,7 +19,7 @@ def decoded(path: Path) -> list[av.VideoFrame]:
         return list(container.decode(video=0))
 
 
-def test_the_same_seed_draws_the_same_pictures_and_another_seed_others() -> None:
+def test_pictures_depend_on_the_seed_alone() -> None:
     times_s = (1.0, 7.3, 20.0, 39.2, 47.0, 57.5, 63.0)
 
     first, again, other = (demo_timeline(seed) for seed in (0, 0, 1))
@@ -28,7 +28,7 @@ def test_the_same_seed_draws_the_same_pictures_and_another_seed_others() -> None
     assert not any(np.array_equal(first.draw(t), other.draw(t)) for t in times_s)
 
 
-def test_what_is_rendered_is_h264_with_b_frames_and_every_frame_at_its_time(tmp_path: Path) -> None:
+def test_rendering_writes_h264_with_b_frames_and_exact_times(tmp_path: Path) -> None:
     timeline = DemoTimeline().add(Shop((ShopVisitor("red", 0.2, 0.8, 1.2, 1.8),), 2.0))
 
     render(timeline, tmp_path / "short.mp4")
@@ -62,7 +62,7 @@ def test_a_cut_and_a_dissolve_are_where_the_timeline_says() -> None:
     assert timeline.duration_s == 5.0
 
 
-def test_a_visitor_is_in_the_picture_exactly_while_its_visit_lasts() -> None:
+def test_a_visitor_is_visible_exactly_during_its_visit() -> None:
     visitor = ShopVisitor("blue", 1.0, 2.0, 3.0, 4.0, enters_from="right")
     room, empty = Shop((visitor,), 5.0), Shop((), 5.0).draw(0.0)
 
@@ -74,7 +74,7 @@ def test_a_visitor_is_in_the_picture_exactly_while_its_visit_lasts() -> None:
     assert [truth.span for truth in room.truths() if truth.kind == "visit"] == [Span(1.0, 4.0)]
 
 
-def test_the_box_stands_on_the_counter_from_when_it_is_put_down_until_it_is_taken() -> None:
+def test_the_box_is_on_the_counter_between_placing_and_taking() -> None:
     room = Shop(
         (ShopVisitor("red", 0, 1, 3, 4, places_s=2.0), ShopVisitor("blue", 6, 7, 9, 10, takes_s=8.0)), 12.0
     )
@@ -108,7 +108,7 @@ def test_a_command_is_typed_letter_by_letter_and_then_answered() -> None:
     assert (terminal.typed_s, terminal.answered_s) == (3.0, 4.0)
 
 
-def test_the_demo_lasts_about_a_minute_and_tells_of_every_kind_of_event() -> None:
+def test_the_demo_lasts_a_minute_and_has_every_kind_of_event() -> None:
     timeline = demo_timeline()
 
     truths = timeline.truths()

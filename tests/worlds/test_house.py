@@ -34,7 +34,7 @@ def at(x: float, who: Person = ANNA, *, holds: object = None, facing: int = 1) -
     return Figure(who, x, facing, False, holds)
 
 
-def test_the_same_seed_draws_the_same_pictures_and_another_seed_others(house):
+def test_pictures_depend_on_the_seed_alone(house):
     again, other = furnish(7, 120.0), furnish(8, 120.0)
     times_s = np.linspace(0.5, 119.0, 20)
 
@@ -57,7 +57,7 @@ def test_everything_that_can_happen_happens(house):
     assert set(kinds) == {"comes", "leaves", "puts", "takes", "opens", "closes", "gives", "shows"}
 
 
-def test_who_comes_is_there_from_then_on_and_who_leaves_no_longer(house):
+def test_people_are_present_from_arrival_until_departure(house):
     for happening in house.happenings:
         who, start_s, end_s = happening.act.who, happening.span.start_s, happening.span.end_s
         if happening.act.kind == "comes":
@@ -72,7 +72,7 @@ def people(house: House, time_s: float) -> set[Person]:
     return {figure.person for figure in house.view(max(0.0, time_s)).figures}
 
 
-def test_a_thing_is_seen_in_its_colour_where_it_was_put_and_no_longer_where_it_was_taken():
+def test_a_thing_is_drawn_in_its_colour_until_it_is_taken():
     tried = 0
     for happening in furnish(3, 400.0).happenings:
         act = happening.act
@@ -105,7 +105,7 @@ def test_a_room_is_drawn_at_any_size():
     assert draw(seen(at(300)), 0.25).shape == (90, 160, 3)
 
 
-def test_who_is_in_the_second_picture_alone_came_in_from_the_side_she_is_on():
+def test_a_person_new_in_the_picture_entered_from_her_side():
     told = facts_in([seen(), seen(at(120, holds=CUP))])
 
     assert (
@@ -174,7 +174,7 @@ def test_what_is_asked_about_can_be_seen_for_a_while():
             assert all(span.duration_s >= 0.2 for span in asked.evidence), asked.text
 
 
-def test_the_letter_of_the_right_option_is_no_more_often_one_than_another():
+def test_the_correct_letters_are_balanced():
     places = Counter(
         each.choice
         for seed in range(8)

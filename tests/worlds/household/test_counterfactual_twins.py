@@ -60,7 +60,7 @@ def test_twins_are_drawn_alike_but_for_the_fact(pairs):
         )
 
 
-def test_twins_are_asked_the_same_text_with_the_same_options_and_have_other_answers(pairs):
+def test_twins_share_text_and_options_and_differ_in_answers(pairs):
     for pair in pairs:
         assert pair.samples
         for one, other in zip(pair.samples[::2], pair.samples[1::2], strict=True):

@@ -29,7 +29,7 @@ def test_the_log_holds_every_act_that_the_house_tells_of(house):
 
 @given(time_s=st.floats(0.0, 400.0))
 @settings(deadline=None, max_examples=40)
-def test_nothing_is_known_before_it_is_over_and_no_span_goes_beyond_the_cut(time_s):
+def test_the_log_holds_nothing_that_ends_after_the_cut(time_s):
     log = EventLog.of(furnish("log", 400.0)).until(time_s)
 
     for event in log.between(0.0, 1e9):
@@ -59,7 +59,7 @@ def test_a_room_that_was_never_on_camera_is_not_known(house):
     assert {subject.room for subject in SUBJECTS if log.sightings(subject)} == {house.scenes[0][1].room}
 
 
-def test_a_longer_life_has_the_same_log_up_to_the_end_of_a_shorter_one():
+def test_a_longer_life_begins_with_the_log_of_a_shorter_one():
     shorter, longer = EventLog.of(furnish(5, 120.0)), EventLog.of(furnish(5, 400.0)).until(120.0)
 
     assert shorter.until(120.0).between(0.0, 120.0) == longer.between(0.0, 120.0)

@@ -121,7 +121,7 @@ def test_the_oracle_and_the_replay_agree_on_anything_at_any_time(seed, share):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_the_oracle_and_the_replay_agree_on_every_question_that_is_asked(seed):
+def test_the_oracle_and_the_replay_agree_on_every_question(seed):
     house = furnish(f"asked {seed}", 700.0)
     log = EventLog.of(house)
     asker = QuestionSampler(house, random.Random(seed), asked_at=(330.0, 650.0))

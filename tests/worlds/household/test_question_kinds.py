@@ -45,7 +45,7 @@ def test_every_kind_is_asked_about_an_hour(of_the_hour):
     assert {sample.tags["type"] for sample in of_the_hour} == set(KINDS)
 
 
-def test_the_same_seed_asks_the_same_and_another_seed_asks_other_questions(hour, of_the_hour):
+def test_questions_depend_on_the_seed_alone(hour, of_the_hour):
     assert questions_about(furnish("hour", 3600.0), seed=1, limit=110) == of_the_hour
     assert questions_about(hour, seed=2, limit=10) != questions_about(hour, seed=1, limit=10)
 
@@ -117,7 +117,7 @@ def test_what_may_be_nothing_is_so_as_often_as_any_other_option(many):
         assert within(1 / 4, right, len(shown)), always
 
 
-def test_what_is_said_not_to_have_been_is_made_of_parts_that_were():
+def test_an_event_that_did_not_occur_has_parts_that_did():
     for seed in range(2):
         house = furnish(f"near {seed}", 900.0)
         log = EventLog.of(house)
@@ -136,7 +136,7 @@ def test_what_is_said_not_to_have_been_is_made_of_parts_that_were():
                 assert seen or pattern.kind == "shows"
 
 
-def test_how_it_is_now_is_an_option_where_it_is_asked_how_it_was_and_the_reverse():
+def test_the_current_and_the_earlier_state_are_both_options():
     asked = 0
     for seed in range(3):
         house = furnish(f"stale {seed}", 1200.0)
@@ -157,7 +157,7 @@ def test_how_it_is_now_is_an_option_where_it_is_asked_how_it_was_and_the_reverse
     assert asked > 20
 
 
-def test_a_question_that_is_asked_again_has_the_same_options_and_another_answer(of_the_hour):
+def test_a_repeated_question_has_equal_options_and_a_new_answer(of_the_hour):
     groups = defaultdict(list)
     for sample in of(of_the_hour, "revised"):
         groups[sample.group].append(sample)

@@ -140,7 +140,7 @@ def test_where_nothing_leaks_nothing_is_found():
     assert all(found.passed for found in audit(leaky(plain)))
 
 
-def test_an_answer_that_a_video_repeats_is_found_among_its_own_questions_only():
+def test_a_repeated_answer_leaks_only_within_its_own_video():
     samples = leaky(lambda number, words, rng: ("Which?", [f"v{number // 8}", *words[1:]]))
     items = items_of(samples)
 
@@ -177,7 +177,7 @@ def sample(asked_at_s: float, *evidence: tuple[float, float]) -> Sample:
     )
 
 
-def test_coverage_counts_what_even_frames_and_the_last_seconds_would_show():
+def test_coverage_counts_evidence_in_frames_and_last_seconds():
     samples = [
         sample(100.0, (24.0, 26.0)),
         sample(100.0, (30.0, 31.0)),
