@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client import Recollect
-from ..common.clock_times import between
+from ..common.clock_times import format_interval
 from ..common.terminal import print_block, print_line
 from ..contact_sheet import write_contact_sheet
 from ..serve_lmm.tiny import client_of, start_tiny
@@ -85,5 +85,5 @@ def _options(question: HouseQuestion) -> str:
 
 
 def _truth(question: HouseQuestion) -> str:
-    times = ", ".join(between(span.start_s, span.end_s) for span in question.evidence)
+    times = ", ".join(format_interval(span.start_s, span.end_s) for span in question.evidence)
     return f"{question.gold}, {times}" if question.gold else times

@@ -256,7 +256,7 @@ def _selected(systems: Sequence[System], names: Sequence[str]) -> list[System]:
 
 def _run_with_progress(run: EvaluationRun) -> None:
     """Run it, and show its progress and the remaining time."""
-    from ..common.clock_times import clock  # noqa: PLC0415
+    from ..common.clock_times import format_time  # noqa: PLC0415
     from . import rich_output as rich  # noqa: PLC0415
 
     bar = rich.progress_bar(
@@ -269,7 +269,7 @@ def _run_with_progress(run: EvaluationRun) -> None:
     with bar:
         task = bar.add_task("watching", total=None, remaining="")
         for progress in run.go():
-            remaining = "" if progress.remaining_s is None else f"{clock(progress.remaining_s)} left"
+            remaining = "" if progress.remaining_s is None else f"{format_time(progress.remaining_s)} left"
             bar.update(
                 task,
                 description=progress.video,

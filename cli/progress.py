@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ..common.clock_times import clock
+from ..common.clock_times import format_time
 from ..common.terminal import print_json_line
 from ..perception.sources.urls import redact
 from ..perception.watch_events import (
@@ -74,12 +74,12 @@ class WatchDisplay:
 
         def show(event: WatchEvent) -> None:
             if isinstance(event, Progress):
-                total = f" of {clock(event.duration_s)}" if event.duration_s else ""
+                total = f" of {format_time(event.duration_s)}" if event.duration_s else ""
                 self._bar.update(
                     task,
                     completed=event.time_s,
                     total=event.duration_s,
-                    at=f"{clock(event.time_s)}{total}",
+                    at=f"{format_time(event.time_s)}{total}",
                     speed=f"{event.speed:.1f}× real time",
                     moments=event.moments,
                     waiting=f", {event.waiting} to describe" if event.waiting else "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..common.clock_times import clock
+from ..common.clock_times import format_time
 from ..common.errors import RecollectError
 from ..common.terminal import print_error, print_line
 from ..perception.sources.source_list import NamedSource, read_source_list, resolve_source
@@ -163,14 +163,12 @@ class _Run:
 def _report_line(report: WatchReport) -> str:
     waiting = f" {waiting_hint(report.waiting)}" if report.waiting else ""
     if report.already_done:
-        return (
-            f"{report.stream}: already watched to its end ({clock(report.until_s)}); nothing to do.{waiting}"
-        )
-    begun = "" if report.resumed_at_s is None else f", resumed at {clock(report.resumed_at_s)}"
+        return f"{report.stream}: already watched to its end ({format_time(report.until_s)}); nothing to do.{waiting}"
+    begun = "" if report.resumed_at_s is None else f", resumed at {format_time(report.resumed_at_s)}"
     speed = report.until_s - (report.resumed_at_s or 0.0)
     dropped = sum(report.counts.dropped.values())
     parts = [
-        f"{report.stream}: watched to {clock(report.until_s)}{begun}",
+        f"{report.stream}: watched to {format_time(report.until_s)}{begun}",
         f"{report.moments} moments",
         f"{report.counts.captured} frames ({report.counts.stored} kept, {report.counts.merged} merged,"
         f" {report.counts.sampled_out} between samples, {dropped} lost)",

@@ -89,7 +89,7 @@ class QuestionRunner:
                 spending.cancellation.raise_if_cancelled()
             stream, frames = streams[moment.stream], snapshot.frames(moment.frame_ids)
             return reasoner.look(
-                question, moment, lambda most: moment_pictures(stream, moment, frames, limit=most)
+                question, moment, lambda limit: moment_pictures(stream, moment, frames, limit=limit)
             )
 
         as_of_s = time.time() if question.as_of_s is None else question.as_of_s

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recollect import Recollect
+from recollect import Recollect, WatchOptions
 from recollect.cli.main import main
 from recollect.errors import BadSourceList, SourceVariableUnset, StreamNameTaken
 from recollect.perception.sources.live_source import LiveSource
@@ -145,7 +145,7 @@ def test_a_name_tells_cameras_of_one_address_apart(tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         for name in ("door", "yard", "door"):
             with pytest.raises(Exception, match=r"127\.0\.0\.1"):
-                memory.watch(url, stream=name, max_outage_s=0.1)
+                memory.watch(url, stream=name, options=WatchOptions(max_outage_s=0.1))
         with pytest.raises(StreamNameTaken) as taken:
             memory.watch("rtsp://127.0.0.1:1/other", stream="door")
 
@@ -165,7 +165,7 @@ def test_a_video_of_a_variable_can_be_watched_from_python(short_video, tmp_path,
     monkeypatch.setenv("CLIP", str(short_video))
 
     with Recollect(tmp_path / "memory.lance") as memory:
-        report = memory.watch("env:CLIP", ocr=False)
+        report = memory.watch("env:CLIP", options=WatchOptions(ocr=False))
 
     assert report.state == "done"
 

@@ -134,7 +134,7 @@ def test_an_image_text_model_is_tried_with_a_picture_and_text(tmp_path):
     ((_, state, said),) = vision_checks(tmp_path, model="palette")
 
     assert state == "ok"
-    assert "its red picture was called red" in said
+    assert "it labels a red picture red" in said
 
 
 def test_a_missing_image_text_model_is_reported(tmp_path):
