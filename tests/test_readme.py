@@ -80,13 +80,6 @@ def test_every_name_in_a_python_block_exists(block):
     assert {(owner, name) for owner, name in used if owner in fields and name not in fields[owner]} == set()
 
 
-def test_every_method_named_in_the_text_exists():
-    named = set(re.findall(r"`(?:await )?memory\.(\w+)\(", README))
-
-    assert named
-    assert named <= set(dir(recollect.Recollect))
-
-
 @pytest.mark.parametrize("block", blocks("toml"))
 def test_every_settings_file_shown_is_understood(block, tmp_path, monkeypatch):
     (tmp_path / "shown.toml").write_text(block)
@@ -104,5 +97,5 @@ def test_every_python_block_runs_on_the_video_of_the_demo(block, demo_video, tmp
 
     exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
-    said = capsys.readouterr().out
-    assert "CLOSED" in said or (said and block not in README)
+    printed = capsys.readouterr().out
+    assert "CLOSED" in printed or (printed and block not in README)
