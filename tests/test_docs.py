@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/README.md"))
+    if path.name != "CHANGELOG.md"
 }
+"""All pages but the changelog, which also gives former names."""
 API = PAGES["docs/api.md"]
 FILE_NAMES = {"recollect.toml", "recollect.lance"}
 OTHER_PROGRAMS = {"--repeats", "--verbosity"}
