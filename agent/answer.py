@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ..common.clock_times import between as format_interval
+from ..common.clock_times import format_interval
 from ..common.terminal import safe_text
 from ..common.text import collapse_whitespace
 from ..memory.values import ForgottenLevel, Span

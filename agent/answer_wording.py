@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..common.clock_times import between
+from ..common.clock_times import format_interval
 from ..memory.values import Tombstone
 from .answer import Question, WhyAbstained
 from .candidate_ranking import Candidate
@@ -23,7 +23,7 @@ ALTERNATIVE_FROM = 0.9
 
 def place_and_time(candidate: Candidate) -> str:
     """Where and when a candidate is: ``0:06.0–0:20.1 in lobby``."""
-    return f"{between(candidate.span.start_s, candidate.span.end_s)} in {candidate.stream}"
+    return f"{format_interval(candidate.span.start_s, candidate.span.end_s)} in {candidate.stream}"
 
 
 def answer_text(parsed: ParsedQuestion, plan: Plan, ranked: Sequence[Candidate]) -> str:
@@ -105,7 +105,7 @@ def _places(forgotten: Sequence[Tombstone]) -> str:
     longest = sorted(forgotten, key=lambda tombstone: -tombstone.span.duration_s)[:MAX_SPANS]
     shown = [tombstone for tombstone in forgotten if tombstone in longest]
     places = ", ".join(
-        f"{between(tombstone.span.start_s, tombstone.span.end_s)} in {tombstone.stream}"
+        f"{format_interval(tombstone.span.start_s, tombstone.span.end_s)} in {tombstone.stream}"
         for tombstone in shown
     )
     more = len(forgotten) - len(shown)

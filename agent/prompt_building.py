@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ..common.clock_times import between
+from ..common.clock_times import format_interval
 from ..memory.values import Moment
 from ..perception.lmm import ClipPart, Part, PicturePart, Prompt, TextPart, as_data
 from ..perception.lmm.lmm_settings import MAX_MOMENTS
@@ -133,7 +133,7 @@ def named(moments: Sequence[Moment], limit: int = SHOWN) -> dict[str, Moment]:
 
 def _moment_part(name: str, moment: Moment) -> TextPart:
     """A moment's descriptions and text, as quoted data."""
-    lines = [f"{moment.stream}, {between(moment.span.start_s, moment.span.end_s)}"]
+    lines = [f"{moment.stream}, {format_interval(moment.span.start_s, moment.span.end_s)}"]
     lines += dict.fromkeys(observation.caption for observation in reversed(moment.observations))
     for field, verb in (("visible_text", "read in the picture"), ("speech", "heard")):
         texts = dict.fromkeys(finding.text for finding in moment.of(field))  # type: ignore[arg-type]

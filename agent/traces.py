@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
@@ -29,6 +29,15 @@ _BUSY_S = 10.0
 """How long to wait for another process that is writing its trace."""
 _ID = re.compile(rb"(?=([0-9a-f]{20}))")
 """Matches at every position where the id of a memory may be."""
+
+
+class TraceStep(TypedDict):
+    """One stored step of a question."""
+
+    next: list[str]
+    """The names of the steps that come next; empty at the end."""
+    state: dict[str, object]
+    """The agent's state before them, as plain data."""
 
 
 class TraceStore(SqliteSaver):

@@ -20,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve recollect-tiny by vLLM, and watch a drawn house with the whole agent",
     )  # fmt: skip
     parser.add_argument(
-        "--out", metavar="DIR", help="where everything is put (default: ./demo, or ./demo-lmm with --lmm)"
+        "--out", metavar="DIR", help="the folder for all files (default: ./demo, or ./demo-lmm with --lmm)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if arguments.lmm and arguments.ask:
-        print_error("the model of --lmm knows its own house alone, so --ask cannot go with it")
+        print_error("--ask cannot be used with --lmm, whose model knows only its own house")
         return 2
     if arguments.lmm:
         from .demo_lmm import run_lmm_demo  # noqa: PLC0415

@@ -33,15 +33,15 @@ QUESTIONS: tuple[str, ...] = (
     "What does the narrator say about the parcel?",
     "When does a dog appear?",
 )
-"""Asked of the rendered video: text, order, counts, movement, light, speech, and one without an answer."""
+"""Questions about the rendered video: text, order, counts, movement, light, speech, and one without an answer."""
 OWN_QUESTIONS = ("What happens?", "How many cuts are there?", "What text is to be read?")
-"""Asked of the user's own video where no question is given."""
+"""Questions about the user's video if none is given."""
 
 
 def run_demo(
     folder: Path, *, video: str | None = None, question: str | None = None, as_json: bool = False
 ) -> int:
-    """Render or take a video, watch it, ask about it, and draw the evidence; returns the exit code."""
+    """Render or take a video, watch it, ask about it, and draw the evidence. Return the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "demo.mp4"
     progress = sys.stderr if as_json else sys.stdout
@@ -71,7 +71,7 @@ def run_demo(
         plain = [{"question": text, "answer": to_plain(answer)} for text, answer in answers]
         print_json({"answers": plain, "evidence": str(sheet)})
         return 0
-    print_line(f"The evidence as pictures: {sheet}")
+    print_line(f"Pictures of the evidence: {sheet}")
     command = "recollect" if shutil.which("recollect") else sys.argv[0]
     print_line(f'Ask more: {command} ask "…" --memory {folder / "recollect.lance"}')
     return 0

@@ -1,9 +1,9 @@
-"""Looks at an installation: what is there, what works, and what to do about the rest.
+"""Diagnostics of an installation: what is installed, what works, and what to do about the rest.
 
     for check in examine(Path("recollect.lance")):
         print(check.state, check.name, check.detail)
 
-Every check does the thing itself, small: decodes a clip, reads a word, stores a row.
+Each check does a small piece of the real work: it decodes a clip, reads a word, stores a row.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 _LIST_S, _REPLY_S = 5.0, 20.0
-"""How long a video LMM may take to say what it serves, and to reply; its first replies are slow."""
+"""Deadlines for the list of models and for a reply of a video LMM, whose first replies are slow."""
 _SHORT = 64
-"""Tokens, enough for a tiny reply of any tokenizer."""
+"""Tokens; enough for a short reply with any tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosticCheck:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     state: Literal["ok", "absent", "broken"]
-    """``absent`` is something optional that is not there."""
+    """``absent``: an optional part that is not configured."""
     detail: str
     advice: str = ""
 
@@ -65,7 +65,7 @@ def examine(memory: Path) -> Iterator[DiagnosticCheck]:
 
 
 def examine_lmm(settings: Settings | None = None) -> Iterator[DiagnosticCheck]:
-    """Check whether there is a video LMM, and whether it does what will be asked of it; 25 s at most.
+    """Check the configured video LMM with a picture, a clip and a schema; takes 25 s at most.
 
     Args:
         settings: None reads them, and reports what is wrong with them.
@@ -77,17 +77,17 @@ def examine_lmm(settings: Settings | None = None) -> Iterator[DiagnosticCheck]:
     from ..settings import read_settings  # noqa: PLC0415
 
     try:
-        wanted = (settings or read_settings()).lmm
+        lmm_settings = (settings or read_settings()).lmm
     except BadSettings as error:
         yield DiagnosticCheck("video LMM", "broken", str(error))
         return
-    if wanted.url is None:
+    if lmm_settings.url is None:
         yield DiagnosticCheck(
             "video LMM",
             "absent",
-            "none is configured; the extractive reasoner answers from what observers saw",
-            "Questions about what things are (dog, car, handshake) are answered with the nearest moments only. "
-            "Where a model is served, set RECOLLECT_LMM__URL.",
+            "none is configured; the extractive reasoner answers from the observers' findings",
+            "Questions about objects and actions (dog, car, handshake) get the nearest moments only. "
+            "To use a model, set RECOLLECT_LMM__URL to its server.",
         )
         return
     trials = (
@@ -96,7 +96,7 @@ def examine_lmm(settings: Settings | None = None) -> Iterator[DiagnosticCheck]:
             "clips",
             _sees_a_clip,
             "Start vLLM with --trust-request-mm-kwargs, or set lmm.video to pictures."
-            if wanted.video == "clip"
+            if lmm_settings.video == "clip"
             else "Allow more pictures in a request: --limit-mm-per-prompt of vLLM.",
         ),
         (
@@ -105,15 +105,15 @@ def examine_lmm(settings: Settings | None = None) -> Iterator[DiagnosticCheck]:
             "Serve it with structured outputs: --structured-outputs-config of vLLM, with disable_any_whitespace.",
         ),
     )
-    with ServedLmm(wanted.model_copy(update={"max_retries": 0})) as lmm:
+    with ServedLmm(lmm_settings.model_copy(update={"max_retries": 0})) as lmm:
         try:
             served = lmm.describe_now(deadline_s=_LIST_S)
         except Exception as error:
-            # As above: a library that is missing or broken is to be reported too.
+            # Also reports a library that is missing or broken.
             yield DiagnosticCheck("video LMM", "broken", str(error))
             return
         room = f", {served.context_tokens} tokens of context" if served.context_tokens else ""
-        yield DiagnosticCheck("video LMM", "ok", f"{served.model} at {redact(wanted.url)}{room}")
+        yield DiagnosticCheck("video LMM", "ok", f"{served.model} at {redact(lmm_settings.url)}{room}")
 
         def tried(trial: tuple[str, Callable[[Lmm], str], str]) -> DiagnosticCheck:
             name, use, advice = trial
@@ -122,14 +122,14 @@ def examine_lmm(settings: Settings | None = None) -> Iterator[DiagnosticCheck]:
             except Exception as error:
                 return DiagnosticCheck(f"video LMM, {name}", "broken", str(error), advice)
 
-        with ThreadPoolExecutor() as together:  # so that a silent server costs the time of one
-            yield from together.map(tried, trials)
+        with ThreadPoolExecutor() as pool:  # in parallel: a server that hangs costs one deadline, not three
+            yield from pool.map(tried, trials)
 
 
 def examine_vision(
     settings: Settings | None = None, *, memory: Path | None = None
 ) -> Iterator[DiagnosticCheck]:
-    """Check whether there is an image–text model, whether it works, and whether it made the memory's vectors.
+    """Check the configured image–text model, and whether it made the memory's vectors.
 
     Args:
         settings: None reads them, and reports what is wrong with them.
@@ -151,45 +151,45 @@ def examine_vision(
         yield DiagnosticCheck(
             name,
             "absent",
-            "none is configured; moments are found by what was said of them, not by what they show",
-            "To search by pictures, set RECOLLECT_VISION__MODEL; docs/vision.md says to what.",
+            "none is configured; search uses text, not pictures",
+            "To search by pictures, set RECOLLECT_VISION__MODEL; docs/vision.md lists models.",
         )
         return
     try:
-        words = encoder.encode_texts(["a plain red picture", "a plain blue picture"])
-        red, blue = words @ encoder.encode_images([_red_jpeg()])[0]
+        vectors = encoder.encode_texts(["a plain red picture", "a plain blue picture"])
+        red, blue = vectors @ encoder.encode_images([_red_jpeg()])[0]
     except RecollectError as error:
         yield DiagnosticCheck(name, "broken", str(error))
         return
-    called = "red" if red > blue else "blue, as by a model that was not trained"
+    label = "red" if red > blue else "blue, as by an untrained model"
     yield DiagnosticCheck(
-        name, "ok", f"{encoder.name}, {encoder.dim} numbers a vector; its red picture was called {called}"
+        name, "ok", f"{encoder.name}, {encoder.dim} numbers a vector; it labels a red picture {label}"
     )
     if memory is not None and memory.exists():
         try:
             MemoryStore.open(memory, encoder=encoder).close()
-            yield DiagnosticCheck("vectors", "ok", f"those in {memory} are of this model")
+            yield DiagnosticCheck("vectors", "ok", f"those in {memory} were made by this model")
         except EncoderMismatch as error:
             yield DiagnosticCheck("vectors", "broken", str(error))
         except MemoryStoreError:
-            return  # told of the memory itself
+            return  # the check of the memory reports it
 
 
 def _tried(name: str, package: str, use: Callable[[], str]) -> DiagnosticCheck:
     try:
-        found = version(package)
+        installed = version(package)
     except PackageNotFoundError:
         return DiagnosticCheck(
             name, "broken", f"{package} is not installed", f"Run: {sys.executable} -m pip install {package}"
         )
     try:
-        return DiagnosticCheck(name, "ok", f"{package} {found}, {use()}")
+        return DiagnosticCheck(name, "ok", f"{package} {installed}, {use()}")
     except Exception as error:
-        # Whatever a library throws is what the user needs to hear here.
+        # The user needs to see whatever the library raises.
         return DiagnosticCheck(
             name,
             "broken",
-            f"{package} {found} does not work: {error}",
+            f"{package} {installed} does not work: {error}",
             f"Reinstall it: pip install --force-reinstall {package}",
         )
 
@@ -198,14 +198,14 @@ def _stores() -> str:
     from ..memory.store import MemoryStore  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder, MemoryStore.open(Path(folder) / "probe.lance", write=True):
-        return "a memory was made and opened"
+        return "a memory was created and opened"
 
 
 def _decodes() -> str:
     av = import_module("av")
-    wanted = [name for name in ("h264", "hevc", "av1", "vp9") if name in av.codecs_available]
+    codecs = [name for name in ("h264", "hevc", "av1", "vp9") if name in av.codecs_available]
     protocols = "rtsp and http" if "rtsp" in av.formats_available else "http only"
-    return f"decodes {', '.join(wanted)}; live over {protocols}"
+    return f"decodes {', '.join(codecs)}; live over {protocols}"
 
 
 def _sees_faces() -> str:
@@ -228,7 +228,7 @@ def _reads() -> str:
     cv2.putText(picture, "RECOLLECT", (20, 55), cv2.FONT_HERSHEY_SIMPLEX, 1.4, (0, 0, 0), 3)
     lines = [line.text for line in read_text(picture)]
     if not any("RECOLLECT" in line.upper() for line in lines):
-        raise RuntimeError(f"it read {lines} where RECOLLECT stands")
+        raise RuntimeError(f"it read {lines} instead of RECOLLECT")
     return "a word was read"
 
 
@@ -250,13 +250,13 @@ class _Digit(BaseModel):
 def _sees_a_picture(lmm: Lmm) -> str:
     from ..perception.lmm import PicturePart  # noqa: PLC0415
 
-    return f"one was taken; {_colour_of(lmm, PicturePart(_red_jpeg()))}"
+    return f"it accepts one; {_colour_of(lmm, PicturePart(_red_jpeg()))}"
 
 
 def _sees_a_clip(lmm: Lmm) -> str:
     from ..perception.lmm import ClipPart  # noqa: PLC0415
 
-    return f"one of two frames was taken; {_colour_of(lmm, ClipPart((_red_jpeg(),) * 2, (0.0, 0.5)))}"
+    return f"it accepts one of two frames; {_colour_of(lmm, ClipPart((_red_jpeg(),) * 2, (0.0, 0.5)))}"
 
 
 def _colour_of(lmm: Lmm, red: Part) -> str:
@@ -265,19 +265,19 @@ def _colour_of(lmm: Lmm, red: Part) -> str:
 
     prompt = Prompt("doctor", 1, "", (red, TextPart("What colour is this? Answer in JSON.")))
     try:
-        said = lmm.ask_now(prompt, _Colour, deadline_s=_REPLY_S, max_tokens=_SHORT).value
+        reply = lmm.ask_now(prompt, _Colour, deadline_s=_REPLY_S, max_tokens=_SHORT).value
     except LmmReplyOutOfSchema:
-        return "what was said of its colour keeps to no schema"
-    return f"its red was called {said.colour}"
+        return "its reply about the colour does not match the schema"
+    return f"it calls red {reply.colour}"
 
 
 def _keeps_to_a_schema(lmm: Lmm) -> str:
     from ..perception.lmm import Prompt, TextPart  # noqa: PLC0415
 
-    # A model that may answer as it likes will not answer this with a digit in braces.
+    # Without the schema, no model would answer this with a digit in braces.
     prompt = Prompt("doctor", 1, "", (TextPart("Say good morning, in words only."),))
     lmm.ask_now(prompt, _Digit, deadline_s=_REPLY_S, max_tokens=_SHORT)
-    return "a reply kept to one it was not told of in words"
+    return "a reply matched a schema that the prompt does not mention"
 
 
 def _red_jpeg() -> bytes:
@@ -290,7 +290,7 @@ def _red_jpeg() -> bytes:
 
 def _memory(path: Path) -> DiagnosticCheck:
     if not path.exists():
-        return DiagnosticCheck("memory", "absent", f"{path} is not there yet", "Run: recollect watch FILE")
+        return DiagnosticCheck("memory", "absent", f"{path} does not exist yet", "Run: recollect watch FILE")
     from ..memory.errors import MemoryStoreError  # noqa: PLC0415
     from ..memory.store import MemoryStore  # noqa: PLC0415
 

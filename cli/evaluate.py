@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common.errors import RecollectError
-from ..common.terminal import print_block, print_line
+from ..common.terminal import print_block, print_json, print_line
 from ..evals.errors import BadRun, BadSuite, NoMatplotlib
 from .arguments import add_lmm_flags, fps, limit, lmm_flags
 
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
     parser.add_argument(
-        "--budget", metavar="SIZE", help="disk budget of a memory, such as '100 MB' (default: no bound)"
+        "--disk-budget", metavar="SIZE", help="disk budget of a memory, such as '100 MB' (default: no bound)"
     )
     parser.add_argument(
         "--without-parts", action="store_true", help="also measure Recollect with each part left out"
@@ -115,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. Returns the exit code."""
     if arguments.suite == "compare":
-        return _compare(arguments.runs, arguments.out or Path("eval-compare"))
+        return _compare(arguments.runs, arguments.out or Path("eval-compare"), as_json=arguments.json)
     if arguments.runs:
         raise RecollectError(
             f"unexpected argument {str(arguments.runs[0])!r}: only 'compare' takes folders of runs"
@@ -123,8 +124,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.suite == "list":
         from ..evals.suites import PUBLISHED  # noqa: PLC0415
 
-        print_line(f"{'world':16} a synthetic house, in which everything that happens is known")
-        for name, (_, description) in PUBLISHED.items():
+        suites = {"world": "a synthetic house, in which everything that happens is known"}
+        suites |= {name: description for name, (_, description) in PUBLISHED.items()}
+        if arguments.json:
+            print_json({"suites": suites})
+            return 0
+        for name, description in suites.items():
             print_line(f"{name:16} {description}")
         return 0
     folder = arguments.out or Path(f"eval-{arguments.suite}")
@@ -132,7 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
         if (folder / "manifest.json").exists() and not (arguments.resume or arguments.retry_errors):
             raise BadRun(folder, "it exists already. --resume continues it, --report prints it")
         _run_evaluation(arguments, folder)
-    return _report(folder, _suite(arguments) if arguments.data is not None else None)
+    published = _suite(arguments) if arguments.data is not None else None
+    return _report(folder, published, as_json=arguments.json)
 
 
 def shard(text: str) -> Shard:
@@ -163,7 +169,7 @@ def _run_evaluation(arguments: argparse.Namespace, folder: Path) -> None:
     from ..memory.storage.manifest import UNBOUNDED_BYTES  # noqa: PLC0415
     from ..settings import read_settings  # noqa: PLC0415
 
-    budget_bytes = UNBOUNDED_BYTES if arguments.budget is None else parse_bytes(arguments.budget)
+    budget_bytes = UNBOUNDED_BYTES if arguments.disk_budget is None else parse_bytes(arguments.disk_budget)
     check_budget(budget_bytes)
     # The model comes first: a process that starts others must not have loaded LanceDB.
     with _lmm(arguments, folder) as lmm:
@@ -250,7 +256,7 @@ def _selected(systems: Sequence[System], names: Sequence[str]) -> list[System]:
 
 def _run_with_progress(run: EvaluationRun) -> None:
     """Run it, and show its progress and the remaining time."""
-    from ..common.clock_times import clock  # noqa: PLC0415
+    from ..common.clock_times import format_time  # noqa: PLC0415
     from . import rich_output as rich  # noqa: PLC0415
 
     bar = rich.progress_bar(
@@ -263,7 +269,7 @@ def _run_with_progress(run: EvaluationRun) -> None:
     with bar:
         task = bar.add_task("watching", total=None, remaining="")
         for progress in run.go():
-            remaining = "" if progress.remaining_s is None else f"{clock(progress.remaining_s)} left"
+            remaining = "" if progress.remaining_s is None else f"{format_time(progress.remaining_s)} left"
             bar.update(
                 task,
                 description=progress.video,
@@ -273,7 +279,7 @@ def _run_with_progress(run: EvaluationRun) -> None:
             )
 
 
-def _compare(folders: Sequence[Path], folder: Path) -> int:
+def _compare(folders: Sequence[Path], folder: Path, *, as_json: bool) -> int:
     """Compare runs by the length of their videos, the size of their memories, and their cost."""
     from ..evals.comparison import comparison_markdown, write_curves  # noqa: PLC0415
     from ..evals.report import read_run  # noqa: PLC0415
@@ -285,9 +291,18 @@ def _compare(folders: Sequence[Path], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text(text, encoding="utf-8")
     write_curves(runs, folder / "curves.csv")
-    print_block(text)
+    _print_result(folder, text, "curves", as_json=as_json)
     _draw_charts(runs, folder)
     return 0
+
+
+def _print_result(folder: Path, report: str, table: str, *, as_json: bool) -> None:
+    """Print the report, or as JSON the rows of the table that was written beside it."""
+    if not as_json:
+        print_block(report)
+        return
+    with (folder / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        print_json({"report": str(folder / "report.md"), table: list(csv.DictReader(file))})
 
 
 def _draw_charts(runs: Sequence[ReportedRun], folder: Path) -> None:
@@ -301,7 +316,7 @@ def _draw_charts(runs: Sequence[ReportedRun], folder: Path) -> None:
         print_line(f"No charts were drawn: {error}", file=sys.stderr)
 
 
-def _report(folder: Path, published: Suite | None) -> int:
+def _report(folder: Path, published: Suite | None, *, as_json: bool) -> int:
     """Score, print and store the report. For a published benchmark, add its own scores and the files to submit."""
     from ..evals.records import Prediction, Sample, read_records  # noqa: PLC0415
     from ..evals.report import markdown, official, read_run, write_csv  # noqa: PLC0415
@@ -316,6 +331,6 @@ def _report(folder: Path, published: Suite | None) -> int:
         published.export(samples, predictions, folder / "official")
     (folder / "report.md").write_text(text, encoding="utf-8")
     write_csv(reported, folder / "scores.csv")
-    print_block(text)
+    _print_result(folder, text, "scores", as_json=as_json)
     _draw_charts([reported], folder)
     return 0

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ..common.clock_times import between
+from ..common.clock_times import format_interval
 from ..common.errors import RecollectError
 from ..common.terminal import print_json, print_line
 from ..serialization import to_plain
@@ -44,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_memory(arguments) as memory:
         receipt = memory.forget(arguments.stream, arguments.from_s, arguments.to_s, on_wait=on_wait)
     if arguments.json:
-        plain = to_plain(receipt)
-        del plain["memory_ids"]
-        print_json(plain)
+        print_json(to_plain(receipt))
     else:
         _print_receipt(receipt)
     return 0
@@ -56,7 +54,7 @@ def _print_receipt(receipt: ErasureReceipt) -> None:
     if receipt.asked is None:
         print_line(f"erased: all of {receipt.stream}")
     elif receipt.erased:
-        spans = ", ".join(between(span.start_s, span.end_s) for span in receipt.erased)
+        spans = ", ".join(format_interval(span.start_s, span.end_s) for span in receipt.erased)
         print_line(f"erased: {spans} of {receipt.stream}, in whole moments")
     else:
         print_line(f"nothing of that span was stored of {receipt.stream}")

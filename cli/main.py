@@ -36,6 +36,7 @@ from . import (
     watch,
 )
 from .arguments import Parser
+from .flags import with_flags
 from .printing import one_line
 
 DEFAULT_MEMORY = "recollect.lance"
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RecollectError as error:
-        print_error(redact_text(str(error)))
+        print_error(redact_text(with_flags(str(error))))
         return 2
     except KeyboardInterrupt:
         print_error("stopped.")

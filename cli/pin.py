@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..agent.errors import BadQuestion
-from ..common.clock_times import between
+from ..common.clock_times import format_interval
 from ..common.errors import RecollectError
 from ..common.terminal import print_json, print_line
 from ..serialization import to_plain
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 0
     for pin in pins:
-        times = between(pin.span.start_s, pin.span.end_s)
+        times = format_interval(pin.span.start_s, pin.span.end_s)
         print_line(f"{pin.id}  {pin.stream}  {times}  {pin.note}".rstrip())
     quota = f"{format_size(usage.pinned_bytes)} of {format_size(usage.pin_quota_bytes)}"
     print_line(f"{len(pins)} pinned, {quota}")

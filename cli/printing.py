@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..common.clock_times import between, clock
+from ..common.clock_times import format_interval, format_time
 from ..common.terminal import print_block, print_line
 from ..common.text import shortened
 
@@ -33,7 +33,7 @@ def print_answer(answer: Answer) -> None:
     if answer.note:
         print_line(f"  {answer.note}")
     for evidence in answer.evidence[:_MOST_EVIDENCE]:
-        times = between(evidence.span.start_s, evidence.span.end_s)
+        times = format_interval(evidence.span.start_s, evidence.span.end_s)
         pictures = plural(len(evidence.frame_ids), "picture")
         print_line(f"  {times}  {evidence.stream}  {shortened(evidence.text, 90)}  ({pictures})")
     for coverage in answer.coverage:
@@ -59,11 +59,13 @@ def _cost(answer: Answer) -> str:
 
 def _print_coverage(coverage: StreamCoverage) -> None:
     for gap in coverage.gaps[:_MOST_GAPS]:
-        print_line(f"  not seen: {clock(gap.start_s)}–{clock(gap.end_s)} of {coverage.stream} ({gap.cause})")
+        print_line(
+            f"  not seen: {format_time(gap.start_s)}–{format_time(gap.end_s)} of {coverage.stream} ({gap.cause})"
+        )
     for span in coverage.forgotten[:_MOST_GAPS]:
         cause = _TOMBSTONE_CAUSES.get(span.cause, span.cause)
         print_line(
-            f"  no longer stored: {clock(span.start_s)}–{clock(span.end_s)} of {coverage.stream} "
+            f"  no longer stored: {format_time(span.start_s)}–{format_time(span.end_s)} of {coverage.stream} "
             f"({LEVEL_NOUNS[span.lost]}, {cause})"
         )
 
@@ -71,7 +73,7 @@ def _print_coverage(coverage: StreamCoverage) -> None:
 def moment_line(moment: Moment) -> str:
     """One line about a moment."""
     span = moment.span
-    return f"{clock(span.start_s)}–{clock(span.end_s)}  {moment.stream}  {shortened(moment.caption, 160)}"
+    return f"{format_time(span.start_s)}–{format_time(span.end_s)}  {moment.stream}  {shortened(moment.caption, 160)}"
 
 
 def plural(count: int, noun: str) -> str:

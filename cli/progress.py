@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ..common.clock_times import clock
+from ..common.clock_times import format_time
 from ..common.terminal import print_json_line
 from ..perception.sources.urls import redact
 from ..perception.watch_events import (
@@ -24,7 +24,7 @@ from ..perception.watch_events import (
     Stalled,
     WatchEvent,
 )
-from ..serialization import to_plain
+from ..serialization import plain_fields
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -74,12 +74,12 @@ class WatchDisplay:
 
         def show(event: WatchEvent) -> None:
             if isinstance(event, Progress):
-                total = f" of {clock(event.duration_s)}" if event.duration_s else ""
+                total = f" of {format_time(event.duration_s)}" if event.duration_s else ""
                 self._bar.update(
                     task,
                     completed=event.time_s,
                     total=event.duration_s,
-                    at=f"{clock(event.time_s)}{total}",
+                    at=f"{format_time(event.time_s)}{total}",
                     speed=f"{event.speed:.1f}× real time",
                     moments=event.moments,
                     waiting=f", {event.waiting} to describe" if event.waiting else "",
@@ -101,11 +101,11 @@ class WatchDisplay:
 
 
 def _print_event(event: WatchEvent) -> None:
-    print_json_line({"event": type(event).__name__, **to_plain(event)})
+    print_json_line({"event": type(event).__name__, **plain_fields(event)})
 
 
 def event_line(event: WatchEvent) -> str:
-    """An event in a line; empty for those that are not printed."""
+    """An event in a line. Empty for those that are not printed."""
     match event:
         case Connecting(detail=detail):
             return f"connecting ({detail})"
@@ -153,7 +153,7 @@ def stopping(memory: Recollect) -> Iterator[StopRequest]:
 
     def interrupted(number: int, frame: object) -> None:
         if request.received:
-            # A clean stop takes too long for this user. What was committed is safe.
+            # A clean stop takes too long for this user. Committed moments are safe.
             raise KeyboardInterrupt
         request.received = True
         memory.stop()

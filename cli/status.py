@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..common.clock_times import clock
+from ..common.clock_times import format_time
 from ..common.terminal import print_json, print_line
 from ..common.text import shortened
 from ..serialization import to_plain
@@ -68,12 +68,12 @@ def _by_rung(sizes: Mapping[Rung, int]) -> str:
 
 def _print_stream(status: StreamStatus, usage: DiskUsage) -> None:
     name, counts, span = status.stream.name, status.counts, status.coverage.span
-    duration = f" of {clock(status.stream.duration_s)}" if status.stream.duration_s else ""
+    duration = f" of {format_time(status.stream.duration_s)}" if status.stream.duration_s else ""
     budget_bytes = usage.stream_budgets.get(name)
     budget = "" if budget_bytes is None else f" of {format_size(budget_bytes)}"
     print_line(
         f"  {name} ({status.stream.kind}, {status.stream.state}): "
-        f"{clock(span.start_s)}–{clock(span.end_s)}{duration}, watched {status.coverage.watched_s:.1f} s,"
+        f"{format_time(span.start_s)}–{format_time(span.end_s)}{duration}, watched {status.coverage.watched_s:.1f} s,"
         f" {format_size(usage.streams.get(name, 0))}{budget}"
     )
     dropped = ", ".join(f"{count} {cause}" for cause, count in counts.dropped.items()) or "0"
@@ -83,12 +83,12 @@ def _print_stream(status: StreamStatus, usage: DiskUsage) -> None:
     )
     if status.forgotten_s:
         levels = sorted(status.forgotten_s.items())
-        text = ", ".join(f"{LEVEL_NOUNS[level]} of {clock(seconds)}" for level, seconds in levels)
+        text = ", ".join(f"{LEVEL_NOUNS[level]} of {format_time(seconds)}" for level, seconds in levels)
         print_line(f"    no longer stored: {text}")
     if text := _backlog(status):
         print_line(f"    {text}")
     for gap in status.gaps[-_MOST_GAPS:]:
-        times = f"{clock(gap.span.start_s)}–{clock(gap.span.end_s)}"
+        times = f"{format_time(gap.span.start_s)}–{format_time(gap.span.end_s)}"
         print_line(f"    gap {times}: {gap.cause} {gap.detail}".rstrip())
 
 
@@ -96,7 +96,7 @@ def _backlog(status: StreamStatus) -> str:
     """The backlog of a stream in a line; empty if nothing waits or failed."""
     backlog, parts = status.backlog, []
     if status.oldest_waiting_s is not None:
-        parts.append(f"{backlog.waiting} waiting, the oldest for {clock(status.oldest_waiting_s)}")
+        parts.append(f"{backlog.waiting} waiting, the oldest for {format_time(status.oldest_waiting_s)}")
     if backlog.given_up:
         parts.append(f"{backlog.given_up} failed")
     if backlog.last_error:

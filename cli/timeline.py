@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..common.clock_times import clock
+from ..common.clock_times import format_time
 from ..common.terminal import print_json, print_line
 from ..serialization import to_plain
 from .arguments import add_scope, limit, open_memory
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         lines = [(moment.span.start_s, moment_line(moment)) for moment in moments if moment.stream == name]
         for gap in gaps[name]:
-            times = f"{clock(gap.span.start_s)}–{clock(gap.span.end_s)}"
+            times = f"{format_time(gap.span.start_s)}–{format_time(gap.span.end_s)}"
             lines.append((gap.span.start_s, f"{times}  {name}  — not seen: {gap.cause} —"))
         for _, line in sorted(lines):
             print_line(line)

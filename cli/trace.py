@@ -6,7 +6,7 @@ import argparse
 
 from ..common.errors import RecollectError
 from ..common.terminal import json_text, print_block, print_json, print_line
-from ..serialization import to_plain
+from ..serialization import Json, to_plain
 from .arguments import open_memory
 
 DESCRIPTION = "Print the stored steps of an earlier question. Its id is in the answer."
@@ -30,15 +30,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"trace_id": arguments.trace_id, "steps": to_plain(steps)})
         return 0
-    known: dict[str, object] = {}
+    printed: dict[str, Json] = {}
     for step in steps:
         print_line(f"next: {', '.join(step['next']) or 'end'}")
-        state = to_plain(step["state"])
-        for name, value in state.items():
-            if known.get(name) != value:
+        for name, item in step["state"].items():
+            value = to_plain(item)
+            if printed.get(name) != value:
                 text = json_text(value)
                 print_block(
                     f"  {name}: {text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + ' …'}"
                 )
-        known = state
+                printed[name] = value
     return 0

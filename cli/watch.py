@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..common.clock_times import clock
+from ..common.clock_times import format_time
 from ..common.errors import RecollectError
 from ..common.terminal import print_error, print_line
 from ..perception.sources.source_list import NamedSource, read_source_list, resolve_source
 from ..perception.sources.urls import redact_text
 from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_disk_budget, add_lmm_flags, fps, open_memory, time_s
+from .flags import with_flags
 from .printing import waiting_hint
 from .progress import WatchDisplay, stopping
 
@@ -113,7 +114,7 @@ class _Run:
         """Files that were watched to their end, or could not be watched."""
 
     def start(self, named: NamedSource, *, drain: bool = True) -> Watch | None:
-        """Begin to watch a source; None where that fails, while other sources are given."""
+        """Begin to watch a source. None if that fails, while other sources are given."""
         arguments = self._arguments
         options = WatchOptions(
             fps=arguments.fps,
@@ -155,21 +156,19 @@ class _Run:
     def _note_failure(self, error: RecollectError) -> None:
         if self._is_only_one:
             raise error
-        print_error(redact_text(str(error)))
+        print_error(redact_text(with_flags(str(error))))
         self._failed += 1
 
 
 def _report_line(report: WatchReport) -> str:
     waiting = f" {waiting_hint(report.waiting)}" if report.waiting else ""
     if report.already_done:
-        return (
-            f"{report.stream}: already watched to its end ({clock(report.until_s)}); nothing to do.{waiting}"
-        )
-    begun = "" if report.resumed_at_s is None else f", resumed at {clock(report.resumed_at_s)}"
+        return f"{report.stream}: already watched to its end ({format_time(report.until_s)}); nothing to do.{waiting}"
+    begun = "" if report.resumed_at_s is None else f", resumed at {format_time(report.resumed_at_s)}"
     speed = report.until_s - (report.resumed_at_s or 0.0)
     dropped = sum(report.counts.dropped.values())
     parts = [
-        f"{report.stream}: watched to {clock(report.until_s)}{begun}",
+        f"{report.stream}: watched to {format_time(report.until_s)}{begun}",
         f"{report.moments} moments",
         f"{report.counts.captured} frames ({report.counts.stored} kept, {report.counts.merged} merged,"
         f" {report.counts.sampled_out} between samples, {dropped} lost)",

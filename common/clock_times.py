@@ -1,8 +1,8 @@
-"""Times as people write them, and back.
+"""Clock times and intervals as people write them: parsing and formatting.
 
     parse_time_s("1:20")     # 80.0
     parse_as_of("2026-11-22T10:00:00Z")
-    between(6.0, 20.1)       # "0:06.0–0:20.1"
+    format_interval(6.0, 20.1)       # "0:06.0–0:20.1"
 
 Stream times are seconds; points in time are Unix seconds.
 """
@@ -100,7 +100,7 @@ def parse_as_of(text: str) -> float:
         ) from None
 
 
-def clock(time_s: float) -> str:
+def format_time(time_s: float) -> str:
     """A stream time for people: ``75.2`` is ``1:15.2``, with hours where there are any."""
     tenths = round(time_s * 10)
     minutes, tenths = divmod(tenths, 600)
@@ -109,6 +109,6 @@ def clock(time_s: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 
-def between(start_s: float, end_s: float) -> str:
+def format_interval(start_s: float, end_s: float) -> str:
     """A stretch of stream time for people: ``0:06.0–0:20.1``; one time where it hardly lasts."""
-    return clock(start_s) if end_s - start_s < 0.3 else f"{clock(start_s)}–{clock(end_s)}"
+    return format_time(start_s) if end_s - start_s < 0.3 else f"{format_time(start_s)}–{format_time(end_s)}"

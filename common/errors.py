@@ -1,4 +1,4 @@
-"""The root of the errors that Recollect raises on purpose, and those that belong to no floor."""
+"""The root of all errors of Recollect, and the errors that every floor may raise."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ _LONGEST_VALUE = 60
 
 
 class RecollectError(Exception):
-    """The root: whatever Recollect raises on purpose is one of these."""
+    """The root of all errors that Recollect raises on purpose."""
 
 
 class BadSettings(RecollectError):
-    """A setting has a wrong name or value, or the file it should come from cannot be read."""
+    """A setting has a wrong name or value, or the settings file cannot be read."""
 
     def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"cannot use {where}: {why}. Correct it, or take it out.")
+        super().__init__(f"cannot use {where}: {why}. Correct or remove it.")
         self.where, self.why = where, why
 
 

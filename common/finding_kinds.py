@@ -42,15 +42,15 @@ KindTrait = Literal[
 ]
 """A fact about a kind that changes how it is handled:
 
-- ``moving_shape``: its findings are of somebody or something that moves about;
-- ``presence``: it says that somebody is there for a while;
-- ``done_by_presence``: somebody who is there at the time may have done it;
-- ``readable``: its text or detail holds the very words that were read or heard;
-- ``shot_change``: one shot becomes another by it, and nobody in the picture does it;
-- ``constant``: every moment has it, whatever happens;
-- ``no_activity``: it does not show that something goes on at its time, though it is an action;
-- ``same_when_repeated``: two findings of it are the same whatever their texts are;
-- ``counted_over_all``: a count of it is about the whole time that was watched;
+- ``moving_shape``: its findings are of somebody or something that moves about,
+- ``presence``: it says that somebody is there for a while,
+- ``done_by_presence``: somebody who is there at the time may have done it,
+- ``readable``: its text or detail holds the very words that were read or heard,
+- ``shot_change``: one shot becomes another by it, and nobody in the picture does it,
+- ``constant``: every moment has it, whatever happens,
+- ``no_activity``: it does not show that something goes on at its time, though it is an action,
+- ``same_when_repeated``: two findings of it are the same whatever their texts are,
+- ``counted_over_all``: a count of it is about the whole time that was watched,
 - ``colour_shares``: its detail holds the share of the picture that each colour has.
 """
 

@@ -1,4 +1,4 @@
-"""How values of settings are read, the same in each section."""
+"""Values of settings: an empty string unsets a setting, in every section."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Prints text on a terminal, where no part of it may act as a control character.
+r"""Terminal output: escapes the control characters of untrusted text before it is printed.
 
     safe_text("a\x1b[31m.mp4")       # the escape character becomes four visible characters: \x1b
     print_line(f"{stream}: watched")  # one line, whatever the name holds

@@ -1,1 +1,1 @@
-"""The synthetic world, and what measures Recollect against it."""
+"""Evaluation: the runner, systems, presets, ablations, scorers, statistics, reports and benchmark suites."""

@@ -33,7 +33,7 @@ class NoRun(EvaluationError):
     """A folder holds no evaluation run."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} holds no evaluation run. Name the folder that was given to --out.")
+        super().__init__(f"{path} holds no evaluation run. Name the folder that was given to `out`.")
         self.path = path
 
 

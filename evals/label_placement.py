@@ -1,7 +1,12 @@
 """Label placement for charts: keeps labels near their points, and apart from each other.
 
-    spread([0.50, 0.52], gap=0.1)                          # about [0.46, 0.56]
-    best_position(boxes, obstacles, frame)                 # the position whose box covers least
+    >>> spread([0.25, 0.25], gap=0.5)
+    [0.0, 0.5]
+    >>> frame = PixelBox(0, 0, 100, 100)
+    >>> beside = [LabelPosition(1, 0, 6.0), LabelPosition(-1, 0, 6.0)]
+    >>> boxes = {position: position.box((90, 50), (30, 10), 1.0) for position in beside}
+    >>> best_position(boxes, [], frame) == beside[1]      # on the right it would leave the frame
+    True
 
 Geometry only: this module draws nothing.
 """

@@ -1,6 +1,9 @@
 """Markdown tables of the evaluation reports.
 
-print(markdown_table(["system", "right"], [["recollect", "0.62"]]))
+>>> print(markdown_table(["system", "right"], [["recollect", "0.62"]]), end="")
+| system | right |
+|---|---|
+| recollect | 0.62 |
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
 """Scorers: how good an answer is, from 0 to 1, by the kind of the answer.
 
-    parse_answer("choice", "B", options=4)           # "B", and None for "The answer is B."
-    score(sample, prediction)                        # 1.0
+    >>> parse_answer("choice", "B", options=4)
+    'B'
+    >>> parse_answer("choice", "The answer is B.", options=4) is None
+    True
+    >>> iou((0.0, 10.0), (5.0, 15.0)) > IOU
+    False
 
 This is the strict score. A reply must have the agreed form: a reply that cannot be parsed, an error and an abstention
 score 0, so that every question counts for every system. A benchmark's own parser and score belong to its suite.

@@ -1,9 +1,12 @@
-"""Statistics: confidence intervals, paired differences between systems, and the smallest detectable difference.
+"""Statistics: bootstrap confidence intervals, paired differences of systems, and the smallest detectable difference.
 
-    clustered_mean(scores, videos)                    # Interval(value=0.62, low=0.58, high=0.66)
-    paired = paired_difference(ours, theirs, videos)  # two systems on the same samples
-    paired.difference, paired.p_value
-    holm([paired.p_value, another.p_value])           # adjusts the comparisons of one table
+    >>> ours, theirs, videos = [1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0], ["a", "a", "b", "c"]
+    >>> clustered_mean(ours, videos).value
+    0.75
+    >>> paired_difference(ours, theirs, videos).difference.value
+    0.5
+    >>> holm([0.01, 0.04])
+    (0.02, 0.04)
 
 Samples of one video are not independent, so the bootstrap resamples *clusters*: everything that was cut from the same
 recording. Scores are one number for each sample, clusters one label for each sample, in the same order. Intervals

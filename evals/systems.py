@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from string import ascii_uppercase
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from ..agent.answer import Answer, Question
 from ..agent.extractive_reasoner import ExtractiveReasoner
@@ -161,14 +161,15 @@ class RecollectSystem:
         """Ask the memory as of the question's time."""
         ids: list[str] = []
         fields: dict[str, Any] = {}
-        for _, changed in posed.memory(self.overrides, self.limits).steps(
+        steps = posed.memory(self.overrides, self.limits).steps(
             posed.sample.question,
             options=posed.options,
             from_s=posed.sample.from_s or None,
             as_of=posed.as_of_s,
-        ):
-            ids = newest_first(ids, changed.get("found", []))
-            fields = changed.get("answer", fields)
+        )
+        for _, changes in cast("Iterator[tuple[str, dict[str, Any]]]", steps):
+            ids = newest_first(ids, changes.get("found", []))
+            fields = changes.get("answer", fields)
         answer = Answer.model_validate(fields)
         spans = tuple((evidence.start_s, evidence.end_s) for evidence in answer.evidence)
         retrieved = merged_spans(list(posed.snapshot.get(ids).values()))

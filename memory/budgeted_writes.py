@@ -20,7 +20,7 @@ from .storage.commits import Commits, Transaction
 from .storage.tables import require_free_space
 
 _COMMIT_BYTES, _OVERHEAD = 256 << 10, 1.2
-"""What a commit takes at most: the file lists of its tables, and so many times the size of its rows."""
+"""What a commit takes at most: the file lists of its tables, and this factor times the size of its rows."""
 
 
 class BudgetedWrites:

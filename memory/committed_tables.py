@@ -23,7 +23,7 @@ class CommittedTables:
         self._newest: tuple[CommitHead, Tables] | None = None
 
     def at_head(self) -> tuple[CommitHead, Tables]:
-        """The commit head and views of all tables at it; opened once for each head."""
+        """The commit head and views of all tables at it. Opened once for each head."""
         with self._opening:
             head = self._commits.head()
             if self._newest is None or self._newest[0] != head:

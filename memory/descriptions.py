@@ -1,4 +1,4 @@
-"""Descriptions: which memories wait to be described, and what a video LMM wrote about them.
+"""Descriptions: the backlog of memories, and the descriptions by video LMMs.
 
 descriptions = Descriptions(tables, committed, writes, encoder, backlog)
 for item in descriptions.ready(limit=16):
@@ -35,12 +35,12 @@ class Descriptions:
         self._encoder, self._backlog = encoder, backlog
 
     def enqueue(self, items: Sequence[Pending]) -> None:
-        """Queue stored memories; one that was given up gets another chance."""
+        """Queue stored memories. One that was given up is tried again."""
         with self._writes.transaction() as change:
             self._backlog.put(change, items)
 
     def add(self, results: Sequence[tuple[Moment, Observation]]) -> None:
-        """Add descriptions; see ``MemoryStore.described``."""
+        """Add descriptions. See ``MemoryStore.described``."""
         rows = [description_row(moment, observation) for moment, observation in results]
         described = {row["id"]: row for row in rows}
         vectors = text_vector_rows(self._encoder, list(described.values()))
@@ -58,7 +58,7 @@ class Descriptions:
             self._backlog.remove(change, (moment.id for moment, _ in results))
 
     def note_failure(self, item: Pending, error: str) -> None:
-        """Count a failed attempt; after ``MAX_ATTEMPTS`` it is given up, and the error kept."""
+        """Count a failed attempt. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
         with self._writes.transaction() as change:
             self._backlog.failed(change, item, error)
 

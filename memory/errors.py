@@ -17,7 +17,7 @@ class NotAMemory(MemoryStoreError):
     """The path holds no memory."""
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path} is not a Recollect memory: {why}. Give another path with --memory.")
+        super().__init__(f"{path} is not a Recollect memory: {why}. Give another `path`.")
         self.path, self.why = path, why
 
 

@@ -36,20 +36,20 @@ class MomentAppender:
         self._tables, self._committed, self._writes = opened, committed, writes
         self._encoder, self._backlog = encoder, backlog
         self._settled: set[str] = set()
-        """Streams whose last batch is known to be stored: what is appended to them is new."""
+        """Streams whose last batch is known to be stored: new moments need no look-up."""
 
     def settle(self, stream: str) -> None:
         """Nothing of this stream is stored, so no part of a batch can be."""
         self._settled.add(stream)
 
     def unsettle(self, stream: str) -> None:
-        """Look for what is stored of the next batch of this stream."""
+        """Look up which moments of this stream's next batch are stored."""
         self._settled.discard(stream)
 
     def append(
         self, moments: Sequence[Moment], frames: Sequence[KeyFrame], waiting: Sequence[Pending]
     ) -> None:
-        """Append what is not stored yet; see ``MemoryStore.append``."""
+        """Append the moments that are not stored yet. See ``MemoryStore.append``."""
         stored = self._stored_of_unsettled(moments)
         moments = [moment for moment in moments if moment.id not in stored]
         owners = {frame_id: moment for moment in moments for frame_id in moment.frame_ids}
@@ -90,7 +90,7 @@ class MomentAppender:
 
 
 def _observation_rows(moments: Sequence[Moment], frames: Sequence[KeyFrame]) -> Rows:
-    """Rows of the moments; a moment's size counts the pictures it came with."""
+    """Rows of the moments. A moment's size counts the pictures it came with."""
     sizes = {frame.id: len(frame.jpeg) for frame in frames}
     rows: Rows = []
     for moment in moments:

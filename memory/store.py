@@ -6,7 +6,7 @@
     with MemoryStore.open("kitchen") as store:
         store.snapshot().search("a red car")
 
-Moments are appended in stream order and never edited; a second look adds an observation beside the first. What
+Moments are appended in stream order and never edited. A second look adds an observation beside the first. What
 waits to be described is kept in a backlog, which outlives its writer. One process appends, and any number read
 meanwhile, each through a ``Snapshot``. What ``append`` returned from is safe from then on, also from ``kill -9``.
 In the writing process several threads may append, describe and erase at once. The store knows nothing of video,
@@ -80,11 +80,11 @@ from .values import (
 )
 
 WRITE_BACK_WAIT_S = 3.0
-"""How long a process that is not the writer waits for others' commits, before it leaves out what it would write."""
+"""How long a process that is not the writer waits for others' commits, before it skips a write."""
 
 
 class MemoryStore:
-    """One memory. Open it with ``MemoryStore.open``; close it, or use it as a context."""
+    """One memory. Open it with ``MemoryStore.open``. Close it, or use it as a context."""
 
     def __init__(
         self,
@@ -151,14 +151,14 @@ class MemoryStore:
     ) -> MemoryStore:
         """Open the memory in the folder ``path``.
 
-        With ``write`` it is created if necessary, and no other process can write until it is closed; ``what``
+        With ``write`` it is created if necessary, and no other process can write until it is closed. ``what``
         tells them why. Without, it must exist. A memory of an older schema is migrated to the present one.
-        ``encoder`` must be the one that made the memory; a reader may leave it out and search by words alone.
+        ``encoder`` must be the one that made the memory. A reader may leave it out and search by words alone.
         ``min_free_bytes`` are left free on the disk. Replaced versions stay for ``keep_versions_s`` for readers
         that may not take a lease.
 
         ``budget_bytes`` is what the folder may take on the disk from now on, and ``stream_budgets`` what streams
-        may take of that, by name; a writer stores both in the memory, where they stay until others are given. The
+        may take of that, by name. A writer stores both in the memory, where they stay until others are given. The
         default of a new memory is ``DEFAULT_BUDGET_BYTES``.
 
         Raises ``NotAMemory``, ``NewerMemory``, ``OlderMemory``, ``EncoderMismatch``, ``MemoryInUse``,
@@ -214,7 +214,7 @@ class MemoryStore:
                 raise
 
     def close(self) -> None:
-        """Release the writer's lock; what was appended is already safe."""
+        """Release the writer's lock. Appended moments are safe already."""
         if self._lock is not None:
             self.maintenance.close()
             self._lock.release()
@@ -234,19 +234,19 @@ class MemoryStore:
         frames: Sequence[KeyFrame] = (),
         waiting: Sequence[Pending] = (),
     ) -> None:
-        """Append moments of any rung with the pictures they name; all of them or none.
+        """Append moments of any rung with the pictures they name, all of them or none.
 
-        ``waiting`` names those that are to be described later; they enter the backlog in the same commit.
-        Called again with the same moments after an error or a crash, it adds only what is missing.
-        Raises ``DiskFull`` or ``BudgetFull``; what was remembered before stays.
+        ``waiting`` names those that are to be described later. They enter the backlog in the same commit.
+        Called again with the same moments after an error or a crash, it adds only the missing ones.
+        Raises ``DiskFull`` or ``BudgetFull``. The memory is unchanged then.
         """
         self._appender.append(moments, frames, waiting)
 
     def write_back(self, moment: Moment, observation: Observation) -> None:
-        """Add what a second look saw to a moment in the memory; the same look twice is kept once.
+        """Add the observation of an inspection to a moment. The same observation is kept once.
 
         Where the moment is forgotten by now, so is the look. Needs no writer's lock: a question may do it while
-        streams are watched. Raises ``WriterStalled`` where another process hangs inside a commit.
+        streams are watched. Raises ``WriterStalled`` if another process hangs inside a commit.
         """
         row = second_look_row(moment, observation)
         vectors = text_vector_rows(self._encoder, [row])
@@ -262,27 +262,27 @@ class MemoryStore:
     def note_uses(self, uses: Sequence[Use]) -> None:
         """Note which stretches an answer used: they are evicted later than others.
 
-        Needs no writer's lock. Raises ``WriterStalled`` where another process hangs inside a commit.
+        Needs no writer's lock. Raises ``WriterStalled`` if another process hangs inside a commit.
         """
         with self._writes.transaction() as change:
             change.append(self._tables.uses, [use_row(use) for use in uses])
 
     def used(self, stream: str, span: Span) -> float:
-        """How much answers used a stretch of a stream: 0 never, 1 where it was cited once, just now."""
+        """How much answers used a stretch of a stream: 0 never, 1 if it was cited once, just now."""
         where = all_of(f"stream = {quoted(stream)}", overlap_filter(span))
         uses = select(self._committed.view(self._tables.uses), where=where, columns=["how", "at_s"])
         return sum(weight_of_use(use["how"], time.time() - use["at_s"]) for use in uses)
 
-    # -- what waits to be described -------------------------------------------------------------------
+    # -- the backlog of descriptions -------------------------------------------------------------------
 
     def enqueue(self, items: Sequence[Pending]) -> None:
-        """Queue stored memories to be described; one that was given up gets another chance."""
+        """Queue stored memories for description. One that was given up is tried again."""
         self._descriptions.enqueue(items)
 
     def backlog(self, *, limit: int, stream: str | None = None) -> list[Pending]:
         """The next ``limit`` that can be described now, of one stream or of all, the next first.
 
-        The newest minute of queueing goes first, and in it the most eventful; what has failed before
+        The newest minute of queueing goes first, and in it the most eventful. What has failed before
         goes last. An event, hour or day is left out while anything it is made of waits.
         """
         return self._backlog.ready(limit=limit, stream=stream)
@@ -290,12 +290,12 @@ class MemoryStore:
     def described(self, results: Sequence[tuple[Moment, Observation]]) -> None:
         """Add descriptions to memories, which then wait no longer.
 
-        One description of each writer is kept: the first. What was forgotten meanwhile is not described.
+        One description of each writer is kept: the first. Evicted or erased memories are skipped.
         """
         self._descriptions.add(results)
 
     def failed(self, item: Pending, error: str) -> None:
-        """An attempt to describe it failed; after ``MAX_ATTEMPTS`` it is given up, and the error kept."""
+        """An attempt to describe it failed. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
         self._descriptions.note_failure(item, error)
 
     def not_to_describe(self, moment_ids: Collection[str]) -> None:
@@ -303,11 +303,11 @@ class MemoryStore:
         self._descriptions.remove(moment_ids)
 
     def waiting(self, stream: str | None = None) -> int:
-        """How many wait to be described, of one stream or of all."""
+        """The length of the backlog, of one stream or of all."""
         return len(self._backlog.ids(stream))
 
     def backlog_counts(self) -> dict[str, BacklogCounts]:
-        """How much waits to be described and was given up, by stream; streams without either are left out."""
+        """The numbers of waiting and given-up memories, by stream. Streams without either are left out."""
         return self._backlog.counts()
 
     def not_described(self, written_by: Mapping[Rung, str], stream: str | None = None) -> list[str]:
@@ -321,7 +321,7 @@ class MemoryStore:
         self._catalog.put_stream(stream)
 
     def put_gap(self, gap: Gap, *, written_at_s: float | None = None) -> None:
-        """Add a gap, or what became of it since; ``written_at_s`` (Unix seconds) is now by default."""
+        """Add a gap, or what became of it since. ``written_at_s`` (Unix seconds) is now by default."""
         self._catalog.put_gap(gap, written_at_s)
 
     def streams(self) -> list[Stream]:
@@ -337,14 +337,14 @@ class MemoryStore:
         return next((stream for stream in self.streams() if stream.content_id == content_id), None)
 
     def resume(self, stream_name: str) -> ResumePoint | None:
-        """Where to resume watching a stream; None where nothing of it is remembered."""
+        """Where to resume watching a stream. None if nothing of it is remembered."""
         point = self._catalog.resume(stream_name)
         if point is None:
             self._appender.settle(stream_name)
         return point
 
     def snapshot(self, as_of_s: float | None = None) -> Snapshot:
-        """The memory as it is now; it stays like that for its user, whatever is written or cleaned up meanwhile.
+        """A snapshot of the memory. Later writes and deletions do not change it for its user.
 
         With ``as_of_s`` (Unix seconds), only what had been written by then.
         Raises ``EncoderMismatch`` where the vectors were replaced by another encoder's meanwhile.
@@ -364,19 +364,19 @@ class MemoryStore:
 
     @property
     def min_free_bytes(self) -> int:
-        """What is left free on the disk; may be set."""
+        """Bytes left free on the disk. May be set."""
         return self._writes.min_free_bytes
 
     @min_free_bytes.setter
     def min_free_bytes(self, size_bytes: int) -> None:
         self._writes.min_free_bytes = size_bytes
 
-    # -- what it takes, and what may not be forgotten --------------------------------------------------
+    # -- disk usage, pins and erasure --------------------------------------------------
 
     def pin(self, stream: str, span: Span, note: str = "") -> Pin:
-        """Never forget a stretch of a stream for want of room. Needs no writer's lock.
+        """Protect a stretch of a stream from eviction. Needs no writer's lock.
 
-        Raises ``UnknownStream``, ``NothingToPin`` where nothing is remembered there, and ``PinsFull``.
+        Raises ``UnknownStream``, ``NothingToPin`` if nothing is remembered there, and ``PinsFull``.
         """
         if self.stream(stream) is None:
             raise self._unknown(stream)
@@ -384,7 +384,7 @@ class MemoryStore:
             return self._pins.add(stream, span, note)
 
     def unpin(self, pin_id: str) -> bool:
-        """Take a pin away; whether there was one."""
+        """Remove a pin. Returns whether it existed."""
         with require_free_space(self.path, self.min_free_bytes):
             return self._pins.remove(pin_id)
 
@@ -398,11 +398,11 @@ class MemoryStore:
         return self._manifest.budget_bytes
 
     def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
-        """Erase a stretch of a stream, or all of it, for good; when this returns no file of the memory holds it.
+        """Erase a stretch of a stream, or all of it, for good. When this returns no file of the memory holds it.
 
-        Of a stretch, whole moments go, with every memory above, picture and index entry made of them; the memories
+        Of a stretch, whole moments go, with every memory above, picture and index entry made of them. The memories
         above are made again of what remains. Questions that began before are waited for: ``on_wait`` is called with
-        their number. Needs the writer's lock, and may use what is kept free on the disk. Raises ``UnknownStream``.
+        their number. Needs the writer's lock, and may use the reserve of free space on the disk. Raises ``UnknownStream``.
         """
         if self._lock is None:
             raise RuntimeError("open the memory with write=True to erase from it")
@@ -417,7 +417,7 @@ class MemoryStore:
         return Erasure(self.path, self._tables, self._commits, self.maintenance, self.snapshot, self._encoder)
 
     def account(self) -> DiskUsage:
-        """What the memory takes on the disk, by what it is for."""
+        """The memory's disk usage, by purpose."""
         manifest = read_manifest(self.path)
         with ReadLease.take(self.path) as lease:
             head = self._commits.head()
@@ -448,9 +448,9 @@ class MemoryStore:
         self.maintenance.set_stream_budgets(self._manifest.stream_budgets)
 
     def compact(self) -> None:
-        """Evict what is over the budget, merge files and indexes, and delete old versions, all of it now.
+        """Evict to the disk budget, merge files and indexes, and delete old versions, all of it now.
 
-        It may use what is kept free on the disk, as it frees space in the end.
+        It may use the reserve of free space on the disk, as it frees space in the end.
         """
         self._eraser().finish()
         self.maintenance.run(thorough=True, now=True)
@@ -490,11 +490,11 @@ class MemoryStore:
         )
 
     def maintain(self, *, thorough: bool = True) -> None:
-        """Merge what was appended into fragments and indexes, and delete versions that no reader uses.
+        """Merge appended rows into fragments and indexes, and delete versions that no reader uses.
 
         A thread of the writer does this now and then, less thoroughly. It is worth calling when a file has been
-        watched to its end, as questions are fastest afterwards. It needs no writer's lock and never changes what is
-        remembered. A failure is logged and tried again later.
+        watched to its end, as questions are fastest afterwards. It needs no writer's lock and never changes the
+        content. A failure is logged and tried again later.
         """
         self.maintenance.run(thorough=thorough)
 

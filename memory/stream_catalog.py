@@ -60,11 +60,11 @@ class StreamCatalog:
         return stream_from(rows[0]) if rows else None
 
     def resume(self, name: str) -> ResumePoint | None:
-        """Where to resume watching a stream; None where nothing of it is remembered."""
+        """Where to resume watching a stream. None if nothing of it is remembered."""
         of_stream = f"stream = {quoted(name)}"
         moments = f"{of_stream} AND base AND rung = 'moment'"
         observations = self._committed.view(self._tables.observations)
-        # The last moment, or, where it is forgotten, what stands for it.
+        # The last moment, or the memory above it if the moment was evicted.
         last = _last_record(observations, moments) + _last_record(observations, f"{of_stream} AND base")
         gaps = gaps_from(select(self._committed.view(self._tables.gaps), where=of_stream))
         tombstones = tombstones_from(select(self._committed.view(self._tables.tombstones), where=of_stream))

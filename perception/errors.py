@@ -88,7 +88,7 @@ class StreamNameTaken(SourceError):
     def __init__(self, name: str, source: str) -> None:
         super().__init__(
             f"the stream {name!r} in this memory is another source ({source}). "
-            "Choose another name with --stream, or leave it out to get a generated name."
+            "Choose another name (`stream`), or leave it out to get a generated name."
         )
         self.name, self.source = name, source
 
@@ -145,8 +145,8 @@ class NoLmm(LmmError):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"cannot {what} without a video LMM, and the settings name none. Set its address: --lmm-url on the "
-            "command line, RECOLLECT_LMM__URL in the environment, or lmm.url in recollect.toml."
+            f"cannot {what} without a video LMM, and the settings name none. Set its address: `lmm`, RECOLLECT_LMM__URL in the "
+            "environment, or lmm.url in recollect.toml."
         )
         self.what = what
 
@@ -203,7 +203,7 @@ class LmmRedirected(LmmError):
     Args:
         address: The address of the API, without secrets.
         status: The status of the answer, such as 307.
-        target: The value of ``lmm.url`` that would send requests to the new address, without secrets; None if
+        target: The value of ``lmm.url`` that would send requests to the new address, without secrets. None if
             the server named no usable address.
 
     """

@@ -3,7 +3,7 @@
     record = find_or_create_record(store, source.info, name=None, fps=4.0)
     record.name
 
-A file is known by its content and a live source by its address, whatever name is given.
+A file is known by its content and a live source by its address. Names do not matter.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def find_or_create_record(
 
     Streams named in ``watched`` are being watched. A stream that was watched before keeps its name and its rate:
     resuming it at another rate would mix two samplings.
-    Raises ``AlreadyWatched``, or ``StreamNameTaken`` where another source has the name that is asked for.
+    Raises ``AlreadyWatched``, or ``StreamNameTaken`` if another source has the name that is asked for.
     """
     stored = _with_present_path(store, _stored_stream(store, info, name), info)
     if stored is not None:
@@ -72,7 +72,7 @@ def already_done_report(store: MemoryStore, stream: Stream) -> WatchReport:
 def _stored_stream(store: MemoryStore, info: SourceInfo, name: str | None) -> Stream | None:
     """The stream in which the source was watched before, or None.
 
-    Two cameras of a server may differ in a masked part of their URLs alone. A name tells them apart.
+    Two cameras of a server may differ in a masked part of their URLs alone. A name distinguishes them.
     """
     if info.kind == "live" and name is not None:
         named = store.stream(name)
@@ -81,7 +81,7 @@ def _stored_stream(store: MemoryStore, info: SourceInfo, name: str | None) -> St
 
 
 def _with_present_path(store: MemoryStore, stream: Stream | None, info: SourceInfo) -> Stream | None:
-    """The known stream; with its new path where its file was moved, so that inspection finds it."""
+    """The known stream, with its new path if its file was moved, so that inspection finds it."""
     if stream is None or stream.kind != "file" or Path(stream.source).is_file():
         return stream
     stream = replace(stream, source=str(Path(info.source).resolve()))
@@ -90,7 +90,7 @@ def _with_present_path(store: MemoryStore, stream: Stream | None, info: SourceIn
 
 
 def _free_name(store: MemoryStore, info: SourceInfo, watched: Collection[str]) -> str:
-    """A name from the path or address; with a part of the content id where another stream has that name."""
+    """A name from the path or address, with a part of the content id if another stream has that name."""
     name = Path(info.source).stem if info.kind == "file" else default_name(info.source)
     if name not in watched and store.stream(name) is None:
         return name

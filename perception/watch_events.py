@@ -21,7 +21,7 @@ from typing import Literal
 from ..memory.values import FrameCounts
 
 WatchState = Literal["watching", "done", "stopped", "failed", "erased"]
-"""What became of one run of watching; ``erased``: its whole stream was erased while it was watched."""
+"""What became of one run of watching. ``erased``: its whole stream was erased while it was watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class WatchReport:
     already_done: bool
     """The file had been watched to its end before, so nothing was done."""
     resumed_at_s: float | None
-    """Stream time at which it was resumed; None for a stream that is new."""
+    """Stream time at which it was resumed. None for a stream that is new."""
     until_s: float
     """Stream time up to which the stream is remembered."""
     moments: int
@@ -45,11 +45,11 @@ class WatchReport:
     seconds: float
     """Wall-clock time of this run."""
     detail: str = ""
-    """What was wrong with the source, if anything."""
+    """The trouble with the source, if any."""
     waiting: int = 0
     """Memories that still wait for a description, where a video LMM is used."""
     disabled_observers: tuple[str, ...] = ()
-    """Observers of other packages that failed, each with the reason; what they saw before is kept."""
+    """Observers of other packages that failed, each with the reason. What they saw before is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Stalled:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A live source is away; ``detail`` says why and when the next attempt is made."""
+    """A live source is away. ``detail`` says why and when the next attempt is made."""
 
     stream: str
     detail: str
@@ -86,13 +86,13 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far watching a stream has come; sent after each commit, every second or two."""
+    """How far watching a stream has come. Sent after each commit, every second or two."""
 
     stream: str
     time_s: float
     """Stream time reached."""
     duration_s: float | None
-    """How long the file is; None for a live stream."""
+    """How long the file is. None for a live stream."""
     speed: float
     """Seconds of video per second of wall clock."""
     moments: int
@@ -105,7 +105,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ObserverDisabled:
-    """An observer of another package failed; the stream is watched on without it."""
+    """An observer of another package failed. The stream is watched on without it."""
 
     stream: str
     observer: str
@@ -127,7 +127,7 @@ class DescriptionsResumed:
 
 @dataclass(frozen=True, slots=True)
 class DescriptionsFailed:
-    """Describing ended with an error; what was not described stays in the backlog."""
+    """Describing ended with an error. The backlog keeps the rest."""
 
     error: str
 
@@ -146,7 +146,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A stream is no longer watched; the last event of its watch."""
+    """A stream is no longer watched. The last event of its watch."""
 
     stream: str
     report: WatchReport
@@ -154,7 +154,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Watching a stream ended with an error; the last event of its watch."""
+    """Watching a stream ended with an error. The last event of its watch."""
 
     stream: str
     error: BaseException
@@ -183,6 +183,6 @@ _CONNECTION_EVENTS: dict[str, type[ConnectionEvent]] = {
 
 
 def connection_event(stream: str, state: str, detail: str) -> ConnectionEvent | None:
-    """The event for a state that a live source reports; None for the end of the source."""
+    """The event for a state that a live source reports. None for the end of the source."""
     event = _CONNECTION_EVENTS.get(state)
     return None if event is None else event(stream, detail)

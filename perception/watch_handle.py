@@ -42,7 +42,7 @@ WatchPhase = Literal[
     "ended",
     "failed",
 ]
-"""Of a file: ``starting``, ``watching``, ``describing`` (what it left to describe), ``ended`` or ``failed``."""
+"""Of a file: ``starting``, ``watching``, ``describing`` (its backlog), ``ended`` or ``failed``."""
 
 _PHASES: dict[type[object], WatchPhase] = {
     Connecting: "connecting",
@@ -70,11 +70,11 @@ class WatchStatus:
     disabled_observers: tuple[str, ...]
     """Observers of other packages that failed, each with the reason."""
     last_error: str
-    """The last trouble with the source, or the error that ended the watch; empty where there was none."""
+    """The last trouble with the source, or the error that ended the watch. Empty if there was none."""
 
 
 class Watch:
-    """One source that is being watched; made by ``Recollect.start``."""
+    """One source that is being watched. Made by ``Recollect.start``."""
 
     def __init__(self, stream: str, on_event: OnEvent | None = None) -> None:
         self.stream = stream
@@ -95,7 +95,7 @@ class Watch:
     # -- for its user ---------------------------------------------------------------------------------
 
     def status(self) -> WatchStatus:
-        """How it is doing now; returns at once."""
+        """How it is doing now. Returns at once."""
         progress = self._progress
         return WatchStatus(
             stream=self.stream,
@@ -109,17 +109,17 @@ class Watch:
         )
 
     def stop(self) -> None:
-        """End it soon and keep everything so far; returns at once. Callable from a signal handler."""
+        """End it soon and keep everything so far. Returns at once. Callable from a signal handler."""
         self._stop_requested = True
         for stop in tuple(self._stoppers):
             stop()
 
     def wait(self, timeout_s: float | None = None) -> WatchReport:
-        """Wait until it ends, and return what it did.
+        """Wait until it ends, and return its report.
 
         Raises:
-            TimeoutError: It has not ended within ``timeout_s`` seconds; it goes on.
-            RecollectError: What ended it, where it failed.
+            TimeoutError: It has not ended within ``timeout_s`` seconds. It goes on.
+            RecollectError: The error that ended it.
         """
         self.join(timeout_s)
         if isinstance(self._ending, Failed):
@@ -167,20 +167,20 @@ class Watch:
         return self._stop_requested
 
     def run(self, work: Callable[[], WatchReport], release: Callable[[], None]) -> None:
-        """Have ``work`` done in a thread; the last event is sent after ``release``."""
+        """Have ``work`` done in a thread. The last event is sent after ``release``."""
         self._thread = threading.Thread(
             target=self._main, args=(work, release), name=f"watch {self.stream}", daemon=True
         )
         self._thread.start()
 
     def stop_with(self, stop: Callable[[], None]) -> None:
-        """Have ``stop()`` called too when this is stopped, and at once where it was."""
+        """Have ``stop()`` called too when this is stopped, and at once if it was."""
         self._stoppers.append(stop)
         if self._stop_requested:
             stop()
 
     def set_phase(self, phase: WatchPhase) -> None:
-        """Note what it is doing."""
+        """Set the present phase."""
         self._phase = phase
 
     def publish(self, event: WatchEvent) -> None:

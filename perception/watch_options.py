@@ -23,14 +23,14 @@ class WatchOptions:
     ocr: bool = True
     """Whether text in the picture is read, which is the most expensive observer."""
     observers: tuple[ObserverFactory, ...] = ()
-    """Observers beside the built-in and the installed ones, each most simply a class; see docs/extending.md."""
+    """Observers beside the built-in and the installed ones, each most simply a class. See docs/extending.md."""
     drain: bool = True
     """Whether watching a file ends only when what waits is described, unless the video LMM is away."""
     disk_budget: str | int | None = None
-    """What the stream may take of the memory's disk budget, such as ``"5 GB"`` or a number of bytes; kept until
+    """What the stream may take of the memory's disk budget, such as ``"5 GB"`` or a number of bytes. Kept until
     another value is given. None changes nothing."""
     max_outage_s: float | None = None
-    """Give up on a live source after this many seconds without it; None never gives up."""
+    """Give up on a live source after this many seconds without it. None never gives up."""
     written_at: Callable[[float], float] | None = None
     """For evaluations: the Unix time at which what was made of the frames up to a stream time counts as written,
     given that stream time. Descriptions take the date of what they describe. None: the present time."""

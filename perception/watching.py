@@ -2,7 +2,7 @@
 
     report = watch(Path("recollect.lance"), "kitchen.mp4", options=WatchOptions(ocr=False), lmm=lmm)
 
-For several sources at once, see ``writer_session``. What is remembered is described by the video LMM meanwhile, if
+For several sources at once, see ``writer_session``. The video LMM describes the moments at the same time, if
 there is one.
 """
 
@@ -32,8 +32,8 @@ def watch(
     """Watch ``source`` into the memory at ``path`` until it ends.
 
     A source that is open already is watched as a file is, at the rate it was opened with, and closed. With ``lmm``
-    what waits in the memory is described meanwhile. ``budget_bytes`` is what the memory may take on the disk from
-    now on; None leaves it as it is.
+    the backlog is described at the same time. ``budget_bytes`` is what the memory may take on the disk from
+    now on. None leaves it as it is.
 
     Raises:
         SourceError: The source does not exist or is no video.

@@ -5,7 +5,7 @@
     session.release()            # the session ends when the last watch has ended
     door.wait()
 
-The session owns the one store that is open for writing. Each watch has a thread; the batches of all of them share
+The session owns the one store that is open for writing. Each watch has a thread. The batches of all of them share
 commits, and one captioner describes for all streams. It executes erasures and compactions between the frames of
 the streams that they concern, for this process and, through request files, for others.
 """
@@ -70,12 +70,12 @@ _OWN_BACKLOG_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WriterSettings:
-    """How a session opens its memory, and who describes."""
+    """How a session opens its memory, and which video LMM describes."""
 
     encoder: Encoder | None = None
     lmm: Lmm | None = None
     budget_bytes: int | None = None
-    """What the memory may take on the disk from now on; None leaves it as it is."""
+    """What the memory may take on the disk from now on. None leaves it as it is."""
     min_free_bytes: int = MIN_FREE_BYTES
     purpose: str = "a writer"
     """What the writer's lock is taken for, for others that want it."""
@@ -86,7 +86,7 @@ class FoundSource:
     """A source that exists, before it is watched."""
 
     address: str | None
-    """A path or URL, from which it can be opened again; None for a source that was opened by its user."""
+    """A path or URL, from which it can be opened again. None for a source that was opened by its user."""
     opened: Source
 
     @property
@@ -111,10 +111,10 @@ def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSour
 
 
 class WriterSession:
-    """Watches sources into one memory. It begins with one user, who has to ``release`` it."""
+    """Watches sources into one memory. It begins with one user, which must ``release`` it."""
 
     def __init__(self, path: Path, settings: WriterSettings) -> None:
-        """Open the memory for writing; it is made where there is none.
+        """Open the memory for writing. It is made if necessary.
 
         Raises ``MemoryStoreError``, or ``EncoderError`` where the encoder's model cannot be used.
         """
@@ -148,7 +148,7 @@ class WriterSession:
     # -- its life -------------------------------------------------------------------------------------
 
     def retain(self) -> bool:
-        """Become another user of it; False where it has ended."""
+        """Become another user of it. False if it has ended."""
         with self._lock:
             if self._is_closed:
                 return False
@@ -176,7 +176,7 @@ class WriterSession:
 
     @contextmanager
     def used(self) -> Iterator[bool]:
-        """Inside the block the session does not end; False where it has ended already."""
+        """Inside the block the session does not end. False if it has ended already."""
         if not self.retain():
             yield False
             return
@@ -194,7 +194,7 @@ class WriterSession:
 
     def start(
         self,
-        found: FoundSource,
+        candidate: FoundSource,
         *,
         stream: str | None = None,
         options: WatchOptions,
@@ -205,11 +205,15 @@ class WriterSession:
         Raises ``AlreadyWatched``, ``StreamNameTaken`` or ``MemoryStoreError``.
         """
         with self._starting, self._lock:
-            self._watched.check_identity(found)
+            self._watched.check_identity(candidate)
             record = find_or_create_record(
-                self._store, found.opened.info, name=stream, fps=options.fps, watched=self._watched.names()
+                self._store,
+                candidate.opened.info,
+                name=stream,
+                fps=options.fps,
+                watched=self._watched.names(),
             )
-            self._watched.reserve(record.name, found)
+            self._watched.reserve(record.name, candidate)
             self._users += 1
         try:
             if (budget_bytes := _stream_budget_bytes(options)) is not None:
@@ -217,7 +221,7 @@ class WriterSession:
             watch = Watch(record.name, on_event)
             entry = self._watched.add(watch)
             self._describing.begin(watch.publish, record.name if options.written_at else None)
-            watch.run(partial(self._watch, entry, record, found, options), partial(self._ended, watch))
+            watch.run(partial(self._watch, entry, record, candidate, options), partial(self._ended, watch))
         except BaseException:
             self._watched.remove(record.name)
             self.release()
@@ -230,17 +234,17 @@ class WriterSession:
         self.release()
 
     def _watch(
-        self, entry: _WatchedStream, record: Stream, found: FoundSource, options: WatchOptions
+        self, entry: _WatchedStream, record: Stream, candidate: FoundSource, options: WatchOptions
     ) -> WatchReport:
-        """Watch one source to its end; in its own thread."""
+        """Watch one source to its end, in its own thread."""
         watch = entry.watch
         try:
             if record.state == "done":
-                found.opened.close()
+                candidate.opened.close()
                 report = already_done_report(self._store, record)
             else:
                 with (
-                    closing(self._open(entry, record, found, options)) as source,
+                    closing(self._open(entry, record, candidate, options)) as source,
                     observers_in_use(
                         source.info,
                         ocr=options.ocr,
@@ -266,11 +270,11 @@ class WriterSession:
         return replace(report, waiting=waiting)
 
     def _open(
-        self, entry: _WatchedStream, record: Stream, found: FoundSource, options: WatchOptions
+        self, entry: _WatchedStream, record: Stream, candidate: FoundSource, options: WatchOptions
     ) -> Source:
         """The source as it is watched: a live one goes on with its clock, a file with its rate."""
-        if found.address is None or (record.kind == "file" and record.fps == options.fps):
-            return found.opened
+        if candidate.address is None or (record.kind == "file" and record.fps == options.fps):
+            return candidate.opened
         point = self._store.resume(record.name)
 
         def on_state(state: str, detail: str) -> None:
@@ -282,7 +286,7 @@ class WriterSession:
                 entry.watch.publish(event)
 
         opened = open_source(
-            found.address,
+            candidate.address,
             fps=record.fps,
             origin_wall_s=record.origin_wall_s,
             first_epoch=0 if point is None else point.epoch + 1,
@@ -324,7 +328,7 @@ class WriterSession:
         self._describing.look_again()
 
     def _drain(self, watch: Watch, report: WatchReport) -> None:
-        """Wait until nothing is left to describe; where others are watched, nothing of this stream."""
+        """Wait until the backlog is empty. While others are watched, only this stream's part of it counts."""
         watch.set_phase("describing")
         self._describing.look_again()
         look_at = 0.0
@@ -365,7 +369,7 @@ class WriterSession:
             while not (self._describing.is_idle or is_stopped()):
                 time.sleep(_POLL_S)
             if is_stopped() and not self._watched.names():
-                # Nobody else wants descriptions: those that came are written before they are counted.
+                # No other user wants descriptions. Those that came are written before they are counted.
                 self._describing.close()
             self._describing.check()
             after = self._describing.report
@@ -385,22 +389,22 @@ class WriterSession:
 
         Raises ``UnknownStream`` or ``MemoryStoreError``.
         """
-        with self._maintaining, ExitStack() as held:
+        with self._maintaining, ExitStack() as holds:
             if span is None:
-                held.enter_context(self._watched.stopped_for_erasure(stream))
-            held.enter_context(self._describing.held())
+                holds.enter_context(self._watched.stopped_for_erasure(stream))
+            holds.enter_context(self._describing.held())
             entry = self._watched.find(stream)
             if entry is not None and (worker := entry.wait_for_worker()) is not None:
-                held.enter_context(worker.held())
+                holds.enter_context(worker.held())
             return self._store.erase(stream, span, on_wait=on_wait)
 
     def compact(self) -> None:
-        """Evict what is over the budget, merge files and indexes, delete old versions, while watching goes on."""
+        """Evict to the disk budget, merge files and indexes, delete old versions, while watching goes on."""
         with self._maintaining, self._describing.held():
             self._store.compact()
 
     def reindex(self, encoder: Encoder | None, *, on_progress: OnProgress | None = None) -> ReindexReport:
-        """Rebuild all vectors with another encoder, or drop them; watching pauses only for the switch.
+        """Rebuild all vectors with another encoder, or drop them. Watching pauses only for the switch.
 
         Raises ``MemoryStoreError``, or ``EncoderError`` where the encoder's model cannot be used.
         """
@@ -412,15 +416,15 @@ class WriterSession:
     @contextmanager
     def _everything_held(self) -> Iterator[None]:
         """Inside the block nothing is watched or described, and no watch begins."""
-        with self._starting, ExitStack() as held:
-            held.enter_context(self._describing.held())
+        with self._starting, ExitStack() as holds:
+            holds.enter_context(self._describing.held())
             for entry in self._watched.entries():
                 if (worker := entry.wait_for_worker()) is not None:
-                    held.enter_context(worker.held())
+                    holds.enter_context(worker.held())
             yield
 
     def execute(self, request: MaintenanceRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
-        """Do what is requested; returns the receipt of an erasure."""
+        """Execute the request. Returns the receipt of an erasure."""
         return execute(self, request, on_wait)
 
     def _execute_for_others(self, request: MaintenanceRequest, on_wait: OnWait) -> ErasureReceipt | None:
@@ -437,7 +441,7 @@ class _WatchedStream:
         self._is_prepared = threading.Event()
 
     def prepared(self, worker: StreamWorker | None) -> None:
-        """From now on ``worker`` does the work; None: it has ended, or there is nothing to do."""
+        """From now on ``worker`` does the work. None: it has ended, or there is nothing to do."""
         self.worker = worker
         self._is_prepared.set()
 
@@ -459,16 +463,16 @@ class _WatchedStreams:
         """The names that no other watch may use."""
         return {*self._entries, *self._reserved}
 
-    def check_identity(self, found: FoundSource) -> None:
+    def check_identity(self, candidate: FoundSource) -> None:
         """Raise ``AlreadyWatched`` where the same source is being watched."""
         for name, identity in self._identities.items():
-            if identity == found.identity:
-                raise AlreadyWatched(found.opened.info.source, name)
+            if identity == candidate.identity:
+                raise AlreadyWatched(candidate.opened.info.source, name)
 
-    def reserve(self, name: str, found: FoundSource) -> None:
+    def reserve(self, name: str, candidate: FoundSource) -> None:
         """Keep a name and a source from other watches."""
         self._reserved.add(name)
-        self._identities[name] = found.identity
+        self._identities[name] = candidate.identity
 
     def add(self, watch: Watch) -> _WatchedStream:
         """Add a watch under its name."""
@@ -477,7 +481,7 @@ class _WatchedStreams:
         return entry
 
     def remove(self, name: str) -> None:
-        """Let go of a name."""
+        """Release a name."""
         self._entries.pop(name, None)
         self._identities.pop(name, None)
         self._reserved.discard(name)
@@ -492,7 +496,7 @@ class _WatchedStreams:
 
     @contextmanager
     def stopped_for_erasure(self, name: str) -> Iterator[None]:
-        """Stop the watch of a stream; inside the block no other may begin under its name."""
+        """Stop the watch of a stream. Inside the block no other may begin under its name."""
         entry = self._entries.get(name)
         if entry is not None:
             entry.is_erased = True
@@ -522,7 +526,7 @@ class _Describing:
 
     @property
     def report(self) -> CaptionReport:
-        """What was described so far in this session."""
+        """The descriptions of this session so far."""
         return CaptionReport(0, 0, 0, "") if self._captioner is None else self._captioner.report
 
     @property
@@ -531,7 +535,7 @@ class _Describing:
         return self._captioner is None or self._captioner.is_idle
 
     def begin(self, on_event: OnEvent, back_dated: str | None = None, *, only: str | None = None) -> None:
-        """Have descriptions made, and their events passed on; ``only`` of one stream is enough for this user."""
+        """Start describing, and pass its events on. ``only`` names the one stream that this user needs."""
         if self._lmm is None:
             return
         with self._lock:
@@ -573,7 +577,7 @@ class _Describing:
             yield
 
     def close(self) -> None:
-        """End describing; what was not described waits in the memory."""
+        """End describing. The backlog keeps the rest."""
         if self._captioner is not None:
             self._captioner.__exit__()
 

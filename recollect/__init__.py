@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StreamCoverage,
     )
     from .agent.limits import Limits
+    from .agent.traces import TraceStep
     from .memory.encoder import Encoder, ImageEncoder
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
@@ -116,6 +117,7 @@ __all__ = [
     "StreamCoverage",
     "StreamStatus",
     "Tombstone",
+    "TraceStep",
     "Watch",
     "WatchEvent",
     "WatchOptions",
@@ -133,6 +135,7 @@ _LATER = {
     "QuestionUsage": "agent.answer",
     "StreamCoverage": "agent.answer",
     "Limits": "agent.limits",
+    "TraceStep": "agent.traces",
     "Encoder": "memory.encoder",
     "ImageEncoder": "memory.encoder",
     "DiskUsage": "memory.keeping.disk_usage",

@@ -29,9 +29,9 @@ def checked_limit(limit: object) -> int:
 
 def checked_rung(rung: object) -> Rung:
     """``rung`` if there is such a rung."""
-    for known in RUNGS:
-        if rung == known:
-            return known
+    for name in RUNGS:
+        if rung == name:
+            return name
     raise BadArgument("rung", rung, f"one of {', '.join(RUNGS)}")
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .agent.limits import Limits
     from .agent.overrides import AgentOverrides
     from .agent.reasoner import Reasoner
+    from .agent.traces import TraceStep
     from .memory.encoder import Encoder
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
@@ -422,7 +423,7 @@ class Recollect:
         from_s: float | None = None,
         to_s: float | None = None,
         as_of: datetime | float | None = None,
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    ) -> Iterator[tuple[str, dict[str, object]]]:
         """Like ``ask``, yielding each step's name and the state that it changed.
 
         The last step is ``answer``; its change holds the answer as plain data.
@@ -430,16 +431,17 @@ class Recollect:
         checked = _checked_question(question, options, stream, from_s, to_s, as_of)
         return self._steps(checked, None)
 
-    def trace(self, trace_id: str) -> list[dict[str, Any]]:
+    def trace(self, trace_id: str) -> list[TraceStep]:
         """The stored steps of an earlier question, in order: the names of the next steps and the state before them.
 
         Empty if no trace of that id is stored.
         """
         from .agent.graph import build_agent  # noqa: PLC0415 - loads LangGraph
+        from .agent.traces import TraceStep  # noqa: PLC0415
 
         checked_text("trace_id", trace_id)
         history = build_agent(self._resources.traces()).history({"configurable": {"thread_id": trace_id}})
-        return [{"next": list(state.next), "state": dict(state.values)} for state in reversed(history)]
+        return [TraceStep(next=list(state.next), state=dict(state.values)) for state in reversed(history)]
 
     def search(
         self,
@@ -666,7 +668,7 @@ class Recollect:
 
     def _steps(
         self, question: Question, cancellation: Cancellation | None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    ) -> Iterator[tuple[str, dict[str, object]]]:
         from .question_runner import QuestionRunner  # noqa: PLC0415 - loads LangGraph
 
         runner = QuestionRunner(

@@ -1,9 +1,9 @@
-"""Draws the evidence of answers as one picture, to be looked at.
+"""Contact sheet: draws the evidence of answers as one picture.
 
     write_contact_sheet(Path("evidence.png"), [(question, answer)], memory.frames)
 
-One row a cited stretch, best first: its key frames, where it lies, and what was seen there. A picture
-inside the stretch has a frame round it; the others show what came just before and after.
+Each row shows one cited span, best first: its key frames, its time and stream, and its text. Pictures inside the span
+have a border. The others show what came just before and after it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from .agent.answer import Answer, Evidence
-from .common.clock_times import between, clock
+from .common.clock_times import format_interval, format_time
 from .common.terminal import safe_text
 from .memory.values import KeyFrame
 
@@ -28,7 +28,7 @@ TEXT_WIDTH = 430
 WIDTH = MARGIN * (COLUMNS + 2) + TILE[0] * COLUMNS + TEXT_WIDTH
 MAX_ROWS = 6
 MAX_ROWS_OF_MANY = 3
-"""Rows a question, where the sheet holds several."""
+"""Rows for each question, if the sheet holds several."""
 TEXT_LINES = 7
 _PAPER, _INK, _SOFT, _MARK, _RULE = (
     (250, 250, 247),
@@ -38,24 +38,24 @@ _PAPER, _INK, _SOFT, _MARK, _RULE = (
     (215, 215, 210),
 )
 _FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "Arial.ttf")
-"""Those with the most letters first; what was read in a picture may be in any script."""
+"""The fonts with the most characters first: text from pictures may be in any script."""
 _PLAIN = str.maketrans({"–": "-", "—": "-", "“": '"', "”": '"', "’": "'", "…": "...", "×": "x"})
-"""What the font that comes with the library cannot draw."""
+"""Characters that the built-in font of the library cannot draw."""
 
 
 def write_contact_sheet(
     path: Path, answers: Sequence[tuple[str, Answer]], frames: Callable[[Sequence[str]], list[KeyFrame]]
 ) -> None:
-    """Draw questions with their answers and the pictures these rest on, and save it at ``path``.
+    """Draw questions with their answers and evidence, and save the picture at ``path``.
 
-    ``frames`` gives key frames by id. The format follows the path's ending.
+    ``frames`` returns key frames by id. The file name's extension selects the format.
 
     Raises:
-        OSError: The picture cannot be written there.
-        ValueError: The ending names no picture format.
+        OSError: The picture cannot be written to the path.
+        ValueError: The extension is not that of a picture format.
     """
-    most = MAX_ROWS if len(answers) == 1 else MAX_ROWS_OF_MANY
-    blocks = [_block(question, answer, answer.evidence[:most], frames) for question, answer in answers]
+    rows = MAX_ROWS if len(answers) == 1 else MAX_ROWS_OF_MANY
+    blocks = [_block(question, answer, answer.evidence[:rows], frames) for question, answer in answers]
     sheet = Image.new("RGB", (WIDTH, sum(block.height for block in blocks) or LINE), _PAPER)
     y = 0
     for block in blocks:
@@ -70,15 +70,16 @@ def _block(
     shown: Sequence[Evidence],
     frames: Callable[[Sequence[str]], list[KeyFrame]],
 ) -> Image.Image:
-    """One question: its text, its answer, and a row for each stretch of evidence."""
+    """One question: its text, its answer, and a row for each piece of evidence."""
     heading, body = _font(19), _font(15)
-    asked = _wrapped(question, heading, WIDTH - 2 * MARGIN)[:3]
-    said = _wrapped(answer.text, body, WIDTH - 2 * MARGIN)[:8]
-    head = MARGIN + (len(asked) + len(said)) * LINE + MARGIN // 2
+    question_lines = _wrapped(question, heading, WIDTH - 2 * MARGIN)[:3]
+    answer_lines = _wrapped(answer.text, body, WIDTH - 2 * MARGIN)[:8]
+    head = MARGIN + (len(question_lines) + len(answer_lines)) * LINE + MARGIN // 2
     block = Image.new("RGB", (WIDTH, head + len(shown) * (TILE[1] + LINE + MARGIN) + MARGIN), _PAPER)
     draw = ImageDraw.Draw(block)
     y = MARGIN
-    for lines, font, ink in ((asked, heading, _INK), (said, body, _SOFT if answer.abstained else _INK)):
+    answer_ink = _SOFT if answer.abstained else _INK
+    for lines, font, ink in ((question_lines, heading, _INK), (answer_lines, body, answer_ink)):
         for line in lines:
             draw.text((MARGIN, y), line, ink, font)
             y += LINE
@@ -103,22 +104,22 @@ def _row(
         inside = _inside(evidence, frame)
         if inside:
             draw.rectangle((x - 2, y - 2, x + picture.width + 1, y + picture.height + 1), None, _MARK, 3)
-        draw.text((x, y + picture.height + 4), clock(frame.time_s), _MARK if inside else _SOFT, small)
+        draw.text((x, y + picture.height + 4), format_time(frame.time_s), _MARK if inside else _SOFT, small)
     x = MARGIN + max(1, len(chosen)) * (TILE[0] + MARGIN)
     span = evidence.span
-    times = between(span.start_s, span.end_s)
-    where = f"{times}  {evidence.stream}"
+    times = format_interval(span.start_s, span.end_s)
+    heading = f"{times}  {evidence.stream}"
     room = WIDTH - MARGIN - x
-    lines = [*_wrapped(where, body, room)[:2], ""]
+    lines = [*_wrapped(heading, body, room)[:2], ""]
     lines += _wrapped(evidence.text, body, room)[: TEXT_LINES - len(lines)]
     for number, line in enumerate(lines):
         draw.text((x, y + LINE * number), line, _INK if number == 0 else _SOFT, body)
 
 
-def _chosen(evidence: Evidence, kept: Sequence[KeyFrame]) -> list[KeyFrame]:
-    """The pictures to show, in time order: those inside the stretch first of all, then the nearest to it."""
+def _chosen(evidence: Evidence, frames: Sequence[KeyFrame]) -> list[KeyFrame]:
+    """The pictures to show, in time order: those inside the span, then the nearest to it."""
     middle_s = evidence.span.middle_s
-    nearest = sorted(kept, key=lambda frame: (not _inside(evidence, frame), abs(frame.time_s - middle_s)))
+    nearest = sorted(frames, key=lambda frame: (not _inside(evidence, frame), abs(frame.time_s - middle_s)))
     return sorted(nearest[:COLUMNS], key=lambda frame: frame.time_s)
 
 
@@ -139,12 +140,12 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 def _drawable(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     text = safe_text(text, keep="\n\t")
-    found = isinstance(font, ImageFont.FreeTypeFont) and isinstance(font.path, str)
-    return text if found else text.translate(_PLAIN)
+    is_system_font = isinstance(font, ImageFont.FreeTypeFont) and isinstance(font.path, str)
+    return text if is_system_font else text.translate(_PLAIN)
 
 
 def _wrapped(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Break a text into lines that fit; a word that is too long for one is broken inside."""
+    """Break a text into lines that fit. A word longer than a line is broken."""
     lines: list[str] = []
     line = ""
     for word in _drawable(text, font).split():

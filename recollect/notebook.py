@@ -12,7 +12,7 @@ import sys
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from .common.clock_times import clock
+from .common.clock_times import format_time
 from .common.terminal import safe_text
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def notebook_progress() -> OnEvent | None:
 
         if isinstance(event, Progress):
             share = event.time_s / event.duration_s if event.duration_s else 0.0
-            total = f" of {clock(event.duration_s)}" if event.duration_s else ""
-            text = f"{event.stream}: {clock(event.time_s)}{total}, {event.moments} moments"
+            total = f" of {format_time(event.duration_s)}" if event.duration_s else ""
+            text = f"{event.stream}: {format_time(event.time_s)}{total}, {event.moments} moments"
             handle.update(_html(text, share), raw=True)
         elif isinstance(event, Finished):
             handle.update(_html(f"{event.stream}: {event.report.state}", 1.0), raw=True)

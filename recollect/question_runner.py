@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from .agent.answer import Question
 from .agent.cancellation import Cancellation
@@ -48,7 +47,7 @@ class QuestionRunner:
 
     def steps(
         self, question: Question, cancellation: Cancellation | None = None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    ) -> Iterator[tuple[str, dict[str, object]]]:
         """Answer a question, yielding each step's name and the state that it changed.
 
         Raises:
@@ -90,7 +89,7 @@ class QuestionRunner:
                 spending.cancellation.raise_if_cancelled()
             stream, frames = streams[moment.stream], snapshot.frames(moment.frame_ids)
             return reasoner.look(
-                question, moment, lambda most: moment_pictures(stream, moment, frames, limit=most)
+                question, moment, lambda limit: moment_pictures(stream, moment, frames, limit=limit)
             )
 
         as_of_s = time.time() if question.as_of_s is None else question.as_of_s

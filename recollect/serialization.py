@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Set
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .memory.values import Finding, Gap, Moment, Span
 from .stream_status import StreamStatus
@@ -23,10 +23,14 @@ from .stream_status import StreamStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""Plain data, as ``json.dumps`` takes it."""
 _DECIMALS = 3
+_INTERNAL_FIELDS = {"memory_ids"}
+"""Fields that only the package itself uses."""
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> Json:
     """Return ``value`` as dicts, lists, strings, numbers, booleans and None.
 
     Args:
@@ -35,20 +39,33 @@ def to_plain(value: Any) -> Any:
     Raises:
         TypeError: The value is of a type that no public method returns.
     """
+    plain: Json = _plain(value)
+    return plain
+
+
+def plain_fields(value: object) -> dict[str, Json]:
+    """``to_plain`` of a value that has fields, such as a dataclass."""
+    plain = to_plain(value)
+    if not isinstance(plain, dict):
+        raise TypeError(f"a {type(value).__name__} has no fields")
+    return plain
+
+
+def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return round(value, _DECIMALS) if math.isfinite(value) else None
     if isinstance(value, Enum):
-        return to_plain(value.value)
+        return _plain(value.value)
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Set):
-        return sorted(to_plain(item) for item in value)
+        return sorted(_plain(item) for item in value)
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-        return [to_plain(item) for item in value]
+        return [_plain(item) for item in value]
     return _object(value)
 
 
@@ -70,12 +87,12 @@ def _fields(value: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
-        if isinstance(item, bytes):
+        if isinstance(item, bytes) or field.name in _INTERNAL_FIELDS:
             continue
         if (field.name == "span" and isinstance(item, Span)) or isinstance(item, Moment):
-            plain |= to_plain(item)
+            plain |= _plain(item)
         else:
-            plain[field.name] = to_plain(item)
+            plain[field.name] = _plain(item)
     return plain
 
 
@@ -86,10 +103,10 @@ def _moment(moment: Moment) -> dict[str, Any]:
         "rung": moment.rung,
         "epoch": moment.epoch,
         "shot": moment.shot,
-        **to_plain(moment.span),
-        "wall_start_s": to_plain(moment.wall_start_s),
+        **_plain(moment.span),
+        "wall_start_s": _plain(moment.wall_start_s),
         "caption": moment.caption,
-        "findings": [to_plain(finding) for finding in moment.findings],
+        "findings": [_plain(finding) for finding in moment.findings],
         "frame_ids": list(moment.frame_ids),
     }
 
@@ -99,14 +116,14 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "field": finding.field,
         "kind": finding.kind,
         "text": finding.text,
-        **to_plain(finding.span),
+        **_plain(finding.span),
         "written_by": finding.written_by,
         "confidence": finding.confidence,
     }
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
-    return {"stream": gap.stream, **to_plain(gap.span), "cause": gap.cause, "detail": gap.detail}
+    return {"stream": gap.stream, **_plain(gap.span), "cause": gap.cause, "detail": gap.detail}
 
 
 def _stream_status(status: StreamStatus) -> dict[str, Any]:
@@ -124,8 +141,8 @@ def _stream_status(status: StreamStatus) -> dict[str, Any]:
         "from_s": round(status.coverage.span.start_s, _DECIMALS),
         "until_s": round(status.coverage.span.end_s, _DECIMALS),
         "watched_s": round(status.coverage.watched_s, _DECIMALS),
-        "gaps": [{**to_plain(gap.span), "cause": gap.cause} for gap in status.gaps],
-        "forgotten_s": to_plain(status.forgotten_s),
+        "gaps": [{**_plain(gap.span), "cause": gap.cause} for gap in status.gaps],
+        "forgotten_s": _plain(status.forgotten_s),
         "frames": {
             "captured": counts.captured,
             "stored": counts.stored,

@@ -1,15 +1,15 @@
-"""What can be set, in one model, and where it is read from.
+"""Settings: all sections in one model, and where they are read from.
 
     settings = read_settings()                               # environment, then recollect.toml
-    settings = read_settings(lmm={"url": "http://127.0.0.1:8000/v1"})   # what code gives wins
+    settings = read_settings(lmm={"url": "http://127.0.0.1:8000/v1"})   # arguments take precedence
 
-In the environment a setting is called ``RECOLLECT_LMM__URL``; in TOML it stands in its section:
+In the environment a setting is called ``RECOLLECT_LMM__URL``; in TOML it is in its section:
 
     [lmm]
     url = "http://127.0.0.1:8000/v1"
 
-The file is ``recollect.toml`` in the current folder, or the one ``RECOLLECT_CONFIG`` names. Nothing is
-read before it is asked for. This module knows names and values, and not what is done with them.
+The file is ``recollect.toml`` in the current folder, or the path in ``RECOLLECT_CONFIG``. Nothing is read before
+``read_settings`` is called. Each section is declared beside the part that it configures.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from .perception.vision_settings import VisionSettings
 from .serve_lmm.serve_settings import ServeSettings
 
 CONFIG_FILE = "recollect.toml"
-"""Looked for in the current folder."""
+"""The file name, in the current folder."""
 CONFIG_VARIABLE = "RECOLLECT_CONFIG"
-"""Names another file; it must exist."""
+"""The variable with the path of another file, which must exist."""
 _PREFIX = "RECOLLECT_"
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. ``read_settings`` makes it, and says in a sentence what is wrong."""
+    """All settings. ``read_settings`` makes it and reports what is wrong in one sentence."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
@@ -66,34 +66,33 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What code gives, then the environment, then the file."""
+        """Arguments first, then the environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
 
 
 def config_file() -> Path:
-    """The settings file, whether it exists or not."""
+    """The path of the settings file, which may not exist."""
     return Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
 
 
-def read_settings(**given: Mapping[str, object]) -> Settings:
+def read_settings(**sections: Mapping[str, object]) -> Settings:
     """Read the settings.
 
     Args:
-        given: Sections with what is set by code or flags, such as ``lmm={"model": "tiny"}``.
+        sections: Values set by code or flags, by section, such as ``lmm={"model": "tiny"}``.
 
     Raises:
-        BadSettings: a name or a value is wrong, or the file cannot be read.
-
+        BadSettings: A name or a value is wrong, or the file cannot be read.
     """
     file = config_file()
     if os.environ.get(CONFIG_VARIABLE) and not file.is_file():
         raise BadSettings(f"{CONFIG_VARIABLE}={file}", "there is no such file")
     _refuse_misspelt_variables()
     try:
-        return Settings(**given)  # type: ignore[arg-type]  # sections become models when validated
+        return Settings(**sections)  # type: ignore[arg-type]  # sections become models when validated
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
-        raise BadSettings(_origin(wrong["loc"], given, file), _why(wrong)) from None
+        raise BadSettings(_origin(wrong["loc"], sections, file), _why(wrong)) from None
     except SettingsError as error:
         raise BadSettings("the environment", str(error)) from None
     except tomllib.TOMLDecodeError as error:
@@ -103,7 +102,7 @@ def read_settings(**given: Mapping[str, object]) -> Settings:
 
 
 def _refuse_misspelt_variables() -> None:
-    """One underscore too few, and a variable would be passed over in silence."""
+    """Refuse variables with one underscore too few, which pydantic would ignore silently."""
     for section in Settings.model_fields:
         begin = f"{_PREFIX}{section}_".upper()
         for variable in os.environ:
@@ -113,24 +112,24 @@ def _refuse_misspelt_variables() -> None:
 
 
 def _why(wrong: ErrorDetails) -> str:
-    """What is wrong, without the value: there may be a secret in it."""
+    """The reason, without the value, which may be a secret."""
     if wrong["type"] != "extra_forbidden":
         return wrong["msg"].removeprefix("Value error, ")
     *section, name = (str(part) for part in wrong["loc"])
     model = type(Settings.model_fields[section[0]].default) if section else Settings
     names = list(model.model_fields)
-    near = get_close_matches(name, names, n=1)
+    similar = get_close_matches(name, names, n=1)
     return "there is no such setting; " + (
-        f"did you mean {near[0]}" if near else f"there are {', '.join(names)}"
+        f"did you mean {similar[0]}" if similar else f"there are {', '.join(names)}"
     )
 
 
-def _origin(loc: tuple[int | str, ...], given: Mapping[str, Mapping[str, object]], file: Path) -> str:
-    """Where the setting at ``loc`` was read from, as its user would call it."""
+def _origin(loc: tuple[int | str, ...], sections: Mapping[str, Mapping[str, object]], file: Path) -> str:
+    """Where the setting at ``loc`` came from, as its user would call it."""
     path = [str(part) for part in loc]
     name, variable = ".".join(path), (_PREFIX + "__".join(path)).upper()
-    if path[0] in given and (len(path) == 1 or path[1] in given[path[0]]):
+    if path[0] in sections and (len(path) == 1 or path[1] in sections[path[0]]):
         return name
-    if variable in {found.upper() for found in os.environ}:
+    if variable in {variable_name.upper() for variable_name in os.environ}:
         return variable
     return f"{name} in {file}"

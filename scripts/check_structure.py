@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = {"common": 0, "memory": 1, "perception": 2, "tools": 3, "agent": 4, "testing": 5}
+FLOORS = {"common": 0, "memory": 1, "perception": 2, "tools": 3, "agent": 4}
 """The floor of each top-level folder; folders that are not named are on the top floor."""
-TOP_FLOOR = 6
+TOP_FLOOR = 5
 VAGUE_NAMES = frozenset((ROOT / "scripts" / "vague_names.txt").read_text(encoding="utf-8").split())
 """Names that say nothing about the value they are bound to."""
 _BRANCHES = (

@@ -6,7 +6,7 @@ import argparse
 import signal
 from typing import TYPE_CHECKING
 
-from ..common.terminal import print_block, print_error
+from ..common.terminal import print_block, print_error, print_json
 
 if TYPE_CHECKING:
     from .launch import Launch
@@ -55,10 +55,24 @@ def run(arguments: argparse.Namespace) -> int:
         vllm, missing = find_vllm(settings.serve.python), ""
     except VllmNotFound as error:
         vllm, missing = ELSEWHERE, str(error)
-    print_block(plan_launch(settings, vllm, arguments.beyond).explanation())
+    launch = plan_launch(settings, vllm, arguments.beyond)
+    if arguments.json:
+        print_json(_plain_launch(launch, missing))
+        return 0
+    print_block(launch.explanation())
     if missing:
         print_block(f"\nIt cannot be run here: {missing}")
     return 0
+
+
+def _plain_launch(launch: Launch, missing: str) -> dict[str, object]:
+    return {
+        "command": list(launch.command),
+        "variables": {item.name: None if item.secret else item.value for item in launch.variables},
+        "url": launch.url,
+        "model": launch.name,
+        "missing": missing or None,
+    }
 
 
 def _serve(launch: Launch) -> int:

@@ -50,7 +50,7 @@ class CannotListen(ServingError):
     def __init__(self, host: str, port: int, why: str) -> None:
         super().__init__(
             f"cannot listen at {host}, port {port}: {why}. "
-            "Stop the other server, or choose another address with --port and --host."
+            "Stop the other server, or choose another address (`port`, `host`)."
         )
         self.host, self.port, self.why = host, port, why
 

@@ -365,7 +365,9 @@ class _StreamCheck:
     def _count_faults(self) -> Iterator[IntegrityFault]:
         """The counts of frames are balanced, and equal those committed."""
         counts = self._snapshot.counts(self._name)
-        expected = total_counts([item.counts for item in (*self._stream.moments, *self._stream.gaps)])
+        expected = total_counts(
+            [moment.counts for moment in self._stream.moments] + [gap.counts for gap in self._stream.gaps]
+        )
         if not counts.balanced:
             yield IntegrityFault(f"its counts are out of balance: {counts}")
         if (counts.captured, counts.dropped) != (expected.captured, expected.dropped):
@@ -483,7 +485,7 @@ def _first_of(memories: Mapping[str, Moment], ids: Iterable[str]) -> str:
 
 
 def _whole(stream: _Stream) -> Span:
-    spans = [item.span for item in (*stream.moments, *stream.gaps)]
+    spans = [moment.span for moment in stream.moments] + [gap.span for gap in stream.gaps]
     return Span(min(span.start_s for span in spans), max(span.end_s for span in spans))
 
 

@@ -78,7 +78,7 @@ class ManyStreams:
                 write_film(path, film_s, seed=number)
 
     def run(self, name: str, *, disturbed: bool) -> ManyStreamsRun:
-        """Watch all of it into a new memory; where ``disturbed``, kill one camera and erase the other."""
+        """Watch all of it into a new memory. Where ``disturbed``, kill one camera and erase the other."""
         run = ManyStreamsRun(self._folder / f"{name}.lance")
         with (
             HttpStreamServer(draw_street) as door,

@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..common.clock_times import between
+from ..common.clock_times import format_interval
 from ..memory.values import Field, Finding, FrameCounts, Moment, Observation, Span, moment_id
 
 _Detail = dict[str, str | float]
@@ -137,7 +137,7 @@ def _seen_of(visit: _Visit, span: Span) -> list[Finding]:
         findings.append(
             _find("action", "leaves", text, _second(overlap.end_s - 1.0, span), identity | destination)
         )
-        text = f"a {visit.name} is there {between(visit.span.start_s, visit.span.end_s)}"
+        text = f"a {visit.name} is there {format_interval(visit.span.start_s, visit.span.end_s)}"
         lasted: _Detail = {"value": round(visit.span.duration_s, 2), "complete": 1.0}
         findings.append(_find("action", "visit", text, visit.span, identity | origin | destination | lasted))
     return findings

@@ -50,7 +50,7 @@ def noted(memory: Path) -> dict[str, Any]:
         ("unbounded", sys.maxsize),
     ],
 )
-def test_a_budget_is_noted_in_the_memory_that_is_watched_into(short_video, tmp_path, budget, budget_bytes):
+def test_the_disk_budget_is_stored_in_the_memory(short_video, tmp_path, budget, budget_bytes):
     with Recollect(tmp_path / "memory.lance", disk_budget=budget) as memory:
         memory.watch(short_video, options=WatchOptions(ocr=False))
         usage = memory.usage()
@@ -59,7 +59,7 @@ def test_a_budget_is_noted_in_the_memory_that_is_watched_into(short_video, tmp_p
 
 
 @pytest.mark.parametrize("budget", ["lots", "", "-3 GB", "1 MB", 0, -1])
-def test_what_is_no_budget_is_refused_before_anything_is_made(short_video, tmp_path, budget):
+def test_an_invalid_budget_is_refused_before_a_memory_is_created(short_video, tmp_path, budget):
     with pytest.raises(BadBudget, match="Give a size such as 20 GB"):
         Recollect(tmp_path / "memory.lance", disk_budget=budget)
     with Recollect(tmp_path / "memory.lance") as memory, pytest.raises(BadBudget):
@@ -68,7 +68,7 @@ def test_what_is_no_budget_is_refused_before_anything_is_made(short_video, tmp_p
     assert not (tmp_path / "memory.lance").exists()
 
 
-def test_a_stream_keeps_the_budget_that_it_was_given(short_video, tmp_path):
+def test_a_stream_keeps_its_budget(short_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         memory.watch(short_video, stream="short", options=WatchOptions(ocr=False, disk_budget="500 MB"))
         memory.watch(short_video, options=WatchOptions(ocr=False))
@@ -76,7 +76,7 @@ def test_a_stream_keeps_the_budget_that_it_was_given(short_video, tmp_path):
         assert memory.usage().stream_budgets == {"short": 500_000_000}
 
 
-def test_a_stream_that_was_watched_to_its_end_can_be_given_another_budget(short_video, tmp_path):
+def test_the_budget_of_a_finished_stream_can_be_changed(short_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         memory.watch(short_video, stream="short", options=WatchOptions(ocr=False, disk_budget="500 MB"))
         memory.watch(short_video, options=WatchOptions(ocr=False, disk_budget="600 MB"))
@@ -84,7 +84,7 @@ def test_a_stream_that_was_watched_to_its_end_can_be_given_another_budget(short_
         assert memory.usage().stream_budgets == {"short": 600_000_000}
 
 
-def test_a_new_budget_is_what_everything_goes_by_from_then_on(door):
+def test_a_new_budget_applies_to_usage_compaction_and_pins(door):
     with Recollect(door.memory, disk_budget="80 MB") as memory:
         before = memory.usage()
         after = memory.compact()
@@ -118,7 +118,7 @@ def test_a_smaller_budget_takes_effect_when_compacted(tmp_path):
     assert after.counts.captured == before.counts.captured
 
 
-def test_a_question_has_a_budget_of_its_own(door):
+def test_a_question_has_its_own_limits(door):
     with Recollect(door.memory, limits=Limits(rounds=1)) as memory:
         assert memory.ask("When does a dog bark beside the wall?").usage.rounds == 1
     with Recollect(door.memory, limits=Limits(seconds=1e-6)) as memory:
@@ -128,7 +128,7 @@ def test_a_question_has_a_budget_of_its_own(door):
 # -- usage and compact -----------------------------------------------------------------------------------
 
 
-def test_usage_is_what_lies_in_the_folder(door):
+def test_usage_equals_the_size_of_the_folder(door):
     with Recollect(door.memory) as memory:
         account = memory.usage()
 
@@ -140,14 +140,14 @@ def test_usage_is_what_lies_in_the_folder(door):
     assert account.checkpoints == 0
 
 
-def test_the_steps_of_questions_are_part_of_what_it_takes(door):
+def test_traces_count_towards_disk_usage(door):
     with Recollect(door.memory) as memory:
         memory.ask("What is on the wall?")
 
         assert memory.usage().checkpoints >= 20_000
 
 
-def test_compacting_loses_nothing_and_old_versions(door):
+def test_compacting_removes_old_versions_and_no_moments(door):
     with Recollect(door.memory) as memory:
         before = memory.timeline("door"), memory.usage()
         account = memory.compact()
@@ -158,7 +158,7 @@ def test_compacting_loses_nothing_and_old_versions(door):
 
 
 @pytest.mark.parametrize("do", ["compact", "forget"])
-def test_who_rewrites_the_memory_waits_for_no_writer(door, do):
+def test_compact_and_forget_do_not_wait_for_a_writer(door, do):
     with (
         MemoryStore.open(door.memory, write=True, what="watch door"),
         Recollect(door.memory) as memory,
@@ -167,7 +167,7 @@ def test_who_rewrites_the_memory_waits_for_no_writer(door, do):
         memory.compact() if do == "compact" else memory.forget("door", 0.0, 10.0)
 
 
-def test_of_a_memory_that_is_not_there_nothing_can_be_kept(tmp_path):
+def test_each_maintenance_call_refuses_a_missing_memory(tmp_path):
     with Recollect(tmp_path / "none.lance", disk_budget="1 GB") as memory:
         for do in (
             memory.usage,
@@ -186,7 +186,7 @@ def test_of_a_memory_that_is_not_there_nothing_can_be_kept(tmp_path):
 # -- pins ------------------------------------------------------------------------------------------------
 
 
-def test_pins_are_listed_until_they_are_taken_away(door):
+def test_pins_are_listed_until_they_are_removed(door):
     with Recollect(door.memory) as memory:
         some = memory.pin("door", 60.0, 90.0, note="the parcel")
         whole = memory.pin("yard")
@@ -202,7 +202,7 @@ def test_pins_are_listed_until_they_are_taken_away(door):
         assert memory.pins() == [whole]
 
 
-def test_a_pin_from_a_time_on_or_up_to_one_ends_where_the_stream_does(door):
+def test_an_open_pin_extends_to_the_bounds_of_the_stream(door):
     with Recollect(door.memory) as memory:
         assert memory.pin("door", 1700.0).span == Span(1700.0, 1800.0)
         assert memory.pin("door", to_s=25.0).span == Span(0.0, 25.0)
@@ -219,7 +219,7 @@ def test_a_pin_from_a_time_on_or_up_to_one_ends_where_the_stream_does(door):
         ("door", 9000.0, 9010.0, NothingToPin),
     ],
 )
-def test_what_cannot_be_pinned_is_an_error_of_ours(door, stream, from_s, to_s, error):
+def test_an_invalid_pin_raises_a_recollect_error(door, stream, from_s, to_s, error):
     with Recollect(door.memory) as memory:
         with pytest.raises(error):
             memory.pin(stream, from_s, to_s)
@@ -227,7 +227,7 @@ def test_what_cannot_be_pinned_is_an_error_of_ours(door, stream, from_s, to_s, e
         assert memory.pins() == []
 
 
-def test_a_pin_too_many_is_refused_until_there_is_a_larger_budget(tmp_path):
+def test_a_pin_beyond_the_quota_needs_a_larger_budget(tmp_path):
     from recollect.testing.simulated_months import fill
 
     path = tmp_path / "memory.lance"
@@ -244,7 +244,7 @@ def test_a_pin_too_many_is_refused_until_there_is_a_larger_budget(tmp_path):
     assert full.value.quota_bytes == 6_400_000 < full.value.needed_bytes
 
 
-def test_the_room_left_on_the_disk_is_what_the_settings_say_for_pins_too(door, monkeypatch):
+def test_pinning_respects_the_min_free_setting(door, monkeypatch):
     monkeypatch.setenv("RECOLLECT_MEMORY__MIN_FREE", "1000 TB")
 
     with Recollect(door.memory) as memory:
@@ -256,7 +256,7 @@ def test_the_room_left_on_the_disk_is_what_the_settings_say_for_pins_too(door, m
 # -- forgetting ------------------------------------------------------------------------------------------
 
 
-def test_what_is_forgotten_is_in_no_file_and_in_no_step_of_a_question(door):
+def test_erased_data_is_in_no_file_and_no_trace(door):
     with Recollect(door.memory) as memory:
         told = memory.ask("Where is the parcel?")
         asked = memory.ask(f"What does {door.secret} mean?")
@@ -274,7 +274,7 @@ def test_what_is_forgotten_is_in_no_file_and_in_no_step_of_a_question(door):
     assert door.files_with() == [], "neither when its files are closed"
 
 
-def test_status_says_what_of_a_stream_was_forgotten(door):
+def test_status_shows_the_erased_spans_of_a_stream(door):
     with Recollect(door.memory) as memory:
         receipt = memory.forget("door", 905.0, 915.0)
         status, _ = memory.status()
@@ -288,7 +288,7 @@ def test_status_says_what_of_a_stream_was_forgotten(door):
     assert status.counts.captured == 180 * 250
 
 
-def test_a_whole_stream_goes_with_every_question_about_it(door):
+def test_erasing_a_stream_erases_every_trace_about_it(door):
     with Recollect(door.memory) as memory:
         told = memory.ask("What is on the wall?", stream="door")
         receipt = memory.forget("door")
@@ -303,7 +303,7 @@ def test_a_whole_stream_goes_with_every_question_about_it(door):
 @pytest.mark.parametrize(
     ("from_s", "to_s", "moments"), [(1700.0, None, 10), (None, 95.0, 10), (0.0, 10.0, 1)]
 )
-def test_a_stretch_may_be_open_at_either_end(door, from_s, to_s, moments):
+def test_an_erased_span_may_be_open_at_either_end(door, from_s, to_s, moments):
     with Recollect(door.memory) as memory:
         receipt = memory.forget("door", from_s, to_s)
         left = len(memory.timeline("door"))
@@ -320,7 +320,7 @@ def test_a_stretch_may_be_open_at_either_end(door, from_s, to_s, moments):
         ("door", -1.0, None, BadQuestion),
     ],
 )
-def test_what_cannot_be_forgotten_is_an_error_of_ours_and_nothing_is(door, stream, from_s, to_s, error):
+def test_an_invalid_erasure_raises_and_erases_nothing(door, stream, from_s, to_s, error):
     with Recollect(door.memory) as memory:
         kept = memory.ask("What is on the wall?").trace_id
         with pytest.raises(error):
@@ -331,7 +331,7 @@ def test_what_cannot_be_forgotten_is_an_error_of_ours_and_nothing_is(door, strea
         assert memory.trace(kept) != []
 
 
-def test_steps_that_could_not_be_rewritten_are_gone_once_it_is_asked_for_again(door):
+def test_repeating_an_erasure_erases_traces_that_were_locked(door):
     """By then the memory no longer knows what was forgotten."""
     with Recollect(door.memory) as memory:
         memory.ask("Where is the parcel?")
@@ -363,7 +363,7 @@ with Recollect(sys.argv[1]) as memory:
 
 @pytest.mark.slow  # a child loads everything anew: some 6 s
 @pytest.mark.parametrize("next_", ["forget", "compact"])
-def test_killed_in_the_middle_it_is_finished_by_the_next(door, next_):
+def test_an_erasure_that_was_killed_is_finished_by_the_next(door, next_):
     with MemoryStore.open(door.memory) as reader:
         asking = reader.snapshot()  # so that it is waited for
         died = subprocess.run(
@@ -381,7 +381,7 @@ def test_killed_in_the_middle_it_is_finished_by_the_next(door, next_):
         assert len(memory.timeline("door")) == 178
 
 
-def test_a_question_under_way_is_waited_for_and_leaves_no_steps(door):
+def test_an_erasure_waits_for_a_question_and_erases_its_trace(door):
     with Recollect(door.memory) as memory, ThreadPoolExecutor(1) as pool:
         steps = memory.steps("Where is the parcel?")
         next(steps)
@@ -408,9 +408,7 @@ def on_a_small_disk(door: Any, small: Any, monkeypatch: pytest.MonkeyPatch) -> A
     return door._replace(memory=memory)
 
 
-def test_a_question_asked_on_a_full_disk_is_answered_and_leaves_its_steps_once_there_is_room(
-    door, disk, monkeypatch
-):
+def test_a_full_disk_prevents_neither_answers_nor_later_traces(door, disk, monkeypatch):
     small = disk(32)
     door = on_a_small_disk(door, small, monkeypatch)
     with Recollect(door.memory) as memory:
@@ -427,7 +425,7 @@ def test_a_question_asked_on_a_full_disk_is_answered_and_leaves_its_steps_once_t
         assert len(memory.timeline("door")) == 180
 
 
-def test_the_first_question_of_a_memory_may_be_asked_on_a_full_disk(door, disk, monkeypatch):
+def test_the_first_question_is_answered_on_a_full_disk(door, disk, monkeypatch):
     small = disk(32)
     door = on_a_small_disk(door, small, monkeypatch)
     small.leave(0)
@@ -441,9 +439,7 @@ def test_the_first_question_of_a_memory_may_be_asked_on_a_full_disk(door, disk, 
         assert memory.trace(later.trace_id) != []
 
 
-def test_what_could_not_be_forgotten_for_want_of_room_is_gone_from_every_step_too_when_it_is_asked_for_again(
-    door, disk, monkeypatch
-):
+def test_an_erasure_that_failed_on_a_full_disk_can_be_repeated(door, disk, monkeypatch):
     small = disk(32)
     door = on_a_small_disk(door, small, monkeypatch)
     with Recollect(door.memory) as memory:
@@ -488,7 +484,7 @@ def test_forget_and_compact_may_use_the_reserve_of_the_disk(door, disk, short_vi
 # -- the steps of questions --------------------------------------------------------------------------------
 
 
-def test_after_each_question_the_steps_of_earlier_ones_take_no_more_than_their_share(door):
+def test_earlier_traces_are_pruned_to_their_share_of_the_budget(door):
     share_bytes = 64_000_000 // 20
     with Recollect(door.memory, disk_budget="64 MB") as memory:
         memory.compact()

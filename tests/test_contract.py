@@ -126,7 +126,7 @@ def test_everything_a_method_returns_has_a_plain_form(memory: Recollect) -> None
     assert "jpeg" not in plain[7][0]
 
 
-def test_what_is_none_of_ours_has_no_plain_form() -> None:
+def test_an_unknown_object_has_no_plain_form() -> None:
     with pytest.raises(TypeError, match="has no plain form"):
         to_plain(object())
 

@@ -100,7 +100,7 @@ def shape(moment: Moment) -> tuple[object, ...]:
     )
 
 
-def test_a_memory_whose_writer_died_while_making_it_is_none_yet_and_made_whole_by_the_next(
+def test_a_half_created_memory_is_completed_by_the_next_writer(
     tmp_path: Path,
 ) -> None:
     memory = tmp_path / "memory"
@@ -116,7 +116,7 @@ def test_a_memory_whose_writer_died_while_making_it_is_none_yet_and_made_whole_b
 
 
 @pytest.mark.slow
-def test_up_to_ten_kills_leave_the_same_memory_as_an_unbroken_run(demo_video: Path, tmp_path: Path) -> None:
+def test_repeated_kills_leave_the_memory_of_an_unbroken_run(demo_video: Path, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     video = looped(demo_video, 12, tmp_path / "film.mp4")
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"

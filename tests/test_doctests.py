@@ -9,6 +9,12 @@ import pytest
 
 MODULES = [
     "common.text",
+    "evals.label_placement",
+    "evals.lmms.prompt_parsing",
+    "evals.markdown_tables",
+    "evals.scorers",
+    "evals.statistics",
+    "evals.suites.wall_clock",
     "memory.encoder",
     "memory.query.filters",
     "memory.query.ranking",

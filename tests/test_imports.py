@@ -36,7 +36,7 @@ def foreign(modules: set[str]) -> set[str]:
     return {name for name in names if not name.startswith("__editable__")}
 
 
-def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_path: Path) -> None:
+def test_importing_recollect_is_silent_and_loads_light_modules(tmp_path: Path) -> None:
     modules, printed = loaded_by("import recollect", tmp_path)
 
     assert printed == ""
@@ -63,7 +63,7 @@ def test_importing_recollect_is_silent_and_loads_only_its_own_light_modules(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_public_name_can_be_had() -> None:
+def test_every_public_name_can_be_imported() -> None:
     assert all(getattr(recollect, name) is not None for name in recollect.__all__)
 
 
@@ -81,7 +81,7 @@ def test_asking_the_command_for_help_loads_nothing_heavy(tmp_path: Path) -> None
     assert foreign(modules) & HEAVY == set()
 
 
-def test_the_client_of_an_lmm_loads_nothing_heavy_before_its_first_request(tmp_path: Path) -> None:
+def test_an_lmm_client_loads_nothing_heavy_before_a_request(tmp_path: Path) -> None:
     code = (
         "from recollect.perception.lmm import ServedLmm\n"
         "from recollect.settings import read_settings\n"

@@ -120,7 +120,7 @@ def assert_accounted_for(recollect: Recollect) -> None:
 
 
 @pytest.mark.slow
-def test_a_live_stream_is_asked_about_while_it_is_watched_and_its_outage_is_told(tmp_path: Path) -> None:
+def test_a_live_stream_answers_while_watched_and_reports_outages(tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     with HttpStreamServer(draw) as server, Recollect(memory) as recollect:
         with watching(server.url, memory):
@@ -145,7 +145,7 @@ def test_a_live_stream_is_asked_about_while_it_is_watched_and_its_outage_is_told
 
 @pytest.mark.slow
 @pytest.mark.parametrize("server_kind", [HttpStreamServer, RtspServer])
-def test_a_stream_that_drops_and_stalls_leaves_two_gaps_and_is_taken_up_again_later(
+def test_a_drop_and_a_stall_leave_two_gaps_and_watching_resumes(
     tmp_path: Path, server_kind: type[HttpStreamServer] | type[RtspServer]
 ) -> None:
     memory = tmp_path / "memory"

@@ -175,7 +175,7 @@ def test_watch_ask_and_doctor_contact_configured_servers_only(
 
 
 @pytest.mark.slow
-def test_an_evaluation_contacts_nobody(run: Run, sink: Sink, tmp_path: Path) -> None:
+def test_an_evaluation_contacts_no_server(run: Run, sink: Sink, tmp_path: Path) -> None:
     done = run("eval", "world", "--minutes", "0.5", "--videos", "1", "--questions", "2", "--no-twins")
 
     assert sink.received == []

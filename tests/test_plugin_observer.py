@@ -88,7 +88,7 @@ def command(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_new_kind_is_stored_and_told_by_captions(porch: Path) -> None:
+def test_the_new_kind_is_stored_and_captioned(porch: Path) -> None:
     moments = json.loads(command(porch, "timeline", "--json"))["moments"]
 
     captions = [moment["caption"] for moment in moments]
@@ -167,7 +167,7 @@ def test_broken_observers_do_not_stop_watching(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_observer_given_as_an_argument_watches_a_source_of_ones_own(porch: Path) -> None:
+def test_an_observer_passed_as_argument_watches_a_custom_source(porch: Path) -> None:
     code = """
 import json, sys
 sys.path.insert(0, "site")

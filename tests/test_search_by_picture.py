@@ -51,7 +51,7 @@ def found(memory: Recollect, colour: str) -> bool:
     return hit.moment.span.contains(shown_s)
 
 
-def test_without_settings_words_alone_are_searched(shots):
+def test_without_settings_a_search_uses_text_only(shots):
     with Recollect("memory.lance") as memory:
         memory.watch(shots, options=WatchOptions(ocr=False))
         hits = memory.search("grün")
@@ -59,7 +59,7 @@ def test_without_settings_words_alone_are_searched(shots):
     assert hits == []
 
 
-def test_the_encoder_in_the_settings_is_used_for_watching_and_for_searching(shots, settings):
+def test_the_configured_encoder_is_used_to_watch_and_to_search(shots, settings):
     settings.write_text('[vision]\nmodel = "palette"\n')
 
     with Recollect("memory.lance") as memory:
@@ -72,7 +72,7 @@ def test_the_encoder_in_the_settings_is_used_for_watching_and_for_searching(shot
     assert hits
 
 
-def test_a_memory_made_before_the_settings_is_refused_until_it_is_reindexed(shots, settings):
+def test_a_memory_without_vectors_is_refused_until_reindexed(shots, settings):
     with Recollect("memory.lance") as memory:
         memory.watch(shots, options=WatchOptions(ocr=False))
     settings.write_text('[vision]\nmodel = "palette"\n')
@@ -91,7 +91,7 @@ def test_a_memory_made_before_the_settings_is_refused_until_it_is_reindexed(shot
     assert shown
 
 
-def test_reindexing_takes_the_encoder_given_and_drops_the_vectors_without_one(shots):
+def test_reindexing_uses_the_given_encoder_or_drops_vectors(shots):
     with Recollect("memory.lance") as memory:
         memory.watch(shots, options=WatchOptions(ocr=False))
         with_one = asyncio.run(memory.areindex(PaletteEncoder()))
@@ -104,7 +104,7 @@ def test_reindexing_takes_the_encoder_given_and_drops_the_vectors_without_one(sh
     assert (without.encoder, len(status)) == (None, 1)
 
 
-def test_the_command_reindexes_and_tells_what_it_did(shots, settings, capsys):
+def test_the_command_reindexes_and_reports_it(shots, settings, capsys):
     assert main(["watch", str(shots), "--no-ocr", "--quiet"]) == 0
     settings.write_text('[vision]\nmodel = "palette"\n')
     capsys.readouterr()
@@ -123,7 +123,7 @@ def test_the_command_reindexes_and_tells_what_it_did(shots, settings, capsys):
     assert "it has no vectors now" in dropped[1].out
 
 
-def test_a_model_that_is_not_there_is_told_before_anything_is_watched(shots, settings):
+def test_a_missing_model_is_reported_before_watching(shots, settings):
     settings.write_text('[vision]\nmodel = "./no-such-model"\n')
 
     with Recollect("memory.lance") as memory, pytest.raises(EncoderUnusable, match="no such folder"):

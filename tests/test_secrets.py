@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recollect import Recollect
+from recollect import Recollect, WatchOptions
 from recollect.cli.main import main
 from recollect.errors import BadSourceList, SourceVariableUnset, StreamNameTaken
 from recollect.perception.sources.live_source import LiveSource
@@ -87,7 +87,7 @@ def test_a_watched_stream_leaves_no_secret_anywhere(server_kind, tmp_path, shown
         AWAY.format(SECRET),
     ],
 )
-def test_a_source_that_is_away_is_named_without_secrets(url, tmp_path, shown):
+def test_an_unreachable_source_is_named_without_secrets(url, tmp_path, shown):
     memory = tmp_path / "memory.lance"
 
     output = shown("watch", url, "--max-outage", "0.1", "--memory", str(memory))
@@ -145,7 +145,7 @@ def test_a_name_tells_cameras_of_one_address_apart(tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         for name in ("door", "yard", "door"):
             with pytest.raises(Exception, match=r"127\.0\.0\.1"):
-                memory.watch(url, stream=name, max_outage_s=0.1)
+                memory.watch(url, stream=name, options=WatchOptions(max_outage_s=0.1))
         with pytest.raises(StreamNameTaken) as taken:
             memory.watch("rtsp://127.0.0.1:1/other", stream="door")
 
@@ -165,7 +165,7 @@ def test_a_video_of_a_variable_can_be_watched_from_python(short_video, tmp_path,
     monkeypatch.setenv("CLIP", str(short_video))
 
     with Recollect(tmp_path / "memory.lance") as memory:
-        report = memory.watch("env:CLIP", ocr=False)
+        report = memory.watch("env:CLIP", options=WatchOptions(ocr=False))
 
     assert report.state == "done"
 
@@ -226,7 +226,7 @@ def test_an_unset_variable_is_named(value, monkeypatch):
         resolve_source("env:DOOR_URL")
 
 
-def test_a_folder_is_no_list_of_sources(tmp_path):
+def test_a_folder_is_not_a_list_of_sources(tmp_path):
     with pytest.raises(BadSourceList, match="directory"):
         read_source_list(str(tmp_path))
 

@@ -1,1 +1,1 @@
-"""Synthetic video in which everything that happens is known."""
+"""Synthetic video with a known ground truth: the demo video, the drawn house, and questions about it."""

@@ -1,11 +1,10 @@
-"""A small synthetic world: a video in which everything that happens is known.
+"""The demo video: a synthetic video with a known ground truth, and the rendering of timelines to MP4.
 
     truths = render_demo(Path("demo.mp4"))
     truths[1]       # Truth(span=Span(start_s=…, end_s=…), kind="enters", text="a tall red shape enters …")
 
-Scenes (``evals.scenes``) are strung on a ``DemoTimeline``, with cuts or dissolves between them, and
-encoded as a camera would: H.264 with B-frames and some grain. The same seed draws the same
-pictures. The world knows nothing of what observers or the agent will make of it.
+A ``DemoTimeline`` joins scenes (``worlds.scenes``) with cuts or dissolves. The video is encoded like that of a camera:
+H.264 with B-frames and some grain. The same seed draws the same pictures.
 """
 
 from __future__ import annotations
@@ -27,40 +26,40 @@ from .shop import Shop, ShopVisitor
 FPS = 25
 _GRAIN_FIELDS = 12
 _GRAIN = 2.2
-"""Standard deviation of the camera's noise, in grey levels."""
+"""The standard deviation of the camera's noise, in grey levels."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedScene:
-    """A scene with its place in time."""
+    """A scene with the time at which it begins."""
 
     scene: Scene
     start_s: float
 
     @property
     def end_s(self) -> float:
-        """When it is last seen."""
+        """When the scene ends."""
         return self.start_s + self.scene.duration_s
 
 
 class DemoTimeline:
-    """Scenes one after another: ``add`` cuts to the next, or dissolves where it is told to."""
+    """Scenes one after another. ``add`` cuts to the next one, or dissolves."""
 
     def __init__(self) -> None:
         self._placed: list[PlacedScene] = []
 
     @property
     def duration_s(self) -> float:
-        """How long the whole is, in seconds."""
+        """The length of the video, in seconds."""
         return self._placed[-1].end_s if self._placed else 0.0
 
     @property
     def scenes(self) -> Sequence[PlacedScene]:
-        """The scenes with their places in time, in order."""
+        """The scenes with their times, in order."""
         return tuple(self._placed)
 
     def add(self, scene: Scene, *, dissolve_s: float = 0.0) -> DemoTimeline:
-        """Put a scene at the end, overlapping the last one by ``dissolve_s``; returns the timeline."""
+        """Append a scene that overlaps the last one by ``dissolve_s``, and return the timeline."""
         self._placed.append(PlacedScene(scene, self.duration_s - dissolve_s))
         return self
 
@@ -74,20 +73,20 @@ class DemoTimeline:
         return np.asarray(cv2.addWeighted(pictures[0], 1 - share, pictures[1], share, 0), np.uint8)
 
     def truths(self) -> list[Truth]:
-        """All that happens, and the changes of scene, in time order."""
-        found = [truth.shifted(placed.start_s) for placed in self._placed for truth in placed.scene.truths()]
+        """The truths of all scenes, and the changes of scene, in order of time."""
+        truths = [truth.shifted(placed.start_s) for placed in self._placed for truth in placed.scene.truths()]
         for before, after in pairwise(self._placed):
             overlap = Span(after.start_s, before.end_s)
             if overlap.duration_s > 0:
-                found.append(Truth(overlap, "dissolve", "the picture dissolves into another"))
+                truths.append(Truth(overlap, "dissolve", "the picture dissolves into another"))
             else:
                 frame = Span(after.start_s, after.start_s + 1 / FPS)
-                found.append(Truth(frame, "cut", "the picture cuts to another"))
-        return sorted(found, key=lambda truth: truth.span)
+                truths.append(Truth(frame, "cut", "the picture cuts to another"))
+        return sorted(truths, key=lambda truth: truth.span)
 
 
 def demo_timeline(seed: int = 0) -> DemoTimeline:
-    """The world of the demo: a shop by day, a notice board, a terminal, a flash at night, a poster; 70 s."""
+    """The timeline of the demo, 70 s: a shop by day, a notice board, a terminal, a flash at night, a poster."""
     visitors = (
         ShopVisitor("red", enters_s=2.0, stops_s=4.4, goes_s=7.2, leaves_s=9.6, places_s=5.8),
         ShopVisitor("blue", enters_s=12.0, stops_s=14.4, goes_s=17.2, leaves_s=19.6, takes_s=15.8),
@@ -106,16 +105,16 @@ def demo_timeline(seed: int = 0) -> DemoTimeline:
 
 
 def render(timeline: DemoTimeline, path: Path, *, seed: int = 0) -> list[Truth]:
-    """Draw a timeline into an MP4 file at ``FPS`` frames a second; returns what happens in it.
+    """Draw a timeline into an MP4 file at ``FPS`` frames a second, and return its truths.
 
-    The file is there when all of it is drawn, and not before.
+    The file appears only when it is complete.
     """
     unfinished = path.with_suffix(f".part{path.suffix}")
     grain = np.random.default_rng(seed).normal(0, _GRAIN, (_GRAIN_FIELDS, HEIGHT, WIDTH))
     brighter = np.clip(grain, 0, 255).round().astype(np.uint8)
     darker = np.clip(-grain, 0, 255).round().astype(np.uint8)
     with av.open(unfinished, "w", options={"movflags": "faststart"}) as container:
-        # Finer presets take three times as long and smooth the grain away.
+        # Slower presets take three times as long and remove the grain.
         options = {"preset": "ultrafast", "crf": "23", "bf": "2"}
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -130,7 +129,7 @@ def render(timeline: DemoTimeline, path: Path, *, seed: int = 0) -> list[Truth]:
 
 
 def render_demo(path: Path, *, seed: int = 0) -> list[Truth]:
-    """Draw the demo's video, 70 s at 640×360; returns what happens in it and when."""
+    """Draw the demo video, 70 s at 640×360, and return its truths."""
     return render(demo_timeline(seed), path, seed=seed)
 
 
@@ -143,7 +142,7 @@ _CUES = (
 
 
 def render_demo_subtitles(path: Path) -> list[Truth]:
-    """Write the subtitles that go with the demo's video, as SubRip; returns what is said and when."""
+    """Write the subtitles of the demo video as SubRip, and return them as truths."""
 
     def clock(time_s: float) -> str:
         minutes, milliseconds = divmod(round(time_s * 1000), 60_000)

@@ -1,12 +1,11 @@
-"""The scenes of the synthetic world: each can be drawn at any time and knows what happens in it.
+"""Scenes of the synthetic videos: each can be drawn at any time and states its ground truth.
 
     scene = SignBoardScene(("OPEN 9-17", "CLOSED: STOCKTAKING"), change_s=5.0, duration_s=11.0, seed=0)
     scene.draw(3.2)     # the picture 3.2 s after the scene began
-    scene.truths()      # what is to be seen, in seconds since the scene began
+    scene.truths()      # what can be seen, in seconds since the scene began
 
-A new kind of scene is one more class with ``duration_s``, ``draw`` and ``truths``; the room with its
-visitors is in ``evals.room``. A scene keeps no clock, writes no file and does not know what comes
-before or after it.
+A new kind of scene is a class with ``duration_s``, ``draw`` and ``truths``. The shop with its visitors is in
+``worlds.shop``. A scene has no clock, writes no file and does not depend on other scenes.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from ..perception.sources.frame import Picture
 
 WIDTH, HEIGHT = 640, 360
 Colour = tuple[int, int, int]
-"""Blue, green, red, 0 to 255."""
+"""Blue, green and red, from 0 to 255."""
 
 INK: Colour = (48, 42, 40)
 PAPER: Colour = (226, 236, 240)
@@ -33,47 +32,47 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """One thing that happens, in the words of findings."""
+    """One true finding: something that happens, and when."""
 
     span: Span
     kind: str
     """As in ``Finding.kind``: ``enters``, ``visit``, ``placed``, ``line``, ``typed``, ``cut``, …"""
     text: str
-    """What happens; verbatim where it is text to be read or heard."""
+    """The text of the finding. Visible and spoken text is verbatim."""
 
     def shifted(self, by_s: float) -> Truth:
-        """The same, ``by_s`` seconds later."""
+        """The same truth, ``by_s`` seconds later."""
         return Truth(Span(self.span.start_s + by_s, self.span.end_s + by_s), self.kind, self.text)
 
 
 class Scene(Protocol):
-    """A stretch of world that one camera looks at."""
+    """What one camera sees for a while."""
 
     @property
     def duration_s(self) -> float:
-        """How long it is, in seconds."""
+        """The length in seconds."""
 
     def draw(self, time_s: float) -> Picture:
-        """The picture ``time_s`` seconds after the scene began; the caller may draw on it."""
+        """The picture ``time_s`` seconds after the scene began. The caller may draw on it."""
 
     def truths(self) -> list[Truth]:
         """What happens, in seconds since the scene began."""
 
 
 def text_width(text: str, size: float, bold: int = 2) -> int:
-    """How wide ``write`` makes a line of text, in pixels."""
+    """The width of a line of text as ``write`` draws it, in pixels."""
     return int(cv2.getTextSize(text, _FONT, size, bold)[0][0])
 
 
 def write(
-    picture: Picture, text: str, at: tuple[int, int], size: float, colour: Colour, bold: int = 2
+    picture: Picture, text: str, origin: tuple[int, int], size: float, colour: Colour, bold: int = 2
 ) -> None:
-    """Draw a line of text that stands at ``at``; size 1.0 makes capitals 21 pixels tall."""
-    cv2.putText(picture, text, at, _FONT, size, colour, bold, cv2.LINE_AA)
+    """Draw a line of text with its lower left corner at ``origin``. Size 1.0 makes capitals 21 pixels tall."""
+    cv2.putText(picture, text, origin, _FONT, size, colour, bold, cv2.LINE_AA)
 
 
 def write_centred(picture: Picture, text: str, base: int, size: float, colour: Colour, bold: int = 2) -> None:
-    """Draw a line of text that stands on row ``base``, in the middle of the picture's width."""
+    """Draw a horizontally centred line of text with its baseline on row ``base``."""
     left = (picture.shape[1] - text_width(text, size, bold)) // 2
     write(picture, text, (left, base), size, colour, bold)
 
@@ -85,9 +84,9 @@ def surface(
     bottom: Colour,
     rough: float = 5.0,
 ) -> Picture:
-    """A mottled surface, ``size`` wide and high, that shades from ``top`` to ``bottom``.
+    """A mottled surface of ``size`` (width, height) that shades from ``top`` to ``bottom``.
 
-    ``rough`` is how far its stains and grain stray, in grey levels.
+    ``rough`` is the strength of its stains and grain, in grey levels.
     """
     width, height = size
     down = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None, None]
@@ -100,7 +99,7 @@ def surface(
 
 
 def cast_shadow(picture: Picture, box: tuple[int, int, int, int], reach: int, strength: float) -> None:
-    """Darken softly what lies behind a thing at ``box`` (left, top, right, bottom)."""
+    """Draw the soft shadow of a thing at ``box`` (left, top, right, bottom)."""
     left, top, right, bottom = box
     hard = np.zeros(picture.shape[:2], np.float32)
     hard[top + reach : bottom + reach, left + reach : right + reach] = strength
@@ -109,7 +108,7 @@ def cast_shadow(picture: Picture, box: tuple[int, int, int, int], reach: int, st
 
 
 def vignette(picture: Picture) -> Picture:
-    """The picture as a lens shows it, a little darker towards the corners."""
+    """The picture with corners darkened as by a lens."""
     y = np.linspace(-1, 1, picture.shape[0])[:, None, None]
     x = np.linspace(-1, 1, picture.shape[1])[None, :, None]
     shaded = picture.astype(np.float32) * (1 - 0.13 * (x * x + y * y)).astype(np.float32)
@@ -117,14 +116,14 @@ def vignette(picture: Picture) -> Picture:
 
 
 def eased(time_s: float, start_s: float, end_s: float) -> float:
-    """From 0 at ``start_s`` to 1 at ``end_s``, gently at both ends."""
+    """A smooth step from 0 at ``start_s`` to 1 at ``end_s``."""
     share = min(1.0, max(0.0, (time_s - start_s) / (end_s - start_s)))
     return share * share * (3 - 2 * share)
 
 
 @dataclass
 class TitleCardScene:
-    """A title card: lines of text on a plain shaded ground, nothing moving."""
+    """A title card: lines of text on a plain background, without movement."""
 
     lines: Sequence[str]
     duration_s: float
@@ -143,13 +142,13 @@ class TitleCardScene:
         return self._picture.copy()
 
     def truths(self) -> list[Truth]:
-        """Its lines, there from first to last."""
+        """The lines, visible all the time."""
         return [Truth(Span(0.0, self.duration_s), "line", line) for line in self.lines]
 
 
 @dataclass
 class SignBoardScene:
-    """A notice board whose large sign is turned over at ``change_s``."""
+    """A notice board whose large sign turns over at ``change_s``."""
 
     signs: tuple[str, str]
     change_s: float
@@ -160,27 +159,27 @@ class SignBoardScene:
         rng = np.random.default_rng(self.seed)
         cork = surface(rng, (WIDTH, HEIGHT), (96, 140, 184), (78, 118, 160), rough=9)
         cv2.rectangle(cork, (0, 0), (WIDTH - 1, HEIGHT - 1), (44, 66, 92), 26)
-        for words, left, top, colour in _NOTICES:
-            right, bottom = left + text_width(words, 0.7, 1) + 32, top + 52
+        for text, left, top, colour in _NOTICES:
+            right, bottom = left + text_width(text, 0.7, 1) + 32, top + 52
             cast_shadow(cork, (left, top, right, bottom), 5, 0.45)
             sheet = surface(rng, (right - left, bottom - top), PAPER, (206, 216, 222), rough=2)
             cork[top:bottom, left:right] = sheet
             cv2.rectangle(cork, (left, top), (right - 1, top + 6), colour, -1)
-            write(cork, words, (left + 16, top + 36), 0.7, INK, 1)
+            write(cork, text, (left + 16, top + 36), 0.7, INK, 1)
         cast_shadow(cork, (70, 60, 570, 206), 7, 0.5)
         self._cork = vignette(cork)
         greenish, reddish = (214, 240, 226), (206, 214, 246)
         self._faces = [self._face(rng, self.signs[0], greenish), self._face(rng, self.signs[1], reddish)]
 
     @staticmethod
-    def _face(rng: np.random.Generator, words: str, paper: Colour) -> Picture:
+    def _face(rng: np.random.Generator, text: str, paper: Colour) -> Picture:
         face = surface(rng, (500, 146), paper, (196, 206, 212), rough=2)
         cv2.rectangle(face, (8, 8), (491, 137), (110, 110, 120), 2, cv2.LINE_AA)
-        write_centred(face, words, 88, 1.15, INK)
+        write_centred(face, text, 88, 1.15, INK)
         return face
 
     def draw(self, time_s: float) -> Picture:
-        """The board, with the sign that shows at this time or is just turning."""
+        """The board with the sign at this time."""
         picture = self._cork.copy()
         turned = eased(time_s, self.change_s, self.change_s + _TURN_S)
         tall = max(2, round(146 * abs(math.cos(turned * math.pi))))
@@ -190,20 +189,20 @@ class SignBoardScene:
         return picture
 
     def truths(self) -> list[Truth]:
-        """Each sign while it can be read, and the notices that stay."""
+        """Each sign while it can be read, and the notices."""
         before, after = Span(0.0, self.change_s), Span(self.change_s + _TURN_S, self.duration_s)
         signs = [Truth(before, "line", self.signs[0]), Truth(after, "line", self.signs[1])]
-        return signs + [Truth(Span(0.0, self.duration_s), "line", words) for words, *_ in _NOTICES]
+        return signs + [Truth(Span(0.0, self.duration_s), "line", text) for text, *_ in _NOTICES]
 
 
 _TURN_S = 0.8
 _NOTICES = (("FIRE EXIT", 44, 250, (72, 130, 54)), ("LOST KEYS: DESK 4", 330, 262, (150, 96, 60)))
-"""The small notices of a board: words, left, top, colour of the edge."""
+"""The small notices of a board: text, left, top, colour of the edge."""
 
 
 @dataclass
 class TerminalScene:
-    """A terminal in which a command is typed letter by letter and answered."""
+    """A terminal in which a command is typed letter by letter and a reply appears."""
 
     command: str
     reply: str
@@ -223,7 +222,7 @@ class TerminalScene:
 
     @property
     def typed_s(self) -> float:
-        """When the last letter is there."""
+        """When the last letter appears."""
         return self.starts_s + (len(self.command) - 1) / self.letters_per_s
 
     @property
@@ -232,7 +231,7 @@ class TerminalScene:
         return self.typed_s + 1.0
 
     def draw(self, time_s: float) -> Picture:
-        """The window with what was typed and answered so far, and a blinking cursor."""
+        """The window with the text so far, and a blinking cursor."""
         picture = self._window.copy()
         letters = max(0, 1 + math.floor((time_s - self.starts_s) * self.letters_per_s))
         lines = ["$ " + self.command[:letters]]
@@ -247,7 +246,7 @@ class TerminalScene:
         return picture
 
     def truths(self) -> list[Truth]:
-        """The typing, and the lines while they can be read whole."""
+        """The typing, and the lines while they are complete."""
         whole = f"$ {self.command}"
         return [
             Truth(Span(0.0, self.duration_s), "line", self.title),
@@ -259,7 +258,7 @@ class TerminalScene:
 
 @dataclass
 class PosterScene:
-    """A poster with a QR code on a wall, nothing moving."""
+    """A poster with a QR code on a wall, without movement."""
 
     content: str
     heading: str
@@ -284,6 +283,6 @@ class PosterScene:
         return self._picture.copy()
 
     def truths(self) -> list[Truth]:
-        """The code and the heading, there from first to last."""
+        """The code and the heading, visible all the time."""
         span = Span(0.0, self.duration_s)
         return [Truth(span, "qr", self.content), Truth(span, "line", self.heading)]

@@ -1,9 +1,9 @@
-"""A shop seen by a fixed camera, and the figures that come to its counter.
+"""The shop of the demo video: a room seen by a fixed camera, and visitors who come to its counter.
 
     red = ShopVisitor("red", enters_s=2.0, stops_s=4.4, goes_s=7.2, leaves_s=9.6, places_s=5.8)
-    Shop((red,), duration_s=12.0).draw(6.5)     # it stands at the counter, the box is put down
+    Shop((red,), duration_s=12.0).draw(6.5)     # the visitor is at the counter, with the box on it
 
-A scene as ``evals.scenes`` describes them; the light can be that of a day, a night, or a flash.
+It is a ``Scene`` of ``worlds.scenes``. Its light is that of a day or a night, with or without a flash.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _FIGURE_W, _FIGURE_H = 96, 214
 _FLOOR_Y = 328
 """The row on which figures stand."""
 _STOP_X = 268
-"""Where a visitor from the left stops, so that the box is in reach."""
+"""The column where a visitor from the left stops, within reach of the box."""
 _BOX_LEFT, _BOX_TOP, _BOX_W, _BOX_H = 318, 178, 36, 28
 _REACH_S = 0.7
-"""How long an arm takes to the counter, and back."""
+"""How long an arm takes to reach the counter, and to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class ShopVisitor:
     goes_s: float
     leaves_s: float
     enters_from: str = "left"
-    """Left or right; only who comes from the left has the box in reach."""
+    """``left`` or ``right``. Only visitors from the left can reach the box."""
     places_s: float | None = None
-    """When it puts the box on the counter."""
+    """When the visitor puts the box on the counter."""
     takes_s: float | None = None
-    """When it takes the box away; not for the one who puts it down."""
+    """When the visitor takes the box away. A visitor either puts or takes the box."""
 
     def x_at(self, time_s: float) -> float | None:
-        """Where its middle is, in pixels; None while it is not in the picture."""
+        """The column of the figure's middle, in pixels; None while it is not in the picture."""
         if not self.enters_s <= time_s < self.leaves_s:
             return None
         outside = 27  # half its width, limbs and all
@@ -62,42 +62,42 @@ class ShopVisitor:
         return x if self.enters_from == "left" else WIDTH - x
 
     def truths(self) -> list[Truth]:
-        """Its coming, its going, its whole visit, and what it does to the box."""
+        """The arrival, the departure, the whole visit, and the handling of the box."""
         name, goes_to = f"tall {self.colour} shape", "right" if self.enters_from == "left" else "left"
         coming, going = Span(self.enters_s, self.enters_s + 1.0), Span(self.leaves_s - 1.0, self.leaves_s)
-        found = [
+        truths = [
             Truth(coming, "enters", f"a {name} enters from the {self.enters_from}"),
             Truth(going, "leaves", f"the {name} leaves to the {goes_to}"),
             Truth(Span(self.enters_s, self.leaves_s), "visit", f"a {name} is there"),
         ]
-        for time_s, kind, words in (
+        for time_s, kind, verb in (
             (self.places_s, "placed", "put down"),
             (self.takes_s, "removed", "taken away from"),
         ):
             if time_s is not None:
                 where = "in the middle" if kind == "placed" else "the middle"
                 span = Span(time_s - _REACH_S, time_s + _REACH_S)
-                found.append(Truth(span, kind, f"something yellow and small is {words} {where}"))
-        return found
+                truths.append(Truth(span, kind, f"something yellow and small is {verb} {where}"))
+        return truths
 
 
 @dataclass
 class Shop:
-    """The shop: wall, window, shelves, floor, and a counter that visitors come to."""
+    """The shop: wall, window, shelves, floor and counter, with visitors."""
 
     visitors: Sequence[ShopVisitor]
     duration_s: float
     seed: int = 0
     light: float = 1.0
-    """1 by day; 0.1 is a room at night."""
+    """1 by day, 0.1 at night."""
     flash_s: float | None = None
-    """When it is lit for most of a second, far brighter than by day."""
+    """When a flash far brighter than daylight begins. It lasts most of a second."""
 
     def __post_init__(self) -> None:
         self._empty = _furnished(np.random.default_rng(self.seed))
 
     def draw(self, time_s: float) -> Picture:
-        """The room with whoever is in it."""
+        """The room with its visitors at this time."""
         picture = self._empty.copy()
         if self._box_is_there(time_s):
             _draw_box(picture, _BOX_LEFT, _BOX_TOP)
@@ -120,18 +120,18 @@ class Shop:
         return placed and not taken
 
     def truths(self) -> list[Truth]:
-        """Who comes and goes, what is put down and taken, when nothing moves, darkness and the flash."""
-        found = [truth for visitor in self.visitors for truth in visitor.truths()]
+        """Visits, handling of the box, stretches without movement, darkness and the flash."""
+        truths = [truth for visitor in self.visitors for truth in visitor.truths()]
         calm_since_s = 0.0
-        for visit in sorted(truth.span for truth in found if truth.kind == "visit"):
-            found.append(_nothing_moves(Span(calm_since_s, visit.start_s)))
+        for visit in sorted(truth.span for truth in truths if truth.kind == "visit"):
+            truths.append(_nothing_moves(Span(calm_since_s, visit.start_s)))
             calm_since_s = visit.end_s
-        found.append(_nothing_moves(Span(calm_since_s, self.duration_s)))
+        truths.append(_nothing_moves(Span(calm_since_s, self.duration_s)))
         if self.flash_s is not None:
-            found.append(Truth(Span(self.flash_s, self.flash_s + 0.9), "flash", "a sudden flash"))
+            truths.append(Truth(Span(self.flash_s, self.flash_s + 0.9), "flash", "a sudden flash"))
         if self.light < 0.2:
-            found.append(Truth(Span(0.0, self.flash_s or self.duration_s), "brightness", "very dark"))
-        return found
+            truths.append(Truth(Span(0.0, self.flash_s or self.duration_s), "brightness", "very dark"))
+        return truths
 
 
 def _nothing_moves(span: Span) -> Truth:
@@ -139,7 +139,7 @@ def _nothing_moves(span: Span) -> Truth:
 
 
 def _furnished(rng: np.random.Generator) -> Picture:
-    """The room with nobody in it."""
+    """The empty room."""
     room = surface(rng, (WIDTH, HEIGHT), (168, 184, 190), (138, 154, 162))
     room[262:] = surface(rng, (WIDTH, HEIGHT - 262), (74, 92, 112), (96, 120, 146))
     for column in range(-412, 1060, 92):  # floor boards run towards the viewer
@@ -201,18 +201,18 @@ def _figure(colour: str, step: int) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 def _draw_figure(picture: Picture, colour: str, step: int, centre_x: float) -> None:
-    """Draw a figure, its middle at a place between pixels, as far as it is in the picture."""
+    """Draw the visible part of a figure, with its middle at a subpixel position."""
     left = math.floor(centre_x - _FIGURE_W / 2)
     shift = np.array([[1, 0, centre_x - _FIGURE_W / 2 - left], [0, 1, 0]])
     sprite, opacity = (cv2.warpAffine(part, shift, (_FIGURE_W, _FIGURE_H)) for part in _figure(colour, step))
     begin, end, top = max(0, left), min(WIDTH, left + _FIGURE_W), _FLOOR_Y - _FIGURE_H + 10
-    seen = slice(begin - left, end - left)
-    there = picture[top : top + _FIGURE_H, begin:end]
-    there[:] = (sprite[:, seen] + there * (1 - opacity[:, seen, None])).astype(np.uint8)
+    visible = slice(begin - left, end - left)
+    region = picture[top : top + _FIGURE_H, begin:end]
+    region[:] = (sprite[:, visible] + region * (1 - opacity[:, visible, None])).astype(np.uint8)
 
 
 def _draw_arm(picture: Picture, visitor: ShopVisitor, time_s: float, x: float) -> None:
-    """The arm that puts the box down or takes it, and the box while it is carried."""
+    """Draw the arm that puts down or takes the box, and the box while it is carried."""
     handled_s = visitor.places_s if visitor.places_s is not None else visitor.takes_s
     if handled_s is None:
         return

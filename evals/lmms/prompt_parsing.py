@@ -1,7 +1,8 @@
 r"""Prompt parsing: the question, the options and the kind of answer in a benchmark's prompt.
 
-    parsed = parse_prompt("What is red?\nA. The car.\nB. The hat.\nAnswer with the option's letter.")
-    parsed.question, parsed.options, parsed.kind   # "What is red?", ("The car.", "The hat."), "choice"
+    >>> parsed = parse_prompt("What is red?\nA. The car.\nB. The hat.\nAnswer with the option's letter.")
+    >>> parsed.question, parsed.options, parsed.kind
+    ('What is red?', ('The car.', 'The hat.'), 'choice')
 
 Prompts describe the form of the answer in many ways. The agent has its own instructions, so these parts are removed.
 """

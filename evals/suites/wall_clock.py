@@ -1,7 +1,11 @@
 """Wall-clock times in questions, such as ``11:00-13:30 on day 1``, and the matching times of a recording.
 
-    clock_spans("What did I eat between 11:00 and 13:30 on day 1?")   # (ClockSpan(1, 39600.0, 48600.0),)
-    day_s("DAY3", "11210217")                                         # 213662.85, on the timeline over the days
+    >>> clock_spans("What did I eat between 11:00 and 13:30 on day 1?")
+    (ClockSpan(day=1, start_s=39600.0, end_s=48600.0),)
+    >>> day_s("DAY3", "11210217")
+    213662.85
+    >>> format_day_time(213662.85)
+    'day 3, 11:21:02'
 
 The timeline over the days counts seconds from the midnight before day 1. Times that were not filmed are gaps in it.
 """

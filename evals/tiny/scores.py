@@ -218,16 +218,17 @@ def _f1(reply: BaseModel | None, expected: BaseModel) -> float:
 _CARD = """\
 # recollect-tiny
 
-A video LMM of {millions:.1f} million parameters, of the Qwen3-VL architecture, trained by
-`python -m recollect.evals.tiny.train` on the rooms that `recollect.worlds.house` draws, and on the prompts that
-Recollect sends. It is for tests, demos and experiments: of real video it understands nothing.
+A video LMM of {millions:.1f} million parameters with the Qwen3-VL architecture. `python -m recollect.evals.tiny.train`
+trained it on the rooms that `recollect.worlds.house` draws and on the prompts that Recollect sends. It is for tests,
+demos and experiments. It does not understand real video.
 
-How it does on {samples} prompts of each task, of houses it was not trained on, without a grammar that keeps it to the
-schema, judging from up to {moments} moments at a time. *By wording alone* is the score of the right reply to another prompt of the same task.
+The scores are from {samples} prompts of each task, about houses that the training did not use, without a grammar that
+enforces the schema, and with up to {moments} moments at a time to judge from. *By wording alone* is the score of the
+correct reply to another prompt of the same task.
 
 {table}
 
-The share of replies in which each field is right:
+The share of replies in which each field is correct:
 
 {fields}
 """

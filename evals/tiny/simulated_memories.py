@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ...common.clock_times import between
+from ...common.clock_times import format_interval
 from ...memory.ladder import summaries
 from ...memory.values import Finding, Moment, Observation, Rung, Span, moment_id
 from ...perception.describing.rule_captions import compose_caption
@@ -78,7 +78,7 @@ def findings_of(rng: random.Random, window: Window) -> tuple[Finding, ...]:
             find("action", kind, text)
         if rng.random() < 0.3:
             since_s = max(0.0, span.start_s - rng.uniform(0, 9))
-            find("action", "visit", f"a {name} is there {between(since_s, span.end_s)}")
+            find("action", "visit", f"a {name} is there {format_interval(since_s, span.end_s)}")
     if any(act.kind in {"puts", "takes"} for act in facts.acts) and rng.random() < 0.7:
         kind, deed = rng.choice((("placed", "is put down"), ("removed", "is taken away")))
         position = rng.choice(("on the left", "in the middle", "on the right"))

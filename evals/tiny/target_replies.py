@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from ...agent.prompt_building import LOOKS, JudgeReply, LookReply, PlanReply
-from ...common.clock_times import clock
+from ...common.clock_times import format_time
 from ...perception.describing.describer import DescriptionReply, MomentDescriptionReply
 from ...worlds.house import PEOPLE, ROOMS, Act, HouseQuestion, Person, PictureFacts, Room, Thing
 from ...worlds.house.house_questions import answers, forms_of
@@ -254,7 +254,7 @@ def _settled(
     name, act = acts[0]
     answer = replace(question, act=act).answer
     if question.form.part == "when":
-        answer = f"At {clock(shown[name].start_s)}: {answer}"
+        answer = f"At {format_time(shown[name].start_s)}: {answer}"
     return JudgeReply(
         cites=list(dict.fromkeys(name for name, _ in acts))[:2],
         answer=answer,

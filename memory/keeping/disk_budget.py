@@ -1,4 +1,4 @@
-"""Disk budget: tracks the size of a memory's folder against the bytes that it may take.
+"""Disk budget accounting: tracks the size of a memory's folder against the bytes that it may take.
 
     budget = DiskBudget(Path("kitchen"), budget_bytes=20_000_000_000)
     if budget.fits(300_000):                 # before each write

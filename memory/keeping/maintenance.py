@@ -1,4 +1,4 @@
-"""Maintenance: keeps a memory fast and within its disk budget, in a thread of the writer.
+"""Background maintenance: keeps a memory fast and within its disk budget, in a thread of the writer.
 
     maintenance = Maintenance(folder, tables, commits, budget, min_free_bytes=64 << 20, keep_versions_s=60.0)
     maintenance.note({"observations": 8}, {"door": 90_000})     # after each commit

@@ -41,7 +41,7 @@ POLL_S = 0.2
 ACCEPT_S = 5.0
 """How long a requester waits for a live server to take its request."""
 STALE_S = 600.0
-"""Answers that nobody read are deleted after this long."""
+"""Unread answers are deleted after this many seconds."""
 _ANSWER_POLL_S = 0.05
 _LOCK_S = 2.0
 _REQUEST, _TAKEN, _WAITING, _ANSWER = ".json", ".taken", ".waiting", ".done.json"
@@ -67,14 +67,14 @@ class EraseRequest:
 
 @dataclass(frozen=True, slots=True)
 class CompactRequest:
-    """Evict what is over the disk budget, merge files and indexes, delete old versions."""
+    """Evict to the disk budget, merge files and indexes, delete old versions."""
 
     purpose: str = "compact"
 
 
 MaintenanceRequest = EraseRequest | CompactRequest
 Execute = Callable[[MaintenanceRequest, OnWait], ErasureReceipt | None]
-"""Executes a request in the writing process; the receipt of an erasure, and None for a compaction."""
+"""Executes a request in the writing process. Returns the receipt of an erasure, and None for a compaction."""
 
 
 class Maintainable(Protocol):
@@ -84,13 +84,13 @@ class Maintainable(Protocol):
         """Erase a stretch of a stream, or all of it."""
 
     def compact(self) -> None:
-        """Evict what is over the budget, merge files and indexes, delete old versions."""
+        """Evict to the disk budget, merge files and indexes, delete old versions."""
 
 
 def execute(
     store: Maintainable, request: MaintenanceRequest, on_wait: OnWait | None = None
 ) -> ErasureReceipt | None:
-    """Do what is requested; returns the receipt of an erasure."""
+    """Execute the request. Returns the receipt of an erasure."""
     match request:
         case EraseRequest():
             return store.erase(request.stream, request.span, on_wait=on_wait)
@@ -105,7 +105,7 @@ class RequestServer:
     def __init__(
         self, folder: Path, execute: Execute, used: Callable[[], AbstractContextManager[bool]]
     ) -> None:
-        """Inside the block of ``used`` the memory stays open; it gives False where it is being closed."""
+        """Inside the block of ``used`` the memory stays open. It gives False if it is being closed."""
         self._folder = folder / REQUESTS
         self._execute = execute
         self._used = used
@@ -126,7 +126,7 @@ class RequestServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more requests; waits for the one that is being executed."""
+        """Take no more requests. Waits for the one that is being executed."""
         self._closing.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
@@ -156,7 +156,7 @@ class RequestServer:
         elif name.endswith(_REQUEST):
             with suppress(FileNotFoundError):
                 if _has_requester(path):
-                    # The answer is there before the memory may be closed.
+                    # The answer must exist before the memory may be closed.
                     with self._used() as is_open:
                         if is_open:
                             self._serve(path)
@@ -192,7 +192,7 @@ def run_or_request(
 ) -> T | ErasureReceipt | None:
     """Have it done by ``run_here``, which takes the writer's lock, or by the process that holds that lock.
 
-    Raises ``MemoryInUse`` where that process takes no requests, ``RequestFailed`` where it could not do it, and
+    Raises ``MemoryInUse`` if that process takes no requests, ``RequestFailed`` if it failed to do it, and
     what ``run_here`` raises.
     """
     while True:
@@ -246,7 +246,7 @@ class _PendingRequest:
             delete_locked(self._lock)
 
     def withdraw(self) -> bool:
-        """Take it back; False where the server has taken it."""
+        """Take it back. False where the server has taken it."""
         try:
             self._path.unlink()
         except FileNotFoundError:
@@ -272,7 +272,7 @@ class _PendingRequest:
 def _wait_for_answer(
     folder: Path, pending: _PendingRequest, in_use: MemoryInUse, on_wait: OnWait | None
 ) -> dict[str, Any] | None:
-    """The answer; None where the server has ended without one."""
+    """The answer. None where the server has ended without one."""
     until = time.monotonic() + ACCEPT_S
     while True:
         served = is_served(folder)

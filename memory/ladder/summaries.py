@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from ...common.clock_times import between
+from ...common.clock_times import format_interval
 from ...common.finding_kinds import FindingKind
 from ...common.kind_registry import kind_of
 from ...common.text import collapse_whitespace
@@ -226,7 +226,9 @@ def _caption(span: Span, findings: Sequence[Finding]) -> str:
         _speech_part(findings),
         *(f.text for f in findings if kind_of(f.kind, f.field).has("colour_shares")),
     ]
-    return f"{between(span.start_s, span.end_s)}: {'; '.join(filter(None, parts)) or 'nothing of note'}."
+    return (
+        f"{format_interval(span.start_s, span.end_s)}: {'; '.join(filter(None, parts)) or 'nothing of note'}."
+    )
 
 
 def _counts_part(findings: Sequence[Finding]) -> str:

@@ -1,4 +1,4 @@
-"""The backlog: a durable queue of memories that wait for a description.
+"""The description backlog: a durable queue of memories that wait for a description.
 
     backlog = Backlog(tables.backlog)
     with commits.commit() as change:

@@ -60,20 +60,20 @@ class CaptionReport:
     waiting: int
     """Those that still wait."""
     trouble: str
-    """Why they wait; empty while the server answers."""
+    """Why they wait. Empty while the server answers."""
 
 
 class Captioner:
     """Describes the backlog of a store that is open for writing. Use it as a context manager, once.
 
     Args:
-        store: The memory. Another thread may append to it meanwhile.
+        store: The memory. Another thread may append to it at the same time.
         lmm: The model that describes.
         stream: Describe only the backlog of this stream.
         concurrency: The most descriptions under way at a time.
         first_pause_s: The longest pause after the first failure of the server.
         on_event: Called with the events of describing, from the captioner's thread.
-        back_dated: Streams whose descriptions get the time of what they describe, for questions as of a time.
+        back_dated: Streams whose descriptions get the time of the described moment, for questions as of a time.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Captioner:
 
     @property
     def stream(self) -> str | None:
-        """The only stream that is described; None if all are."""
+        """The only stream that is described. None if all are."""
         return self._queue.stream
 
     @property
@@ -154,7 +154,7 @@ class Captioner:
     def held(self) -> Iterator[None]:
         """Suspend describing inside the block. No snapshot of the memory is in use there.
 
-        Requests under way are cancelled, and made again afterwards with what is then in the memory.
+        Requests under way are cancelled, and made again afterwards with the memory's new state.
         """
         self._holds += 1
         try:
@@ -321,7 +321,7 @@ class Captioner:
 
 
 async def request_description(lmm: Lmm, job: DescriptionJob) -> Observation | None:
-    """Have the model describe the moment of ``job``; None if it has no pictures or children any more.
+    """Have the model describe the moment of ``job``. None if it has no pictures or children any more.
 
     Raises:
         LmmError: There is no description.

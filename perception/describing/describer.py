@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, Field, StringConstraints
 
-from ...common.clock_times import clock
+from ...common.clock_times import format_time
 from ...common.text import collapse_whitespace, shortened
 from ...memory.ladder.summaries import evenly
 from ...memory.values import Field as FindingField
@@ -106,7 +106,7 @@ def caption_prompt(moment: Moment, frames: Sequence[KeyFrame], before: str = "")
 def summary_prompt(parent: Moment, children: Sequence[Moment]) -> Prompt:
     """The request that ``summarise`` sends."""
     lines = [
-        f"{clock(child.span.start_s - parent.span.start_s)} {shortened(child.caption, MAX_CHILD_CHARS)}"
+        f"{format_time(child.span.start_s - parent.span.start_s)} {shortened(child.caption, MAX_CHILD_CHARS)}"
         for child in evenly(children, MAX_CHILDREN)
     ]
     return template_of(parent.rung).prompt(TextPart(as_data("descriptions", "\n".join(lines))))

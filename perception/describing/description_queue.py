@@ -1,7 +1,7 @@
 """The description queue: reads the backlog of a memory, and gives out what to describe next.
 
     queue = DescriptionQueue(store, batch_size=64)
-    job = queue.next(busy=())               # the next moment to describe, with a snapshot; None if none waits
+    job = queue.next(busy=())               # the next moment to describe, with a snapshot, or None
     queue.postpone(job.item.moment_id)      # others go first from now on
     queue.look_again()                      # the backlog has changed
 
@@ -55,7 +55,7 @@ class DescriptionQueue:
     def __init__(self, store: MemoryStore, batch_size: int, stream: str | None = None) -> None:
         self._store, self._batch_size = store, batch_size
         self.stream = stream
-        """The only stream whose moments are given out; None for all streams."""
+        """The only stream whose moments are given out. None for all streams."""
         self._jobs: deque[DescriptionJob] = deque()
         self._backlog_changed = True
         self._failures: Counter[str] = Counter()
@@ -85,7 +85,7 @@ class DescriptionQueue:
         self._failures[moment_id] += 1
 
     def next(self, busy: Iterable[DescriptionJob]) -> DescriptionJob | None:
-        """The next job; None if nothing waits. ``busy`` are jobs that are not yet written."""
+        """The next job. None if nothing waits. ``busy`` are jobs that are not yet written."""
         if not self._jobs and self._backlog_changed:
             self._backlog_changed = False
             self._read_backlog({job.item.moment_id for job in busy})

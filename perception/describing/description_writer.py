@@ -47,7 +47,7 @@ class DescriptionWriter:
 
     @property
     def due_s(self) -> float | None:
-        """When the batch must be written, on the monotonic clock; None if it is empty."""
+        """When the batch must be written, on the monotonic clock. None if it is empty."""
         return self._written_s + FLUSH_S if self._batch else None
 
     def add(self, job: DescriptionJob, observation: Observation) -> None:

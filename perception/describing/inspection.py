@@ -46,7 +46,7 @@ def moment_pictures(
 
 
 def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Observation | None:
-    """Read the text in pictures of ``span`` at full resolution; None if there are no pictures."""
+    """Read the text in pictures of ``span`` at full resolution. None if there are no pictures."""
     if not pictures:
         return None
     findings = look_closely(pictures, span)
@@ -54,7 +54,7 @@ def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Obser
 
 
 def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float, Picture]]:
-    """Frames of the moment from the file, at even distances; none if the file is gone or has changed."""
+    """Frames of the moment from the file, at even distances. An empty list if the file is missing or has changed."""
     path = Path(stream.source)
     if stream.kind != "file" or not path.is_file():
         return []
@@ -84,6 +84,6 @@ def _content_id(path: Path, size: int, changed_ns: int) -> str:
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:
-    """The decoded picture of a key frame; None if it is damaged."""
+    """The decoded picture of a key frame. None if it is damaged."""
     decoded = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR) if frame.jpeg else None
     return None if decoded is None else np.asarray(decoded, np.uint8)

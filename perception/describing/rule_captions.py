@@ -51,7 +51,7 @@ def _most_important_actions(kinds: _Kinds) -> list[Finding]:
 
 
 def _counts(kinds: _Kinds) -> list[str]:
-    """A sentence for each kind of which a caption gives the number."""
+    """A sentence with the number of findings for each counted kind."""
     numbers = Counter(kind for kind, _ in kinds if kind.caption_style == "counted")
     return [
         kind.caption_sentences[number != 1].format(count=number)
@@ -60,7 +60,7 @@ def _counts(kinds: _Kinds) -> list[str]:
 
 
 def _appearance(kinds: _Kinds) -> list[str]:
-    """The sentence about colours and brightness; none if there is no such finding."""
+    """The sentence about colours and brightness. An empty list without such findings."""
     ranked = sorted(
         ((kind.caption_rank, finding.text) for kind, finding in kinds if kind.caption_style == "appearance"),
         key=lambda item: item[0],
@@ -70,7 +70,7 @@ def _appearance(kinds: _Kinds) -> list[str]:
 
 
 def _quotation(label: str, texts: Sequence[str]) -> list[str]:
-    """The sentence that quotes the distinct texts; none if there are no texts."""
+    """The sentence that quotes the distinct texts. An empty list without texts."""
     quotes = list(dict.fromkeys(f"“{_quotable(text)}”" for text in texts))
     if not quotes:
         return []

@@ -37,7 +37,7 @@ class ServerAvailability:
         self._is_unreachable = False
         self._unfit_ids: set[str] = set()
         self.trouble = ""
-        """Why the server is in trouble; empty if it is not."""
+        """Why the server is in trouble. Empty if it is not."""
 
     @property
     def has_trouble(self) -> bool:
@@ -64,12 +64,12 @@ class ServerAvailability:
         self._retry_s = 0.0
 
     def note_unfit(self, moment_id: str) -> bool:
-        """Note that a moment could not be described; returns whether the fault is the server's."""
+        """Note that a moment could not be described. Returns whether the fault is the server's."""
         self._unfit_ids.add(moment_id)
         return len(self._unfit_ids) >= MAX_UNFIT
 
     def note_success(self, started_s: float) -> bool:
-        """Note a reply to a request that began at ``started_s``; returns whether the trouble ended."""
+        """Note a reply to a request that began at ``started_s``. Returns whether the trouble ended."""
         self._unfit_ids.clear()
         # A request that was sent before the trouble began says nothing about its end.
         if not self._attempts or started_s < self._retry_s:
@@ -78,7 +78,7 @@ class ServerAvailability:
         return True
 
     def note_failure(self, error: BaseException) -> bool:
-        """Note a failure of the server; returns whether it begins a new pause."""
+        """Note a failure of the server. Returns whether it begins a new pause."""
         if self._attempts and self.is_paused:
             return False  # this request was sent together with one that failed before
         self._attempts += 1

@@ -70,7 +70,7 @@ class BackgroundLoop:
 
     async def _run(self, work: Coroutine[Any, Any, R]) -> R:
         if (task := asyncio.current_task()) is not None:
-            # Retrieve the error: asyncio logs one that nobody retrieved after the caller was cancelled.
+            # Retrieve the error: after a cancelled caller, asyncio would log it as never retrieved.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await work

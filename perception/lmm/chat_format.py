@@ -21,7 +21,7 @@ from .multimodal_prompt import ClipPart, Part, PicturePart, Prompt, TextPart
 from .protocol import T
 
 _GRID_FPS = 1000
-"""Frame numbers are integers. So a clip is declared to have a frame every millisecond, of which some are sent."""
+"""Frame numbers are integers. So a clip is declared with a frame every millisecond, and some of them are sent."""
 
 
 def request_body(prompt: Prompt, reply: type[BaseModel], *, as_clip: bool) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class RequestCost(BaseModel):
 
     @property
     def cached_tokens(self) -> int:
-        """Prompt tokens that the server had in its cache; 0 if it does not report them."""
+        """Prompt tokens that the server had in its cache. 0 if it does not report them."""
         return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
 
 

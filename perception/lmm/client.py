@@ -42,7 +42,7 @@ _SERVER_PRIORITY: Mapping[Priority, int] = {"question": 0, "caption": 1}
 
 
 def open_lmm(settings: LmmSettings) -> ServedLmm | None:
-    """The client that the settings describe; None if they name no server."""
+    """The client that the settings describe. None if they name no server."""
     return ServedLmm(settings) if settings.url else None
 
 
@@ -207,7 +207,7 @@ class ServedLmm:
             spent.usage += LmmUsage(retries=1)
 
     def _pause_s(self, error: LmmError, retries: int) -> float | None:
-        """The pause before the next retry; None if a retry cannot help."""
+        """The pause before the next retry. None if a retry cannot help."""
         if retries >= self._settings.max_retries:
             return None
         jitter_s = _BACKOFF.pause_s(retries + 1)

@@ -158,7 +158,7 @@ class Connection:
 
 
 def _certificates() -> ssl.SSLContext | bool:
-    """The certificates that the environment names; True for the client's defaults.
+    """The certificates that the environment names. True for the client's defaults.
 
     A client that ignores the environment's proxies ignores these variables too, so they are read here.
 
@@ -177,7 +177,7 @@ def _certificates() -> ssl.SSLContext | bool:
 
 
 def _new_root(error: APIStatusError) -> str | None:
-    """The root of the API that a redirect names, without secrets; None if it names no usable address."""
+    """The root of the API that a redirect names, without secrets. None if it names no usable address."""
     location = error.response.headers.get("location", "")
     try:
         parts = urlsplit(urljoin(str(error.request.url), location))
@@ -206,7 +206,7 @@ def _first_cause(error: BaseException) -> str:
 
 
 def _retry_after_s(error: APIStatusError) -> float | None:
-    """The pause that the server requests, as seconds or as a date; None if it requests none."""
+    """The pause that the server requests, as seconds or as a date. None if it requests none."""
     value = error.response.headers.get("retry-after", "")
     try:
         return max(0.0, float(value))

@@ -33,7 +33,7 @@ class PicturePart:
 
     jpeg: bytes
     time_s: float | None = None
-    """When it was seen, in stream seconds. Sent as text before the picture; None sends no time."""
+    """When it was seen, in stream seconds. Sent as text before the picture. None sends no time."""
 
 
 @dataclass(frozen=True, slots=True)

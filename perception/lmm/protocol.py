@@ -2,7 +2,7 @@
 
     reply = await lmm.ask(prompt, Caption, priority="caption", deadline_s=30)
     reply.value          # a Caption
-    reply.usage.tokens   # what it cost
+    reply.usage.tokens   # its cost
     reply.written_by     # lmm:tiny/caption.1
 
 Worker threads and the agent's nodes, which are plain functions, call ``ask_now``.
@@ -33,7 +33,7 @@ class LmmUsage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    """Prompt tokens that the server had in its cache; 0 if it does not report them."""
+    """Prompt tokens that the server had in its cache. 0 if it does not report them."""
     seconds: float = 0.0
     """Time until the reply, including the wait for a slot."""
     retries: int = 0
@@ -74,7 +74,7 @@ class ServedModelInfo:
     models: tuple[str, ...]
     """Every model that it serves."""
     context_tokens: int | None = None
-    """The longest prompt and reply together; None if the server does not report it."""
+    """The longest prompt and reply together. None if the server does not report it."""
 
 
 class Lmm(Protocol):
@@ -109,7 +109,7 @@ class Lmm(Protocol):
                 see them: state them in the prompt.
             priority: A waiting question goes before every waiting caption.
             deadline_s: Seconds from now for everything: the wait for a slot, retries and the reply.
-            max_tokens: The longest reply; None uses the settings.
+            max_tokens: The longest reply. None uses the settings.
 
         Raises:
             LmmError: There is no reply. The class of the error gives the reason.

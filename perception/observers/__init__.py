@@ -1,1 +1,1 @@
-"""Observers, each of which sees one kind of thing in sampled frames. None needs a download."""
+"""Observers: each reports one kind of thing in sampled frames. None needs a download."""

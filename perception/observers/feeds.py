@@ -1,8 +1,8 @@
-"""Feeds: give an observer what it declared to need, while a stream's frames are pushed.
+"""Feeds: give an observer the pictures or the sound that it declared to need.
 
     feed = feed_for(observer, source_info)
     feed.push(frame)          # every sampled frame of the stream
-    feed.flush(9.0)           # a shot or moment ends at 9.0 s: what was held back is given now
+    feed.flush(9.0)           # a shot or moment ends at 9.0 s: give an incomplete batch now
 
 A picture feed thins the pictures to the observer's rate and gathers batches. An audio feed reads the sound of a file
 up to the time of the pictures.
@@ -76,7 +76,7 @@ class PictureFeed:
         self._give_batch()
 
     def restart(self) -> None:
-        """The first frame of a shot is taken whatever the rate."""
+        """Take the first frame of the next shot at any rate."""
         self._taken_s = -math.inf
 
     def close(self) -> None:

@@ -59,7 +59,7 @@ class GuardedObserver:
             self._disable("cannot be made", error)
 
     def push(self, frame: Frame) -> None:
-        """Give it what it needs up to this frame."""
+        """Give the observer its input up to this frame."""
         if self._made is not None:
             try:
                 self._made[1].push(frame)
@@ -67,7 +67,7 @@ class GuardedObserver:
                 self._disable(f"failed at {frame.time_s:.1f} s", error)
 
     def cut(self, time_s: float) -> None:
-        """Notify it of the end of a shot."""
+        """Notify the observer of the end of a shot."""
         if self._made is not None:
             observer, feed = self._made
             try:
@@ -78,7 +78,7 @@ class GuardedObserver:
                 self._disable(f"failed at a cut at {time_s:.1f} s", error)
 
     def findings(self, span: Span) -> list[Finding]:
-        """Its findings, checked and clipped to the span; none once it is disabled."""
+        """The observer's findings, checked and clipped to the span. A disabled observer has none."""
         if self._made is None:
             return []
         observer, feed = self._made
@@ -95,7 +95,7 @@ class GuardedObserver:
             self._made[1].close()
 
     def _checked(self, finding: Finding, span: Span) -> Finding:
-        """A finding that can be stored. Raises ``ValueError`` where it cannot."""
+        """The finding, clipped to the span. Raises ``ValueError`` if it cannot be stored."""
         if not isinstance(finding, Finding):
             raise ValueError(f"it reported {finding!r}, which is no Finding")
         if self._fields.get(finding.kind) != finding.field:

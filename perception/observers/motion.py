@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ...common.box_geometry import as_fractions, center
 from ...common.builtin_kinds import builtin_kinds
-from ...common.clock_times import between
+from ...common.clock_times import format_interval
 from ...memory.values import Box, Field, Finding, Span
 from ..sources.frame import Frame
 from .background_subtraction import BackgroundModel, BackgroundView
@@ -175,7 +175,7 @@ class MotionObserver:
         yield self._finding(
             "action",
             "visit",
-            f"a {name} is there {between(track.born_s, end_s)}",
+            f"a {name} is there {format_interval(track.born_s, end_s)}",
             Span(track.born_s, end_s),
             {
                 **facts,

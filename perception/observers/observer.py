@@ -1,14 +1,14 @@
 """The protocol of an observer: sampled frames or sound in, findings out.
 
-An observer is shown a stream in order, and is notified when a shot ends. When a moment is to be written, it reports
-what it found there:
+An observer is shown a stream in order, and is notified when a shot ends. When a moment is written, it reports
+its findings in that span:
 
     observer.push(frame)                   # for each sampled frame, in order
     observer.cut(9.0)                      # the next frame belongs to another shot or epoch
     observer.findings(Span(4.0, 9.0))      # once per moment, in order, never overlapping
 
 A moment is requested up to ``HOLD_S`` seconds of stream time after it ended (or when the shot ended), so an observer
-may use a little of what came afterwards. It keeps what belongs to later moments and drops what lies before the span.
+may use a little of the stream after it. It keeps the findings of later moments and drops earlier ones.
 
 Observers of other packages (``ObserverFactory``) may also ask for fewer pictures, for pictures in batches or for
 sound: they set ``needs``. docs/extending.md shows how to write one.
@@ -24,7 +24,8 @@ from ...common.finding_kinds import FindingKind
 from ...memory.values import Finding, Span
 
 if TYPE_CHECKING:
-    # Packages that declare finding kinds import this module to be asked about them, so it loads nothing heavy.
+    # Asking a question imports the packages that declare finding kinds, and they import this module.
+    # It therefore loads nothing heavy.
     import numpy as np
     from numpy.typing import NDArray
 
@@ -86,7 +87,7 @@ class AudioChunk:
 
 
 class FindingReporter(Protocol):
-    """What all observers have in common, whatever they are given."""
+    """The part that all observers have in common."""
 
     written_by: str
     """Its name and revision, such as ``motion/1``; changed whenever its findings change."""
@@ -94,13 +95,13 @@ class FindingReporter(Protocol):
     """The kinds of finding that it reports, and no others."""
 
     def cut(self, time_s: float) -> None:
-        """A shot ended at ``time_s``, before the next frame: drop what was being followed.
+        """A shot ended at ``time_s``, before the next frame: stop following its objects.
 
         A dissolve is known only after it is over, so a frame or two shown before may be later than ``time_s``.
         """
 
     def findings(self, span: Span) -> list[Finding]:
-        """What was found in ``span``, in time order; requested once per moment, in order."""
+        """The findings in ``span``, in time order. Called once per moment, in order."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""OCR: reads the text in a picture with RapidOCR.
+"""OCR (optical character recognition): reads the text in a picture with RapidOCR.
 
     for line in read_text(picture):
         line.text, line.confidence, line.box     # "EXIT", 0.98, (12, 40, 96, 71)

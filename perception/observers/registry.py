@@ -1,4 +1,4 @@
-"""The registry of observers: the built-in ones, and those of other packages, for one source.
+"""The registry of observers: the built-in ones and plug-in observers of other packages, for one source.
 
     failures: list[ObserverFailure] = []
     with observers_in_use(source.info, added=[BellObserver], on_failure=failures.append) as observers:

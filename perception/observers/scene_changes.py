@@ -239,8 +239,8 @@ def _remains(track: Track, blob: Blob, time_s: float) -> bool | None:
     """Whether ``blob``, which is assigned to the track, may be only what the track left behind.
 
     A hand reaches in from an edge of the picture and is missing in the next frame, while the rest does not
-    move. Either it released an object, or it uncovered what was behind the object that it took. None where
-    that did not happen. True where the rest is also clearly smaller than what was there before.
+    move. Either it released an object, or it uncovered the background of the object that it took. None if
+    that did not happen. True if the rest is also clearly smaller than before.
     """
     if time_s - blob.still_since_s > _DECIDED_S:
         return None

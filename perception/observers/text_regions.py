@@ -6,7 +6,7 @@
 
 The picture is a grid of tiles. A tile is *pending* while it looks different from when it was last read, so
 a pointer that passes over it costs nothing. Tiles that showed nothing new are read less and less often
-(grass, crowds), while a new change is read soon. ``text_like`` tells which tiles look like text.
+(grass, crowds), while a new change is read soon. ``text_like`` finds the tiles that look like text.
 """
 
 from __future__ import annotations

@@ -104,10 +104,10 @@ class TextTracker:
         looked_at: Sequence[tuple[TrackedText, float | None]],
         time_s: float,
     ) -> list[Box]:
-        """Take the lines that were read, and return the boxes of what is new.
+        """Take the lines that were read, and return the boxes of the new ones.
 
-        ``looked_at`` are the tracked lines whose place was read. A line that was not read again has been gone
-        since the time beside it. With None, its place has not changed, so the line stays.
+        ``looked_at`` are the tracked lines whose place was read, each with the time at which it ended if it was
+        not read again. With None, its place has not changed, so the line stays.
         """
         pending = {id(line): (line, gone_s) for line, gone_s in looked_at}
         changed_readings = self._match_unchanged(readings, pending)

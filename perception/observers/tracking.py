@@ -1,4 +1,4 @@
-"""Tracking: follows objects that move in front of a learned scene.
+"""Object tracking: follows objects that move in front of a learned scene.
 
     tracker = Tracker()
     blobs = find_blobs(view, background, time_s)

@@ -64,7 +64,7 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
         decodable,
         key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
     )
-    # Many streams run side by side; threads would spend more CPU on each frame.
+    # Many streams run side by side. Threads would spend more CPU on each frame.
     stream.thread_type = ThreadType.NONE
     return stream
 

@@ -162,7 +162,7 @@ class _Damage:
 
     time_s: float
     count: int
-    """Number of lost frames; 0 where data was skipped and the number is unknown."""
+    """Number of lost frames. 0 where data was skipped and the number is unknown."""
 
 
 class _Clock:
@@ -175,7 +175,7 @@ class _Clock:
         self._start_s = (container.start_time or 0) / av.time_base
         self._last_s = -math.inf
         # AVI and raw streams carry no presentation times. There the nth frame out of the decoder is shown
-        # at the time of the nth packet that entered it, whatever order the packets are stored in.
+        # at the time of the nth packet that entered it, in any order of storage.
         self._uses_packet_times = container.format.name == "avi"
         self._packet_times: deque[int | None] = deque(maxlen=_REORDER + 1)
         self._has_begun = False
@@ -309,7 +309,7 @@ def _packets_before(path: Path, from_s: float) -> int:
 
 
 class _Losses:
-    """Turns losses into ``Dropped`` events, and into outages where no frame could be shown for long."""
+    """Turns losses into ``Dropped`` events, and into outages for long stretches without a frame."""
 
     def __init__(self, from_s: float, interval_s: float, continuous: bool) -> None:
         self._from_s, self._interval_s, self._continuous = from_s, interval_s, continuous
@@ -350,14 +350,14 @@ class _Losses:
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The duration that the file declares or FFmpeg estimates; None without either."""
+    """The duration that the file declares or FFmpeg estimates. None without either."""
     if container.duration:
         return container.duration / av.time_base
     return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
 
 
 def _declared_end_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """Stream time at which the picture ends according to the container; None where it declares no end."""
+    """Stream time at which the picture ends according to the container. None if it declares no end."""
     if not container.format.name.startswith(_DECLARES_DURATION):
         return None
     start_s = (container.start_time or 0) / av.time_base

@@ -17,7 +17,7 @@ Picture = NDArray[np.uint8]
 """Height × width × 3, blue-green-red, upright and with square pixels."""
 
 Thumb = NDArray[np.uint8]
-"""Luma, 36 rows × 64 columns whatever the picture's shape."""
+"""Luma, 36 rows × 64 columns for any shape of picture."""
 
 THUMB_SHAPE = (36, 64)
 SMALL_SIDE = 320
@@ -35,9 +35,9 @@ class Frame:
     thumb: Thumb
     epoch: int = 0
     wall_s: float | None = None
-    """Unix seconds; None where the source has no wall clock."""
+    """Unix seconds. None where the source has no wall clock."""
     small: Picture | None = None
-    """The picture at ``SMALL_SIDE`` on sampled frames; None on all others."""
+    """The picture at ``SMALL_SIDE`` on sampled frames. None on all others."""
     read_picture: Callable[[], Picture] | None = None
     """Makes the whole picture. Set on sampled frames, and valid until the next frame is requested."""
     size: tuple[int, int] = (0, 0)

@@ -1,4 +1,4 @@
-"""A live source: a camera or a stream behind a URL, watched for as long as it runs.
+"""Live source: reads a camera or a live stream behind a URL, and reconnects after an outage.
 
     source = LiveSource("rtsp://camera/1", fps=4, on_state=lambda state, detail: print(state, detail))
     for event in source.frames():        # does not end by itself
@@ -35,7 +35,7 @@ _START_S = 30.0
 """How long the child's interpreter may take to start on a busy machine."""
 
 _FINISH_S = 0.7
-"""How long a child that was told to finish may take to send its next frame."""
+"""After ``finish``, how long a child may take to send its next frame."""
 
 _RECONNECT_BACKOFF = Backoff(first_s=1.0, longest_s=60.0)
 _UNAUTHORISED_BACKOFF = Backoff(first_s=10.0, longest_s=600.0)
@@ -119,7 +119,7 @@ class LiveSource:
 
     @property
     def current_outage(self) -> Outage | None:
-        """The outage so far; None while frames come, and before the first frame."""
+        """The outage so far. None while frames come, and before the first frame."""
         if self._trouble is None or not self._clock.has_begun:
             return None
         return self._clock.outage(time.time(), self._trouble)

@@ -114,12 +114,12 @@ class _Luma:
     bits: int
     kind: np.dtype[Any]
     full_range: bool
-    """Whether it uses 0–255 whatever the frame says."""
+    """Whether it always uses 0–255, independent of the frame's colour range."""
 
 
 @cache
 def _luma(pixel_format: str) -> _Luma | None:
-    """The layout of luma; None where the first plane is not luma."""
+    """The layout of luma. None where the first plane is not luma."""
     match = _LUMA_FIRST.fullmatch(pixel_format)
     if match is None:
         return None
@@ -130,7 +130,7 @@ def _luma(pixel_format: str) -> _Luma | None:
 def thumb_of(frame: av.VideoFrame, upright: UprightTransform | None = None) -> Thumb:
     """Make the thumbnail of a decoded frame from its luma plane, without colour conversion.
 
-    Black is 0 and white is 255, whatever range the source uses. Without ``upright``, the transform is read
+    Black is 0 and white is 255 for any range of the source. Without ``upright``, the transform is read
     from the frame.
     """
     upright = upright or UprightTransform.from_frame(frame)

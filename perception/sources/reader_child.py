@@ -56,7 +56,7 @@ def main(task: dict[str, Any]) -> None:
             while (message := outbox.get()) is not None:
                 write_message(out, *message)
         except OSError:
-            pass  # the parent is gone
+            pass  # the parent has ended
         os._exit(0)  # even if the decoder hangs
 
     def wait_for_end_of_input() -> None:

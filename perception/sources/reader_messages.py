@@ -97,7 +97,7 @@ def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, .
 
 
 def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Read one message; None at the end of ``stream``, and for an invalid message."""
+    """Read one message. None at the end of ``stream``, and for an invalid message."""
     header = stream.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None

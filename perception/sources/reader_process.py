@@ -32,7 +32,7 @@ _TICK_S = 0.1
 
 
 class ReaderProcess:
-    """The reader process, and a thread that receives what it sends."""
+    """The reader process, and a thread that receives its messages."""
 
     def __init__(self, task: ReaderTask) -> None:
         self.cause, self.detail = "dropped", "the reader process ended"
@@ -57,7 +57,7 @@ class ReaderProcess:
         self._thread.start()
 
     def receive(self, timeout_s: float) -> ReceivedFrame | Literal["started", "ended"] | None:
-        """The next message; None if none came in time."""
+        """The next message. None if none came in time."""
         try:
             return self._inbox.get(timeout=timeout_s)
         except queue.Empty:

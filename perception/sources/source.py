@@ -34,7 +34,7 @@ class Outage:
     attempts: int = 0
     """Number of attempts to open the source again."""
     wall_start_s: float | None = None
-    """Unix seconds at ``start_s``; None where the source has no wall clock."""
+    """Unix seconds at ``start_s``. None where the source has no wall clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class SourceInfo:
     source: str
     """Its path or address, without credentials."""
     content_id: str
-    """A file's identity, computed from its bytes; a live source's, computed from its address."""
+    """Its identity: computed from the bytes of a file, or from the address of a live source."""
     duration_s: float | None = None
-    """The duration that a file declares; None where it declares none, and for a live source."""
+    """The duration that a file declares. None if it declares none, and for a live source."""
     width: int = 0
-    """Of the upright picture in square pixels; 0 until a live source has sent a picture."""
+    """Of the upright picture in square pixels. 0 until a live source has sent a picture."""
     height: int = 0
     average_fps: float = 0.0
-    """The frame rate that the source declares; 0 where it declares none. Never used for times."""
+    """The frame rate that the source declares. 0 if it declares none. Never used for times."""
     has_audio: bool = False
     subtitle_tracks: int = 0
     started_wall_s: float | None = None
@@ -81,7 +81,7 @@ class Source(Protocol):
         """Current facts about the source."""
 
     def frames(self, from_s: float = 0.0) -> Iterator[Event]:
-        """Yield every frame from ``from_s`` (stream seconds) on, and between them what was lost."""
+        """Yield every frame from ``from_s`` (stream seconds) on, and between them the losses."""
 
     def stop(self) -> None:
         """End the iterator soon, after the frames already read. Safe in signal handlers and other threads."""

@@ -34,7 +34,7 @@ def open_source(
         fps: Sampled frames per second, for the observers.
         origin_wall_s: Live only: Unix seconds at stream time 0, for a stream that began earlier.
         first_epoch: Live only: the epoch of the first frame.
-        max_outage_s: Live only: the longest outage before watching ends with an error; None waits forever.
+        max_outage_s: Live only: the longest outage before watching ends with an error. None waits forever.
         on_state: Live only: called with a state and a sentence whenever the connection changes.
 
     Raises:

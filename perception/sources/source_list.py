@@ -24,7 +24,7 @@ _NAMED = re.compile(r"([^\s=:/]+)(?:\s*=\s*|\s+)([A-Za-z][A-Za-z0-9+.\-]*://.*|e
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """A source and the name of its stream. None stands for a generated name."""
+    """A source and the name of its stream. None: a name is generated."""
 
     name: str | None
     source: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""Redaction of source addresses: what of a URL may be shown, stored and compared.
+"""Redaction of source addresses: removes secrets from URLs before they are shown, stored or compared.
 
 redact("rtsp://anna:s3cret@cam.local/ch1?token=abc")       # rtsp://cam.local/ch1?token=***
 redact("rtsp://cam.local/user=anna&password=x&channel=1")  # rtsp://cam.local/user=***&password=***&channel=***
@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK = "***"
 _HIDDEN = "…"
-"""Stands for everything behind the scheme where the host cannot be told from a password."""
+"""Replaces all behind the scheme if the host cannot be distinguished from a password."""
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 _URL = re.compile(rf"({_SCHEME})://(.*)", re.DOTALL)
@@ -80,7 +80,7 @@ _SHORTEST_SECRET = 4
 
 
 def redact(source: str) -> str:
-    """Return ``source``, a URL or a path, without its secrets. Never raises; redacting twice changes nothing."""
+    """Return ``source``, a URL or a path, without its secrets. Never raises. Redacting twice changes nothing."""
     if _URL.fullmatch(source) is None:
         return redact_text(source)
     return _Redaction().url(source)
@@ -91,8 +91,8 @@ def redact_text(text: str, urls: Iterable[str] = ()) -> str:
 
     Args:
         text: Any text.
-        urls: Addresses that ``text`` may repeat in part. Their secrets are removed wherever they stand,
-            raw or percent-encoded.
+        urls: Addresses that ``text`` may repeat in part. Their secrets are removed everywhere, raw or
+            percent-encoded.
 
     """
     for url in urls:
@@ -103,7 +103,7 @@ def redact_text(text: str, urls: Iterable[str] = ()) -> str:
 
 
 def identity(url: str) -> str:
-    """Return the text that tells the camera behind ``url`` from others, for hashing; it is not for showing.
+    """Return the text that identifies the camera behind ``url``, for hashing. It must not be shown.
 
     It is the redacted URL with the values of parameters such as ``channel`` in it. It does not depend on
     credentials, so a camera keeps its identity when its password changes.
@@ -121,7 +121,7 @@ def default_name(url: str) -> str:
 
 
 class _Redaction:
-    """Redacts one URL and keeps what it masked."""
+    """Redacts one URL, and records the masked secrets."""
 
     def __init__(self, *, keep_selectors: bool = False) -> None:
         self._keep_selectors = keep_selectors
@@ -146,7 +146,7 @@ class _Redaction:
         return f"{scheme}://{host}{slash}{shown_path}{question_mark}{self._query(query)}"
 
     def _segment(self, segment: str) -> str:
-        """Redact what stands between two slashes of the path."""
+        """Redact the part between two slashes of the path."""
         pieces = _SEPARATOR.split(segment)
         has_pairs = any(_ASSIGNMENT.search(piece) for piece in pieces)
         for number in range(0, len(pieces), 2):
@@ -196,7 +196,7 @@ class _Redaction:
 
 
 def _secrets(url: str) -> list[str]:
-    """What redaction removes from ``url``, raw, decoded and percent-encoded; the longest first."""
+    """The secrets that redaction removes from ``url``: raw, decoded and percent-encoded, the longest first."""
     redaction = _Redaction()
     redaction.url(url)
     forms: set[str] = set()

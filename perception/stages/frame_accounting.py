@@ -26,7 +26,7 @@ class FrameAccounts:
         """The sum of all settled counts."""
 
     def note_frame(self, time_s: float, *, sampled: bool) -> None:
-        """Note a frame. ``sampled`` tells whether the observers saw it."""
+        """Note a frame. ``sampled``: whether the observers saw it."""
         self._frames.append((time_s, sampled))
 
     def note_dropped(self, dropped: Dropped) -> None:

@@ -33,7 +33,7 @@ class MomentCutter:
     """Decides where moments end. It takes sampled frames in order, and reads no clock.
 
     ``max_s`` is the longest duration of a quiet moment. For a live stream it is shorter than ``MAX_S``, so that
-    questions find what was seen seconds ago.
+    questions find the last seconds.
     """
 
     def __init__(self, max_s: float = MAX_S) -> None:
@@ -46,12 +46,12 @@ class MomentCutter:
 
     @property
     def current_from_s(self) -> float | None:
-        """The start of the moment that is being filled; None if there is none."""
+        """The start of the moment that is being filled. None if there is none."""
         return self._start_s
 
     @property
     def open_from_s(self) -> float | None:
-        """The time from which on nothing is final; None if no moment is open."""
+        """The time from which on nothing is final. None if no moment is open."""
         return self._start_s if self._held is None else self._held.start_s
 
     def begin(self, time_s: float) -> None:

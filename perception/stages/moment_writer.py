@@ -82,7 +82,7 @@ class MomentWriter:
         self.gaps += 1
 
     def put_open_gap(self, outage: Outage, counts: FrameCounts | None = None) -> None:
-        """Record a gap that has not ended, so that questions asked meanwhile take it into account."""
+        """Record a gap that has not ended, so that questions asked before its end take it into account."""
         self.commit()
         self._store.put_gap(
             Gap(

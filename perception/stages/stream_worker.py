@@ -36,7 +36,7 @@ _SAME_S = 1e-6
 SETTLED_S = 0.5
 """A live source may take this long to send its first frame before that is a gap."""
 LIVE_MAX_S = 5.0
-"""The longest moment of a live stream: what is seen has to be searchable seconds later."""
+"""The longest moment of a live stream: observations must be searchable seconds later."""
 
 
 class StreamWorker:
@@ -58,7 +58,7 @@ class StreamWorker:
     ) -> None:
         """Nothing is watched yet.
 
-        ``append`` replaces the store's, where more has to be done with what is appended. For ``written_at`` see
+        ``append`` replaces the method of the store. For ``written_at`` see
         ``WatchOptions``.
         """
         self._store = store
@@ -103,7 +103,7 @@ class StreamWorker:
 
         Raises:
             SourceError: The source cannot be read (any more).
-            MemoryStoreError: The memory cannot be written; all that was committed is safe.
+            MemoryStoreError: The memory cannot be written. All that was committed is safe.
         """
         started = time.monotonic()
         with self._processing:
@@ -147,9 +147,9 @@ class StreamWorker:
         )
 
     def note_outage(self, outage: Outage | None) -> None:
-        """Record an outage that still goes on, so that questions asked meanwhile know of it.
+        """Record an outage that still goes on, so that questions see it at once.
 
-        None stands for a live source that has sent nothing yet in this run.
+        None means a live source that has sent nothing yet in this run.
         """
         with self._processing:
             if outage is None:
@@ -162,7 +162,7 @@ class StreamWorker:
     # -- inside, with the lock held --------------------------------------------------------------------
 
     def _fail(self, error: BaseException) -> None:
-        # What is final must not be lost to a later error; and that error is raised, also where the memory fails.
+        # Final moments must not be lost to a later error. That error is raised, even if the memory fails too.
         with suppress(MemoryStoreError), self._processing:
             self._running = False
             self._writer.commit()
@@ -197,7 +197,7 @@ class StreamWorker:
             self._composer.count_dropped(event)
 
     def _take(self, frame: Frame) -> None:
-        """Look at a frame; the one before it is passed on, now that it is known whether a cut lies between."""
+        """Look at a frame. The one before it is passed on, now that it is known whether a cut lies between."""
         clock = self._clock
         if clock.held is not None and frame.epoch != clock.held.epoch:
             self._close_epoch(clock.held.time_s + clock.interval_s)
@@ -251,7 +251,7 @@ class StreamWorker:
             self._cutter.begin(frame.time_s)
 
     def _close_shot(self, end_s: float) -> float:
-        """Everything open ends at ``end_s``, or just after the newest frame; returns where."""
+        """Everything open ends at ``end_s``, or just after the newest frame. Returns where."""
         clock = self._clock
         if clock.held is not None:
             held, clock.held = clock.held, None
@@ -360,7 +360,7 @@ class _StreamClock:
         self.interval_s = 0.04
         """Between the two newest frames."""
         self.from_s = 0.0
-        """Where this run begins; what is before it is only shown to the stages."""
+        """Where this run begins. Earlier frames are only shown to the stages."""
         self.end_s = 0.0
         """End of the last moment or gap."""
         self.first = True
@@ -377,7 +377,7 @@ class _StreamClock:
         return self.first and self.now_s() - self.end_s > SETTLED_S
 
     def advance(self, frame: Frame) -> Frame | None:
-        """Take the newest frame; returns the one before it."""
+        """Take the newest frame. Returns the one before it."""
         held, self.held = self.held, frame
         self.latest_s = frame.time_s
         if held is not None:
@@ -389,7 +389,7 @@ class _StreamClock:
         return time.time() - (self._origin_wall_s or 0.0)
 
     def outage(self, end_s: float, cause: str, detail: str) -> Outage:
-        """An outage from the end of what is remembered."""
+        """An outage from the end of the last moment or gap."""
         origin_s = self._origin_wall_s
         return Outage(
             start_s=self.end_s,

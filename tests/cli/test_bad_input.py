@@ -94,13 +94,13 @@ def folder(path: Path) -> Path:
         pytest.param(sound, "sound", id="sound"),
     ],
 )
-def test_what_is_no_video_is_refused(refused, unharmed, tmp_path, make, said):
+def test_a_source_that_is_no_video_is_refused(refused, unharmed, tmp_path, make, said):
     path = make(tmp_path / "clip.mp4")
 
     assert said in refused("watch", str(path), memory=unharmed)
 
 
-def test_a_source_that_cannot_be_watched_makes_no_memory(refused, tmp_path):
+def test_an_unusable_source_creates_no_memory(refused, tmp_path):
     memory = tmp_path / "new.lance"
 
     refused("watch", str(tmp_path / "none.mp4"), memory=memory)
@@ -119,7 +119,7 @@ def test_a_password_in_a_url_is_not_repeated(refused, unharmed):
     assert "secret" not in refused("watch", "ftp://me:secret@host/clip.mp4", memory=unharmed)
 
 
-def test_of_a_file_cut_off_in_the_middle_the_first_part_is_kept_and_the_rest_is_a_gap(tmp_path, capfd):
+def test_a_truncated_file_is_watched_and_ends_with_a_gap(tmp_path, capfd):
     whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
     with av.open(whole, "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "5"})
@@ -146,7 +146,7 @@ def test_of_a_file_cut_off_in_the_middle_the_first_part_is_kept_and_the_rest_is_
     assert status.counts.balanced
 
 
-def test_a_memory_of_a_newer_version_is_refused_and_left_as_it_is(refused, kept, tmp_path, short_video):
+def test_a_memory_of_a_newer_version_is_refused_unchanged(refused, kept, tmp_path, short_video):
     newer = tmp_path / "newer.lance"
     shutil.copytree(kept, newer)
     manifest = newer / "memory.json"
@@ -159,9 +159,7 @@ def test_a_memory_of_a_newer_version_is_refused_and_left_as_it_is(refused, kept,
 
 
 @pytest.mark.slow
-def test_a_memory_being_written_refuses_another_writer_and_answers_meanwhile(
-    refused, unharmed, demo_video, capfd
-):
+def test_a_locked_memory_refuses_a_second_writer_and_answers(refused, unharmed, demo_video, capfd):
     with MemoryStore.open(unharmed, write=True, what="watch door"):
         said = refused("watch", str(demo_video), memory=unharmed)
         answered = main(["ask", "What happens?", "--memory", str(unharmed)])
@@ -177,7 +175,7 @@ def test_a_memory_being_written_refuses_another_writer_and_answers_meanwhile(
     [["forget", "short", "--from", "0", "--to", "1"], ["forget", "short", "--all"], ["compact"]],
     ids=" ".join,
 )
-def test_what_has_to_write_waits_for_nobody_and_says_who_writes(refused, unharmed, argv):
+def test_a_writing_command_names_the_writer_and_does_not_wait(refused, unharmed, argv):
     with MemoryStore.open(unharmed, write=True, what="watch door"):
         said = refused(*argv, memory=unharmed)
 
@@ -186,7 +184,7 @@ def test_what_has_to_write_waits_for_nobody_and_says_who_writes(refused, unharme
     assert "stop that process" in said
 
 
-def test_a_full_disk_is_told_and_what_was_remembered_is_still_there(refused, disk, kept, demo_video, capfd):
+def test_a_full_disk_is_reported_and_loses_nothing(refused, disk, kept, demo_video, capfd):
     small = disk(80)
     memory = small.path / "memory.lance"
     shutil.copytree(kept, memory)
@@ -274,7 +272,7 @@ def test_a_full_disk_is_told_and_what_was_remembered_is_still_there(refused, dis
     ],
     ids=lambda value: "_".join(value)[:40] if isinstance(value, list) else "",
 )  # fmt: skip
-def test_what_cannot_be_asked_is_refused(refused, unharmed, argv, said):
+def test_a_wrong_argument_is_refused(refused, unharmed, argv, said):
     assert said in refused(*argv, memory=unharmed)
 
 
@@ -295,7 +293,7 @@ def test_what_cannot_be_asked_is_refused(refused, unharmed, argv, said):
     ],
     ids=" ".join,
 )
-def test_a_memory_that_is_not_there_yet_is_told_and_not_made(refused, tmp_path, argv):
+def test_a_missing_memory_is_reported_and_not_created(refused, tmp_path, argv):
     memory = tmp_path / "none.lance"
 
     assert "nothing has been watched there yet" in refused(*argv, memory=memory)
@@ -307,7 +305,7 @@ def test_a_memory_that_is_not_there_yet_is_told_and_not_made(refused, tmp_path, 
     [["ask", "What?"], ["status"], ["watch"], ["pin"], ["forget", "door", "--all"], ["compact"]],
     ids=" ".join,
 )
-def test_what_is_no_memory_is_refused_and_left_alone(refused, tmp_path, short_video, argv):
+def test_a_path_that_is_no_memory_is_refused_unchanged(refused, tmp_path, short_video, argv):
     argv = [*argv, str(short_video)] if argv == ["watch"] else argv
     file, foreign = tmp_path / "letter.txt", tmp_path / "letters"
     file.write_text("dear")
@@ -321,7 +319,7 @@ def test_what_is_no_memory_is_refused_and_left_alone(refused, tmp_path, short_vi
     assert [path.name for path in foreign.iterdir()] == ["one.txt"]
 
 
-def test_a_stream_name_that_is_taken_is_refused(refused, unharmed, demo_video):
+def test_a_stream_name_of_another_source_is_refused(refused, unharmed, demo_video):
     said = refused("watch", str(demo_video), "--stream", "short", memory=unharmed)
 
     assert "the stream 'short' in this memory is another source" in said

@@ -41,7 +41,7 @@ def the_object(done: tuple[int, str, str]) -> dict[str, Any]:
     return json.loads(out)
 
 
-def test_an_answer_for_people_says_what_how_sure_and_where(run):
+def test_an_answer_as_text_has_confidence_and_evidence(run):
     code, out, err = run("ask", "When does the sign say CLOSED?")
 
     assert (code, err) == (0, "")
@@ -51,7 +51,7 @@ def test_an_answer_for_people_says_what_how_sure_and_where(run):
     assert "picture" in out
 
 
-def test_an_answer_for_programs_is_one_object_with_every_key(run):
+def test_an_answer_in_json_is_one_object_with_every_key(run):
     answer = the_object(run("ask", "When does the sign say CLOSED?", "--json"))
 
     assert set(answer) == ANSWER_KEYS
@@ -98,7 +98,7 @@ def test_the_scope_holds_for_evidence_and_coverage(run):
     assert [(item["start_s"], item["end_s"]) for item in answer["coverage"]] == [(20, 30)]
 
 
-def test_before_the_watching_nothing_is_seen_and_it_says_so(run):
+def test_as_of_before_watching_the_answer_is_not_watched(run):
     question = "When does the sign say CLOSED?"
 
     answer = the_object(run("ask", question, "--as-of", "2020-01-01T00:00:00Z", "--json"))
@@ -112,7 +112,7 @@ def test_before_the_watching_nothing_is_seen_and_it_says_so(run):
     assert "not watched" in out
 
 
-def test_the_memory_may_be_named_before_or_after_the_sub_command(run, watched_demo):
+def test_memory_may_stand_before_or_after_the_subcommand(run, watched_demo):
     before = run("--memory", str(watched_demo), "status", "--json", memory=None)
     after = run("status", "--memory", str(watched_demo), "--json", memory=None)
     both = run("--memory", "elsewhere", "status", "--memory", str(watched_demo), "--json", memory=None)
@@ -120,7 +120,7 @@ def test_the_memory_may_be_named_before_or_after_the_sub_command(run, watched_de
     assert the_object(before)["streams"] == the_object(after)["streams"] == the_object(both)["streams"]
 
 
-def test_the_evidence_is_drawn_into_a_picture(run, tmp_path):
+def test_show_writes_a_picture_of_the_evidence(run, tmp_path):
     sheet = tmp_path / "evidence.png"
 
     code, _, err = run("ask", "When does the sign say CLOSED?", "--show", str(sheet))
@@ -133,7 +133,7 @@ def test_the_evidence_is_drawn_into_a_picture(run, tmp_path):
         assert len(picture.getcolors(1 << 24) or []) > 1000  # photographs, and not only paper and ink
 
 
-def test_an_answer_without_evidence_can_be_drawn_too(run, tmp_path):
+def test_show_writes_a_picture_without_evidence_too(run, tmp_path):
     sheet = tmp_path / "nothing.jpg"
 
     code, _, _ = run("ask", "What is said?", "--as-of", "0", "--show", str(sheet))
@@ -143,7 +143,7 @@ def test_an_answer_without_evidence_can_be_drawn_too(run, tmp_path):
         picture.load()
 
 
-def test_search_finds_words_that_were_read(run):
+def test_search_finds_text_read_in_the_video(run):
     hits = the_object(run("search", "backup", "--json", "--limit", "3"))["hits"]
     code, out, _ = run("search", "backup", "--limit", "3")
 
@@ -154,12 +154,12 @@ def test_search_finds_words_that_were_read(run):
     assert len(out.splitlines()) == len(hits)
 
 
-def test_search_says_that_nothing_was_found(run):
+def test_search_reports_that_nothing_matched(run):
     assert run("search", "zyzzyva") == (0, "Nothing found.\n", "")
     assert the_object(run("search", "zyzzyva", "--json")) == {"hits": []}
 
 
-def test_the_timeline_tells_the_whole_video_in_order_without_holes(run):
+def test_the_timeline_covers_the_video_in_order_without_holes(run):
     told = the_object(run("timeline", "--json"))
     spans = [(moment["start_s"], moment["end_s"]) for moment in told["moments"]]
 
@@ -168,7 +168,7 @@ def test_the_timeline_tells_the_whole_video_in_order_without_holes(run):
     assert all(end_s == next_s for (_, end_s), (next_s, _) in pairwise(spans))
 
 
-def test_the_timeline_for_people_has_a_line_a_moment(run):
+def test_the_timeline_as_text_has_one_line_per_moment(run):
     code, out, err = run("timeline", "--from", "10", "--to", "0:30", "--limit", "2")
 
     assert (code, err) == (0, "")
@@ -196,7 +196,7 @@ def test_status_accounts_for_every_frame(run):
     assert "1750 captured = " in out
 
 
-def test_watching_the_same_file_again_is_done_at_once(run, watched_demo, demo_video, tmp_path):
+def test_watching_a_finished_file_again_does_nothing(run, watched_demo, demo_video, tmp_path):
     copy = tmp_path / "copy.lance"
     shutil.copytree(watched_demo, copy)
 
@@ -206,7 +206,7 @@ def test_watching_the_same_file_again_is_done_at_once(run, watched_demo, demo_vi
     assert "already watched to its end" in out
 
 
-def test_watch_tells_what_it_did_and_goes_on_with_the_next_after_a_bad_one(run, tmp_path, short_video):
+def test_watch_goes_on_after_a_source_that_fails(run, tmp_path, short_video):
     memory = tmp_path / "memory.lance"
 
     code, out, err = run("watch", str(tmp_path / "none.mp4"), str(short_video), "--no-ocr", memory=memory)
@@ -226,7 +226,7 @@ def test_one_name_for_two_sources_is_refused(run, tmp_path):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_the_doctor_looks_at_everything_whether_there_is_a_memory_or_not(run, watched_demo, tmp_path, there):
+def test_the_doctor_checks_everything_with_or_without_a_memory(run, watched_demo, tmp_path, there):
     code, out, err = run("doctor", memory=watched_demo if there else tmp_path / "none.lance")
 
     assert (code, err) == (0, "")
@@ -236,7 +236,7 @@ def test_the_doctor_looks_at_everything_whether_there_is_a_memory_or_not(run, wa
     assert "FAIL" not in out
 
 
-def test_the_doctor_says_what_is_wrong_with_a_memory(run, tmp_path):
+def test_the_doctor_reports_a_bad_memory(run, tmp_path):
     (tmp_path / "letters.txt").write_text("dear")
 
     code, out, err = run("doctor", memory=tmp_path)
@@ -246,7 +246,7 @@ def test_the_doctor_says_what_is_wrong_with_a_memory(run, tmp_path):
 
 
 @pytest.mark.slow  # a child loads everything anew: some 5 s
-def test_a_reader_that_goes_away_is_no_error(watched_demo):
+def test_a_closed_pipe_is_no_error(watched_demo):
     """As in ``recollect timeline | head``; through a real pipe, whose end is closed before anything is written."""
     with subprocess.Popen(
         [sys.executable, "-m", "recollect.cli.main", "timeline", "--json", "--memory", str(watched_demo)],

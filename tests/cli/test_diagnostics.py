@@ -34,11 +34,11 @@ def states(checks: dict[str, DiagnosticCheck]) -> dict[str, str]:
     return {name: check.state for name, check in checks.items()}
 
 
-def test_no_server_is_no_fault():
+def test_no_server_is_not_a_failure():
     assert states(lmm_checks(Settings(lmm={}))) == {"": "absent"}
 
 
-def test_a_good_server_is_tried_with_a_picture_a_clip_and_a_schema(server):
+def test_a_server_is_tried_with_a_picture_a_clip_and_a_schema(server):
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
 
     assert states(checks) == {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok"}
@@ -56,7 +56,7 @@ def test_a_server_without_video_can_be_sent_pictures(server):
     assert "video_url" not in str([request.body for request in server.requests])
 
 
-def test_a_model_that_answers_as_it_likes_is_found_out(server):
+def test_a_model_that_ignores_the_schema_is_reported(server):
     server.says = "Good morning!"
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -65,7 +65,7 @@ def test_a_model_that_answers_as_it_likes_is_found_out(server):
     assert "--structured-outputs-config" in checks["schemas"].advice
 
 
-def test_a_server_that_refuses_clips_alone_is_told_how_to_take_them(server):
+def test_a_server_that_refuses_clips_gets_advice(server):
     server.says = lambda request: 400 if "media_io_kwargs" in request.body else well_behaved(request)
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -74,14 +74,14 @@ def test_a_server_that_refuses_clips_alone_is_told_how_to_take_them(server):
     assert "--trust-request-mm-kwargs" in checks["clips"].advice
 
 
-def test_a_wrong_model_is_told_with_the_right_one(server):
+def test_a_wrong_model_is_reported_with_those_available(server):
     checks = lmm_checks(read_settings(lmm={"url": server.url, "model": "qwen"}))
 
     assert states(checks) == {"": "broken"}
     assert "Models there: loopback" in checks[""].detail
 
 
-def test_a_server_that_wants_a_key_is_told_with_the_setting(server):
+def test_a_server_that_needs_a_key_is_reported_with_the_setting(server):
     server.answer_with(401)
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -90,7 +90,7 @@ def test_a_server_that_wants_a_key_is_told_with_the_setting(server):
     assert "lmm.api_key" in checks[""].detail
 
 
-def test_a_server_that_is_away_is_told_at_once(server):
+def test_an_unreachable_server_is_reported(server):
     server.refuse()
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -110,7 +110,7 @@ def test_a_server_that_redirects_is_reported_and_not_followed(server):
     assert f"set lmm.url to {other.url}" in checks[""].detail
 
 
-def test_settings_that_make_no_sense_are_told(tmp_path, monkeypatch):
+def test_a_misspelt_setting_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recollect.toml").write_text("[lmm]\nurll = 3\n")
 
@@ -123,21 +123,21 @@ def vision_checks(folder, **vision: str) -> list[tuple[str, str, str]]:
     return [(check.name, check.state, check.detail + check.advice) for check in checks]
 
 
-def test_no_image_text_model_is_no_fault(tmp_path):
+def test_no_image_text_model_is_not_a_failure(tmp_path):
     ((name, state, said),) = vision_checks(tmp_path, model="")
 
     assert (name, state) == ("image–text model", "absent")
     assert "RECOLLECT_VISION__MODEL" in said
 
 
-def test_an_image_text_model_is_tried_with_a_picture_and_words(tmp_path):
+def test_an_image_text_model_is_tried_with_a_picture_and_text(tmp_path):
     ((_, state, said),) = vision_checks(tmp_path, model="palette")
 
     assert state == "ok"
-    assert "its red picture was called red" in said
+    assert "it labels a red picture red" in said
 
 
-def test_an_image_text_model_that_is_not_there_is_told(tmp_path):
+def test_a_missing_image_text_model_is_reported(tmp_path):
     ((_, state, said),) = vision_checks(tmp_path, model="./no-such-model")
 
     assert state == "broken"

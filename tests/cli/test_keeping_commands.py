@@ -49,7 +49,7 @@ def noted(memory: Path) -> dict[str, Any]:
 # -- status ----------------------------------------------------------------------------------------------
 
 
-def test_status_says_for_people_what_the_memory_takes_and_of_what(run, door):
+def test_status_prints_usage_by_rung_part_and_stream(run, door):
     code, out, err = run("status", memory=door.memory)
 
     assert (code, err) == (0, "")
@@ -64,7 +64,7 @@ def test_status_says_for_people_what_the_memory_takes_and_of_what(run, door):
     assert streams[2].startswith("  yard (live, watching): ")
 
 
-def test_status_accounts_for_every_byte_for_programs(run, door):
+def test_status_json_accounts_for_every_byte(run, door):
     with Recollect(door.memory) as memory:
         memory.ask("What is there?")  # leaves its steps
 
@@ -88,7 +88,7 @@ def test_status_accounts_for_every_byte_for_programs(run, door):
     }
 
 
-def test_status_says_what_is_pinned_forgotten_and_promised(run, door):
+def test_status_shows_pins_tombstones_and_stream_budgets(run, door):
     run("pin", "door", "--from", "1:00", "--to", "1:30", memory=door.memory)
     run("forget", "door", "--from", "15:00", "--to", "15:20", memory=door.memory)
     with MemoryStore.open(door.memory, write=True) as store:
@@ -104,7 +104,7 @@ def test_status_says_what_is_pinned_forgotten_and_promised(run, door):
     assert door_told["watched_s"] == 1800, "it was watched, though it is forgotten"
 
 
-def test_status_of_a_memory_without_a_bound_says_so(run, door):
+def test_status_names_an_unbounded_budget(run, door):
     run("compact", "--disk-budget", "unbounded", memory=door.memory)
 
     assert " of unbounded; " in run("status", memory=door.memory)[1]
@@ -113,7 +113,7 @@ def test_status_of_a_memory_without_a_bound_says_so(run, door):
 # -- pin -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_pinned_is_listed_and_can_be_taken_away_by_its_id(run, door):
+def test_a_pin_is_listed_and_removed_by_its_id(run, door):
     pinned = the_object(
         run(
             "pin",
@@ -139,13 +139,13 @@ def test_what_is_pinned_is_listed_and_can_be_taken_away_by_its_id(run, door):
     assert removed == (0, "0 pinned, 0 bytes of 2.0 GB\n", "")
 
 
-def test_a_stream_pinned_without_times_is_pinned_whole(run, door):
+def test_a_pin_without_times_covers_the_whole_stream(run, door):
     told = the_object(run("pin", "yard", "--json", memory=door.memory))
 
     assert [(pin["start_s"], pin["end_s"]) for pin in told["pins"]] == [(0, 360)]
 
 
-def test_something_can_be_pinned_while_the_memory_is_written(run, door):
+def test_a_span_can_be_pinned_while_the_memory_is_written(run, door):
     with MemoryStore.open(door.memory, write=True, what="watch yard"):
         code, out, err = run("pin", "door", "--to", "20", memory=door.memory)
 
@@ -153,7 +153,7 @@ def test_something_can_be_pinned_while_the_memory_is_written(run, door):
     assert "1 pinned" in out
 
 
-def test_a_pin_too_many_is_refused_and_changes_nothing(run, tmp_path, have_months):
+def test_a_pin_beyond_the_quota_changes_nothing(run, tmp_path, have_months):
     memory = have_months(tmp_path / "large.lance", hours=0.6, picture_bytes=60_000, budget_bytes=64_000_000)
     run("pin", "cam", "--to", "10", memory=memory)
 
@@ -183,7 +183,7 @@ def have_months():
 # -- forget ----------------------------------------------------------------------------------------------
 
 
-def test_what_was_forgotten_comes_with_a_receipt_and_is_in_no_file(run, door):
+def test_an_erasure_prints_a_receipt_and_leaves_no_data(run, door):
     before = door.files_with()
 
     code, out, err = run("forget", "door", "--from", "15:05", "--to", "15:12", memory=door.memory)
@@ -199,7 +199,7 @@ def test_what_was_forgotten_comes_with_a_receipt_and_is_in_no_file(run, door):
     assert door.files_with() == []
 
 
-def test_a_receipt_for_programs_is_one_object(run, door):
+def test_a_receipt_in_json_is_one_object(run, door):
     told = the_object(run("forget", "door", "--from", "25:00", "--json", memory=door.memory))
 
     assert told["asked"] == {"start_s": 1500, "end_s": None}, "no end was given"
@@ -208,7 +208,7 @@ def test_a_receipt_for_programs_is_one_object(run, door):
     assert "memory_ids" not in told
 
 
-def test_a_whole_stream_is_forgotten_with_its_name(run, door):
+def test_erasing_a_whole_stream_erases_its_name(run, door):
     code, out, err = run("forget", "door", "--all", memory=door.memory)
     again = run("forget", "door", "--all", memory=door.memory)
 
@@ -218,7 +218,7 @@ def test_a_whole_stream_is_forgotten_with_its_name(run, door):
     assert again == (2, "", "recollect: there is no stream 'door' in this memory. Streams here: yard.\n")
 
 
-def test_forgetting_where_nothing_is_remembered_is_no_error(run, door):
+def test_erasing_an_empty_span_succeeds(run, door):
     code, out, err = run("forget", "door", "--from", "10:00:00", memory=door.memory)
 
     assert (code, err) == (0, "")
@@ -238,7 +238,7 @@ class Heard(io.StringIO):
         return super().write(text)
 
 
-def test_who_forgets_is_told_that_a_question_is_waited_for(run, door):
+def test_forget_reports_that_it_waits_for_a_question(run, door):
     with MemoryStore.open(door.memory) as reader:
         asking = reader.snapshot()
         with MemoryStore.open(door.memory, write=True) as writer:
@@ -255,7 +255,7 @@ def test_who_forgets_is_told_that_a_question_is_waited_for(run, door):
 # -- compact, and the budgets of watch --------------------------------------------------------------------
 
 
-def test_compacting_says_what_it_took_and_takes_and_keeps_the_new_budget(run, door):
+def test_compact_prints_both_sizes_and_stores_the_new_budget(run, door):
     code, out, err = run("compact", "--disk-budget", "80 MB", memory=door.memory)
 
     assert (code, err) == (0, "")
@@ -266,7 +266,7 @@ def test_compacting_says_what_it_took_and_takes_and_keeps_the_new_budget(run, do
 
 
 @pytest.mark.slow  # a memory of 70 MB: some 5 s
-def test_compacting_with_a_smaller_budget_forgets_at_once_and_leaves_tombstones(run, tmp_path, have_months):
+def test_compacting_to_a_smaller_budget_leaves_tombstones(run, tmp_path, have_months):
     memory = have_months(
         tmp_path / "large.lance", hours=1.5, picture_bytes=60_000, budget_bytes=1_000_000_000
     )
@@ -281,7 +281,7 @@ def test_compacting_with_a_smaller_budget_forgets_at_once_and_leaves_tombstones(
     assert after["streams"][0]["watched_s"] == before["streams"][0]["watched_s"]
 
 
-def test_watching_notes_both_budgets_in_the_memory(run, short_video, tmp_path):
+def test_watch_stores_both_budgets_in_the_memory(run, short_video, tmp_path):
     memory = tmp_path / "memory.lance"
     budgets = ["--disk-budget", "1.5 GiB", "--stream-disk-budget", "500MB"]
 
@@ -295,7 +295,7 @@ def test_watching_notes_both_budgets_in_the_memory(run, short_video, tmp_path):
     assert " of 500.0 MB\n" in run("status", memory=memory)[1]
 
 
-def test_a_budget_that_is_none_makes_no_memory(run, short_video, tmp_path):
+def test_an_invalid_budget_creates_no_memory(run, short_video, tmp_path):
     for flag in ("--disk-budget", "--stream-disk-budget"):
         code, _, err = run("watch", str(short_video), flag, "lots", memory=tmp_path / "memory.lance")
 
@@ -303,7 +303,7 @@ def test_a_budget_that_is_none_makes_no_memory(run, short_video, tmp_path):
     assert not (tmp_path / "memory.lance").exists()
 
 
-def test_the_budget_of_the_settings_is_taken_where_none_is_given(run, short_video, tmp_path, monkeypatch):
+def test_the_settings_give_the_budget_unless_a_flag_does(run, short_video, tmp_path, monkeypatch):
     monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "300 MB")
     settings, flag = tmp_path / "settings.lance", tmp_path / "flag.lance"
 
@@ -313,7 +313,7 @@ def test_the_budget_of_the_settings_is_taken_where_none_is_given(run, short_vide
     assert (noted(settings)["budget_bytes"], noted(flag)["budget_bytes"]) == (300_000_000, 400_000_000)
 
 
-def test_a_budget_too_small_in_the_settings_is_told_in_a_line(run, door, monkeypatch):
+def test_a_budget_too_small_in_the_settings_is_one_line(run, door, monkeypatch):
     monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "1 MB")
 
     code, out, err = run("compact", memory=door.memory)
@@ -322,7 +322,7 @@ def test_a_budget_too_small_in_the_settings_is_told_in_a_line(run, door, monkeyp
     assert "1,000,000 bytes is no budget for a memory" in err
 
 
-def test_what_upkeep_could_not_do_is_told_in_a_line_without_a_traceback(run, door, disk, monkeypatch):
+def test_failed_maintenance_is_reported_without_a_traceback(run, door, disk, monkeypatch):
     small = disk(16)
     memory = small.path / "memory.lance"
     shutil.copytree(door.memory, memory)
@@ -340,9 +340,7 @@ def test_what_upkeep_could_not_do_is_told_in_a_line_without_a_traceback(run, doo
 
 
 @pytest.mark.slow  # the demo is watched twice: some 10 s
-def test_what_was_watched_while_the_disk_filled_up_is_watched_again_once_there_is_room(
-    run, demo_video, short_video, disk, monkeypatch
-):
+def test_a_watch_ended_by_a_full_disk_can_be_repeated(run, demo_video, short_video, disk, monkeypatch):
     small = disk(80)
     memory = small.path / "memory.lance"
     monkeypatch.setenv("RECOLLECT_MEMORY__MIN_FREE", "0")

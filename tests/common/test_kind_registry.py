@@ -75,7 +75,7 @@ def test_an_unusable_declaration_says_what_is_wrong(changes: dict[str, object], 
         FindingKind(**declaration)  # type: ignore[arg-type]
 
 
-def test_a_kind_that_nobody_declared_has_the_defaults_of_its_field() -> None:
+def test_an_undeclared_kind_has_the_defaults_of_its_field() -> None:
     action, line = kind_of("knocks_twice", "action"), kind_of("plate", "visible_text")
 
     assert action.summary_count(2) == "2 × knocks twice"

@@ -135,7 +135,7 @@ def until(what: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_all_that_waits_is_described(store):
+def test_the_whole_backlog_is_described(store):
     fill(store, *(moment(number) for number in range(20)))
 
     report = finished(store, ScriptedLmm(otherwise=line))
@@ -144,7 +144,7 @@ def test_all_that_waits_is_described(store):
     assert captions(store) == [f"A kettle boils beside sign {number}." for number in range(20)]
 
 
-def test_the_most_eventful_goes_first_and_of_equals_the_newest(store):
+def test_the_most_eventful_and_then_the_newest_goes_first(store):
     fill(store, moment(0), moment(1, "enters", "leaves"), moment(2, "moves"), moment(3))
     lmm = ScriptedLmm(otherwise=line)
 
@@ -153,7 +153,7 @@ def test_the_most_eventful_goes_first_and_of_equals_the_newest(store):
     assert [number_of(asked.prompt) for asked in lmm.asked] == [1, 2, 3, 0]
 
 
-def test_an_event_is_summed_up_from_what_its_moments_were_described_as(store):
+def test_an_event_is_summarised_from_described_moments(store):
     made = [moment(number) for number in range(12)]
     events = tuple(event(*(one for one, _ in made[at : at + 4])) for at in (0, 4, 8))
     fill(store, *made, above=events)
@@ -167,7 +167,7 @@ def test_an_event_is_summed_up_from_what_its_moments_were_described_as(store):
     assert captions(store, "event") == ["A kettle boils for long."] * 3
 
 
-def test_a_moment_is_told_what_came_before_it(store):
+def test_a_prompt_holds_the_caption_of_the_moment_before(store):
     far = moment(100)
     fill(store, moment(0), moment(1), far)
     lmm = ScriptedLmm(otherwise=line)
@@ -180,7 +180,7 @@ def test_a_moment_is_told_what_came_before_it(store):
     assert "before" not in said[100], "what is long past says nothing of who is seen now"
 
 
-def test_no_more_are_asked_for_at_a_time_than_may_be(store):
+def test_requests_under_way_stay_below_the_limit(store):
     fill(store, *(moment(number) for number in range(20)))
     lmm = Held()
 
@@ -195,7 +195,7 @@ def test_no_more_are_asked_for_at_a_time_than_may_be(store):
     assert store.waiting() == 0
 
 
-def test_moments_are_remembered_while_the_model_thinks(store):
+def test_moments_are_stored_during_a_request(store):
     """Nothing that watching does waits for a reply."""
     lmm = Held()
     with Captioner(store, lmm) as captioner:
@@ -212,7 +212,7 @@ def test_moments_are_remembered_while_the_model_thinks(store):
     assert store.waiting() == 0
 
 
-def test_what_is_remembered_while_it_idles_is_described_at_once(store):
+def test_a_moment_stored_while_idle_is_described_at_once(store):
     lmm = ScriptedLmm(otherwise=line)
     with Captioner(store, lmm) as captioner:
         for number in range(3):
@@ -223,7 +223,7 @@ def test_what_is_remembered_while_it_idles_is_described_at_once(store):
     assert len(lmm.asked) == 3
 
 
-def test_a_moment_without_a_picture_is_not_queued_and_one_whose_pictures_are_gone_waits_no_longer(store):
+def test_a_moment_without_pictures_does_not_wait(store):
     blind, _ = moment(0)
     forgotten, _ = moment(1)
     store.append(
@@ -237,7 +237,7 @@ def test_a_moment_without_a_picture_is_not_queued_and_one_whose_pictures_are_gon
     assert (report.described, report.waiting, lmm.asked) == (0, 0, [])
 
 
-def test_what_is_made_of_forgotten_pictures_alone_is_summed_up_all_the_same(store):
+def test_an_event_of_evicted_pictures_is_still_summarised(store):
     forgotten, _ = moment(0)
     above = event(forgotten)
     store.append([forgotten, above], waiting=backlog_entries([forgotten, above]))
@@ -248,7 +248,7 @@ def test_what_is_made_of_forgotten_pictures_alone_is_summed_up_all_the_same(stor
     assert captions(store, "event") == ["A kettle boils for long."]
 
 
-def test_stopping_leaves_what_is_under_way_for_the_next_time(store):
+def test_requests_under_way_at_a_stop_stay_in_the_backlog(store):
     fill(store, *(moment(number) for number in range(5)))
     lmm = Held()
     with Captioner(store, lmm) as captioner:
@@ -275,7 +275,7 @@ def test_stopping_leaves_what_is_under_way_for_the_next_time(store):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_server_in_trouble_is_told_of_once_and_tried_until_it_is_well(store, trouble):
+def test_trouble_is_reported_once_and_retried_until_it_ends(store, trouble):
     fill(store, *(moment(number) for number in range(6)))
     events: list[WatchEvent] = []
     lmm = ScriptedLmm(*[trouble] * 5, otherwise=line)
@@ -325,7 +325,7 @@ def test_a_server_in_trouble_is_tried_with_one_request(store):
     assert set(under_way[4:11]) == {1}
 
 
-def test_a_moment_that_never_gets_an_answer_does_not_keep_the_others_from_theirs(store):
+def test_a_moment_without_a_reply_does_not_block_others(store):
     fill(store, *(moment(number) for number in range(5)), moment(9, "enters"))
 
     def but_one(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | LmmError:
@@ -338,7 +338,7 @@ def test_a_moment_that_never_gets_an_answer_does_not_keep_the_others_from_theirs
 
 
 @pytest.mark.parametrize("trouble", [AWAY, LmmNotServed("scripted", "tiny", ())])
-def test_the_end_is_not_waited_for_where_the_server_is_away(store, trouble):
+def test_finish_does_not_wait_for_an_unreachable_server(store, trouble):
     fill(store, moment(0), moment(1))
 
     report = finished(store, ScriptedLmm(trouble, otherwise=line), concurrency=1, first_pause_s=3600)
@@ -346,7 +346,7 @@ def test_the_end_is_not_waited_for_where_the_server_is_away(store, trouble):
     assert report == CaptionReport(described=0, given_up=0, waiting=2, trouble=str(trouble))
 
 
-def test_at_the_end_an_overloaded_server_is_tried_a_few_times_more(store):
+def test_finish_retries_an_overloaded_server_a_few_times(store):
     fill(store, moment(0))
     busy = LmmOverloaded("scripted", 429, "busy")
 
@@ -365,7 +365,7 @@ def test_at_the_end_an_overloaded_server_is_tried_a_few_times_more(store):
 @pytest.mark.parametrize(
     "bad", ["It is a kettle.", LmmRefused("scripted", 400, "too many pictures")], ids=["nonsense", "refused"]
 )
-def test_a_moment_that_cannot_be_described_is_given_up_after_three_attempts_and_its_error_kept(store, bad):
+def test_an_undescribable_moment_is_given_up_with_its_error(store, bad):
     fill(store, *(moment(number) for number in range(4)))
     lmm = ScriptedLmm(otherwise=lambda prompt: bad if number_of(prompt) == 2 else line(prompt))
 
@@ -399,7 +399,7 @@ def test_an_event_does_not_wait_for_a_moment_that_was_given_up(store):
     assert "moment 0" in words(lmm.asked[-1].prompt)
 
 
-def test_where_no_moment_can_be_described_none_is_to_blame(store):
+def test_if_no_moment_can_be_described_none_is_given_up(store):
     """A server that was started without what is needed refuses everything: a backlog must outlive that."""
     fill(store, *(moment(number) for number in range(3 * MAX_UNFIT)))
     lmm = ScriptedLmm(otherwise=lambda _: LmmRefused("scripted", 400, "no video here"))
@@ -412,7 +412,7 @@ def test_where_no_moment_can_be_described_none_is_to_blame(store):
     assert finished(store, ScriptedLmm(otherwise=line)).described == 3 * MAX_UNFIT
 
 
-def test_an_accident_with_one_moment_does_not_end_the_others(store):
+def test_an_exception_for_one_moment_does_not_end_the_others(store):
     _, frame = moment(7)
     broken = replace(frame, width=4000, jpeg=b"no jpeg")
     fill(store, moment(0), (moment(7)[0], broken), moment(8))
@@ -443,7 +443,7 @@ def test_everything_a_model_has_not_described_can_be_queued(store):
         ]
 
 
-def test_only_one_stream_is_described_where_only_one_is_asked_for(store):
+def test_only_the_requested_stream_is_described(store):
     fill(store, moment(0), moment(0, stream="garden"))
 
     report = finished(store, ScriptedLmm(otherwise=line), stream="garden")
@@ -452,7 +452,7 @@ def test_only_one_stream_is_described_where_only_one_is_asked_for(store):
     assert store.waiting("door") == 1
 
 
-def test_what_was_given_up_is_among_what_can_be_queued_again(store):
+def test_moments_given_up_can_be_queued_again(store):
     fill(store, moment(0))
     finished(store, ScriptedLmm("nonsense", "nonsense", "nonsense"))
 
@@ -462,7 +462,7 @@ def test_what_was_given_up_is_among_what_can_be_queued_again(store):
     assert store.backlog_counts() == {}
 
 
-def test_progress_tells_what_was_written(store):
+def test_progress_counts_what_was_written(store):
     fill(store, *(moment(number) for number in range(20)))
     events: list[WatchEvent] = []
 

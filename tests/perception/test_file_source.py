@@ -133,7 +133,7 @@ def look_of(frame: Frame) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
-def test_frames_with_b_frames_come_at_the_times_they_were_made_for(tmp_path, name):
+def test_reordered_b_frames_come_at_their_true_times(tmp_path, name):
     path = write_video(tmp_path / name, steady(2))
 
     times = [frame.time_s for frame in frames_of(path)]
@@ -142,7 +142,7 @@ def test_frames_with_b_frames_come_at_the_times_they_were_made_for(tmp_path, nam
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
-def test_an_avi_without_presentation_times_still_runs_forward_evenly(tmp_path, codec):
+def test_an_avi_without_presentation_times_has_even_times(tmp_path, codec):
     path = write_video(tmp_path / "a.avi", steady(2), codec=codec, options={"bf": "2", "g": "12"})
 
     times = [frame.time_s for frame in frames_of(path)]
@@ -167,7 +167,7 @@ def test_sound_that_starts_first_leaves_the_picture_its_offset(tmp_path):
     assert first.time_s == pytest.approx(1.2, abs=0.01)
 
 
-def test_times_count_from_the_start_of_the_file_wherever_its_clock_stands(tmp_path):
+def test_times_count_from_the_start_of_the_file(tmp_path):
     path = write_video(tmp_path / "a.ts", steady(1), container_options={"output_ts_offset": "5000"})
 
     assert frames_of(path)[0].time_s == pytest.approx(0.0, abs=1e-6)
@@ -176,7 +176,7 @@ def test_times_count_from_the_start_of_the_file_wherever_its_clock_stands(tmp_pa
 # Sampling
 
 
-def test_the_first_frame_of_each_slot_is_sampled_whatever_the_frame_rate(tmp_path):
+def test_the_first_frame_of_each_slot_is_sampled_at_any_rate(tmp_path):
     path = write_video(tmp_path / "a.mkv", uneven(6))
     times = [frame.time_s for frame in frames_of(path)]
 
@@ -186,7 +186,7 @@ def test_the_first_frame_of_each_slot_is_sampled_whatever_the_frame_rate(tmp_pat
     assert sampled == [next(group) for _, group in slots]
 
 
-def test_a_sampler_takes_its_very_first_frame_and_then_one_a_slot():
+def test_a_sampler_takes_the_first_frame_and_then_one_per_slot():
     sampler = FrameSampler(4)
 
     taken = [t for t in (0.30, 0.40, 0.49, 0.50, 0.51, 3.0, 3.1, 3.25) if sampler.takes(t)]
@@ -194,7 +194,7 @@ def test_a_sampler_takes_its_very_first_frame_and_then_one_a_slot():
     assert taken == [0.30, 0.50, 3.0, 3.25]
 
 
-def test_a_rate_of_nothing_is_refused():
+def test_a_sampling_rate_of_zero_is_refused():
     with pytest.raises(ValueError, match="above 0"):
         FrameSampler(0)
 
@@ -203,7 +203,7 @@ def test_a_rate_of_nothing_is_refused():
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "vfr.mkv", "a.ts", "a.avi", "open.mp4"])
-def test_reading_from_anywhere_gives_the_same_frames_as_reading_it_all(tmp_path, name):
+def test_reading_from_the_middle_gives_the_same_frames(tmp_path, name):
     options = {"bf": "3", "g": "10", "x264-params": "open-gop=1"} if name == "open.mp4" else None
     path = write_video(tmp_path / name, uneven(3) if name == "vfr.mkv" else steady(1.2), options=options)
     everything = [look_of(frame) for frame in frames_of(path)]
@@ -235,7 +235,7 @@ def test_thumbs_and_pictures_have_their_promised_shapes(tmp_path):
 @pytest.mark.parametrize(
     ("turned", "corner"), [(90, "bottom left"), (180, "bottom right"), (-90, "top right")]
 )
-def test_a_turned_recording_comes_out_upright(tmp_path, turned, corner):
+def test_a_rotated_recording_becomes_upright(tmp_path, turned, corner):
     path = write_video(tmp_path / "a.mp4", steady(0.2), turned=turned)
 
     frame = frames_of(path)[0]
@@ -272,7 +272,7 @@ def test_a_huge_picture_is_given_at_most_1920_wide(tmp_path):
 @pytest.mark.parametrize(
     "pixels", ["yuv420p", "yuvj420p", "yuv444p", "nv12", "gray", "yuv420p10le", "bgr24", "gbrp", "yuyv422"]
 )
-def test_a_thumb_shows_black_as_0_and_white_as_255_in_any_pixel_format(pixels):
+def test_a_thumb_spans_0_to_255_in_any_pixel_format(pixels):
     image = np.zeros((360, 640, 3), np.uint8)
     image[:, 320:] = 255
     frame = av.VideoFrame.from_ndarray(image, "bgr24").reformat(format=pixels)
@@ -288,7 +288,7 @@ def test_a_thumb_shows_black_as_0_and_white_as_255_in_any_pixel_format(pixels):
 # Damage
 
 
-def test_a_file_cut_off_at_the_end_says_what_is_missing(tmp_path):
+def test_a_truncated_file_reports_the_missing_end(tmp_path):
     path = cut_off(
         write_video(tmp_path / "a.mp4", steady(6), container_options={"movflags": "faststart"}), 0.5
     )
@@ -339,7 +339,7 @@ def test_a_pause_in_an_undamaged_file_is_no_outage(tmp_path):
 # What is in a file, and what is none
 
 
-def test_info_says_what_is_known_before_reading(tmp_path):
+def test_info_is_available_before_reading(tmp_path):
     info = FileSource(write_video(tmp_path / "a.mkv", steady(2), sound_tracks=2), 4).info
 
     assert (info.kind, info.width, info.height, info.average_fps) == ("file", *SIZE, 25.0)
@@ -348,11 +348,11 @@ def test_info_says_what_is_known_before_reading(tmp_path):
     assert info.subtitle_tracks == 0
 
 
-def test_a_file_without_sound_says_so(tmp_path):
+def test_info_reports_a_file_without_sound(tmp_path):
     assert not FileSource(write_video(tmp_path / "a.mp4", steady(0.2)), 4).info.has_audio
 
 
-def test_content_and_not_the_name_is_a_files_identity(tmp_path):
+def test_the_identity_of_a_file_is_its_content_not_its_name(tmp_path):
     path = write_video(tmp_path / "a.mp4", steady(0.2))
     same, other = tmp_path / "b.mp4", write_video(tmp_path / "c.mp4", steady(0.4))
     same.write_bytes(path.read_bytes())
@@ -363,7 +363,7 @@ def test_content_and_not_the_name_is_a_files_identity(tmp_path):
     assert ids[0].startswith("blake2b:")
 
 
-def test_cover_art_beside_a_video_is_not_taken_for_it(tmp_path):
+def test_cover_art_is_not_chosen_as_the_video(tmp_path):
     path = write_video(tmp_path / "a.mp4", steady(1), cover=True)
 
     frames = frames_of(path)
@@ -372,7 +372,7 @@ def test_cover_art_beside_a_video_is_not_taken_for_it(tmp_path):
     assert frames[0].size == SIZE
 
 
-def test_stopping_ends_the_reading(tmp_path):
+def test_stop_ends_reading(tmp_path):
     source = FileSource(write_video(tmp_path / "a.mp4", steady(2)), 4)
     seen = []
 
@@ -445,7 +445,7 @@ def a_folder(path: Path) -> Path:
         ),
     ],
 )
-def test_what_is_no_video_is_refused_with_the_reason(tmp_path, name, make, why):
+def test_a_file_that_is_no_video_is_refused_with_the_reason(tmp_path, name, make, why):
     path = make(tmp_path / name)
 
     with pytest.raises(NotAVideo, match=why) as refused:
@@ -460,7 +460,7 @@ def test_a_missing_file_is_not_found(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
-def test_a_file_that_may_not_be_read_says_so(tmp_path):
+def test_an_unreadable_file_is_refused_with_the_reason(tmp_path):
     path = write_video(tmp_path / "a.mp4", steady(0.2))
     path.chmod(0)
 
@@ -489,7 +489,7 @@ def test_a_scheme_that_is_not_allowed_is_refused(url):
         ("http://u:p@[::1/x", "http://…"),
     ],
 )
-def test_secrets_are_left_out_of_what_is_shown(url, shown):
+def test_a_redacted_address_shows_no_secret(url, shown):
     assert redact(url) == shown
 
 

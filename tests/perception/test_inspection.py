@@ -63,7 +63,7 @@ def texts(observation) -> list[str]:
     return [finding.text for finding in observation.findings if finding.field == "visible_text"]
 
 
-def test_a_second_look_reads_the_file_within_the_span_of_the_moment(video: Path):
+def test_inspection_reads_the_file_within_the_span(video: Path):
     observation = look_again(stream_of(video), moment(2.0, 2.6), [])
 
     assert texts(observation) == ["CLOSED"]
@@ -72,7 +72,7 @@ def test_a_second_look_reads_the_file_within_the_span_of_the_moment(video: Path)
     assert all(2.0 <= f.span.start_s <= f.span.end_s <= 2.6 for f in observation.findings)
 
 
-def test_where_the_file_is_gone_the_kept_pictures_are_read(video: Path):
+def test_without_the_file_the_stored_pictures_are_read(video: Path):
     stream = stream_of(video)
     video.unlink()
 
@@ -81,14 +81,14 @@ def test_where_the_file_is_gone_the_kept_pictures_are_read(video: Path):
     assert texts(observation) == ["MUSEUM"]
 
 
-def test_a_file_that_has_changed_is_not_taken_for_the_one_that_was_watched(video: Path):
+def test_a_changed_file_is_not_inspected(video: Path):
     stream = stream_of(video)
     video.write_bytes(video.read_bytes() + b"more")
 
     assert look_again(stream, moment(2.0, 4.0), []) is None
 
 
-def test_a_damaged_picture_is_as_good_as_none(video: Path):
+def test_a_damaged_picture_is_skipped(video: Path):
     stream = stream_of(video)
     video.unlink()
     damaged = replace(kept("MUSEUM"), jpeg=b"\xff\xd8 and no more")
@@ -97,7 +97,7 @@ def test_a_damaged_picture_is_as_good_as_none(video: Path):
     assert texts(look_again(stream, moment(2.0, 4.0), [damaged, kept("OPEN")])) == ["OPEN"]
 
 
-def test_a_memory_above_moments_is_looked_at_in_the_pictures_that_were_kept_of_it(video: Path):
+def test_a_rung_above_moments_uses_stored_pictures(video: Path):
     """Its stretch may be an hour, of which the file would have to be decoded for a few pictures."""
     event = replace(moment(0.0, 4.0), rung="event")
 
@@ -107,7 +107,7 @@ def test_a_memory_above_moments_is_looked_at_in_the_pictures_that_were_kept_of_i
     assert moment_pictures(stream_of(video), event, [], limit=4) == []
 
 
-def test_of_a_moment_without_pixels_nothing_is_said(video: Path):
+def test_a_moment_without_pixels_gives_no_observation(video: Path):
     stream = stream_of(video)
     video.unlink()
 

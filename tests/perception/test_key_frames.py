@@ -25,7 +25,7 @@ def frame(time_s: float, level: int, *, epoch: int = 0) -> Frame:
     )
 
 
-def test_of_a_still_picture_one_is_kept():
+def test_one_picture_of_a_still_moment_is_kept():
     chooser = KeyFrameChooser("door")
 
     for index in range(40):
@@ -35,7 +35,7 @@ def test_of_a_still_picture_one_is_kept():
     assert kept.time_s == 0.0
 
 
-def test_pictures_that_differ_are_kept_up_to_a_number_and_spread_over_the_moment():
+def test_differing_pictures_are_kept_evenly_up_to_a_limit():
     chooser = KeyFrameChooser("door")
 
     for index in range(24):
@@ -47,7 +47,7 @@ def test_pictures_that_differ_are_kept_up_to_a_number_and_spread_over_the_moment
     assert kept[-1].time_s == 5.5
 
 
-def test_what_a_small_thing_did_at_the_end_of_a_lively_moment_is_in_its_pictures():
+def test_a_small_change_late_in_a_lively_moment_is_kept():
     """Somebody walks for four seconds, and then a bag is put down."""
     chooser = KeyFrameChooser("door")
     for index in range(20):
@@ -61,7 +61,7 @@ def test_what_a_small_thing_did_at_the_end_of_a_lively_moment_is_in_its_pictures
     assert chooser.take(Span(0.0, 5.0))[-1].time_s >= 4.5
 
 
-def test_the_grain_of_a_still_picture_is_no_change():
+def test_grain_of_a_still_picture_is_not_a_change():
     chooser, grain = KeyFrameChooser("door"), np.random.default_rng(0)
     for index in range(40):
         shown = frame(index / 4, 90)
@@ -71,7 +71,7 @@ def test_the_grain_of_a_still_picture_is_no_change():
     assert len(chooser.take(Span(0.0, 10.0))) == 1
 
 
-def test_every_moment_keeps_a_picture_though_nothing_changed_since_the_last():
+def test_every_moment_keeps_a_picture_without_any_change():
     chooser = KeyFrameChooser("door")
 
     for index in range(40):
@@ -81,7 +81,7 @@ def test_every_moment_keeps_a_picture_though_nothing_changed_since_the_last():
     assert [kept.time_s for kept in chooser.take(Span(5.0, 10.0))] == [5.0]
 
 
-def test_a_picture_is_given_out_once():
+def test_a_picture_is_returned_once():
     chooser = KeyFrameChooser("door")
     chooser.push(frame(1.0, 90), 0.0)
 
@@ -89,7 +89,7 @@ def test_a_picture_is_given_out_once():
     assert chooser.take(Span(0.0, 5.0)) == []
 
 
-def test_the_same_picture_has_the_same_id_in_every_run_and_another_in_another_epoch():
+def test_a_picture_id_depends_on_the_epoch_and_not_the_run():
     def kept_id(stream: str, epoch: int) -> str:
         chooser = KeyFrameChooser(stream)
         chooser.push(frame(1.0, 90, epoch=epoch), 0.0)
@@ -113,14 +113,14 @@ def test_the_signature_of_a_picture_is_the_grey_of_its_cells():
     assert np.count_nonzero(levels == 90) == 45
 
 
-def test_a_large_picture_is_made_smaller_and_keeps_its_shape():
+def test_a_large_picture_is_scaled_with_its_aspect_ratio():
     data, width, height = encode_jpeg(np.full((2160, 3840, 3), 120, np.uint8))
 
     assert (width, height) == (MAX_SIDE, 720)
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (720, MAX_SIDE, 3)
 
 
-def test_a_very_long_picture_can_be_kept():
+def test_a_very_long_picture_can_be_encoded():
     _, width, height = encode_jpeg(np.full((1, 9000, 3), 120, np.uint8))
 
     assert (width, height) == (MAX_SIDE, 1)

@@ -143,7 +143,7 @@ def test_two_drops_are_two_outages_and_time_never_goes_back():
     assert times == sorted(set(times))
 
 
-def test_a_server_that_refuses_at_first_is_tried_until_it_is_there():
+def test_a_refusing_server_is_tried_until_it_accepts():
     states = []
     with HttpStreamServer(fps=25) as server:
         server.refuse()
@@ -160,7 +160,7 @@ def test_a_server_that_refuses_at_first_is_tried_until_it_is_there():
 
 
 @pytest.mark.parametrize(("status", "cause"), [(401, "unauthorised"), (404, "not found"), (503, "refused")])
-def test_what_the_server_says_is_what_is_reported(status, cause):
+def test_the_status_of_the_server_becomes_the_cause(status, cause):
     with HttpStreamServer() as server:
         server.answer_with(status)
         source = LiveSource(server.url, 4, max_outage_s=0.1, timeouts=HASTE)
@@ -172,7 +172,7 @@ def test_what_the_server_says_is_what_is_reported(status, cause):
 
 
 @pytest.mark.slow
-def test_a_source_that_stays_away_too_long_is_given_up_with_its_outage():
+def test_a_source_away_too_long_ends_with_its_outage():
     with HttpStreamServer(fps=25) as server, watching(server.url, max_outage_s=1.0) as watch:
         watch.wait_for_frames(5)
         server.refuse()
@@ -184,7 +184,7 @@ def test_a_source_that_stays_away_too_long_is_given_up_with_its_outage():
     assert outage.end_s - outage.start_s > 0.5
 
 
-def test_stopping_is_prompt_and_keeps_what_was_read():
+def test_stopping_is_prompt_and_keeps_the_frames_read():
     with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
         watch.wait_for_frames(10)
         seen = len(watch.events)
@@ -195,7 +195,7 @@ def test_stopping_is_prompt_and_keeps_what_was_read():
     assert watch.outages == []
 
 
-def test_stopping_in_an_outage_still_tells_of_it():
+def test_stopping_in_an_outage_still_reports_it():
     with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
         watch.wait_for_frames(5)
         server.refuse()
@@ -208,7 +208,7 @@ def test_stopping_in_an_outage_still_tells_of_it():
     assert watch.events[-1].end_s - watch.events[-1].start_s > 0.5
 
 
-def test_a_server_that_accepts_and_says_nothing_hangs_nobody():
+def test_a_silent_server_does_not_block_stopping():
     states = []
     quick = LiveTimeouts(open_s=0.5, stall_s=0.5, backoff=Backoff(first_s=0.1, longest_s=0.1))
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -237,7 +237,7 @@ def test_a_reader_that_hangs_is_killed_and_replaced():
     assert watch.outages[0].cause == "stalled"
 
 
-def test_frames_nobody_takes_are_counted_and_not_stored_up():
+def test_frames_that_no_consumer_takes_are_counted_and_dropped():
     full: queue.Queue[object] = queue.Queue(2)
     with HttpStreamServer(fps=50) as server:
         threading.Timer(1.0, server.drop).start()
@@ -250,7 +250,7 @@ def test_frames_nobody_takes_are_counted_and_not_stored_up():
 
 
 @pytest.mark.slow
-def test_a_consumer_that_fell_behind_is_told_how_much_it_missed():
+def test_a_slow_consumer_gets_a_report_of_dropped_frames():
     with HttpStreamServer(fps=100) as server, closing(LiveSource(server.url, 4, timeouts=HASTE)) as source:
         events = source.frames()
         next(events)
@@ -264,7 +264,7 @@ def test_a_consumer_that_fell_behind_is_told_how_much_it_missed():
     assert len(seen) < 5 * QUEUE_FRAMES
 
 
-def test_credentials_are_shown_nowhere():
+def test_credentials_appear_in_no_state_and_no_outage():
     states = []
     with HttpStreamServer(fps=25) as server:
         url = server.url.replace("//", "//anna:s3cret@") + "?token=t0psecret"
@@ -292,7 +292,7 @@ def placed(
     return list(timeline.place(arrived(pts, wall_s), trouble))
 
 
-def test_a_clock_that_jumps_back_while_frames_flow_opens_an_epoch_and_no_gap():
+def test_a_clock_that_jumps_back_opens_an_epoch_and_no_gap():
     timeline = LiveClock(None, 0)
 
     events = [*placed(timeline, 900, 50.0), *placed(timeline, 904, 50.04), *placed(timeline, 100, 50.08)]
@@ -302,7 +302,7 @@ def test_a_clock_that_jumps_back_while_frames_flow_opens_an_epoch_and_no_gap():
     assert [event.time_s for event in events] == pytest.approx([0.0, 0.04, 0.08])
 
 
-def test_a_clock_that_jumps_ahead_opens_an_epoch_but_a_true_pause_does_not():
+def test_a_clock_jump_ahead_opens_an_epoch_but_a_pause_does_not():
     timeline = LiveClock(None, 0)
 
     jumped = [*placed(timeline, 0, 50.0), *placed(timeline, 4, 50.04), *placed(timeline, 90_000, 50.08)]
@@ -312,7 +312,7 @@ def test_a_clock_that_jumps_ahead_opens_an_epoch_but_a_true_pause_does_not():
     assert paused[0].time_s == pytest.approx(10.08)
 
 
-def test_a_burst_of_frames_that_were_held_up_stays_in_its_epoch():
+def test_a_burst_of_delayed_frames_stays_in_its_epoch():
     timeline = LiveClock(None, 0)
 
     events = [event for n in range(200) for event in placed(timeline, 10 * n, 50.0)]
@@ -321,7 +321,7 @@ def test_a_burst_of_frames_that_were_held_up_stays_in_its_epoch():
     assert events[-1].time_s == pytest.approx(19.9)
 
 
-def test_a_resumed_stream_goes_on_by_the_wall_clock_of_its_origin():
+def test_a_resumed_stream_keeps_the_wall_clock_of_its_origin():
     timeline = LiveClock(1000.0, 3)
 
     [frame] = placed(timeline, 777, 1600.0)
@@ -329,7 +329,7 @@ def test_a_resumed_stream_goes_on_by_the_wall_clock_of_its_origin():
     assert (frame.time_s, frame.epoch, frame.wall_s) == (600.0, 3, 1600.0)
 
 
-def test_an_outage_spans_from_the_last_frames_end_to_the_first_frame_back():
+def test_an_outage_spans_from_the_last_frame_to_the_next():
     timeline = LiveClock(None, 0)
     before = [*placed(timeline, 0, 50.0), *placed(timeline, 4, 50.04)]
     timeline.open_epoch()

@@ -53,14 +53,14 @@ def test_no_bound_on_the_length_of_text_is_sent():
     assert keywords(schema_of(Scene)) & {"minLength", "maxLength", "title", "default"} == set()
 
 
-def test_fields_may_be_called_like_keywords():
+def test_fields_may_have_the_names_of_schema_keywords():
     schema = schema_of(Scene)
 
     assert set(schema["properties"]) == {"caption", "default", "actors", "sure"}
     assert set(schema["$defs"]["Actor"]["properties"]) == {"title", "mood"}
 
 
-def test_every_field_is_asked_for_and_no_other():
+def test_every_field_is_required_and_no_other_allowed():
     schema = schema_of(Scene)
 
     for part in (schema, schema["$defs"]["Actor"]):
@@ -96,7 +96,7 @@ def test_a_clip_is_sent_with_its_true_times():
     assert video["num_frames"] == 4
 
 
-def test_a_clip_can_go_as_pictures_each_with_its_time_before_it():
+def test_a_clip_can_be_sent_as_pictures_with_their_times():
     content = content_of(
         TextPart("Look:"), ClipPart((b"a", b"b"), (1.0, 1.25)), TextPart("What is it?"), as_clip=False
     )
@@ -107,7 +107,7 @@ def test_a_clip_can_go_as_pictures_each_with_its_time_before_it():
     assert content[1]["image_url"]["url"] == "data:image/jpeg;base64," + base64.b64encode(b"a").decode()
 
 
-def test_two_clips_go_as_pictures_because_a_request_tells_the_times_of_one():
+def test_two_clips_are_sent_as_pictures():
     clip = ClipPart((b"a", b"b"), (1.0, 2.0))
 
     body = body_of(clip, clip)
@@ -116,11 +116,11 @@ def test_two_clips_go_as_pictures_because_a_request_tells_the_times_of_one():
     assert {piece["type"] for piece in body["messages"][-1]["content"]} == {"text", "image_url"}
 
 
-def test_a_clip_of_one_frame_goes_as_a_picture():
+def test_a_clip_of_one_frame_is_sent_as_a_picture():
     assert content_of(ClipPart((b"a",), (1.0,))) == content_of(PicturePart(b"a", 1.0))
 
 
-def test_text_and_pictures_keep_their_order_and_stay_apart():
+def test_text_and_pictures_keep_their_order():
     content = content_of(
         PicturePart(b"a"), TextPart("one"), TextPart(as_data("sign", "two")), PicturePart(b"b", 3.0)
     )
@@ -129,14 +129,14 @@ def test_text_and_pictures_keep_their_order_and_stay_apart():
     assert content[1]["text"] == 'one\n<data name="sign">\ntwo\n</data>\nAt 3.00 s:'
 
 
-def test_what_to_do_is_said_apart_from_what_is_shown():
+def test_instructions_are_separate_from_contents():
     messages = body_of(TextPart("What?"))["messages"]
 
     assert messages[0] == {"role": "system", "content": "Describe."}
     assert [message["role"] for message in body_of(TextPart("What?"), system="")["messages"]] == ["user"]
 
 
-def test_raw_control_characters_in_a_reply_are_read_as_they_are():
+def test_raw_control_characters_in_a_reply_are_read():
     assert read_reply('{"caption": "a\tb\nc"}', Scene, model="m").caption == "a\tb\nc"
 
 
@@ -158,7 +158,7 @@ def test_raw_control_characters_in_a_reply_are_read_as_they_are():
         ('{"caption": "\\ud800"}', "caption|JSON"),
     ],
 )
-def test_whatever_is_not_of_the_schema_is_refused_with_its_first_fault(text, said):
+def test_a_reply_out_of_schema_is_refused_with_its_first_fault(text, said):
     with pytest.raises(LmmReplyOutOfSchema, match=said) as refused:
         read_reply(text, Scene, model="m")
 

@@ -76,7 +76,7 @@ def ask(threads: ThreadPoolExecutor, lmm: ServedLmm, name: str) -> Future[object
     return threads.submit(lmm.ask_now, prompt(name), Caption, priority=priority)
 
 
-def test_a_question_overtakes_the_captions_that_wait(server, client, threads):
+def test_a_question_overtakes_waiting_captions(server, client, threads):
     lmm = client(concurrency=1, model="loopback")
     server.stall()
     asked = [ask(threads, lmm, "c1")]
@@ -93,7 +93,7 @@ def test_a_question_overtakes_the_captions_that_wait(server, client, threads):
     assert sorted(told(server)[2:]) == ["c2", "c3"]
 
 
-def test_no_more_requests_are_under_way_than_allowed_and_one_is_left_to_questions(server, client, threads):
+def test_concurrency_is_limited_and_one_slot_left_to_questions(server, client, threads):
     lmm = client(concurrency=3, model="loopback")
     server.stall()
 
@@ -106,7 +106,7 @@ def test_no_more_requests_are_under_way_than_allowed_and_one_is_left_to_question
     assert all(one.result() for one in asked)
 
 
-def test_the_deadline_covers_waiting_for_a_turn(server, client, threads):
+def test_the_deadline_covers_the_wait_for_a_slot(server, client, threads):
     lmm = client(concurrency=1, model="loopback")
     server.stall()
     first = ask(threads, lmm, "q1")
@@ -120,7 +120,7 @@ def test_the_deadline_covers_waiting_for_a_turn(server, client, threads):
     assert told(server) == ["q1"]
 
 
-def test_whoever_stops_waiting_frees_its_place(server, client):
+def test_a_caller_that_stops_waiting_frees_its_slot(server, client):
     lmm = client(concurrency=1, model="loopback")
     server.stall()
 
@@ -135,7 +135,7 @@ def test_whoever_stops_waiting_frees_its_place(server, client):
     assert lmm.ask_now(prompt("q2"), Caption, deadline_s=5)
 
 
-def test_threads_and_loops_may_ask_at_once(server, client, threads):
+def test_threads_and_event_loops_may_ask_at_once(server, client, threads):
     lmm = client(concurrency=4)
 
     async def many():
@@ -149,7 +149,7 @@ def test_threads_and_loops_may_ask_at_once(server, client, threads):
     assert lmm.usage["question"].calls == len(server.requests) == 24
 
 
-def test_what_a_reply_cost_is_told_with_it_and_adds_up(server, client):
+def test_a_reply_carries_its_cost_and_costs_add_up(server, client):
     lmm = client()
 
     first = lmm.ask_now(prompt(), Caption, priority="caption")
@@ -183,7 +183,7 @@ def test_a_clip_arrives_with_its_times(server, client):
     assert [part["type"] for part in pictures["messages"][0]["content"]] == ["text", "image_url"] * 2
 
 
-def test_the_server_is_told_of_priorities_only_where_it_schedules_by_them(server, client):
+def test_priorities_are_sent_only_if_the_setting_is_on(server, client):
     client().ask_now(prompt(), Caption)
     lmm = client(server_priorities=True)
     shown = Prompt("caption", 1, "", (ClipPart((b"a", b"b"), (1.0, 2.0)),))
@@ -194,7 +194,7 @@ def test_the_server_is_told_of_priorities_only_where_it_schedules_by_them(server
     assert "media_io_kwargs" in server.requests[1].body
 
 
-def test_the_model_is_found_where_it_is_the_only_one(server, client):
+def test_the_only_served_model_is_used(server, client):
     lmm = client()
 
     reply = lmm.ask_now(prompt(), Caption)
@@ -203,7 +203,7 @@ def test_the_model_is_found_where_it_is_the_only_one(server, client):
     assert lmm.name == "loopback"
 
 
-def test_the_name_is_asked_of_the_server_only_where_it_is_not_set(server, client):
+def test_the_model_name_is_requested_only_if_it_is_not_set(server, client):
     assert client().name == "loopback"
 
     server.refuse()
@@ -212,7 +212,7 @@ def test_the_name_is_asked_of_the_server_only_where_it_is_not_set(server, client
         client().name  # noqa: B018
 
 
-def test_a_server_that_changed_its_model_is_followed_where_none_was_named(server, client):
+def test_a_changed_model_is_followed_if_none_is_set(server, client):
     lmm = client()
     lmm.ask_now(prompt(), Caption)
 
@@ -230,7 +230,7 @@ def test_a_server_describes_itself(server, client):
         client(model="qwen").describe_now()
 
 
-def test_what_is_no_such_server_is_said_to_be_none(server, client):
+def test_another_kind_of_server_is_reported(server, client):
     server.truncate()
 
     with pytest.raises(LmmUnreachable, match="does not speak OpenAI's API"):
@@ -244,7 +244,7 @@ def test_describing_has_its_deadline(server, client):
         client().describe_now(deadline_s=0.3)
 
 
-def test_closing_frees_those_who_wait_and_ends_the_thread(server, client, threads):
+def test_closing_cancels_waiting_callers_and_ends_the_thread(server, client, threads):
     lmm = client(model="loopback", concurrency=1)
     server.stall()
     waiting = [ask(threads, lmm, name) for name in ("q1", "q2")]
@@ -261,7 +261,7 @@ def test_closing_frees_those_who_wait_and_ends_the_thread(server, client, thread
     assert "lmm" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_closing_ends_what_an_event_loop_waits_for(server, client):
+def test_closing_ends_a_request_of_an_event_loop(server, client):
     lmm = client(model="loopback")
     server.stall()
 
@@ -275,7 +275,7 @@ def test_closing_ends_what_an_event_loop_waits_for(server, client):
     asyncio.run(scene())
 
 
-def test_who_gave_up_just_before_the_client_closes_leaves_nothing_to_complain_of(server, client, caplog):
+def test_cancelling_just_before_closing_logs_nothing(server, client, caplog):
     server.stall()
     lmm = client(model=server.model)
 
@@ -294,7 +294,7 @@ def test_who_gave_up_just_before_the_client_closes_leaves_nothing_to_complain_of
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
-def test_a_client_that_was_never_asked_closes_as_well(client):
+def test_an_unused_client_can_be_closed(client):
     client().close()
 
 
@@ -305,12 +305,12 @@ def test_without_an_address_there_is_no_client():
 
 
 @pytest.mark.parametrize("name", ["ask", "ask_now", "describe", "describe_now", "close"])
-def test_the_double_has_the_same_face(name):
+def test_the_scripted_lmm_has_the_same_signatures(name):
     wanted = inspect.signature(getattr(Lmm, name))
 
     assert inspect.signature(getattr(ServedLmm, name)) == wanted
     assert inspect.signature(getattr(ScriptedLmm, name)) == wanted
 
 
-def test_every_failure_is_one_kind_of_error():
+def test_every_failure_is_an_lmm_error():
     assert {LmmUnreachable, LmmTimedOut, LmmNotServed} <= set(LmmError.__subclasses__())

@@ -65,7 +65,7 @@ def failure(lmm: ServedLmm, **how) -> tuple[LmmError, float]:
     return failed.value, time.monotonic() - began
 
 
-def test_nobody_listens(server, client):
+def test_a_closed_port_is_unreachable(server, client):
     server.refuse()
 
     error, _ = failure(client())
@@ -76,7 +76,7 @@ def test_nobody_listens(server, client):
 
 
 @pytest.mark.parametrize("until", [0, 30, 60, -10])
-def test_a_server_drops_half_a_request_and_answers_the_next(server, client, until):
+def test_a_dropped_request_is_sent_again(server, client, until):
     request = b"POST /v1/chat/completions HTTP/1.1\r\nHost: here\r\nContent-Length: 20\r\n\r\n" + b"x" * 20
 
     with socket.create_connection(("127.0.0.1", server.port)) as half:
@@ -89,14 +89,14 @@ def test_a_server_drops_half_a_request_and_answers_the_next(server, client, unti
     assert client().ask_now(PROMPT, Caption).value.caption == "A kettle boils."
 
 
-def test_a_host_that_does_not_exist(client):
+def test_an_unknown_host_is_unreachable(client):
     error, _ = failure(client(url="http://no.such.host.invalid/v1", max_retries=0))
 
     assert type(error) is LmmUnreachable
     assert "http://no.such.host.invalid/v1" in str(error)
 
 
-def test_a_silent_server_costs_the_deadline_and_no_more(server, client):
+def test_a_silent_server_takes_no_longer_than_the_deadline(server, client):
     server.stall()
 
     error, took_s = failure(client(), deadline_s=0.9)
@@ -106,7 +106,7 @@ def test_a_silent_server_costs_the_deadline_and_no_more(server, client):
     assert len(server.requests) == 1
 
 
-def test_a_silent_server_is_tried_again_after_its_time_if_there_is_no_deadline(server, client):
+def test_without_a_deadline_a_silent_server_is_retried(server, client):
     server.stall()
 
     error, _ = failure(client(timeout_s=0.8))
@@ -115,7 +115,7 @@ def test_a_silent_server_is_tried_again_after_its_time_if_there_is_no_deadline(s
     assert len(server.requests) == 2
 
 
-def test_the_deadline_holds_although_the_answer_trickles_in(server, client):
+def test_the_deadline_holds_while_a_reply_arrives_slowly(server, client):
     server.trickle()
 
     error, took_s = failure(client(), deadline_s=1.0)
@@ -134,7 +134,7 @@ def test_a_connection_reset_in_mid_reply_is_an_error(server, client):
     assert len(server.requests) == 2
 
 
-def test_after_one_reset_the_reply_is_had_at_the_second_try(server, client):
+def test_after_one_reset_the_second_attempt_succeeds(server, client):
     server.reset(times=1)
 
     reply = client().ask_now(PROMPT, Caption)
@@ -143,7 +143,7 @@ def test_after_one_reset_the_reply_is_had_at_the_second_try(server, client):
     assert (reply.usage.calls, reply.usage.retries) == (2, 1)
 
 
-def test_a_server_killed_while_it_thinks_is_noticed_at_once(server, client):
+def test_a_server_killed_during_a_request_is_noticed_at_once(server, client):
     server.stall()
     lmm = client(max_retries=0)
 
@@ -159,13 +159,13 @@ def test_a_server_killed_while_it_thinks_is_noticed_at_once(server, client):
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_passing_trouble_of_the_server_is_waited_out(server, client, status):
+def test_a_temporary_failure_of_the_server_is_retried(server, client, status):
     server.answer_with(status, times=1)
 
     assert client().ask_now(PROMPT, Caption).usage.retries == 1
 
 
-def test_a_lasting_trouble_is_told_in_the_servers_own_words(server, client):
+def test_a_lasting_failure_shows_the_reason_of_the_server(server, client):
     server.answer_with(503)
 
     error, _ = failure(client())
@@ -176,7 +176,7 @@ def test_a_lasting_trouble_is_told_in_the_servers_own_words(server, client):
     assert len(server.requests) == 2
 
 
-def test_it_waits_as_long_as_the_server_asks(server, client):
+def test_a_retry_waits_as_long_as_the_server_requests(server, client):
     server.answer_with(429, retry_after="0.8", times=1)
 
     reply = client().ask_now(PROMPT, Caption, deadline_s=20)
@@ -186,7 +186,7 @@ def test_it_waits_as_long_as_the_server_asks(server, client):
 
 
 @pytest.mark.parametrize(("asked", "deadline_s"), [("8", 4.0), ("3600", None)])
-def test_it_does_not_wait_for_what_comes_too_late(server, client, asked, deadline_s):
+def test_no_retry_waits_beyond_the_deadline(server, client, asked, deadline_s):
     server.answer_with(429, retry_after=asked)
 
     error, took_s = failure(client(), deadline_s=deadline_s)
@@ -197,7 +197,7 @@ def test_it_does_not_wait_for_what_comes_too_late(server, client, asked, deadlin
     assert len(server.requests) == 1
 
 
-def test_a_server_may_name_the_time_by_its_date(server, client):
+def test_retry_after_may_be_a_date(server, client):
     server.answer_with(429, retry_after=email.utils.formatdate(time.time() + 100, usegmt=True))
 
     error, _ = failure(client(), deadline_s=4.0)
@@ -207,7 +207,7 @@ def test_a_server_may_name_the_time_by_its_date(server, client):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
-def test_what_the_server_refuses_is_not_sent_again(server, client, status):
+def test_a_refused_request_is_not_sent_again(server, client, status):
     server.answer_with(status)
 
     error, _ = failure(client(max_retries=5))
@@ -266,7 +266,7 @@ def test_a_redirect_is_shown_without_secrets(server, client, location, target):
     assert "s3cret" not in "".join(traceback.format_exception(error))
 
 
-def test_a_model_that_is_not_served_is_told_from_those_that_are(server, client):
+def test_a_missing_model_is_reported_with_the_served_ones(server, client):
     error, _ = failure(client(model="qwen"))
 
     assert isinstance(error, LmmNotServed)
@@ -274,7 +274,7 @@ def test_a_model_that_is_not_served_is_told_from_those_that_are(server, client):
     assert "'qwen' is not served" in str(error)
 
 
-def test_an_address_that_is_not_the_root_of_the_api_is_told_from_a_wrong_model(server, client):
+def test_a_wrong_root_is_distinguished_from_a_wrong_model(server, client):
     error, _ = failure(client(url=server.url.removesuffix("/v1")))
 
     assert isinstance(error, LmmRefused)
@@ -282,7 +282,7 @@ def test_an_address_that_is_not_the_root_of_the_api_is_told_from_a_wrong_model(s
 
 
 @pytest.mark.parametrize("says", ["It is a kettle.", '{"caption": 3}', '{"caption": "A ket', ""])
-def test_a_reply_out_of_schema_costs_one_call_where_sampling_is_greedy(server, client, says):
+def test_greedy_sampling_never_retries_a_reply_out_of_schema(server, client, says):
     server.says = says
     lmm = client()
 
@@ -293,7 +293,7 @@ def test_a_reply_out_of_schema_costs_one_call_where_sampling_is_greedy(server, c
     assert error.tokens == lmm.usage["question"].tokens > 0
 
 
-def test_a_reply_out_of_schema_is_asked_for_once_more_where_sampling_is_not_greedy(server, client):
+def test_random_sampling_retries_a_reply_out_of_schema_once(server, client):
     said = iter(["It is a kettle.", GOOD, "It", "is"])
     server.says = lambda _: next(said)
     lmm = client(temperature=0.8, max_retries=5)
@@ -303,7 +303,7 @@ def test_a_reply_out_of_schema_is_asked_for_once_more_where_sampling_is_not_gree
     assert len(server.requests) == 4
 
 
-def test_a_reply_that_was_cut_off_says_so_and_what_to_raise(server, client):
+def test_a_cut_off_reply_names_the_setting_to_raise(server, client):
     error, _ = failure(client(), max_tokens=3)
 
     assert isinstance(error, LmmReplyOutOfSchema)
@@ -312,7 +312,7 @@ def test_a_reply_that_was_cut_off_says_so_and_what_to_raise(server, client):
     assert "lmm.max_tokens" in str(error)
 
 
-def test_half_an_answer_is_out_of_schema(server, client):
+def test_an_incomplete_response_is_out_of_schema(server, client):
     server.truncate()
 
     error, _ = failure(client())
@@ -337,7 +337,7 @@ def test_half_an_answer_is_out_of_schema(server, client):
     ],
     ids=["refused", "silent", "slow", "reset", "truncated", "429", "500", "nonsense", "other model"],
 )
-def test_when_the_server_is_well_again_so_is_the_client(server, client, fault):
+def test_the_client_recovers_with_the_server(server, client, fault):
     lmm = client(max_retries=0, timeout_s=0.9)
     fault(server)
     failure(lmm)
@@ -348,7 +348,7 @@ def test_when_the_server_is_well_again_so_is_the_client(server, client, fault):
     assert lmm.ask_now(PROMPT, Caption).value.caption == "A kettle boils."
 
 
-def test_a_key_the_server_repeats_is_not_passed_on(server, client):
+def test_a_key_that_the_server_repeats_is_masked(server, client):
     with LmmServer(GOOD, key="sk-right") as guarded:
         lmm = client(url=guarded.url, api_key=SecretStr("sk-s3cret"))
         error, _ = failure(lmm)
@@ -359,7 +359,7 @@ def test_a_key_the_server_repeats_is_not_passed_on(server, client):
     assert "lmm.api_key" in str(error)
 
 
-def test_the_right_key_is_let_in(client):
+def test_the_right_key_is_accepted(client):
     with LmmServer(GOOD, key="sk-right") as guarded:
         assert client(url=guarded.url, api_key=SecretStr("sk-right")).ask_now(PROMPT, Caption)
 
@@ -400,7 +400,7 @@ def test_a_proxy_of_the_environment_is_not_used(server, client, proxy):
     assert len(server.requests) == 1
 
 
-def test_a_proxy_of_the_environment_is_used_where_a_setting_says_so(server, client, proxy):
+def test_a_setting_enables_the_proxy_of_the_environment(server, client, proxy):
     failure(client(environment_proxy=True, max_retries=0))
 
     assert proxy.connections >= 1

@@ -20,7 +20,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_of_others_can_neither_end_its_wrapping_nor_pass_for_a_marker(text):
+def test_data_can_neither_end_its_wrapping_nor_hold_a_marker(text):
     wrapped = as_data("sign", f"before {text} after")
 
     assert re.findall("<[^>]*>", wrapped) == ['<data name="sign">', "</data>"]
@@ -32,7 +32,7 @@ def test_a_name_cannot_end_its_quotes():
     assert as_data('a"><b', "x").startswith('<data name="a\'›‹b">\n')
 
 
-def test_lines_and_letters_of_data_stay_as_they_are():
+def test_lines_and_letters_of_data_are_unchanged():
     assert as_data("sign", "OPEN 9–17\n営業中\t2 > 1\x00") == (
         '<data name="sign">\nOPEN 9–17\n営業中\t2 › 1 \n</data>'
     )
@@ -41,7 +41,7 @@ def test_lines_and_letters_of_data_stay_as_they_are():
 @pytest.mark.parametrize(
     "times_s", [(), (1.0,), (1.0, 2.0, 3.0), (2.0, 1.0), (1.0, 1.0), (-1.0, 1.0), (0.0, float("nan"))]
 )
-def test_a_clip_whose_times_make_no_sense_is_refused(times_s):
+def test_a_clip_with_invalid_times_is_refused(times_s):
     with pytest.raises(ValueError, match="clip"):
         ClipPart((b"1", b"2"), times_s)
 

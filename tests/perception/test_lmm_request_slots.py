@@ -41,7 +41,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_a_question_goes_before_every_caption_that_waits():
+def test_a_question_goes_before_every_waiting_caption():
     async def scene():
         crowd = Crowd(1)
         await crowd.come("c1", "c2", "c3", "q1")
@@ -53,7 +53,7 @@ def test_a_question_goes_before_every_caption_that_waits():
     asyncio.run(scene())
 
 
-def test_captions_leave_one_place_of_several_to_questions():
+def test_captions_leave_one_slot_of_several_to_questions():
     async def scene():
         crowd = Crowd(3)
         await crowd.come("c1", "c2", "c3")
@@ -66,7 +66,7 @@ def test_captions_leave_one_place_of_several_to_questions():
     asyncio.run(scene())
 
 
-def test_whoever_gives_up_waiting_is_passed_over():
+def test_a_cancelled_waiter_is_skipped():
     async def scene():
         crowd = Crowd(1)
         await crowd.come("q1", "q2", "q3")
@@ -77,7 +77,7 @@ def test_whoever_gives_up_waiting_is_passed_over():
     asyncio.run(scene())
 
 
-def test_a_place_given_at_the_moment_of_giving_up_is_passed_on():
+def test_a_slot_granted_during_cancellation_is_passed_on():
     async def scene():
         crowd = Crowd(1)
         await crowd.come("q1", "q2", "q3")
@@ -90,7 +90,7 @@ def test_a_place_given_at_the_moment_of_giving_up_is_passed_on():
     asyncio.run(scene())
 
 
-def test_whoever_is_cancelled_inside_gives_its_place_back():
+def test_cancellation_inside_releases_the_slot():
     async def scene():
         crowd = Crowd(1)
         await crowd.come("c1", "c2")

@@ -19,18 +19,18 @@ class Caption(BaseModel):
 PROMPT = Prompt("caption", 2, "Describe.", (TextPart("What is it?"),))
 
 
-def test_lines_are_said_in_order_whatever_their_form():
+def test_lines_are_given_in_order_in_any_form():
     lmm = ScriptedLmm(Caption(caption="one"), '{"caption": "two"}', LmmOverloaded("there", 503, "busy"))
 
     assert lmm.ask_now(PROMPT, Caption).value.caption == "one"
     assert asyncio.run(lmm.ask(PROMPT, Caption)).value.caption == "two"
     with pytest.raises(LmmOverloaded):
         lmm.ask_now(PROMPT, Caption)
-    with pytest.raises(LmmUnreachable, match="no line left"):
+    with pytest.raises(LmmUnreachable, match="no further line"):
         lmm.ask_now(PROMPT, Caption)
 
 
-def test_after_its_lines_it_says_what_a_function_makes_of_the_prompt():
+def test_after_its_lines_a_function_makes_the_replies():
     lmm = ScriptedLmm("{}", otherwise=lambda prompt: Caption(caption=prompt.name))
 
     with pytest.raises(LmmReplyOutOfSchema):
@@ -46,7 +46,7 @@ def test_a_line_of_another_kind_is_out_of_schema():
         ScriptedLmm(Other(digit=1)).ask_now(PROMPT, Caption)
 
 
-def test_it_remembers_what_it_was_asked():
+def test_the_scripted_lmm_records_its_prompts():
     lmm = ScriptedLmm(otherwise=lambda _: Caption(caption="x"))
 
     lmm.ask_now(PROMPT, Caption, priority="caption", deadline_s=3.0, max_tokens=9)
@@ -56,7 +56,7 @@ def test_it_remembers_what_it_was_asked():
     assert (asked.deadline_s, asked.max_tokens) == (3.0, 9)
 
 
-def test_pictures_cost_more_than_words():
+def test_pictures_cost_more_tokens_than_text():
     lmm = ScriptedLmm(otherwise=lambda _: Caption(caption="x"), name="tiny")
     shown = Prompt("caption", 1, "", (PicturePart(b"a"), ClipPart((b"a", b"b"), (0.0, 1.0))))
 

@@ -81,7 +81,7 @@ def flat(batches: list[list[Span]]) -> list[Span]:
 
 @settings(max_examples=40, deadline=None)
 @given(shots())
-def test_moments_tile_the_stream_without_hole_or_overlap(stream):
+def test_moments_cover_the_stream_without_gap_or_overlap(stream):
     moments = flat(cut_into_moments(stream))
 
     assert moments[0].start_s == 0.0
@@ -100,7 +100,7 @@ def test_no_moment_crosses_a_cut(stream):
 
 @settings(max_examples=80, deadline=None)
 @given(shots())
-def test_moments_last_2_to_10_seconds_unless_their_shot_is_shorter(stream):
+def test_moments_last_2_to_10_s_unless_the_shot_is_shorter(stream):
     moments = flat(cut_into_moments(stream))
 
     starts = [0.0, *frames_of(stream)[1]]
@@ -112,7 +112,7 @@ def test_moments_last_2_to_10_seconds_unless_their_shot_is_shorter(stream):
 
 @settings(max_examples=25, deadline=None)
 @given(shots())
-def test_resuming_where_moments_became_final_gives_the_same_later_moments(stream):
+def test_resuming_at_a_final_moment_gives_the_same_moments(stream):
     batches = cut_into_moments(stream)
 
     for index, batch in enumerate(batches):
@@ -121,7 +121,7 @@ def test_resuming_where_moments_became_final_gives_the_same_later_moments(stream
         assert later == flat(batches[index + 1 :])
 
 
-def test_a_live_moment_is_never_longer_than_asked():
+def test_a_live_moment_is_never_longer_than_max_s():
     cutter, moments = MomentCutter(max_s=5.0), []
     still = np.zeros(THUMB_SHAPE, np.uint8)
 
@@ -149,7 +149,7 @@ def test_a_still_picture_that_a_cut_ends_is_one_moment():
     assert cutter.cut(60.0) == [Span(0.0, 60.0)]
 
 
-def test_a_cut_that_is_told_late_ends_the_moment_where_it_was():
+def test_a_cut_reported_late_ends_the_moment_at_its_time():
     cutter = MomentCutter()
     still = np.zeros(THUMB_SHAPE, np.uint8)
     for index in range(42):

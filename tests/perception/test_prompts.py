@@ -23,7 +23,7 @@ def test_a_prompt_does_not_change_without_its_revision(file: Path) -> None:
     )
 
 
-def test_there_are_prompts_to_be_read() -> None:
+def test_prompts_are_found() -> None:
     assert {"caption", "summary"} <= {file.stem for file in FILES}
 
 
@@ -37,6 +37,6 @@ def test_a_template_becomes_a_prompt_of_its_name_and_revision() -> None:
     assert template.written_by("tiny") == f"lmm:tiny/caption.{template.revision}"
 
 
-def test_a_prompt_that_is_not_there_is_missed_at_once() -> None:
+def test_a_missing_prompt_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         load_template("recollect.perception.describing", "nonsense")

@@ -109,7 +109,7 @@ def assert_described(memory: Path) -> None:
         assert store.backlog_counts() == {}
 
 
-def test_a_film_is_described_by_the_time_it_was_watched(film, server, lmm, tmp_path):
+def test_a_film_is_described_when_watching_ends(film, server, lmm, tmp_path):
     events: list[WatchEvent] = []
 
     report = watch(
@@ -127,9 +127,7 @@ def test_a_film_is_described_by_the_time_it_was_watched(film, server, lmm, tmp_p
         )
 
 
-def test_with_the_server_down_the_whole_time_the_same_is_remembered_and_the_captions_come_later(
-    film, server, lmm, tmp_path
-):
+def test_without_a_server_the_same_is_stored_and_captioned_later(film, server, lmm, tmp_path):
     watch(tmp_path / "without", str(film), options=WatchOptions(ocr=False))
     server.refuse()
     events: list[WatchEvent] = []
@@ -154,7 +152,7 @@ def test_with_the_server_down_the_whole_time_the_same_is_remembered_and_the_capt
     assert_described(tmp_path / "with")
 
 
-def test_watching_ends_while_no_reply_has_come_yet(film, server, lmm, tmp_path):
+def test_watching_ends_before_any_reply(film, server, lmm, tmp_path):
     """Nothing the worker does waits for the model: every request is held until watching is done."""
     server.stall()
     described_when_done: list[int] = []
@@ -179,9 +177,7 @@ def test_watching_ends_while_no_reply_has_come_yet(film, server, lmm, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_watch_drains_the_backlog(
-    long_film, server, lmm, tmp_path
-):
+def test_a_killed_server_loses_nothing_and_the_next_watch_drains(long_film, server, lmm, tmp_path):
     def dying(request: RecordedRequest) -> str:
         if len(server.requests) > 3:
             server.refuse()
@@ -223,9 +219,7 @@ def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_watch_drains_t
     ids=["silent", "reset", "truncated", "429", "500", "other model"],
 )
 @pytest.mark.slow
-def test_whatever_is_wrong_with_the_server_watching_is_done_and_all_is_described_later(
-    film, server, tmp_path, fault
-):
+def test_watching_succeeds_with_any_fault_of_the_server(film, server, tmp_path, fault):
     fault(server)
     with ServedLmm(settings(server, model="loopback", timeout_s=0.5)) as lmm:
         report = watch(tmp_path / "memory", str(film), lmm=lmm, options=WatchOptions(ocr=False))
@@ -241,7 +235,7 @@ def test_whatever_is_wrong_with_the_server_watching_is_done_and_all_is_described
 
 
 @pytest.mark.slow
-def test_a_stop_ends_the_describing_at_once_and_keeps_the_backlog(long_film, server, lmm, tmp_path):
+def test_a_stop_ends_describing_at_once_and_keeps_the_backlog(long_film, server, lmm, tmp_path):
     server.stall()
     with Recollect(tmp_path / "memory", lmm=lmm) as memory:
 
@@ -259,7 +253,7 @@ def test_a_stop_ends_the_describing_at_once_and_keeps_the_backlog(long_film, ser
     assert_described(tmp_path / "memory")
 
 
-def test_without_draining_a_files_end_is_the_end(film, server, lmm, tmp_path):
+def test_without_draining_watching_ends_with_the_file(film, server, lmm, tmp_path):
     server.stall()
 
     report = watch(tmp_path / "memory", str(film), lmm=lmm, options=WatchOptions(ocr=False, drain=False))
@@ -268,9 +262,7 @@ def test_without_draining_a_files_end_is_the_end(film, server, lmm, tmp_path):
     assert report.waiting == len(everything(tmp_path / "memory"))
 
 
-def test_a_memory_watched_without_a_model_is_described_when_everything_is_asked_for(
-    film, server, lmm, tmp_path
-):
+def test_a_memory_watched_without_a_model_can_be_described(film, server, lmm, tmp_path):
     watch(tmp_path / "memory", str(film), options=WatchOptions(ocr=False))
     with Recollect(tmp_path / "memory", lmm=lmm) as memory:
         assert memory.caption().described == 0
@@ -282,7 +274,7 @@ def test_a_memory_watched_without_a_model_is_described_when_everything_is_asked_
 
 
 @pytest.mark.slow
-def test_describing_has_an_async_form_and_cancelling_it_keeps_the_backlog(film, server, lmm, tmp_path):
+def test_cancelling_async_describing_keeps_the_backlog(film, server, lmm, tmp_path):
     watch(tmp_path / "memory", str(film), options=WatchOptions(ocr=False))
 
     async def cancel_and_go_on(memory: Recollect) -> int:
@@ -306,7 +298,7 @@ def test_describing_has_an_async_form_and_cancelling_it_keeps_the_backlog(film, 
 # -- the command --------------------------------------------------------------------------------------
 
 
-def test_the_command_watches_describes_and_tells_what_waits(film, server, tmp_path, capfd):
+def test_the_command_watches_describes_and_prints_the_backlog(film, server, tmp_path, capfd):
     memory, flags = str(tmp_path / "memory"), ["--lmm-url", server.url, "--lmm-model", "loopback"]
     server.says = "It is a kettle."
 
@@ -332,7 +324,7 @@ def test_the_command_watches_describes_and_tells_what_waits(film, server, tmp_pa
     assert_described(tmp_path / "memory")
 
 
-def test_the_command_says_when_the_server_is_away(film, server, tmp_path, capfd):
+def test_the_command_reports_an_unreachable_server(film, server, tmp_path, capfd):
     memory = str(tmp_path / "memory")
     watch(tmp_path / "memory", str(film), options=WatchOptions(ocr=False))
     server.refuse()
@@ -345,7 +337,7 @@ def test_the_command_says_when_the_server_is_away(film, server, tmp_path, capfd)
     assert "Connection refused" in err
 
 
-def test_without_a_model_the_command_says_how_one_is_named(tmp_path, capfd, monkeypatch):
+def test_without_a_model_the_command_explains_the_setting(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RECOLLECT_LMM__URL", raising=False)
 
@@ -354,7 +346,7 @@ def test_without_a_model_the_command_says_how_one_is_named(tmp_path, capfd, monk
     assert "RECOLLECT_LMM__URL" in capfd.readouterr().err
 
 
-def test_a_wrong_path_makes_no_memory(server, tmp_path, capfd):
+def test_a_wrong_path_creates_no_memory(server, tmp_path, capfd):
     assert main(["caption", "--memory", str(tmp_path / "none"), "--lmm-url", server.url]) == 2
 
     assert not (tmp_path / "none").exists()
@@ -385,9 +377,7 @@ def options(memory: Path, server: LmmServer) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_process_that_describes_killed_again_and_again_leaves_neither_doubles_nor_holes(
-    film, server, tmp_path
-):
+def test_kills_while_describing_leave_no_doubles_and_no_holes(film, server, tmp_path):
     chance = random.Random(4)
     memory = tmp_path / "memory"
     watch(memory, str(film), options=WatchOptions(ocr=False))
@@ -415,9 +405,7 @@ def test_a_process_that_describes_killed_again_and_again_leaves_neither_doubles_
 
 
 @pytest.mark.slow
-def test_a_process_that_watches_killed_again_and_again_has_all_described_in_the_end(
-    long_film, server, tmp_path
-):
+def test_kills_while_watching_leave_all_described_in_the_end(long_film, server, tmp_path):
     chance = random.Random(5)
     memory = tmp_path / "memory"
     for _ in range(6):

@@ -235,7 +235,7 @@ def test_the_only_stream_is_erased_by_another_process(memory, camera):
     )
 
     assert done.returncode == 0, done.stderr
-    assert "forgotten: all of door" in done.stdout
+    assert "erased: all of door" in done.stdout
     assert door.wait(timeout_s=30).state == "erased"
     assert files_with(memory.path, SECRET) == []
 

@@ -21,7 +21,7 @@ def moments_of(memory: Path, stream: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow  # six sources at once: some 20 s
-def test_nothing_of_the_others_is_lost_when_two_of_six_go(tmp_path):
+def test_four_streams_lose_nothing_when_two_others_end(tmp_path):
     run = ManyStreams(tmp_path, film_s=FILM_S).run("home", disturbed=True)
 
     assert run.answers

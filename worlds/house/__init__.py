@@ -1,13 +1,13 @@
-"""A house of a few rooms, in which everything that happens is known, and asked about.
+"""The drawn house: a synthetic house of five rooms with a known script, and simple questions about it.
 
     house = furnish(seed=7, lasts_s=600.0)
-    render(house.timeline, Path("house.mp4"))          # of evals.world
+    render(house.timeline, Path("house.mp4"))          # of worlds.demo_video
     house.happenings[0].act.clause     # "the woman in the red coat comes in from the left"
-    ask_about(house, limit=20)     # questions with options, answers and the spans that prove them
+    ask_about(house, limit=20)     # questions with options, answers and evidence
 
-People are told apart by what they wear, things by colour and kind (``words``); what they do is a script
-(``script``) that can be drawn at any time (``drawing``), told from what some pictures of it show
-(``telling``), and asked about (``questions``). The same seed gives the same house.
+Clothes tell people apart, colour and kind tell things apart (``vocabulary_words``). Their acts are a ``script`` that
+can be drawn at any time (``drawing``), described from some pictures (``picture_facts``), and asked about
+(``house_questions``). The same seed gives the same house.
 """
 
 from __future__ import annotations

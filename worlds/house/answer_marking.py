@@ -1,7 +1,7 @@
-"""Whether an answer about the house is right, and rests on what proves it.
+"""Marking of answers about the house: whether an answer is right, and whether its evidence proves it.
 
-marked = mark(asked, memory.ask(asked.text, options=asked.options))
-marked.verdict, marked.grounded
+answer_mark = mark(question, memory.ask(question.text, options=question.options))
+answer_mark.verdict, answer_mark.grounded
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ Verdict = Literal["right", "wrong", "abstained"]
 
 @dataclass(frozen=True, slots=True)
 class AnswerMark:
-    """What an answer is worth."""
+    """The mark of an answer."""
 
     verdict: Verdict
     grounded: bool
-    """Whether any of its evidence overlaps the time in which the truth can be seen."""
+    """Whether any of its evidence overlaps a span that proves the true answer."""
 
 
-def mark(asked: HouseQuestion, answer: Answer) -> AnswerMark:
-    """Mark an answer: by its option where there were some, else by its words; where a time is asked, by its evidence."""
-    grounded = any(evidence.span.overlaps(span) for evidence in answer.evidence for span in asked.evidence)
+def mark(question: HouseQuestion, answer: Answer) -> AnswerMark:
+    """Mark an answer by its option, or by its text without options, or by its evidence if a time is asked."""
+    grounded = any(evidence.span.overlaps(span) for evidence in answer.evidence for span in question.evidence)
     if answer.abstained:
         return AnswerMark("abstained", grounded)
-    if asked.options:
-        right = asked.choice is not None and answer.choice == chr(ord("A") + asked.choice)
-    elif asked.gold:
-        right = asked.gold.lower() in answer.text.lower()
+    if question.options:
+        right = question.choice is not None and answer.choice == chr(ord("A") + question.choice)
+    elif question.gold:
+        right = question.gold.lower() in answer.text.lower()
     else:
         right = bool(answer.evidence) and any(
-            answer.evidence[0].span.overlaps(span) for span in asked.evidence
+            answer.evidence[0].span.overlaps(span) for span in question.evidence
         )
     return AnswerMark("right" if right else "wrong", grounded)

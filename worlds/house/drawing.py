@@ -1,4 +1,4 @@
-"""Draws what can be seen of a room at one time, at any size.
+"""Drawing of the house: draws a view of a room at any size.
 
     picture = draw(view, scale=0.5)     # 320×180 of 640×360
 
@@ -20,54 +20,54 @@ from ..scenes import HEIGHT, WIDTH, Colour, surface, vignette
 from .vocabulary_words import COLOURS, ROOMS, Person, Room, Thing
 
 PLACE_TOP = 236
-"""The row on which things stand there."""
+"""The row on which things stand on a place."""
 FEET_Y = 338
 THING_PX = 60
-"""Height and width of a thing, about."""
+"""The approximate height and width of a thing."""
 
 _SKIN: Colour = (134, 164, 208)
 _HAIR: dict[str, Colour] = {"woman": (40, 90, 150), "man": (40, 44, 52)}
 _LINE: Colour = (70, 66, 64)
 _LOOKS = 8
-"""So many shades each room is drawn in."""
+"""The number of shades of each room."""
 _Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Somebody as seen at one time."""
+    """A person at one time."""
 
     person: Person
     x: float
     """The middle, in pixels of the full picture."""
     facing: int
-    """-1 to the left, 1 to the right."""
+    """-1 is left, 1 is right."""
     walks: bool
     holds: Thing | None
     reach: float = 0.0
-    """How far the arm is stretched out, 0 to 1."""
+    """How far the arm is stretched out, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomView:
-    """A room as seen at one time."""
+    """A room at one time."""
 
     room: Room
     figures: tuple[Figure, ...]
     on: tuple[Thing | None, Thing | None]
-    """What is on its two places."""
+    """The things on its two places."""
     open: bool
-    """Whether the fridge, door or whatever opens is open."""
+    """Whether the fridge, door or other opener is open."""
     sign: str
-    """What the sign says; empty while it is dark."""
+    """The code of the sign; empty while it is dark."""
     step_s: float = 0.0
-    """Where in their stride those are who walk."""
+    """The phase of walking people's strides, in seconds."""
     look: int = 0
-    """Which shade of the room."""
+    """The number of the room's shade."""
 
 
 class _Canvas:
-    """A picture drawn on in coordinates of the full size, whatever its own."""
+    """A picture of any size that is drawn on in coordinates of the full size."""
 
     def __init__(self, picture: Picture, scale: float) -> None:
         self.picture = picture
@@ -96,7 +96,7 @@ class _Canvas:
         thick: float = 0.0,
         half: bool = False,
     ) -> None:
-        """An ellipse by its middle and half axes: filled, or a line of ``thick``; its upper half alone."""
+        """Draw an ellipse by its middle and half axes: filled, or with a line of ``thick``; or its upper half only."""
         centre = (round(x * self._scale * 16), round(y * self._scale * 16))
         axes = (round(wide * self._scale * 16), round(high * self._scale * 16))
         line = max(1, round(thick * self._scale)) if thick else -1
@@ -110,7 +110,7 @@ class _Canvas:
 
 
 def draw(view: RoomView, scale: float = 1.0) -> Picture:
-    """The picture, ``scale`` times 640×360; the caller may draw on it."""
+    """Draw a view at ``scale`` times 640×360. The caller may draw on the picture."""
     canvas = _Canvas(_empty(ROOMS.index(view.room), view.look % _LOOKS, scale).copy(), scale)
     _sign(canvas, view.room.sign_x, view.sign)
     if view.open:
@@ -130,7 +130,7 @@ def _shade(colour: Colour, by: float) -> Colour:
 
 @lru_cache(maxsize=128)
 def _empty(number: int, look: int, scale: float) -> Picture:
-    """A room with nobody and nothing in it."""
+    """An empty room."""
     room = ROOMS[number]
     rng = np.random.default_rng((number, look))
     light = 0.84 + 0.28 * look / (_LOOKS - 1)
@@ -200,12 +200,12 @@ def _sign(canvas: _Canvas, x: int, text: str) -> None:
 
 
 def _turn(room: Room) -> int:
-    """The side to which what opens swings: away from who opens it."""
+    """The side to which the opener swings: away from the person who opens it."""
     return 1 if room.opener_x < room.opens_x else -1
 
 
 def _opened(canvas: _Canvas, room: Room) -> None:
-    """The dark inside, and the leaf that stands out."""
+    """Draw the open opener: the dark inside and the leaf."""
     x, turn = room.opens_x, _turn(room)
     canvas.box(x - 38, 134, x + 38, 312, (28, 24, 24))
     leaf = [(x + 38 * turn, 134), (x + 72 * turn, 150), (x + 72 * turn, 330), (x + 38 * turn, 312)]
@@ -213,7 +213,7 @@ def _opened(canvas: _Canvas, room: Room) -> None:
 
 
 def _thing(canvas: _Canvas, thing: Thing, x: float, y: float) -> None:
-    """A thing by its middle; each kind has an outline of its own."""
+    """Draw a thing by its middle. Each kind has its own outline."""
     colour, half = COLOURS[thing.colour], THING_PX / 2
     edge: Colour = (120, 120, 120) if thing.colour == "black" else _LINE
     left, right, top, bottom = x - half, x + half, y - half, y + half

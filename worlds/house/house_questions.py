@@ -161,9 +161,9 @@ def forms_of(act: Act) -> list[QuestionForm]:
     ]
 
 
-def answers(act: Act, asked: Act, part: str) -> bool:
-    """Whether an act answers the question about a part of ``asked``: all other parts are equal."""
-    return stated_parts(act, part) == stated_parts(asked, part)
+def answers(act: Act, target: Act, part: str) -> bool:
+    """Whether an act answers the question about a part of ``target``: all other parts are equal."""
+    return stated_parts(act, part) == stated_parts(target, part)
 
 
 def stated_parts(act: Act, part: str) -> tuple[object, ...]:
@@ -256,7 +256,7 @@ def ask_about(house: House, *, seed: int = 0, limit: int = 20) -> list[HouseQues
         for forms in of_part.values():
             if forms and len(questions) < limit:
                 act, form = forms.pop()
-                asked = pose(act, form, rng, text=form.texts[-1], others=acts)
+                question = pose(act, form, rng, text=form.texts[-1], others=acts)
                 evidence = tuple(spans[form.part, stated_parts(act, form.part)])
-                questions.append(replace(asked, evidence=evidence))
+                questions.append(replace(question, evidence=evidence))
     return questions

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from ..scenes import WIDTH
 from .drawing import Figure, RoomView
@@ -49,27 +49,22 @@ def facts_in(views: Sequence[RoomView], before: RoomView | None = None) -> Pictu
     """
     views = [_without_slivers(view) for view in views]
     known = [*([_without_slivers(before)] if before else []), *views]
-    last, room = views[-1], views[-1].room
-    people = list(dict.fromkeys(figure.person for view in known for figure in view.figures))
+    room = views[-1].room
+    people = _people(known)
     acts = {person: _acts(person, known, views) for person in people}
     deeds = {person: [act.deed for act in acts[person]] or [_pose(person, views)] for person in people}
-    done = [act for person in people for act in acts[person]]
-    lying = _lying(last, done)
-    codes = list(dict.fromkeys(view.sign for view in views if view.sign))
+    done = list(chain.from_iterable(acts.values()))
+    lying, codes = _lying(views[-1], done), _codes(views)
     shown = [Act("shows", room, where=code) for code in codes]
     clauses = [f"{person} {' and '.join(deeds[person])}" for person in people] or ["nobody is there"]
-    clauses += [act.clause for act in lying]
-    if last.open and not any(act.kind == "opens" for act in done):
-        clauses.append(f"the {room.opens} is open")
-    clauses += [act.clause for act in shown]
-    things = dict.fromkeys(thing for view in views for thing in _things(view))
+    clauses += [act.clause for act in lying] + _open_clause(views[-1], done) + [act.clause for act in shown]
     return PictureFacts(
         caption=f"In {room}, {'; '.join(clauses)}.",
         actors=tuple(map(str, people))[:_MOST],
-        actions=tuple(deed for person in people for deed in deeds[person])[:_MOST],
-        objects=tuple(map(str, things))[:_MOST],
+        actions=tuple(chain.from_iterable(deeds.values()))[:_MOST],
+        objects=_things(views)[:_MOST],
         place=str(room),
-        visible_text=tuple(codes),
+        visible_text=codes,
         acts=(*done, *lying, *shown),
     )
 
@@ -79,9 +74,29 @@ def _without_slivers(view: RoomView) -> RoomView:
     return replace(view, figures=tuple(figure for figure in view.figures if 0 <= figure.x <= WIDTH))
 
 
-def _things(view: RoomView) -> list[Thing]:
-    held = [figure.holds for figure in view.figures]
-    return [thing for thing in (*held, *view.on) if thing is not None]
+def _people(views: Sequence[RoomView]) -> list[Person]:
+    """The people in the pictures, in order of appearance."""
+    return list(dict.fromkeys(figure.person for view in views for figure in view.figures))
+
+
+def _codes(views: Sequence[RoomView]) -> tuple[str, ...]:
+    """The codes of the sign, in order."""
+    return tuple(dict.fromkeys(view.sign for view in views if view.sign))
+
+
+def _open_clause(view: RoomView, done: Sequence[Act]) -> list[str]:
+    """The clause that the opener is open, unless one of the acts opened it."""
+    if view.open and not any(act.kind == "opens" for act in done):
+        return [f"the {view.room.opens} is open"]
+    return []
+
+
+def _things(views: Sequence[RoomView]) -> tuple[str, ...]:
+    """The names of the things that are held or lie in the pictures, in order."""
+    things = [
+        thing for view in views for thing in (*(figure.holds for figure in view.figures), *view.on) if thing
+    ]
+    return tuple(dict.fromkeys(map(str, things)))
 
 
 def _lying(view: RoomView, done: Sequence[Act]) -> list[Act]:

@@ -1,4 +1,4 @@
-"""Who and what there is in the house, and what each is called: one name for one look."""
+"""Vocabulary of the drawn house: its people, things, rooms and acts, with one name for each look."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ COLOURS: dict[str, Colour] = {
 KINDS = ("box", "cup", "bag", "ball", "key", "book")
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 DIGITS = "23456789"
-"""Signs show a letter, a digit and a letter; without those that look alike."""
+"""A code is a letter, a digit and a letter. Characters that look alike are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something that can be carried, put down and taken."""
+    """A thing that can be carried, put down and taken."""
 
     colour: str
     kind: str
@@ -33,7 +33,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody, known by clothes."""
+    """A person, identified by clothes."""
 
     kind: str
     """``woman`` or ``man``."""
@@ -46,14 +46,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A room of its own look, with two places for things and something that opens."""
+    """A room with its own look, two places for things, and an opener such as a door."""
 
     name: str
     places: tuple[str, str]
     """From left to right."""
     opens: str
     places_x: tuple[int, int]
-    """The middles of the places, in pixels of the full picture."""
+    """The columns of the places' middles, in pixels of the full picture."""
     opens_x: int
     sign_x: int
     wall: Colour
@@ -62,12 +62,12 @@ class Room:
 
     @property
     def stand_x(self) -> tuple[int, int]:
-        """Where one stands who handles something at a place: right of the first, left of the second."""
+        """Where a person stands to handle a thing at each place: right of the first, left of the second."""
         return self.places_x[0] + _ARM_PX, self.places_x[1] - _ARM_PX
 
     @property
     def opener_x(self) -> int:
-        """Where one stands who opens what opens."""
+        """Where a person stands to open or close the opener."""
         return self.opens_x + _ARM_PX if self.opens_x < _ARM_PX * 2 else self.opens_x - _ARM_PX
 
     def __str__(self) -> str:
@@ -105,22 +105,22 @@ ROOMS = (
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that happens or is so, by its parts: ``the man in the blue coat opens the fridge``."""
+    """An act or a state, by its parts: ``the man in the blue coat opens the fridge``."""
 
     kind: str
-    """``comes``, ``leaves``, ``puts``, ``takes``, ``opens``, ``closes``, ``gives`` and ``carries`` are done by
-    somebody; a sign ``shows`` a code; a thing ``is`` somewhere."""
+    """People do ``comes``, ``leaves``, ``puts``, ``takes``, ``opens``, ``closes``, ``gives`` and ``carries``. A sign
+    ``shows`` a code. A thing ``is`` on a place."""
     room: Room
     who: Person | None = None
     what: Thing | None = None
     where: str = ""
-    """A side, a place, what is opened, or what the sign says."""
+    """A side, a place, an opener, or the code of a sign."""
     to: Person | None = None
-    """Who is given something."""
+    """The person who is given the thing."""
 
     @property
     def deed(self) -> str:
-        """What is done, without who does it: ``puts the blue box on the table``."""
+        """The act without its subject: ``puts the blue box on the table``."""
         match self.kind:
             case "comes":
                 return f"comes in from the {self.where}" if self.where else "comes in"
@@ -143,10 +143,10 @@ class Act:
 
     @property
     def subject(self) -> str:
-        """Who or what it is said of."""
+        """The subject of the clause."""
         return "the sign" if self.kind == "shows" else str(self.what if self.kind == "is" else self.who)
 
     @property
     def clause(self) -> str:
-        """All of it in words."""
+        """The act as a clause."""
         return f"{self.subject} {self.deed}"

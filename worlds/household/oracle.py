@@ -179,16 +179,11 @@ def _shown(sighting: Sighting) -> OracleAnswer:
 def _whereabouts(thing: Thing, back: int, log: EventLog) -> OracleAnswer | None:
     histories = [log.history(place) for place in PLACES]
     runs = [run for history in histories for run in history if run.shown == thing]
-    current = [run for history in histories for run in history[-1:] if run.shown == thing]
-    runs.sort(key=lambda run: run.sightings[0].span.start_s)
+    current = [history[-1] for history in histories if history and history[-1].shown == thing]
     if len(current) > 1 or not runs:
         return None
     if back:
-        moves = [
-            run
-            for number, run in enumerate(runs)
-            if not number or _place_text(run) != _place_text(runs[number - 1])
-        ]
+        moves = _moves(runs)
         if len(moves) <= back:
             return None
         return OracleAnswer(_place_text(moves[-1 - back]), (moves[-1 - back].last,))
@@ -196,6 +191,16 @@ def _whereabouts(thing: Thing, back: int, log: EventLog) -> OracleAnswer | None:
         return OracleAnswer(_place_text(current[0]), (current[0].last,))
     removals = log.acts(Pattern("takes", what=thing))
     return OracleAnswer(CARRIED_OFF, (removals[-1].span,)) if removals else None
+
+
+def _moves(runs: list[StateRun]) -> list[StateRun]:
+    """The states of a thing on a place, in order, without those on the same place as the one before."""
+    ordered = sorted(runs, key=lambda run: run.sightings[0].span.start_s)
+    return [
+        run
+        for number, run in enumerate(ordered)
+        if not number or _place_text(run) != _place_text(ordered[number - 1])
+    ]
 
 
 def _place_text(run: StateRun) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from ..house import PEOPLE, ROOMS, THINGS, Person, Room, Thing
@@ -23,6 +23,7 @@ from .event_log import (
     Filler,
     LoggedEvent,
     Pattern,
+    Shown,
     Slot,
     Subject,
     pattern_of,
@@ -449,12 +450,17 @@ def _state(asking: AskingTime, back: int) -> list[QuestionDraft]:
     if not back and rng.random() < 0.5:
         return _maybe_nothing(asking, subjects)
     for pair in _pairs(subjects, rng):
-        results = [answer(StateSpec(subject, step), asking.log) for subject in pair for step in (0, 1)]
-        options = {str(result.value) for result in results if result}
+        options = _values(asking, [StateSpec(subject, step) for subject in pair for step in (0, 1)])
         if len(options) == OPTIONS and NOTHING not in options:
             draft = asking.draft(StateSpec(pair[0], back), "choice", mixed(options, rng))
             return [draft] if draft else []
     return []
+
+
+def _values(asking: AskingTime, specs: Iterable[Spec]) -> set[str]:
+    """The different answers to some questions."""
+    results = (answer(spec, asking.log) for spec in specs)
+    return {str(result.value) for result in results if result}
 
 
 def _maybe_nothing(asking: AskingTime, subjects: Sequence[Subject]) -> list[QuestionDraft]:
@@ -493,6 +499,16 @@ def _whereabouts(asking: AskingTime, back: int) -> list[QuestionDraft]:
     return _either(drafts, asking)
 
 
+def _shown_on(place: Subject, log: EventLog) -> set[Shown]:
+    """The things that lay on a place."""
+    return {sighting.shown for sighting in log.sightings(place)} - {None}
+
+
+def _moved_things(shown: Collection[set[Shown]]) -> list[Thing]:
+    """The things that lay on two places or more, by what lay on each place."""
+    return [thing for thing in THINGS if sum(thing in things for things in shown) >= 2]
+
+
 def _either(drafts: Mapping[bool, Sequence[QuestionDraft]], asking: AskingTime) -> list[QuestionDraft]:
     """Choose a draft, so that "nothing" is right as often as any other option; none unless both sorts exist."""
     if not drafts[True] or not drafts[False]:
@@ -519,9 +535,7 @@ def _once(asking: AskingTime) -> list[QuestionDraft]:
         return decide(asking, pooled(specs, asking.log))
     for pair in _pairs(subjects, rng):
         for at_s in _seen_at(pair[0], asking)[:6]:
-            then = [answer(StateSpec(subject, at_s=at_s), asking.log) for subject in pair]
-            latest = [answer(StateSpec(subject), asking.log) for subject in pair]
-            options = {str(result.value) for result in (*then, *latest) if result}
+            options = _values(asking, [StateSpec(subject, at_s=t) for subject in pair for t in (at_s, None)])
             if len(options) == OPTIONS and NOTHING not in options:
                 draft = asking.draft(StateSpec(pair[0], at_s=at_s), "choice", mixed(options, rng))
                 return [draft] if draft else []

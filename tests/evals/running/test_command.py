@@ -60,7 +60,7 @@ def test_existing_run_needs_resume_and_report_asks_nothing(run) -> None:
 def test_eval_compare_writes_table_and_csv(run, tmp_path: Path) -> None:
     few = ["--limit", "4", "--system", "random"]
     run("world", *QUICK, *few, "--out", "unbounded")
-    run("world", *QUICK, *few, "--out", "bounded", "--budget", "64 MB")
+    run("world", *QUICK, *few, "--out", "bounded", "--disk-budget", "64 MB")
     code, out, err = run("compare", "unbounded", "bounded")
     with (tmp_path / "eval-compare" / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -99,8 +99,8 @@ def test_eval_list_names_the_benchmarks(run) -> None:
         (["world", "--minutes", "0"], "not a number of minutes"),
         (["world", "--shard", "4/3"], "is not a part such as 1/4"),
         (["world", "--report"], "eval-world holds no evaluation run"),
-        (["world", "--budget", "much"], "'much' is no budget for a memory"),
-        (["world", "--budget", "1 MB"], "do not hold its indexes"),
+        (["world", "--disk-budget", "much"], "'much' is no budget for a memory"),
+        (["world", "--disk-budget", "1 MB"], "do not hold its indexes"),
         (["world", "eval-10"], "unexpected argument 'eval-10'"),
         (["compare"], "'compare' needs folders of runs"),
         (["compare", "none"], "none holds no evaluation run"),
