@@ -81,7 +81,7 @@ def test_every_name_in_a_python_block_exists(block):
 
 
 def test_every_method_named_in_the_text_exists():
-    methods = set(re.findall(r"`(?:await )?memory\.(\w+)\(", README))
+    methods = set(re.findall(r"`(?:await )?memory\.(\w+)\(", PAGES))
 
     assert methods
     assert methods <= set(dir(recollect.Recollect))
