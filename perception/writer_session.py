@@ -6,8 +6,8 @@
     door.wait()
 
 The session owns the one store that is open for writing. Each watch has a thread. The batches of all of them share
-commits, and one captioner describes for all streams. It executes erasures and compactions between the frames of
-the streams that they concern, for this process and, through request files, for others.
+commits, and one captioner describes for all streams. The session erases, compacts and reindexes while sources are
+watched, for its own process and, through request files, for other processes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ from ..memory.keeping.byte_sizes import parse_bytes
 from ..memory.keeping.disk_budget import check_budget
 from ..memory.keeping.erasure import ErasureReceipt, OnWait
 from ..memory.keeping.reindexing import OnProgress, ReindexReport
-from ..memory.keeping.requests import MaintenanceRequest, RequestServer, execute
+from ..memory.keeping.requests import (
+    MaintenanceRequest,
+    MaintenanceResult,
+    ReindexRequest,
+    RequestServer,
+    StoreRequest,
+    execute,
+)
 from ..memory.storage.tables import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
@@ -46,6 +53,8 @@ from .sources.source import Source
 from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
 from .stream_records import already_done_report, find_or_create_record
+from .vision import encoder_settings, open_encoder
+from .vision_settings import VisionSettings
 from .watch_events import (
     Described,
     DescriptionsFailed,
@@ -113,15 +122,24 @@ def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSour
 class WriterSession:
     """Watches sources into one memory. It begins with one user, which must ``release`` it."""
 
-    def __init__(self, path: Path, settings: WriterSettings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: WriterSettings,
+        *,
+        on_new_encoder: Callable[[Encoder | None], None] | None = None,
+    ) -> None:
         """Open the memory for writing. It is made if necessary.
 
+        ``on_new_encoder`` is called with the new encoder, or None, when the memory was reindexed.
         Raises ``MemoryStoreError``, or ``EncoderError`` where the encoder's model cannot be used.
         """
         if settings.encoder is not None:
             # Loaded now: a model that cannot be used makes no memory, and no frames wait for it later.
             settings.encoder.encode_texts([""])
         self._settings = settings
+        self._encoder = settings.encoder
+        self._on_new_encoder = on_new_encoder
         self._store = MemoryStore.open(
             path,
             write=True,
@@ -139,7 +157,7 @@ class WriterSession:
         self._describing = _Describing(self._store, settings.lmm)
         self._maintaining = threading.Lock()
         self._starting = threading.Lock()
-        self._server = RequestServer(path, self._execute_for_others, self.used)
+        self._server = RequestServer(path, self._execute_request, self.used)
         self._server.start()
         self._cv_threads = cv2.getNumThreads()
         # OpenCV would split small pictures among threads, which only costs CPU time.
@@ -411,7 +429,11 @@ class WriterSession:
         if encoder is not None:
             encoder.encode_texts([""])
         with self._maintaining:
-            return self._store.reindex(encoder, on_progress=on_progress, paused=self._everything_held)
+            report = self._store.reindex(encoder, on_progress=on_progress, paused=self._everything_held)
+            self._encoder = encoder
+            if self._on_new_encoder is not None:
+                self._on_new_encoder(encoder)
+        return report
 
     @contextmanager
     def _everything_held(self) -> Iterator[None]:
@@ -423,12 +445,22 @@ class WriterSession:
                     holds.enter_context(worker.held())
             yield
 
-    def execute(self, request: MaintenanceRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
+    def execute(self, request: StoreRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
         """Execute the request. Returns the receipt of an erasure."""
         return execute(self, request, on_wait)
 
-    def _execute_for_others(self, request: MaintenanceRequest, on_wait: OnWait) -> ErasureReceipt | None:
+    def _execute_request(
+        self, request: MaintenanceRequest, on_wait: OnWait, on_progress: OnProgress
+    ) -> MaintenanceResult:
+        """Execute a request of another process."""
+        if isinstance(request, ReindexRequest):
+            settings = VisionSettings(model=request.encoder_model, device=request.device)
+            return self.reindex(self._open_encoder(settings), on_progress=on_progress)
         return self.execute(request, on_wait)
+
+    def _open_encoder(self, settings: VisionSettings) -> Encoder | None:
+        """The encoder of the settings. The one in use is not loaded a second time."""
+        return self._encoder if encoder_settings(self._encoder) == settings else open_encoder(settings)
 
 
 class _WatchedStream:
