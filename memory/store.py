@@ -1,4 +1,4 @@
-"""A memory on disk, and the right to add to it.
+"""Memory store: a memory on disk, open for reading or, in one process at a time, for writing.
 
     with MemoryStore.open("kitchen", write=True) as store:
         store.put_stream(stream)
@@ -6,11 +6,10 @@
     with MemoryStore.open("kitchen") as store:
         store.snapshot().search("a red car")
 
-Moments are appended in stream order and never edited. A second look adds an observation beside the first. What
-waits to be described is kept in a backlog, which outlives its writer. One process appends, and any number read
-meanwhile, each through a ``Snapshot``. What ``append`` returned from is safe from then on, also from ``kill -9``.
-In the writing process several threads may append, describe and erase at once. The store knows nothing of video,
-models or questions.
+Moments are appended in stream order and never edited. An inspection adds an observation beside the first. Memories
+that wait for a description are kept in a backlog on disk. One process appends. Any number of processes read at the
+same time, each through a ``Snapshot``. When ``append`` returns, its moments survive even ``kill -9``. In the writing
+process several threads may append, describe and erase at once. The store knows nothing of video, models or questions.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ from .values import (
 )
 
 WRITE_BACK_WAIT_S = 3.0
-"""How long a process that is not the writer waits for others' commits, before it skips a write."""
+"""How long a process that is not the writer waits for commits of other processes before it skips a write."""
 
 
 class MemoryStore:
@@ -100,11 +99,11 @@ class MemoryStore:
         self.path = folder
         self._lock = lock
         self._keep_versions_s = keep_versions_s
-        # A stalled writer must not make a finished answer wait for ever.
+        # A finished answer must not wait forever for a stalled writer.
         self._commits = Commits(folder, None if lock is not None else WRITE_BACK_WAIT_S)
         self._use(opened, encoder, manifest, min_free_bytes)
         if lock is not None:
-            # What a crash left half done is undone, and the tables that were just made are named.
+            # This undoes a commit that a crash interrupted, and names the tables that were just created.
             self._commits.publish(opened)
 
     def _use(self, opened: Tables, encoder: Encoder | None, manifest: Manifest, min_free_bytes: int) -> None:
@@ -151,14 +150,14 @@ class MemoryStore:
     ) -> MemoryStore:
         """Open the memory in the folder ``path``.
 
-        With ``write`` it is created if necessary, and no other process can write until it is closed. ``what``
-        tells them why. Without, it must exist. A memory of an older schema is migrated to the present one.
-        ``encoder`` must be the one that made the memory. A reader may leave it out and search by words alone.
-        ``min_free_bytes`` are left free on the disk. Replaced versions stay for ``keep_versions_s`` for readers
-        that may not take a lease.
+        With ``write`` the memory is created if necessary, and no other process can write until it is closed. Their
+        error names ``what`` as the purpose. Without ``write`` the memory must exist. A memory of an older schema is
+        migrated to the current one. ``encoder`` must be the encoder that made the memory. A reader may leave it out
+        and search by text only. ``min_free_bytes`` are left free on the disk. Replaced versions stay for
+        ``keep_versions_s``, for readers that may not take a lease.
 
-        ``budget_bytes`` is what the folder may take on the disk from now on, and ``stream_budgets`` what streams
-        may take of that, by name. A writer stores both in the memory, where they stay until others are given. The
+        ``budget_bytes`` is the disk budget of the folder, and ``stream_budgets`` holds the parts of it that streams
+        may take, by name. A writer stores both in the memory, where they stay until other budgets are given. The
         default of a new memory is ``DEFAULT_BUDGET_BYTES``.
 
         Raises ``NotAMemory``, ``NewerMemory``, ``OlderMemory``, ``EncoderMismatch``, ``MemoryInUse``,
@@ -186,7 +185,7 @@ class MemoryStore:
             except OSError as error:
                 raise NotAMemory(folder, f"the folder cannot be made ({error.strerror})") from None
         elif not is_unused_folder(folder):
-            # Refused before anything is written into a folder that is no memory.
+            # Raises before anything is written into a folder that is not a memory.
             read_manifest(folder)
         lock = WriterLock(folder, what)
         with require_free_space(folder, min_free_bytes):
@@ -214,7 +213,7 @@ class MemoryStore:
                 raise
 
     def close(self) -> None:
-        """Release the writer's lock. Appended moments are safe already."""
+        """Release the writer lock. Appended moments are on disk already."""
         if self._lock is not None:
             self.maintenance.close()
             self._lock.release()
@@ -234,10 +233,10 @@ class MemoryStore:
         frames: Sequence[KeyFrame] = (),
         waiting: Sequence[Pending] = (),
     ) -> None:
-        """Append moments of any rung with the pictures they name, all of them or none.
+        """Append moments of any rung with their key frames, all of them or none.
 
-        ``waiting`` names those that are to be described later. They enter the backlog in the same commit.
-        Called again with the same moments after an error or a crash, it adds only the missing ones.
+        ``waiting`` lists the memories that are to be described later. They enter the backlog in the same commit.
+        A repeated call with the same moments, after an error or a crash, adds only the missing ones.
         Raises ``DiskFull`` or ``BudgetFull``. The memory is unchanged then.
         """
         self._appender.append(moments, frames, waiting)
@@ -245,8 +244,8 @@ class MemoryStore:
     def write_back(self, moment: Moment, observation: Observation) -> None:
         """Add the observation of an inspection to a moment. The same observation is kept once.
 
-        Where the moment is forgotten by now, so is the look. Needs no writer's lock: a question may do it while
-        streams are watched. Raises ``WriterStalled`` if another process hangs inside a commit.
+        Nothing is added if the moment was evicted or erased meanwhile. It needs no writer lock: a question may call
+        it while streams are watched. Raises ``WriterStalled`` if another process hangs inside a commit.
         """
         row = second_look_row(moment, observation)
         vectors = text_vector_rows(self._encoder, [row])
@@ -260,9 +259,9 @@ class MemoryStore:
                     change.append(self._tables.text_vectors, vectors)
 
     def note_uses(self, uses: Sequence[Use]) -> None:
-        """Note which stretches an answer used: they are evicted later than others.
+        """Record which spans an answer used. They are evicted later than others.
 
-        Needs no writer's lock. Raises ``WriterStalled`` if another process hangs inside a commit.
+        It needs no writer lock. Raises ``WriterStalled`` if another process hangs inside a commit.
         """
         with self._writes.transaction() as change:
             change.append(self._tables.uses, [use_row(use) for use in uses])

@@ -219,7 +219,8 @@ def test_settings_name_a_folder_by_its_whole_path(model, tmp_path, monkeypatch):
     settings = encoder_settings(encoder)
     monkeypatch.chdir("/")
 
-    assert settings is not None and settings.model is not None
+    assert settings is not None
+    assert settings.model is not None
     assert Path(settings.model).samefile(tmp_path / "tiny")
     assert SiglipEncoder(settings.model).name == name
 
