@@ -107,7 +107,7 @@ class MemoryStore:
             self._commits.publish(opened)
 
     def _use(self, opened: Tables, encoder: Encoder | None, manifest: Manifest, min_free_bytes: int) -> None:
-        """Work on these tables from now on."""
+        """Use these tables, encoder and manifest."""
         self._tables, self._encoder, self._manifest = opened, encoder, manifest
         budget = DiskBudget(self.path, manifest.budget_bytes)
         self.maintenance = Maintenance(
@@ -267,7 +267,7 @@ class MemoryStore:
             change.append(self._tables.uses, [use_row(use) for use in uses])
 
     def used(self, stream: str, span: Span) -> float:
-        """How much answers used a stretch of a stream: 0 never, 1 if it was cited once, just now."""
+        """How much answers used a span of a stream: 0 if never, 1 if it was cited once, just now."""
         where = all_of(f"stream = {quoted(stream)}", overlap_filter(span))
         uses = select(self._committed.view(self._tables.uses), where=where, columns=["how", "at_s"])
         return sum(weight_of_use(use["how"], time.time() - use["at_s"]) for use in uses)
@@ -275,30 +275,30 @@ class MemoryStore:
     # -- the backlog of descriptions -------------------------------------------------------------------
 
     def enqueue(self, items: Sequence[Pending]) -> None:
-        """Queue stored memories for description. One that was given up is tried again."""
+        """Queue stored memories for description. Memories that were given up are tried again."""
         self._descriptions.enqueue(items)
 
     def backlog(self, *, limit: int, stream: str | None = None) -> list[Pending]:
-        """The next ``limit`` that can be described now, of one stream or of all, the next first.
+        """The next ``limit`` memories that can be described now, of one stream or of all, in that order.
 
-        The newest minute of queueing goes first, and in it the most eventful. What has failed before
-        goes last. An event, hour or day is left out while anything it is made of waits.
+        Memories queued in the newest minute come first, the most eventful of them before others. Memories that
+        failed before come last. An event, hour or day is left out while a part of it waits.
         """
         return self._backlog.ready(limit=limit, stream=stream)
 
     def described(self, results: Sequence[tuple[Moment, Observation]]) -> None:
-        """Add descriptions to memories, which then wait no longer.
+        """Add descriptions to memories, and remove these from the backlog.
 
-        One description of each writer is kept: the first. Evicted or erased memories are skipped.
+        The first description of each writer is kept. Evicted or erased memories are skipped.
         """
         self._descriptions.add(results)
 
     def failed(self, item: Pending, error: str) -> None:
-        """An attempt to describe it failed. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
+        """Record a failed attempt to describe a memory. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
         self._descriptions.note_failure(item, error)
 
     def not_to_describe(self, moment_ids: Collection[str]) -> None:
-        """Nothing in these memories can be described, so they wait no longer."""
+        """Remove memories from the backlog, because nothing in them can be described."""
         self._descriptions.remove(moment_ids)
 
     def waiting(self, stream: str | None = None) -> int:
@@ -320,7 +320,7 @@ class MemoryStore:
         self._catalog.put_stream(stream)
 
     def put_gap(self, gap: Gap, *, written_at_s: float | None = None) -> None:
-        """Add a gap, or what became of it since. ``written_at_s`` (Unix seconds) is now by default."""
+        """Add a gap, or its new state. ``written_at_s`` (Unix seconds) is now by default."""
         self._catalog.put_gap(gap, written_at_s)
 
     def streams(self) -> list[Stream]:
@@ -332,21 +332,21 @@ class MemoryStore:
         return self._catalog.stream(name)
 
     def stream_with_content(self, content_id: str) -> Stream | None:
-        """The stream made of this very file or address, or None."""
+        """The stream of the file or address with this content id, or None."""
         return next((stream for stream in self.streams() if stream.content_id == content_id), None)
 
     def resume(self, stream_name: str) -> ResumePoint | None:
-        """Where to resume watching a stream. None if nothing of it is remembered."""
+        """The point at which to resume watching a stream. None if nothing of it is stored."""
         point = self._catalog.resume(stream_name)
         if point is None:
             self._appender.settle(stream_name)
         return point
 
     def snapshot(self, as_of_s: float | None = None) -> Snapshot:
-        """A snapshot of the memory. Later writes and deletions do not change it for its user.
+        """A snapshot of the memory. Later writes and deletions do not change it.
 
-        With ``as_of_s`` (Unix seconds), only what had been written by then.
-        Raises ``EncoderMismatch`` where the vectors were replaced by another encoder's meanwhile.
+        With ``as_of_s`` (Unix seconds) it holds only rows that had been written by then.
+        Raises ``EncoderMismatch`` if the memory was reindexed with another encoder meanwhile.
         """
         read_manifest(self.path).check_encoder(self.path, self._encoder, required=False)
         lease = ReadLease.take(self.path)
@@ -373,9 +373,9 @@ class MemoryStore:
     # -- disk usage, pins and erasure --------------------------------------------------
 
     def pin(self, stream: str, span: Span, note: str = "") -> Pin:
-        """Protect a stretch of a stream from eviction. Needs no writer's lock.
+        """Protect a span of a stream from eviction. It needs no writer lock.
 
-        Raises ``UnknownStream``, ``NothingToPin`` if nothing is remembered there, and ``PinsFull``.
+        Raises ``UnknownStream``, ``NothingToPin`` if nothing is stored in the span, and ``PinsFull``.
         """
         if self.stream(stream) is None:
             raise self._unknown(stream)
@@ -388,20 +388,21 @@ class MemoryStore:
             return self._pins.remove(pin_id)
 
     def pins(self) -> list[Pin]:
-        """Every pin, by stream and time."""
+        """All pins, by stream and time."""
         return self._pins.all()
 
     @property
     def budget_bytes(self) -> int:
-        """What the memory may take on the disk."""
+        """The disk budget of the memory."""
         return self._manifest.budget_bytes
 
     def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
-        """Erase a stretch of a stream, or all of it, for good. When this returns no file of the memory holds it.
+        """Erase a span of a stream, or the whole stream, for good. Afterwards no file of the memory holds it.
 
-        Of a stretch, whole moments go, with every memory above, picture and index entry made of them. The memories
-        above are made again of what remains. Questions that began before are waited for: ``on_wait`` is called with
-        their number. Needs the writer's lock, and may use the reserve of free space on the disk. Raises ``UnknownStream``.
+        Whole moments are erased, with their pictures, index entries, and the memories of higher rungs that summarise
+        them. These are rebuilt from the remaining moments. The call waits for questions that began before it:
+        ``on_wait`` is called with their number. It needs the writer lock, and may use the reserve of free space on
+        the disk. Raises ``UnknownStream``.
         """
         if self._lock is None:
             raise RuntimeError("open the memory with write=True to erase from it")
@@ -421,7 +422,7 @@ class MemoryStore:
         with ReadLease.take(self.path) as lease:
             head = self._commits.head()
             lease.hold(head.versions)
-            # Vectors of any encoder count, also where the memory was opened without one.
+            # Vectors of any encoder count, even if the memory was opened without an encoder.
             vectors = {
                 table_kind(name): open_view(self.path, name, version)
                 for name, version in head.versions.items()
@@ -436,7 +437,7 @@ class MemoryStore:
             )
 
     def set_stream_budget(self, stream: str, budget_bytes: int) -> None:
-        """Set what a stream may take of the memory's disk budget from now on.
+        """Set the part of the memory's disk budget that a stream may take.
 
         Raises ``BadBudget``.
         """
@@ -447,9 +448,9 @@ class MemoryStore:
         self.maintenance.set_stream_budgets(self._manifest.stream_budgets)
 
     def compact(self) -> None:
-        """Evict to the disk budget, merge files and indexes, and delete old versions, all of it now.
+        """Evict to the disk budget, merge files and indexes, and delete old versions, all at once.
 
-        It may use the reserve of free space on the disk, as it frees space in the end.
+        It may use the reserve of free space on the disk, because it frees space in the end.
         """
         self._eraser().finish()
         self.maintenance.run(thorough=True, now=True)
@@ -461,10 +462,10 @@ class MemoryStore:
         on_progress: OnProgress | None = None,
         paused: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> ReindexReport:
-        """Rebuild all vectors with another encoder, or drop them, and use that encoder from now on.
+        """Rebuild all vectors with another encoder, or drop them, and use that encoder afterwards.
 
         Other threads may use the store meanwhile, except inside the block of ``paused``, which covers the switch.
-        Needs the writer's lock. Raises ``CannotWrite`` or ``DiskFull``, and errors of the encoder.
+        It needs the writer lock. Raises ``CannotWrite`` or ``DiskFull``, and errors of the encoder.
         """
         if self._lock is None:
             raise RuntimeError("open the memory with write=True to reindex it")
@@ -491,14 +492,14 @@ class MemoryStore:
     def maintain(self, *, thorough: bool = True) -> None:
         """Merge appended rows into fragments and indexes, and delete versions that no reader uses.
 
-        A thread of the writer does this now and then, less thoroughly. It is worth calling when a file has been
-        watched to its end, as questions are fastest afterwards. It needs no writer's lock and never changes the
-        content. A failure is logged and tried again later.
+        A thread of the writer does this from time to time, less thoroughly. Call it when a file was watched to its
+        end: questions are fastest afterwards. It needs no writer lock and does not change the content. A failure is
+        logged, and a later run tries again.
         """
         self.maintenance.run(thorough=thorough)
 
     def _unknown(self, stream: str) -> UnknownStream:
-        return UnknownStream(stream, tuple(known.name for known in self.streams()))
+        return UnknownStream(stream, tuple(stored.name for stored in self.streams()))
 
 
 def _made_by(manifest: Manifest, encoder: Encoder | None) -> bool:
