@@ -92,7 +92,7 @@ class Watch:
         self._subscribers: list[queue.SimpleQueue[WatchEvent]] = []
         self._publishing = threading.Lock()
 
-    # -- for users -------------------------------------------------------------------------------------
+    # -- for users ------------------------------------------------------------------------------------
 
     def status(self) -> WatchStatus:
         """The current status. Returns at once."""

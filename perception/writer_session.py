@@ -163,7 +163,7 @@ class WriterSession:
         # OpenCV would split small pictures among threads, which only costs CPU time.
         cv2.setNumThreads(1)
 
-    # -- users -----------------------------------------------------------------------------------------
+    # -- users ----------------------------------------------------------------------------------------
 
     def retain(self) -> bool:
         """Add a user. False if the session has ended."""
