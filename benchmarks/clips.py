@@ -1,4 +1,4 @@
-"""How well questions about real clips are answered: every clip in one memory, no stream named.
+"""Accuracy of answers about real clips: every clip is in one memory, and questions name no stream.
 
     python benchmarks/clips.py FOLDER [--memory DIR] [--json]
 
@@ -15,29 +15,30 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from recollect import Recollect, Span
-from recollect.agent.answer import Evidence
+from recollect.memory.values import Moment
 
 MARGIN_S = 2.0
 
 
 def right(span: Span, truth: Span) -> bool:
-    """Whether a stretch is the true one, to ``MARGIN_S``."""
+    """Whether a span is the true one, to ``MARGIN_S``."""
     near = truth.start_s - MARGIN_S <= span.middle_s <= truth.end_s + MARGIN_S
     return near and span.duration_s <= max(2 * truth.duration_s, truth.duration_s + 2 * MARGIN_S)
 
 
 def overlapping(span: Span, truth: Span) -> bool:
-    """Whether a stretch and the true one share at least 0.3 of what they cover together."""
+    """Whether the intersection of a span and the true one is at least 0.3 of their hull."""
     common = span.clipped_to(truth)
     return common is not None and common.duration_s / truth.hull(span).duration_s >= 0.3
 
 
 def group_of(record: dict[str, Any]) -> str:
-    """What a question rests on."""
+    """The ability that a question needs."""
     needs = set(record["needs"])
     if record["type"] == "absent":
         return "absent"
@@ -52,92 +53,104 @@ def group_of(record: dict[str, Any]) -> str:
     return "motion, colour, cuts"
 
 
+def watch_all(memory: Recollect, folder: Path, *, quiet: bool) -> dict[str, str]:
+    """Watch every clip of a folder; the names of their streams, by file name."""
+    streams = {}
+    for clip in sorted(folder.glob("*.mp4")):
+        started_s = time.process_time()
+        report = memory.watch(clip)
+        streams[clip.name] = report.stream
+        if not report.already_done and not quiet:
+            cost_s = time.process_time() - started_s
+            print(
+                f"{clip.name}: {report.until_s:.1f} s of video in {cost_s:.1f} CPU s, {report.moments} moments"
+            )
+    return streams
+
+
+def truths_of(record: dict[str, Any]) -> list[Span]:
+    """The spans that answer a question; none if nothing does."""
+    if record["t_start"] is None:
+        return []
+    return [Span(record["t_start"], record["t_end"]), *(Span(*alt) for alt in record["alt_spans"])]
+
+
+def ask(memory: Recollect, record: dict[str, Any], stream: str, moments: Sequence[Moment]) -> dict[str, Any]:
+    """Ask one question and compare the evidence with the truth."""
+    answer, truths = memory.ask(record["question"]), truths_of(record)
+
+    def rank(test: Callable[[Span, Span], bool]) -> int | None:
+        hits = (
+            evidence.stream == stream and any(test(evidence.span, truth) for truth in truths)
+            for evidence in answer.evidence
+        )
+        return next((number for number, hit in enumerate(hits, start=1) if hit), None)
+
+    lucky = [
+        moment.stream == stream and any(right(moment.span, truth) for truth in truths) for moment in moments
+    ]
+    return {
+        "id": record["id"],
+        "group": group_of(record),
+        "question": record["question"],
+        "rank": rank(right),
+        "overlap_rank": rank(overlapping),
+        "chance": sum(lucky) / len(moments),
+        "abstained": answer.why if answer.abstained else None,
+        "confidence": answer.confidence,
+        "text": answer.text,
+        "evidence": [(e.stream, e.start_s, e.end_s, e.score, e.text[:60]) for e in answer.evidence[:3]],
+        "truth": (record["t_start"], record["t_end"]),
+        "seconds": answer.usage.seconds,
+    }
+
+
+def report(rows: Sequence[dict[str, Any]]) -> None:
+    """Print each question, and the scores by group."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["group"]].append(row)
+        outcome = row["abstained"] or f"{row['confidence']:.2f}"
+        print(
+            f"{row['id']:7} {row['group'][:13]:13} rank {row['rank'] or '-':>2}  {outcome:11} {row['question'][:70]}"
+        )
+    print(
+        f"\n{'rests on':24} {'n':>3} {'@1':>5} {'@2':>5} {'overlap@2':>9} {'chance@1':>8} {'chance@2':>8} {'abstained':>9}"
+    )
+    for group, members in sorted(groups.items()):
+        at_1, at_2 = share_within(members, "rank", 1), share_within(members, "rank", 2)
+        overlap = share_within(members, "overlap_rank", 2)
+        n = len(members)
+        chance = sum(row["chance"] for row in members) / n
+        chance_2 = sum(1 - (1 - row["chance"]) ** 2 for row in members) / n
+        abstained = sum(row["abstained"] is not None for row in members) / n
+        print(
+            f"{group:24} {n:3} {at_1:5.2f} {at_2:5.2f} {overlap:9.2f} {chance:8.2f} {chance_2:8.2f} {abstained:9.2f}"
+        )
+
+
+def share_within(members: Sequence[dict[str, Any]], key: str, limit: int) -> float:
+    """The share of questions whose rank is at most ``limit``."""
+    return sum(row[key] is not None and row[key] <= limit for row in members) / len(members)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--memory", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    records = [
-        json.loads(line) for line in (arguments.folder / "qa.jsonl").read_text().splitlines() if line.strip()
-    ]
+    lines = (arguments.folder / "qa.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines if line.strip()]
     memory_path = arguments.memory or Path(tempfile.mkdtemp()) / "clips.lance"
-    rows = []
     with Recollect(memory_path) as memory:
-        streams = {}
-        for clip in sorted(arguments.folder.glob("*.mp4")):
-            begun = time.process_time()
-            report = memory.watch(clip)
-            streams[clip.name] = report.stream
-            if not report.already_done and not arguments.json:
-                cost = time.process_time() - begun
-                print(
-                    f"{clip.name}: {report.until_s:.1f} s of video in {cost:.1f} CPU s, {report.moments} moments"
-                )
+        streams = watch_all(memory, arguments.folder, quiet=arguments.json)
         moments = memory.timeline(limit=100_000)
-        for record in records:
-            answer = memory.ask(record["question"])
-            truths = []
-            if record["t_start"] is not None:
-                truths = [
-                    Span(record["t_start"], record["t_end"]),
-                    *(Span(*alt) for alt in record["alt_spans"]),
-                ]
-            stream = streams[record["clip"]]
-
-            def hits(
-                evidence: Evidence, test: Any, truths: list[Span] = truths, stream: str = stream
-            ) -> bool:
-                return evidence.stream == stream and any(test(evidence.span, truth) for truth in truths)
-
-            chance = sum(
-                moment.stream == stream and any(right(moment.span, truth) for truth in truths)
-                for moment in moments
-            ) / len(moments)
-            rows.append(
-                {
-                    "id": record["id"],
-                    "group": group_of(record),
-                    "question": record["question"],
-                    "rank": next((i + 1 for i, e in enumerate(answer.evidence) if hits(e, right)), None),
-                    "overlap_rank": next(
-                        (i + 1 for i, e in enumerate(answer.evidence) if hits(e, overlapping)), None
-                    ),
-                    "chance": chance,
-                    "abstained": answer.why if answer.abstained else None,
-                    "confidence": answer.confidence,
-                    "text": answer.text,
-                    "evidence": [
-                        (e.stream, e.start_s, e.end_s, e.score, e.text[:60]) for e in answer.evidence[:3]
-                    ],
-                    "truth": (record["t_start"], record["t_end"]),
-                    "seconds": answer.usage.seconds,
-                }
-            )
+        rows = [ask(memory, record, streams[record["clip"]], moments) for record in records]
     if arguments.json:
         print(json.dumps(rows, ensure_ascii=False, indent=1))
-        return
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["group"]].append(row)
-    for row in rows:
-        told = row["abstained"] or f"{row['confidence']:.2f}"
-        print(
-            f"{row['id']:7} {row['group'][:13]:13} rank {row['rank'] or '-':>2}  {told:11} {row['question'][:70]}"
-        )
-    print(
-        f"\n{'rests on':24} {'n':>3} {'@1':>5} {'@2':>5} {'overlap@2':>9} {'chance@1':>8} {'chance@2':>8} {'abstained':>9}"
-    )
-    for group, members in sorted(groups.items()):
-        n = len(members)
-        at = [sum(1 for row in members if row["rank"] and row["rank"] <= k) / n for k in (1, 2)]
-        overlap = sum(1 for row in members if row["overlap_rank"] and row["overlap_rank"] <= 2) / n
-        chance = sum(row["chance"] for row in members) / n
-        chance_2 = sum(1 - (1 - row["chance"]) ** 2 for row in members) / n
-        abstained = sum(1 for row in members if row["abstained"]) / n
-        print(
-            f"{group:24} {n:3} {at[0]:5.2f} {at[1]:5.2f} {overlap:9.2f} {chance:8.2f} {chance_2:8.2f} {abstained:9.2f}"
-        )
+    else:
+        report(rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The shape of the house, read from the sources: imports point down, and everything public is described."""
+"""Package layout and conventions, checked on the sources: layered imports, docstrings, test names, exact pins."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ NOT_PACKAGED = {"benchmarks", "build", "docs", "models", "tests"}
 NOT_IN_THE_WHEEL = {"recollect.evals.tiny", "recollect.testing.crash"}
 """Packages that an editable install has and the wheel lacks."""
 
-FLOORS = {"common": 0, "memory": 1, "perception": 2, "tools": 3, "agent": 4}
-"""Packages that are not named here are on the top floor: doors, measurements and test harnesses."""
-TOP = max(FLOORS.values()) + 1
+LAYERS = {"common": 0, "memory": 1, "perception": 2, "tools": 3, "agent": 4}
+"""Packages not listed are in the top layer: the public API, the command, evaluations and test harnesses."""
+TOP_LAYER = max(LAYERS.values()) + 1
 
 
 def folder_of(package: str) -> Path:
-    floor = ".".join(package.split(".")[:2])
-    if floor not in PACKAGE_DIRS:
-        floor = "recollect"
-    below = package.removeprefix(floor).strip(".")
-    return ROOT.joinpath(PACKAGE_DIRS[floor], *(below.split(".") if below else []))
+    root = ".".join(package.split(".")[:2])
+    if root not in PACKAGE_DIRS:
+        root = "recollect"
+    subpackage = package.removeprefix(root).strip(".")
+    return ROOT.joinpath(PACKAGE_DIRS[root], *(subpackage.split(".") if subpackage else []))
 
 
 MODULES = {
@@ -38,38 +38,42 @@ MODULES = {
 EACH_MODULE = pytest.mark.parametrize("name", sorted(MODULES))
 
 
+MOST_CHARACTERS = 60
+"""Of the name of a test function."""
+
+
 def parsed(name: str) -> ast.Module:
     return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
 def imported(name: str) -> Iterator[tuple[int, str]]:
-    """The modules of ours that a module imports, as (line, dotted name below ``recollect``)."""
-    home = name if MODULES[name].stem == "__init__" else name.rpartition(".")[0]
+    """The modules of Recollect that a module imports, as (line, dotted name below ``recollect``)."""
+    package = name if MODULES[name].stem == "__init__" else name.rpartition(".")[0]
     for node in ast.walk(parsed(name)):
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = home.split(".")[: len(home.split(".")) - (node.level - 1)]
+            base = package.split(".")[: len(package.split(".")) - (node.level - 1)]
             path = [*base[1:], *(node.module.split(".") if node.module else [])]
-            # `from .. import errors` names the module only after the word import.
+            # `from .. import errors` names the module after the keyword import.
             for alias in node.names:
                 yield node.lineno, ".".join(path or [alias.name])
 
 
-def floor_of(below_root: str) -> int:
-    first = below_root.partition(".")[0]
-    return FLOORS.get(first, TOP)
+def layer_of(module: str) -> int:
+    """The layer of a module, given by its dotted name below ``recollect``."""
+    return LAYERS.get(module.partition(".")[0], TOP_LAYER)
 
 
 @EACH_MODULE
 def test_imports_point_down(name: str) -> None:
-    floor = floor_of(name.partition(".")[2])
+    layer = layer_of(name.partition(".")[2])
 
-    upwards = [f"line {line}: {target}" for line, target in imported(name) if floor_of(target) > floor]
+    upwards = [f"line {line}: {target}" for line, target in imported(name) if layer_of(target) > layer]
 
-    assert not upwards, f"{name} is on floor {floor} and imports from above: {upwards}"
+    assert not upwards, f"{name} is in layer {layer} and imports from higher layers: {upwards}"
 
 
 @EACH_MODULE
-def test_inside_the_package_our_own_modules_are_imported_relatively(name: str) -> None:
+def test_imports_inside_the_package_are_relative(name: str) -> None:
     absolute = []
     for node in ast.walk(parsed(name)):
         if isinstance(node, ast.Import):
@@ -84,46 +88,60 @@ def test_inside_the_package_our_own_modules_are_imported_relatively(name: str) -
 
 
 @EACH_MODULE
-def test_everything_public_says_what_it_is_for(name: str) -> None:
-    assert not list(undescribed(parsed(name), name))
+def test_every_public_definition_has_a_docstring(name: str) -> None:
+    assert not list(without_docstring(parsed(name), name))
 
 
-def undescribed(node: ast.Module | ast.ClassDef, path: str) -> Iterator[str]:
-    """The module, its public classes and functions, and public methods of public classes, if undescribed."""
+def without_docstring(node: ast.Module | ast.ClassDef, path: str) -> Iterator[str]:
+    """The public definitions of a module or class that have no docstring, the module or class included."""
     if not ast.get_docstring(node):
         yield path
     for child in node.body:
         if not isinstance(child, _NAMED) or child.name.startswith("_"):
             continue
         if isinstance(child, ast.ClassDef):
-            yield from undescribed(child, f"{path}.{child.name}")
-        elif not ast.get_docstring(child) and not is_described_elsewhere(child):
+            yield from without_docstring(child, f"{path}.{child.name}")
+        elif not ast.get_docstring(child) and not has_docstring_elsewhere(child):
             yield f"{path}.{child.name}, line {child.lineno}"
 
 
 _NAMED = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def is_described_elsewhere(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """An overload is described by its implementation, a setter by its property."""
-    marks = {ast.unparse(decorator).rpartition(".")[2] for decorator in function.decorator_list}
-    return bool(marks & {"overload", "override", "setter"})
+def has_docstring_elsewhere(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """An overload has the docstring of its implementation, a setter that of its property."""
+    decorators = {ast.unparse(decorator).rpartition(".")[2] for decorator in function.decorator_list}
+    return bool(decorators & {"overload", "override", "setter"})
 
 
 def test_every_folder_with_code_is_packaged() -> None:
     inits = [file for depth in (1, 2, 3) for file in ROOT.glob("*/" * depth + "__init__.py")]
     folders = [file.parent.relative_to(ROOT).parts for file in inits]
-    ours = [parts for parts in folders if not parts[0].startswith(".") and parts[0] not in NOT_PACKAGED]
-    existing = {".".join(["recollect", *parts[parts[0] == "recollect" :]]) for parts in ours}
+    own_folders = [
+        parts for parts in folders if not parts[0].startswith(".") and parts[0] not in NOT_PACKAGED
+    ]
+    existing = {".".join(["recollect", *parts[parts[0] == "recollect" :]]) for parts in own_folders}
 
-    assert existing == set(PACKAGES) | NOT_IN_THE_WHEEL, "pyproject.toml lists other packages than there are"
+    assert existing == set(PACKAGES) | NOT_IN_THE_WHEEL, "pyproject.toml lists other packages than exist"
 
 
-def test_the_sources_read_here_are_the_sources_meant() -> None:
-    """A wrong path would empty the tests above."""
+def test_the_checked_modules_include_known_ones() -> None:
+    """With a wrong path, the tests above would check nothing."""
     assert {"recollect.errors", "recollect.memory.values", "recollect.perception.observers.observer"} <= set(
         MODULES
     )
+
+
+def test_test_names_have_at_most_60_characters() -> None:
+    names = [
+        node.name
+        for file in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
+
+    assert "test_test_names_have_at_most_60_characters" in names
+    assert [name for name in names if len(name) > MOST_CHARACTERS] == []
 
 
 @pytest.mark.parametrize("file", ["constraints.txt", "scripts/serving-env/requirements.txt"])

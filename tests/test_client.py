@@ -1,4 +1,4 @@
-"""Recollect as a Python object, on the demo's memory: threads, tasks, steps, traces, and what it answers."""
+"""The Python client on the demo's memory: answers, steps, traces, threads, tasks and errors."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def test_visits_are_counted(watched_demo):
         assert memory.ask("How many visits are there?").text.startswith("3 visits")
 
 
-def test_the_second_cut_is_the_second(demo, watched_demo):
+def test_the_second_cut_is_located(demo, watched_demo):
     with Recollect(watched_demo) as memory:
         best = memory.ask("When is the second cut?").evidence[0]
 
     assert best.start_s == pytest.approx(truth_of(demo, "cut")[1], abs=0.05)
 
 
-def test_a_code_is_read(watched_demo):
+def test_a_qr_code_is_read(watched_demo):
     with Recollect(watched_demo) as memory:
         assert "RECOLLECT-DEMO-7" in memory.ask("What does the QR code say?").text
 
 
-def test_what_is_said_is_quoted(watched_demo):
+def test_speech_is_quoted(watched_demo):
     with Recollect(watched_demo) as memory:
         assert "parcel on the counter" in memory.ask("What is said about the parcel?").text
 
@@ -72,22 +72,22 @@ def test_an_option_is_chosen(watched_demo):
     assert answer.choice in ("B", None)
 
 
-def test_steps_come_in_order_and_are_read_back_from_another_object(watched_demo):
+def test_steps_come_in_order_and_the_trace_can_be_read_later(watched_demo):
     with Recollect(watched_demo) as memory:
         steps = list(memory.steps(SIGN))
     answer = steps[-1][1]["answer"]
-    with Recollect(watched_demo) as other:
-        trace = other.trace(answer["trace_id"])
-        nothing = other.trace("no such trace")
+    with Recollect(watched_demo) as second:
+        trace = second.trace(answer["trace_id"])
+        unknown = second.trace("no such trace")
 
     assert [name for name, _ in steps] == ["overview", "read", "recall", "inspect", "judge", "answer"]
     assert [step["next"] for step in trace] == [["__start__"], *([name] for name, _ in steps), []]
     assert trace[-1]["state"]["answer"] == answer
     assert trace[-1]["state"]["question"]["text"] == SIGN
-    assert nothing == []
+    assert unknown == []
 
 
-def test_steps_come_one_by_one_while_it_works(watched_demo):
+def test_the_first_step_comes_before_the_answer(watched_demo):
     with Recollect(watched_demo) as memory:
         steps = memory.steps(SIGN)
 
@@ -98,7 +98,7 @@ def test_steps_come_one_by_one_while_it_works(watched_demo):
     assert change["overview"]
 
 
-def test_closing_twice_and_asking_again_afterwards_is_fine(watched_demo):
+def test_a_memory_can_be_closed_twice_and_asked_again(watched_demo):
     memory = Recollect(watched_demo)
     first = memory.ask(SIGN)
     memory.close()
@@ -152,7 +152,7 @@ def test_questions_are_answered_while_a_stream_is_being_watched(demo_video, tmp_
             loop = asyncio.get_running_loop()
 
             def show(event: recollect.WatchEvent) -> None:
-                # Something is remembered that can be asked about.
+                # The memory holds moments to ask about.
                 if isinstance(event, recollect.Progress) and event.moments:
                     loop.call_soon_threadsafe(started.set)
 
@@ -176,7 +176,7 @@ def test_questions_are_answered_while_a_stream_is_being_watched(demo_video, tmp_
 
 
 @pytest.mark.slow
-def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video, tmp_path):
+def test_cancelling_a_watch_stops_it_and_keeps_its_moments(demo_video, tmp_path):
     async def watch_and_cancel() -> None:
         async with asyncio.timeout(60):
             started = asyncio.Event()
@@ -198,14 +198,14 @@ def test_cancelling_a_watch_stops_it_cleanly_and_keeps_what_was_seen(demo_video,
         asyncio.run(watch_and_cancel())
         (stopped,) = memory.status()
         report = memory.watch(demo_video, options=WatchOptions(fps=25, ocr=False))
-        (done,) = memory.status()
+        (finished,) = memory.status()
 
     assert stopped.stream.state == "stopped"
     assert 0 < stopped.coverage.watched_s < 70
     assert report.resumed_at_s == pytest.approx(stopped.coverage.span.end_s)
-    assert done.coverage.watched_s == pytest.approx(70, abs=0.1)
-    assert done.counts.captured == 1750
-    assert done.counts.balanced
+    assert finished.coverage.watched_s == pytest.approx(70, abs=0.1)
+    assert finished.counts.captured == 1750
+    assert finished.counts.balanced
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.1])
@@ -221,7 +221,7 @@ def test_a_watch_cancelled_before_it_began_does_not_run_on(demo_video, tmp_path,
         began = time.monotonic()
         asyncio.run(watch_and_cancel())
 
-    assert time.monotonic() - began < 10  # watching all of it takes longer
+    assert time.monotonic() - began < 10  # watching the whole video takes longer
 
 
 def test_stop_from_another_thread_ends_a_watch(demo_video, tmp_path):
@@ -242,31 +242,31 @@ def test_an_earlier_stop_does_not_stop_a_later_watch(short_video, tmp_path):
         assert memory.watch(short_video, options=WatchOptions(ocr=False)).state == "done"
 
 
-def test_as_of_takes_a_time_or_unix_seconds_and_sees_nothing_earlier(watched_demo):
+def test_as_of_is_a_date_or_seconds_and_hides_later_moments(watched_demo):
     early = datetime(2020, 1, 1, tzinfo=UTC)
     with Recollect(watched_demo) as memory:
-        then = memory.ask(SIGN, as_of=early)
-        the_same = memory.ask(SIGN, as_of=early.timestamp())
+        by_date = memory.ask(SIGN, as_of=early)
+        by_seconds = memory.ask(SIGN, as_of=early.timestamp())
         epoch = memory.ask(SIGN, as_of=0)
         now = memory.ask(SIGN, as_of=datetime.now(UTC))
 
     assert (
-        (then.why, then.as_of)
-        == (the_same.why, the_same.as_of)
+        (by_date.why, by_date.as_of)
+        == (by_seconds.why, by_seconds.as_of)
         == ("not_watched", "2020-01-01T00:00:00.000+00:00")
     )
     assert epoch.why == "not_watched"
     assert not now.abstained
 
 
-def test_a_budget_is_kept(watched_demo):
+def test_the_time_limit_ends_a_question(watched_demo):
     with Recollect(watched_demo, limits=Limits(seconds=1e-6)) as memory:
         answer = memory.ask("When does a dog bark at the sign?")
 
     assert answer.usage.rounds == 1
 
 
-def test_pictures_of_the_evidence_can_be_had(watched_demo):
+def test_frames_returns_the_pictures_of_the_evidence(watched_demo):
     with Recollect(watched_demo) as memory:
         evidence = memory.ask(SIGN).evidence[0]
         frames = memory.frames([*evidence.frame_ids, "no such picture"])
@@ -289,24 +289,24 @@ def test_pictures_of_the_evidence_can_be_had(watched_demo):
         ({"as_of": 1e30}, BadQuestion),
     ],
 )
-def test_what_cannot_be_asked_is_an_error_of_ours(watched_demo, options, error):
+def test_an_invalid_question_raises_a_recollect_error(watched_demo, options, error):
     with Recollect(watched_demo) as memory, pytest.raises(error) as raised:
         memory.ask(SIGN, **options)
 
     assert isinstance(raised.value, RecollectError)
 
 
-def test_a_search_without_words_is_an_error_of_ours(watched_demo):
+def test_an_empty_search_raises_bad_question(watched_demo):
     with Recollect(watched_demo) as memory, pytest.raises(BadQuestion):
         memory.search("  ")
 
 
-def test_a_memory_that_is_not_there_is_an_error_of_ours(tmp_path: Path):
+def test_a_missing_memory_raises_not_a_memory(tmp_path: Path):
     with Recollect(tmp_path / "none.lance") as memory, pytest.raises(NotAMemory):
         memory.ask(SIGN)
 
 
-def test_every_public_name_is_there_and_no_other(watched_demo):
+def test_every_public_name_exists_and_no_other(watched_demo):
     assert sorted(recollect.__all__) == recollect.__all__
     assert all(hasattr(recollect, name) for name in recollect.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Recolect'"):

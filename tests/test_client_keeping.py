@@ -1,4 +1,4 @@
-"""Recollect as a Python object, where it says what a memory takes, and what of it is to stay and to go."""
+"""The Python client: disk budgets, usage, compaction, pins, erasure, full disks and traces."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from recollect.memory.storage.file_sizes import size_on_disk
 SECRET_AT = (900.0, 920.0)
 
 
-def noted(memory: Path) -> dict[str, Any]:
+def manifest_of(memory: Path) -> dict[str, Any]:
     return json.loads((memory / "memory.json").read_text())
 
 
@@ -50,16 +50,16 @@ def noted(memory: Path) -> dict[str, Any]:
         ("unbounded", sys.maxsize),
     ],
 )
-def test_a_budget_is_noted_in_the_memory_that_is_watched_into(short_video, tmp_path, budget, budget_bytes):
+def test_the_disk_budget_is_stored_in_the_memory(short_video, tmp_path, budget, budget_bytes):
     with Recollect(tmp_path / "memory.lance", disk_budget=budget) as memory:
         memory.watch(short_video, options=WatchOptions(ocr=False))
         usage = memory.usage()
 
-    assert usage.budget_bytes == noted(memory.path)["budget_bytes"] == budget_bytes
+    assert usage.budget_bytes == manifest_of(memory.path)["budget_bytes"] == budget_bytes
 
 
 @pytest.mark.parametrize("budget", ["lots", "", "-3 GB", "1 MB", 0, -1])
-def test_what_is_no_budget_is_refused_before_anything_is_made(short_video, tmp_path, budget):
+def test_an_invalid_budget_is_refused_before_a_memory_is_created(short_video, tmp_path, budget):
     with pytest.raises(BadBudget, match="Give a size such as 20 GB"):
         Recollect(tmp_path / "memory.lance", disk_budget=budget)
     with Recollect(tmp_path / "memory.lance") as memory, pytest.raises(BadBudget):
@@ -68,7 +68,7 @@ def test_what_is_no_budget_is_refused_before_anything_is_made(short_video, tmp_p
     assert not (tmp_path / "memory.lance").exists()
 
 
-def test_a_stream_keeps_the_budget_that_it_was_given(short_video, tmp_path):
+def test_a_stream_keeps_its_budget(short_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         memory.watch(short_video, stream="short", options=WatchOptions(ocr=False, disk_budget="500 MB"))
         memory.watch(short_video, options=WatchOptions(ocr=False))
@@ -76,7 +76,7 @@ def test_a_stream_keeps_the_budget_that_it_was_given(short_video, tmp_path):
         assert memory.usage().stream_budgets == {"short": 500_000_000}
 
 
-def test_a_stream_that_was_watched_to_its_end_can_be_given_another_budget(short_video, tmp_path):
+def test_the_budget_of_a_finished_stream_can_be_changed(short_video, tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory:
         memory.watch(short_video, stream="short", options=WatchOptions(ocr=False, disk_budget="500 MB"))
         memory.watch(short_video, options=WatchOptions(ocr=False, disk_budget="600 MB"))
@@ -84,7 +84,7 @@ def test_a_stream_that_was_watched_to_its_end_can_be_given_another_budget(short_
         assert memory.usage().stream_budgets == {"short": 600_000_000}
 
 
-def test_a_new_budget_is_what_everything_goes_by_from_then_on(door):
+def test_a_new_budget_applies_to_usage_compaction_and_pins(door):
     with Recollect(door.memory, disk_budget="80 MB") as memory:
         before = memory.usage()
         after = memory.compact()
@@ -113,12 +113,12 @@ def test_a_smaller_budget_takes_effect_when_compacted(tmp_path):
     assert before_bytes > 64_000_000 >= account.used_bytes
     assert size_on_disk(path) <= 64_000_000
     assert (before.tombstones, before.forgotten_s) == ((), {})
-    assert {one.cause for one in after.tombstones} == {"budget"}
-    assert 0 < after.forgotten_s["frame"] == sum(one.span.duration_s for one in after.tombstones)
+    assert {tombstone.cause for tombstone in after.tombstones} == {"budget"}
+    assert 0 < after.forgotten_s["frame"] == sum(tombstone.span.duration_s for tombstone in after.tombstones)
     assert after.counts.captured == before.counts.captured
 
 
-def test_a_question_has_a_budget_of_its_own(door):
+def test_a_question_has_its_own_limits(door):
     with Recollect(door.memory, limits=Limits(rounds=1)) as memory:
         assert memory.ask("When does a dog bark beside the wall?").usage.rounds == 1
     with Recollect(door.memory, limits=Limits(seconds=1e-6)) as memory:
@@ -128,7 +128,7 @@ def test_a_question_has_a_budget_of_its_own(door):
 # -- usage and compact -----------------------------------------------------------------------------------
 
 
-def test_usage_is_what_lies_in_the_folder(door):
+def test_usage_equals_the_size_of_the_folder(door):
     with Recollect(door.memory) as memory:
         account = memory.usage()
 
@@ -140,14 +140,14 @@ def test_usage_is_what_lies_in_the_folder(door):
     assert account.checkpoints == 0
 
 
-def test_the_steps_of_questions_are_part_of_what_it_takes(door):
+def test_traces_count_towards_disk_usage(door):
     with Recollect(door.memory) as memory:
         memory.ask("What is on the wall?")
 
         assert memory.usage().checkpoints >= 20_000
 
 
-def test_compacting_loses_nothing_and_old_versions(door):
+def test_compacting_removes_old_versions_and_no_moments(door):
     with Recollect(door.memory) as memory:
         before = memory.timeline("door"), memory.usage()
         account = memory.compact()
@@ -157,19 +157,19 @@ def test_compacting_loses_nothing_and_old_versions(door):
     assert account.old_versions < before[1].old_versions
 
 
-@pytest.mark.parametrize("do", ["compact", "forget"])
-def test_who_rewrites_the_memory_waits_for_no_writer(door, do):
+@pytest.mark.parametrize("operation", ["compact", "forget"])
+def test_compact_and_forget_do_not_wait_for_a_writer(door, operation):
     with (
         MemoryStore.open(door.memory, write=True, what="watch door"),
         Recollect(door.memory) as memory,
         pytest.raises(MemoryInUse, match="watch door"),
     ):
-        memory.compact() if do == "compact" else memory.forget("door", 0.0, 10.0)
+        memory.compact() if operation == "compact" else memory.forget("door", 0.0, 10.0)
 
 
-def test_of_a_memory_that_is_not_there_nothing_can_be_kept(tmp_path):
+def test_each_maintenance_call_refuses_a_missing_memory(tmp_path):
     with Recollect(tmp_path / "none.lance", disk_budget="1 GB") as memory:
-        for do in (
+        for call in (
             memory.usage,
             memory.compact,
             memory.pins,
@@ -178,7 +178,7 @@ def test_of_a_memory_that_is_not_there_nothing_can_be_kept(tmp_path):
             lambda: memory.forget("door"),
         ):
             with pytest.raises(NotAMemory):
-                do()
+                call()
 
     assert list(tmp_path.iterdir()) == []
 
@@ -186,23 +186,23 @@ def test_of_a_memory_that_is_not_there_nothing_can_be_kept(tmp_path):
 # -- pins ------------------------------------------------------------------------------------------------
 
 
-def test_pins_are_listed_until_they_are_taken_away(door):
+def test_pins_are_listed_until_they_are_removed(door):
     with Recollect(door.memory) as memory:
-        some = memory.pin("door", 60.0, 90.0, note="the parcel")
-        whole = memory.pin("yard")
+        partial = memory.pin("door", 60.0, 90.0, note="the parcel")
+        entire = memory.pin("yard")
         listed = memory.pins()
-        with Recollect(door.memory) as other:
-            listed_elsewhere = other.pins()
-        removed = memory.unpin(some.id), memory.unpin(some.id)
+        with Recollect(door.memory) as second:
+            listed_elsewhere = second.pins()
+        removed = memory.unpin(partial.id), memory.unpin(partial.id)
 
-        assert listed == listed_elsewhere == [some, whole]
-        assert (some.span, some.note) == (Span(60.0, 90.0), "the parcel")
-        assert whole.span == Span(0.0, 360.0)
+        assert listed == listed_elsewhere == [partial, entire]
+        assert (partial.span, partial.note) == (Span(60.0, 90.0), "the parcel")
+        assert entire.span == Span(0.0, 360.0)
         assert removed == (True, False)
-        assert memory.pins() == [whole]
+        assert memory.pins() == [entire]
 
 
-def test_a_pin_from_a_time_on_or_up_to_one_ends_where_the_stream_does(door):
+def test_an_open_pin_extends_to_the_bounds_of_the_stream(door):
     with Recollect(door.memory) as memory:
         assert memory.pin("door", 1700.0).span == Span(1700.0, 1800.0)
         assert memory.pin("door", to_s=25.0).span == Span(0.0, 25.0)
@@ -219,7 +219,7 @@ def test_a_pin_from_a_time_on_or_up_to_one_ends_where_the_stream_does(door):
         ("door", 9000.0, 9010.0, NothingToPin),
     ],
 )
-def test_what_cannot_be_pinned_is_an_error_of_ours(door, stream, from_s, to_s, error):
+def test_an_invalid_pin_raises_a_recollect_error(door, stream, from_s, to_s, error):
     with Recollect(door.memory) as memory:
         with pytest.raises(error):
             memory.pin(stream, from_s, to_s)
@@ -227,7 +227,7 @@ def test_what_cannot_be_pinned_is_an_error_of_ours(door, stream, from_s, to_s, e
         assert memory.pins() == []
 
 
-def test_a_pin_too_many_is_refused_until_there_is_a_larger_budget(tmp_path):
+def test_a_pin_beyond_the_quota_needs_a_larger_budget(tmp_path):
     from recollect.testing.simulated_months import fill
 
     path = tmp_path / "memory.lance"
@@ -244,7 +244,7 @@ def test_a_pin_too_many_is_refused_until_there_is_a_larger_budget(tmp_path):
     assert full.value.quota_bytes == 6_400_000 < full.value.needed_bytes
 
 
-def test_the_room_left_on_the_disk_is_what_the_settings_say_for_pins_too(door, monkeypatch):
+def test_pinning_respects_the_min_free_setting(door, monkeypatch):
     monkeypatch.setenv("RECOLLECT_MEMORY__MIN_FREE", "1000 TB")
 
     with Recollect(door.memory) as memory:
@@ -253,28 +253,30 @@ def test_the_room_left_on_the_disk_is_what_the_settings_say_for_pins_too(door, m
         assert memory.pins() == []
 
 
-# -- forgetting ------------------------------------------------------------------------------------------
+# -- erasure ---------------------------------------------------------------------------------------------
 
 
-def test_what_is_forgotten_is_in_no_file_and_in_no_step_of_a_question(door):
+def test_erased_data_is_in_no_file_and_no_trace(door):
     with Recollect(door.memory) as memory:
-        told = memory.ask("Where is the parcel?")
-        asked = memory.ask(f"What does {door.secret} mean?")
-        apart = memory.ask("What is in the yard?", stream="yard")
+        about_parcel = memory.ask("Where is the parcel?")
+        about_secret = memory.ask(f"What does {door.secret} mean?")
+        about_yard = memory.ask("What is in the yard?", stream="yard")
         before = door.files_with()
 
         receipt = memory.forget("door", *SECRET_AT)
 
-        assert any(SECRET_AT[0] <= one.start_s < SECRET_AT[1] for one in told.evidence)
-        assert any(name.startswith("questions.sqlite") for name in before), "or nothing is told by this test"
+        assert any(SECRET_AT[0] <= item.start_s < SECRET_AT[1] for item in about_parcel.evidence)
+        assert any(name.startswith("questions.sqlite") for name in before), (
+            "otherwise this test would prove nothing"
+        )
         assert door.files_with() == []
         assert receipt.traces == 2
-        assert memory.trace(told.trace_id) == memory.trace(asked.trace_id) == []
-        assert memory.trace(apart.trace_id) != []
-    assert door.files_with() == [], "neither when its files are closed"
+        assert memory.trace(about_parcel.trace_id) == memory.trace(about_secret.trace_id) == []
+        assert memory.trace(about_yard.trace_id) != []
+    assert door.files_with() == [], "nor after its files are closed"
 
 
-def test_status_says_what_of_a_stream_was_forgotten(door):
+def test_status_shows_the_erased_spans_of_a_stream(door):
     with Recollect(door.memory) as memory:
         receipt = memory.forget("door", 905.0, 915.0)
         status, _ = memory.status()
@@ -288,14 +290,14 @@ def test_status_says_what_of_a_stream_was_forgotten(door):
     assert status.counts.captured == 180 * 250
 
 
-def test_a_whole_stream_goes_with_every_question_about_it(door):
+def test_erasing_a_stream_erases_every_trace_about_it(door):
     with Recollect(door.memory) as memory:
-        told = memory.ask("What is on the wall?", stream="door")
+        answer = memory.ask("What is on the wall?", stream="door")
         receipt = memory.forget("door")
         streams = [status.stream.name for status in memory.status()]
 
         assert (receipt.asked, receipt.traces) == (None, 1)
-        assert memory.trace(told.trace_id) == []
+        assert memory.trace(answer.trace_id) == []
         assert streams == ["yard"]
         assert door.files_with() == door.files_with(b"door.mp4") == []
 
@@ -303,13 +305,13 @@ def test_a_whole_stream_goes_with_every_question_about_it(door):
 @pytest.mark.parametrize(
     ("from_s", "to_s", "moments"), [(1700.0, None, 10), (None, 95.0, 10), (0.0, 10.0, 1)]
 )
-def test_a_stretch_may_be_open_at_either_end(door, from_s, to_s, moments):
+def test_an_erased_span_may_be_open_at_either_end(door, from_s, to_s, moments):
     with Recollect(door.memory) as memory:
         receipt = memory.forget("door", from_s, to_s)
-        left = len(memory.timeline("door"))
+        remaining = len(memory.timeline("door"))
 
     assert receipt.memories["moment"] == moments
-    assert left == 180 - moments
+    assert remaining == 180 - moments
 
 
 @pytest.mark.parametrize(
@@ -320,34 +322,34 @@ def test_a_stretch_may_be_open_at_either_end(door, from_s, to_s, moments):
         ("door", -1.0, None, BadQuestion),
     ],
 )
-def test_what_cannot_be_forgotten_is_an_error_of_ours_and_nothing_is(door, stream, from_s, to_s, error):
+def test_an_invalid_erasure_raises_and_erases_nothing(door, stream, from_s, to_s, error):
     with Recollect(door.memory) as memory:
-        kept = memory.ask("What is on the wall?").trace_id
+        trace_id = memory.ask("What is on the wall?").trace_id
         with pytest.raises(error):
             memory.forget(stream, from_s, to_s)
         memory.compact()
 
         assert len(memory.timeline("door")) == 180
-        assert memory.trace(kept) != []
+        assert memory.trace(trace_id) != []
 
 
-def test_steps_that_could_not_be_rewritten_are_gone_once_it_is_asked_for_again(door):
-    """By then the memory no longer knows what was forgotten."""
+def test_repeating_an_erasure_erases_traces_that_were_locked(door):
+    """By then the memory no longer records which span was erased."""
     with Recollect(door.memory) as memory:
         memory.ask("Where is the parcel?")
         traces = memory._resources.traces()
         traces.conn.execute("PRAGMA busy_timeout = 50")
-        other = sqlite3.connect(door.memory / "questions.sqlite")
-        other.execute("BEGIN IMMEDIATE")
+        blocker = sqlite3.connect(door.memory / "questions.sqlite")
+        blocker.execute("BEGIN IMMEDIATE")
         with pytest.raises(TracesInUse, match="run `recollect forget` again"):
             memory.forget("door", *SECRET_AT)
-        other.rollback()
-        other.close()
-        left = door.files_with()
+        blocker.rollback()
+        blocker.close()
+        files_before = door.files_with()
 
         again = memory.forget("door", *SECRET_AT)
 
-        assert left != []
+        assert files_before != []
         assert (again.erased, again.traces) == ((), 1)
         assert door.files_with() == []
 
@@ -361,39 +363,39 @@ with Recollect(sys.argv[1]) as memory:
 """
 
 
-@pytest.mark.slow  # a child loads everything anew: some 6 s
-@pytest.mark.parametrize("next_", ["forget", "compact"])
-def test_killed_in_the_middle_it_is_finished_by_the_next(door, next_):
+@pytest.mark.slow  # starts Python: some 6 s
+@pytest.mark.parametrize("operation", ["forget", "compact"])
+def test_an_erasure_that_was_killed_is_finished_by_the_next(door, operation):
     with MemoryStore.open(door.memory) as reader:
-        asking = reader.snapshot()  # so that it is waited for
-        died = subprocess.run(
+        lease = reader.snapshot()  # the erasure waits for this reader
+        killed = subprocess.run(
             [sys.executable, "-c", DIES_BEFORE_THE_STEPS, str(door.memory)], capture_output=True, check=False
         )
-        asking.release()
-    left = door.files_with()
+        lease.release()
+    files_before = door.files_with()
 
     with Recollect(door.memory) as memory:
-        memory.forget("door", *SECRET_AT) if next_ == "forget" else memory.compact()
+        memory.forget("door", *SECRET_AT) if operation == "forget" else memory.compact()
 
-        assert died.returncode == -signal.SIGKILL, died.stderr
-        assert left != []
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert files_before != []
         assert door.files_with() == []
         assert len(memory.timeline("door")) == 178
 
 
-def test_a_question_under_way_is_waited_for_and_leaves_no_steps(door):
+def test_an_erasure_waits_for_a_question_and_erases_its_trace(door):
     with Recollect(door.memory) as memory, ThreadPoolExecutor(1) as pool:
         steps = memory.steps("Where is the parcel?")
         next(steps)
-        waits = threading.Event()
+        waiting = threading.Event()
 
-        forgetting = pool.submit(memory.forget, "door", *SECRET_AT, on_wait=lambda readers: waits.set())
-        assert waits.wait(10)
+        erasure = pool.submit(memory.forget, "door", *SECRET_AT, on_wait=lambda readers: waiting.set())
+        assert waiting.wait(10)
         answer = list(steps)[-1][1]["answer"]
         del steps
-        receipt = forgetting.result(30)
+        receipt = erasure.result(30)
 
-        assert door.secret in json.dumps(answer), "it was asked before"
+        assert door.secret in json.dumps(answer), "the question began before the erasure"
         assert receipt.traces == 1
         assert door.files_with() == []
 
@@ -408,9 +410,7 @@ def on_a_small_disk(door: Any, small: Any, monkeypatch: pytest.MonkeyPatch) -> A
     return door._replace(memory=memory)
 
 
-def test_a_question_asked_on_a_full_disk_is_answered_and_leaves_its_steps_once_there_is_room(
-    door, disk, monkeypatch
-):
+def test_a_full_disk_prevents_neither_answers_nor_later_traces(door, disk, monkeypatch):
     small = disk(32)
     door = on_a_small_disk(door, small, monkeypatch)
     with Recollect(door.memory) as memory:
@@ -427,7 +427,7 @@ def test_a_question_asked_on_a_full_disk_is_answered_and_leaves_its_steps_once_t
         assert len(memory.timeline("door")) == 180
 
 
-def test_the_first_question_of_a_memory_may_be_asked_on_a_full_disk(door, disk, monkeypatch):
+def test_the_first_question_is_answered_on_a_full_disk(door, disk, monkeypatch):
     small = disk(32)
     door = on_a_small_disk(door, small, monkeypatch)
     small.leave(0)
@@ -441,9 +441,7 @@ def test_the_first_question_of_a_memory_may_be_asked_on_a_full_disk(door, disk, 
         assert memory.trace(later.trace_id) != []
 
 
-def test_what_could_not_be_forgotten_for_want_of_room_is_gone_from_every_step_too_when_it_is_asked_for_again(
-    door, disk, monkeypatch
-):
+def test_an_erasure_that_failed_on_a_full_disk_can_be_repeated(door, disk, monkeypatch):
     small = disk(32)
     door = on_a_small_disk(door, small, monkeypatch)
     with Recollect(door.memory) as memory:
@@ -467,7 +465,7 @@ def test_what_could_not_be_forgotten_for_want_of_room_is_gone_from_every_step_to
 
 
 def test_forget_and_compact_may_use_the_reserve_of_the_disk(door, disk, short_video):
-    """Less is free than what is kept free by default: nothing can be watched, but room can be made."""
+    """Less than the default reserve is free: watching is refused, but space can be freed."""
     small = disk(60)
     memory_path = small.path / "door.lance"
     shutil.copytree(door.memory, memory_path)
@@ -485,21 +483,21 @@ def test_forget_and_compact_may_use_the_reserve_of_the_disk(door, disk, short_vi
     assert after.used_bytes <= before.used_bytes
 
 
-# -- the steps of questions --------------------------------------------------------------------------------
+# -- traces of questions -----------------------------------------------------------------------------------
 
 
-def test_after_each_question_the_steps_of_earlier_ones_take_no_more_than_their_share(door):
+def test_earlier_traces_are_pruned_to_their_share_of_the_budget(door):
     share_bytes = 64_000_000 // 20
     with Recollect(door.memory, disk_budget="64 MB") as memory:
         memory.compact()
         memory.ask("What is on the wall?")
-        others = open_traces(door.memory / "questions.sqlite", 10**9)
+        traces = open_traces(door.memory / "questions.sqlite", 10**9)
         for number in range(100):
             checkpoint = empty_checkpoint()
             checkpoint["channel_values"] = {"found": "x" * 50_000}
             config: Any = {"configurable": {"thread_id": f"before-{number}", "checkpoint_ns": ""}}
-            others.put(config, checkpoint, {"source": "loop", "step": 1, "parents": {}}, {})
-        others.close()
+            traces.put(config, checkpoint, {"source": "loop", "step": 1, "parents": {}}, {})
+        traces.close()
         before_bytes = memory.usage().checkpoints
 
         last = memory.ask("What is on the wall?").trace_id

@@ -1,4 +1,4 @@
-"""Settings: where they come from, which source wins, and what is said of a wrong one."""
+"""Settings: their sources, their precedence, and the messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from recollect.settings import read_settings
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch) -> Path:
-    """An empty current folder, and an environment in which nothing is set."""
+    """An empty current folder, with no environment variables set."""
     monkeypatch.chdir(tmp_path)
     for variable in [name for name in os.environ if name.startswith("RECOLLECT_")]:
         monkeypatch.delenv(variable)
     return tmp_path
 
 
-def test_without_any_source_there_is_no_lmm():
+def test_by_default_no_lmm_is_configured():
     assert read_settings().lmm.url is None
 
 
-def test_code_wins_over_the_environment_and_the_environment_over_the_file(folder, monkeypatch):
+def test_arguments_precede_variables_and_variables_the_file(folder, monkeypatch):
     (folder / "recollect.toml").write_text(
         '[lmm]\nurl = "http://file/v1"\nmodel = "file"\ntimeout_s = 3\nvideo = "pictures"\n'
     )
@@ -47,13 +47,13 @@ def test_another_file_can_be_named(folder, monkeypatch):
     assert read_settings().lmm.model == "other"
 
 
-def test_without_any_source_there_is_no_image_text_model():
+def test_by_default_no_image_text_model_is_configured():
     vision = read_settings().vision
 
     assert (vision.model, vision.device) == (None, "auto")
 
 
-def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
+def test_an_empty_variable_unsets_the_value_of_the_file(folder, monkeypatch):
     (folder / "recollect.toml").write_text('[lmm]\nurl = "http://file/v1"\n')
     monkeypatch.setenv("RECOLLECT_LMM__URL", "")
 
@@ -61,7 +61,7 @@ def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("RECOLLECT_LMM__TIMEOUT_S", "-1", "greater than 0"),
         ("RECOLLECT_LMM__CONCURENCY", "3", "did you mean concurrency"),
@@ -79,10 +79,10 @@ def test_an_empty_variable_takes_back_what_the_file_says(folder, monkeypatch):
         ("RECOLLECT_CONFIG", "no.toml", "no such file"),
     ],
 )
-def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, value, said):
+def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, value, message):
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(BadSettings, match=said) as bad:
+    with pytest.raises(BadSettings, match=message) as bad:
         read_settings()
 
     assert name in str(bad.value)
@@ -90,7 +90,7 @@ def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, 
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "said"),
+    ("text", "setting", "message"),
     [
         ('[lmm]\nurll = "x"\n', "lmm.urll in recollect.toml", "did you mean url"),
         ("[lmm]\nconcurrency = 0\n", "lmm.concurrency in recollect.toml", "greater than 0"),
@@ -102,16 +102,16 @@ def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, 
         ("[lmm\n", "recollect.toml", "not TOML"),
     ],
 )
-def test_a_mistake_in_the_file_is_found_by_its_name(folder, text, where, said):
+def test_a_mistake_in_the_file_is_named(folder, text, setting, message):
     (folder / "recollect.toml").write_text(text)
 
-    with pytest.raises(BadSettings, match=said) as bad:
+    with pytest.raises(BadSettings, match=message) as bad:
         read_settings()
 
-    assert str(bad.value).startswith(f"cannot use {where}: ")
+    assert str(bad.value).startswith(f"cannot use {setting}: ")
 
 
-def test_what_code_gives_is_checked_as_well():
+def test_arguments_are_validated_too():
     with pytest.raises(BadSettings, match=r"^cannot use lmm.max_retries: "):
         read_settings(lmm={"max_retries": -1})
 
@@ -136,27 +136,27 @@ def test_a_wrong_value_that_may_hold_a_secret_is_not_repeated(name, value):
     assert bad.value.__cause__ is None
 
 
-# -- what a memory may take -------------------------------------------------------------------------------
+# -- disk budget and min_free ------------------------------------------------------------------------------
 
 
-def test_where_nothing_is_said_of_a_budget_the_memory_has_its_own_and_some_room_is_left_on_the_disk():
+def test_by_default_only_a_disk_reserve_is_set():
     memory = read_settings().memory
 
     assert memory.disk_budget is None
     assert parse_bytes(memory.min_free) == 64 << 20
 
 
-def test_the_budget_of_a_memory_is_read_from_the_file_and_the_environment(folder, monkeypatch):
+def test_the_disk_budget_is_read_from_file_and_environment(folder, monkeypatch):
     (folder / "recollect.toml").write_text('[memory]\ndisk_budget = "20 GB"\nmin_free = "1 GiB"\n')
     from_file = read_settings().memory
     monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "unbounded")
     from_environment = read_settings().memory
     monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "")
-    taken_back = read_settings().memory
+    unset = read_settings().memory
 
     assert (from_file.disk_budget, from_file.min_free) == ("20 GB", "1 GiB")
     assert (from_environment.disk_budget, from_environment.min_free) == ("unbounded", "1 GiB")
-    assert taken_back.disk_budget is None
+    assert unset.disk_budget is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_size_is_a_number_of_bytes(size, size_bytes):
     "size",
     ["", " ", "lots", "-3 GB", "-1", "20 GB of it", "GB", "1,5 GB", "nan", "inf", "1e9", "20 GBit/s", -1],
 )
-def test_what_is_no_size_is_refused_with_one_that_is(size):
+def test_an_invalid_size_is_refused_with_an_example(size):
     with pytest.raises(BadBudget, match="Give a size such as 20 GB") as bad:
         parse_bytes(size)
 

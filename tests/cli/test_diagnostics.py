@@ -1,4 +1,4 @@
-"""What the doctor says of a video LMM, each thing tried on a real server."""
+"""``recollect doctor``: checks of the video LMM, on a loopback server, and of the image–text model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recollect.testing.lmm_server import LmmServer, RecordedRequest
 
 
 def well_behaved(request: RecordedRequest) -> str:
-    """Keep to whichever schema is asked for."""
+    """A reply that fits the requested schema."""
     schema = request.body["response_format"]["json_schema"]["schema"]
     return json.dumps({name: kind.get("enum", [7])[0] for name, kind in schema["properties"].items()})
 
@@ -26,7 +26,7 @@ def server():
 
 
 def lmm_checks(settings: Settings | None) -> dict[str, DiagnosticCheck]:
-    """The checks of the LMM by name, ``video LMM`` left out of it."""
+    """The checks of the LMM by name, without the prefix ``video LMM``."""
     return {check.name.removeprefix("video LMM").removeprefix(", "): check for check in examine_lmm(settings)}
 
 
@@ -34,11 +34,11 @@ def states(checks: dict[str, DiagnosticCheck]) -> dict[str, str]:
     return {name: check.state for name, check in checks.items()}
 
 
-def test_no_server_is_no_fault():
+def test_no_server_is_not_a_failure():
     assert states(lmm_checks(Settings(lmm={}))) == {"": "absent"}
 
 
-def test_a_good_server_is_tried_with_a_picture_a_clip_and_a_schema(server):
+def test_a_server_is_tried_with_a_picture_a_clip_and_a_schema(server):
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
 
     assert states(checks) == {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok"}
@@ -56,7 +56,7 @@ def test_a_server_without_video_can_be_sent_pictures(server):
     assert "video_url" not in str([request.body for request in server.requests])
 
 
-def test_a_model_that_answers_as_it_likes_is_found_out(server):
+def test_a_model_that_ignores_the_schema_is_reported(server):
     server.says = "Good morning!"
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -65,7 +65,7 @@ def test_a_model_that_answers_as_it_likes_is_found_out(server):
     assert "--structured-outputs-config" in checks["schemas"].advice
 
 
-def test_a_server_that_refuses_clips_alone_is_told_how_to_take_them(server):
+def test_a_server_that_refuses_clips_gets_advice(server):
     server.says = lambda request: 400 if "media_io_kwargs" in request.body else well_behaved(request)
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -74,14 +74,14 @@ def test_a_server_that_refuses_clips_alone_is_told_how_to_take_them(server):
     assert "--trust-request-mm-kwargs" in checks["clips"].advice
 
 
-def test_a_wrong_model_is_told_with_the_right_one(server):
+def test_a_wrong_model_is_reported_with_those_available(server):
     checks = lmm_checks(read_settings(lmm={"url": server.url, "model": "qwen"}))
 
     assert states(checks) == {"": "broken"}
     assert "Models there: loopback" in checks[""].detail
 
 
-def test_a_server_that_wants_a_key_is_told_with_the_setting(server):
+def test_a_server_that_needs_a_key_is_reported_with_the_setting(server):
     server.answer_with(401)
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -90,7 +90,7 @@ def test_a_server_that_wants_a_key_is_told_with_the_setting(server):
     assert "lmm.api_key" in checks[""].detail
 
 
-def test_a_server_that_is_away_is_told_at_once(server):
+def test_an_unreachable_server_is_reported(server):
     server.refuse()
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
@@ -100,17 +100,17 @@ def test_a_server_that_is_away_is_told_at_once(server):
 
 
 def test_a_server_that_redirects_is_reported_and_not_followed(server):
-    with LmmServer(well_behaved) as other:
-        server.redirect_to(f"{other.url}/models")
+    with LmmServer(well_behaved) as target:
+        server.redirect_to(f"{target.url}/models")
 
         checks = lmm_checks(read_settings(lmm={"url": server.url}))
 
-        assert other.connections == 0
+        assert target.connections == 0
     assert states(checks) == {"": "broken"}
-    assert f"set lmm.url to {other.url}" in checks[""].detail
+    assert f"set lmm.url to {target.url}" in checks[""].detail
 
 
-def test_settings_that_make_no_sense_are_told(tmp_path, monkeypatch):
+def test_a_misspelt_setting_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recollect.toml").write_text("[lmm]\nurll = 3\n")
 
@@ -118,30 +118,30 @@ def test_settings_that_make_no_sense_are_told(tmp_path, monkeypatch):
 
 
 def vision_checks(folder, **vision: str) -> list[tuple[str, str, str]]:
-    """What is said of the image–text model, and of the vectors in the memory there."""
+    """Name, state and text of the checks of the image–text model and of the memory's vectors."""
     checks = examine_vision(read_settings(vision=vision), memory=folder / "memory.lance")
     return [(check.name, check.state, check.detail + check.advice) for check in checks]
 
 
-def test_no_image_text_model_is_no_fault(tmp_path):
-    ((name, state, said),) = vision_checks(tmp_path, model="")
+def test_no_image_text_model_is_not_a_failure(tmp_path):
+    ((name, state, text),) = vision_checks(tmp_path, model="")
 
     assert (name, state) == ("image–text model", "absent")
-    assert "RECOLLECT_VISION__MODEL" in said
+    assert "RECOLLECT_VISION__MODEL" in text
 
 
-def test_an_image_text_model_is_tried_with_a_picture_and_words(tmp_path):
-    ((_, state, said),) = vision_checks(tmp_path, model="palette")
+def test_an_image_text_model_is_tried_with_a_picture_and_text(tmp_path):
+    ((_, state, text),) = vision_checks(tmp_path, model="palette")
 
     assert state == "ok"
-    assert "it labels a red picture red" in said
+    assert "it labels a red picture red" in text
 
 
-def test_an_image_text_model_that_is_not_there_is_told(tmp_path):
-    ((_, state, said),) = vision_checks(tmp_path, model="./no-such-model")
+def test_a_missing_image_text_model_is_reported(tmp_path):
+    ((_, state, text),) = vision_checks(tmp_path, model="./no-such-model")
 
     assert state == "broken"
-    assert "no such folder" in said
+    assert "no such folder" in text
 
 
 def test_the_vectors_of_a_memory_are_compared_with_the_model(tmp_path):

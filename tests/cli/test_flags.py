@@ -41,5 +41,5 @@ def test_most_names_are_arguments_of_the_sdk():
     assert set(FLAGS) - names <= {"out", "port", "host"}
 
 
-def test_other_words_in_backticks_stay():
+def test_other_names_in_backticks_stay():
     assert with_flags("Run `recollect pin`; `limit` is 0") == "Run `recollect pin`; --limit is 0"

@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Parsing of clock times: stream times, clock fields of data sets, and points in time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from recollect.common.clock_times import parse_as_of, parse_clock_fields_s, pars
         (" 1:20 ", 80.0),
     ],
 )
-def test_a_stream_time_is_read_however_it_is_written(text, time_s):
+def test_a_stream_time_is_read_in_every_notation(text, time_s):
     assert parse_time_s(text) == time_s
 
 
@@ -41,7 +41,7 @@ def test_a_stream_time_is_read_however_it_is_written(text, time_s):
     ["", " ", "-5", "20x", "1:99", "1:60:00", "1:2", ":20", "1:", "a:bc", "5 5", "h", "s", "nan", "inf", "1e5",
      "9" * 400, "١:٢٠", "1:20; rm", "1h2h"],
 )  # fmt: skip
-def test_what_is_no_stream_time_is_refused_with_the_ways_to_write_one(text):
+def test_an_invalid_stream_time_is_refused_with_examples(text):
     with pytest.raises(ValueError, match="1:20"):
         parse_time_s(text)
 
@@ -55,7 +55,7 @@ def test_fields_of_a_data_set_may_have_any_size(text, time_s):
 
 
 @pytest.mark.parametrize("text", ["", "later", "1:", "1:2:3:4", "-1:20", "1:20 s"])
-def test_fields_that_are_no_time_are_refused(text):
+def test_invalid_clock_fields_are_refused(text):
     with pytest.raises(ValueError, match="00:03:10"):
         parse_clock_fields_s(text)
 
@@ -69,7 +69,7 @@ def test_fields_that_are_no_time_are_refused(text):
         ("1700000000.5", datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC)),
     ],
 )
-def test_a_point_in_time_is_read_from_iso_8601_and_from_unix_seconds(text, moment):
+def test_a_point_in_time_is_iso_8601_or_unix_seconds(text, moment):
     assert parse_as_of(text) == moment.timestamp()
 
 
@@ -78,6 +78,6 @@ def test_a_point_in_time_without_a_zone_is_local():
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "nan", "inf", "-inf", "1e30", "2026-13-01", "12:00:00"])
-def test_what_is_no_point_in_time_is_refused_with_a_way_to_write_one(text):
+def test_an_invalid_point_in_time_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match="2026-11-22T10:00:00Z"):
         parse_as_of(text)

@@ -1,4 +1,4 @@
-"""The tiny LMM made from nothing: its size, its vocabulary, and that transformers loads it as it is."""
+"""The untrained tiny LMM: its size, its vocabulary, and that transformers loads it."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def test_it_is_tiny(loaded):
     assert 1.7e6 < loaded["parameters"] < 1.9e6
 
 
-def test_any_text_can_be_said_and_digits_stand_alone(loaded):
+def test_any_text_can_be_encoded_and_digits_are_single_tokens(loaded):
     assert loaded["unchanged"]
     assert loaded["pieces"] == ["1", "2", "3", "4"]
 
 
-def test_a_picture_is_a_few_tokens_between_its_marks(loaded):
-    seen = "<|vision_start|>" + "<|image_pad|>" * 15 + "<|vision_end|>"
+def test_a_picture_is_a_few_tokens_between_markers(loaded):
+    picture = "<|vision_start|>" + "<|image_pad|>" * 15 + "<|vision_end|>"
 
-    assert loaded["prompt"] == (f"<|im_start|>user\n{seen}What is it?<|im_end|>\n<|im_start|>assistant\n")
+    assert loaded["prompt"] == (f"<|im_start|>user\n{picture}What is it?<|im_end|>\n<|im_start|>assistant\n")
 
 
-def test_it_says_something(loaded):
+def test_it_generates_tokens(loaded):
     assert loaded["said"] == 5
 
 

@@ -1,4 +1,4 @@
-"""The moments that the tiny LMM learns from: cut as perception cuts them, and found as a search finds them."""
+"""Moment windows: moments cut as perception cuts them, and simulated search results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_pictures_are_kept_as_perception_keeps_them(life):
         assert all(after - before >= SPACING_S for before, after in pairwise(window.times_s))
 
 
-def test_most_of_what_is_done_is_told_by_the_pictures_that_are_kept(life):
+def test_the_key_frames_show_most_acts(life):
     deeds = [act for act in life.done if act.kind in {"puts", "takes", "gives", "opens", "closes"}]
 
     assert sum(act in life.acts for act in deeds) > 0.7 * len(deeds)
@@ -50,11 +50,11 @@ def test_a_second_look_has_more_pictures_of_the_same_moment(life):
     assert len(again.times_s) == 8
 
 
-def test_a_search_finds_the_moment_whose_words_are_asked_for(life):
+def test_a_search_finds_the_moment_with_the_words_of_the_query(life):
     wanted = next(window for window in life.windows if any(act.kind == "gives" for act in window.seen.acts))
-    words = next(act.clause for act in wanted.seen.acts if act.kind == "gives")
+    query = next(act.clause for act in wanted.seen.acts if act.kind == "gives")
 
-    found = [recalled(random.Random(seed), words, life.windows, 4) for seed in range(20)]
+    results = [recalled(random.Random(seed), query, life.windows, 4) for seed in range(20)]
 
-    assert sum(wanted in windows for windows in found) >= 18
-    assert len({tuple(window.stream_span for window in windows) for windows in found}) > 1
+    assert sum(wanted in windows for windows in results) >= 18
+    assert len({tuple(window.stream_span for window in windows) for windows in results}) > 1

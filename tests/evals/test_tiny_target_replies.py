@@ -1,4 +1,4 @@
-"""The right replies of the tiny LMM's tasks: they follow from what is shown, and from nothing else."""
+"""Target replies of the tiny LMM's tasks: they follow from what the prompt shows."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ GIVES = Act("gives", KITCHEN, ANN, BOX, to=BOB)
 
 def seen(*acts: Act, actors: tuple[Any, ...] = (), room: Any = KITCHEN) -> PictureFacts:
     """What a caption tells; whoever does something in it is there, and so is what it is done with."""
-    there = dict.fromkeys(str(one) for act in acts for one in (act.who, act.to) if one is not None)
-    there |= dict.fromkeys(map(str, actors))
+    people = dict.fromkeys(str(person) for act in acts for person in (act.who, act.to) if person is not None)
+    people |= dict.fromkeys(map(str, actors))
     things = dict.fromkeys(str(act.what) for act in acts if act.what is not None)
     caption = f"In {room}, {'; '.join(act.clause for act in acts)}."
-    return PictureFacts(caption, tuple(there), (), tuple(things), str(room), (), acts)
+    return PictureFacts(caption, tuple(people), (), tuple(things), str(room), (), acts)
 
 
 def asked(act: Act, part: str, *, options: bool = True) -> HouseQuestion:
@@ -41,10 +41,10 @@ def asked(act: Act, part: str, *, options: bool = True) -> HouseQuestion:
 
 
 def shown(*moments: PictureFacts) -> dict[str, ShownContent]:
-    return {f"M{number}": ShownContent(10.0 * number, (each,)) for number, each in enumerate(moments, 1)}
+    return {f"M{number}": ShownContent(10.0 * number, (facts,)) for number, facts in enumerate(moments, 1)}
 
 
-def test_a_moment_that_tells_what_is_asked_settles_it():
+def test_a_moment_that_shows_the_act_settles_the_question():
     reply = judge_reply(
         asked(PUTS, "who"), shown(seen(Act("opens", KITCHEN, BOB, where="fridge")), seen(PUTS))
     )
@@ -53,7 +53,7 @@ def test_a_moment_that_tells_what_is_asked_settles_it():
     assert reply.answer == f"In the kitchen, {ANN} puts {BOX} on the table."
 
 
-def test_when_it_was_is_answered_with_the_time_of_the_moment():
+def test_a_time_is_answered_with_the_time_of_the_moment():
     reply = judge_reply(asked(PUTS, "when"), shown(seen(), seen(PUTS)))
 
     assert reply.answer.startswith("At 0:20.0: ")
@@ -68,7 +68,7 @@ def test_when_it_was_is_answered_with_the_time_of_the_moment():
         Act("takes", KITCHEN, ANN, BOX, "table"),
     ],
 )
-def test_what_is_only_much_like_it_settles_nothing(other):
+def test_a_similar_act_settles_nothing(other):
     reply = judge_reply(asked(PUTS, "who"), shown(seen(other)))
 
     assert reply.sufficiency == "little"
@@ -76,7 +76,7 @@ def test_what_is_only_much_like_it_settles_nothing(other):
     assert reply.look_at == ["M1"]
 
 
-def test_the_moment_that_holds_most_of_what_is_asked_is_looked_at_first():
+def test_the_moment_with_most_of_the_named_parts_is_seen_first():
     reply = judge_reply(
         asked(GIVES, "who"),
         shown(
@@ -89,7 +89,7 @@ def test_the_moment_that_holds_most_of_what_is_asked_is_looked_at_first():
     assert (reply.cites, reply.look_at) == (["M2"], ["M2", "M1"])
 
 
-def test_of_what_nothing_tells_nothing_is_said():
+def test_an_unrelated_moment_gives_no_answer():
     reply = judge_reply(asked(GIVES, "who"), shown(seen(Act("comes", HALL, EVE, where="left"), room=HALL)))
 
     assert (reply.sufficiency, reply.cites, reply.look_at) == ("none", [], [])
@@ -109,7 +109,7 @@ def test_of_what_nothing_tells_nothing_is_said():
         (GIVES, "what", seen(Act("carries", KITCHEN, BOB, BOX), actors=[ANN]), BOX),
     ],
 )
-def test_what_makes_an_answer_likely_half_settles_it_and_is_looked_at(act, part, moment, gold):
+def test_a_likely_answer_is_graded_half_and_looked_at(act, part, moment, gold):
     reply = judge_reply(asked(act, part), shown(moment))
 
     assert (reply.sufficiency, reply.cites, reply.look_at) == ("half", ["M1"], ["M1"])
@@ -125,32 +125,32 @@ def test_what_makes_an_answer_likely_half_settles_it_and_is_looked_at(act, part,
         (GIVES, "to", seen(Act("carries", KITCHEN, ANN, BOX), actors=[BOB, EVE])),
     ],
 )
-def test_what_could_be_somebody_or_something_else_suggests_nothing(act, part, moment):
+def test_an_ambiguous_moment_suggests_nothing(act, part, moment):
     assert suggested_act(moment, asked(act, part)) is None
 
 
-def test_from_where_somebody_came_is_not_settled_by_that_they_came():
+def test_an_arrival_without_its_side_does_not_settle_the_side():
     came = asked(Act("comes", KITCHEN, ANN, where="left"), "where")
 
     assert judge_reply(came, shown(seen(Act("comes", KITCHEN, ANN)))).sufficiency == "little"
     assert look_reply(came, seen(Act("comes", KITCHEN, ANN))).sufficiency == "none"
 
 
-def test_a_look_that_shows_what_is_asked_settles_it():
+def test_a_look_that_shows_the_act_settles_the_question():
     reply = look_reply(asked(GIVES, "to"), seen(GIVES))
 
     assert reply.sufficiency == "all"
     assert str(BOB) in reply.answer
 
 
-def test_a_plan_searches_for_the_whole_and_for_each_part_that_is_known():
+def test_a_plan_queries_the_whole_question_and_each_name():
     question = asked(GIVES, "to")
 
     assert known_names(question) == [str(ANN), str(BOX)]
     assert plan_reply(question, None, None, "any").queries == [f"{ANN} gives {BOX} to", str(ANN), str(BOX)]
 
 
-def test_what_is_missing_is_searched_for_by_what_must_have_come_before_or_after():
+def test_missing_evidence_is_searched_for_by_related_acts():
     reply = judge_reply(asked(GIVES, "to"), {})
 
     assert reply.queries == [f"{ANN} carries {BOX}", f"{BOX} is on"]

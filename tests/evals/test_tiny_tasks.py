@@ -1,4 +1,4 @@
-"""What the tiny LMM learns: the prompts that are really sent, and replies that are right and keep to the schema."""
+"""Training tasks of the tiny LMM: prompts as they are sent, and right replies that fit the schema."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_reply_is_what_structured_outputs_emit(task, samples):
         assert sample.said == json.dumps(json.loads(sample.said), separators=(",", ":"))
 
 
-def test_captions_and_looks_are_asked_with_pictures(samples):
+def test_caption_and_look_prompts_have_pictures(samples):
     shown = [part for task in ("caption", "look") for sample in samples[task] for part in sample.prompt.parts]
 
     assert any(isinstance(part, ClipPart) for part in shown)
@@ -69,7 +69,7 @@ def test_the_same_seed_makes_the_same_sample(samples):
 
 
 @pytest.mark.parametrize("task", ["judge", "look", "plan"])
-def test_samples_of_one_evidence_differ_in_the_question_alone(task):
+def test_samples_with_common_evidence_differ_in_the_question(task):
     alike = make_samples(task, "train 3", 6)
 
     assert len({str(sample.prompt.parts[:-1]) for sample in alike}) == 1
@@ -84,7 +84,7 @@ def test_what_is_held_out_is_not_learnt_from(samples):
         assert not learnt & held_out
 
 
-def test_a_judgement_cites_what_it_was_shown_and_says_nothing_where_nothing_is_there(samples):
+def test_a_judgement_cites_only_shown_moments_that_matter(samples):
     grades = set()
     for sample in samples["judge"]:
         reply = sample.reply
@@ -97,7 +97,7 @@ def test_a_judgement_cites_what_it_was_shown_and_says_nothing_where_nothing_is_t
     assert {"all", "none", "little"} <= grades
 
 
-def test_a_choice_is_the_letter_of_what_the_answer_says(samples):
+def test_the_choice_is_the_letter_of_the_answer(samples):
     chosen = 0
     for sample in (*samples["judge"], *samples["look"]):
         reply = sample.reply

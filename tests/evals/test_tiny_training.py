@@ -1,4 +1,4 @@
-"""The training of the tiny LMM, on a nano model. Skipped where the extra ``tiny`` is not installed."""
+"""Training of the tiny LMM, with a nano model. Skipped without the extra ``tiny``."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def vocabulary() -> Vocabulary:
     return phrase_vocabulary()
 
 
-def test_a_system_text_is_one_token_and_any_text_can_be_said(vocabulary):
-    said = "A kettle boils at 12:45 – “naïve” 茶\n"
+def test_a_system_text_is_one_token_and_any_text_can_be_encoded(vocabulary):
+    text = "A kettle boils at 12:45 – “naïve” 茶\n"
 
     assert knows_prompts(vocabulary.tokenizer)
-    assert vocabulary.tokenizer.decode(vocabulary.tokenizer.encode(said)) == said
+    assert vocabulary.tokenizer.decode(vocabulary.tokenizer.encode(text)) == text
 
 
 def test_who_does_what_are_two_tokens(vocabulary):
@@ -59,7 +59,7 @@ def test_who_does_what_are_two_tokens(vocabulary):
 
 @pytest.mark.parametrize("as_clip", [True, False])
 @pytest.mark.parametrize("task", TASKS)
-def test_a_sample_is_encoded_as_the_checkpoints_own_processor_does(task, as_clip, vocabulary):
+def test_encoding_equals_that_of_the_checkpoints_processor(task, as_clip, vocabulary):
     processor, encoder = new_processor(NANO, vocabulary), SampleEncoder(NANO, vocabulary)
     for number in range(4):
         sample = make_sample(task, f"train {number}")
@@ -75,7 +75,7 @@ def test_a_sample_is_encoded_as_the_checkpoints_own_processor_does(task, as_clip
                 assert float(np.abs(theirs[name].numpy() - np.concatenate(patches)).mean()) < 0.03
 
 
-def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
+def test_only_the_reply_has_labels(vocabulary):
     encoder = SampleEncoder(NANO, vocabulary)
     samples = [make_sample("plan", f"train {number}") for number in range(3)]
 
@@ -87,7 +87,7 @@ def test_what_is_to_be_learnt_is_the_reply_alone(vocabulary):
 
 
 @pytest.mark.parametrize("task", ["judge", "look", "plan"])
-def test_samples_that_share_their_evidence_are_calculated_as_if_each_were_alone(task, vocabulary):
+def test_branches_compute_the_same_as_separate_samples(task, vocabulary):
     encoder, model = SampleEncoder(NANO, vocabulary), new_model(NANO, vocabulary, seed=0)
     samples = make_samples(task, "train 3", 4)
 
@@ -102,7 +102,7 @@ def test_samples_that_share_their_evidence_are_calculated_as_if_each_were_alone(
     assert len(row.tokens) < 0.8 * sum(len(encoder.encode([sample]).tokens) for sample in samples)
 
 
-def test_a_training_may_begin_with_what_another_model_has_learnt(tmp_path):
+def test_a_training_can_begin_with_the_weights_of_another_model(tmp_path):
     first = Training(tmp_path / "first", SHORT, architecture=NANO, device="cpu")
     first.export(tmp_path / "model")
 
@@ -114,7 +114,7 @@ def test_a_training_may_begin_with_what_another_model_has_learnt(tmp_path):
     assert all(learnt[name].equal(given[name]) for name in learnt)
 
 
-def test_a_model_with_more_heads_begins_with_those_of_another(tmp_path):
+def test_a_wider_model_begins_with_the_heads_of_another(tmp_path):
     first = Training(tmp_path / "first", SHORT, architecture=NANO, device="cpu")
     first.export(tmp_path / "model")
 
@@ -128,53 +128,53 @@ def test_a_model_with_more_heads_begins_with_those_of_another(tmp_path):
     assert given[name.format("o")][:, : 2 * 32].equal(learnt[name.format("o")])
 
 
-def test_a_head_begins_by_looking_for_what_is_alike(vocabulary):
+def test_an_untrained_head_attends_to_equal_tokens(vocabulary):
     attention = new_model(NANO, vocabulary, seed=0).model.language_model.layers[0].self_attn
-    words = torch.randn(20, NANO.hidden, generator=torch.Generator().manual_seed(0))
+    vectors = torch.randn(20, NANO.hidden, generator=torch.Generator().manual_seed(0))
 
     with torch.no_grad():
         sought, offered = (
-            weight(words).view(20, NANO.heads, -1) for weight in (attention.q_proj, attention.k_proj)
+            weight(vectors).view(20, NANO.heads, -1) for weight in (attention.q_proj, attention.k_proj)
         )
 
     fits = torch.einsum("qhd,khd->hqk", sought, offered)
     assert (fits.argmax(-1) == torch.arange(20)).float().mean() > 0.95
 
 
-def test_a_round_learns_the_same_whenever_it_is_made(vocabulary):
+def test_a_round_of_batches_is_reproducible(vocabulary):
     batches = Batches(SampleEncoder(NANO, vocabulary), SHORT)
 
-    first, again, other = (
+    first, again, second_part = (
         [batch.labels.tolist() for step in batches[n] for _, batch in step] for n in (0, 0, 1)
     )
 
-    assert first == again != other
+    assert first == again != second_part
     assert len(batches[0]) == ROUND_STEPS
 
 
-def test_several_processes_learn_each_its_part_of_a_step(vocabulary):
+def test_each_process_gets_its_part_of_a_step(vocabulary):
     encoder = SampleEncoder(NANO, vocabulary)
     whole, first, second = (Batches(encoder, SHORT, *part)[0] for part in ((0, 1), (0, 2), (1, 2)))
 
-    for step, one, other in zip(whole, first, second, strict=True):
+    for step, first_part, second_part in zip(whole, first, second, strict=True):
         assert [batch.labels.tolist() for _, batch in step] == [
-            batch.labels.tolist() for _, batch in (*one, *other)
+            batch.labels.tolist() for _, batch in (*first_part, *second_part)
         ]
 
 
-def test_a_drill_asks_for_the_name_under_which_a_cue_stands(vocabulary):
+def test_a_drill_asks_for_the_block_that_contains_the_cue(vocabulary):
     tokenizer, chance = vocabulary.tokenizer, random.Random(1)
     for _ in range(10):
         row = Drills(vocabulary).make(chance, Drill(names=4, words=8))
-        told = tokenizer.convert_ids_to_tokens(row.tokens.tolist())
-        data = "\x1f".join(told[: row.shared]).split("<dataĠname")[1:]
+        tokens = tokenizer.convert_ids_to_tokens(row.tokens.tolist())
+        data = "\x1f".join(tokens[: row.shared]).split("<dataĠname")[1:]
         for branch in row.branches:
-            words = told[branch.begin : branch.reply]
-            if words[0] == "Question":
-                words = words[2 : words.index("?")]  # asked as a question is
-            cue = "\x1f".join(words)
-            name, *following = told[branch.reply : branch.end]
-            (place,) = [each for each in data if f"\x1f{cue}\x1f" in each]
+            cue_tokens = tokens[branch.begin : branch.reply]
+            if cue_tokens[0] == "Question":
+                cue_tokens = cue_tokens[2 : cue_tokens.index("?")]  # asked as a question is
+            cue = "\x1f".join(cue_tokens)
+            name, *following = tokens[branch.reply : branch.end]
+            (place,) = [block for block in data if f"\x1f{cue}\x1f" in block]
             assert f"\x1f{name}\x1f" in place
             assert "\x1f".join([cue, *following]) in place
 
@@ -191,7 +191,7 @@ list(Training(Path(sys.argv[1]), SHORT, architecture=NANO, device="cpu").run(2))
 """
 
 
-def test_two_processes_learn_together_what_one_does_alone(tmp_path):
+def test_two_processes_train_to_the_same_weights_as_one(tmp_path):
     alone = Training(tmp_path / "alone", SHORT, architecture=NANO, device="cpu")
     list(alone.run(2))
 
@@ -210,7 +210,7 @@ def test_two_processes_learn_together_what_one_does_alone(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (24, 8), (8, 24)])
-def test_what_muon_changes_it_changes_alike_in_all_directions(shape):
+def test_a_muon_update_has_equal_singular_values(shape):
     weight = torch.nn.Parameter(torch.zeros(shape))
     optimizer = Muon([weight], rate=0.1, momentum=0.0)
     left, right = (torch.linalg.qr(torch.randn(side, 8, generator=torch.manual_seed(0)))[0] for side in shape)
@@ -222,7 +222,7 @@ def test_what_muon_changes_it_changes_alike_in_all_directions(shape):
     assert 0.3 < float(sizes.min()) <= float(sizes.max()) < 1.5
 
 
-def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path):
+def test_an_interrupted_training_resumes_with_the_same_result(tmp_path):
     whole = Training(tmp_path / "whole", SHORT, architecture=NANO, device="cpu")
     list(whole.run(11))
     list(Training(tmp_path / "broken", SHORT, architecture=NANO, device="cpu").run(3))
@@ -231,8 +231,8 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path):
     assert resumed.step == 3
     list(resumed.run(11))
 
-    there, here = whole.model.state_dict(), resumed.model.state_dict()
-    assert all(there[name].equal(here[name]) for name in there)
+    expected, actual = whole.model.state_dict(), resumed.model.state_dict()
+    assert all(expected[name].equal(actual[name]) for name in expected)
     assert (whole.samples, whole.step) == (resumed.samples, resumed.step)
 
 

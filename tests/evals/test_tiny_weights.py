@@ -11,7 +11,7 @@ from recollect.evals.tiny.tasks import TASKS
 WEIGHTS = Path(__file__).parents[2] / "models" / "recollect-tiny" / "recollect_tiny" / "weights"
 
 
-def test_they_were_trained_on_the_prompts_that_are_sent_today():
+def test_the_weights_know_the_current_system_texts():
     """Whoever changes a system text trains anew (docs/tiny.md): the model reads each as one token of its own."""
     tokenizer = json.loads((WEIGHTS / "tokenizer.json").read_text(encoding="utf-8"))
     known = {token["content"] for token in tokenizer["added_tokens"]}
@@ -28,4 +28,4 @@ def test_their_card_says_how_each_task_went():
     card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
 
     assert set(scores) == set(TASKS)
-    assert all(f"| {task} | {each['valid']:.0%} |" in card for task, each in scores.items())
+    assert all(f"| {task} | {score['valid']:.0%} |" in card for task, score in scores.items())

@@ -126,7 +126,7 @@ def test_a_moment_ends_at_every_cut_to_the_frame(watched: Path) -> None:
         assert any(end_s == pytest.approx(cut_s) for end_s in ends), (cut_s, ends)
 
 
-def test_a_cut_belongs_to_the_moment_and_the_shot_that_begin_with_it(watched: Path) -> None:
+def test_a_cut_belongs_to_the_moment_and_shot_that_it_begins(watched: Path) -> None:
     moments = moments_of(watched, "film")
 
     for number, cut_s in enumerate(FILM_CUTS, 1):
@@ -146,7 +146,7 @@ def test_every_frame_of_a_file_is_accounted_for(watched: Path, film: Path) -> No
         assert moment.counts.captured == pytest.approx(moment.span.duration_s * FPS)
 
 
-def test_the_key_frames_of_every_moment_are_jpegs_taken_from_its_span(watched: Path) -> None:
+def test_the_key_frames_of_a_moment_are_jpegs_of_its_span(watched: Path) -> None:
     with Recollect(watched) as memory:
         for moment in memory.timeline("film"):
             frames = memory.frames(moment.frame_ids)
@@ -159,7 +159,7 @@ def test_the_key_frames_of_every_moment_are_jpegs_taken_from_its_span(watched: P
                 assert picture.shape == (frame.height, frame.width, 3)
 
 
-def test_every_picture_has_a_signature_and_events_show_those_that_look_different(watched: Path) -> None:
+def test_events_keep_key_frames_with_different_signatures(watched: Path) -> None:
     with Recollect(watched) as memory:
         events = memory.timeline("film", rung="event")
         known = {moment.id: moment for moment in memory.timeline("film")}
@@ -293,7 +293,7 @@ def test_what_is_stopped_keeps_what_was_seen_and_goes_on_later(
     assert max(moment.shot for moment in moments) == len(FILM_CUTS)
 
 
-def test_stopping_before_the_first_frame_keeps_nothing_and_breaks_nothing(film: Path, tmp_path: Path) -> None:
+def test_a_watch_stopped_before_its_first_frame_can_be_repeated(film: Path, tmp_path: Path) -> None:
     options = WatchOptions(ocr=False)
     session = WriterSession(tmp_path / "memory", WriterSettings())
     handle = session.start(find_source(str(film), options), options=options)
@@ -339,7 +339,7 @@ def stop_while_watching(memory: Path, video: Path, at_s: float) -> WatchReport:
 # -- damaged files ------------------------------------------------------------------------------------
 
 
-def test_of_a_truncated_file_the_readable_part_is_remembered_and_the_rest_is_a_gap(tmp_path: Path) -> None:
+def test_a_truncated_file_is_remembered_and_ends_with_a_gap(tmp_path: Path) -> None:
     video = write_video(tmp_path / "cut off.mp4", moving(1, 20.0))
     data = video.read_bytes()
     video.write_bytes(data[: len(data) * 6 // 10])
@@ -385,7 +385,7 @@ def scratched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("stop_at_s", [4.0, 12.0])
-def test_a_damaged_stretch_is_a_gap_between_moments_also_when_watching_was_stopped_near_it(
+def test_a_damaged_stretch_is_a_gap_even_after_a_stop_near_it(
     scratched: tuple[Path, Path], tmp_path: Path, stop_at_s: float
 ) -> None:
     video, unbroken_memory = scratched
@@ -413,7 +413,7 @@ def test_a_damaged_stretch_is_a_gap_between_moments_also_when_watching_was_stopp
 # -- the demo -----------------------------------------------------------------------------------------
 
 
-def test_the_demo_is_watched_without_a_hole_or_a_moment_across_a_cut(demo, tmp_path: Path) -> None:
+def test_moments_of_the_demo_have_no_holes_and_cross_no_cut(demo, tmp_path: Path) -> None:
     events: list[WatchEvent] = []
 
     report = watch(

@@ -40,7 +40,7 @@ def run(capfd):
     return running
 
 
-def test_vllm_is_told_what_the_client_relies_on():
+def test_vllm_gets_the_flags_that_the_client_relies_on():
     flags = values(launch(pictures=20, port=9000))
 
     assert json.loads(flags["--limit-mm-per-prompt"]) == {"image": 20, "video": 1}
@@ -58,11 +58,11 @@ def test_without_a_gpu_it_gets_what_the_cpu_needs():
     assert "VLLM_CPU_OMP_THREADS_BIND" in launch(device="cpu").environment({})
 
 
-def test_a_build_for_the_cpu_runs_there_whatever_else_is_in_the_machine():
+def test_a_cpu_build_runs_on_the_cpu_even_beside_a_gpu():
     assert "--enforce-eager" in values(launch(device="auto", vllm=Vllm(("vllm", "serve"), for_cpu=True)))
 
 
-def test_a_model_is_not_promised_more_context_than_it_has(model):
+def test_the_context_is_limited_to_that_of_the_model(model):
     assert values(launch(model=str(model)))["--max-model-len"] == "4096"
     assert values(launch(model=str(model), context_tokens=1000))["--max-model-len"] == "1000"
     assert values(launch())["--max-model-len"] == "32768"
@@ -80,7 +80,7 @@ def test_flags_for_vllm_come_last_and_win():
     )
 
 
-def test_a_flag_that_must_be_known_here_is_not_taken_for_vllm_alone(run):
+def test_a_flag_that_recollect_sets_itself_is_refused(run):
     code, _, err = run(HUB, "--dry-run", "--", "--port=9000")
 
     assert code == 2
@@ -101,7 +101,7 @@ def test_variables_that_are_set_already_stay():
     assert launch().environment({"VLLM_NO_USAGE_STATS": "0"})["VLLM_NO_USAGE_STATS"] == "0"
 
 
-def test_a_model_in_a_folder_needs_nothing_from_elsewhere(model):
+def test_a_model_in_a_folder_is_loaded_offline(model):
     assert launch(model=str(model)).environment({})["HF_HUB_OFFLINE"] == "1"
     assert "HF_HUB_OFFLINE" not in launch().environment({})
 
@@ -121,14 +121,14 @@ def test_the_address_is_one_a_client_can_use(host, url):
 def test_a_dry_run_prints_a_command_and_the_reason_of_each_flag(run):
     code, out, err = run(HUB, "--dry-run", "--device", "gpu", "--", "--kv-cache-dtype", "fp8")
 
-    command, told, *_ = out.split("\n\n")
-    words = shlex.split(command.replace("\\\n", " "))
+    command, reasons, *_ = out.split("\n\n")
+    arguments = shlex.split(command.replace("\\\n", " "))
     assert (code, err) == (0, "")
-    assert words[1:4] == ["vllm", "serve", HUB]
-    assert words[-2:] == ["--kv-cache-dtype", "fp8"]
-    lines = told.splitlines()
+    assert arguments[1:4] == ["vllm", "serve", HUB]
+    assert arguments[-2:] == ["--kv-cache-dtype", "fp8"]
+    lines = reasons.splitlines()
     explained = {line.split()[0] for line, why in zip(lines[::2], lines[1::2], strict=True) if why.strip()}
-    assert {word for word in words if word.startswith("--")} <= explained
+    assert {word for word in arguments if word.startswith("--")} <= explained
 
 
 def test_a_dry_run_without_vllm_says_how_to_get_it(run):
@@ -158,7 +158,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(run, monkeypatch)
     assert '"image":3' in out
 
 
-def test_a_wrong_setting_is_told_with_its_section(run, monkeypatch):
+def test_a_wrong_setting_is_reported_with_its_section(run, monkeypatch):
     monkeypatch.setenv("RECOLLECT_SERVE__PORTS", "1")
 
     code, _, err = run(HUB, "--dry-run")
@@ -222,23 +222,23 @@ def test_a_port_in_use_is_told(run, stand_in, model, port):
     assert f"port {port}: Address already in use" in err
 
 
-def test_a_build_that_does_not_know_its_own_name_is_run_by_its_module(stand_in):
-    found = find_vllm()
+def test_a_build_without_a_working_command_is_run_as_a_module(stand_in):
+    vllm = find_vllm()
 
-    assert (found.version, found.for_cpu) == ("0.32.0", True)
-    assert found.command[-2:] == ("vllm.entrypoints.openai.api_server", "--model")
+    assert (vllm.version, vllm.for_cpu) == ("0.32.0", True)
+    assert vllm.command[-2:] == ("vllm.entrypoints.openai.api_server", "--model")
 
 
 def test_an_ordinary_build_is_run_by_its_command(stand_in):
     installed(stand_in, "vllm", "0.33.0")
 
-    found = find_vllm()
+    vllm = find_vllm()
 
-    assert (found.version, found.for_cpu) == ("0.33.0", False)
-    assert found.command[-2:] == ("vllm.entrypoints.cli.main", "serve")
+    assert (vllm.version, vllm.for_cpu) == ("0.33.0", False)
+    assert vllm.command[-2:] == ("vllm.entrypoints.cli.main", "serve")
 
 
-def test_a_folder_named_vllm_is_not_taken_for_it(run):
+def test_a_folder_named_vllm_is_not_mistaken_for_vllm(run):
     Path("vllm").mkdir()
 
     code, _, err = run(HUB)
@@ -247,5 +247,5 @@ def test_a_folder_named_vllm_is_not_taken_for_it(run):
     assert "no module named vllm" in err
 
 
-def test_one_elsewhere_is_run_as_its_documentation_says():
+def test_a_vllm_elsewhere_is_run_by_its_documented_command():
     assert launch(vllm=ELSEWHERE).command[:3] == ("vllm", "serve", HUB)

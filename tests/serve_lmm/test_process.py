@@ -1,4 +1,4 @@
-"""The process a server runs in: when it is ready, how it ends, and that nothing of it stays behind."""
+"""The server process: when it is ready, how it ends, and that no child remains."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def told(port: int) -> dict[str, Any]:
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                said: dict[str, Any] = json.loads(answer.read())
-                return said
+                state: dict[str, Any] = json.loads(answer.read())
+                return state
         except OSError:
             assert time.monotonic() < until, "it does not answer"
             time.sleep(0.05)
@@ -71,20 +71,20 @@ def has_ended(pid: int) -> bool:
     return False
 
 
-def test_a_server_is_there_inside_the_block_and_not_after_it(launched):
+def test_a_server_runs_inside_the_block_only(launched):
     with VllmServer(launched()) as server:
         server.wait_ready(PATIENCE_S)
-        said = told(server.launch.port)
+        state = told(server.launch.port)
 
-    assert said["pid"] == server.pid
-    assert said["words"][1:] == list(server.launch.command[5:])
-    assert said["variables"]["HF_HUB_OFFLINE"] == "1"
-    assert has_ended(said["pid"])
-    assert has_ended(said["helper"])
+    assert state["pid"] == server.pid
+    assert state["words"][1:] == list(server.launch.command[5:])
+    assert state["variables"]["HF_HUB_OFFLINE"] == "1"
+    assert has_ended(state["pid"])
+    assert has_ended(state["helper"])
 
 
 @pytest.mark.slow
-def test_it_can_be_started_again_at_the_same_place(launched):
+def test_a_server_can_be_started_again_at_the_same_address(launched):
     for _ in range(2):
         with VllmServer(launched()) as server:
             server.wait_ready(PATIENCE_S)
@@ -92,7 +92,7 @@ def test_it_can_be_started_again_at_the_same_place(launched):
             assert server.is_ready()
 
 
-def test_a_server_that_ends_instead_is_told_with_its_last_words(launched, tmp_path):
+def test_an_early_end_of_the_server_is_reported_with_its_output(launched, tmp_path):
     with (
         VllmServer(launched("--fail-at-once"), log=tmp_path / "log") as server,
         pytest.raises(ServerEnded, match="no such architecture") as raised,
@@ -109,18 +109,18 @@ def test_waiting_for_a_server_has_an_end(launched):
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_end_when_asked_is_killed(launched):
+def test_a_server_that_ignores_sigterm_is_killed(launched):
     with VllmServer(launched("--stubborn"), grace_s=0.5) as server:
         server.wait_ready(PATIENCE_S)
-        said = told(server.launch.port)
+        state = told(server.launch.port)
 
         assert server.stop() == 128 + signal.SIGKILL
 
-    assert has_ended(said["helper"])
+    assert has_ended(state["helper"])
 
 
 @pytest.mark.slow
-def test_a_second_server_at_the_same_place_is_not_started(launched):
+def test_a_second_server_at_the_same_address_is_refused(launched):
     with VllmServer(launched()) as server:
         server.wait_ready(PATIENCE_S)
 
@@ -128,42 +128,42 @@ def test_a_second_server_at_the_same_place_is_not_started(launched):
             VllmServer(launched()).start()
 
 
-def test_what_it_started_ends_even_if_it_was_killed(launched):
+def test_the_children_of_a_killed_server_end_too(launched):
     with VllmServer(launched()) as server:
         server.wait_ready(PATIENCE_S)
-        said = told(server.launch.port)
+        state = told(server.launch.port)
         os.kill(server.pid, signal.SIGKILL)
 
         assert server.wait() == 128 + signal.SIGKILL
 
-    assert has_ended(said["helper"])
+    assert has_ended(state["helper"])
 
 
-def test_the_command_says_when_it_serves_and_how_to_use_it(stand_in, model, port):
+def test_the_command_prints_when_it_is_ready_and_how_to_use_it(stand_in, model, port):
     with command(model, port) as process:
-        said = [line for line in (process.stdout.readline() for _ in range(3)) if line != "asked\n"]
+        state = [line for line in (process.stdout.readline() for _ in range(3)) if line != "asked\n"]
 
-    assert said[0] == "recollect: tiny is served. To use it:\n"
-    assert said[1] == f"  export RECOLLECT_LMM__URL=http://127.0.0.1:{port}/v1\n"
+    assert state[0] == "recollect: tiny is served. To use it:\n"
+    assert state[1] == f"  export RECOLLECT_LMM__URL=http://127.0.0.1:{port}/v1\n"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_and_the_command_with_the_servers_code(stand_in, model, port, number):
+def test_a_signal_ends_the_command_with_the_servers_exit_code(stand_in, model, port, number):
     with command(model, port) as process:
-        said = told(port)
+        state = told(port)
         process.send_signal(number)
         _, err = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 3
     assert err == ""
-    assert has_ended(said["helper"])
+    assert has_ended(state["helper"])
 
 
 @pytest.mark.slow
-def test_a_second_signal_ends_a_server_that_does_not_listen(stand_in, model, port):
+def test_a_second_signal_kills_a_server_that_ignores_the_first(stand_in, model, port):
     with command(model, port, "--stubborn") as process:
-        said = told(port)
+        state = told(port)
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.5)
@@ -171,7 +171,7 @@ def test_a_second_signal_ends_a_server_that_does_not_listen(stand_in, model, por
         process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 128 + signal.SIGKILL
-    assert has_ended(said["pid"])
+    assert has_ended(state["pid"])
 
 
 def test_a_server_that_cannot_start_gives_its_code_and_one_line(stand_in, model, port):
@@ -185,11 +185,11 @@ def test_a_server_that_cannot_start_gives_its_code_and_one_line(stand_in, model,
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux ends children with their parent")
-def test_a_server_does_not_outlive_the_command_even_if_that_is_killed(stand_in, model, port):
+def test_the_server_ends_even_if_the_command_is_killed(stand_in, model, port):
     with command(model, port) as process:
-        said = told(port)
+        state = told(port)
         process.kill()
         process.wait(PATIENCE_S)
 
-    assert has_ended(said["pid"])
-    os.kill(said["helper"], signal.SIGKILL)  # vLLM ends its own; the stand-in leaves this one behind
+    assert has_ended(state["pid"])
+    os.kill(state["helper"], signal.SIGKILL)  # vLLM ends its own; the stand-in leaves this one behind

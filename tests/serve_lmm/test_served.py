@@ -139,7 +139,7 @@ def test_both_priorities_are_taken(lmm):
         assert lmm.ask_now(asking(), Seen, priority=priority, deadline_s=REPLY_S, max_tokens=64).value
 
 
-def test_what_prompts_have_in_common_is_read_once(lmm):
+def test_the_common_beginning_of_prompts_is_cached(lmm):
     for _ in range(2):
         reply = lmm.ask_now(asking(CLIP), Seen, deadline_s=REPLY_S, max_tokens=64)
 
@@ -156,7 +156,7 @@ def test_many_can_ask_at_a_time(lmm):
     assert len(replies) == 12
 
 
-def test_a_reply_that_becomes_too_long_is_told(lmm):
+def test_a_reply_that_is_too_long_is_an_error(lmm):
     with pytest.raises(LmmReplyOutOfSchema) as raised:
         lmm.ask_now(asking(), Numbers, deadline_s=REPLY_S, max_tokens=20)
 
@@ -180,7 +180,7 @@ def test_a_prompt_that_is_too_long_is_refused(lmm):
         ("file:///etc/hostname", "Cannot load local files"),
     ],
 )
-def test_the_server_fetches_no_picture_from_elsewhere(server, url, why):
+def test_the_server_fetches_no_picture_from_other_hosts(server, url, why):
     content = [{"type": "image_url", "image_url": {"url": url}}]
 
     with pytest.raises(urllib.error.HTTPError) as raised:
@@ -197,7 +197,7 @@ def test_another_model_is_not_served(server):
         lmm.ask_now(asking(), Seen, deadline_s=REPLY_S)
 
 
-def test_the_doctor_has_nothing_to_say_against_it(server):
+def test_the_doctor_finds_no_problem(server):
     checks = list(examine_lmm(Settings(lmm=LmmSettings(url=server.launch.url))))
 
     assert [(check.name, check.state, check.advice) for check in checks] == [
@@ -223,7 +223,7 @@ def test_vllm_and_transformers_say_the_same(server, serving_python, tiny_checkpo
     assert by_vllm == said_by_transformers(serving_python, tiny_checkpoint, prompt, Seen, max_tokens=24)
 
 
-def test_a_server_killed_in_the_middle_of_a_request_is_told_and_used_again_when_it_is_back(server, lmm):
+def test_the_client_recovers_after_the_server_was_killed(server, lmm):
     """The last one: it ends the server, and the command starts it anew."""
     with ThreadPoolExecutor(1) as meanwhile:
         reply = meanwhile.submit(lmm.ask_now, asking(), Numbers, deadline_s=REPLY_S, max_tokens=6000)

@@ -1,4 +1,4 @@
-"""recollect-tiny on a real vLLM on the CPU: a house that it has never seen is watched and asked about."""
+"""recollect-tiny on a real vLLM on the CPU watches a held-out house and answers questions."""
 
 from __future__ import annotations
 
@@ -65,49 +65,49 @@ def test_a_house_is_watched_and_asked_about(lmm, house, folder, capsys):
     assert (folder / "evidence.png").stat().st_size > 10_000
 
 
-def test_what_it_says_of_a_moment_is_to_be_seen_there(lmm, house, folder):
+def test_descriptions_match_what_the_moments_show(lmm, house, folder):
     """Described by the test above."""
     with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
         moments = memory.timeline()
 
-    told = [(moment, moment.caption) for moment in moments]
+    captions = [(moment, moment.caption) for moment in moments]
     views = {moment.id: [house.view(moment.span.start_s + share * moment.span.duration_s)
                          for share in (0.1, 0.3, 0.5, 0.7, 0.9)] for moment in moments}  # fmt: skip
-    rooms = [f"In {views[moment.id][2].room}," in caption for moment, caption in told]
+    rooms = [f"In {views[moment.id][2].room}," in caption for moment, caption in captions]
     named = [
         (person, moment)
-        for moment, caption in told
+        for moment, caption in captions
         for person in PEOPLE
         if re.search(rf"{person}(?! and hat)", caption)
     ]
-    there = [
+    visible = [
         any(figure.person == person for view in views[moment.id] for figure in view.figures)
         for person, moment in named
     ]
     assert len(moments) > 10
     assert sum(rooms) >= 0.9 * len(rooms)
     assert len(named) > 10
-    assert sum(there) >= 0.75 * len(there)
+    assert sum(visible) >= 0.75 * len(visible)
 
 
-def test_what_was_looked_at_once_is_answered_with_fewer_calls_the_next_time(lmm, house, folder):
+def test_a_second_look_saves_calls_the_next_time(lmm, house, folder):
     """Described by the first test, which did not ask these."""
     with Recollect(folder / "recollect.lance", lmm=lmm) as memory:
-        asked = ask_about(house, limit=QUESTIONS + 16)[QUESTIONS:]
-        first = [(each, memory.ask(each.text, options=each.options)) for each in asked]
-        looked = [(each, answer) for each, answer in first if answer.usage.lmm_calls > 1]
-        again = [memory.ask(each.text, options=each.options) for each, _ in looked]
+        questions = ask_about(house, limit=QUESTIONS + 16)[QUESTIONS:]
+        first = [(item, memory.ask(item.text, options=item.options)) for item in questions]
+        looked = [(item, answer) for item, answer in first if answer.usage.lmm_calls > 1]
+        again = [memory.ask(item.text, options=item.options) for item, _ in looked]
 
     assert len(looked) > 2
-    assert sum(each.usage.lmm_calls for each in again) < sum(each.usage.lmm_calls for _, each in looked)
+    assert sum(item.usage.lmm_calls for item in again) < sum(item.usage.lmm_calls for _, item in looked)
 
 
-def test_what_it_says_is_what_transformers_says(server, lmm, serving_python):
+def test_vllm_and_transformers_give_the_same_reply(server, lmm, serving_python):
     sample = make_sample("caption", "held-out agreement", scale=1.0)
 
-    asked = sample.prompt, type(sample.reply)
+    questions = sample.prompt, type(sample.reply)
 
-    by_vllm = said_by_vllm(server, *asked, max_tokens=200)
+    by_vllm = said_by_vllm(server, *questions, max_tokens=200)
 
-    assert by_vllm == said_by_transformers(serving_python, find_tiny_weights(), *asked, max_tokens=200)
+    assert by_vllm == said_by_transformers(serving_python, find_tiny_weights(), *questions, max_tokens=200)
     assert len(by_vllm.said) > 10

@@ -1,4 +1,4 @@
-"""Four files and two cameras into one memory at once, asked meanwhile, one camera killed and one erased."""
+"""Six sources watched into one memory at once: questions run, one camera is killed and one erased."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def moments_of(memory: Path, stream: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow  # six sources at once: some 20 s
-def test_nothing_of_the_others_is_lost_when_two_of_six_go(tmp_path):
+def test_four_streams_lose_nothing_when_two_others_end(tmp_path):
     run = ManyStreams(tmp_path, film_s=FILM_S).run("home", disturbed=True)
 
     assert run.answers
@@ -31,7 +31,7 @@ def test_nothing_of_the_others_is_lost_when_two_of_six_go(tmp_path):
         assert (report.state, report.gaps, report.counts.captured) == ("done", 0, FILM_S * 10)
         assert report.counts.balanced
         assert report.until_s == pytest.approx(FILM_S, abs=0.2)
-        # The same as if it had been watched alone.
+        # The result equals that of watching the file on its own.
         watch(tmp_path / f"{name} alone", tmp_path / f"{name}.mp4", options=WatchOptions(ocr=False))
         assert moments_of(run.memory, name) == moments_of(tmp_path / f"{name} alone", name)
     with MemoryStore.open(run.memory) as store:

@@ -15,7 +15,7 @@ def day() -> list[Moment]:
     return list(simulated_moments(seed=3, hours=24.0, stream="shop"))
 
 
-def test_the_same_seed_lives_the_same_life_and_a_shorter_one_is_its_beginning(day: list[Moment]) -> None:
+def test_a_seed_fixes_the_moments_and_a_longer_life_extends_them(day: list[Moment]) -> None:
     morning = list(simulated_moments(seed=3, hours=2.0, stream="shop"))
     elsewhere = list(simulated_moments(seed=4, hours=2.0, stream="shop"))
 
@@ -23,14 +23,14 @@ def test_the_same_seed_lives_the_same_life_and_a_shorter_one_is_its_beginning(da
     assert [m.findings for m in elsewhere] != [m.findings for m in morning]
 
 
-def test_moments_follow_one_another_without_a_gap_and_account_for_every_frame(day: list[Moment]) -> None:
+def test_moments_are_contiguous_and_account_for_every_frame(day: list[Moment]) -> None:
     assert len(day) == 24 * 3600 / MOMENT_S
     assert all(before.span.end_s == after.span.start_s for before, after in pairwise(day))
     assert len({moment.id for moment in day}) == len(day)
     assert all(moment.counts.balanced for moment in day)
 
 
-def test_every_visit_enters_leaves_and_is_told_where_it_ends(day: list[Moment]) -> None:
+def test_every_visit_has_an_arrival_a_departure_and_a_summary(day: list[Moment]) -> None:
     kinds = Counter(finding.kind for moment in day for finding in moment.of("action"))
     visits = [(m, f) for m in day for f in m.of("action") if f.kind == "visit"]
 
@@ -54,14 +54,14 @@ def test_findings_other_than_visits_lie_inside_their_moment(day: list[Moment]) -
 def test_noon_is_busier_and_brighter_than_midnight(day: list[Moment]) -> None:
     noon, midnight = day[6 * 720 : 7 * 720], day[18 * 720 : 19 * 720]
 
-    def seen(moments: list[Moment], kind: str) -> list[float]:
+    def values_of(moments: list[Moment], kind: str) -> list[float]:
         return [float(f.detail.get("value", 0)) for m in moments for f in m.findings if f.kind == kind]
 
-    assert len(seen(noon, "visit")) > 5 * max(1, len(seen(midnight, "visit")))
-    assert min(seen(noon, "brightness")) > max(seen(midnight, "brightness"))
+    assert len(values_of(noon, "visit")) > 5 * max(1, len(values_of(midnight, "visit")))
+    assert min(values_of(noon, "brightness")) > max(values_of(midnight, "brightness"))
 
 
-def test_each_rare_line_is_shown_once_in_a_life(day: list[Moment]) -> None:
+def test_each_rare_line_is_shown_once(day: list[Moment]) -> None:
     lines = Counter(finding.text for moment in day for finding in moment.of("visible_text"))
     rare = [f.text for m in day for f in m.of("visible_text") if f.detail.get("rare")]
 
@@ -69,7 +69,7 @@ def test_each_rare_line_is_shown_once_in_a_life(day: list[Moment]) -> None:
     assert {lines[text] for text in rare} == {1}
 
 
-def test_a_life_is_made_thousands_of_times_faster_than_it_is_lived() -> None:
+def test_moments_are_made_2000_times_faster_than_real_time() -> None:
     begin_s = time.process_time()
 
     count = sum(1 for _ in simulated_moments(seed=0, hours=4.0, stream="shop"))

@@ -19,7 +19,7 @@ def decoded(path: Path) -> list[av.VideoFrame]:
         return list(container.decode(video=0))
 
 
-def test_the_same_seed_draws_the_same_pictures_and_another_seed_others() -> None:
+def test_a_seed_fixes_the_pictures_and_another_changes_them() -> None:
     times_s = (1.0, 7.3, 20.0, 39.2, 47.0, 57.5, 63.0)
 
     first, again, other = (demo_timeline(seed) for seed in (0, 0, 1))
@@ -28,7 +28,7 @@ def test_the_same_seed_draws_the_same_pictures_and_another_seed_others() -> None
     assert not any(np.array_equal(first.draw(t), other.draw(t)) for t in times_s)
 
 
-def test_what_is_rendered_is_h264_with_b_frames_and_every_frame_at_its_time(tmp_path: Path) -> None:
+def test_the_file_is_h264_with_b_frames_and_exact_frame_times(tmp_path: Path) -> None:
     timeline = DemoTimeline().add(Shop((ShopVisitor("red", 0.2, 0.8, 1.2, 1.8),), 2.0))
 
     render(timeline, tmp_path / "short.mp4")
@@ -41,7 +41,7 @@ def test_what_is_rendered_is_h264_with_b_frames_and_every_frame_at_its_time(tmp_
     assert [frame.time for frame in frames] == pytest.approx([number / FPS for number in range(2 * FPS)])
 
 
-def test_what_is_rendered_has_grain_as_a_camera_has(tmp_path: Path) -> None:
+def test_the_video_has_grain_like_that_of_a_camera(tmp_path: Path) -> None:
     render(DemoTimeline().add(TitleCardScene(("STILL",), 1.0)), tmp_path / "still.mp4")
 
     still = np.stack([frame.to_ndarray(format="gray") for frame in decoded(tmp_path / "still.mp4")])
@@ -62,19 +62,19 @@ def test_a_cut_and_a_dissolve_are_where_the_timeline_says() -> None:
     assert timeline.duration_s == 5.0
 
 
-def test_a_visitor_is_in_the_picture_exactly_while_its_visit_lasts() -> None:
+def test_a_visitor_is_visible_exactly_during_the_visit() -> None:
     visitor = ShopVisitor("blue", 1.0, 2.0, 3.0, 4.0, enters_from="right")
     room, empty = Shop((visitor,), 5.0), Shop((), 5.0).draw(0.0)
 
-    seen = [bool(np.any(room.draw(number / 50) != empty)) for number in range(250)]
+    visible = [bool(np.any(room.draw(number / 50) != empty)) for number in range(250)]
 
-    first, last = seen.index(True) / 50, (249 - seen[::-1].index(True)) / 50
+    first, last = visible.index(True) / 50, (249 - visible[::-1].index(True)) / 50
     assert first == pytest.approx(1.0, abs=0.12)
     assert last == pytest.approx(4.0, abs=0.12)
     assert [truth.span for truth in room.truths() if truth.kind == "visit"] == [Span(1.0, 4.0)]
 
 
-def test_the_box_stands_on_the_counter_from_when_it_is_put_down_until_it_is_taken() -> None:
+def test_the_box_is_on_the_counter_until_it_is_taken() -> None:
     room = Shop(
         (ShopVisitor("red", 0, 1, 3, 4, places_s=2.0), ShopVisitor("blue", 6, 7, 9, 10, takes_s=8.0)), 12.0
     )
@@ -108,7 +108,7 @@ def test_a_command_is_typed_letter_by_letter_and_then_answered() -> None:
     assert (terminal.typed_s, terminal.answered_s) == (3.0, 4.0)
 
 
-def test_the_demo_lasts_about_a_minute_and_tells_of_every_kind_of_event() -> None:
+def test_the_demo_has_every_kind_of_event_in_about_a_minute() -> None:
     timeline = demo_timeline()
 
     truths = timeline.truths()
@@ -132,14 +132,14 @@ def test_the_code_in_the_demo_can_be_read() -> None:
 
 
 def test_the_subtitles_are_subrip_and_lie_inside_the_video(tmp_path: Path) -> None:
-    said = render_demo_subtitles(tmp_path / "demo.srt")
+    cues = render_demo_subtitles(tmp_path / "demo.srt")
 
     with av.open(tmp_path / "demo.srt") as container:
         packets = [packet for packet in container.demux(subtitles=0) if packet.size]
     starts_s = [float(packet.pts * packet.time_base) for packet in packets]
-    assert starts_s == pytest.approx([truth.span.start_s for truth in said])
-    assert [bytes(packet).decode() for packet in packets] == [truth.text for truth in said]
-    assert all(truth.span.end_s <= demo_timeline().duration_s for truth in said)
+    assert starts_s == pytest.approx([truth.span.start_s for truth in cues])
+    assert [bytes(packet).decode() for packet in packets] == [truth.text for truth in cues]
+    assert all(truth.span.end_s <= demo_timeline().duration_s for truth in cues)
 
 
 @pytest.mark.slow

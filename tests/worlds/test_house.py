@@ -1,4 +1,4 @@
-"""The house: its truths are what its pictures show, and its questions have one answer."""
+"""The drawn house: its truths match its pictures, and each question has one answer."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def at(x: float, who: Person = ANNA, *, holds: object = None, facing: int = 1) -
     return Figure(who, x, facing, False, holds)
 
 
-def test_the_same_seed_draws_the_same_pictures_and_another_seed_others(house):
-    again, other = furnish(7, 120.0), furnish(8, 120.0)
+def test_a_seed_fixes_the_pictures_and_another_changes_them(house):
+    repeated, different = furnish(7, 120.0), furnish(8, 120.0)
     times_s = np.linspace(0.5, 119.0, 20)
 
-    assert all(np.array_equal(draw(house.view(t)), draw(again.view(t))) for t in times_s)
-    assert not any(np.array_equal(draw(house.view(t)), draw(other.view(t))) for t in times_s)
+    assert all(np.array_equal(draw(house.view(t)), draw(repeated.view(t))) for t in times_s)
+    assert not any(np.array_equal(draw(house.view(t)), draw(different.view(t))) for t in times_s)
 
 
-def test_a_longer_life_begins_as_a_shorter_one_does(house):
+def test_a_longer_house_begins_like_a_shorter_one(house):
     longer = furnish(7, 300.0)
 
     until = len(house.happenings)
@@ -57,7 +57,7 @@ def test_everything_that_can_happen_happens(house):
     assert set(kinds) == {"comes", "leaves", "puts", "takes", "opens", "closes", "gives", "shows"}
 
 
-def test_who_comes_is_there_from_then_on_and_who_leaves_no_longer(house):
+def test_people_are_visible_from_arrival_to_departure(house):
     for happening in house.happenings:
         who, start_s, end_s = happening.act.who, happening.span.start_s, happening.span.end_s
         if happening.act.kind == "comes":
@@ -72,7 +72,7 @@ def people(house: House, time_s: float) -> set[Person]:
     return {figure.person for figure in house.view(max(0.0, time_s)).figures}
 
 
-def test_a_thing_is_seen_in_its_colour_where_it_was_put_and_no_longer_where_it_was_taken():
+def test_a_thing_is_drawn_where_it_lies_until_it_is_taken():
     tried = 0
     for happening in furnish(3, 400.0).happenings:
         act = happening.act
@@ -89,9 +89,9 @@ def test_a_thing_is_seen_in_its_colour_where_it_was_put_and_no_longer_where_it_w
             float(np.mean(np.abs(p - np.array(COLOURS[act.what.colour])).max(axis=2) < 40)) for p in pictures
         )
         tried += 1
-        there, gone = (after, before) if act.kind == "puts" else (before, after)
-        assert there > 0.4, act.clause
-        assert gone < 0.2, act.clause
+        with_thing, without_thing = (after, before) if act.kind == "puts" else (before, after)
+        assert with_thing > 0.4, act.clause
+        assert without_thing < 0.2, act.clause
         if tried == 6:
             return
     assert tried
@@ -105,33 +105,33 @@ def test_a_room_is_drawn_at_any_size():
     assert draw(seen(at(300)), 0.25).shape == (90, 160, 3)
 
 
-def test_who_is_in_the_second_picture_alone_came_in_from_the_side_she_is_on():
-    told = facts_in([seen(), seen(at(120, holds=CUP))])
+def test_a_person_in_the_second_picture_only_came_from_her_side():
+    facts = facts_in([seen(), seen(at(120, holds=CUP))])
 
     assert (
-        told.caption
+        facts.caption
         == "In the kitchen, the woman in the red coat comes in from the left and carries the green cup."
     )
-    assert told.actions == ("comes in from the left", "carries the green cup")
+    assert facts.actions == ("comes in from the left", "carries the green cup")
 
 
-def test_what_was_carried_and_now_lies_there_was_put_there():
-    told = facts_in([seen(at(200, holds=CUP)), seen(at(228), on=(CUP, None))])
+def test_a_carried_thing_that_now_lies_was_put_down():
+    facts = facts_in([seen(at(200, holds=CUP)), seen(at(228), on=(CUP, None))])
 
-    assert told.caption == "In the kitchen, the woman in the red coat puts the green cup on the table."
-
-
-def test_what_goes_from_hand_to_hand_is_given():
-    told = facts_in([seen(at(234, holds=CUP), at(366, BEN)), seen(at(234), at(366, BEN, holds=CUP))])
-
-    assert told.actions[0] == "gives the green cup to the man in the blue coat and hat"
-    assert not any("carries" in action for action in told.actions)
+    assert facts.caption == "In the kitchen, the woman in the red coat puts the green cup on the table."
 
 
-def test_who_knows_what_was_before_tells_what_came_of_it():
-    told = facts_in([seen(on=(None, CUP), opened=True, sign="K7Q")], before=seen(at(334, holds=CUP)))
+def test_a_thing_that_changes_hands_was_given():
+    facts = facts_in([seen(at(234, holds=CUP), at(366, BEN)), seen(at(234), at(366, BEN, holds=CUP))])
 
-    assert told.caption == (
+    assert facts.actions[0] == "gives the green cup to the man in the blue coat and hat"
+    assert not any("carries" in action for action in facts.actions)
+
+
+def test_a_known_earlier_view_reveals_what_happened_since():
+    facts = facts_in([seen(on=(None, CUP), opened=True, sign="K7Q")], before=seen(at(334, holds=CUP)))
+
+    assert facts.caption == (
         "In the kitchen, the woman in the red coat puts the green cup on the counter and opens the fridge and leaves; "
         "the sign says K7Q."
     )
@@ -156,30 +156,30 @@ def test_nothing_is_told_that_did_not_happen():
 
 
 def test_a_question_has_one_answer_and_the_options_hold_it_once(house):
-    asked = ask_about(house, limit=60)
+    questions = ask_about(house, limit=60)
 
-    assert asked == ask_about(furnish(7, 120.0), limit=60)
-    for each in asked:
-        matching = [h for h in house.happenings if answers(h.act, each.act, each.form.part)]
-        assert [h.span for h in matching] == list(each.evidence)
-        assert len(each.evidence) == 1
-        assert not each.options or each.options.count(each.gold) == 1
-        assert len(set(each.options)) == len(each.options)
-        assert each.gold in each.answer or each.form.part == "when"
+    assert questions == ask_about(furnish(7, 120.0), limit=60)
+    for question in questions:
+        matching = [h for h in house.happenings if answers(h.act, question.act, question.form.part)]
+        assert [h.span for h in matching] == list(question.evidence)
+        assert len(question.evidence) == 1
+        assert not question.options or question.options.count(question.gold) == 1
+        assert len(set(question.options)) == len(question.options)
+        assert question.gold in question.answer or question.form.part == "when"
 
 
-def test_what_is_asked_about_can_be_seen_for_a_while():
+def test_the_evidence_of_a_question_lasts_a_while():
     for seed in range(20):
-        for asked in ask_about(furnish(f"seen {seed}", 120.0), limit=30):
-            assert all(span.duration_s >= 0.2 for span in asked.evidence), asked.text
+        for questions in ask_about(furnish(f"seen {seed}", 120.0), limit=30):
+            assert all(span.duration_s >= 0.2 for span in questions.evidence), questions.text
 
 
-def test_the_letter_of_the_right_option_is_no_more_often_one_than_another():
+def test_every_letter_is_right_equally_often():
     places = Counter(
-        each.choice
+        question.choice
         for seed in range(8)
-        for each in ask_about(furnish(seed, 200.0), limit=30)
-        if len(each.options) == 4
+        for question in ask_about(furnish(seed, 200.0), limit=30)
+        if len(question.options) == 4
     )
 
     assert set(places) == {0, 1, 2, 3}
@@ -192,6 +192,6 @@ def test_a_house_is_rendered_with_its_truths(tmp_path: Path):
     truths = render(house.timeline, tmp_path / "house.mp4")
 
     assert (tmp_path / "house.mp4").stat().st_size > 10_000
-    told = [truth for truth in truths if truth.kind not in {"cut", "dissolve"}]
-    assert [truth.text for truth in told] == [happening.act.clause for happening in house.happenings]
-    assert all(isinstance(truth.span, Span) for truth in told)
+    facts = [truth for truth in truths if truth.kind not in {"cut", "dissolve"}]
+    assert [truth.text for truth in facts] == [happening.act.clause for happening in house.happenings]
+    assert all(isinstance(truth.span, Span) for truth in facts)

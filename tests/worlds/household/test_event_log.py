@@ -1,4 +1,4 @@
-"""The log holds what a camera saw, up to the time at which it is cut, and nothing else."""
+"""The event log holds exactly what a camera saw up to the time of the cut."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def house() -> House:
     return furnish("log", 400.0)
 
 
-def test_the_log_holds_every_act_that_the_house_tells_of(house):
+def test_the_log_has_every_act_of_the_house(house):
     log = EventLog.of(house)
 
     acts = sorted((event.act.clause, event.span) for event in log.between(0.0, house.duration_s))
 
-    told = sorted((happening.act.clause, happening.span) for happening in house.happenings)
-    assert [clause for clause, _ in acts] == [clause for clause, _ in told]
-    assert np.allclose([[s.start_s, s.end_s] for _, s in acts], [[s.start_s, s.end_s] for _, s in told])
+    expected = sorted((happening.act.clause, happening.span) for happening in house.happenings)
+    assert [clause for clause, _ in acts] == [clause for clause, _ in expected]
+    assert np.allclose([[s.start_s, s.end_s] for _, s in acts], [[s.start_s, s.end_s] for _, s in expected])
 
 
 @given(time_s=st.floats(0.0, 400.0))
 @settings(deadline=None, max_examples=40)
-def test_nothing_is_known_before_it_is_over_and_no_span_goes_beyond_the_cut(time_s):
+def test_a_cut_log_has_no_later_act_and_no_later_span(time_s):
     log = EventLog.of(furnish("log", 400.0)).until(time_s)
 
     for event in log.between(0.0, 1e9):
@@ -52,14 +52,14 @@ def test_a_room_that_is_off_camera_keeps_what_it_last_showed(house):
             assert sightings[-1].shown == shown
 
 
-def test_a_room_that_was_never_on_camera_is_not_known(house):
+def test_a_room_never_on_camera_has_no_known_state(house):
     first_s = house.scenes[0][1].duration_s - 0.1
     log = EventLog.of(house).until(first_s)
 
     assert {subject.room for subject in SUBJECTS if log.sightings(subject)} == {house.scenes[0][1].room}
 
 
-def test_a_longer_life_has_the_same_log_up_to_the_end_of_a_shorter_one():
+def test_the_log_of_a_longer_house_extends_that_of_a_shorter_one():
     shorter, longer = EventLog.of(furnish(5, 120.0)), EventLog.of(furnish(5, 400.0)).until(120.0)
 
     assert shorter.until(120.0).between(0.0, 120.0) == longer.between(0.0, 120.0)
@@ -67,7 +67,7 @@ def test_a_longer_life_has_the_same_log_up_to_the_end_of_a_shorter_one():
         assert shorter.until(120.0).history(subject) == longer.history(subject)
 
 
-def test_an_act_that_is_taken_out_is_missed_and_no_other(house):
+def test_removing_an_act_removes_no_other(house):
     log = EventLog.of(house)
     comings = log.acts(Pattern("comes"))
 

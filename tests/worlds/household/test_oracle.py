@@ -1,4 +1,4 @@
-"""The oracle agrees with who only watches, needs all of its evidence, and knows nothing of what comes later."""
+"""The oracle agrees with the replay, needs all of its evidence, and ignores later acts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,10 @@ def anything(log: EventLog, rng: random.Random) -> Iterator[Spec]:
         )
 
     def mixed() -> Pattern:
-        one, other = some(), some()
-        return with_slots(one, {slot: filler for slot, filler in other.slots.items() if slot in one.slots})
+        first, second = some(), some()
+        return with_slots(
+            first, {slot: filler for slot, filler in second.slots.items() if slot in first.slots}
+        )
 
     people, which = rng.sample(PEOPLE, 4), rng.choice((1, 2, 3, -1, -2, 0))
     for pattern in (some(), mixed()):
@@ -88,9 +90,9 @@ def anything(log: EventLog, rng: random.Random) -> Iterator[Spec]:
         yield from (StaySpec(person, room) for room in ROOMS)
     comings = [event for event in acts if event.act.kind == "comes" and event.act.who]
     for room in ROOMS:
-        here = sorted({event.act.who for event in comings if event.act.room == room}, key=str)[:3]
-        if len(here) > 1:
-            yield LongestSpec(tuple(here), room)
+        people = sorted({event.act.who for event in comings if event.act.room == room}, key=str)[:3]
+        if len(people) > 1:
+            yield LongestSpec(tuple(people), room)
     for subject in SUBJECTS:
         yield StateSpec(subject)
         yield StateSpec(subject, at_s=rng.uniform(0.0, log.until_s))
@@ -100,28 +102,28 @@ def anything(log: EventLog, rng: random.Random) -> Iterator[Spec]:
         yield StateSpec(thing, rng.choice((0, 1)))
 
 
-def same(one: object, other: object) -> bool:
+def same(first: object, second: object) -> bool:
     """Whether two answers are the same, times to a tenth of a millisecond."""
-    if isinstance(one, tuple) and isinstance(other, tuple) and one and not isinstance(one[0], str):
-        return np.shape(one) == np.shape(other) and bool(np.allclose(one, other, rtol=0, atol=1e-4))
-    return one == other
+    if isinstance(first, tuple) and isinstance(second, tuple) and first and not isinstance(first[0], str):
+        return np.shape(first) == np.shape(second) and bool(np.allclose(first, second, rtol=0, atol=1e-4))
+    return first == second
 
 
 @given(seed=st.integers(0, 10**6), share=st.floats(0.1, 0.99))
 @settings(deadline=None, max_examples=20)
-def test_the_oracle_and_the_replay_agree_on_anything_at_any_time(seed, share):
+def test_the_oracle_and_the_replay_agree_at_random_times(seed, share):
     house = furnish(f"agree {seed}", 90.0)
     log = EventLog.of(house).until(share * house.duration_s)
     replay = Replay(house, log.until_s)
 
     for spec in anything(log, random.Random(seed)):
-        found = answer(spec, log)
-        assert same(found.value if found else None, replay.answer(spec)), spec
+        result = answer(spec, log)
+        assert same(result.value if result else None, replay.answer(spec)), spec
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_the_oracle_and_the_replay_agree_on_every_question_that_is_asked(seed):
+def test_the_oracle_and_the_replay_agree_on_every_drawn_question(seed):
     house = furnish(f"asked {seed}", 700.0)
     log = EventLog.of(house)
     asker = QuestionSampler(house, random.Random(seed), asked_at=(330.0, 650.0))
@@ -131,9 +133,9 @@ def test_the_oracle_and_the_replay_agree_on_every_question_that_is_asked(seed):
 
     assert len({kind for kind, *_ in drafts}) >= 12
     for _, _, draft in drafts:
-        found = answer(draft.spec, log.until(draft.asked_at_s))
-        assert found == draft.result
-        assert same(found.value, replays[draft.asked_at_s].answer(draft.spec)), draft.text
+        result = answer(draft.spec, log.until(draft.asked_at_s))
+        assert result == draft.result
+        assert same(result.value, replays[draft.asked_at_s].answer(draft.spec)), draft.text
 
 
 def poisoned(house: House, time_s: float, seed: str) -> House:
@@ -149,19 +151,19 @@ def poisoned(house: House, time_s: float, seed: str) -> House:
 
 @given(seed=st.integers(0, 10**6))
 @settings(deadline=None, max_examples=4)
-def test_what_comes_after_the_question_changes_no_answer(seed):
+def test_later_acts_change_no_answer(seed):
     house = furnish(f"later {seed}", 300.0)
     kinds = tuple(kind for kind in KINDS if kind not in {"alert", "standing"})
     log = EventLog.of(house)
 
     for _, _, draft in QuestionSampler(house, random.Random(seed)).ask(kinds, 25):
-        other = EventLog.of(poisoned(house, draft.asked_at_s, f"poison {seed}"))
-        assert answer(draft.spec, other.until(draft.asked_at_s)) == answer(
+        second = EventLog.of(poisoned(house, draft.asked_at_s, f"poison {seed}"))
+        assert answer(draft.spec, second.until(draft.asked_at_s)) == answer(
             draft.spec, log.until(draft.asked_at_s)
         )
 
 
-def test_without_any_act_of_a_chain_its_answer_is_another():
+def test_removing_any_act_of_a_chain_changes_its_answer():
     chains = 0
     for seed in range(2):
         house = furnish(f"chain {seed}", 2400.0)
@@ -176,7 +178,7 @@ def test_without_any_act_of_a_chain_its_answer_is_another():
     assert chains >= 15
 
 
-def test_the_evidence_of_an_act_is_when_it_can_be_seen():
+def test_the_evidence_of_an_act_is_its_visible_span():
     house = furnish("evidence", 600.0)
     acts = {(event.span.start_s, event.span.end_s) for event in events(house)}
 

@@ -1,4 +1,4 @@
-"""Every kind is asked, with options that occur, answers that are balanced, and traps where they belong."""
+"""Question kinds: options that occur in the house, balanced answers, and misleading options."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_every_kind_is_asked_about_an_hour(of_the_hour):
     assert {sample.tags["type"] for sample in of_the_hour} == set(KINDS)
 
 
-def test_the_same_seed_asks_the_same_and_another_seed_asks_other_questions(hour, of_the_hour):
+def test_a_seed_fixes_the_questions_and_another_changes_them(hour, of_the_hour):
     assert questions_about(furnish("hour", 3600.0), seed=1, limit=110) == of_the_hour
     assert questions_about(hour, seed=2, limit=10) != questions_about(hour, seed=1, limit=10)
 
 
-def test_questions_come_in_the_order_of_time_and_are_asked_once(of_the_hour):
+def test_questions_are_unique_and_in_order_of_time(of_the_hour):
     times_s = [sample.asked_at_s for sample in of_the_hour]
     texts = Counter(sample.question for sample in of_the_hour if sample.group is None)
 
@@ -89,7 +89,7 @@ def test_every_option_is_something_of_its_house():
             assert sample.kind != "choice" or set(sample.options) <= words | made_up, sample.question
 
 
-def test_no_place_is_right_more_often_than_another(many):
+def test_every_position_is_right_equally_often(many):
     golds = Counter(sample.gold for sample in many if sample.kind == "choice")
 
     assert set(golds) == set("ABCD")
@@ -102,14 +102,14 @@ def test_yes_is_right_as_often_as_no(many):
         assert within(1 / 2, golds["yes"], golds.total()), kinds
 
 
-def test_a_count_is_as_likely_one_number_as_another(many):
+def test_every_count_is_equally_likely(many):
     golds = Counter(sample.gold for sample in of(many, "count"))
 
     assert golds.total() > 25
     assert all(within(1 / len(COUNTS), golds[number], golds.total()) for number in COUNTS)
 
 
-def test_what_may_be_nothing_is_so_as_often_as_any_other_option(many):
+def test_nothing_is_right_as_often_as_any_other_option(many):
     for always, least in ((NOT_SEEN, 25), (NOTHING, 5), (CARRIED_OFF, 5)):
         shown = [sample for sample in of(many, "needle", "now") if always in sample.options]
         right = sum(sample.options["ABCD".index(str(sample.gold))] == always for sample in shown)
@@ -117,7 +117,7 @@ def test_what_may_be_nothing_is_so_as_often_as_any_other_option(many):
         assert within(1 / 4, right, len(shown)), always
 
 
-def test_what_is_said_not_to_have_been_is_made_of_parts_that_were():
+def test_acts_that_did_not_happen_consist_of_parts_that_did():
     for seed in range(2):
         house = furnish(f"near {seed}", 900.0)
         log = EventLog.of(house)
@@ -136,7 +136,7 @@ def test_what_is_said_not_to_have_been_is_made_of_parts_that_were():
                 assert seen or pattern.kind == "shows"
 
 
-def test_how_it_is_now_is_an_option_where_it_is_asked_how_it_was_and_the_reverse():
+def test_latest_and_earlier_states_are_options_of_each_other():
     asked = 0
     for seed in range(3):
         house = furnish(f"stale {seed}", 1200.0)
@@ -157,7 +157,7 @@ def test_how_it_is_now_is_an_option_where_it_is_asked_how_it_was_and_the_reverse
     assert asked > 20
 
 
-def test_a_question_that_is_asked_again_has_the_same_options_and_another_answer(of_the_hour):
+def test_a_repeated_question_keeps_options_and_changes_answer(of_the_hour):
     groups = defaultdict(list)
     for sample in of(of_the_hour, "revised"):
         groups[sample.group].append(sample)
@@ -169,7 +169,7 @@ def test_a_question_that_is_asked_again_has_the_same_options_and_another_answer(
         assert len({sample.gold for sample in group}) == 3
 
 
-def test_three_in_ten_of_what_is_waited_for_never_comes(many):
+def test_three_in_ten_awaited_acts_never_happen(many):
     alerts = of(many, "alert")
     never = sum(not sample.gold for sample in alerts)
 
@@ -177,14 +177,14 @@ def test_three_in_ten_of_what_is_waited_for_never_comes(many):
     assert all(at_s >= sample.asked_at_s for sample in alerts for at_s in sample.gold)
 
 
-def test_an_hour_is_asked_about_from_every_distance(of_the_hour):
+def test_questions_about_an_hour_have_every_lag(of_the_hour):
     lags = Counter(sample.tags["lag"] for sample in of_the_hour)
     counted = sum(lags[name] for name, *_ in LAGS)
 
     assert all(lags[name] >= 0.05 * counted for name, least_s, _ in LAGS if least_s < 3600.0)
 
 
-def test_where_the_times_are_given_nothing_is_asked_at_others(hour):
+def test_questions_are_asked_only_at_the_given_times(hour):
     samples = questions_about(hour, limit=40, asked_at=(1000.0, 2000.0, 3500.0))
 
     assert len(samples) >= 30

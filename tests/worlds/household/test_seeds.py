@@ -1,4 +1,4 @@
-"""Public seeds are everybody's, private ones only of who has the salt."""
+"""Public seeds are the same for everybody; private seeds need the salt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from recollect.worlds.household import seeds
 
 
-def test_splits_share_no_seed_and_more_begin_as_fewer_do():
+def test_splits_are_disjoint_and_longer_lists_extend_shorter():
     public, dev, mine = seeds("public", 50), seeds("dev", 50), seeds("private", 50, salt="mine")
 
     assert len({*public, *dev, *mine}) == 150

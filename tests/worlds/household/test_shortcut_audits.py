@@ -1,4 +1,4 @@
-"""Real questions stand every trick, and each trick finds the leak that it looks for."""
+"""Shortcut audits: drawn questions pass every trick, and each trick finds its kind of leak."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from recollect.worlds.household.shortcut_audits import ALLOWED, TRICKS, items_of
 def test_real_questions_stand(many, trick):
     items = items_of(many)
 
-    found = measure(trick, TRICKS[trick](items), items)
+    result = measure(trick, TRICKS[trick](items), items)
 
-    assert found.items > 400
-    assert found.passed, found
+    assert result.items > 400
+    assert result.passed, result
 
 
 Leak = Callable[[int, list[str], random.Random], tuple[str, list[str]]]
@@ -79,7 +79,7 @@ def often(number: int, words: list[str], rng: random.Random) -> tuple[str, list[
 def seldom(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
     return "Which is it?", [
         f"{words[0]} {number}",
-        *(f"the {each} of {number // 8}" for each in ("one", "two", "three")),
+        *(f"the {name} of {number // 8}" for name in ("one", "two", "three")),
     ]
 
 
@@ -102,7 +102,7 @@ def favoured(number: int, words: list[str], rng: random.Random) -> tuple[str, li
 
 def cued(number: int, words: list[str], rng: random.Random) -> tuple[str, list[str]]:
     colour = ("red", "blue", "green", "white")[number % 4]
-    others = [each for each in ("red", "blue", "green", "white") if each != colour]
+    others = [name for name in ("red", "blue", "green", "white") if name != colour]
     cue = {"red": "fire", "blue": "sea", "green": "grass", "white": "snow"}[colour]
     return f"Which is it, thinking of {cue}?", [colour, *others]
 
@@ -127,20 +127,20 @@ LEAKS: dict[str, list[Sample]] = {
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_a_leak_is_found_by_the_trick_that_looks_for_it(trick):
+def test_each_kind_of_leak_is_found_by_its_trick(trick):
     items = items_of(LEAKS[trick])
 
-    found = measure(trick, TRICKS[trick](items), items)
+    result = measure(trick, TRICKS[trick](items), items)
 
-    assert found.margin > 0.15, found
-    assert not found.passed
-
-
-def test_where_nothing_leaks_nothing_is_found():
-    assert all(found.passed for found in audit(leaky(plain)))
+    assert result.margin > 0.15, result
+    assert not result.passed
 
 
-def test_an_answer_that_a_video_repeats_is_found_among_its_own_questions_only():
+def test_questions_without_leaks_pass_every_trick():
+    assert all(result.passed for result in audit(leaky(plain)))
+
+
+def test_a_repeated_answer_is_found_within_its_video_only():
     samples = leaky(lambda number, words, rng: ("Which?", [f"v{number // 8}", *words[1:]]))
     items = items_of(samples)
 
@@ -148,10 +148,10 @@ def test_an_answer_that_a_video_repeats_is_found_among_its_own_questions_only():
     assert measure("", TRICKS["majority of other videos"](items), items).passed
 
 
-def test_what_falls_short_of_certainty_is_no_finding(many):
+def test_a_margin_within_sampling_error_passes(many):
     few = items_of(many[:12])
 
-    found = measure(
+    result = measure(
         "few",
         [
             [item.gold] if number % 2 else [(item.gold + 1) % len(item.options)]
@@ -160,8 +160,8 @@ def test_what_falls_short_of_certainty_is_no_finding(many):
         few,
     )
 
-    assert found.margin > ALLOWED
-    assert found.error > 0
+    assert result.margin > ALLOWED
+    assert result.error > 0
 
 
 def sample(asked_at_s: float, *evidence: tuple[float, float]) -> Sample:
@@ -177,7 +177,7 @@ def sample(asked_at_s: float, *evidence: tuple[float, float]) -> Sample:
     )
 
 
-def test_coverage_counts_what_even_frames_and_the_last_seconds_would_show():
+def test_coverage_is_of_even_frames_and_of_the_last_seconds():
     samples = [
         sample(100.0, (24.0, 26.0)),
         sample(100.0, (30.0, 31.0)),
