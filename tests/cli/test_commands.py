@@ -257,3 +257,13 @@ def test_a_closed_pipe_is_no_error(watched_demo):
         errors = child.stderr.read()
 
     assert errors == b""
+
+
+def test_a_connection_line_names_the_stream(run, tmp_path):
+    """Port 9 of loopback refuses connections."""
+    url = "rtsp://127.0.0.1:9/live"
+
+    code, _, err = run("watch", url, "--stream", "door", "--max-outage", "0.2", memory=tmp_path / "m.lance")
+
+    assert code == 2
+    assert f"door: connecting (connecting to {url})" in err
