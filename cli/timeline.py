@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         every_gap = [gap for name in names for gap in gaps[name]]
         print_json({"moments": to_plain(moments), "gaps": to_plain(every_gap)})
         return 0
+    if not moments and not any(gaps.values()):
+        print_line("Nothing is stored for this.")
     for name in names:
         lines = [(moment.span.start_s, moment_line(moment)) for moment in moments if moment.stream == name]
         for gap in gaps[name]:

@@ -54,7 +54,7 @@ class SourceUnreachable(SourceError):
 
     def __init__(self, source: str, why: str, attempts: int) -> None:
         super().__init__(
-            f"{source!r} could not be reached after {attempts} attempts: {why}. "
+            f"{source!r} could not be reached after {attempts} attempt{'' if attempts == 1 else 's'}: {why}. "
             "Check that the camera or server is on and that the address and credentials are right."
         )
         self.source, self.why, self.attempts = source, why, attempts

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         StreamCoverage,
     )
     from .agent.limits import Limits
+    from .agent.overrides import AgentOverrides
+    from .agent.reasoner import Reasoner
     from .agent.traces import TraceStep
     from .memory.encoder import Encoder, ImageEncoder
     from .memory.keeping.disk_usage import DiskUsage
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from .memory.keeping.reindexing import ReindexReport
     from .memory.query.snapshot import Hit
     from .perception.describing.captioner import CaptionReport
+    from .perception.lmm.lmm_settings import LmmSettings
+    from .perception.lmm.protocol import Lmm
     from .perception.sources.source import Source
     from .perception.watch_events import (
         Connected,
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AgentOverrides",
     "Answer",
     "BacklogCounts",
     "CaptionReport",
@@ -100,6 +105,8 @@ __all__ = [
     "ImageEncoder",
     "KeyFrame",
     "Limits",
+    "Lmm",
+    "LmmSettings",
     "Moment",
     "Observation",
     "ObserverDisabled",
@@ -107,6 +114,7 @@ __all__ = [
     "Progress",
     "Question",
     "QuestionUsage",
+    "Reasoner",
     "Recollect",
     "RecollectError",
     "ReindexReport",
@@ -127,6 +135,10 @@ __all__ = [
 ]
 
 _LATER = {
+    "LmmSettings": "perception.lmm.lmm_settings",
+    "Lmm": "perception.lmm.protocol",
+    "Reasoner": "agent.reasoner",
+    "AgentOverrides": "agent.overrides",
     "Answer": "agent.answer",
     "Evidence": "agent.answer",
     "ForgottenSeen": "agent.answer",
