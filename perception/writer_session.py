@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -85,8 +85,8 @@ class WriterSettings:
 class FoundSource:
     """A source that exists, before it is watched."""
 
-    address: str | None
-    """A path or URL, from which it can be opened again. None for a source that was opened by its user."""
+    address: str | None = field(repr=False)
+    """A path or URL with its credentials, from which it can be opened again. None for a source that was opened by its user."""
     opened: Source
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from urllib.parse import quote, unquote, unquote_plus
 
@@ -108,11 +109,18 @@ def test_a_percent_encoded_url_in_a_message_is_redacted(generated):
     assert shown.endswith("… and back")
 
 
-@given(SECRETS, st.sampled_from([str, quote, everywhere]))
+@given(SECRETS, st.sampled_from([str, quote, everywhere, json.dumps]))
 def test_a_known_secret_is_removed_wherever_it_stands(secret, written):
     url = f"rtsp://anna:{everywhere(secret)}@cam.local/live?token={everywhere(secret)}"
 
     shown = redact_text(f"401 for anna with {written(secret)}", [url])
+
+    assert_hides(shown, [secret])
+
+
+@given(SECRETS, st.sampled_from([str, quote, everywhere, json.dumps]))
+def test_a_given_key_is_removed_wherever_it_stands(secret, written):
+    shown = redact_text(f"401 with {written(secret)}", secrets=[secret])
 
     assert_hides(shown, [secret])
 
