@@ -25,14 +25,21 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from .agent.errors import BadQuestion
 from .argument_checks import (
     as_of_seconds,
+    check_encoder,
+    check_handler,
+    check_models,
+    check_source,
+    checked_ids,
     checked_limit,
     checked_options,
+    checked_path,
     checked_rung,
     checked_span,
+    checked_stream_name,
     checked_text,
+    checked_watch_options,
     stream_names,
 )
-from .common.errors import BadArgument
 from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, Rung, Span
 from .perception.errors import NoLmm
 from .resources import MemoryResources
@@ -83,6 +90,7 @@ class Recollect:
         overrides: Parts of the agent to replace, for ablations.
 
     Raises:
+        BadArgument: An argument has a wrong type.
         BadBudget: ``disk_budget`` is not a size, or too small for any memory.
     """
 
@@ -97,9 +105,8 @@ class Recollect:
         limits: Limits | None = None,
         overrides: AgentOverrides | None = None,
     ) -> None:
-        if not isinstance(path, str | Path):
-            raise BadArgument("path", path, "the path of a folder")
-        self.path = Path(path).expanduser()
+        self.path = checked_path(path)
+        check_models(encoder, lmm, reasoner, limits, overrides)
         self._resources = MemoryResources(self.path, encoder=encoder, lmm=lmm, disk_budget=disk_budget)
         self._reasoner = reasoner
         self._limits = limits
@@ -190,21 +197,20 @@ class Recollect:
 
         Raises:
             SourceError: The source does not exist or is no video, or it is being watched already.
+            BadArgument: An argument has a wrong type or value.
             MemoryStoreError: The memory is in use by another process, full, or newer than this Recollect; or the
                 options' disk budget is not valid.
             BadSettings: The settings that name the video LMM or the image-text model are wrong.
             EncoderError: The image-text model in the settings cannot be used.
         """
         from .perception.sources.source_list import resolve_source  # noqa: PLC0415
-        from .perception.watch_options import WatchOptions  # noqa: PLC0415
         from .perception.writer_session import find_source  # noqa: PLC0415 - heavy, and only watching needs it
 
-        if stream is not None:
-            checked_text("stream", stream)
-        if source is None or isinstance(source, bytes | int | float):
-            raise BadArgument("source", source, "a path, a URL, or an open source")
+        check_source(source)
+        stream = checked_stream_name(stream)
+        options = checked_watch_options(options)
+        check_handler("on_event", on_event)
         stops_before = self._stops
-        options = options or WatchOptions()
         found_source = find_source(resolve_source(source) if isinstance(source, str) else source, options)
         try:
             with self._writing.session() as session:
@@ -239,6 +245,9 @@ class Recollect:
         """
         from .memory.storage.manifest import read_manifest  # noqa: PLC0415 - LanceDB takes seconds to load
 
+        if stream is not None:
+            checked_text("stream", stream)
+        check_handler("on_event", on_event)
         stops_before = self._stops
         if self._resources.lmm() is None:
             raise NoLmm("describe what was watched")
@@ -340,6 +349,7 @@ class Recollect:
         from .memory.storage.tables import require_free_space  # noqa: PLC0415
 
         checked_text("stream", stream)
+        check_handler("on_wait", on_wait)
         span = checked_span(from_s, to_s)
         pending = self.path / _TRACES_PENDING
         reader = self._resources.reader()
@@ -378,7 +388,9 @@ class Recollect:
             MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
             EncoderError: The image-text model in the settings cannot be used.
         """
-        encoder = encoder or self._resources.encoder()
+        check_encoder(encoder)
+        check_handler("on_progress", on_progress)
+        encoder = encoder if encoder is not None else self._resources.encoder()
         report = self._writing.reindex(encoder, on_progress)
         self._resources.use_encoder(encoder)
         return report
@@ -528,7 +540,7 @@ class Recollect:
     def frames(self, ids: Sequence[str]) -> list[KeyFrame]:
         """Key frames by id, in the given order, without those that are no longer stored."""
         with self._resources.reader().snapshot() as snapshot:
-            return snapshot.frames(list(ids))
+            return snapshot.frames(checked_ids("ids", ids))
 
     def status(self) -> list[StreamStatus]:
         """What is stored of each stream, in order of their names."""

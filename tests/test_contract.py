@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import recollect
-from recollect import Recollect, RecollectError, to_plain
+from recollect import Limits, Recollect, RecollectError, WatchOptions, to_plain
 from recollect.errors import BadArgument
 from recollect.perception.lmm.lmm_settings import LmmSettings
 from recollect.testing.lmm_server import LmmServer
@@ -94,6 +94,41 @@ WRONG_CALLS = {
     "pin": lambda memory: memory.pin(None),
     "gaps": lambda memory: memory.gaps(None),
     "trace_id": lambda memory: memory.trace(5),
+    "ids": lambda memory: memory.frames([3]),
+    "ids in a text": lambda memory: memory.frames("abc"),
+    "a query that is not UTF-8": lambda memory: memory.search("\udcff"),
+    "as_of beyond a float": lambda memory: memory.ask("What happens?", as_of=10**400),
+    "encoder of reindex": lambda memory: memory.reindex("siglip"),
+    "on_progress": lambda memory: memory.reindex(on_progress=3),
+    "on_wait": lambda memory: memory.forget("demo", on_wait=3),
+    "on_event": lambda memory: memory.watch("kitchen.mp4", on_event=3),
+    "stream of caption": lambda memory: memory.caption(3),
+    "an empty stream name": lambda memory: memory.watch("kitchen.mp4", stream=" "),
+    "an endless stream name": lambda memory: memory.watch("kitchen.mp4", stream="x" * 5000),
+    "an empty source": lambda memory: memory.watch(""),
+    "a list of sources": lambda memory: memory.watch(["kitchen.mp4"]),
+    "a URL without a host": lambda memory: memory.watch("http://"),
+    "a URL with a wrong port": lambda memory: memory.watch("rtsp://camera.local:99999999/live"),
+    "watch options": lambda memory: memory.watch("kitchen.mp4", options={}),
+    "fps 0": lambda memory: WatchOptions(fps=0),
+    "fps nan": lambda memory: WatchOptions(fps=float("nan")),
+    "fps infinite": lambda memory: WatchOptions(fps=float("inf")),
+    "fps in a text": lambda memory: WatchOptions(fps="4"),
+    "ocr": lambda memory: WatchOptions(ocr="no"),
+    "observers": lambda memory: WatchOptions(observers="faces"),
+    "disk_budget of a stream": lambda memory: WatchOptions(disk_budget=1.5),
+    "max_outage_s": lambda memory: WatchOptions(max_outage_s=-1),
+    "written_at": lambda memory: WatchOptions(written_at=3),
+    "an empty path": lambda memory: Recollect(""),
+    "a path with a null character": lambda memory: Recollect("a\0b"),
+    "lmm": lambda memory: Recollect("x.lance", lmm="http://127.0.0.1:8000/v1"),
+    "encoder": lambda memory: Recollect("x.lance", encoder="siglip"),
+    "reasoner": lambda memory: Recollect("x.lance", reasoner=3),
+    "limits": lambda memory: Recollect("x.lance", limits=5),
+    "overrides": lambda memory: Recollect("x.lance", overrides={}),
+    "seconds": lambda memory: Limits(seconds=-1),
+    "rounds": lambda memory: Limits(rounds="many"),
+    "an unknown limit": lambda memory: Limits(minutes=3),
 }
 
 
