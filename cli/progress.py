@@ -64,12 +64,15 @@ class WatchDisplay:
     ) -> None:
         self._bar.stop()
 
-    def handler(self, source: str) -> OnEvent:
-        """Add a bar for ``source`` and return the event handler that updates it."""
+    def handler(self, source: str, stream: str | None = None) -> OnEvent:
+        """Add a bar for ``source`` and return the event handler that updates it.
+
+        ``stream`` is the name that the user gave the stream. Without one, the bar shows the last part of the source.
+        """
         if self._as_json:
             return _print_event
-        shown = redact(source)
-        shown = shown.rpartition("/")[2] or shown
+        address = redact(source)
+        shown = stream or address.rpartition("/")[2] or address
         task = self._bar.add_task(shown, total=None, at="", speed="", moments=0, waiting="")
 
         def show(event: WatchEvent) -> None:
@@ -85,15 +88,16 @@ class WatchDisplay:
                     waiting=f", {event.waiting} to describe" if event.waiting else "",
                 )
             elif line := event_line(event):
-                self._print(shown, line, is_connection=hasattr(event, "stream"))
+                self._print(getattr(event, "stream", None), line)
 
         return show
 
-    def _print(self, shown: str, line: str, *, is_connection: bool) -> None:
+    def _print(self, stream: str | None, line: str) -> None:
+        """Print a line about a stream, or about the descriptions of all streams if ``stream`` is None."""
         if self._quiet:
             return
-        if is_connection:
-            self._rich.print_above(self._bar.console, f"{shown}: {line}")
+        if stream is not None:
+            self._rich.print_above(self._bar.console, f"{stream}: {line}")
         elif line != self._describing_line:
             # Every watch hears of the descriptions of all streams: printed once.
             self._describing_line = line
@@ -136,7 +140,7 @@ def watch_with_progress(
 ) -> WatchReport:
     """Watch one source with a progress bar; Ctrl-C and SIGTERM stop cleanly and keep everything."""
     with stopping(memory), WatchDisplay(quiet=quiet) as display:
-        return memory.watch(source, stream=stream, options=options, on_event=display.handler(source))
+        return memory.watch(source, stream=stream, options=options, on_event=display.handler(source, stream))
 
 
 class StopRequest:

@@ -123,12 +123,13 @@ class _Run:
             disk_budget=arguments.stream_disk_budget,
             max_outage_s=arguments.max_outage,
         )
+        stream = arguments.stream or named.name
         try:
             return self._memory.start(
                 named.source,
-                stream=arguments.stream or named.name,
+                stream=stream,
                 options=options,
-                on_event=self._display.handler(named.source),
+                on_event=self._display.handler(named.source, stream),
             )
         except RecollectError as error:
             self._note_failure(error)

@@ -1,4 +1,4 @@
-"""What many tests share: the demo's video, rendered once, and the real clips where they are."""
+"""Shared fixtures: the rendered demo video, a memory of it, a small disk, and the folder of real clips."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from recollect.worlds.scenes import Truth
 
 
 class Demo(NamedTuple):
-    """The demo's video and what is known of it."""
+    """The demo's video, its subtitles and its ground truth."""
 
     video: Path
     subtitles: Path
     truths: list[Truth]
-    """What happens in the picture, in time order."""
-    said: list[Truth]
-    """What the subtitles say."""
+    """Events in the picture, in time order."""
+    speech: list[Truth]
+    """The lines of the subtitles."""
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo's video, its subtitles beside it, and its truths; rendering takes about 10 s."""
+    """The demo's video, its subtitles in the same folder, and its ground truth. Rendering takes about 10 s."""
     from recollect.worlds.demo_video import render_demo, render_demo_subtitles
 
     video = tmp_path_factory.mktemp("demo") / "demo.mp4"
@@ -41,15 +41,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 @pytest.fixture(scope="session")
 def demo_video(demo: Demo) -> Path:
-    """The demo's video alone."""
+    """The path of the demo's video."""
     return demo.video
 
 
 @pytest.fixture(scope="session")
 def watched_demo(demo_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A memory in which the demo's video was watched as the stream ``demo``; making it takes about 15 s.
+    """A memory in which the demo's video was watched as the stream ``demo``. Making it takes about 15 s.
 
-    Ask it whatever you like; watch nothing into it and break nothing: take a copy for that.
+    All tests share it: ask questions, but copy it before changing anything.
     """
     from recollect import Recollect
 
@@ -61,7 +61,7 @@ def watched_demo(demo_video: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def short_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of a square that moves, 160×96 at 25 frames a second: watched in no time."""
+    """Two seconds of a moving square, 160×96 at 25 frames a second: quick to watch."""
     path = tmp_path_factory.mktemp("short") / "short.mp4"
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "5"})
@@ -75,21 +75,21 @@ def short_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Door(NamedTuple):
-    """A memory of half an hour at a door, and what is said in twenty seconds of it and nowhere else."""
+    """A memory of half an hour at a door, and a secret that occurs in twenty seconds of it only."""
 
     memory: Path
     secret: str
-    """A word that is said, read and asked about from 0:15:00 to 0:15:20 of the stream ``door``."""
+    """A word in the captions and visible text from 0:15:00 to 0:15:20 of the stream ``door``."""
     secret_jpeg: bytes
-    """What its pictures hold then."""
+    """The bytes of its key frames in that span."""
 
     def files_with(self, *needles: bytes) -> list[str]:
-        """The files of the memory in which any of these stands; by default, what is said and shown there alone."""
-        sought = needles or (self.secret.encode(), self.secret_jpeg)
+        """The files of the memory that contain any of the needles, by default the secret or its pictures."""
+        patterns = needles or (self.secret.encode(), self.secret_jpeg)
         return sorted(
             str(path.relative_to(self.memory))
             for path in self.memory.rglob("*")
-            if path.is_file() and any(needle in path.read_bytes() for needle in sought)
+            if path.is_file() and any(pattern in path.read_bytes() for pattern in patterns)
         )
 
 
@@ -118,11 +118,11 @@ def _door(tmp_path_factory: pytest.TempPathFactory) -> Door:
     for number in range(180):
         span = Span(number * 10.0, number * 10.0 + 10.0)
         secret = number in (90, 91)
-        said = f"a parcel, and the {door.secret} beside it" if secret else f"a plain wall, number {number}"
-        seen = Finding("visible_text", "line", said, span, "text/1")
+        line = f"a parcel, and the {door.secret} beside it" if secret else f"a plain wall, number {number}"
+        visible_text = Finding("visible_text", "line", line, span, "text/1")
         jpeg = door.secret_jpeg if secret else b"jpeg" * 100
         picture = KeyFrame(f"door-{number}", "door", span.start_s, number, "1/1", 4, 3, jpeg, bytes(48))
-        observation = Observation(said, (seen,), "observers/1", 1.7e9 + span.end_s)
+        observation = Observation(line, (visible_text,), "observers/1", 1.7e9 + span.end_s)
         counts = FrameCounts(250, 1, 209, 40)
         id_ = moment_id("door", 0, "moment", span.start_s)
         moment = Moment(id_, "door", 0, span, (observation,), frame_ids=(picture.id,), counts=counts)
@@ -137,36 +137,36 @@ def _door(tmp_path_factory: pytest.TempPathFactory) -> Door:
 
 @pytest.fixture
 def door(_door: Door, tmp_path: Path) -> Door:
-    """Half an hour at a door, with a secret in the middle, and some minutes of a yard; a copy of its own."""
+    """A copy of a memory of half an hour at a door, with a secret in the middle, and six minutes of a yard."""
     copy = tmp_path / "door.lance"
     shutil.copytree(_door.memory, copy)
     return _door._replace(memory=copy)
 
 
 class Disk:
-    """A small disk of its own, in which room can be taken away and given back."""
+    """A small mounted disk whose free space the test sets."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._ballast = path / "ballast"
 
     def leave(self, room_bytes: int) -> None:
-        """Fill it until so much room is left, about."""
+        """Fill the disk until about ``room_bytes`` are free."""
         while True:
             self.empty()
             with self._ballast.open("wb") as file, suppress(OSError):
                 os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(self.path).free - room_bytes))
                 return
-            # A thread has written something since it was asked how much is free.
+            # Another thread has written since the free space was read.
 
     def empty(self) -> None:
-        """Give back what was taken."""
+        """Free the space that ``leave`` filled."""
         self._ballast.unlink(missing_ok=True)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Callable[[int], Disk]]:
-    """``disk(32)`` is a disk of 32 MB; a test that asks for it is skipped where nothing may be mounted."""
+    """``disk(32)`` mounts a disk of 32 MB. Skips the test if mounting is not allowed."""
     mounted: list[Path] = []
 
     def mount(megabytes: int) -> Disk:
@@ -178,7 +178,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Disk]]:
             or shutil.which("mount") is None
             or subprocess.run(command, capture_output=True, check=False).returncode
         ):
-            pytest.skip("a small disk can only be mounted by root, and where mounting is allowed")
+            pytest.skip("mounting a small disk needs root and a system that allows it")
         mounted.append(path)
         return Disk(path)
 
@@ -188,15 +188,15 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Disk]]:
 
 
 @pytest.fixture
-def have_forgotten() -> Callable[..., None]:
-    """``have_forgotten(store, ("event", "children"))``: every event loses its moments, as without room it would.
+def evict() -> Callable[..., None]:
+    """``evict(store, ("event", "children"))`` evicts the moments of every event, as a full disk budget does.
 
-    A loss is a parent's rung and what goes under it: ``frame``, ``children`` or ``self``. ``within`` names a
-    stretch of time; what reaches beyond it stays.
+    A loss is a parent's rung and the part evicted: ``frame``, ``children`` or ``self``. With ``inside``, only
+    units that lie in that span are evicted.
     """
     from recollect.memory.keeping.eviction_policy import EvictionCandidates
 
-    def forgetting(store: Any, *losses: tuple[str, str], within: Any = None) -> None:
+    def evicting(store: Any, *losses: tuple[str, str], inside: Any = None) -> None:
         for loss in losses:
             while units := [
                 unit
@@ -204,25 +204,27 @@ def have_forgotten() -> Callable[..., None]:
                     need_bytes=1e12
                 )
                 if (unit.rung, unit.loss) == loss
-                and (within is None or unit.span.clipped_to(within) == unit.span)
+                and (inside is None or unit.span.clipped_to(inside) == unit.span)
             ]:
                 store.maintenance.evictions.evict(units)
 
-    return forgetting
+    return evicting
 
 
 @pytest.fixture(scope="session")
 def serving_python() -> Path:
-    """The Python that has vLLM; a test that asks for it is skipped where none is named."""
-    named = os.environ.get("RECOLLECT_SERVE__PYTHON")
-    if not named:
-        pytest.skip("there is no vLLM here (make serving-env, and set RECOLLECT_SERVE__PYTHON as it says)")
-    return Path(named)
+    """The Python that has vLLM. Skips the test if the environment names none."""
+    python = os.environ.get("RECOLLECT_SERVE__PYTHON")
+    if not python:
+        pytest.skip(
+            "no vLLM is configured: run make serving-env and set RECOLLECT_SERVE__PYTHON as it prints"
+        )
+    return Path(python)
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(serving_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny LMM whose weights are drawn by chance; making it takes about 10 s."""
+    """A tiny LMM with random weights. Making it takes about 10 s."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     readme = Path(__file__).parents[1] / "README.md"
     subprocess.run(
@@ -235,8 +237,8 @@ def tiny_checkpoint(serving_python: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
-    """The folder of real clips; a test that asks for it is skipped where there is none."""
+    """The folder of real clips. Skips the test if the folder does not exist."""
     folder = Path(os.environ.get("RECOLLECT_CLIPS", Path(__file__).parents[2] / "shared" / "clips"))
     if not folder.is_dir():
-        pytest.skip("the real clips are not here (set RECOLLECT_CLIPS)")
+        pytest.skip("the folder of real clips does not exist (set RECOLLECT_CLIPS)")
     return folder

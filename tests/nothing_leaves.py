@@ -1,8 +1,8 @@
-"""A bootstrap for a child process: notes every address it connects to and every name it looks up, and looks up none.
+"""Runs ``recollect`` in a child process and records its connections and name look-ups. Look-ups fail.
 
     python tests/nothing_leaves.py NOTES watch film.mp4         # as: recollect watch film.mp4
 
-NOTES gets a line of JSON for each: ["connect", host, port] or ["lookup", host]. Only Python's own sockets are seen.
+NOTES gets a line of JSON per event: ["connect", host, port] or ["lookup", host]. Only Python's own sockets are recorded.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ LOOKUPS = {
 }
 
 
-def note(*what: object) -> None:
-    os.write(NOTES, json.dumps(what, default=str).encode() + b"\n")
+def note(*fields: object) -> None:
+    os.write(NOTES, json.dumps(fields, default=str).encode() + b"\n")
 
 
-def watched(event: str, arguments: tuple[object, ...]) -> None:
+def record(event: str, arguments: tuple[object, ...]) -> None:
     if event in {"socket.connect", "socket.sendto"}:
         address = arguments[1]
         if isinstance(address, tuple) and len(address) >= 2:
             note("connect", *address[:2])
     elif event in LOOKUPS and arguments[0] not in LOOPBACK:
         note("lookup", arguments[0])
-        raise socket.gaierror(socket.EAI_NONAME, "this test looks up no names")
+        raise socket.gaierror(socket.EAI_NONAME, "name look-ups are disabled in this test")
 
 
 if __name__ == "__main__":
-    sys.addaudithook(watched)
+    sys.addaudithook(record)
     from recollect.cli.main import main
 
     sys.argv = ["recollect", *sys.argv[2:]]

@@ -1,4 +1,4 @@
-"""Recollect as a Python object, on the demo's memory: threads, tasks, steps, traces, and what it answers."""
+"""The Python client on the demo's memory: answers, steps, traces, threads, tasks and errors."""
 
 from __future__ import annotations
 
@@ -76,15 +76,15 @@ def test_steps_come_in_order_and_the_trace_can_be_read_later(watched_demo):
     with Recollect(watched_demo) as memory:
         steps = list(memory.steps(SIGN))
     answer = steps[-1][1]["answer"]
-    with Recollect(watched_demo) as other:
-        trace = other.trace(answer["trace_id"])
-        nothing = other.trace("no such trace")
+    with Recollect(watched_demo) as second:
+        trace = second.trace(answer["trace_id"])
+        unknown = second.trace("no such trace")
 
     assert [name for name, _ in steps] == ["overview", "read", "recall", "inspect", "judge", "answer"]
     assert [step["next"] for step in trace] == [["__start__"], *([name] for name, _ in steps), []]
     assert trace[-1]["state"]["answer"] == answer
     assert trace[-1]["state"]["question"]["text"] == SIGN
-    assert nothing == []
+    assert unknown == []
 
 
 def test_the_first_step_comes_before_the_answer(watched_demo):
@@ -152,7 +152,7 @@ def test_questions_are_answered_while_a_stream_is_being_watched(demo_video, tmp_
             loop = asyncio.get_running_loop()
 
             def show(event: recollect.WatchEvent) -> None:
-                # Something is remembered that can be asked about.
+                # The memory holds moments to ask about.
                 if isinstance(event, recollect.Progress) and event.moments:
                     loop.call_soon_threadsafe(started.set)
 
@@ -198,14 +198,14 @@ def test_cancelling_a_watch_stops_it_and_keeps_its_moments(demo_video, tmp_path)
         asyncio.run(watch_and_cancel())
         (stopped,) = memory.status()
         report = memory.watch(demo_video, options=WatchOptions(fps=25, ocr=False))
-        (done,) = memory.status()
+        (finished,) = memory.status()
 
     assert stopped.stream.state == "stopped"
     assert 0 < stopped.coverage.watched_s < 70
     assert report.resumed_at_s == pytest.approx(stopped.coverage.span.end_s)
-    assert done.coverage.watched_s == pytest.approx(70, abs=0.1)
-    assert done.counts.captured == 1750
-    assert done.counts.balanced
+    assert finished.coverage.watched_s == pytest.approx(70, abs=0.1)
+    assert finished.counts.captured == 1750
+    assert finished.counts.balanced
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.1])
@@ -221,7 +221,7 @@ def test_a_watch_cancelled_before_it_began_does_not_run_on(demo_video, tmp_path,
         began = time.monotonic()
         asyncio.run(watch_and_cancel())
 
-    assert time.monotonic() - began < 10  # watching all of it takes longer
+    assert time.monotonic() - began < 10  # watching the whole video takes longer
 
 
 def test_stop_from_another_thread_ends_a_watch(demo_video, tmp_path):
@@ -245,14 +245,14 @@ def test_an_earlier_stop_does_not_stop_a_later_watch(short_video, tmp_path):
 def test_as_of_is_a_date_or_seconds_and_hides_later_moments(watched_demo):
     early = datetime(2020, 1, 1, tzinfo=UTC)
     with Recollect(watched_demo) as memory:
-        then = memory.ask(SIGN, as_of=early)
-        the_same = memory.ask(SIGN, as_of=early.timestamp())
+        by_date = memory.ask(SIGN, as_of=early)
+        by_seconds = memory.ask(SIGN, as_of=early.timestamp())
         epoch = memory.ask(SIGN, as_of=0)
         now = memory.ask(SIGN, as_of=datetime.now(UTC))
 
     assert (
-        (then.why, then.as_of)
-        == (the_same.why, the_same.as_of)
+        (by_date.why, by_date.as_of)
+        == (by_seconds.why, by_seconds.as_of)
         == ("not_watched", "2020-01-01T00:00:00.000+00:00")
     )
     assert epoch.why == "not_watched"

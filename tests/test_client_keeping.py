@@ -1,4 +1,4 @@
-"""Recollect as a Python object, where it says what a memory takes, and what of it is to stay and to go."""
+"""The Python client: disk budgets, usage, compaction, pins, erasure, full disks and traces."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from recollect.memory.storage.file_sizes import size_on_disk
 SECRET_AT = (900.0, 920.0)
 
 
-def noted(memory: Path) -> dict[str, Any]:
+def manifest_of(memory: Path) -> dict[str, Any]:
     return json.loads((memory / "memory.json").read_text())
 
 
@@ -55,7 +55,7 @@ def test_the_disk_budget_is_stored_in_the_memory(short_video, tmp_path, budget, 
         memory.watch(short_video, options=WatchOptions(ocr=False))
         usage = memory.usage()
 
-    assert usage.budget_bytes == noted(memory.path)["budget_bytes"] == budget_bytes
+    assert usage.budget_bytes == manifest_of(memory.path)["budget_bytes"] == budget_bytes
 
 
 @pytest.mark.parametrize("budget", ["lots", "", "-3 GB", "1 MB", 0, -1])
@@ -113,8 +113,8 @@ def test_a_smaller_budget_takes_effect_when_compacted(tmp_path):
     assert before_bytes > 64_000_000 >= account.used_bytes
     assert size_on_disk(path) <= 64_000_000
     assert (before.tombstones, before.forgotten_s) == ((), {})
-    assert {one.cause for one in after.tombstones} == {"budget"}
-    assert 0 < after.forgotten_s["frame"] == sum(one.span.duration_s for one in after.tombstones)
+    assert {tombstone.cause for tombstone in after.tombstones} == {"budget"}
+    assert 0 < after.forgotten_s["frame"] == sum(tombstone.span.duration_s for tombstone in after.tombstones)
     assert after.counts.captured == before.counts.captured
 
 
@@ -157,19 +157,19 @@ def test_compacting_removes_old_versions_and_no_moments(door):
     assert account.old_versions < before[1].old_versions
 
 
-@pytest.mark.parametrize("do", ["compact", "forget"])
-def test_compact_and_forget_do_not_wait_for_a_writer(door, do):
+@pytest.mark.parametrize("operation", ["compact", "forget"])
+def test_compact_and_forget_do_not_wait_for_a_writer(door, operation):
     with (
         MemoryStore.open(door.memory, write=True, what="watch door"),
         Recollect(door.memory) as memory,
         pytest.raises(MemoryInUse, match="watch door"),
     ):
-        memory.compact() if do == "compact" else memory.forget("door", 0.0, 10.0)
+        memory.compact() if operation == "compact" else memory.forget("door", 0.0, 10.0)
 
 
 def test_each_maintenance_call_refuses_a_missing_memory(tmp_path):
     with Recollect(tmp_path / "none.lance", disk_budget="1 GB") as memory:
-        for do in (
+        for call in (
             memory.usage,
             memory.compact,
             memory.pins,
@@ -178,7 +178,7 @@ def test_each_maintenance_call_refuses_a_missing_memory(tmp_path):
             lambda: memory.forget("door"),
         ):
             with pytest.raises(NotAMemory):
-                do()
+                call()
 
     assert list(tmp_path.iterdir()) == []
 
@@ -188,18 +188,18 @@ def test_each_maintenance_call_refuses_a_missing_memory(tmp_path):
 
 def test_pins_are_listed_until_they_are_removed(door):
     with Recollect(door.memory) as memory:
-        some = memory.pin("door", 60.0, 90.0, note="the parcel")
-        whole = memory.pin("yard")
+        partial = memory.pin("door", 60.0, 90.0, note="the parcel")
+        entire = memory.pin("yard")
         listed = memory.pins()
-        with Recollect(door.memory) as other:
-            listed_elsewhere = other.pins()
-        removed = memory.unpin(some.id), memory.unpin(some.id)
+        with Recollect(door.memory) as second:
+            listed_elsewhere = second.pins()
+        removed = memory.unpin(partial.id), memory.unpin(partial.id)
 
-        assert listed == listed_elsewhere == [some, whole]
-        assert (some.span, some.note) == (Span(60.0, 90.0), "the parcel")
-        assert whole.span == Span(0.0, 360.0)
+        assert listed == listed_elsewhere == [partial, entire]
+        assert (partial.span, partial.note) == (Span(60.0, 90.0), "the parcel")
+        assert entire.span == Span(0.0, 360.0)
         assert removed == (True, False)
-        assert memory.pins() == [whole]
+        assert memory.pins() == [entire]
 
 
 def test_an_open_pin_extends_to_the_bounds_of_the_stream(door):
@@ -253,25 +253,27 @@ def test_pinning_respects_the_min_free_setting(door, monkeypatch):
         assert memory.pins() == []
 
 
-# -- forgetting ------------------------------------------------------------------------------------------
+# -- erasure ---------------------------------------------------------------------------------------------
 
 
 def test_erased_data_is_in_no_file_and_no_trace(door):
     with Recollect(door.memory) as memory:
-        told = memory.ask("Where is the parcel?")
-        asked = memory.ask(f"What does {door.secret} mean?")
-        apart = memory.ask("What is in the yard?", stream="yard")
+        about_parcel = memory.ask("Where is the parcel?")
+        about_secret = memory.ask(f"What does {door.secret} mean?")
+        about_yard = memory.ask("What is in the yard?", stream="yard")
         before = door.files_with()
 
         receipt = memory.forget("door", *SECRET_AT)
 
-        assert any(SECRET_AT[0] <= one.start_s < SECRET_AT[1] for one in told.evidence)
-        assert any(name.startswith("questions.sqlite") for name in before), "or nothing is told by this test"
+        assert any(SECRET_AT[0] <= item.start_s < SECRET_AT[1] for item in about_parcel.evidence)
+        assert any(name.startswith("questions.sqlite") for name in before), (
+            "otherwise this test would prove nothing"
+        )
         assert door.files_with() == []
         assert receipt.traces == 2
-        assert memory.trace(told.trace_id) == memory.trace(asked.trace_id) == []
-        assert memory.trace(apart.trace_id) != []
-    assert door.files_with() == [], "neither when its files are closed"
+        assert memory.trace(about_parcel.trace_id) == memory.trace(about_secret.trace_id) == []
+        assert memory.trace(about_yard.trace_id) != []
+    assert door.files_with() == [], "nor after its files are closed"
 
 
 def test_status_shows_the_erased_spans_of_a_stream(door):
@@ -290,12 +292,12 @@ def test_status_shows_the_erased_spans_of_a_stream(door):
 
 def test_erasing_a_stream_erases_every_trace_about_it(door):
     with Recollect(door.memory) as memory:
-        told = memory.ask("What is on the wall?", stream="door")
+        answer = memory.ask("What is on the wall?", stream="door")
         receipt = memory.forget("door")
         streams = [status.stream.name for status in memory.status()]
 
         assert (receipt.asked, receipt.traces) == (None, 1)
-        assert memory.trace(told.trace_id) == []
+        assert memory.trace(answer.trace_id) == []
         assert streams == ["yard"]
         assert door.files_with() == door.files_with(b"door.mp4") == []
 
@@ -306,10 +308,10 @@ def test_erasing_a_stream_erases_every_trace_about_it(door):
 def test_an_erased_span_may_be_open_at_either_end(door, from_s, to_s, moments):
     with Recollect(door.memory) as memory:
         receipt = memory.forget("door", from_s, to_s)
-        left = len(memory.timeline("door"))
+        remaining = len(memory.timeline("door"))
 
     assert receipt.memories["moment"] == moments
-    assert left == 180 - moments
+    assert remaining == 180 - moments
 
 
 @pytest.mark.parametrize(
@@ -322,32 +324,32 @@ def test_an_erased_span_may_be_open_at_either_end(door, from_s, to_s, moments):
 )
 def test_an_invalid_erasure_raises_and_erases_nothing(door, stream, from_s, to_s, error):
     with Recollect(door.memory) as memory:
-        kept = memory.ask("What is on the wall?").trace_id
+        trace_id = memory.ask("What is on the wall?").trace_id
         with pytest.raises(error):
             memory.forget(stream, from_s, to_s)
         memory.compact()
 
         assert len(memory.timeline("door")) == 180
-        assert memory.trace(kept) != []
+        assert memory.trace(trace_id) != []
 
 
 def test_repeating_an_erasure_erases_traces_that_were_locked(door):
-    """By then the memory no longer knows what was forgotten."""
+    """By then the memory no longer records which span was erased."""
     with Recollect(door.memory) as memory:
         memory.ask("Where is the parcel?")
         traces = memory._resources.traces()
         traces.conn.execute("PRAGMA busy_timeout = 50")
-        other = sqlite3.connect(door.memory / "questions.sqlite")
-        other.execute("BEGIN IMMEDIATE")
+        blocker = sqlite3.connect(door.memory / "questions.sqlite")
+        blocker.execute("BEGIN IMMEDIATE")
         with pytest.raises(TracesInUse, match="run `recollect forget` again"):
             memory.forget("door", *SECRET_AT)
-        other.rollback()
-        other.close()
-        left = door.files_with()
+        blocker.rollback()
+        blocker.close()
+        files_before = door.files_with()
 
         again = memory.forget("door", *SECRET_AT)
 
-        assert left != []
+        assert files_before != []
         assert (again.erased, again.traces) == ((), 1)
         assert door.files_with() == []
 
@@ -361,22 +363,22 @@ with Recollect(sys.argv[1]) as memory:
 """
 
 
-@pytest.mark.slow  # a child loads everything anew: some 6 s
-@pytest.mark.parametrize("next_", ["forget", "compact"])
-def test_an_erasure_that_was_killed_is_finished_by_the_next(door, next_):
+@pytest.mark.slow  # starts Python: some 6 s
+@pytest.mark.parametrize("operation", ["forget", "compact"])
+def test_an_erasure_that_was_killed_is_finished_by_the_next(door, operation):
     with MemoryStore.open(door.memory) as reader:
-        asking = reader.snapshot()  # so that it is waited for
-        died = subprocess.run(
+        lease = reader.snapshot()  # the erasure waits for this reader
+        killed = subprocess.run(
             [sys.executable, "-c", DIES_BEFORE_THE_STEPS, str(door.memory)], capture_output=True, check=False
         )
-        asking.release()
-    left = door.files_with()
+        lease.release()
+    files_before = door.files_with()
 
     with Recollect(door.memory) as memory:
-        memory.forget("door", *SECRET_AT) if next_ == "forget" else memory.compact()
+        memory.forget("door", *SECRET_AT) if operation == "forget" else memory.compact()
 
-        assert died.returncode == -signal.SIGKILL, died.stderr
-        assert left != []
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert files_before != []
         assert door.files_with() == []
         assert len(memory.timeline("door")) == 178
 
@@ -385,15 +387,15 @@ def test_an_erasure_waits_for_a_question_and_erases_its_trace(door):
     with Recollect(door.memory) as memory, ThreadPoolExecutor(1) as pool:
         steps = memory.steps("Where is the parcel?")
         next(steps)
-        waits = threading.Event()
+        waiting = threading.Event()
 
-        forgetting = pool.submit(memory.forget, "door", *SECRET_AT, on_wait=lambda readers: waits.set())
-        assert waits.wait(10)
+        erasure = pool.submit(memory.forget, "door", *SECRET_AT, on_wait=lambda readers: waiting.set())
+        assert waiting.wait(10)
         answer = list(steps)[-1][1]["answer"]
         del steps
-        receipt = forgetting.result(30)
+        receipt = erasure.result(30)
 
-        assert door.secret in json.dumps(answer), "it was asked before"
+        assert door.secret in json.dumps(answer), "the question began before the erasure"
         assert receipt.traces == 1
         assert door.files_with() == []
 
@@ -463,7 +465,7 @@ def test_an_erasure_that_failed_on_a_full_disk_can_be_repeated(door, disk, monke
 
 
 def test_forget_and_compact_may_use_the_reserve_of_the_disk(door, disk, short_video):
-    """Less is free than what is kept free by default: nothing can be watched, but room can be made."""
+    """Less than the default reserve is free: watching is refused, but space can be freed."""
     small = disk(60)
     memory_path = small.path / "door.lance"
     shutil.copytree(door.memory, memory_path)
@@ -481,7 +483,7 @@ def test_forget_and_compact_may_use_the_reserve_of_the_disk(door, disk, short_vi
     assert after.used_bytes <= before.used_bytes
 
 
-# -- the steps of questions --------------------------------------------------------------------------------
+# -- traces of questions -----------------------------------------------------------------------------------
 
 
 def test_earlier_traces_are_pruned_to_their_share_of_the_budget(door):
@@ -489,13 +491,13 @@ def test_earlier_traces_are_pruned_to_their_share_of_the_budget(door):
     with Recollect(door.memory, disk_budget="64 MB") as memory:
         memory.compact()
         memory.ask("What is on the wall?")
-        others = open_traces(door.memory / "questions.sqlite", 10**9)
+        traces = open_traces(door.memory / "questions.sqlite", 10**9)
         for number in range(100):
             checkpoint = empty_checkpoint()
             checkpoint["channel_values"] = {"found": "x" * 50_000}
             config: Any = {"configurable": {"thread_id": f"before-{number}", "checkpoint_ns": ""}}
-            others.put(config, checkpoint, {"source": "loop", "step": 1, "parents": {}}, {})
-        others.close()
+            traces.put(config, checkpoint, {"source": "loop", "step": 1, "parents": {}}, {})
+        traces.close()
         before_bytes = memory.usage().checkpoints
 
         last = memory.ask("What is on the wall?").trace_id

@@ -60,13 +60,13 @@ def test_every_type_that_a_method_returns_is_exported() -> None:
         for name, method in inspect.getmembers(Recollect, inspect.isfunction)
         if not name.startswith("_")
     ]
-    names = {word for annotation in returned for word in _words(annotation) if word[0].isupper()}
+    names = {name for annotation in returned for name in _names_in(annotation) if name[0].isupper()}
 
     assert names - {"None", "Any", "Iterator"} <= set(recollect.__all__)
 
 
-def _words(annotation: str) -> list[str]:
-    return [word for word in annotation.replace("[", " ").replace("]", " ").replace(",", " ").split() if word]
+def _names_in(annotation: str) -> list[str]:
+    return annotation.replace("[", " ").replace("]", " ").replace(",", " ").split()
 
 
 def test_every_public_name_is_documented() -> None:
@@ -186,7 +186,7 @@ def test_a_memory_is_an_async_context(watched_demo: Path) -> None:
 
 
 def test_a_cancelled_question_stops_within_a_second(watched_demo: Path) -> None:
-    """The server takes the request and never answers."""
+    """The server accepts the request and never answers."""
 
     async def ask_and_cancel(url: str) -> float:
         async with Recollect(watched_demo, lmm=LmmSettings(url=url, model="tiny", max_retries=0)) as memory:
@@ -219,7 +219,7 @@ def test_a_question_can_be_asked_again_after_one_was_cancelled(watched_demo: Pat
     assert "CLOSED" in asyncio.run(cancel_then_ask())
 
 
-def test_the_tree_of_errors_drawn_is_the_tree_of_classes() -> None:
+def test_the_documented_error_tree_matches_the_classes() -> None:
     from recollect import errors
 
     drawn: dict[str, str] = {}

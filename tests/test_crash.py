@@ -1,4 +1,4 @@
-"""The real command, killed at random moments again and again: its memory ends up as if nothing had happened."""
+"""Crash recovery: ``recollect watch`` is killed at random times and leaves the memory of an unbroken run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEED = 6
 
 
 def looped(video: Path, times: int, path: Path) -> Path:
-    """The video so many times over, its packets copied as they are."""
+    """The video repeated ``times`` times, with its packets copied."""
     with av.open(str(path), "w") as out:
         written, offset = None, 0
         for _ in range(times):
@@ -51,7 +51,7 @@ def start_watching(video: Path, memory: Path) -> subprocess.Popen[bytes]:
 
 
 def reached_s(memory: Path) -> float:
-    """Up to where the memory goes by now."""
+    """The end of the newest stored moment."""
     try:
         with MemoryStore.open(memory) as store:
             newest = store.snapshot().latest("film")
@@ -60,8 +60,8 @@ def reached_s(memory: Path) -> float:
     return newest[0].span.end_s if newest else 0.0
 
 
-def kill_some_time(child: subprocess.Popen[bytes], memory: Path, chance: random.Random) -> bool:
-    """Kill it soon after its first commit, or just anywhen; False where it was done before."""
+def kill_at_random(child: subprocess.Popen[bytes], memory: Path, chance: random.Random) -> bool:
+    """Kill the child after its next commit or at a random time. False if it had already finished."""
     before_s = reached_s(memory)
     if before_s > 0 and chance.random() < 0.4:
         time.sleep(chance.uniform(1.0, 3.0))
@@ -69,14 +69,14 @@ def kill_some_time(child: subprocess.Popen[bytes], memory: Path, chance: random.
         while child.poll() is None and reached_s(memory) <= before_s:
             time.sleep(0.05)
         time.sleep(chance.uniform(0.0, 1.0))
-    done = child.poll() is not None
+    finished = child.poll() is not None
     child.kill()
     child.communicate()
-    return not done
+    return not finished
 
 
-def everything(memory: Path) -> tuple[list[Moment], list[Moment]]:
-    """The moments, and all rungs above them."""
+def rows_of(memory: Path) -> tuple[list[Moment], list[Moment]]:
+    """The moments, and the rows of all higher rungs."""
     with MemoryStore.open(memory) as store:
         snapshot = store.snapshot()
         moments = snapshot.timeline("film", limit=10_000)
@@ -88,7 +88,7 @@ def everything(memory: Path) -> tuple[list[Moment], list[Moment]]:
 
 
 def shape(moment: Moment) -> tuple[object, ...]:
-    """All of a moment but what was found in it."""
+    """A moment without its findings."""
     return (
         moment.id,
         moment.rung,
@@ -121,8 +121,8 @@ def test_repeated_kills_leave_the_memory_of_an_unbroken_run(demo_video: Path, tm
     video = looped(demo_video, 12, tmp_path / "film.mp4")
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
 
-    killed = (kill_some_time(start_watching(video, broken), broken, chance) for _ in range(10))
-    # A fast machine is done before the tenth.
+    killed = (kill_at_random(start_watching(video, broken), broken, chance) for _ in range(10))
+    # A fast machine finishes before the tenth kill.
     assert sum(takewhile(bool, killed)) >= 4, "the video is too short"
     for memory in (broken, unbroken):
         _, errors = start_watching(video, memory).communicate(timeout=300)
@@ -132,27 +132,29 @@ def test_repeated_kills_leave_the_memory_of_an_unbroken_run(demo_video: Path, tm
 
 
 def assert_same(broken: Path, unbroken: Path) -> None:
-    moments, parents = everything(broken)
-    expected, expected_parents = everything(unbroken)
+    moments, parents = rows_of(broken)
+    expected, expected_parents = rows_of(unbroken)
     assert [shape(moment) for moment in moments] == [shape(moment) for moment in expected]
     assert [shape(parent) for parent in parents] == [shape(parent) for parent in expected_parents]
-    assert all(one.span.end_s == later.span.start_s for one, later in pairwise(moments))
+    assert all(before.span.end_s == after.span.start_s for before, after in pairwise(moments))
     assert all(moment.counts.balanced for moment in moments)
     assert share_of_same_findings(moments, expected) > 0.98
-    with Recollect(broken) as one, Recollect(unbroken) as other:
-        assert [status.counts for status in one.status()] == [status.counts for status in other.status()]
-        assert one.gaps("film") == other.gaps("film") == []
+    with Recollect(broken) as actual, Recollect(unbroken) as reference:
+        assert [status.counts for status in actual.status()] == [
+            status.counts for status in reference.status()
+        ]
+        assert actual.gaps("film") == reference.gaps("film") == []
     with MemoryStore.open(broken) as store:
-        named = {frame_id for moment in moments for frame_id in moment.frame_ids}
+        frame_ids = {frame_id for moment in moments for frame_id in moment.frame_ids}
         stored = store._tables.frames.count_rows()
-        assert stored == len(named) == len(store.snapshot().frames(named))
+        assert stored == len(frame_ids) == len(store.snapshot().frames(frame_ids))
         assert store._tables.observations.count_rows() == len(moments) + len(parents)
 
 
-def share_of_same_findings(some: list[Moment], others: list[Moment]) -> float:
-    """How much of what was found is the same: observers start anew with a run, and see little before it."""
-    found, expected = (
+def share_of_same_findings(actual: list[Moment], reference: list[Moment]) -> float:
+    """The share of equal findings. It is below 1 because observers restart with each run, without the pictures before."""
+    counted, expected = (
         Counter((moment.id, f.kind, f.text) for moment in moments for f in moment.findings)
-        for moments in (some, others)
+        for moments in (actual, reference)
     )
-    return 2 * (found & expected).total() / (found.total() + expected.total())
+    return 2 * (counted & expected).total() / (counted.total() + expected.total())

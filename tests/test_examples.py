@@ -1,4 +1,4 @@
-"""The examples run as they stand."""
+"""The scripts and notebooks in ``examples/`` run unchanged."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_the_script_watches_asks_and_prints(video: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_script_says_what_is_wrong_without_a_traceback(tmp_path: Path) -> None:
+def test_the_script_reports_an_error_without_a_traceback(tmp_path: Path) -> None:
     command = [sys.executable, EXAMPLES / "watch_and_ask.py", tmp_path / "missing.mp4", "What happens?"]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    process = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
-    assert (done.returncode, done.stderr) == (2, "")
-    assert "missing.mp4" in done.stdout
+    assert (process.returncode, process.stderr) == (2, "")
+    assert "missing.mp4" in process.stdout
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A stranger finds a behaviour by its standard name: ``docs/where.md`` and ``docs/glossary.md`` hold."""
+"""Findability: ``docs/where.md`` names the file of each behaviour, and ``docs/glossary.md`` each term once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCES = [
     and not path.relative_to(ROOT).parts[0].startswith(".")
 ]
 MOST_MATCHES = 6
-"""More files than this for the same words, and nobody would open the right one."""
+"""With more matching files, the right one would be hard to pick."""
 
 
 def searchable(path: Path) -> str:
@@ -30,9 +30,11 @@ def searchable(path: Path) -> str:
 TEXTS = {path: searchable(path) for path in SOURCES}
 
 
-@pytest.mark.parametrize(("words", "file"), ROWS, ids=[words for words, _ in ROWS])
-def test_a_behaviour_is_found_by_its_standard_name(words: str, file: str) -> None:
-    matches = [path for path, text in TEXTS.items() if all(word in text for word in words.lower().split())]
+@pytest.mark.parametrize(("behaviour", "file"), ROWS, ids=[behaviour for behaviour, _ in ROWS])
+def test_a_behaviour_is_found_by_its_standard_name(behaviour: str, file: str) -> None:
+    matches = [
+        path for path, text in TEXTS.items() if all(word in text for word in behaviour.lower().split())
+    ]
 
     assert ROOT / file in matches
     assert len(matches) <= MOST_MATCHES, [str(path.relative_to(ROOT)) for path in matches]
@@ -53,7 +55,7 @@ def test_the_glossary_defines_each_word_once() -> None:
 
 
 def test_the_values_of_the_memory_are_in_the_glossary() -> None:
-    """What ``memory/values.py`` calls a thing is what the glossary calls it."""
+    """The glossary uses the class names of ``memory/values.py``."""
     tree = ast.parse((ROOT / "memory" / "values.py").read_text("utf-8"))
     described = {"Span", "Finding", "Observation", "KeyFrame", "Moment", "Gap", "Tombstone", "Pin", "Stream"}
     described |= {"Coverage"}

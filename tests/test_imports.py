@@ -1,4 +1,4 @@
-"""A silent import and a fast start: what is loaded, seen from a fresh interpreter."""
+"""Import time: the modules that a fresh interpreter loads, and its output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SHOW_LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)), file=sys
 
 
 def loaded_by(code: str, folder: Path) -> tuple[set[str], str]:
-    """The modules ``code`` loads beyond those of a bare start, and what it prints."""
+    """The modules that ``code`` loads beyond those of a bare start, and its output."""
     bare = run(SHOW_LOADED, folder).stderr
-    done = run(f"{code}\n{SHOW_LOADED}", folder)
-    *said, modules = done.stderr.splitlines()
-    assert not said, f"it wrote to stderr: {said}"
-    return set(json.loads(modules)) - set(json.loads(bare)), done.stdout
+    process = run(f"{code}\n{SHOW_LOADED}", folder)
+    *messages, modules = process.stderr.splitlines()
+    assert not messages, f"it wrote to stderr: {messages}"
+    return set(json.loads(modules)) - set(json.loads(bare)), process.stdout
 
 
 def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def foreign(modules: set[str]) -> set[str]:
-    """The packages among ``modules`` that are neither ours nor Python's own."""
+    """The packages among ``modules`` outside Recollect and the standard library."""
     names = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"recollect"}
     return {name for name in names if not name.startswith("__editable__")}
 

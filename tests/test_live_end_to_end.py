@@ -1,4 +1,4 @@
-"""The real command watches a live stream that fails now and then, while questions are asked of its memory."""
+"""``recollect watch`` on a live stream with outages, while another process asks its memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wait_until(happened: Callable[[], object], timeout_s: float = 120.0) -> None
 
 @contextmanager
 def watching(url: str, memory: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command in a child process; stopped with SIGTERM, it must leave in peace."""
+    """The command in a child process. SIGTERM must end it with exit code 0."""
     command = ["watch", url, "--stream", "door", "--memory", str(memory)]
     child = subprocess.Popen(
         [sys.executable, "-m", "recollect.cli.main", *command],
@@ -58,9 +58,9 @@ def watching(url: str, memory: Path) -> Iterator[subprocess.Popen[str]]:
         yield child
         assert child.poll() is None, child.communicate()
         child.send_signal(signal.SIGTERM)
-        told, log = child.communicate(timeout=30)
+        output, log = child.communicate(timeout=30)
         assert child.returncode == 0, log
-        assert told.startswith("door: watched to"), told
+        assert output.startswith("door: watched to"), output
         assert "Traceback" not in log
     finally:
         child.kill()
@@ -71,7 +71,7 @@ def watching(url: str, memory: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def status_of(recollect: Recollect) -> StreamStatus | None:
-    """What is known of the door; None while nothing is."""
+    """The status of the stream, or None before it exists."""
     try:
         return next(iter(recollect.status()), None)
     except MemoryStoreError:
@@ -97,7 +97,7 @@ def stream_now_s(recollect: Recollect) -> float:
 
 
 def assert_answers_about_now(recollect: Recollect) -> float:
-    """The answer to a question about now rests on what was seen seconds ago; how many is returned."""
+    """The answer to a question about now has evidence of the last 15 s. Returns the age of the newest, in seconds."""
     answer = recollect.ask("What is to be seen now?")
     now_s = stream_now_s(recollect)
 
@@ -176,10 +176,10 @@ def test_a_drop_and_a_stall_leave_two_gaps_and_watching_resumes(
             wait_until(lambda: recollect.gaps("door")[-1].cause == "connecting")
             server.resume()
             wait_until(lambda: epochs_of(recollect) == {0, 1, 2, 3})
-        away = gaps_of(recollect)[-1]
-        assert away.cause == "not watched"
-        assert away.epoch == 2
+        restart_gap = gaps_of(recollect)[-1]
+        assert restart_gap.cause == "not watched"
+        assert restart_gap.epoch == 2
         assert_accounted_for(recollect)
         later = [moment for moment in recollect.timeline("door") if moment.epoch == 3]
-        assert later[0].span.start_s > away.span.end_s
+        assert later[0].span.start_s > restart_gap.span.end_s
         assert stream_now_s(recollect) - later[-1].span.end_s < 15.0

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine but to the configured servers, whatever the environment of the shell says."""
+"""Network privacy: only configured servers are contacted, with any tracing or telemetry variables set."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TRACE = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg"]
 
 
 class Sink(FaultyServer):
-    """Takes whatever comes, as a proxy and as a server, and remembers how it began."""
+    """Accepts every connection, as proxy and as server, and keeps the first bytes of each."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
@@ -48,27 +48,27 @@ class Sink(FaultyServer):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
 
 
-def keep_to_the_schema(request: RecordedRequest) -> str:
-    """The least reply of the schema that is asked for."""
+def smallest_reply(request: RecordedRequest) -> str:
+    """The smallest reply that fits the requested schema."""
     schema = request.body["response_format"]["json_schema"]["schema"]
 
-    def least(kind: dict) -> object:
+    def smallest(kind: dict) -> object:
         if "$ref" in kind:
-            return least(schema["$defs"][kind["$ref"].rpartition("/")[2]])
+            return smallest(schema["$defs"][kind["$ref"].rpartition("/")[2]])
         if "anyOf" in kind:
-            return least(kind["anyOf"][-1])
+            return smallest(kind["anyOf"][-1])
         if "enum" in kind:
             return kind["enum"][0]
         if kind.get("type") == "object":
-            return {name: least(inner) for name, inner in kind.get("properties", {}).items()}
+            return {name: smallest(inner) for name, inner in kind.get("properties", {}).items()}
         return {"string": "a square", "array": [], "boolean": True, "null": None}.get(kind.get("type", ""), 0)
 
-    return json.dumps(least(schema))
+    return json.dumps(smallest(schema))
 
 
 @cache
 def strace_works() -> bool:
-    """Whether a process may be traced on this machine."""
+    """Whether strace can trace a process on this machine."""
     command = [*TRACE, sys.executable, "-c", ""]
     return (
         shutil.which("strace") is not None
@@ -77,13 +77,13 @@ def strace_works() -> bool:
 
 
 class Outcome(NamedTuple):
-    """What a command printed, and where it sent something."""
+    """The output of a command and the addresses it contacted."""
 
     output: str
     contacts: set[tuple[str, int]]
     """Hosts and ports of every connection and datagram."""
     lookups: list[str]
-    """Names that were looked up."""
+    """Host names that it looked up."""
 
 
 Run = Callable[..., Outcome]
@@ -97,7 +97,7 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def server() -> Iterator[LmmServer]:
-    with LmmServer(keep_to_the_schema) as server:
+    with LmmServer(smallest_reply) as server:
         yield server
 
 
@@ -128,7 +128,7 @@ def run(sink: Sink, tmp_path: Path) -> Run:
         }
         notes, traced = tmp_path / "notes", tmp_path / "traced"
         tracer = [*TRACE, "-o", str(traced)] if strace_works() else []
-        done = subprocess.run(
+        process = subprocess.run(
             [*tracer, sys.executable, "-P", BOOTSTRAP, notes, *argv],
             env=environment,
             cwd=tmp_path,
@@ -137,18 +137,18 @@ def run(sink: Sink, tmp_path: Path) -> Run:
             check=False,
             timeout=240,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        noted = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
-        contacts = {(host, port) for kind, host, *ports in noted if kind == "connect" for port in ports}
+        assert process.returncode == 0, process.stdout + process.stderr
+        records = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+        contacts = {(host, port) for kind, host, *ports in records if kind == "connect" for port in ports}
         if traced.exists():
-            contacts |= {(found[2], int(found[1])) for found in SENT_TO.finditer(traced.read_text())}
-        return Outcome(done.stdout, contacts, [host for kind, host, *_ in noted if kind == "lookup"])
+            contacts |= {(match[2], int(match[1])) for match in SENT_TO.finditer(traced.read_text())}
+        return Outcome(process.stdout, contacts, [host for kind, host, *_ in records if kind == "lookup"])
 
     return running
 
 
 def telemetry_files(folder: Path) -> list[Path]:
-    """The files in which ONNX Runtime keeps the machine's id and the events that it is about to send."""
+    """The files in which ONNX Runtime keeps the machine's id and its unsent events."""
     return [path for path in folder.rglob("*") if "onnxruntime" in path.name.lower()]
 
 
@@ -160,15 +160,15 @@ def test_watch_ask_and_doctor_contact_configured_servers_only(
     settings = {"RECOLLECT_LMM__URL": server.url} if with_lmm else {}
     configured = {("127.0.0.1", server.port)} if with_lmm else set()
 
-    done = [
+    outcomes = [
         run("watch", str(short_video), **settings),
         run("ask", "When does a square move?", "--json", **settings),
         run("doctor", **settings),
     ]
 
     assert sink.received == []
-    assert [outcome.contacts - configured for outcome in done] == [set()] * 3
-    assert [outcome.lookups for outcome in done] == [[]] * 3
+    assert [outcome.contacts - configured for outcome in outcomes] == [set()] * 3
+    assert [outcome.lookups for outcome in outcomes] == [[]] * 3
     assert telemetry_files(tmp_path) == []
     assert bool(server.requests) == with_lmm
     assert "s3cret" not in str([request.headers for request in server.requests])
@@ -176,21 +176,21 @@ def test_watch_ask_and_doctor_contact_configured_servers_only(
 
 @pytest.mark.slow
 def test_an_evaluation_contacts_no_server(run: Run, sink: Sink, tmp_path: Path) -> None:
-    done = run("eval", "world", "--minutes", "0.5", "--videos", "1", "--questions", "2", "--no-twins")
+    outcome = run("eval", "world", "--minutes", "0.5", "--videos", "1", "--questions", "2", "--no-twins")
 
     assert sink.received == []
-    assert (done.contacts, done.lookups) == (set(), [])
+    assert (outcome.contacts, outcome.lookups) == (set(), [])
     assert telemetry_files(tmp_path) == []
 
 
 @pytest.mark.slow
-def test_tracing_is_sent_where_a_setting_allows_it(run: Run, sink: Sink, short_video: Path) -> None:
-    """And so the sink and the recorder see what is sent."""
+def test_traces_are_sent_if_a_setting_allows_it(run: Run, sink: Sink, short_video: Path) -> None:
+    """Proves that the sink and the recorder notice requests."""
     run("watch", str(short_video))
 
-    done = run("ask", "When does a square move?", RECOLLECT_AGENT__TRACING="true")
+    outcome = run("ask", "When does a square move?", RECOLLECT_AGENT__TRACING="true")
 
-    assert ("127.0.0.1", sink.port) in done.contacts
+    assert ("127.0.0.1", sink.port) in outcome.contacts
     assert any(b"/runs" in request for request in sink.received)
 
 
@@ -205,6 +205,6 @@ def test_native_code_is_recorded_too(tmp_path: Path) -> None:
 
     subprocess.run([*TRACE, "-o", tmp_path / "traced", sys.executable, "-c", code], check=True)
 
-    found = SENT_TO.search((tmp_path / "traced").read_text())
-    assert found is not None
-    assert found.groups() == ("9", "127.0.0.1")
+    match = SENT_TO.search((tmp_path / "traced").read_text())
+    assert match is not None
+    assert match.groups() == ("9", "127.0.0.1")

@@ -1,4 +1,4 @@
-"""An observer of another installed package, with a finding kind of its own, without a line changed in Recollect."""
+"""Plug-in observers: an installed package adds an observer and a finding kind to an unchanged Recollect."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def porch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("porch")
     write_video(folder / "porch.mp4")
     install(folder, bell="bell_observer:BellObserver")
-    done = run(folder, "-c", WATCH)
-    assert json.loads(done.stdout)[0] == "done", done.stderr
+    process = run(folder, "-c", WATCH)
+    assert json.loads(process.stdout)[0] == "done", process.stderr
     return folder
 
 
@@ -58,7 +58,7 @@ def write_video(path: Path) -> None:
 
 
 def install(folder: Path, **entry_points: str) -> None:
-    """What an installer does: the package and its metadata on the path."""
+    """Put the package and its metadata on the path, as an installer does."""
     site = folder / "site"
     shutil.copytree(PACKAGE, site, ignore=shutil.ignore_patterns("__pycache__"))
     info = site / "bell_observer-1.0.dist-info"
@@ -70,7 +70,7 @@ def install(folder: Path, **entry_points: str) -> None:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(folder / "site")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *arguments],
         check=False,
         cwd=folder,
@@ -79,8 +79,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=120,
     )
-    assert done.returncode == 0, done.stderr
-    return done
+    assert process.returncode == 0, process.stderr
+    return process
 
 
 def command(folder: Path, *arguments: str) -> str:
@@ -147,9 +147,9 @@ def test_broken_observers_do_not_stop_watching(tmp_path: Path) -> None:
         useless="bell_observer:BELL_RINGS",
     )
 
-    done = run(tmp_path, "-c", WATCH)
+    process = run(tmp_path, "-c", WATCH)
 
-    state, moments, *disabled = json.loads(done.stdout)
+    state, moments, *disabled = json.loads(process.stdout)
     assert (state, moments > 0) == ("done", True)
     assert sorted(reason.partition(" ")[0] for reason in disabled) == [
         "failing",
@@ -161,7 +161,7 @@ def test_broken_observers_do_not_stop_watching(tmp_path: Path) -> None:
     assert "RuntimeError: the bell is broken" in reasons
     assert "no bell is installed" in reasons
     assert "'horn_sounds'" in reasons
-    assert "observer failing is disabled" in done.stderr
+    assert "observer failing is disabled" in process.stderr
     answer, _ = json.loads(run(tmp_path, "-c", ASK, "How often does the bell ring?").stdout)
     assert "3 rings of the bell" in answer
 
@@ -176,7 +176,7 @@ from recollect import Recollect, WatchOptions
 from recollect.perception.sources.file_source import FileSource
 
 class LateSource:
-    # A source of one's own: a file without its first ten seconds.
+    # A custom source: a file without its first ten seconds.
     def __init__(self, path):
         self._file = FileSource(path, fps=4)
         self.info = self._file.info
@@ -192,7 +192,7 @@ with Recollect("late.lance") as memory:
 """
     without_entry_point = os.environ | {"PYTHONPATH": ""}
 
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         check=False,
         cwd=porch,
@@ -202,7 +202,7 @@ with Recollect("late.lance") as memory:
         timeout=120,
     )
 
-    assert done.returncode == 0, done.stderr
-    disabled, answer = json.loads(done.stdout)
+    assert process.returncode == 0, process.stderr
+    disabled, answer = json.loads(process.stdout)
     assert disabled == []
     assert "2 rings of the bell" in answer

@@ -1,4 +1,4 @@
-"""What the README and the other pages tell people to type: every command parses, every block of Python runs."""
+"""The README and the pages in ``docs/``: every command parses, every block of Python runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def commands(program: str) -> list[list[str]]:
     lines = [line for block in blocks("console") for line in block.splitlines()]
     lines += re.findall(rf"^\|.*`({program} .*?)` \|$", PAGES, re.MULTILINE)  # in tables
     split = [shlex.split(line, comments=True) for line in lines]
-    return [words for words in split if words and words[0] == program]
+    return [argv for argv in split if argv and argv[0] == program]
 
 
 def test_the_readme_shows_commands_and_python():
@@ -36,24 +36,24 @@ def test_the_readme_shows_commands_and_python():
     assert blocks("python")
 
 
-@pytest.mark.parametrize("words", commands("recollect"), ids=" ".join)
-def test_every_command_shown_parses(words):
-    arguments = build_parser().parse_args(words[1:])
+@pytest.mark.parametrize("argv", commands("recollect"), ids=" ".join)
+def test_every_command_shown_parses(argv):
+    arguments = build_parser().parse_args(argv[1:])
 
     assert callable(arguments.run)
 
 
 def test_each_command_is_shown():
-    shown = {words[1] for words in commands("recollect")}
+    shown = {argv[1] for argv in commands("recollect")}
 
     assert shown == set(COMMANDS)
 
 
-@pytest.mark.parametrize("words", commands("make"), ids=" ".join)
-def test_every_make_command_shown_has_its_target(words):
+@pytest.mark.parametrize("argv", commands("make"), ids=" ".join)
+def test_every_make_command_shown_has_its_target(argv):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-    assert re.search(rf"^{re.escape(words[1])}:", makefile, re.MULTILINE)
+    assert re.search(rf"^{re.escape(argv[1])}:", makefile, re.MULTILINE)
 
 
 @pytest.mark.parametrize("block", blocks("python"))
@@ -80,8 +80,15 @@ def test_every_name_in_a_python_block_exists(block):
     assert {(owner, name) for owner, name in used if owner in fields and name not in fields[owner]} == set()
 
 
+def test_every_method_named_in_the_text_exists():
+    methods = set(re.findall(r"`(?:await )?memory\.(\w+)\(", PAGES))
+
+    assert methods
+    assert methods <= set(dir(recollect.Recollect))
+
+
 @pytest.mark.parametrize("block", blocks("toml"))
-def test_every_settings_file_shown_is_understood(block, tmp_path, monkeypatch):
+def test_every_settings_file_shown_is_valid(block, tmp_path, monkeypatch):
     (tmp_path / "shown.toml").write_text(block)
     monkeypatch.setenv("RECOLLECT_CONFIG", str(tmp_path / "shown.toml"))
 
@@ -97,5 +104,5 @@ def test_every_python_block_runs_on_the_video_of_the_demo(block, demo_video, tmp
 
     exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
-    printed = capsys.readouterr().out
-    assert "CLOSED" in printed or (printed and block not in README)
+    output = capsys.readouterr().out
+    assert "CLOSED" in output or (output and block not in README)

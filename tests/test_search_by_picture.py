@@ -1,4 +1,4 @@
-"""From the settings to the hit: what was only seen is found, through every door."""
+"""Search by picture: configured encoders, reindexing, and hits without text, in Python and on the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOT_S = 4
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path, monkeypatch) -> Path:
-    """The settings file: an empty one, in an environment in which nothing is set."""
+    """The path of the settings file, which does not exist yet, with no environment variables set."""
     for variable in [name for name in os.environ if name.startswith("RECOLLECT_")]:
         monkeypatch.delenv(variable)
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def shots(tmp_path_factory) -> Path:
     return path
 
 
-def found(memory: Recollect, colour: str) -> bool:
+def is_best_hit(memory: Recollect, colour: str) -> bool:
     """Whether the best hit for a colour is a moment in which it was shown."""
     shown_s = SHOT_S * (list(COLOURS).index(colour) + 0.5)
     (hit,) = memory.search(colour, limit=1)
@@ -64,7 +64,7 @@ def test_the_configured_encoder_is_used_to_watch_and_to_search(shots, settings):
 
     with Recollect("memory.lance") as memory:
         memory.watch(shots, options=WatchOptions(ocr=False))
-        shown = [found(memory, colour) for colour in COLOURS]
+        shown = [is_best_hit(memory, colour) for colour in COLOURS]
     with Recollect("memory.lance", encoder=PaletteEncoder()) as again:
         hits = again.search("nothing like it", limit=4)
 
@@ -78,12 +78,12 @@ def test_a_memory_without_vectors_is_refused_until_reindexed(shots, settings):
     settings.write_text('[vision]\nmodel = "palette"\n')
 
     with Recollect("memory.lance") as memory:
-        for use in (lambda: memory.search("red"), lambda: memory.watch(shots), memory.status):
+        for call in (lambda: memory.search("red"), lambda: memory.watch(shots), memory.status):
             with pytest.raises(EncoderMismatch, match=r"recollect reindex --memory memory\.lance"):
-                use()
+                call()
         report = memory.reindex()
         again = memory.reindex()
-        shown = found(memory, "yellow")
+        shown = is_best_hit(memory, "yellow")
 
     assert report.encoder == "palette/1"
     assert report.pictures >= len(COLOURS)
@@ -94,14 +94,14 @@ def test_a_memory_without_vectors_is_refused_until_reindexed(shots, settings):
 def test_reindexing_uses_the_given_encoder_or_drops_vectors(shots):
     with Recollect("memory.lance") as memory:
         memory.watch(shots, options=WatchOptions(ocr=False))
-        with_one = asyncio.run(memory.areindex(PaletteEncoder()))
-        shown = found(memory, "blue")
+        with_encoder = asyncio.run(memory.areindex(PaletteEncoder()))
+        shown = is_best_hit(memory, "blue")
     with Recollect("memory.lance") as memory:
-        without = memory.reindex()
+        without_encoder = memory.reindex()
         status = memory.status()
 
-    assert (with_one.encoder, shown) == ("palette/1", True)
-    assert (without.encoder, len(status)) == (None, 1)
+    assert (with_encoder.encoder, shown) == ("palette/1", True)
+    assert (without_encoder.encoder, len(status)) == (None, 1)
 
 
 def test_the_command_reindexes_and_reports_it(shots, settings, capsys):
@@ -110,17 +110,17 @@ def test_the_command_reindexes_and_reports_it(shots, settings, capsys):
     capsys.readouterr()
 
     refused = main(["search", "red"]), capsys.readouterr()
-    done = main(["reindex"]), capsys.readouterr()
+    reindexed = main(["reindex"]), capsys.readouterr()
     hits = main(["search", "yellow"]), capsys.readouterr()
     settings.write_text("")
     dropped = main(["reindex"]), capsys.readouterr()
 
     assert refused[0] == 2
     assert "recollect reindex --memory recollect.lance" in refused[1].err
-    assert (done[0], done[1].err) == (0, "")
-    assert done[1].out.startswith("recollect.lance: searched by palette/1 now; ")
+    assert (reindexed[0], reindexed[1].err) == (0, "")
+    assert reindexed[1].out.startswith("recollect.lance: search uses palette/1 now; ")
     assert "yellow" in hits[1].out.splitlines()[0]
-    assert "it has no vectors now" in dropped[1].out
+    assert "its vectors were dropped" in dropped[1].out
 
 
 def test_a_missing_model_is_reported_before_watching(shots, settings):

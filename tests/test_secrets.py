@@ -1,4 +1,4 @@
-"""Credentials in the address of a source appear nowhere: no output, no file of the memory, no other process."""
+"""Redaction: credentials in a source URL appear in no output, file of the memory or process list."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from recollect.testing.stream_servers import HttpStreamServer, RtspServer
 
 SECRET = "Zq7secretZq7"
 AWAY = "http://anna:{0}@127.0.0.1:1/user=anna&password={0}?token={0}#{0}"
-"""Nobody listens there."""
+"""Nothing listens on this port."""
 
 
 @pytest.fixture
 def shown(capfd) -> Callable[..., str]:
-    """Runs the command; what it printed on both outputs. No secret may be among it."""
+    """Runs the command and returns both outputs, which must hold no secret."""
 
     def running(*argv: str, code: int = 2) -> str:
         capfd.readouterr()
         try:
-            ended = main(argv)
+            exit_code = main(argv)
         except SystemExit as exit_:  # how argparse ends
-            ended = exit_.code
+            exit_code = exit_.code
         output = "".join(capfd.readouterr())
-        assert ended == code, output
+        assert exit_code == code, output
         assert SECRET not in output.replace("\n", "")
         return output
 
@@ -140,17 +140,17 @@ def test_a_changed_password_is_the_same_camera():
         assert sources[0].info == sources[1].info
 
 
-def test_a_name_tells_cameras_of_one_address_apart(tmp_path):
+def test_stream_names_distinguish_cameras_of_one_address(tmp_path):
     url = AWAY.format(SECRET)
     with Recollect(tmp_path / "memory.lance") as memory:
         for name in ("door", "yard", "door"):
             with pytest.raises(Exception, match=r"127\.0\.0\.1"):
                 memory.watch(url, stream=name, options=WatchOptions(max_outage_s=0.1))
-        with pytest.raises(StreamNameTaken) as taken:
+        with pytest.raises(StreamNameTaken) as error:
             memory.watch("rtsp://127.0.0.1:1/other", stream="door")
 
         assert [status.stream.name for status in memory.status()] == ["door", "yard"]
-        assert SECRET not in str(taken.value)
+        assert SECRET not in str(error.value)
 
 
 def test_a_variable_can_hold_the_source(tmp_path, shown, monkeypatch):

@@ -1,4 +1,4 @@
-"""Settings: where they come from, which source wins, and what is said of a wrong one."""
+"""Settings: their sources, their precedence, and the messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recollect.settings import read_settings
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch) -> Path:
-    """An empty current folder, and an environment in which nothing is set."""
+    """An empty current folder, with no environment variables set."""
     monkeypatch.chdir(tmp_path)
     for variable in [name for name in os.environ if name.startswith("RECOLLECT_")]:
         monkeypatch.delenv(variable)
@@ -61,7 +61,7 @@ def test_an_empty_variable_unsets_the_value_of_the_file(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("RECOLLECT_LMM__TIMEOUT_S", "-1", "greater than 0"),
         ("RECOLLECT_LMM__CONCURENCY", "3", "did you mean concurrency"),
@@ -79,10 +79,10 @@ def test_an_empty_variable_unsets_the_value_of_the_file(folder, monkeypatch):
         ("RECOLLECT_CONFIG", "no.toml", "no such file"),
     ],
 )
-def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, value, said):
+def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, value, message):
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(BadSettings, match=said) as bad:
+    with pytest.raises(BadSettings, match=message) as bad:
         read_settings()
 
     assert name in str(bad.value)
@@ -90,7 +90,7 @@ def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, 
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "said"),
+    ("text", "setting", "message"),
     [
         ('[lmm]\nurll = "x"\n', "lmm.urll in recollect.toml", "did you mean url"),
         ("[lmm]\nconcurrency = 0\n", "lmm.concurrency in recollect.toml", "greater than 0"),
@@ -102,13 +102,13 @@ def test_a_wrong_variable_is_named_and_explained_in_one_line(monkeypatch, name, 
         ("[lmm\n", "recollect.toml", "not TOML"),
     ],
 )
-def test_a_mistake_in_the_file_is_named(folder, text, where, said):
+def test_a_mistake_in_the_file_is_named(folder, text, setting, message):
     (folder / "recollect.toml").write_text(text)
 
-    with pytest.raises(BadSettings, match=said) as bad:
+    with pytest.raises(BadSettings, match=message) as bad:
         read_settings()
 
-    assert str(bad.value).startswith(f"cannot use {where}: ")
+    assert str(bad.value).startswith(f"cannot use {setting}: ")
 
 
 def test_arguments_are_validated_too():
@@ -136,7 +136,7 @@ def test_a_wrong_value_that_may_hold_a_secret_is_not_repeated(name, value):
     assert bad.value.__cause__ is None
 
 
-# -- what a memory may take -------------------------------------------------------------------------------
+# -- disk budget and min_free ------------------------------------------------------------------------------
 
 
 def test_by_default_only_a_disk_reserve_is_set():
@@ -152,11 +152,11 @@ def test_the_disk_budget_is_read_from_file_and_environment(folder, monkeypatch):
     monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "unbounded")
     from_environment = read_settings().memory
     monkeypatch.setenv("RECOLLECT_MEMORY__DISK_BUDGET", "")
-    taken_back = read_settings().memory
+    unset = read_settings().memory
 
     assert (from_file.disk_budget, from_file.min_free) == ("20 GB", "1 GiB")
     assert (from_environment.disk_budget, from_environment.min_free) == ("unbounded", "1 GiB")
-    assert taken_back.disk_budget is None
+    assert unset.disk_budget is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A normal installation gives type checkers full types: a user's file sees no ``Any`` of ours."""
+"""Type checking of a user's file against a normal installation reports no ``Any`` from Recollect."""
 
 from __future__ import annotations
 
@@ -84,29 +84,29 @@ def user_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def checked(code: str, user_python: Path, folder: Path) -> str:
-    """What mypy prints of a user's file, with everything that is ``Any`` reported."""
+    """The output of mypy for a user's file, with every ``Any`` reported."""
     file = folder / "user.py"
     file.write_text(code)
-    done = subprocess.run(
+    process = subprocess.run(
         [
             sys.executable, "-m", "mypy", "--strict", "--disallow-any-expr", "--disallow-any-unimported",
             "--python-executable", user_python, "--config-file", os.devnull, file.name,
         ],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "user.py" in done.stdout or "no issues found in 1 source file" in done.stdout, (
-        done.stdout + done.stderr
+    assert "user.py" in process.stdout or "no issues found in 1 source file" in process.stdout, (
+        process.stdout + process.stderr
     )
-    return "\n".join(line for line in done.stdout.splitlines() if line.startswith("user.py"))
+    return "\n".join(line for line in process.stdout.splitlines() if line.startswith("user.py"))
 
 
 @pytest.mark.slow
-def test_a_users_file_sees_no_any_of_ours(user_python: Path, tmp_path: Path) -> None:
+def test_a_users_file_has_no_any_from_recollect(user_python: Path, tmp_path: Path) -> None:
     assert checked(USER_FILE, user_python, tmp_path) == ""
 
 
 @pytest.mark.slow
-def test_a_misspelt_argument_of_an_async_form_is_found(user_python: Path, tmp_path: Path) -> None:
+def test_a_misspelt_argument_of_an_async_form_is_reported(user_python: Path, tmp_path: Path) -> None:
     code = f"from recollect import Recollect\nmemory = Recollect()\n{WRONG}\n"
 
     assert 'Unexpected keyword argument "streem"' in checked(code, user_python, tmp_path)

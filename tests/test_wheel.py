@@ -1,4 +1,4 @@
-"""The wheel as it is built: small, without training code, crash harnesses and the weights of recollect-tiny."""
+"""The built wheel is small and holds no training code, crash harness or weights of recollect-tiny."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT_BYTES = 1_500_000
 
 
 def built(project: Path, folder: Path) -> Path:
-    """Build the wheel of a project's folder, without what it depends on."""
+    """Build the wheel of a project's folder, without its dependencies."""
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "-w", folder, project], check=True
     )
@@ -28,7 +28,7 @@ def built(project: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recollect's wheel, built from a copy of the sources: a folder ``build`` of an earlier build is not in it."""
+    """Recollect's wheel, built from a copy of the sources without an earlier ``build`` folder."""
     copy = tmp_path_factory.mktemp("sources")
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     for name in ("pyproject.toml", "README.md", "LICENSE"):

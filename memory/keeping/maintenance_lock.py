@@ -6,10 +6,11 @@ with maintenance_lock(Path("kitchen")):
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ..storage.file_lock import wait_for_lock
 
 MAINTENANCE_LOCK_NAME = "upkeep.lock"
 
@@ -21,5 +22,5 @@ def maintenance_lock(folder: Path) -> Iterator[None]:
     The lock is not re-entrant. The kernel releases it when its process dies.
     """
     with (folder / MAINTENANCE_LOCK_NAME).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for_lock(lock)
         yield

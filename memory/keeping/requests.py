@@ -4,15 +4,15 @@
     server.start()
     receipt = run_or_request(folder, EraseRequest("door", None), run_here)     # in any other
 
-A request is a JSON file in the folder ``requests``, which appears whole. The server looks for them several times a
-second, executes one at a time and puts an answer beside it. The requester holds a lock on its file as long as it
-waits, and the server one on ``server.lock``: the kernel releases both, however their holder dies. A request whose
-requester died is dropped. Where the server dies, the requester takes the writer's lock and does it itself.
+A request is a JSON file in the folder ``requests``, which appears whole. The server looks for requests several times
+a second, executes one at a time and puts an answer beside it. The requester locks a file beside its request as long
+as it waits, and the server locks ``server.lock``. The kernel releases both locks, however their holder dies. The
+server drops a request whose requester died. If the server dies, the requester takes the writer lock and executes the
+request itself.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import IO, Any, Protocol, Self, TypeVar
 
 from ..errors import MemoryInUse, MemoryStoreError, RequestFailed
+from ..storage.file_lock import delete_locked, is_locked, try_lock, wait_for_lock
 from ..storage.tables import require_free_space
 from ..values import RUNGS, Span
 from .erasure import ErasureReceipt, OnWait
@@ -44,6 +45,9 @@ STALE_S = 600.0
 _ANSWER_POLL_S = 0.05
 _LOCK_S = 2.0
 _REQUEST, _TAKEN, _WAITING, _ANSWER = ".json", ".taken", ".waiting", ".done.json"
+_DRAFT = ".new"
+_REQUESTER_LOCK = ".lock"
+"""Locked by the requester. The request itself stays unlocked, so that Windows can rename it."""
 
 T = TypeVar("T")
 
@@ -145,13 +149,13 @@ class RequestServer:
 
     def _look_at(self, name: str) -> None:
         path = self._folder / name
-        if name.endswith((_ANSWER, _WAITING, _TAKEN)):
+        if name.endswith((_ANSWER, _WAITING, _TAKEN, _REQUESTER_LOCK)):
             with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > STALE_S and not _is_locked(path):
+                if time.time() - path.stat().st_mtime > STALE_S and not _has_requester(path):
                     path.unlink()
         elif name.endswith(_REQUEST):
             with suppress(FileNotFoundError):
-                if _is_locked(path):
+                if _has_requester(path):
                     # The answer must exist before the memory may be closed.
                     with self._used() as is_open:
                         if is_open:
@@ -159,6 +163,7 @@ class RequestServer:
                 else:
                     log.info("dropped a request in %s whose requester has ended", self._folder)
                     path.unlink()
+                    _lock_path(path).unlink(missing_ok=True)
 
     def _serve(self, path: Path) -> None:
         taken = path.with_suffix(_TAKEN)
@@ -208,33 +213,37 @@ def run_or_request(
 
 def is_served(folder: Path) -> bool:
     """Whether a process writes to the memory that takes requests."""
-    return _is_locked(folder / REQUESTS / SERVER_LOCK_NAME)
+    return is_locked(folder / REQUESTS / SERVER_LOCK_NAME)
 
 
 class _PendingRequest:
-    """A request file, locked for as long as its requester waits."""
+    """A request file. A lock beside it is held as long as its requester waits."""
 
     def __init__(self, folder: Path, request: MaintenanceRequest) -> None:
         self._path = folder / f"{uuid.uuid4().hex}{_REQUEST}"
         self._record = {"kind": type(request).__name__, **asdict(request)}
-        self._file: IO[str] | None = None
+        self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        draft = self._path.with_suffix(".new")
-        self._file = draft.open("x", encoding="utf-8")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        json.dump(self._record, self._file)
-        self._file.flush()
-        draft.replace(self._path)
+        self._lock = _lock_path(self._path).open("x", encoding="utf-8")
+        try:
+            wait_for_lock(self._lock)
+            _write_whole(self._path, self._record)
+        except BaseException:
+            self._clean_up()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for suffix in (_REQUEST, _TAKEN, _WAITING, _ANSWER):
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        for suffix in (_DRAFT, _REQUEST, _TAKEN, _WAITING, _ANSWER):
             self._path.with_suffix(suffix).unlink(missing_ok=True)
-        if self._file is not None:
-            self._file.close()
+        if self._lock is not None:
+            delete_locked(self._lock)
 
     def withdraw(self) -> bool:
         """Take it back. False where the server has taken it."""
@@ -282,30 +291,24 @@ def _wait_for_answer(
 def _lock_soon(file: IO[str]) -> None:
     """Lock a file that others hold for an instant at most."""
     until = time.monotonic() + _LOCK_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_ANSWER_POLL_S)
+    while not try_lock(file):
+        if time.monotonic() > until:
+            raise TimeoutError(f"another process holds the lock on {file.name}")
+        time.sleep(_ANSWER_POLL_S)
 
 
-def _is_locked(path: Path) -> bool:
-    """Whether a process holds a lock on the file."""
-    try:
-        with path.open("r", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+def _lock_path(path: Path) -> Path:
+    """The lock file of the requester, beside a file of its request."""
+    return path.with_name(path.name.partition(".")[0] + _REQUESTER_LOCK)
+
+
+def _has_requester(path: Path) -> bool:
+    """Whether the requester of a file in the folder of requests still waits."""
+    return is_locked(_lock_path(path))
 
 
 def _write_whole(path: Path, record: Mapping[str, Any]) -> None:
-    draft = path.with_suffix(".new")
+    draft = path.with_suffix(_DRAFT)
     draft.write_text(json.dumps(record), encoding="utf-8")
     draft.replace(path)
 

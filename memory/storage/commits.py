@@ -14,7 +14,6 @@ The kernel releases it when its holder ends, even if it is killed.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from typing import IO
 from ..errors import WriterStalled
 from ..values import Extent
 from . import tables
+from .file_lock import try_lock, wait_for_lock
 from .tables import Rows, Table, Tables
 
 log = logging.getLogger(__name__)
@@ -180,23 +180,21 @@ class Commits:
     def _lock(self, file: IO[str]) -> None:
         """Take the commit lock. Raises ``WriterStalled`` after ``wait_s``."""
         if self._wait_s is None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            wait_for_lock(file)
             return
         started_s = time.monotonic()
         # An answer may write several times. After one timed-out wait, its other writes do not wait again.
         deadline_s = started_s if started_s < self._stalled_until_s else started_s + self._wait_s
         while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if try_lock(file):
                 self._stalled_until_s = 0.0
                 return
-            except BlockingIOError:
-                if time.monotonic() >= deadline_s:
-                    if deadline_s > started_s:
-                        log.warning("%s was not written to: another process is inside a commit", self._folder)
-                    self._stalled_until_s = time.monotonic() + _STALLED_S
-                    raise WriterStalled(self._folder, self._wait_s) from None
-                time.sleep(_LOCK_POLL_S)
+            if time.monotonic() >= deadline_s:
+                if deadline_s > started_s:
+                    log.warning("%s was not written to: another process is inside a commit", self._folder)
+                self._stalled_until_s = time.monotonic() + _STALLED_S
+                raise WriterStalled(self._folder, self._wait_s)
+            time.sleep(_LOCK_POLL_S)
 
     def _restore(self, head: CommitHead) -> None:
         database = tables.connect(self._folder)

@@ -11,7 +11,6 @@ are kept for at least a minute.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import uuid
@@ -22,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+
+from .file_lock import delete_locked, try_lock, wait_for_lock
 
 READERS = "readers"
 KEEP_VERSIONS_S = 60.0
@@ -46,7 +47,7 @@ class ReadLease:
                 file = path.open("x", encoding="utf-8")
             except OSError:
                 return cls(None)
-            fcntl.flock(file, fcntl.LOCK_SH)
+            wait_for_lock(file)
             # Before the lock, another process may have removed the file as left by a dead reader.
             if path.exists():
                 return cls(file)
@@ -93,26 +94,23 @@ def held_leases(folder: Path) -> list[HeldLease]:
     leases = []
     for path in (folder / READERS).glob("*.lease"):
         with suppress(FileNotFoundError), path.open("r+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                leases.append(HeldLease(path, os.fstat(file.fileno()).st_mtime, _versions(file.read())))
+            if try_lock(file):
+                delete_locked(file)
             else:
-                path.unlink()
+                leases.append(HeldLease(path, os.fstat(file.fileno()).st_mtime, _versions(file)))
     return sorted(leases, key=lambda lease: lease.since_s)
 
 
-def _versions(text: str) -> Mapping[str, int] | None:
+def _versions(file: IO[str]) -> Mapping[str, int] | None:
+    """The versions that a locked lease file names. None if it names none yet, or cannot be read, as on Windows."""
     try:
-        return {str(name): int(version) for name, version in json.loads(text).items()}
-    except ValueError:
+        return {str(name): int(version) for name, version in json.loads(file.read()).items()}
+    except (ValueError, PermissionError):
         return None
 
 
 def _release(file: IO[str] | None) -> None:
     if file is not None:
-        with suppress(OSError):
-            os.unlink(file.name)
         # On a full disk, the buffered text cannot be written.
         with suppress(OSError):
-            file.close()
+            delete_locked(file)

@@ -3,14 +3,13 @@
     with WriterLock(path, purpose="watch kitchen.mp4"):
         ...
 
-The lock is ``flock`` on ``writer.lock``. The kernel releases it when the writer ends, even if it is killed. The
+The lock is a file lock on ``writer.lock``. The kernel releases it when the writer ends, even if it is killed. The
 file also names its holder, for the error that a second writer gets. After the holder has died, that name is
 stale and has no effect.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import IO
 
 from ..errors import MemoryInUse
+from .file_lock import try_lock
 
 LOCK_NAME = "writer.lock"
 
@@ -36,21 +36,16 @@ class WriterLock:
         # "a+" keeps the holder's text and creates a missing file.
         file = (self._folder / LOCK_NAME).open("a+", encoding="utf-8")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            text = file.read()
-            file.close()
-            raise MemoryInUse(self._folder, _holder(text)) from None
-        try:
+            if not try_lock(file):
+                raise MemoryInUse(self._folder, _holder(_read_locked(file)))
             file.truncate(0)
             json.dump(
                 {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot_id(), "what": self._purpose},
                 file,
             )
             file.flush()
-        except OSError:
-            # The disk is full. Closing the file releases the lock, though it fails to write the rest of the text.
+        except (OSError, MemoryInUse):
+            # If the disk is full, closing the file releases the lock, though it fails to write the rest of the text.
             with suppress(OSError):
                 file.close()
             raise
@@ -72,13 +67,22 @@ class WriterLock:
         self.release()
 
 
+def _read_locked(file: IO[str]) -> str:
+    """The text of a file that another process has locked. Empty on Windows, where it cannot be read."""
+    file.seek(0)
+    try:
+        return file.read()
+    except PermissionError:
+        return ""
+
+
 def _holder(text: str) -> str:
     """The holder of the lock, described for an error message."""
     try:
         holder = json.loads(text)
         return f"process {holder['pid']} on {holder['host']} ({holder['what']})"
     except (ValueError, KeyError, TypeError):
-        # The holder has taken the lock and not yet written its name.
+        # The holder has taken the lock and not yet written its name, or the name cannot be read.
         return "another process"
 
 

@@ -130,12 +130,12 @@ def shop(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def without(shop: Path, have_forgotten: Forget) -> Callable[..., Recollect]:
+def without(shop: Path, evict: Forget) -> Callable[..., Recollect]:
     """The shop's memory after losses: ``without(*MOMENTS, within=Span(0, 60))``."""
 
     def opened(*losses: tuple[str, str], within: Span | None = None, **options: object) -> Recollect:
         with MemoryStore.open(shop, write=True) as store:
-            have_forgotten(store, *losses, within=within)
+            evict(store, *losses, inside=within)
         return Recollect(shop, **options)  # type: ignore[arg-type]
 
     return opened
@@ -332,14 +332,14 @@ def test_forgotten_spans_of_different_loss_stay_apart():
 
 
 @pytest.mark.slow
-def test_the_list_of_forgotten_spans_stays_short(tmp_path, have_forgotten):
+def test_the_list_of_forgotten_spans_stays_short(tmp_path, evict):
     path = tmp_path / "memory.lance"
     moments = moments_of("shop", count=60)
     with MemoryStore.open(path, write=True) as store:
         store.put_stream(Stream("shop", "live", "rtsp://shop", "shop", "stopped", 4.0))
         store.append([*moments, *(parent("event", [moment]) for moment in moments)])
         for moment in moments[::2]:
-            have_forgotten(store, ("event", "children"), within=moment.span)
+            evict(store, ("event", "children"), inside=moment.span)
 
     with Recollect(path) as memory:
         [coverage] = memory.ask("What happens?").coverage
@@ -461,13 +461,13 @@ def test_now_is_judged_by_descriptions_if_no_pictures_are_left(shop):
     assert answer.text == "Nothing moves."
 
 
-def test_a_file_moment_without_pictures_is_inspected_in_the_file(tmp_path, short_video, have_forgotten):
+def test_a_file_moment_without_pictures_is_inspected_in_the_file(tmp_path, short_video, evict):
     path = tmp_path / "memory.lance"
     moments = moments_of("film", lasts_s=0.3, count=6)
     with MemoryStore.open(path, write=True) as store:
         store.put_stream(Stream("film", "file", str(short_video), content_id_of(short_video), "done", 4.0))
         store.append([*moments, parent("event", moments)], pictures(moments))
-        have_forgotten(store, ("event", "frame"))
+        evict(store, ("event", "frame"))
         kept = {frame.id for frame in store.snapshot().frames([f"film-{number}" for number in range(6)])}
     lmm = ScriptedLmm(
         PlanReply(queries=["arrives"], from_s=0.3, to_s=0.6, order="any"),

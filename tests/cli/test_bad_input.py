@@ -1,4 +1,4 @@
-"""Bad input through the real command: one clear line, an exit code, and nothing lost of what was remembered."""
+"""Bad input on the command line: one line of error, an exit code, and an unchanged memory."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def refused(capfd) -> Refused:
-    """Runs the command, which must fail with one line on standard error and nothing else; that line."""
+    """Runs the command, which must fail with one line on standard error and no output. Returns that line."""
 
     def running(*argv: str, memory: Path, code: int = 2) -> str:
         capfd.readouterr()
         try:
-            ended = main([*argv, "--memory", str(memory)])
+            exit_code = main([*argv, "--memory", str(memory)])
         except SystemExit as exit_:  # how argparse ends
-            ended = exit_.code
+            exit_code = exit_.code
         out, err = capfd.readouterr()
-        assert (ended, out) == (code, ""), (ended, out, err)
+        assert (exit_code, out) == (code, ""), (exit_code, out, err)
         assert err.startswith("recollect: ")
         assert err.endswith("\n")
         assert err.count("\n") == 1
@@ -42,7 +42,7 @@ def refused(capfd) -> Refused:
 
 @pytest.fixture(scope="module")
 def kept(short_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small memory in which something is remembered."""
+    """A small memory that holds moments."""
     path = tmp_path_factory.mktemp("kept") / "kept.lance"
     with Recollect(path) as memory:
         memory.watch(short_video, stream="short", options=WatchOptions(ocr=False))
@@ -51,7 +51,7 @@ def kept(short_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def unharmed(kept: Path) -> Iterator[Path]:
-    """The small memory; afterwards it must hold what it held."""
+    """The small memory, which must hold the same moments after the test."""
     with Recollect(kept) as memory:
         before = memory.timeline()
     assert before
@@ -84,7 +84,7 @@ def folder(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         pytest.param(lambda path: path, "there is no file", id="missing"),
         pytest.param(folder, "it is a folder", id="folder"),
@@ -94,10 +94,10 @@ def folder(path: Path) -> Path:
         pytest.param(sound, "sound", id="sound"),
     ],
 )
-def test_a_source_that_is_no_video_is_refused(refused, unharmed, tmp_path, make, said):
+def test_a_source_that_is_no_video_is_refused(refused, unharmed, tmp_path, make, message):
     path = make(tmp_path / "clip.mp4")
 
-    assert said in refused("watch", str(path), memory=unharmed)
+    assert message in refused("watch", str(path), memory=unharmed)
 
 
 def test_an_unusable_source_creates_no_memory(refused, tmp_path):
@@ -120,8 +120,8 @@ def test_a_password_in_a_url_is_not_repeated(refused, unharmed):
 
 
 def test_a_truncated_file_is_watched_and_ends_with_a_gap(tmp_path, capfd):
-    whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
-    with av.open(whole, "w") as container:
+    complete, truncated = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
+    with av.open(complete, "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "5"})
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         noise = np.random.default_rng(1)
@@ -129,10 +129,10 @@ def test_a_truncated_file_is_watched_and_ends_with_a_gap(tmp_path, capfd):
             picture = noise.integers(0, 255, (96, 160, 3), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode())
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    truncated.write_bytes(complete.read_bytes()[: complete.stat().st_size // 2])
     memory = tmp_path / "memory.lance"
 
-    code = main(["watch", str(cut), "--no-ocr", "--memory", str(memory)])
+    code = main(["watch", str(truncated), "--no-ocr", "--memory", str(memory)])
 
     out, err = capfd.readouterr()
     with Recollect(memory) as opened:
@@ -161,12 +161,12 @@ def test_a_memory_of_a_newer_version_is_refused_unchanged(refused, kept, tmp_pat
 @pytest.mark.slow
 def test_a_locked_memory_refuses_a_second_writer_and_answers(refused, unharmed, demo_video, capfd):
     with MemoryStore.open(unharmed, write=True, what="watch door"):
-        said = refused("watch", str(demo_video), memory=unharmed)
-        answered = main(["ask", "What happens?", "--memory", str(unharmed)])
+        message = refused("watch", str(demo_video), memory=unharmed)
+        ask_code = main(["ask", "What happens?", "--memory", str(unharmed)])
 
-    assert f"process {os.getpid()} " in said
-    assert "watch door" in said
-    assert answered == 0
+    assert f"process {os.getpid()} " in message
+    assert "watch door" in message
+    assert ask_code == 0
     assert capfd.readouterr().err == ""
 
 
@@ -177,11 +177,11 @@ def test_a_locked_memory_refuses_a_second_writer_and_answers(refused, unharmed, 
 )
 def test_a_writing_command_names_the_writer_and_does_not_wait(refused, unharmed, argv):
     with MemoryStore.open(unharmed, write=True, what="watch door"):
-        said = refused(*argv, memory=unharmed)
+        message = refused(*argv, memory=unharmed)
 
-    assert f"is being written by process {os.getpid()} on " in said
-    assert "(watch door)" in said
-    assert "stop that process" in said
+    assert f"is being written by process {os.getpid()} on " in message
+    assert "(watch door)" in message
+    assert "stop that process" in message
 
 
 def test_a_full_disk_is_reported_and_loses_nothing(refused, disk, kept, demo_video, capfd):
@@ -192,13 +192,13 @@ def test_a_full_disk_is_reported_and_loses_nothing(refused, disk, kept, demo_vid
         before = opened.timeline()
     small.leave(4096)
 
-    said = refused("watch", str(demo_video), memory=memory)
+    message = refused("watch", str(demo_video), memory=memory)
     capfd.readouterr()
-    answered = main(["ask", "What moves?", "--memory", str(memory), "--json"])
+    ask_code = main(["ask", "What moves?", "--memory", str(memory), "--json"])
 
-    assert "no room to write" in said
+    assert "no room to write" in message
     out, err = capfd.readouterr()
-    assert (answered, err) == (0, "")
+    assert (ask_code, err) == (0, "")
     assert json.loads(out)["trace_id"]
     small.empty()
     with Recollect(memory) as opened:
@@ -207,7 +207,7 @@ def test_a_full_disk_is_reported_and_loses_nothing(refused, disk, kept, demo_vid
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["ask", ""], "the question is empty"),
         (["ask", " \n\t "], "the question is empty"),
@@ -272,8 +272,8 @@ def test_a_full_disk_is_reported_and_loses_nothing(refused, disk, kept, demo_vid
     ],
     ids=lambda value: "_".join(value)[:40] if isinstance(value, list) else "",
 )  # fmt: skip
-def test_a_wrong_argument_is_refused(refused, unharmed, argv, said):
-    assert said in refused(*argv, memory=unharmed)
+def test_a_wrong_argument_is_refused(refused, unharmed, argv, message):
+    assert message in refused(*argv, memory=unharmed)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +320,6 @@ def test_a_path_that_is_no_memory_is_refused_unchanged(refused, tmp_path, short_
 
 
 def test_a_stream_name_of_another_source_is_refused(refused, unharmed, demo_video):
-    said = refused("watch", str(demo_video), "--stream", "short", memory=unharmed)
+    message = refused("watch", str(demo_video), "--stream", "short", memory=unharmed)
 
-    assert "the stream 'short' in this memory is another source" in said
+    assert "the stream 'short' in this memory is another source" in message

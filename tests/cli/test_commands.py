@@ -1,4 +1,4 @@
-"""The ``recollect`` command on a memory of the demo's video: what it prints for people and for programs."""
+"""The ``recollect`` command on a memory of the demo's video: text output and JSON."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ANSWER_KEYS = {
 
 @pytest.fixture
 def run(watched_demo, capfd):
-    """Runs the command on the demo's memory; its exit code, standard output and standard error."""
+    """Runs the command on the demo's memory. Returns exit code, standard output and standard error."""
 
     def running(*argv: str, memory: Path | None = watched_demo) -> tuple[int, str, str]:
-        # capfd and not capsys: what libraries write past Python counts too.
+        # capfd, not capsys, also captures what native libraries write.
         capfd.readouterr()
         code = main([*argv, *([] if memory is None else ["--memory", str(memory)])])
         return (code, *capfd.readouterr())
@@ -34,9 +34,9 @@ def run(watched_demo, capfd):
     return running
 
 
-def the_object(done: tuple[int, str, str]) -> dict[str, Any]:
-    """The one JSON object on standard output, with nothing beside it."""
-    code, out, err = done
+def json_object(result: tuple[int, str, str]) -> dict[str, Any]:
+    """The single JSON object on standard output. The command must print nothing else."""
+    code, out, err = result
     assert (code, err) == (0, "")
     return json.loads(out)
 
@@ -52,7 +52,7 @@ def test_an_answer_as_text_has_confidence_and_evidence(run):
 
 
 def test_an_answer_in_json_is_one_object_with_every_key(run):
-    answer = the_object(run("ask", "When does the sign say CLOSED?", "--json"))
+    answer = json_object(run("ask", "When does the sign say CLOSED?", "--json"))
 
     assert set(answer) == ANSWER_KEYS
     assert 0 <= answer["confidence"] <= 1
@@ -72,7 +72,7 @@ def test_an_answer_in_json_is_one_object_with_every_key(run):
 
 
 def test_an_abstention_says_what_was_missing(run):
-    answer = the_object(run("ask", "When does a dog appear?", "--json"))
+    answer = json_object(run("ask", "When does a dog appear?", "--json"))
 
     assert (answer["abstained"], answer["why"]) == (True, "needs_model")
     assert answer["confidence"] <= 0.3
@@ -80,7 +80,7 @@ def test_an_abstention_says_what_was_missing(run):
 
 
 def test_an_option_is_chosen_by_its_letter(run):
-    answer = the_object(
+    answer = json_object(
         run(
             "ask", "What does the QR code say?", "--option", "HELLO", "--option", "RECOLLECT-DEMO-7", "--json"
         )
@@ -90,7 +90,7 @@ def test_an_option_is_chosen_by_its_letter(run):
 
 
 def test_the_scope_holds_for_evidence_and_coverage(run):
-    answer = the_object(
+    answer = json_object(
         run("ask", "What happens?", "--stream", "demo", "--from", "0:20", "--to", "30s", "--json")
     )
 
@@ -101,7 +101,7 @@ def test_the_scope_holds_for_evidence_and_coverage(run):
 def test_as_of_before_watching_the_answer_is_not_watched(run):
     question = "When does the sign say CLOSED?"
 
-    answer = the_object(run("ask", question, "--as-of", "2020-01-01T00:00:00Z", "--json"))
+    answer = json_object(run("ask", question, "--as-of", "2020-01-01T00:00:00Z", "--json"))
     code, out, err = run("ask", question, "--as-of", "2020-01-01T00:00:00Z")
 
     assert (answer["abstained"], answer["why"]) == (True, "not_watched")
@@ -117,7 +117,7 @@ def test_memory_may_stand_before_or_after_the_subcommand(run, watched_demo):
     after = run("status", "--memory", str(watched_demo), "--json", memory=None)
     both = run("--memory", "elsewhere", "status", "--memory", str(watched_demo), "--json", memory=None)
 
-    assert the_object(before)["streams"] == the_object(after)["streams"] == the_object(both)["streams"]
+    assert json_object(before)["streams"] == json_object(after)["streams"] == json_object(both)["streams"]
 
 
 def test_show_writes_a_picture_of_the_evidence(run, tmp_path):
@@ -130,7 +130,7 @@ def test_show_writes_a_picture_of_the_evidence(run, tmp_path):
         picture.load()
         assert picture.width > 1000
         assert picture.height > 200
-        assert len(picture.getcolors(1 << 24) or []) > 1000  # photographs, and not only paper and ink
+        assert len(picture.getcolors(1 << 24) or []) > 1000  # it shows photographs, not only text
 
 
 def test_show_writes_a_picture_without_evidence_too(run, tmp_path):
@@ -144,7 +144,7 @@ def test_show_writes_a_picture_without_evidence_too(run, tmp_path):
 
 
 def test_search_finds_text_read_in_the_video(run):
-    hits = the_object(run("search", "backup", "--json", "--limit", "3"))["hits"]
+    hits = json_object(run("search", "backup", "--json", "--limit", "3"))["hits"]
     code, out, _ = run("search", "backup", "--limit", "3")
 
     assert 1 <= len(hits) <= 3
@@ -156,14 +156,14 @@ def test_search_finds_text_read_in_the_video(run):
 
 def test_search_reports_that_nothing_matched(run):
     assert run("search", "zyzzyva") == (0, "Nothing found.\n", "")
-    assert the_object(run("search", "zyzzyva", "--json")) == {"hits": []}
+    assert json_object(run("search", "zyzzyva", "--json")) == {"hits": []}
 
 
 def test_the_timeline_covers_the_video_in_order_without_holes(run):
-    told = the_object(run("timeline", "--json"))
-    spans = [(moment["start_s"], moment["end_s"]) for moment in told["moments"]]
+    timeline = json_object(run("timeline", "--json"))
+    spans = [(moment["start_s"], moment["end_s"]) for moment in timeline["moments"]]
 
-    assert told["gaps"] == []
+    assert timeline["gaps"] == []
     assert (spans[0][0], spans[-1][1]) == (0, pytest.approx(70, abs=0.1))
     assert all(end_s == next_s for (_, end_s), (next_s, _) in pairwise(spans))
 
@@ -177,13 +177,13 @@ def test_the_timeline_as_text_has_one_line_per_moment(run):
 
 @pytest.mark.parametrize("rung", ["moment", "event", "hour", "day"])
 def test_every_rung_has_a_timeline(run, rung):
-    moments = the_object(run("timeline", "--rung", rung, "--json"))["moments"]
+    moments = json_object(run("timeline", "--rung", rung, "--json"))["moments"]
 
     assert {moment["rung"] for moment in moments} <= {rung}
 
 
 def test_status_accounts_for_every_frame(run):
-    (stream,) = the_object(run("status", "--json"))["streams"]
+    (stream,) = json_object(run("status", "--json"))["streams"]
     frames = stream["frames"]
     _, out, err = run("status")
 
@@ -225,14 +225,14 @@ def test_one_name_for_two_sources_is_refused(run, tmp_path):
     assert "--stream names one source" in err
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_the_doctor_checks_everything_with_or_without_a_memory(run, watched_demo, tmp_path, there):
-    code, out, err = run("doctor", memory=watched_demo if there else tmp_path / "none.lance")
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_doctor_checks_everything_with_or_without_a_memory(run, watched_demo, tmp_path, exists):
+    code, out, err = run("doctor", memory=watched_demo if exists else tmp_path / "none.lance")
 
     assert (code, err) == (0, "")
     for name in ("Python", "storage", "decoding", "pictures", "reading text", "agent", "video LMM", "disk"):
         assert name in out
-    assert ("holds 1 stream" if there else "recollect watch FILE") in out
+    assert ("holds 1 stream" if exists else "recollect watch FILE") in out
     assert "FAIL" not in out
 
 
@@ -245,15 +245,25 @@ def test_the_doctor_reports_a_bad_memory(run, tmp_path):
     assert "FAIL memory" in out
 
 
-@pytest.mark.slow  # a child loads everything anew: some 5 s
+@pytest.mark.slow  # starts Python: some 5 s
 def test_a_closed_pipe_is_no_error(watched_demo):
-    """As in ``recollect timeline | head``; through a real pipe, whose end is closed before anything is written."""
+    """As in ``recollect timeline | head``, through a real pipe that is closed before anything is written."""
     with subprocess.Popen(
         [sys.executable, "-m", "recollect.cli.main", "timeline", "--json", "--memory", str(watched_demo)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as child:
         child.stdout.close()
-        said = child.stderr.read()
+        errors = child.stderr.read()
 
-    assert said == b""
+    assert errors == b""
+
+
+def test_a_connection_line_names_the_stream(run, tmp_path):
+    """Port 9 of loopback refuses connections."""
+    url = "rtsp://127.0.0.1:9/live"
+
+    code, _, err = run("watch", url, "--stream", "door", "--max-outage", "0.2", memory=tmp_path / "m.lance")
+
+    assert code == 2
+    assert f"door: connecting (connecting to {url})" in err

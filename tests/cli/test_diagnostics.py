@@ -1,4 +1,4 @@
-"""What the doctor says of a video LMM, each thing tried on a real server."""
+"""``recollect doctor``: checks of the video LMM, on a loopback server, and of the image–text model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recollect.testing.lmm_server import LmmServer, RecordedRequest
 
 
 def well_behaved(request: RecordedRequest) -> str:
-    """Keep to whichever schema is asked for."""
+    """A reply that fits the requested schema."""
     schema = request.body["response_format"]["json_schema"]["schema"]
     return json.dumps({name: kind.get("enum", [7])[0] for name, kind in schema["properties"].items()})
 
@@ -26,7 +26,7 @@ def server():
 
 
 def lmm_checks(settings: Settings | None) -> dict[str, DiagnosticCheck]:
-    """The checks of the LMM by name, ``video LMM`` left out of it."""
+    """The checks of the LMM by name, without the prefix ``video LMM``."""
     return {check.name.removeprefix("video LMM").removeprefix(", "): check for check in examine_lmm(settings)}
 
 
@@ -100,14 +100,14 @@ def test_an_unreachable_server_is_reported(server):
 
 
 def test_a_server_that_redirects_is_reported_and_not_followed(server):
-    with LmmServer(well_behaved) as other:
-        server.redirect_to(f"{other.url}/models")
+    with LmmServer(well_behaved) as target:
+        server.redirect_to(f"{target.url}/models")
 
         checks = lmm_checks(read_settings(lmm={"url": server.url}))
 
-        assert other.connections == 0
+        assert target.connections == 0
     assert states(checks) == {"": "broken"}
-    assert f"set lmm.url to {other.url}" in checks[""].detail
+    assert f"set lmm.url to {target.url}" in checks[""].detail
 
 
 def test_a_misspelt_setting_is_reported(tmp_path, monkeypatch):
@@ -118,30 +118,30 @@ def test_a_misspelt_setting_is_reported(tmp_path, monkeypatch):
 
 
 def vision_checks(folder, **vision: str) -> list[tuple[str, str, str]]:
-    """What is said of the image–text model, and of the vectors in the memory there."""
+    """Name, state and text of the checks of the image–text model and of the memory's vectors."""
     checks = examine_vision(read_settings(vision=vision), memory=folder / "memory.lance")
     return [(check.name, check.state, check.detail + check.advice) for check in checks]
 
 
 def test_no_image_text_model_is_not_a_failure(tmp_path):
-    ((name, state, said),) = vision_checks(tmp_path, model="")
+    ((name, state, text),) = vision_checks(tmp_path, model="")
 
     assert (name, state) == ("image–text model", "absent")
-    assert "RECOLLECT_VISION__MODEL" in said
+    assert "RECOLLECT_VISION__MODEL" in text
 
 
 def test_an_image_text_model_is_tried_with_a_picture_and_text(tmp_path):
-    ((_, state, said),) = vision_checks(tmp_path, model="palette")
+    ((_, state, text),) = vision_checks(tmp_path, model="palette")
 
     assert state == "ok"
-    assert "it labels a red picture red" in said
+    assert "it labels a red picture red" in text
 
 
 def test_a_missing_image_text_model_is_reported(tmp_path):
-    ((_, state, said),) = vision_checks(tmp_path, model="./no-such-model")
+    ((_, state, text),) = vision_checks(tmp_path, model="./no-such-model")
 
     assert state == "broken"
-    assert "no such folder" in said
+    assert "no such folder" in text
 
 
 def test_the_vectors_of_a_memory_are_compared_with_the_model(tmp_path):

@@ -1,4 +1,4 @@
-"""``--json`` of every command: JSON on standard output and nothing else."""
+"""``--json`` of every command: only JSON on standard output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WRITING = {
 
 @pytest.fixture
 def printed(capsys):
-    """Runs the command and returns its exit code and what it printed."""
+    """Runs the command and returns its exit code and standard output."""
 
     def run(*argv):
         code = main(list(argv))
@@ -59,7 +59,7 @@ def _objects(out: str) -> list[str]:
     return out.splitlines() if out.startswith('{"') else [out]
 
 
-def test_watch_prints_an_event_a_line_and_ends_with_the_report(printed, short_video, tmp_path):
+def test_watch_prints_one_event_per_line_and_ends_with_a_report(printed, short_video, tmp_path):
     _, out = printed(
         "watch", str(short_video), "--no-ocr", "--json", "--memory", str(tmp_path / "memory.lance")
     )
@@ -70,8 +70,8 @@ def test_watch_prints_an_event_a_line_and_ends_with_the_report(printed, short_vi
 
 
 def test_a_trace_is_printed_by_the_id_of_the_answer(printed, watched_demo):
-    _, asked = printed("ask", "When does the sign say CLOSED?", "--json", "--memory", str(watched_demo))
-    trace_id = json.loads(asked)["trace_id"]
+    _, answer = printed("ask", "When does the sign say CLOSED?", "--json", "--memory", str(watched_demo))
+    trace_id = json.loads(answer)["trace_id"]
 
     code, out = printed("trace", trace_id, "--json", "--memory", str(watched_demo))
     plain_code, plain = printed("trace", trace_id, "--memory", str(watched_demo))
@@ -83,7 +83,7 @@ def test_a_trace_is_printed_by_the_id_of_the_answer(printed, watched_demo):
     assert plain.startswith("next: ")
 
 
-def test_an_unknown_trace_is_an_error_that_says_what_to_do(capsys, watched_demo):
+def test_an_unknown_trace_is_an_error_with_a_remedy(capsys, watched_demo):
     code = main(["trace", "nothing", "--memory", str(watched_demo)])
 
     assert code == 2

@@ -1,4 +1,4 @@
-"""The commands that say what a memory takes, and what of it is to stay and to go: status, pin, forget, compact, watch."""
+"""Disk usage and retention on the command line: status, pin, forget, compact, and the budgets of watch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNGS = ("moment", "event", "hour", "day")
 
 @pytest.fixture
 def run(capfd):
-    """Runs the command on a memory; its exit code, standard output and standard error."""
+    """Runs the command on a memory. Returns exit code, standard output and standard error."""
 
     def running(*argv: str, memory: Path) -> tuple[int, str, str]:
         capfd.readouterr()
@@ -31,18 +31,18 @@ def run(capfd):
     return running
 
 
-def the_object(done: tuple[int, str, str]) -> dict[str, Any]:
-    """The one JSON object on standard output, with nothing beside it."""
-    code, out, err = done
+def json_object(result: tuple[int, str, str]) -> dict[str, Any]:
+    """The single JSON object on standard output. The command must print nothing else."""
+    code, out, err = result
     assert (code, err) == (0, "")
-    return json.loads(out, parse_constant=no_json)
+    return json.loads(out, parse_constant=refuse_constant)
 
 
-def no_json(word: str) -> NoReturn:
-    raise AssertionError(f"JSON knows no {word}")
+def refuse_constant(name: str) -> NoReturn:
+    raise AssertionError(f"{name} is not valid JSON")
 
 
-def noted(memory: Path) -> dict[str, Any]:
+def manifest_of(memory: Path) -> dict[str, Any]:
     return json.loads((memory / "memory.json").read_text())
 
 
@@ -53,11 +53,11 @@ def test_status_prints_usage_by_rung_part_and_stream(run, door):
     code, out, err = run("status", memory=door.memory)
 
     assert (code, err) == (0, "")
-    first, words, pictures, rest, *streams = out.splitlines()
+    first, texts, pictures, rest, *streams = out.splitlines()
     assert first.startswith(f"{door.memory}: 2 streams, ")
     assert " of 20.0 GB; " in first
     assert first.endswith(" free on the disk")
-    for line in (words, pictures):
+    for line in (texts, pictures):
         assert all(f"{rung} " in line for rung in ("moments", "events", "hours", "days"))
     assert all(f"{part}: " in rest for part in ("indexes", "old versions", "traces of questions", "rest"))
     assert streams[0].startswith("  door (file, done): 0:00.0–30:00.0 of 30:00.0, watched 1800.0 s, ")
@@ -66,15 +66,15 @@ def test_status_prints_usage_by_rung_part_and_stream(run, door):
 
 def test_status_json_accounts_for_every_byte(run, door):
     with Recollect(door.memory) as memory:
-        memory.ask("What is there?")  # leaves its steps
+        memory.ask("What is there?")  # stores a trace
 
-    told = the_object(run("status", "--json", memory=door.memory))
+    report = json_object(run("status", "--json", memory=door.memory))
 
-    account = told["account"]
+    account = report["account"]
     assert set(account["words"]) == set(account["pictures"]) == set(RUNGS)
     parts = [*account["words"].values(), *account["pictures"].values()]
     parts += [account[name] for name in ("indexes", "old_versions", "checkpoints", "rest")]
-    assert sum(parts) == account["used_bytes"] == told["bytes"]
+    assert sum(parts) == account["used_bytes"] == report["bytes"]
     assert min(parts) >= 0
     assert account["checkpoints"] > 0
     assert account["budget_bytes"] == 20_000_000_000
@@ -82,7 +82,7 @@ def test_status_json_accounts_for_every_byte(run, door):
     assert account["free_bytes"] > 0
     assert account["pin_quota_bytes"] == 2_000_000_000
     assert set(account["streams"]) == {"door", "yard"}
-    assert {stream["stream"]: stream["watched_s"] for stream in told["streams"]} == {
+    assert {stream["stream"]: stream["watched_s"] for stream in report["streams"]} == {
         "door": 1800,
         "yard": 360,
     }
@@ -95,13 +95,13 @@ def test_status_shows_pins_tombstones_and_stream_budgets(run, door):
         store.set_stream_budget("door", 100_000_000)
 
     _, out, _ = run("status", memory=door.memory)
-    door_told, _ = the_object(run("status", "--json", memory=door.memory))["streams"]
+    door_report, _ = json_object(run("status", "--json", memory=door.memory))["streams"]
 
     assert "pinned: " in out
     assert " of 100.0 MB" in out
     assert "no longer stored: days of 0:20.0" in out
-    assert door_told["forgotten_s"] == {"day": 20}
-    assert door_told["watched_s"] == 1800, "it was watched, though it is forgotten"
+    assert door_report["forgotten_s"] == {"day": 20}
+    assert door_report["watched_s"] == 1800, "erasure keeps the watched time"
 
 
 def test_status_names_an_unbounded_budget(run, door):
@@ -114,7 +114,7 @@ def test_status_names_an_unbounded_budget(run, door):
 
 
 def test_a_pin_is_listed_and_removed_by_its_id(run, door):
-    pinned = the_object(
+    pinned = json_object(
         run(
             "pin",
             "door",
@@ -140,9 +140,9 @@ def test_a_pin_is_listed_and_removed_by_its_id(run, door):
 
 
 def test_a_pin_without_times_covers_the_whole_stream(run, door):
-    told = the_object(run("pin", "yard", "--json", memory=door.memory))
+    report = json_object(run("pin", "yard", "--json", memory=door.memory))
 
-    assert [(pin["start_s"], pin["end_s"]) for pin in told["pins"]] == [(0, 360)]
+    assert [(pin["start_s"], pin["end_s"]) for pin in report["pins"]] == [(0, 360)]
 
 
 def test_a_span_can_be_pinned_while_the_memory_is_written(run, door):
@@ -153,8 +153,10 @@ def test_a_span_can_be_pinned_while_the_memory_is_written(run, door):
     assert "1 pinned" in out
 
 
-def test_a_pin_beyond_the_quota_changes_nothing(run, tmp_path, have_months):
-    memory = have_months(tmp_path / "large.lance", hours=0.6, picture_bytes=60_000, budget_bytes=64_000_000)
+def test_a_pin_beyond_the_quota_changes_nothing(run, tmp_path, simulate_camera):
+    memory = simulate_camera(
+        tmp_path / "large.lance", hours=0.6, picture_bytes=60_000, budget_bytes=64_000_000
+    )
     run("pin", "cam", "--to", "10", memory=memory)
 
     code, out, err = run("pin", "cam", memory=memory)
@@ -167,8 +169,8 @@ def test_a_pin_beyond_the_quota_changes_nothing(run, tmp_path, have_months):
 
 
 @pytest.fixture
-def have_months():
-    """Has a camera ``cam`` watched for some hours into a new memory."""
+def simulate_camera():
+    """Makes a memory of ``hours`` of a simulated camera ``cam``."""
 
     def make(path: Path, *, hours: float, picture_bytes: int, budget_bytes: int) -> Path:
         from recollect.testing.simulated_months import fill
@@ -200,12 +202,12 @@ def test_an_erasure_prints_a_receipt_and_leaves_no_data(run, door):
 
 
 def test_a_receipt_in_json_is_one_object(run, door):
-    told = the_object(run("forget", "door", "--from", "25:00", "--json", memory=door.memory))
+    receipt = json_object(run("forget", "door", "--from", "25:00", "--json", memory=door.memory))
 
-    assert told["asked"] == {"start_s": 1500, "end_s": None}, "no end was given"
-    assert told["erased"] == [{"start_s": 1500, "end_s": 1800}]
-    assert told["memories"]["moment"] == told["pictures"] == 30
-    assert "memory_ids" not in told
+    assert receipt["asked"] == {"start_s": 1500, "end_s": None}, "no end was given"
+    assert receipt["erased"] == [{"start_s": 1500, "end_s": 1800}]
+    assert receipt["memories"]["moment"] == receipt["pictures"] == 30
+    assert "memory_ids" not in receipt
 
 
 def test_erasing_a_whole_stream_erases_its_name(run, door):
@@ -225,29 +227,29 @@ def test_erasing_an_empty_span_succeeds(run, door):
     assert out.startswith("nothing of that span was stored of door\n  memories: none\n")
 
 
-class Heard(io.StringIO):
-    """Does something as soon as anything is said."""
+class CallingStream(io.StringIO):
+    """A text stream that calls a function before each write."""
 
-    def __init__(self, then: Callable[[], None]) -> None:
+    def __init__(self, on_write: Callable[[], None]) -> None:
         super().__init__()
-        self._then = then
+        self._on_write = on_write
 
     def write(self, text: str) -> int:
-        """Keep it, and do that."""
-        self._then()
+        """Call the function, then keep the text."""
+        self._on_write()
         return super().write(text)
 
 
 def test_forget_reports_that_it_waits_for_a_question(run, door):
     with MemoryStore.open(door.memory) as reader:
-        asking = reader.snapshot()
+        lease = reader.snapshot()
         with MemoryStore.open(door.memory, write=True) as writer:
-            writer.put_stream(next(one for one in writer.streams() if one.name == "door"))
-        said = Heard(then=asking.release)
-        with redirect_stderr(said):
+            writer.put_stream(next(stream for stream in writer.streams() if stream.name == "door"))
+        stderr = CallingStream(on_write=lease.release)
+        with redirect_stderr(stderr):
             code, out, _ = run("forget", "door", "--from", "15:00", "--to", "15:20", memory=door.memory)
 
-    assert (code, said.getvalue()) == (0, "waiting for 1 question to finish\n")
+    assert (code, stderr.getvalue()) == (0, "waiting for 1 question to finish\n")
     assert out.startswith("erased: ")
     assert door.files_with() == []
 
@@ -261,20 +263,20 @@ def test_compact_prints_both_sizes_and_stores_the_new_budget(run, door):
     assert (code, err) == (0, "")
     assert out.startswith(f"{door.memory}: ")
     assert " before, " in out
-    assert noted(door.memory)["budget_bytes"] == 80_000_000
+    assert manifest_of(door.memory)["budget_bytes"] == 80_000_000
     assert " of 80.0 MB; " in run("status", memory=door.memory)[1]
 
 
 @pytest.mark.slow  # a memory of 70 MB: some 5 s
-def test_compacting_to_a_smaller_budget_leaves_tombstones(run, tmp_path, have_months):
-    memory = have_months(
+def test_compacting_to_a_smaller_budget_leaves_tombstones(run, tmp_path, simulate_camera):
+    memory = simulate_camera(
         tmp_path / "large.lance", hours=1.5, picture_bytes=60_000, budget_bytes=1_000_000_000
     )
-    before = the_object(run("status", "--json", memory=memory))
+    before = json_object(run("status", "--json", memory=memory))
 
     run("compact", "--disk-budget", "64 MB", memory=memory)
 
-    after = the_object(run("status", "--json", memory=memory))
+    after = json_object(run("status", "--json", memory=memory))
     assert before["bytes"] > 64_000_000 >= after["bytes"]
     assert before["streams"][0]["forgotten_s"] == {}
     assert after["streams"][0]["forgotten_s"]["frame"] > 0
@@ -290,8 +292,8 @@ def test_watch_stores_both_budgets_in_the_memory(run, short_video, tmp_path):
 
     assert (code, err) == (0, "")
     assert again[0] == 0
-    assert noted(memory)["budget_bytes"] == 1_610_612_736
-    assert noted(memory)["stream_budgets"] == {"short": 500_000_000}
+    assert manifest_of(memory)["budget_bytes"] == 1_610_612_736
+    assert manifest_of(memory)["stream_budgets"] == {"short": 500_000_000}
     assert " of 500.0 MB\n" in run("status", memory=memory)[1]
 
 
@@ -310,7 +312,10 @@ def test_the_settings_give_the_budget_unless_a_flag_does(run, short_video, tmp_p
     run("watch", str(short_video), "--no-ocr", memory=settings)
     run("watch", str(short_video), "--no-ocr", "--disk-budget", "400 MB", memory=flag)
 
-    assert (noted(settings)["budget_bytes"], noted(flag)["budget_bytes"]) == (300_000_000, 400_000_000)
+    assert (manifest_of(settings)["budget_bytes"], manifest_of(flag)["budget_bytes"]) == (
+        300_000_000,
+        400_000_000,
+    )
 
 
 def test_a_budget_too_small_in_the_settings_is_one_line(run, door, monkeypatch):
@@ -350,7 +355,7 @@ def test_a_watch_ended_by_a_full_disk_can_be_repeated(run, demo_video, short_vid
     full = run("watch", str(demo_video), "--no-ocr", "--stream", "demo", memory=memory)
     small.empty()
     with Recollect(memory) as opened:
-        kept = opened.timeline("short"), [status.stream.state for status in opened.status()]
+        before = opened.timeline("short"), [status.stream.state for status in opened.status()]
     again = run("watch", str(demo_video), "--no-ocr", memory=memory)
 
     assert (full[0], full[1]) == (2, "")
@@ -358,9 +363,9 @@ def test_a_watch_ended_by_a_full_disk_can_be_repeated(run, demo_video, short_vid
     assert "Traceback" not in full[2]
     assert (again[0], again[2]) == (0, "")
     with Recollect(memory) as opened:
-        assert opened.timeline("short") == kept[0] != []
+        assert opened.timeline("short") == before[0] != []
         status, _ = opened.status()
-    assert kept[1][1] == "done"
+    assert before[1][1] == "done"
     assert (status.stream.state, status.counts.captured, status.gaps) == ("done", 1750, ())
     assert status.counts.balanced
     assert status.coverage.watched_s == pytest.approx(70, abs=0.1)

@@ -44,10 +44,10 @@ def recollect(*argv: str, **variables: str) -> subprocess.CompletedProcess[bytes
     )
 
 
-def assert_harmless(done: subprocess.CompletedProcess[bytes], code: int = 0) -> str:
-    """The command ended so, and wrote no control character; what it wrote."""
-    written = done.stdout + done.stderr
-    assert done.returncode == code, written
+def assert_harmless(process: subprocess.CompletedProcess[bytes], code: int = 0) -> str:
+    """Assert the exit code and that no control character was written. Returns the output."""
+    written = process.stdout + process.stderr
+    assert process.returncode == code, written
     assert not [raw for raw in RAW if raw in written], written
     return written.decode()
 
@@ -139,10 +139,10 @@ def test_an_undecodable_name_is_printed_escaped() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_an_output_encoding_never_ends_a_command(hostile: Hostile, encoding: str) -> None:
     for argv in (*COMMANDS.values(), ["search", "parcel", "--json"], ["eval", "--help"]):
-        done = recollect(*argv, "--memory", str(hostile.memory), PYTHONIOENCODING=encoding)
+        process = recollect(*argv, "--memory", str(hostile.memory), PYTHONIOENCODING=encoding)
 
-        assert done.returncode == 0, done.stderr
-        done.stdout.decode(encoding)
+        assert process.returncode == 0, process.stderr
+        process.stdout.decode(encoding)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""``recollect watch`` with several sources: cameras together, files beside them, one clean end."""
+"""``recollect watch`` with several sources: cameras and files at once, stopped by one Ctrl-C."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def start(memory: Path, *sources: str) -> subprocess.Popen[str]:
 
 
 def end(child: subprocess.Popen[str]) -> tuple[str, str]:
-    """Press Ctrl-C, and wait; what was printed since."""
+    """Send SIGINT as Ctrl-C does, and return the remaining output."""
     child.send_signal(signal.SIGINT)
     return child.communicate(timeout=60)
 

@@ -1,3 +1,5 @@
+"""Back-off between retries: the range of pauses after each failure."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Parsing of clock times: stream times, clock fields of data sets, and points in time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from recollect.common.clock_times import parse_as_of, parse_clock_fields_s, pars
         (" 1:20 ", 80.0),
     ],
 )
-def test_a_stream_time_is_read_however_it_is_written(text, time_s):
+def test_a_stream_time_is_read_in_every_notation(text, time_s):
     assert parse_time_s(text) == time_s
 
 

@@ -1,7 +1,7 @@
-"""What captions, summaries, the question parser, counts and scores say of each built-in finding kind.
+"""Golden test of the built-in finding kinds: captions, summaries, question parser, counts and scores.
 
 The expected texts and figures are in ``kind_golden.json``. They were written before the kinds became a registry
-and hold what every table must still derive from it.
+and hold the output that every table derived from it must reproduce.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def finding(kind: str, start_s: float, **detail: str | float) -> Finding:
 
 def moment(number: int, *findings: Finding, shot: int = 0) -> Moment:
     span = Span(10.0 * number, 10.0 * number + 10.0)
-    seen = Observation(compose_caption(findings), findings, "golden/1", 1000.0 + number)
-    return Moment(f"m{number}", "yard", 0, span, (seen,), shot=shot)
+    observation = Observation(compose_caption(findings), findings, "golden/1", 1000.0 + number)
+    return Moment(f"m{number}", "yard", 0, span, (observation,), shot=shot)
 
 
 def detail_of(kind: str) -> dict[str, str | float]:

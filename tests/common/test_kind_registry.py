@@ -1,4 +1,4 @@
-"""The registry of finding kinds: what a declaration may hold, and what the registry does with it."""
+"""The registry of finding kinds: valid declarations, look-ups, and declared built-in kinds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_registering_the_same_declaration_again_is_harmless() -> None:
     assert registry.kinds() == (BELL,)
 
 
-def test_a_second_declaration_of_a_name_is_refused_whole() -> None:
+def test_a_refused_declaration_registers_nothing() -> None:
     registry = FindingKindRegistry([BELL])
 
     with pytest.raises(ValueError, match="'bell_rings' is declared already"):
@@ -51,7 +51,7 @@ def test_a_second_declaration_of_a_name_is_refused_whole() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Bell", "bell rings", "x'; --"])
-def test_a_kind_with_an_unusable_name_is_refused(name: str) -> None:
+def test_a_kind_with_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="lower case name"):
         FindingKindRegistry([FindingKind(name, "action")])
 
@@ -68,7 +68,7 @@ def test_a_kind_with_an_unusable_name_is_refused(name: str) -> None:
         ({"caption": "if_quiet"}, "needs 1 caption sentence"),
     ],
 )
-def test_an_unusable_declaration_says_what_is_wrong(changes: dict[str, object], message: str) -> None:
+def test_an_invalid_declaration_is_refused_with_a_reason(changes: dict[str, object], message: str) -> None:
     declaration = {"name": "bell_rings", "field": "action", **changes}
 
     with pytest.raises(ValueError, match=message):
@@ -115,7 +115,7 @@ def test_every_kind_in_the_sources_is_declared_once() -> None:
 
 
 def reported_kinds(module: ast.Module) -> set[str]:
-    """The kinds that calls name as constants, beside a field or as the ``kind`` of a finding."""
+    """The kinds that calls pass as constants, after a field or as the ``kind`` of a finding."""
     names: set[str] = set()
     for call in ast.walk(module):
         if not isinstance(call, ast.Call):
@@ -141,6 +141,6 @@ def test_the_registry_loads_nothing_heavy() -> None:
         "print(*sorted({'cv2', 'numpy', 'pyarrow', 'av'} & sys.modules.keys()))"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout.split() == []
+    assert process.stdout.split() == []

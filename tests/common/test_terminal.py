@@ -1,4 +1,4 @@
-"""Untrusted text on a terminal: what is escaped, what stays, and that nothing is printed any other way."""
+"""Terminal escaping of untrusted text, and a check that all output passes through it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VISIBLE_FORMATS = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x11
 
 
 def acts_on_a_terminal(character: str) -> bool:
-    if character in "\u200c\u200d":  # emoji and Indic scripts need them; tested on their own
+    if character in "\u200c\u200d":  # emoji and Indic scripts need these joiners, which another test covers
         return False
     if ord(character) in VISIBLE_FORMATS or 0x13430 <= ord(character) <= 0x1343F:
         return False
@@ -40,7 +40,7 @@ def acts_on_a_terminal(character: str) -> bool:
 
 
 @given(HOSTILE)
-def test_safe_text_has_nothing_that_a_terminal_obeys(text: str) -> None:
+def test_safe_text_has_no_control_characters(text: str) -> None:
     safe = safe_text(text)
 
     assert not [character for character in safe if character in CONTROLS or acts_on_a_terminal(character)]
@@ -164,7 +164,7 @@ def terminal_writes(module: ast.Module) -> Iterator[int]:
                 yield node.lineno
 
 
-def test_the_search_for_prints_finds_them() -> None:
+def test_the_search_for_prints_reports_each_kind() -> None:
     module = ast.parse("import sys\nfrom rich import x\nprint(1)\nc.print(2)\nsys.stderr.write('')\n")
 
     assert list(terminal_writes(module)) == [2, 3, 4, 5]

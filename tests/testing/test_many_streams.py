@@ -1,4 +1,4 @@
-"""Four files and two cameras into one memory at once, asked meanwhile, one camera killed and one erased."""
+"""Six sources watched into one memory at once: questions run, one camera is killed and one erased."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_four_streams_lose_nothing_when_two_others_end(tmp_path):
         assert (report.state, report.gaps, report.counts.captured) == ("done", 0, FILM_S * 10)
         assert report.counts.balanced
         assert report.until_s == pytest.approx(FILM_S, abs=0.2)
-        # The same as if it had been watched alone.
+        # The result equals that of watching the file on its own.
         watch(tmp_path / f"{name} alone", tmp_path / f"{name}.mp4", options=WatchOptions(ocr=False))
         assert moments_of(run.memory, name) == moments_of(tmp_path / f"{name} alone", name)
     with MemoryStore.open(run.memory) as store:

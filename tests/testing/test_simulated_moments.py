@@ -54,11 +54,11 @@ def test_findings_other_than_visits_lie_inside_their_moment(day: list[Moment]) -
 def test_noon_is_busier_and_brighter_than_midnight(day: list[Moment]) -> None:
     noon, midnight = day[6 * 720 : 7 * 720], day[18 * 720 : 19 * 720]
 
-    def seen(moments: list[Moment], kind: str) -> list[float]:
+    def values_of(moments: list[Moment], kind: str) -> list[float]:
         return [float(f.detail.get("value", 0)) for m in moments for f in m.findings if f.kind == kind]
 
-    assert len(seen(noon, "visit")) > 5 * max(1, len(seen(midnight, "visit")))
-    assert min(seen(noon, "brightness")) > max(seen(midnight, "brightness"))
+    assert len(values_of(noon, "visit")) > 5 * max(1, len(values_of(midnight, "visit")))
+    assert min(values_of(noon, "brightness")) > max(values_of(midnight, "brightness"))
 
 
 def test_each_rare_line_is_shown_once(day: list[Moment]) -> None:

@@ -70,14 +70,14 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
 
 
 @pytest.fixture
-def half_forgotten(tmp_path: Path, have_forgotten: Callable[..., None]) -> Iterator[Snapshot]:
+def half_forgotten(tmp_path: Path, evict: Callable[..., None]) -> Iterator[Snapshot]:
     """The first of two events in the kitchen, [0, 40) and [40, 80), has lost its moments."""
     later = [moment("kitchen", number, f"a cat enters, time {number}", "enters") for number in range(4, 8)]
     with MemoryStore.open(tmp_path / "memory.lance", write=True) as store:
         store.put_stream(Stream("kitchen", "live", "rtsp://kitchen", "kitchen", "stopped", 4.0))
         events = [event("kitchen", KITCHEN, "a kettle comes and goes"), event("kitchen", later, "a cat")]
         store.append([*KITCHEN, *later, *events])
-        have_forgotten(store, ("event", "children"), within=events[0].span)
+        evict(store, ("event", "children"), inside=events[0].span)
         yield store.snapshot()
 
 

@@ -1,4 +1,4 @@
-"""An observer that fails after some pictures, and one that reports what it did not declare."""
+"""An observer that fails after some pictures, and one that reports an undeclared kind."""
 
 from __future__ import annotations
 
