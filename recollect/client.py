@@ -378,14 +378,18 @@ class Recollect:
 
         Use it for a memory that was made without this encoder, or with another one. It takes as long as the encoder
         takes for every text and picture. If it is interrupted, the memory stays as it was, and the next call
-        continues. Questions can be asked meanwhile, and sources watched by this object.
+        continues. Questions can be asked and sources watched meanwhile. If another process watches into the memory,
+        that process opens the encoder, rebuilds the vectors, and uses the encoder from then on.
 
         Args:
             encoder: The encoder from now on. None takes the one of this object or of the settings.
             on_progress: Called with the number of observations that are done and their total.
 
         Raises:
-            MemoryStoreError: There is no memory at the path, or it is being written, or the disk is full.
+            MemoryInUse: Another process writes to the memory, and either takes no requests, or settings cannot name
+                ``encoder``: it is an object of a class of your own.
+            MemoryStoreError: There is no memory at the path, the disk is full, or the process that watches could not
+                use the encoder (``RequestFailed``).
             EncoderError: The image-text model in the settings cannot be used.
         """
         check_encoder(encoder)

@@ -17,7 +17,7 @@ from PIL import Image
 from recollect.memory import ImageEncoder, KeyFrame, MemoryStore, Moment, Observation, Span, reindex
 from recollect.memory.errors import EncoderMismatch
 from recollect.perception.errors import EncoderNotInstalled, EncoderUnusable
-from recollect.perception.vision import PaletteEncoder, SiglipEncoder, open_encoder
+from recollect.perception.vision import PaletteEncoder, SiglipEncoder, encoder_settings, open_encoder
 from recollect.perception.vision_settings import VisionSettings
 
 HAVE_TORCH = all(find_spec(library) for library in ("torch", "transformers"))
@@ -187,6 +187,42 @@ def test_a_name_tells_weights_and_settings_apart_and_not_folders(tmp_path):
     assert names[0].startswith("tiny@")
     assert names[0] == names[1]
     assert len(set(names)) == 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        VisionSettings(),
+        VisionSettings(model="palette"),
+        VisionSettings(model="google/siglip2-base-patch16-224", device="cuda:1"),
+    ],
+)
+def test_an_encoder_has_the_settings_that_open_it(settings):
+    assert encoder_settings(open_encoder(settings)) == settings
+
+
+def test_an_encoder_of_another_class_has_no_settings():
+    class OwnEncoder(PaletteEncoder):
+        name = "own/1"
+
+    assert encoder_settings(OwnEncoder()) is None
+
+
+@pytest.mark.parametrize("model", ["tiny", "./tiny", "tiny/."])
+def test_settings_name_a_folder_by_its_whole_path(model, tmp_path, monkeypatch):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text('{"model_type": "siglip"}')
+    monkeypatch.chdir(tmp_path)
+    encoder = SiglipEncoder(model, device="cpu")
+    name = encoder.name
+
+    settings = encoder_settings(encoder)
+    monkeypatch.chdir("/")
+
+    assert settings is not None
+    assert settings.model is not None
+    assert Path(settings.model).samefile(tmp_path / "tiny")
+    assert SiglipEncoder(settings.model).name == name
 
 
 @needs_torch

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,22 @@ import numpy as np
 import pytest
 
 from recollect import Finished, Recollect, WatchOptions
-from recollect.errors import AlreadyWatched, MemoryInUse, StreamNameTaken, UnknownStream
+from recollect.errors import AlreadyWatched, MemoryInUse, RequestFailed, StreamNameTaken, UnknownStream
 from recollect.memory import HashingEncoder, MemoryStore
-from recollect.memory.keeping.requests import REQUESTS, SERVER_LOCK_NAME, CompactRequest, run_or_request
+from recollect.memory.keeping.reindexing import OnProgress, ReindexReport
+from recollect.memory.keeping.requests import (
+    ACCEPT_S,
+    REQUESTS,
+    SERVER_LOCK_NAME,
+    CompactRequest,
+    Execute,
+    MaintenanceRequest,
+    ReindexRequest,
+    RequestServer,
+    run_or_request,
+)
 from recollect.memory.values import RUNGS
+from recollect.perception.vision import PaletteEncoder, SiglipEncoder
 from recollect.testing.stream_servers import HttpStreamServer
 
 QUICK = WatchOptions(ocr=False)
@@ -286,6 +300,60 @@ def test_a_request_whose_requester_died_is_dropped(memory, camera, short_video):
     assert "short" in {status.stream.name for status in memory.status()}
 
 
+@contextmanager
+def serving(folder: Path, execute: Execute) -> Iterator[None]:
+    server = RequestServer(folder, execute, lambda: nullcontext(True))
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        server.close()
+
+
+def test_the_progress_of_a_reindexing_reaches_the_requester(tmp_path):
+    has_arrived = threading.Event()
+    progress: list[tuple[int, int]] = []
+
+    def reindex(request: object, on_wait: object, on_progress: OnProgress) -> ReindexReport:
+        on_progress(256, 300)
+        assert has_arrived.wait(timeout=30)
+        return ReindexReport("palette/1", 300, 20, 1.5)
+
+    def on_progress(done: int, total: int) -> None:
+        progress.append((done, total))
+        has_arrived.set()
+
+    with serving(tmp_path, reindex):
+        report = run_or_request(tmp_path, ReindexRequest("palette", "cpu"), refuse, on_progress=on_progress)
+
+    assert progress == [(256, 300)]
+    assert report == ReindexReport("palette/1", 300, 20, 1.5)
+
+
+@pytest.mark.slow  # a request that takes 7 s
+def test_a_request_waits_for_the_one_before_it(tmp_path):
+    executed: list[MaintenanceRequest] = []
+
+    def execute_slowly(request: MaintenanceRequest, on_wait: object, on_progress: object) -> None:
+        executed.append(request)
+        if isinstance(request, ReindexRequest):
+            time.sleep(ACCEPT_S + 2)
+
+    with serving(tmp_path, execute_slowly):
+        first = threading.Thread(
+            target=run_or_request, args=(tmp_path, ReindexRequest(None, "auto"), refuse), daemon=True
+        )
+        first.start()
+        wait_until(lambda: executed, timeout_s=5)
+
+        run_or_request(tmp_path, CompactRequest(), refuse)
+
+        first.join(timeout=30)
+    assert executed == [ReindexRequest(None, "auto"), CompactRequest()]
+    assert [path.name for path in (tmp_path / REQUESTS).iterdir()] == [SERVER_LOCK_NAME]
+
+
 @pytest.mark.slow  # starts Python: some 5 s
 def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_video):
     path = tmp_path / "home.lance"
@@ -315,6 +383,22 @@ def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_v
 # -- reindexing and pinning while watching -----------------------------------------------------------------
 
 
+def reindex_in_another_process(path: Path, settings: dict[str, str]) -> dict[str, Any]:
+    """The report of ``recollect reindex``, with these variables as the only settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RECOLLECT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "recollect.cli.main", "reindex", "--quiet", "--json", "--memory", str(path)],
+        env=inherited | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
 @pytest.mark.slow  # 15 s of a camera
 def test_vectors_are_made_while_a_camera_is_watched(memory, camera):
     door = memory.start(camera.url, stream="door", options=QUICK)
@@ -332,6 +416,62 @@ def test_vectors_are_made_while_a_camera_is_watched(memory, camera):
     with Recollect(memory.path, encoder=HashingEncoder(64)) as other:
         # Nothing is missing: also what was watched afterwards has its vectors.
         assert other.reindex().texts == 0
+
+
+@pytest.mark.slow  # 15 s of a camera, and starts Python
+def test_another_process_reindexes_while_a_camera_is_watched(memory, camera):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    wait_until(lambda: door.status().moments > 0)
+
+    report = reindex_in_another_process(memory.path, {"RECOLLECT_VISION__MODEL": "palette"})
+
+    at_s = door.status().time_s
+    wait_until(lambda: door.status().time_s > at_s + 8)
+    assert (report["encoder"], report["texts"] > 0) == ("palette/1", True)
+    assert memory.search("something moves")
+    door.stop()
+    assert door.wait(timeout_s=30).state == "stopped"
+    with Recollect(memory.path, encoder=PaletteEncoder()) as other:
+        # Moments that were written after the switch have vectors of the new encoder too.
+        assert other.reindex().texts == 0
+    with MemoryStore.open(memory.path, encoder=PaletteEncoder()) as store:
+        assert store.snapshot().search("something moves")
+
+
+@pytest.mark.slow  # 8 s of a camera, and starts Python
+def test_another_process_drops_the_vectors_while_watching(tmp_path, camera):
+    with Recollect(tmp_path / "home.lance", encoder=PaletteEncoder()) as memory:
+        door = memory.start(camera.url, stream="door", options=QUICK)
+        wait_until(lambda: door.status().moments > 0)
+
+        report = reindex_in_another_process(memory.path, {})
+
+        assert report["encoder"] is None
+        assert memory.search("something moves")
+        assert door.status().state == "connected"
+        door.stop()
+        door.wait(timeout_s=30)
+        # The next session of the same object opens the memory without an encoder.
+        memory.start(camera.url, stream="door", options=QUICK)
+
+
+def test_the_memory_is_in_use_for_an_encoder_without_settings(memory, camera):
+    memory.start(camera.url, stream="door", options=QUICK)
+
+    with (
+        Recollect(memory.path) as other,
+        pytest.raises(MemoryInUse, match="Call `reindex` on the Recollect object that watches"),
+    ):
+        other.reindex(HashingEncoder(64))
+
+
+def test_a_missing_model_is_reported_to_the_requester(memory, camera, tmp_path):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+
+    with Recollect(memory.path) as other, pytest.raises(RequestFailed, match="there is no such folder"):
+        other.reindex(SiglipEncoder(str(tmp_path / "siglip")))
+
+    assert door.is_active
 
 
 @pytest.mark.slow  # 8 s of a camera
