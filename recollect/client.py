@@ -157,11 +157,22 @@ class Recollect:
             SourceError: The source does not exist, is no video, or could not be read to its end.
             MemoryStoreError: The memory is in use by another process, full, or newer than this Recollect.
         """
+        return self._watch_to_end(source, stream, options, on_event, _StopFlag())
+
+    def _watch_to_end(
+        self,
+        source: str | Path | Source,
+        stream: str | None,
+        options: WatchOptions | None,
+        on_event: OnEvent | None,
+        stopping: _StopFlag,
+    ) -> WatchReport:
         if on_event is None:
             from .notebook import notebook_progress  # noqa: PLC0415
 
             on_event = notebook_progress()
         watch = self.start(source, stream=stream, options=options, on_event=on_event)
+        stopping.stop_with(watch.stop)
         try:
             return watch.wait()
         finally:
@@ -243,6 +254,11 @@ class Recollect:
             MemoryStoreError: There is no memory at the path, or it is in use or full.
             BadSettings: The settings that name the video LMM are wrong.
         """
+        return self._caption(stream, everything, on_event, _StopFlag())
+
+    def _caption(
+        self, stream: str | None, everything: bool, on_event: OnEvent | None, stopping: _StopFlag
+    ) -> CaptionReport:
         from .memory.storage.manifest import read_manifest  # noqa: PLC0415 - LanceDB takes seconds to load
 
         if stream is not None:
@@ -257,7 +273,7 @@ class Recollect:
                 stream,
                 everything=everything,
                 on_event=on_event,
-                is_stopped=lambda: self._stops != stops_before,
+                is_stopped=lambda: stopping.is_set or self._stops != stops_before,
             )
 
     def stop(self) -> None:
@@ -577,12 +593,13 @@ class Recollect:
         options: WatchOptions | None = None,
         on_event: OnEvent | None = None,
     ) -> WatchReport:
-        """``watch`` without blocking the event loop. Cancelling it stops the watch cleanly."""
+        """``watch`` without blocking the event loop. Cancelling it stops this watch cleanly, and no other."""
+        stopping = _StopFlag()
 
         def work() -> WatchReport:
-            return self.watch(source, stream=stream, options=options, on_event=on_event)
+            return self._watch_to_end(source, stream, options, on_event, stopping)
 
-        return await _cancellable(asyncio.to_thread(work), self.stop)
+        return await _cancellable(asyncio.to_thread(work), stopping.stop)
 
     async def astart(
         self,
@@ -592,18 +609,29 @@ class Recollect:
         options: WatchOptions | None = None,
         on_event: OnEvent | None = None,
     ) -> Watch:
-        """``start`` without blocking the event loop while the source and the memory are opened."""
-        return await asyncio.to_thread(self.start, source, stream=stream, options=options, on_event=on_event)
+        """``start`` without blocking the event loop while the source and the memory are opened.
+
+        If it is cancelled, the watch is stopped, because nobody has its handle.
+        """
+        stopping = _StopFlag()
+
+        def work() -> Watch:
+            watch = self.start(source, stream=stream, options=options, on_event=on_event)
+            stopping.stop_with(watch.stop)
+            return watch
+
+        return await _cancellable(asyncio.to_thread(work), stopping.stop)
 
     async def acaption(
         self, stream: str | None = None, *, everything: bool = False, on_event: OnEvent | None = None
     ) -> CaptionReport:
-        """``caption`` without blocking the event loop. Cancelling it stops the describing cleanly."""
+        """``caption`` without blocking the event loop. Cancelling it stops this describing cleanly, and no watch."""
+        stopping = _StopFlag()
 
         def work() -> CaptionReport:
-            return self.caption(stream, everything=everything, on_event=on_event)
+            return self._caption(stream, everything, on_event, stopping)
 
-        return await _cancellable(asyncio.to_thread(work), self.stop)
+        return await _cancellable(asyncio.to_thread(work), stopping.stop)
 
     async def acompact(self) -> DiskUsage:
         """``compact`` without blocking the event loop. Cancelling does not stop it."""
@@ -699,6 +727,26 @@ class Recollect:
         for _, changes in self._steps(question, cancellation):
             answer = changes.get("answer", answer)
         return Answer.model_validate(answer)
+
+
+class _StopFlag:
+    """Whether one call is to be stopped, and what to stop."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._stop: Callable[[], None] | None = None
+
+    def stop(self) -> None:
+        """Stop the call, now or when it has begun."""
+        self.is_set = True
+        if self._stop is not None:
+            self._stop()
+
+    def stop_with(self, stop: Callable[[], None]) -> None:
+        """Call ``stop`` when this call is stopped, and at once if it was."""
+        self._stop = stop
+        if self.is_set:
+            stop()
 
 
 async def _cancellable(work: Coroutine[Any, Any, T], cancel: Callable[[], None]) -> T:
