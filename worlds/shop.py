@@ -75,9 +75,9 @@ class ShopVisitor:
             (self.takes_s, "removed", "taken away from"),
         ):
             if time_s is not None:
-                where = "in the middle" if kind == "placed" else "the middle"
+                place_text = "in the middle" if kind == "placed" else "the middle"
                 span = Span(time_s - _REACH_S, time_s + _REACH_S)
-                truths.append(Truth(span, kind, f"something yellow and small is {verb} {where}"))
+                truths.append(Truth(span, kind, f"something yellow and small is {verb} {place_text}"))
         return truths
 
 
@@ -116,8 +116,8 @@ class Shop:
 
     def _box_is_there(self, time_s: float) -> bool:
         placed = any(v.places_s is not None and v.places_s <= time_s for v in self.visitors)
-        taken = any(v.takes_s is not None and v.takes_s <= time_s for v in self.visitors)
-        return placed and not taken
+        removed = any(v.takes_s is not None and v.takes_s <= time_s for v in self.visitors)
+        return placed and not removed
 
     def truths(self) -> list[Truth]:
         """Visits, handling of the box, stretches without movement, darkness and the flash."""

@@ -180,7 +180,7 @@ def pose(
     rng: random.Random,
     *,
     text: str | None = None,
-    others: Iterable[Act] = (),
+    likely_acts: Iterable[Act] = (),
     open_share: float = 0.0,
 ) -> HouseQuestion:
     """Make a question, with its options in random order.
@@ -190,7 +190,7 @@ def pose(
         form: The form of the question.
         rng: Chooses the wording and the options.
         text: The wording; None chooses one of the form's.
-        others: Acts whose parts are likely options.
+        likely_acts: Acts whose parts are likely options.
         open_share: The share of questions without options.
 
     """
@@ -199,7 +199,7 @@ def pose(
         return HouseQuestion(act, form, text, ())
     likely = [
         other_form.gold
-        for other_act in others
+        for other_act in likely_acts
         if other_act.kind == act.kind or form.part != "where"
         for other_form in forms_of(other_act)
         if other_form.part == form.part
@@ -256,7 +256,7 @@ def ask_about(house: House, *, seed: int = 0, limit: int = 20) -> list[HouseQues
         for forms in of_part.values():
             if forms and len(questions) < limit:
                 act, form = forms.pop()
-                question = pose(act, form, rng, text=form.texts[-1], others=acts)
+                question = pose(act, form, rng, text=form.texts[-1], likely_acts=acts)
                 evidence = tuple(spans[form.part, stated_parts(act, form.part)])
                 questions.append(replace(question, evidence=evidence))
     return questions

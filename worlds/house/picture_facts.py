@@ -48,16 +48,18 @@ def facts_in(views: Sequence[RoomView], before: RoomView | None = None) -> Pictu
 
     """
     views = [_without_slivers(view) for view in views]
-    known = [*([_without_slivers(before)] if before else []), *views]
+    seen_views = [*([_without_slivers(before)] if before else []), *views]
     room = views[-1].room
-    people = _people(known)
-    acts = {person: _acts(person, known, views) for person in people}
+    people = _people(seen_views)
+    acts = {person: _acts(person, seen_views, views) for person in people}
     deeds = {person: [act.deed for act in acts[person]] or [_pose(person, views)] for person in people}
-    done = list(chain.from_iterable(acts.values()))
-    lying, codes = _lying(views[-1], done), _codes(views)
+    visible_acts = list(chain.from_iterable(acts.values()))
+    lying, codes = _lying(views[-1], visible_acts), _codes(views)
     shown = [Act("shows", room, where=code) for code in codes]
     clauses = [f"{person} {' and '.join(deeds[person])}" for person in people] or ["nobody is there"]
-    clauses += [act.clause for act in lying] + _open_clause(views[-1], done) + [act.clause for act in shown]
+    clauses += (
+        [act.clause for act in lying] + _open_clause(views[-1], visible_acts) + [act.clause for act in shown]
+    )
     return PictureFacts(
         caption=f"In {room}, {'; '.join(clauses)}.",
         actors=tuple(map(str, people))[:_MOST],
@@ -65,7 +67,7 @@ def facts_in(views: Sequence[RoomView], before: RoomView | None = None) -> Pictu
         objects=_things(views)[:_MOST],
         place=str(room),
         visible_text=codes,
-        acts=(*done, *lying, *shown),
+        acts=(*visible_acts, *lying, *shown),
     )
 
 
@@ -84,9 +86,9 @@ def _codes(views: Sequence[RoomView]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(view.sign for view in views if view.sign))
 
 
-def _open_clause(view: RoomView, done: Sequence[Act]) -> list[str]:
+def _open_clause(view: RoomView, visible_acts: Sequence[Act]) -> list[str]:
     """The clause that the opener is open, unless one of the acts opened it."""
-    if view.open and not any(act.kind == "opens" for act in done):
+    if view.open and not any(act.kind == "opens" for act in visible_acts):
         return [f"the {view.room.opens} is open"]
     return []
 
@@ -99,9 +101,9 @@ def _things(views: Sequence[RoomView]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, things)))
 
 
-def _lying(view: RoomView, done: Sequence[Act]) -> list[Act]:
+def _lying(view: RoomView, visible_acts: Sequence[Act]) -> list[Act]:
     """The things that lie in the room and were not put down in one of the acts."""
-    put = {act.what for act in done if act.kind == "puts"}
+    put = {act.what for act in visible_acts if act.kind == "puts"}
     return [
         Act("is", view.room, what=thing, where=place)
         for thing, place in zip(view.on, view.room.places, strict=True)
@@ -109,24 +111,24 @@ def _lying(view: RoomView, done: Sequence[Act]) -> list[Act]:
     ]
 
 
-def _acts(person: Person, known: Sequence[RoomView], views: Sequence[RoomView]) -> list[Act]:
+def _acts(person: Person, seen_views: Sequence[RoomView], views: Sequence[RoomView]) -> list[Act]:
     """What somebody does, in order; nothing for somebody who only stands or walks in the room."""
     room = views[0].room
-    figures = [_figure(person, view) for view in known]
+    figures = [_figure(person, view) for view in seen_views]
     present = [(number, figure) for number, figure in enumerate(figures) if figure is not None]
     (first_number, first), (last_number, last) = present[0], present[-1]
-    in_pictures = last_number >= len(known) - len(views)
+    in_pictures = last_number >= len(seen_views) - len(views)
     acts: list[Act] = []
     if first_number > 0:
         acts.append(Act("comes", room, person, where=_side(first, first.facing)))
-    for before, after in pairwise(known):
+    for before, after in pairwise(seen_views):
         acts += _changes(person, before, after)
     # The receiver of a gift has it. The caption need not add that they carry it.
-    handled = {act.what for act in acts} | _gifts(known)
+    handled = {act.what for act in acts} | _gifts(seen_views)
     carried = [figure.holds for _, figure in present if figure.holds not in {None, *handled}]
     if carried and in_pictures:
         acts.append(Act("carries", room, person, carried[0]))
-    if last_number < len(known) - 1:
+    if last_number < len(seen_views) - 1:
         acts.append(Act("leaves", room, person, where=_side(last, -last.facing) if in_pictures else ""))
     return acts
 
@@ -134,9 +136,9 @@ def _acts(person: Person, known: Sequence[RoomView], views: Sequence[RoomView]) 
 def _pose(person: Person, views: Sequence[RoomView]) -> str:
     """How somebody walks, or where they stand."""
     figures = [figure for figure in (_figure(person, view) for view in views) if figure is not None]
-    way = figures[-1].x - figures[0].x
-    if abs(way) > _WALKED:
-        return f"walks to the {'right' if way > 0 else 'left'}"
+    distance_px = figures[-1].x - figures[0].x
+    if abs(distance_px) > _WALKED:
+        return f"walks to the {'right' if distance_px > 0 else 'left'}"
     x = figures[-1].x
     return "is on the left" if x < 220 else "is in the middle" if x < 420 else "is on the right"
 

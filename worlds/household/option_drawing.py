@@ -108,8 +108,8 @@ class AskingTime:
 
 def calm(log: EventLog, time_s: float) -> float:
     """The next time at which no act is in progress."""
-    whole = log.until(log.ends_s)
-    for event in whole.between(time_s, time_s + _KEEPS_STILL_S):
+    full_log = log.until(log.ends_s)
+    for event in full_log.between(time_s, time_s + _KEEPS_STILL_S):
         if event.act.kind != "shows" and event.span.start_s <= time_s < event.span.end_s:
             return calm(log, event.span.end_s + _CALM_S)
     return min(round(time_s, 2), log.ends_s)

@@ -1,6 +1,6 @@
 """Question specs: the questions about a house as data.
 
-    last = ChainSpec((ChainLink(Pattern("puts", what=CUP), "who", which=-1),))
+    last = ChainSpec((ChainLink(Pattern("puts", what=CUP), "who", position=-1),))
     # "The last time that somebody put the green cup down, who was it?"
 
 ``question_wording`` turns them into text. ``oracle`` and ``replay_solver`` answer them. A chain goes from act to act:
@@ -26,7 +26,7 @@ class ChainLink:
 
     pattern: Pattern
     part: Slot
-    which: int = 0
+    position: int = 0
     """Which of the acts that fit: 1 the first, 2 the second, -1 the last, -2 the last but one; 0 the only one."""
     bind: Slot | None = None
     """The slot that the part of the link before fills."""
@@ -122,7 +122,7 @@ class CompanySpec:
     """The person who was in a room together with another one, the first (1) or the last (-1) time."""
 
     person: Person
-    which: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,8 +156,8 @@ class Replay:
                 return self._when(pattern)
             case UsualSpec():
                 return self._usual(spec)
-            case CompanySpec(person, which):
-                return self._company(str(person), which)
+            case CompanySpec(person, position):
+                return self._company(str(person), position)
             case AlertsSpec():
                 return self._alerts(spec)
             case ListingSpec():
@@ -241,10 +241,10 @@ class Replay:
 
     def _again(self, spec: AgainSpec) -> str | None:
         notes = self.notes(spec.first.pattern)
-        which = spec.first.which
-        if len(notes) < abs(which):
+        position = spec.first.position
+        if len(notes) < abs(position):
             return None
-        first = notes[which - (which > 0)]
+        first = notes[position - (position > 0)]
         earliest_s = max(0, first.at_s - spec.lasts_s)
         same_person = (note for note in self.notes(spec.pattern) if note.slots["who"] == first.slots["who"])
         return "yes" if any(earliest_s <= note.at_s < first.at_s for note in same_person) else "no"
@@ -291,9 +291,9 @@ class Replay:
             notes = self.notes(link.pattern)
             if anchor is not None:
                 notes = [note for note in notes if _continues(note, link, anchor, filler)]
-            if link.which == 0 and not notes and len(links) == 1:
+            if link.position == 0 and not notes and len(links) == 1:
                 return NOT_SEEN
-            if (link.which == 0 and len(notes) != 1) or len(notes) < abs(link.which):
+            if (link.position == 0 and len(notes) != 1) or len(notes) < abs(link.position):
                 return None
             anchor = {
                 0: notes[:1],
@@ -302,7 +302,7 @@ class Replay:
                 3: notes[2:3],
                 -1: notes[-1:],
                 -2: notes[-2:-1],
-            }[link.which][0]
+            }[link.position][0]
             filler = anchor.slots[link.part]
         return anchor.part(links[-1].part) if anchor else None
 
@@ -374,8 +374,10 @@ class Replay:
         stay_s = self._last_stay_s(person, room)
         if stay_s is None:
             return None
-        near = [length_s for length_s in (5, 7.5, 11, 16, 24) if 0.9 * length_s <= stay_s <= 1.1 * length_s]
-        return f"about {near[0]:g} seconds" if near else None
+        close_lengths_s = [
+            length_s for length_s in (5, 7.5, 11, 16, 24) if 0.9 * length_s <= stay_s <= 1.1 * length_s
+        ]
+        return f"about {close_lengths_s[0]:g} seconds" if close_lengths_s else None
 
     def _longest(self, spec: LongestSpec) -> str | None:
         stays_s = {str(person): self._last_stay_s(person, spec.room) for person in spec.people}
@@ -386,7 +388,7 @@ class Replay:
         second_s = max(stay_s for person, stay_s in complete.items() if person != longest)
         return longest if complete[longest] >= 1.25 * second_s else None
 
-    def _company(self, person: str, which: int) -> str | None:
+    def _company(self, person: str, position: int) -> str | None:
         meetings = sorted(
             (max(stay.from_s, guest.from_s), guest.person)
             for stay in self._stays
@@ -394,9 +396,9 @@ class Replay:
             if stay.person == person != guest.person
             if stay.from_s < guest.to_s and guest.from_s < stay.to_s
         )
-        if len(meetings) < abs(which):
+        if len(meetings) < abs(position):
             return None
-        return meetings[0][1] if which > 0 else meetings[-1][1]
+        return meetings[0][1] if position > 0 else meetings[-1][1]
 
 
 def _continues(note: _Note, link: ChainLink, anchor: _Note, filler: str) -> bool:
