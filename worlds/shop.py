@@ -53,7 +53,7 @@ class ShopVisitor:
     """When the visitor takes the box away. A visitor either puts or takes the box."""
 
     def x_at(self, time_s: float) -> float | None:
-        """The column of the figure's middle, in pixels; None while it is not in the picture."""
+        """The column of the figure's middle, in pixels. None while it is not in the picture."""
         if not self.enters_s <= time_s < self.leaves_s:
             return None
         outside = 27  # half its width, limbs and all

@@ -109,7 +109,7 @@ class QuestionForm:
     texts: tuple[str, ...]
     """Wordings of the same question."""
     gold: str
-    """The text of the part in the answer; empty for a time."""
+    """The text of the part in the answer. Empty for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +120,18 @@ class HouseQuestion:
     form: QuestionForm
     text: str
     options: tuple[str, ...]
-    """The options; empty for an open question."""
+    """The options. Empty for an open question."""
     evidence: tuple[Span, ...] = ()
-    """The spans that prove the answer; empty where they are not known."""
+    """The spans that prove the answer. Empty if they are not known."""
 
     @property
     def gold(self) -> str:
-        """The text that the answer must contain; empty where the answer is a time."""
+        """The text that the answer must contain. Empty if the answer is a time."""
         return self.form.gold
 
     @property
     def choice(self) -> int | None:
-        """The index of the right option; None without options."""
+        """The index of the right option. None without options."""
         return self.options.index(self.gold) if self.gold in self.options else None
 
     @property
@@ -189,7 +189,7 @@ def pose(
         act: The act to ask about.
         form: The form of the question.
         rng: Chooses the wording and the options.
-        text: The wording; None chooses one of the form's.
+        text: The wording. None chooses one of the form's.
         likely_acts: Acts whose parts are likely options.
         open_share: The share of questions without options.
 

@@ -18,10 +18,10 @@ from .drawing import Figure, RoomView
 from .vocabulary_words import Act, Person, Thing
 
 _NEAR_EDGE = 220
-"""Pixels. Somebody first seen nearer to an edge than this, and turned away from it, came from there."""
+"""Distance to an edge, in pixels. A person first seen within it, and turned away from the edge, came from that side."""
 _WALKED = 60
 _MOST = 8
-"""Entries in a list, as the prompts have it."""
+"""The most entries of a list, as in the prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _lying(view: RoomView, visible_acts: Sequence[Act]) -> list[Act]:
 
 
 def _acts(person: Person, seen_views: Sequence[RoomView], views: Sequence[RoomView]) -> list[Act]:
-    """What somebody does, in order; nothing for somebody who only stands or walks in the room."""
+    """The acts of a person, in order. Standing or walking in the room is not an act."""
     room = views[0].room
     figures = [_figure(person, view) for view in seen_views]
     present = [(number, figure) for number, figure in enumerate(figures) if figure is not None]
@@ -134,7 +134,7 @@ def _acts(person: Person, seen_views: Sequence[RoomView], views: Sequence[RoomVi
 
 
 def _pose(person: Person, views: Sequence[RoomView]) -> str:
-    """How somebody walks, or where they stand."""
+    """How a person walks, or where they stand."""
     figures = [figure for figure in (_figure(person, view) for view in views) if figure is not None]
     distance_px = figures[-1].x - figures[0].x
     if abs(distance_px) > _WALKED:
@@ -144,7 +144,7 @@ def _pose(person: Person, views: Sequence[RoomView]) -> str:
 
 
 def _changes(person: Person, before: RoomView, after: RoomView) -> list[Act]:
-    """What somebody did between two pictures, as far as these show it."""
+    """The acts of a person between two pictures, as far as the pictures show them."""
     acts = _placed_or_taken(person, before, after)
     room = before.room
     if before.open != after.open and _nearest(room.opener_x, before, after) == person:
@@ -154,7 +154,7 @@ def _changes(person: Person, before: RoomView, after: RoomView) -> list[Act]:
 
 
 def _placed_or_taken(person: Person, before: RoomView, after: RoomView) -> list[Act]:
-    """The things that somebody put down or took between two pictures."""
+    """The things that a person put down or took between two pictures."""
     room, acts = before.room, list[Act]()
     for old, new, place, x in zip(before.on, after.on, room.places, room.stand_x, strict=True):
         if old == new:
@@ -167,7 +167,7 @@ def _placed_or_taken(person: Person, before: RoomView, after: RoomView) -> list[
 
 
 def _gift(person: Person, before: RoomView, after: RoomView) -> Act | None:
-    """What somebody gave to another person between two pictures."""
+    """The things that a person gave to another one between two pictures."""
     old, new = _figure(person, before), _figure(person, after)
     if old is None or old.holds is None or (new is not None and new.holds == old.holds):
         return None
@@ -202,7 +202,7 @@ def _figure(person: Person, view: RoomView) -> Figure | None:
 
 
 def _side(figure: Figure, inward: int) -> str:
-    """The side from which somebody came or to which they went; empty where the picture does not show it."""
+    """The side from which a person came or to which they went. Empty if the picture does not show it."""
     if figure.x < _NEAR_EDGE and inward > 0:
         return "left"
     return "right" if figure.x > WIDTH - _NEAR_EDGE and inward < 0 else ""

@@ -61,7 +61,7 @@ class CounterfactualTwins:
     second: House
     change: TwinDifference
     samples: tuple[Sample, ...]
-    """In pairs: the same question about the one house and about the other."""
+    """In pairs: the same question about the first house and about the second."""
 
 
 def twins(seed: int | str, lasts_s: float, *, limit: int = 4) -> CounterfactualTwins:
@@ -89,7 +89,7 @@ def twins(seed: int | str, lasts_s: float, *, limit: int = 4) -> CounterfactualT
 
 
 def pair_accuracy(samples: Sequence[Sample], scores: Mapping[str, float]) -> float:
-    """The share of groups in which every sample was fully right; 0 without groups."""
+    """The share of groups in which every sample was fully right. 0 without groups."""
     groups: dict[str, list[float]] = {}
     for sample in samples:
         if sample.group is not None:
@@ -242,7 +242,7 @@ def _times(log: EventLog, known_s: float, rng: random.Random) -> Iterator[float]
 
 
 def _decided(first_log: EventLog, second_log: EventLog) -> Iterator[tuple[str, Spec, float]]:
-    """What may be asked about the acts in which two logs differ: the kind, the question, and the earliest time."""
+    """Questions about the acts in which two logs differ: the kind, the question, and the earliest time."""
     events, twin_events = (log.between(0.0, log.ends_s) for log in (first_log, second_log))
     for event, twin in zip(events, twin_events, strict=True):
         if event.act == twin.act:
@@ -253,7 +253,7 @@ def _decided(first_log: EventLog, second_log: EventLog) -> Iterator[tuple[str, S
 
 
 def _about(act: Act, *, same_thing: bool) -> Iterator[tuple[str, Spec]]:
-    """The questions about one act; ``same_thing`` says whether both twins have the same thing in it."""
+    """The questions about one act. ``same_thing`` says whether both twins have the same thing in it."""
     for kind, part, given_slots in NEEDLES:
         if kind == act.kind:
             yield "needle", ChainSpec((ChainLink(pattern_of(act, *given_slots), part),))
@@ -290,7 +290,7 @@ class _Pairing:
         self._distractors: dict[str, list[str]] = {}
 
     def drafts(self, spec: Spec, time_s: float) -> tuple[QuestionDraft, QuestionDraft] | None:
-        """Both drafts; None unless both have an answer and the answers differ."""
+        """Both drafts. None unless both have an answer and the answers differ."""
         results = [answer(spec, log.until(time_s)) for log in self._logs]
         first, second = results
         if first is None or second is None or first.value == second.value:
@@ -308,7 +308,7 @@ class _Pairing:
     def _form(
         self, spec: Spec, time_s: float, first: OracleAnswer, second: OracleAnswer
     ) -> tuple[Kind, tuple[str, ...]] | None:
-        """The kind of question and its options; None where it cannot be asked."""
+        """The kind of question and its options. None if it cannot be asked."""
         if isinstance(spec, HappenedSpec):
             return "yes_no", ()
         if isinstance(spec, CountSpec):
@@ -328,7 +328,7 @@ class _Pairing:
 
 
 def _values(spec: Spec, logs: Iterable[EventLog]) -> list[str]:
-    """The possible answers, by what was seen in both logs."""
+    """The possible answers: the values that occur in both logs."""
     kind, part = ("comes", "who")
     if isinstance(spec, ChainSpec):
         kind, part = spec.links[-1].pattern.kind, spec.links[-1].part

@@ -3,7 +3,7 @@
     result = answer(spec, log.until(600.0))
     result.value, result.evidence     # "the man in the red coat", (Span(41.0, 42.4),)
 
-The answer is None where the question has no single answer at that time. Events after the time of the question count
+The answer is None if the question has no single answer at that time. Events after the time of the question count
 for alerts only.
 """
 
@@ -57,7 +57,7 @@ class OracleAnswer:
 
 
 def answer(spec: Spec, log: EventLog) -> OracleAnswer | None:
-    """Answer a question at the time at which the log is cut; None where it has no single answer."""
+    """Answer a question at the time at which the log is cut. None if it has no single answer."""
     match spec:
         case ChainSpec():
             return _chain(spec, log)
@@ -229,7 +229,7 @@ def _order(patterns: tuple[Pattern, ...], log: EventLog) -> OracleAnswer | None:
 
 
 def _last_stay(person: Person, room: Room, log: EventLog) -> Visit | None:
-    """The last complete visit of somebody to a room."""
+    """The last complete visit of a person to a room."""
     stays = [visit for visit in log.visits(person) if visit.room == room and visit.over]
     return stays[-1] if stays else None
 
@@ -241,7 +241,7 @@ def _stay(person: Person, room: Room, log: EventLog) -> OracleAnswer | None:
 
 
 def _stay_text(seconds: float) -> str | None:
-    """The length of a stay in words; None where it is between two of the lengths used."""
+    """The length of a stay in words. None if it is between two of the lengths used."""
     nearest = min(STAYS_S, key=lambda stay_s: abs(stay_s - seconds))
     return f"about {nearest:g} seconds" if abs(seconds / nearest - 1) <= NEAR else None
 

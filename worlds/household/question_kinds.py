@@ -90,7 +90,7 @@ def needle(asking: AskingTime) -> list[QuestionDraft]:
 
 
 def happened(asking: AskingTime) -> list[QuestionDraft]:
-    """Whether somebody did something. For "no", all parts but one belong to an act that happened."""
+    """Whether an act happened. For "no", all parts but one belong to an act that happened."""
     kind = asking.rng.choice(("puts", "takes", "gives"))
     slots = _all_slots(kind)
     acts = asking.acts(kind)
@@ -217,7 +217,7 @@ def when(asking: AskingTime) -> list[QuestionDraft]:
 
 
 def reading(asking: AskingTime) -> list[QuestionDraft]:
-    """The code of a sign: the first, the last, or the one during another act; with options or as free text."""
+    """The code of a sign: the first, the last, or the one during another act. With options or as free text."""
     rng = asking.rng
     specs: list[Spec] = []
     if rng.random() < 0.5:
@@ -238,7 +238,7 @@ def reading(asking: AskingTime) -> list[QuestionDraft]:
 
 
 def again(asking: AskingTime) -> list[QuestionDraft]:
-    """Whether a person, known by clothes, did something before. Somebody who differs in one mark did it too."""
+    """Whether a person, known by clothes, did something before. A person who differs in one mark did it too."""
     rng = asking.rng
     (kind, slot), (then, place) = rng.choice(AGAIN), rng.choice(BEFORE)
     position, in_same_room = rng.choice((1, -1, -2)), rng.random() < 0.5
@@ -481,7 +481,7 @@ def _maybe_nothing(asking: AskingTime, subjects: Sequence[Subject]) -> list[Ques
 
 
 def _whereabouts(asking: AskingTime, back: int) -> list[QuestionDraft]:
-    """The place where a thing lies or lay before. The other of the two is an option."""
+    """The place where a thing lies, or where it lay before. Both are options."""
     rng = asking.rng
     shown = {place: {sighting.shown for sighting in asking.log.sightings(place)} - {None} for place in PLACES}
     used = [f"on the {place.name}" for place in PLACES if shown[place]]
@@ -514,7 +514,7 @@ def _moved_things(shown: Collection[set[Shown]]) -> list[Thing]:
 
 
 def _either(drafts: Mapping[bool, Sequence[QuestionDraft]], asking: AskingTime) -> list[QuestionDraft]:
-    """Choose a draft, so that "nothing" is right as often as any other option; none unless both sorts exist."""
+    """Choose a draft, so that "nothing" is right as often as any other option. Empty unless both sorts exist."""
     if not drafts[True] or not drafts[False]:
         return []
     return [asking.rng.choice(drafts[asking.luck < 1 / OPTIONS])]
@@ -657,7 +657,7 @@ def _suits(spec: Spec, asking: AskingTime) -> bool:
 def _awaited(
     asking: AskingTime, kind: str, given_slots: tuple[Slot, ...], lasts_s: float, *, comes: bool
 ) -> Iterator[tuple[float, Pattern]]:
-    """Times of asking and acts to wait for, with delays of any order of magnitude; or acts that may not happen."""
+    """Times of asking and acts to wait for, with delays of any order of magnitude. Without ``comes``, acts that may not happen."""
     rng, full_log = asking.rng, asking.at(asking.ends_s)
     acts = [event for event in full_log.between(0.0, asking.ends_s) if event.act.kind == kind]
     latest_s = asking.ends_s - lasts_s
