@@ -47,10 +47,14 @@ class OlderMemory(MemoryStoreError):
 class MemoryInUse(MemoryStoreError):
     """Another process is writing to the memory."""
 
-    def __init__(self, path: Path, holder: str) -> None:
+    def __init__(self, path: Path, holder: str, advice: str | None = None) -> None:
         super().__init__(
-            f"{path} is being written by {holder}. You can ask and search in it now. "
-            "To watch something else, stop that process or use another memory."
+            f"{path} is being written by {holder}. "
+            + (
+                advice
+                or "You can ask and search in it now. "
+                "To watch something else, stop that process or use another memory."
+            )
         )
         self.path, self.holder = path, holder
 

@@ -4,9 +4,9 @@
     with group.member():                 # in each live stream's thread
         group.append(moments, frames)    # returns when they are safe on disk
 
-The thread that gets the commit lock is the leader: it takes every batch that is queued and appends them together.
-The others are followers: they find their batch committed. Where the common commit fails, each batch is appended by
-itself, so that each thread gets its own error.
+The thread that gets the commit lock is the leader: it appends all queued batches together. The other threads are
+followers, and find their batch committed. If the common commit fails, each batch is appended separately, so that each
+thread gets its own error.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GroupCommit:
 
     @contextmanager
     def member(self) -> Iterator[None]:
-        """Inside the block this thread is one of those whose batches are worth waiting for."""
+        """Inside the block, appends with ``gather`` wait for the batches of this thread."""
         with self._changed:
             self._members += 1
         try:
@@ -85,12 +85,12 @@ class GroupCommit:
             raise batch.error
 
     def _wait_for_others(self, batch: _Batch) -> None:
-        until = time.monotonic() + GATHER_S
+        until_s = time.monotonic() + GATHER_S
         while batch in self._queue and len(self._queue) < self._members:
-            left_s = until - time.monotonic()
-            if left_s <= 0:
+            remaining_s = until_s - time.monotonic()
+            if remaining_s <= 0:
                 return
-            self._changed.wait(left_s)
+            self._changed.wait(remaining_s)
 
     def _commit_queue(self) -> None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""A memory on disk, and the right to add to it.
+"""Memory store: a memory on disk, open for reading or, in one process at a time, for writing.
 
     with MemoryStore.open("kitchen", write=True) as store:
         store.put_stream(stream)
@@ -6,11 +6,10 @@
     with MemoryStore.open("kitchen") as store:
         store.snapshot().search("a red car")
 
-Moments are appended in stream order and never edited. A second look adds an observation beside the first. What
-waits to be described is kept in a backlog, which outlives its writer. One process appends, and any number read
-meanwhile, each through a ``Snapshot``. What ``append`` returned from is safe from then on, also from ``kill -9``.
-In the writing process several threads may append, describe and erase at once. The store knows nothing of video,
-models or questions.
+Moments are appended in stream order and never edited. An inspection adds an observation beside the first. Memories
+that wait for a description are kept in a backlog on disk. One process appends. Any number of processes read at the
+same time, each through a ``Snapshot``. When ``append`` returns, its moments survive even ``kill -9``. In the writing
+process several threads may append, describe and erase at once. The store knows nothing of video, models or questions.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ from .values import (
 )
 
 WRITE_BACK_WAIT_S = 3.0
-"""How long a process that is not the writer waits for others' commits, before it skips a write."""
+"""How long a process that is not the writer waits for commits of other processes before it skips a write."""
 
 
 class MemoryStore:
@@ -100,15 +99,15 @@ class MemoryStore:
         self.path = folder
         self._lock = lock
         self._keep_versions_s = keep_versions_s
-        # A stalled writer must not make a finished answer wait for ever.
+        # A finished answer must not wait forever for a stalled writer.
         self._commits = Commits(folder, None if lock is not None else WRITE_BACK_WAIT_S)
         self._use(opened, encoder, manifest, min_free_bytes)
         if lock is not None:
-            # What a crash left half done is undone, and the tables that were just made are named.
+            # This undoes a commit that a crash interrupted, and names the tables that were just created.
             self._commits.publish(opened)
 
     def _use(self, opened: Tables, encoder: Encoder | None, manifest: Manifest, min_free_bytes: int) -> None:
-        """Work on these tables from now on."""
+        """Use these tables, encoder and manifest."""
         self._tables, self._encoder, self._manifest = opened, encoder, manifest
         budget = DiskBudget(self.path, manifest.budget_bytes)
         self.maintenance = Maintenance(
@@ -151,14 +150,14 @@ class MemoryStore:
     ) -> MemoryStore:
         """Open the memory in the folder ``path``.
 
-        With ``write`` it is created if necessary, and no other process can write until it is closed. ``what``
-        tells them why. Without, it must exist. A memory of an older schema is migrated to the present one.
-        ``encoder`` must be the one that made the memory. A reader may leave it out and search by words alone.
-        ``min_free_bytes`` are left free on the disk. Replaced versions stay for ``keep_versions_s`` for readers
-        that may not take a lease.
+        With ``write`` the memory is created if necessary, and no other process can write until it is closed. Their
+        error names ``what`` as the purpose. Without ``write`` the memory must exist. A memory of an older schema is
+        migrated to the current one. ``encoder`` must be the encoder that made the memory. A reader may leave it out
+        and search by text only. ``min_free_bytes`` are left free on the disk. Replaced versions stay for
+        ``keep_versions_s``, for readers that may not take a lease.
 
-        ``budget_bytes`` is what the folder may take on the disk from now on, and ``stream_budgets`` what streams
-        may take of that, by name. A writer stores both in the memory, where they stay until others are given. The
+        ``budget_bytes`` is the disk budget of the folder, and ``stream_budgets`` holds the parts of it that streams
+        may take, by name. A writer stores both in the memory, where they stay until other budgets are given. The
         default of a new memory is ``DEFAULT_BUDGET_BYTES``.
 
         Raises ``NotAMemory``, ``NewerMemory``, ``OlderMemory``, ``EncoderMismatch``, ``MemoryInUse``,
@@ -186,7 +185,7 @@ class MemoryStore:
             except OSError as error:
                 raise NotAMemory(folder, f"the folder cannot be made ({error.strerror})") from None
         elif not is_unused_folder(folder):
-            # Refused before anything is written into a folder that is no memory.
+            # Raises before anything is written into a folder that is not a memory.
             read_manifest(folder)
         lock = WriterLock(folder, what)
         with require_free_space(folder, min_free_bytes):
@@ -214,7 +213,7 @@ class MemoryStore:
                 raise
 
     def close(self) -> None:
-        """Release the writer's lock. Appended moments are safe already."""
+        """Release the writer lock. Appended moments are on disk already."""
         if self._lock is not None:
             self.maintenance.close()
             self._lock.release()
@@ -234,10 +233,10 @@ class MemoryStore:
         frames: Sequence[KeyFrame] = (),
         waiting: Sequence[Pending] = (),
     ) -> None:
-        """Append moments of any rung with the pictures they name, all of them or none.
+        """Append moments of any rung with their key frames, all of them or none.
 
-        ``waiting`` names those that are to be described later. They enter the backlog in the same commit.
-        Called again with the same moments after an error or a crash, it adds only the missing ones.
+        ``waiting`` lists the memories that are to be described later. They enter the backlog in the same commit.
+        A repeated call with the same moments, after an error or a crash, adds only the missing ones.
         Raises ``DiskFull`` or ``BudgetFull``. The memory is unchanged then.
         """
         self._appender.append(moments, frames, waiting)
@@ -245,8 +244,8 @@ class MemoryStore:
     def write_back(self, moment: Moment, observation: Observation) -> None:
         """Add the observation of an inspection to a moment. The same observation is kept once.
 
-        Where the moment is forgotten by now, so is the look. Needs no writer's lock: a question may do it while
-        streams are watched. Raises ``WriterStalled`` if another process hangs inside a commit.
+        Nothing is added if the moment was evicted or erased meanwhile. It needs no writer lock: a question may call
+        it while streams are watched. Raises ``WriterStalled`` if another process hangs inside a commit.
         """
         row = second_look_row(moment, observation)
         vectors = text_vector_rows(self._encoder, [row])
@@ -260,15 +259,15 @@ class MemoryStore:
                     change.append(self._tables.text_vectors, vectors)
 
     def note_uses(self, uses: Sequence[Use]) -> None:
-        """Note which stretches an answer used: they are evicted later than others.
+        """Record which spans an answer used. They are evicted later than others.
 
-        Needs no writer's lock. Raises ``WriterStalled`` if another process hangs inside a commit.
+        It needs no writer lock. Raises ``WriterStalled`` if another process hangs inside a commit.
         """
         with self._writes.transaction() as change:
             change.append(self._tables.uses, [use_row(use) for use in uses])
 
     def used(self, stream: str, span: Span) -> float:
-        """How much answers used a stretch of a stream: 0 never, 1 if it was cited once, just now."""
+        """How much answers used a span of a stream: 0 if never, 1 if it was cited once, just now."""
         where = all_of(f"stream = {quoted(stream)}", overlap_filter(span))
         uses = select(self._committed.view(self._tables.uses), where=where, columns=["how", "at_s"])
         return sum(weight_of_use(use["how"], time.time() - use["at_s"]) for use in uses)
@@ -276,30 +275,30 @@ class MemoryStore:
     # -- the backlog of descriptions -------------------------------------------------------------------
 
     def enqueue(self, items: Sequence[Pending]) -> None:
-        """Queue stored memories for description. One that was given up is tried again."""
+        """Queue stored memories for description. Memories that were given up are tried again."""
         self._descriptions.enqueue(items)
 
     def backlog(self, *, limit: int, stream: str | None = None) -> list[Pending]:
-        """The next ``limit`` that can be described now, of one stream or of all, the next first.
+        """The next ``limit`` memories that can be described now, of one stream or of all, in that order.
 
-        The newest minute of queueing goes first, and in it the most eventful. What has failed before
-        goes last. An event, hour or day is left out while anything it is made of waits.
+        Memories queued in the newest minute come first, the most eventful of them before others. Memories that
+        failed before come last. An event, hour or day is left out while a part of it waits.
         """
         return self._backlog.ready(limit=limit, stream=stream)
 
     def described(self, results: Sequence[tuple[Moment, Observation]]) -> None:
-        """Add descriptions to memories, which then wait no longer.
+        """Add descriptions to memories, and remove these from the backlog.
 
-        One description of each writer is kept: the first. Evicted or erased memories are skipped.
+        The first description of each writer is kept. Evicted or erased memories are skipped.
         """
         self._descriptions.add(results)
 
     def failed(self, item: Pending, error: str) -> None:
-        """An attempt to describe it failed. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
+        """Record a failed attempt to describe a memory. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
         self._descriptions.note_failure(item, error)
 
     def not_to_describe(self, moment_ids: Collection[str]) -> None:
-        """Nothing in these memories can be described, so they wait no longer."""
+        """Remove memories from the backlog, because nothing in them can be described."""
         self._descriptions.remove(moment_ids)
 
     def waiting(self, stream: str | None = None) -> int:
@@ -321,7 +320,7 @@ class MemoryStore:
         self._catalog.put_stream(stream)
 
     def put_gap(self, gap: Gap, *, written_at_s: float | None = None) -> None:
-        """Add a gap, or what became of it since. ``written_at_s`` (Unix seconds) is now by default."""
+        """Add a gap, or its new state. ``written_at_s`` (Unix seconds) is now by default."""
         self._catalog.put_gap(gap, written_at_s)
 
     def streams(self) -> list[Stream]:
@@ -333,21 +332,21 @@ class MemoryStore:
         return self._catalog.stream(name)
 
     def stream_with_content(self, content_id: str) -> Stream | None:
-        """The stream made of this very file or address, or None."""
+        """The stream of the file or address with this content id, or None."""
         return next((stream for stream in self.streams() if stream.content_id == content_id), None)
 
     def resume(self, stream_name: str) -> ResumePoint | None:
-        """Where to resume watching a stream. None if nothing of it is remembered."""
+        """The point at which to resume watching a stream. None if nothing of it is stored."""
         point = self._catalog.resume(stream_name)
         if point is None:
             self._appender.settle(stream_name)
         return point
 
     def snapshot(self, as_of_s: float | None = None) -> Snapshot:
-        """A snapshot of the memory. Later writes and deletions do not change it for its user.
+        """A snapshot of the memory. Later writes and deletions do not change it.
 
-        With ``as_of_s`` (Unix seconds), only what had been written by then.
-        Raises ``EncoderMismatch`` where the vectors were replaced by another encoder's meanwhile.
+        With ``as_of_s`` (Unix seconds) it holds only rows that had been written by then.
+        Raises ``EncoderMismatch`` if the memory was reindexed with another encoder meanwhile.
         """
         read_manifest(self.path).check_encoder(self.path, self._encoder, required=False)
         lease = ReadLease.take(self.path)
@@ -374,9 +373,9 @@ class MemoryStore:
     # -- disk usage, pins and erasure --------------------------------------------------
 
     def pin(self, stream: str, span: Span, note: str = "") -> Pin:
-        """Protect a stretch of a stream from eviction. Needs no writer's lock.
+        """Protect a span of a stream from eviction. It needs no writer lock.
 
-        Raises ``UnknownStream``, ``NothingToPin`` if nothing is remembered there, and ``PinsFull``.
+        Raises ``UnknownStream``, ``NothingToPin`` if nothing is stored in the span, and ``PinsFull``.
         """
         if self.stream(stream) is None:
             raise self._unknown(stream)
@@ -389,20 +388,21 @@ class MemoryStore:
             return self._pins.remove(pin_id)
 
     def pins(self) -> list[Pin]:
-        """Every pin, by stream and time."""
+        """All pins, by stream and time."""
         return self._pins.all()
 
     @property
     def budget_bytes(self) -> int:
-        """What the memory may take on the disk."""
+        """The disk budget of the memory."""
         return self._manifest.budget_bytes
 
     def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
-        """Erase a stretch of a stream, or all of it, for good. When this returns no file of the memory holds it.
+        """Erase a span of a stream, or the whole stream, for good. Afterwards no file of the memory holds it.
 
-        Of a stretch, whole moments go, with every memory above, picture and index entry made of them. The memories
-        above are made again of what remains. Questions that began before are waited for: ``on_wait`` is called with
-        their number. Needs the writer's lock, and may use the reserve of free space on the disk. Raises ``UnknownStream``.
+        Whole moments are erased, with their pictures, index entries, and the memories of higher rungs that summarise
+        them. These are rebuilt from the remaining moments. The call waits for questions that began before it:
+        ``on_wait`` is called with their number. It needs the writer lock, and may use the reserve of free space on
+        the disk. Raises ``UnknownStream``.
         """
         if self._lock is None:
             raise RuntimeError("open the memory with write=True to erase from it")
@@ -422,7 +422,7 @@ class MemoryStore:
         with ReadLease.take(self.path) as lease:
             head = self._commits.head()
             lease.hold(head.versions)
-            # Vectors of any encoder count, also where the memory was opened without one.
+            # Vectors of any encoder count, even if the memory was opened without an encoder.
             vectors = {
                 table_kind(name): open_view(self.path, name, version)
                 for name, version in head.versions.items()
@@ -437,7 +437,7 @@ class MemoryStore:
             )
 
     def set_stream_budget(self, stream: str, budget_bytes: int) -> None:
-        """Set what a stream may take of the memory's disk budget from now on.
+        """Set the part of the memory's disk budget that a stream may take.
 
         Raises ``BadBudget``.
         """
@@ -448,9 +448,9 @@ class MemoryStore:
         self.maintenance.set_stream_budgets(self._manifest.stream_budgets)
 
     def compact(self) -> None:
-        """Evict to the disk budget, merge files and indexes, and delete old versions, all of it now.
+        """Evict to the disk budget, merge files and indexes, and delete old versions, all at once.
 
-        It may use the reserve of free space on the disk, as it frees space in the end.
+        It may use the reserve of free space on the disk, because it frees space in the end.
         """
         self._eraser().finish()
         self.maintenance.run(thorough=True, now=True)
@@ -462,10 +462,10 @@ class MemoryStore:
         on_progress: OnProgress | None = None,
         paused: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> ReindexReport:
-        """Rebuild all vectors with another encoder, or drop them, and use that encoder from now on.
+        """Rebuild all vectors with another encoder, or drop them, and use that encoder afterwards.
 
         Other threads may use the store meanwhile, except inside the block of ``paused``, which covers the switch.
-        Needs the writer's lock. Raises ``CannotWrite`` or ``DiskFull``, and errors of the encoder.
+        It needs the writer lock. Raises ``CannotWrite`` or ``DiskFull``, and errors of the encoder.
         """
         if self._lock is None:
             raise RuntimeError("open the memory with write=True to reindex it")
@@ -492,14 +492,14 @@ class MemoryStore:
     def maintain(self, *, thorough: bool = True) -> None:
         """Merge appended rows into fragments and indexes, and delete versions that no reader uses.
 
-        A thread of the writer does this now and then, less thoroughly. It is worth calling when a file has been
-        watched to its end, as questions are fastest afterwards. It needs no writer's lock and never changes the
-        content. A failure is logged and tried again later.
+        A thread of the writer does this from time to time, less thoroughly. Call it when a file was watched to its
+        end: questions are fastest afterwards. It needs no writer lock and does not change the content. A failure is
+        logged, and a later run tries again.
         """
         self.maintenance.run(thorough=thorough)
 
     def _unknown(self, stream: str) -> UnknownStream:
-        return UnknownStream(stream, tuple(known.name for known in self.streams()))
+        return UnknownStream(stream, tuple(stored.name for stored in self.streams()))
 
 
 def _made_by(manifest: Manifest, encoder: Encoder | None) -> bool:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -30,6 +31,8 @@ from .watch_events import (
     WatchEvent,
     WatchReport,
 )
+
+log = logging.getLogger(__name__)
 
 WatchPhase = Literal[
     "starting",
@@ -55,7 +58,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class WatchStatus:
-    """How a watch is doing now."""
+    """The status of a watch at one moment."""
 
     stream: str
     state: WatchPhase
@@ -70,7 +73,7 @@ class WatchStatus:
     disabled_observers: tuple[str, ...]
     """Observers of other packages that failed, each with the reason."""
     last_error: str
-    """The last trouble with the source, or the error that ended the watch. Empty if there was none."""
+    """The last problem with the source, or the error that ended the watch. Empty without either."""
 
 
 class Watch:
@@ -92,10 +95,10 @@ class Watch:
         self._subscribers: list[queue.SimpleQueue[WatchEvent]] = []
         self._publishing = threading.Lock()
 
-    # -- for its user ---------------------------------------------------------------------------------
+    # -- for users ------------------------------------------------------------------------------------
 
     def status(self) -> WatchStatus:
-        """How it is doing now. Returns at once."""
+        """The current status. Returns at once."""
         progress = self._progress
         return WatchStatus(
             stream=self.stream,
@@ -109,17 +112,17 @@ class Watch:
         )
 
     def stop(self) -> None:
-        """End it soon and keep everything so far. Returns at once. Callable from a signal handler."""
+        """Ask the watch to end, and keep everything so far. Returns at once. Callable from a signal handler."""
         self._stop_requested = True
         for stop in tuple(self._stoppers):
             stop()
 
     def wait(self, timeout_s: float | None = None) -> WatchReport:
-        """Wait until it ends, and return its report.
+        """Wait until the watch ends, and return its report.
 
         Raises:
-            TimeoutError: It has not ended within ``timeout_s`` seconds. It goes on.
-            RecollectError: The error that ended it.
+            TimeoutError: The watch has not ended within ``timeout_s`` seconds. It continues.
+            RecollectError: The error that ended the watch.
         """
         self.join(timeout_s)
         if isinstance(self._ending, Failed):
@@ -128,7 +131,7 @@ class Watch:
         return self._ending.report
 
     def events(self) -> Iterator[WatchEvent]:
-        """Yield its events from now on, to the last (``Finished`` or ``Failed``)."""
+        """Yield its events from this call to the last event (``Finished`` or ``Failed``)."""
         events: queue.SimpleQueue[WatchEvent] = queue.SimpleQueue()
         with self._publishing:
             ending = self._ending
@@ -143,16 +146,16 @@ class Watch:
                 return
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Wait until it ends, however it does. Raises ``TimeoutError``."""
-        until = None if timeout_s is None else time.monotonic() + timeout_s
+        """Wait until the watch ends, also if it fails. Raises ``TimeoutError``."""
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
         if self._thread is threading.current_thread():
             raise RuntimeError(f"the event handler of {self.stream} cannot wait for its own watch to end")
         while self._thread is not None and self._thread.is_alive():
-            left_s = _POLL_S if until is None else min(_POLL_S, until - time.monotonic())
-            if left_s <= 0:
+            pause_s = _POLL_S if until_s is None else min(_POLL_S, until_s - time.monotonic())
+            if pause_s <= 0:
                 raise TimeoutError(f"{self.stream} is still being watched after {timeout_s:g} s")
             # Short waits, so that a signal handler can run between them on every platform.
-            self._thread.join(left_s)
+            self._thread.join(pause_s)
 
     # -- for the session ------------------------------------------------------------------------------
 
@@ -167,24 +170,24 @@ class Watch:
         return self._stop_requested
 
     def run(self, work: Callable[[], WatchReport], release: Callable[[], None]) -> None:
-        """Have ``work`` done in a thread. The last event is sent after ``release``."""
+        """Call ``work`` in a thread. The last event is sent after ``release``."""
         self._thread = threading.Thread(
             target=self._main, args=(work, release), name=f"watch {self.stream}", daemon=True
         )
         self._thread.start()
 
     def stop_with(self, stop: Callable[[], None]) -> None:
-        """Have ``stop()`` called too when this is stopped, and at once if it was."""
+        """Call ``stop`` when the watch is stopped, or at once if it is stopped already."""
         self._stoppers.append(stop)
         if self._stop_requested:
             stop()
 
     def set_phase(self, phase: WatchPhase) -> None:
-        """Set the present phase."""
+        """Set the current phase."""
         self._phase = phase
 
     def publish(self, event: WatchEvent) -> None:
-        """Note an event and pass it on."""
+        """Record an event, and send it to the subscribers and the event handler."""
         if isinstance(event, Progress):
             self._progress = event
             if self._phase == "starting":
@@ -225,4 +228,8 @@ class Watch:
         except Exception as error:
             if not isinstance(event, Failed):
                 event = Failed(self.stream, error)
-        self.publish(event)
+        try:
+            self.publish(event)
+        except Exception:
+            # The watch has ended, so the handler's error has nothing to end any more.
+            log.warning("an event handler of %s failed on its last event", self.stream, exc_info=True)

@@ -6,8 +6,8 @@
     door.wait()
 
 The session owns the one store that is open for writing. Each watch has a thread. The batches of all of them share
-commits, and one captioner describes for all streams. It executes erasures and compactions between the frames of
-the streams that they concern, for this process and, through request files, for others.
+commits, and one captioner describes for all streams. The session erases, compacts and reindexes while sources are
+watched, for its own process and, through request files, for other processes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ from ..memory.keeping.byte_sizes import parse_bytes
 from ..memory.keeping.disk_budget import check_budget
 from ..memory.keeping.erasure import ErasureReceipt, OnWait
 from ..memory.keeping.reindexing import OnProgress, ReindexReport
-from ..memory.keeping.requests import MaintenanceRequest, RequestServer, execute
+from ..memory.keeping.requests import (
+    MaintenanceRequest,
+    MaintenanceResult,
+    ReindexRequest,
+    RequestServer,
+    StoreRequest,
+    execute,
+)
 from ..memory.storage.tables import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
@@ -46,6 +53,8 @@ from .sources.source import Source
 from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
 from .stream_records import already_done_report, find_or_create_record
+from .vision import encoder_settings, open_encoder
+from .vision_settings import VisionSettings
 from .watch_events import (
     Described,
     DescriptionsFailed,
@@ -65,41 +74,41 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _OWN_BACKLOG_EVERY_S = 0.5
-"""How often a watch that ends looks for what waits of its stream, while others are watched."""
+"""How often a watch that ends checks the backlog of its stream, while other streams are watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterSettings:
-    """How a session opens its memory, and which video LMM describes."""
+    """Settings with which a session opens its memory, and the video LMM that describes."""
 
     encoder: Encoder | None = None
     lmm: Lmm | None = None
     budget_bytes: int | None = None
-    """What the memory may take on the disk from now on. None leaves it as it is."""
+    """The new disk budget of the memory. None keeps the present one."""
     min_free_bytes: int = MIN_FREE_BYTES
     purpose: str = "a writer"
-    """What the writer's lock is taken for, for others that want it."""
+    """The reason for taking the writer lock, for other processes that want it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundSource:
-    """A source that exists, before it is watched."""
+    """A source that was found and opened, before it is watched."""
 
     address: str | None = field(repr=False)
-    """A path or URL with its credentials, from which it can be opened again. None for a source that was opened by its user."""
+    """The path or URL with which it can be opened again, credentials included. None if the caller opened the source."""
     opened: Source
 
     @property
     def identity(self) -> str:
-        """A file's content. A live source's whole address: cameras may differ in a part that is never stored."""
+        """A file's content id, or a live source's whole address: cameras may differ in a part that is not stored."""
         info = self.opened.info
         return self.address if info.kind == "live" and self.address is not None else info.content_id
 
 
 def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSource:
-    """Look at a source before any memory is opened for it: a wrong path must not make an empty memory.
+    """Open a source before the memory is opened: a wrong path must not create an empty memory.
 
-    Raises ``SourceError``, or ``BadBudget`` where the options' disk budget is none.
+    Raises ``SourceError``, or ``BadBudget`` if the disk budget in the options is not valid.
     """
     _stream_budget_bytes(options)
     if not isinstance(source, str | Path):
@@ -111,17 +120,26 @@ def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSour
 
 
 class WriterSession:
-    """Watches sources into one memory. It begins with one user, which must ``release`` it."""
+    """Watches sources into one memory. Its creator is its first user, and must call ``release``."""
 
-    def __init__(self, path: Path, settings: WriterSettings) -> None:
-        """Open the memory for writing. It is made if necessary.
+    def __init__(
+        self,
+        path: Path,
+        settings: WriterSettings,
+        *,
+        on_new_encoder: Callable[[Encoder | None], None] | None = None,
+    ) -> None:
+        """Open the memory for writing, and create it if necessary.
 
-        Raises ``MemoryStoreError``, or ``EncoderError`` where the encoder's model cannot be used.
+        ``on_new_encoder`` is called with the new encoder, or None, when the memory was reindexed.
+        Raises ``MemoryStoreError``, or ``EncoderError`` if the encoder's model cannot be used.
         """
         if settings.encoder is not None:
-            # Loaded now: a model that cannot be used makes no memory, and no frames wait for it later.
+            # Load the model first: an unusable one must not create a memory, and no frames wait for it later.
             settings.encoder.encode_texts([""])
         self._settings = settings
+        self._encoder = settings.encoder
+        self._on_new_encoder = on_new_encoder
         self._store = MemoryStore.open(
             path,
             write=True,
@@ -139,16 +157,16 @@ class WriterSession:
         self._describing = _Describing(self._store, settings.lmm)
         self._maintaining = threading.Lock()
         self._starting = threading.Lock()
-        self._server = RequestServer(path, self._execute_for_others, self.used)
+        self._server = RequestServer(path, self._execute_request, self.used)
         self._server.start()
         self._cv_threads = cv2.getNumThreads()
         # OpenCV would split small pictures among threads, which only costs CPU time.
         cv2.setNumThreads(1)
 
-    # -- its life -------------------------------------------------------------------------------------
+    # -- users ----------------------------------------------------------------------------------------
 
     def retain(self) -> bool:
-        """Become another user of it. False if it has ended."""
+        """Add a user. False if the session has ended."""
         with self._lock:
             if self._is_closed:
                 return False
@@ -156,7 +174,7 @@ class WriterSession:
             return True
 
     def release(self) -> None:
-        """Use it no longer. The last user ends it, and the memory is then free for another writer."""
+        """Remove a user. The last one ends the session, and the memory is then free for another writer."""
         with self._lock:
             self._users -= 1
             if self._users or self._is_closed:
@@ -176,7 +194,7 @@ class WriterSession:
 
     @contextmanager
     def used(self) -> Iterator[bool]:
-        """Inside the block the session does not end. False if it has ended already."""
+        """Inside the block the session does not end. Yields False if it has ended already."""
         if not self.retain():
             yield False
             return
@@ -187,7 +205,7 @@ class WriterSession:
 
     @property
     def commits(self) -> GroupCommit:
-        """How the batches of all streams share commits."""
+        """The group commit that all streams share."""
         return self._commits
 
     # -- watching -------------------------------------------------------------------------------------
@@ -200,7 +218,7 @@ class WriterSession:
         options: WatchOptions,
         on_event: OnEvent | None = None,
     ) -> Watch:
-        """Have a source watched in a thread of its own, which is another user of the session.
+        """Watch a source in a thread of its own, which is another user of the session.
 
         Raises ``AlreadyWatched``, ``StreamNameTaken`` or ``MemoryStoreError``.
         """
@@ -272,13 +290,13 @@ class WriterSession:
     def _open(
         self, entry: _WatchedStream, record: Stream, candidate: FoundSource, options: WatchOptions
     ) -> Source:
-        """The source as it is watched: a live one goes on with its clock, a file with its rate."""
+        """Open the source to watch it. A live source continues with the stored clock, a file with the stored rate."""
         if candidate.address is None or (record.kind == "file" and record.fps == options.fps):
             return candidate.opened
         point = self._store.resume(record.name)
 
         def on_state(state: str, detail: str) -> None:
-            # What comes when frames do, or when watching ends, is recorded by the source's own events.
+            # The events of the source itself record that frames arrive, and that watching ends.
             if entry.worker is not None and state not in ("live", "stopped"):
                 entry.worker.note_outage(getattr(opened, "current_outage", None))
             event = connection_event(record.name, state, detail)
@@ -328,16 +346,16 @@ class WriterSession:
         self._describing.look_again()
 
     def _drain(self, watch: Watch, report: WatchReport) -> None:
-        """Wait until the backlog is empty. While others are watched, only this stream's part of it counts."""
+        """Wait until the backlog is empty. While other streams are watched, only this stream's part counts."""
         watch.set_phase("describing")
         self._describing.look_again()
-        look_at = 0.0
+        next_check_s = 0.0
         while not (self._describing.is_idle or watch.stop_requested):
             watch.publish_waiting(self._describing.waiting, report)
-            if time.monotonic() >= look_at and len(self._watched.names()) > 1:
+            if time.monotonic() >= next_check_s and len(self._watched.names()) > 1:
                 if not self._store.waiting(watch.stream):
                     break
-                look_at = time.monotonic() + _OWN_BACKLOG_EVERY_S
+                next_check_s = time.monotonic() + _OWN_BACKLOG_EVERY_S
             time.sleep(_POLL_S)
         self._describing.check()
 
@@ -351,14 +369,14 @@ class WriterSession:
         on_event: OnEvent | None,
         is_stopped: Callable[[], bool],
     ) -> CaptionReport:
-        """Describe what waits of a stream, or of all, until nothing does, the model is away, or it is stopped.
+        """Describe the backlog of a stream, or of all, until it is empty, the model is away, or it is stopped.
 
         Raises ``UnknownStream``, ``LmmError`` or ``MemoryStoreError``.
         """
         lmm = self._settings.lmm
         assert lmm is not None
         if stream is not None and self._store.stream(stream) is None:
-            raise UnknownStream(stream, tuple(known.name for known in self._store.streams()))
+            raise UnknownStream(stream, tuple(stored.name for stored in self._store.streams()))
         if everything:
             queue_undescribed(self._store, lmm.name, stream)
         publish = on_event or (lambda event: None)
@@ -369,7 +387,7 @@ class WriterSession:
             while not (self._describing.is_idle or is_stopped()):
                 time.sleep(_POLL_S)
             if is_stopped() and not self._watched.names():
-                # No other user wants descriptions. Those that came are written before they are counted.
+                # No other user wants descriptions. Write the finished ones before they are counted.
                 self._describing.close()
             self._describing.check()
             after = self._describing.report
@@ -385,7 +403,7 @@ class WriterSession:
     # -- maintenance while sources are watched --------------------------------------------------------
 
     def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
-        """Erase a stretch of a stream between two of its frames, or all of it after its watch was stopped.
+        """Erase a span of a stream between two frames, or the whole stream after its watch was stopped.
 
         Raises ``UnknownStream`` or ``MemoryStoreError``.
         """
@@ -406,12 +424,16 @@ class WriterSession:
     def reindex(self, encoder: Encoder | None, *, on_progress: OnProgress | None = None) -> ReindexReport:
         """Rebuild all vectors with another encoder, or drop them. Watching pauses only for the switch.
 
-        Raises ``MemoryStoreError``, or ``EncoderError`` where the encoder's model cannot be used.
+        Raises ``MemoryStoreError``, or ``EncoderError`` if the encoder's model cannot be used.
         """
         if encoder is not None:
             encoder.encode_texts([""])
         with self._maintaining:
-            return self._store.reindex(encoder, on_progress=on_progress, paused=self._everything_held)
+            report = self._store.reindex(encoder, on_progress=on_progress, paused=self._everything_held)
+            self._encoder = encoder
+            if self._on_new_encoder is not None:
+                self._on_new_encoder(encoder)
+        return report
 
     @contextmanager
     def _everything_held(self) -> Iterator[None]:
@@ -423,12 +445,22 @@ class WriterSession:
                     holds.enter_context(worker.held())
             yield
 
-    def execute(self, request: MaintenanceRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
+    def execute(self, request: StoreRequest, on_wait: OnWait | None = None) -> ErasureReceipt | None:
         """Execute the request. Returns the receipt of an erasure."""
         return execute(self, request, on_wait)
 
-    def _execute_for_others(self, request: MaintenanceRequest, on_wait: OnWait) -> ErasureReceipt | None:
+    def _execute_request(
+        self, request: MaintenanceRequest, on_wait: OnWait, on_progress: OnProgress
+    ) -> MaintenanceResult:
+        """Execute a request of another process."""
+        if isinstance(request, ReindexRequest):
+            settings = VisionSettings(model=request.encoder_model, device=request.device)
+            return self.reindex(self._open_encoder(settings), on_progress=on_progress)
         return self.execute(request, on_wait)
+
+    def _open_encoder(self, settings: VisionSettings) -> Encoder | None:
+        """The encoder of the settings. The one in use is not loaded a second time."""
+        return self._encoder if encoder_settings(self._encoder) == settings else open_encoder(settings)
 
 
 class _WatchedStream:
@@ -441,7 +473,7 @@ class _WatchedStream:
         self._is_prepared = threading.Event()
 
     def prepared(self, worker: StreamWorker | None) -> None:
-        """From now on ``worker`` does the work. None: it has ended, or there is nothing to do."""
+        """Set the worker. None if it has ended, or if nothing is to be done."""
         self.worker = worker
         self._is_prepared.set()
 
@@ -460,17 +492,17 @@ class _WatchedStreams:
         self._identities: dict[str, str] = {}
 
     def names(self) -> set[str]:
-        """The names that no other watch may use."""
+        """Names that another watch may not use."""
         return {*self._entries, *self._reserved}
 
     def check_identity(self, candidate: FoundSource) -> None:
-        """Raise ``AlreadyWatched`` where the same source is being watched."""
+        """Raise ``AlreadyWatched`` if the same source is being watched."""
         for name, identity in self._identities.items():
             if identity == candidate.identity:
                 raise AlreadyWatched(candidate.opened.info.source, name)
 
     def reserve(self, name: str, candidate: FoundSource) -> None:
-        """Keep a name and a source from other watches."""
+        """Reserve a name and a source, so that no other watch takes them."""
         self._reserved.add(name)
         self._identities[name] = candidate.identity
 
@@ -487,7 +519,7 @@ class _WatchedStreams:
         self._reserved.discard(name)
 
     def entries(self) -> list[_WatchedStream]:
-        """Every stream that is being watched."""
+        """All streams that are being watched."""
         return list(self._entries.values())
 
     def find(self, name: str) -> _WatchedStream | None:
@@ -496,7 +528,7 @@ class _WatchedStreams:
 
     @contextmanager
     def stopped_for_erasure(self, name: str) -> Iterator[None]:
-        """Stop the watch of a stream. Inside the block no other may begin under its name."""
+        """Stop the watch of a stream. Inside the block no other watch may begin under its name."""
         entry = self._entries.get(name)
         if entry is not None:
             entry.is_erased = True
@@ -510,7 +542,7 @@ class _WatchedStreams:
 
 
 class _Describing:
-    """The captioner of a session: started with the first that wants descriptions, and shared by all."""
+    """The captioner of a session. It starts with the first user that wants descriptions; all users share it."""
 
     def __init__(self, store: MemoryStore, lmm: Lmm | None) -> None:
         self._store, self._lmm = store, lmm
@@ -521,7 +553,7 @@ class _Describing:
 
     @property
     def waiting(self) -> int:
-        """Memories that waited when a description was last written."""
+        """Length of the backlog when a description was last written."""
         return 0 if self._captioner is None else self._captioner.report.waiting
 
     @property
@@ -531,11 +563,11 @@ class _Describing:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left that can be described now."""
+        """Whether nothing in the backlog can be described now."""
         return self._captioner is None or self._captioner.is_idle
 
     def begin(self, on_event: OnEvent, back_dated: str | None = None, *, only: str | None = None) -> None:
-        """Start describing, and pass its events on. ``only`` names the one stream that this user needs."""
+        """Start describing, and send events to the handler. ``only`` names the one stream that this user needs."""
         if self._lmm is None:
             return
         with self._lock:
@@ -551,33 +583,33 @@ class _Describing:
                 self._captioner.describe_all_streams()
 
     def end(self, on_event: OnEvent) -> None:
-        """Pass on no more events to this handler."""
+        """Send no more events to this handler."""
         with self._lock, suppress(ValueError):
             self._handlers.remove(on_event)
 
     def look_again(self) -> None:
-        """Something was queued."""
+        """Have the captioner check the backlog, because memories were queued."""
         if self._captioner is not None:
             self._captioner.look_again()
 
     def try_again(self) -> None:
-        """Try a server in trouble now."""
+        """Try a failing model server again now."""
         if self._captioner is not None:
             self._captioner.try_again()
 
     def check(self) -> None:
-        """Raise what ended describing, if it failed."""
+        """Raise the error that ended describing, if it failed."""
         if self._captioner is not None and self._captioner.error is not None:
             raise self._captioner.error
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Inside the block nothing is described, and the captioner reads nothing."""
+        """Inside the block nothing is described, and the captioner does not read the memory."""
         with self._captioner.held() if self._captioner is not None else ExitStack():
             yield
 
     def close(self) -> None:
-        """End describing. The backlog keeps the rest."""
+        """End describing. Undescribed memories stay in the backlog."""
         if self._captioner is not None:
             self._captioner.__exit__()
 

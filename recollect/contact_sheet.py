@@ -3,7 +3,7 @@
     write_contact_sheet(Path("evidence.png"), [(question, answer)], memory.frames)
 
 Each row shows one cited span, best first: its key frames, its time and stream, and its text. Pictures inside the span
-have a border. The others show what came just before and after it.
+have a green border. The others were taken at most ``NEAR_S`` before or after it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ MAX_ROWS = 6
 MAX_ROWS_OF_MANY = 3
 """Rows for each question, if the sheet holds several."""
 TEXT_LINES = 7
+NEAR_S = 10.0
+"""Key frames further from the span are left out: the key frames of a summary may be minutes away from it."""
 _PAPER, _INK, _SOFT, _MARK, _RULE = (
     (250, 250, 247),
     (30, 30, 30),
@@ -118,8 +120,11 @@ def _row(
 
 def _chosen(evidence: Evidence, frames: Sequence[KeyFrame]) -> list[KeyFrame]:
     """The pictures to show, in time order: those inside the span, then the nearest to it."""
-    middle_s = evidence.span.middle_s
-    nearest = sorted(frames, key=lambda frame: (not _inside(evidence, frame), abs(frame.time_s - middle_s)))
+    span = evidence.span
+    near = [frame for frame in frames if span.start_s - NEAR_S <= frame.time_s <= span.end_s + NEAR_S]
+    nearest = sorted(
+        near, key=lambda frame: (not _inside(evidence, frame), abs(frame.time_s - span.middle_s))
+    )
     return sorted(nearest[:COLUMNS], key=lambda frame: frame.time_s)
 
 

@@ -12,14 +12,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from .memory.errors import MemoryInUse
 from .resources import MemoryResources
 
 if TYPE_CHECKING:
     from .memory.encoder import Encoder
     from .memory.keeping.erasure import ErasureReceipt
     from .memory.keeping.reindexing import OnProgress, ReindexReport
-    from .memory.keeping.requests import MaintenanceRequest
+    from .memory.keeping.requests import StoreRequest
     from .perception.writer_session import WriterSession
+
+
+_UNNAMED_ENCODER = (
+    "It cannot reindex with this encoder, because `vision.model` cannot name an encoder of this class. "
+    "Call `reindex` on the Recollect object that watches, or stop that process first."
+)
 
 
 class MemoryWriting:
@@ -35,21 +42,29 @@ class MemoryWriting:
         """Use the session that is watching, or a new one."""
         from .perception.writer_session import WriterSession  # noqa: PLC0415 - heavy
 
-        settings = self._resources.writer_settings(purpose)
         with self._opening:
             session = self._session
             if session is None or not session.retain():
                 if session is not None:
                     session.wait_until_ended()
-                session = self._session = WriterSession(self._resources.path, settings)
+                # Only now: the session that ended may have reindexed with another encoder.
+                settings = self._resources.writer_settings(purpose)
+                session = self._session = WriterSession(
+                    self._resources.path, settings, on_new_encoder=self._resources.use_encoder
+                )
         try:
             yield session
         finally:
             session.release()
 
     def reindex(self, encoder: Encoder | None, on_progress: OnProgress | None) -> ReindexReport:
-        """Rebuild the vectors: in the session that is watching, or else in this process."""
-        from .memory.keeping.reindexing import reindex  # noqa: PLC0415 - LanceDB takes seconds to load
+        """Rebuild the vectors: in the session that is watching, in this process, or in the process that writes.
+
+        Raises ``MemoryInUse`` if another process writes and settings cannot name the encoder.
+        """
+        from .memory.keeping.reindexing import ReindexReport, reindex  # noqa: PLC0415 - LanceDB takes seconds
+        from .memory.keeping.requests import ReindexRequest, run_or_request  # noqa: PLC0415
+        from .perception.vision import encoder_settings  # noqa: PLC0415 - loads OpenCV
 
         session = self._session
         if session is not None and session.retain():
@@ -59,12 +74,27 @@ class MemoryWriting:
                 session.release()
         if session is not None:
             session.wait_until_ended()
-        return reindex(self._resources.path, encoder, on_progress=on_progress)
+
+        path, settings = self._resources.path, encoder_settings(encoder)
+
+        def run_here() -> ReindexReport:
+            return reindex(path, encoder, on_progress=on_progress)
+
+        if settings is None:
+            try:
+                return run_here()
+            except MemoryInUse as in_use:
+                raise MemoryInUse(path, in_use.holder, _UNNAMED_ENCODER) from None
+        request = ReindexRequest(settings.model, settings.device)
+        report = run_or_request(path, request, run_here, on_progress=on_progress)
+        assert isinstance(report, ReindexReport)
+        return report
 
     def maintain(
-        self, request: MaintenanceRequest, on_wait: Callable[[int], None] | None = None
+        self, request: StoreRequest, on_wait: Callable[[int], None] | None = None
     ) -> ErasureReceipt | None:
         """Erase or compact: in the session that is watching, in this process, or in the process that writes."""
+        from .memory.keeping.erasure import ErasureReceipt  # noqa: PLC0415 - LanceDB takes seconds to load
         from .memory.keeping.requests import execute, run_or_request  # noqa: PLC0415
 
         session = self._session
@@ -80,4 +110,6 @@ class MemoryWriting:
             with self._resources.open_writer(request.purpose) as store:
                 return execute(store, request, on_wait)
 
-        return run_or_request(self._resources.path, request, run_here, on_wait=on_wait)
+        receipt = run_or_request(self._resources.path, request, run_here, on_wait=on_wait)
+        assert receipt is None or isinstance(receipt, ErasureReceipt)
+        return receipt

@@ -84,6 +84,14 @@ def test_every_flag_named_in_the_text_exists() -> None:
     assert set(found_in_pages(r"`(--[a-z][\w-]*)")) - OTHER_PROGRAMS <= flags(build_parser())
 
 
+@pytest.mark.parametrize("command", found_in_pages(r"`python (benchmarks/[^`]+)`"))
+def test_every_benchmark_named_has_its_flags(command: str) -> None:
+    script, *words = command.split()
+    source = (ROOT / script).read_text(encoding="utf-8")
+
+    assert [word for word in words if word.startswith("--") and f'"{word}"' not in source] == []
+
+
 def test_every_variable_named_is_a_setting() -> None:
     variables = {f"RECOLLECT_{name.replace('.', '__').upper()}" for name in setting_names()}
 

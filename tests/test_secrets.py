@@ -8,12 +8,12 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from recollect import Recollect, WatchOptions
+from recollect import Recollect, RecollectError, WatchOptions
 from recollect.cli.main import main
 from recollect.errors import BadSourceList, SourceVariableUnset, StreamNameTaken
 from recollect.perception.sources.live_source import LiveSource
@@ -53,6 +53,17 @@ def files_with(secret: str, folder: Path) -> list[Path]:
     return [path for path in files if secret in str(path) or secret.encode() in path.read_bytes()]
 
 
+def refuse_once_watched(server, memory):
+    """Have the server refuse connections as soon as something of the stream is stored, or after a minute."""
+    give_up_at = time.monotonic() + 60
+    is_watched = False
+    while not is_watched and time.monotonic() < give_up_at:
+        time.sleep(0.2)
+        with suppress(RecollectError), Recollect(memory) as reader:
+            is_watched = any(status.coverage.watched_s > 0 for status in reader.status())
+    server.refuse()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("server_kind", [HttpStreamServer, RtspServer])
 def test_a_watched_stream_leaves_no_secret_anywhere(server_kind, tmp_path, shown, monkeypatch):
@@ -62,10 +73,10 @@ def test_a_watched_stream_leaves_no_secret_anywhere(server_kind, tmp_path, shown
         place = rest.partition("/")[0]
         url = f"{scheme}://anna:{SECRET}@{place}/user=anna&password={SECRET}/live;key={SECRET}?token={SECRET}&k={SECRET}"
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(url.encode())))
-        leaving = threading.Timer(4.0, server.refuse)
+        leaving = threading.Thread(target=refuse_once_watched, args=(server, memory))
         leaving.start()
 
-        output = shown("watch", "--url-file", "-", "--no-ocr", "--max-outage", "1", "--memory", str(memory))
+        output = shown("watch", "--url-file", "-", "--no-ocr", "--max-outage", "5", "--memory", str(memory))
 
         leaving.join()
     status = shown("status", "--json", "--memory", str(memory), code=0)

@@ -1,14 +1,14 @@
-"""Maintenance requests: what one process has the writer of a memory do, through files in the memory's folder.
+"""Maintenance requests: a process asks the writer of a memory for maintenance through files in the memory's folder.
 
-    server = RequestServer(folder, execute)                     # in the process that writes
+    server = RequestServer(folder, execute, used)                              # in the process that writes
     server.start()
-    receipt = run_or_request(folder, EraseRequest("door", None), run_here)     # in any other
+    receipt = run_or_request(folder, EraseRequest("door", None), run_here)     # in another process
 
-A request is a JSON file in the folder ``requests``, which appears whole. The server looks for requests several times
-a second, executes one at a time and puts an answer beside it. The requester locks a file beside its request as long
-as it waits, and the server locks ``server.lock``. The kernel releases both locks, however their holder dies. The
-server drops a request whose requester died. If the server dies, the requester takes the writer lock and executes the
-request itself.
+A request is a JSON file in the folder ``requests``, written atomically. The server looks for requests several times
+a second, executes one at a time, and writes an answer beside it. While it waits, the requester holds the lock of a
+file beside its request. The server holds the lock of ``server.lock``. The kernel releases a lock when its process
+ends. The server drops a request whose requester has ended. If the server ends first, the requester takes the writer
+lock and executes its request itself.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self, TypeVar
 
-from ..errors import MemoryInUse, MemoryStoreError, RequestFailed
+from ...common.errors import RecollectError
+from ..errors import MemoryInUse, RequestFailed
 from ..storage.file_lock import delete_locked, is_locked, try_lock, wait_for_lock
 from ..storage.tables import require_free_space
 from ..values import RUNGS, Span
 from .erasure import ErasureReceipt, OnWait
+from .reindexing import OnProgress, ReindexReport
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ SERVER_LOCK_NAME = "server.lock"
 POLL_S = 0.2
 """How often the server looks for requests."""
 ACCEPT_S = 5.0
-"""How long a requester waits for a live server to take its request."""
+"""How long a requester waits for a live server that executes no other request to take its own."""
 STALE_S = 600.0
 """Unread answers are deleted after this many seconds."""
 _ANSWER_POLL_S = 0.05
@@ -54,14 +56,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EraseRequest:
-    """Erase a stretch of a stream, or all of it."""
+    """Erase a span of a stream, or the whole stream."""
 
     stream: str
     span: Span | None
 
     @property
     def purpose(self) -> str:
-        """What the writer's lock is taken for."""
+        """The reason for taking the writer lock, for other processes that want it."""
         return f"forget {self.stream}"
 
 
@@ -72,23 +74,39 @@ class CompactRequest:
     purpose: str = "compact"
 
 
-MaintenanceRequest = EraseRequest | CompactRequest
-Execute = Callable[[MaintenanceRequest, OnWait], ErasureReceipt | None]
-"""Executes a request in the writing process. Returns the receipt of an erasure, and None for a compaction."""
+@dataclass(frozen=True, slots=True)
+class ReindexRequest:
+    """Rebuild all vectors with the encoder of these settings, or drop them.
+
+    The memory does not interpret the settings: the process that writes opens the encoder.
+    """
+
+    encoder_model: str | None
+    """None drops the vectors."""
+    device: str
+
+
+StoreRequest = EraseRequest | CompactRequest
+"""A request that an open store can execute without further settings."""
+MaintenanceRequest = StoreRequest | ReindexRequest
+MaintenanceResult = ErasureReceipt | ReindexReport | None
+"""The receipt of an erasure, the report of a reindexing, or None after a compaction."""
+Execute = Callable[[MaintenanceRequest, OnWait, OnProgress], MaintenanceResult]
+"""Executes a request in the writing process."""
 
 
 class Maintainable(Protocol):
-    """What requests are executed on: a store that is open for writing."""
+    """A store that is open for writing, on which requests are executed."""
 
     def erase(self, stream: str, span: Span | None, *, on_wait: OnWait | None = None) -> ErasureReceipt:
-        """Erase a stretch of a stream, or all of it."""
+        """Erase a span of a stream, or the whole stream."""
 
     def compact(self) -> None:
         """Evict to the disk budget, merge files and indexes, delete old versions."""
 
 
 def execute(
-    store: Maintainable, request: MaintenanceRequest, on_wait: OnWait | None = None
+    store: Maintainable, request: StoreRequest, on_wait: OnWait | None = None
 ) -> ErasureReceipt | None:
     """Execute the request. Returns the receipt of an erasure."""
     match request:
@@ -105,7 +123,7 @@ class RequestServer:
     def __init__(
         self, folder: Path, execute: Execute, used: Callable[[], AbstractContextManager[bool]]
     ) -> None:
-        """Inside the block of ``used`` the memory stays open. It gives False if it is being closed."""
+        """Inside the block of ``used`` the memory stays open. It yields False if the memory is being closed."""
         self._folder = folder / REQUESTS
         self._execute = execute
         self._used = used
@@ -114,25 +132,25 @@ class RequestServer:
         self._lock: IO[str] | None = None
 
     def start(self) -> None:
-        """Take requests from now on."""
+        """Start to take requests."""
         try:
             self._folder.mkdir(exist_ok=True)
             self._lock = (self._folder / SERVER_LOCK_NAME).open("a", encoding="utf-8")
             _lock_soon(self._lock)
         except OSError:
-            # A full disk, say: other processes cannot request anything, and get MemoryInUse.
-            log.warning("other processes cannot request anything of the writer of %s", self._folder.parent)
+            # For example on a full disk. Other processes cannot send requests then, and get MemoryInUse.
+            log.warning("the writer of %s cannot take requests of other processes", self._folder.parent)
             return
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more requests. Waits for the one that is being executed."""
+        """Take no more requests. Waits until the current one is executed."""
         self._closing.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
     def close(self) -> None:
-        """Let requesters know that the writer has ended. To be called after the writer's lock is released."""
+        """Let requesters know that the writer has ended. Call it after the writer lock is released."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -140,14 +158,15 @@ class RequestServer:
     def _main(self) -> None:
         while not self._closing.wait(POLL_S):
             try:
-                for name in sorted(entry.name for entry in os.scandir(self._folder)):
+                for name in sorted(os.listdir(self._folder)):
                     if self._closing.is_set():
                         return
-                    self._look_at(name)
+                    self._process(name)
             except OSError:
                 log.warning("could not look for requests in %s", self._folder, exc_info=True)
 
-    def _look_at(self, name: str) -> None:
+    def _process(self, name: str) -> None:
+        """Execute a request, or delete a file that is no longer needed."""
         path = self._folder / name
         if name.endswith((_ANSWER, _WAITING, _TAKEN, _REQUESTER_LOCK)):
             with suppress(FileNotFoundError):
@@ -170,17 +189,24 @@ class RequestServer:
         path.replace(taken)
 
         def on_wait(readers: int) -> None:
-            _write_whole(path.with_suffix(_WAITING), {"readers": readers})
+            _write_atomically(path.with_suffix(_WAITING), {"readers": readers})
+
+        def on_progress(done: int, total: int) -> None:
+            _write_atomically(path.with_suffix(_WAITING), {"done": done, "total": total})
 
         try:
-            receipt = self._execute(_request_from(json.loads(taken.read_text(encoding="utf-8"))), on_wait)
-            answer: dict[str, Any] = {"receipt": None if receipt is None else _receipt_record(receipt)}
+            request = _request_from(json.loads(taken.read_text(encoding="utf-8")))
+            answer = _result_record(self._execute(request, on_wait, on_progress))
         except Exception as error:
-            if not isinstance(error, MemoryStoreError):
+            if not isinstance(error, RecollectError):
                 log.warning("a request in %s failed", self._folder, exc_info=True)
             answer = {"error": str(error) or type(error).__name__}
         path.with_suffix(_WAITING).unlink(missing_ok=True)
-        _write_whole(path.with_suffix(_ANSWER), answer)
+        try:
+            _write_atomically(path.with_suffix(_ANSWER), answer)
+        finally:
+            # While this file exists, other requesters wait for their turn.
+            taken.unlink(missing_ok=True)
 
 
 def run_or_request(
@@ -189,11 +215,13 @@ def run_or_request(
     run_here: Callable[[], T],
     *,
     on_wait: OnWait | None = None,
-) -> T | ErasureReceipt | None:
-    """Have it done by ``run_here``, which takes the writer's lock, or by the process that holds that lock.
+    on_progress: OnProgress | None = None,
+) -> T | MaintenanceResult:
+    """Call ``run_here``, which takes the writer lock, or send the request to the process that holds that lock.
 
-    Raises ``MemoryInUse`` if that process takes no requests, ``RequestFailed`` if it failed to do it, and
-    what ``run_here`` raises.
+    ``on_wait`` and ``on_progress`` are called while that process executes the request. ``run_here`` must report
+    by itself. Raises ``MemoryInUse`` if that process takes no requests, ``RequestFailed`` if it could not
+    execute the request, and the errors of ``run_here``.
     """
     while True:
         try:
@@ -202,22 +230,44 @@ def run_or_request(
             if not is_served(folder):
                 raise
             with require_free_space(folder, 0), _PendingRequest(folder / REQUESTS, request) as pending:
-                answer = _wait_for_answer(folder, pending, in_use, on_wait)
+                answer = _wait_for_answer(folder, pending, in_use, _Listener(on_wait, on_progress))
         if answer is None:
             continue  # the writer has ended
         if "error" in answer:
             raise RequestFailed(folder, answer["error"])
-        receipt = answer["receipt"]
-        return None if receipt is None else _receipt_from(receipt)
+        return _result_from(answer)
 
 
 def is_served(folder: Path) -> bool:
-    """Whether a process writes to the memory that takes requests."""
+    """Whether a process that writes to the memory takes requests."""
     return is_locked(folder / REQUESTS / SERVER_LOCK_NAME)
 
 
+def _is_busy(folder: Path) -> bool:
+    """Whether the server executes a request."""
+    return any(name.endswith(_TAKEN) for name in os.listdir(folder / REQUESTS))
+
+
+class _Listener:
+    """Calls the requester's functions with what the server reports while it executes a request."""
+
+    def __init__(self, on_wait: OnWait | None, on_progress: OnProgress | None) -> None:
+        self._on_wait, self._on_progress = on_wait, on_progress
+        self._progress = (0, 0)
+
+    def report(self, record: Mapping[str, int]) -> None:
+        """``record`` is the content of the ``.waiting`` file."""
+        if self._on_wait is not None and (readers := record.get("readers")):
+            self._on_wait(readers)
+        if self._on_progress is not None and "total" in record:
+            progress = record["done"], record["total"]
+            if progress != self._progress:
+                self._progress = progress
+                self._on_progress(*progress)
+
+
 class _PendingRequest:
-    """A request file. A lock beside it is held as long as its requester waits."""
+    """A request file. The requester holds the lock of a file beside it while it waits."""
 
     def __init__(self, folder: Path, request: MaintenanceRequest) -> None:
         self._path = folder / f"{uuid.uuid4().hex}{_REQUEST}"
@@ -228,7 +278,7 @@ class _PendingRequest:
         self._lock = _lock_path(self._path).open("x", encoding="utf-8")
         try:
             wait_for_lock(self._lock)
-            _write_whole(self._path, self._record)
+            _write_atomically(self._path, self._record)
         except BaseException:
             self._clean_up()
             raise
@@ -246,7 +296,7 @@ class _PendingRequest:
             delete_locked(self._lock)
 
     def withdraw(self) -> bool:
-        """Take it back. False where the server has taken it."""
+        """Delete the request. False if the server has taken it already."""
         try:
             self._path.unlink()
         except FileNotFoundError:
@@ -255,44 +305,46 @@ class _PendingRequest:
 
     @property
     def is_taken(self) -> bool:
-        """Whether the server is executing it, or has."""
+        """Whether the server has begun to execute the request."""
         return not self._path.exists()
 
     @property
     def answer(self) -> dict[str, Any] | None:
-        """What the server answered."""
+        """The server's answer. None while it has not answered."""
         return _read(self._path.with_suffix(_ANSWER))
 
     @property
-    def readers_waited_for(self) -> int:
-        """How many readers the server waits for."""
-        return int((_read(self._path.with_suffix(_WAITING)) or {}).get("readers", 0))
+    def state(self) -> dict[str, int]:
+        """What the server last reported: the readers that it waits for, or its progress. Empty before that."""
+        return _read(self._path.with_suffix(_WAITING)) or {}
 
 
 def _wait_for_answer(
-    folder: Path, pending: _PendingRequest, in_use: MemoryInUse, on_wait: OnWait | None
+    folder: Path, pending: _PendingRequest, in_use: MemoryInUse, listener: _Listener
 ) -> dict[str, Any] | None:
-    """The answer. None where the server has ended without one."""
-    until = time.monotonic() + ACCEPT_S
+    """The answer. None if the server has ended without answering."""
+    accept_until_s = time.monotonic() + ACCEPT_S
     while True:
         served = is_served(folder)
-        # In this order: an answer may have been written just before the server ended.
+        # Read after the check above: the server may have answered just before it ended.
         if (answer := pending.answer) is not None:
             return answer
         if not served:
             return None
-        if not pending.is_taken and time.monotonic() > until and pending.withdraw():
+        if pending.is_taken or _is_busy(folder):
+            # Requests are executed one after the other, and a reindexing may take hours.
+            accept_until_s = time.monotonic() + ACCEPT_S
+        elif time.monotonic() > accept_until_s and pending.withdraw():
             raise in_use
-        if on_wait is not None and (readers := pending.readers_waited_for):
-            on_wait(readers)
+        listener.report(pending.state)
         time.sleep(_ANSWER_POLL_S)
 
 
 def _lock_soon(file: IO[str]) -> None:
-    """Lock a file that others hold for an instant at most."""
-    until = time.monotonic() + _LOCK_S
+    """Lock a file that other processes lock only for an instant, to test whether it is locked."""
+    until_s = time.monotonic() + _LOCK_S
     while not try_lock(file):
-        if time.monotonic() > until:
+        if time.monotonic() > until_s:
             raise TimeoutError(f"another process holds the lock on {file.name}")
         time.sleep(_ANSWER_POLL_S)
 
@@ -303,11 +355,11 @@ def _lock_path(path: Path) -> Path:
 
 
 def _has_requester(path: Path) -> bool:
-    """Whether the requester of a file in the folder of requests still waits."""
+    """Whether the requester of a file in the folder of requests is still waiting."""
     return is_locked(_lock_path(path))
 
 
-def _write_whole(path: Path, record: Mapping[str, Any]) -> None:
+def _write_atomically(path: Path, record: Mapping[str, Any]) -> None:
     draft = path.with_suffix(_DRAFT)
     draft.write_text(json.dumps(record), encoding="utf-8")
     draft.replace(path)
@@ -326,11 +378,24 @@ def _request_from(record: Mapping[str, Any]) -> MaintenanceRequest:
         return EraseRequest(record["stream"], record["span"] and Span(**record["span"]))
     if record["kind"] == CompactRequest.__name__:
         return CompactRequest()
+    if record["kind"] == ReindexRequest.__name__:
+        return ReindexRequest(record["encoder_model"], record["device"])
     raise ValueError(f"the request {record['kind']!r} is unknown to this version of Recollect")
 
 
-def _receipt_record(receipt: ErasureReceipt) -> dict[str, Any]:
-    return asdict(receipt) | {"memory_ids": sorted(receipt.memory_ids)}
+def _result_record(result: MaintenanceResult) -> dict[str, Any]:
+    if isinstance(result, ReindexReport):
+        return {"reindexed": asdict(result)}
+    if result is None:
+        return {"receipt": None}
+    return {"receipt": asdict(result) | {"memory_ids": sorted(result.memory_ids)}}
+
+
+def _result_from(answer: Mapping[str, Any]) -> MaintenanceResult:
+    if "reindexed" in answer:
+        return ReindexReport(**answer["reindexed"])
+    receipt = answer["receipt"]
+    return None if receipt is None else _receipt_from(receipt)
 
 
 def _receipt_from(record: Mapping[str, Any]) -> ErasureReceipt:

@@ -9,16 +9,18 @@ colours and needs nothing. Both load at the first use.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..vision_settings import VisionSettings
 from .palette import PaletteEncoder
 from .siglip import SiglipEncoder
 
 if TYPE_CHECKING:
-    from ...memory.encoder import ImageEncoder
-    from ..vision_settings import VisionSettings
+    from ...memory.encoder import Encoder, ImageEncoder
 
-__all__ = ["PaletteEncoder", "SiglipEncoder", "open_encoder"]
+__all__ = ["PaletteEncoder", "SiglipEncoder", "encoder_settings", "open_encoder"]
 
 PALETTE = "palette"
 """The model name that selects ``PaletteEncoder``."""
@@ -31,3 +33,22 @@ def open_encoder(settings: VisionSettings) -> ImageEncoder | None:
     if settings.model == PALETTE:
         return PaletteEncoder()
     return SiglipEncoder(settings.model, device=settings.device)
+
+
+def encoder_settings(encoder: Encoder | None) -> VisionSettings | None:
+    """The settings with which another process on this machine opens the same encoder.
+
+    They name no model if ``encoder`` is None. The result is None for an encoder of another class, which settings
+    cannot name.
+    """
+    if encoder is None:
+        return VisionSettings()
+    if type(encoder) is PaletteEncoder:
+        return VisionSettings(model=PALETTE)
+    if type(encoder) is SiglipEncoder:
+        model = encoder.model
+        if Path(model).expanduser().is_dir():
+            # The other process may run in another folder. The last part of the path stays: it names the encoder.
+            model = os.path.join(Path.cwd(), os.path.expanduser(model))
+        return VisionSettings(model=model, device=encoder.device)
+    return None

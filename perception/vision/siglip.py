@@ -49,6 +49,16 @@ class SiglipEncoder:
         return HubCheckpoint.find(self._model)
 
     @property
+    def model(self) -> str:
+        """The folder, or the name on the hub, that was given."""
+        return self._model
+
+    @property
+    def device(self) -> str:
+        """The device that was given, or ``auto``."""
+        return self._device
+
+    @property
     def name(self) -> str:
         """The model's name with a digest of its files. Other weights have another name."""
         return self._checkpoint.name

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,22 @@ import numpy as np
 import pytest
 
 from recollect import Finished, Recollect, WatchOptions
-from recollect.errors import AlreadyWatched, MemoryInUse, StreamNameTaken, UnknownStream
+from recollect.errors import AlreadyWatched, MemoryInUse, RequestFailed, StreamNameTaken, UnknownStream
 from recollect.memory import HashingEncoder, MemoryStore
-from recollect.memory.keeping.requests import REQUESTS, SERVER_LOCK_NAME, CompactRequest, run_or_request
+from recollect.memory.keeping.reindexing import OnProgress, ReindexReport
+from recollect.memory.keeping.requests import (
+    ACCEPT_S,
+    REQUESTS,
+    SERVER_LOCK_NAME,
+    CompactRequest,
+    Execute,
+    MaintenanceRequest,
+    ReindexRequest,
+    RequestServer,
+    run_or_request,
+)
 from recollect.memory.values import RUNGS
+from recollect.perception.vision import PaletteEncoder, SiglipEncoder
 from recollect.testing.stream_servers import HttpStreamServer
 
 QUICK = WatchOptions(ocr=False)
@@ -36,10 +50,10 @@ def wait_until(happened: Callable[[], object], timeout_s: float = 60.0) -> None:
 
 
 def draw(time_s: float) -> np.ndarray:
-    """A square that moves, and for three seconds a QR code that holds the secret."""
+    """A moving square and, for three seconds, a QR code with the secret."""
     picture = np.full((240, 320, 3), 90, np.uint8)
-    left = int(time_s * 40) % 260
-    picture[180:220, left : left + 40] = (40, 200, 240)
+    left_px = int(time_s * 40) % 260
+    picture[180:220, left_px : left_px + 40] = (40, 200, 240)
     if SECRET_FROM_S <= time_s < SECRET_TO_S:
         code = cv2.QRCodeEncoder.create().encode(SECRET)
         picture[8:168, 8:168] = cv2.resize(code, (160, 160), interpolation=cv2.INTER_NEAREST)[..., None]
@@ -129,7 +143,7 @@ def test_a_name_of_another_source_is_refused(memory, camera, short_video):
         memory.start(camera.url, stream="door", options=QUICK)
 
 
-def test_a_wait_with_a_timeout_leaves_the_watch_going(memory, camera):
+def test_a_wait_with_a_timeout_does_not_end_the_watch(memory, camera):
     door = memory.start(camera.url, stream="door", options=QUICK)
 
     with pytest.raises(TimeoutError, match="still being watched"):
@@ -150,15 +164,15 @@ def test_closing_the_memory_ends_every_watch(tmp_path, camera):
 def test_another_object_cannot_watch_into_the_same_memory(memory, camera, short_video):
     memory.start(camera.url, stream="door", options=QUICK)
 
-    with Recollect(memory.path) as other, pytest.raises(MemoryInUse):
-        other.watch(short_video, options=QUICK)
+    with Recollect(memory.path) as second_client, pytest.raises(MemoryInUse):
+        second_client.watch(short_video, options=QUICK)
 
 
 # -- erasing while watching ----------------------------------------------------------------------------
 
 
 def watch_past_the_secret(memory: Recollect, camera: HttpStreamServer) -> Any:
-    """Watch the camera until the secret is committed; its handle."""
+    """Watch the camera until the secret is committed, and return the watch handle."""
     door = memory.start(camera.url, stream="door", options=QUICK)
     wait_until(lambda: files_with(memory.path, SECRET))
     wait_until(lambda: door.status().time_s > SECRET_TO_S)
@@ -166,7 +180,7 @@ def watch_past_the_secret(memory: Recollect, camera: HttpStreamServer) -> Any:
 
 
 @pytest.mark.slow  # 15 s of a camera
-def test_a_stretch_is_erased_while_its_camera_is_watched(memory, camera):
+def test_a_span_is_erased_while_its_camera_is_watched(memory, camera):
     door = watch_past_the_secret(memory, camera)
     at_s = door.status().time_s
 
@@ -188,7 +202,7 @@ def test_another_process_erases_while_cameras_are_watched(memory, camera):
     door = watch_past_the_secret(memory, camera)
     command = ["forget", "door", "--from", "0", "--to", str(SECRET_TO_S + 2), "--memory", str(memory.path)]
 
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "recollect.cli.main", *command, "--json"],
         capture_output=True,
         text=True,
@@ -196,8 +210,8 @@ def test_another_process_erases_while_cameras_are_watched(memory, camera):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["memories"]["moment"] > 0
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["memories"]["moment"] > 0
     assert files_with(memory.path, SECRET) == []
     assert door.status().state == "connected"
     assert [path.name for path in (memory.path / REQUESTS).iterdir()] == [SERVER_LOCK_NAME]
@@ -206,8 +220,8 @@ def test_another_process_erases_while_cameras_are_watched(memory, camera):
 @pytest.mark.slow  # 10 s of a camera
 def test_a_stream_that_is_erased_is_no_longer_watched(memory, camera, short_video):
     door = watch_past_the_secret(memory, camera)
-    with HttpStreamServer(draw) as other:
-        yard = memory.start(other.url, stream="yard", options=QUICK)
+    with HttpStreamServer(draw) as second_camera:
+        yard = memory.start(second_camera.url, stream="yard", options=QUICK)
         wait_until(lambda: yard.status().state == "connected")
 
         memory.forget("door")
@@ -226,7 +240,7 @@ def test_the_only_stream_is_erased_by_another_process(memory, camera):
     door = watch_past_the_secret(memory, camera)
     command = ["forget", "door", "--all", "--memory", str(memory.path)]
 
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "recollect.cli.main", *command],
         capture_output=True,
         text=True,
@@ -234,13 +248,13 @@ def test_the_only_stream_is_erased_by_another_process(memory, camera):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
-    assert "erased: all of door" in done.stdout
+    assert process.returncode == 0, process.stderr
+    assert "erased: all of door" in process.stdout
     assert door.wait(timeout_s=30).state == "erased"
     assert files_with(memory.path, SECRET) == []
 
 
-def test_an_unknown_stream_cannot_be_erased_meanwhile(memory, camera):
+def test_an_unknown_stream_cannot_be_erased_while_watching(memory, camera):
     memory.start(camera.url, stream="door", options=QUICK)
 
     with pytest.raises(UnknownStream):
@@ -252,8 +266,8 @@ def test_a_memory_is_compacted_while_it_is_watched(memory, camera, short_video):
     door = memory.start(camera.url, stream="door", options=QUICK)
     wait_until(lambda: door.status().state == "connected")
 
-    with Recollect(memory.path) as other:
-        usage = other.compact()
+    with Recollect(memory.path) as second_client:
+        usage = second_client.compact()
 
     assert usage.used_bytes > 0
     assert door.status().state == "connected"
@@ -286,8 +300,62 @@ def test_a_request_whose_requester_died_is_dropped(memory, camera, short_video):
     assert "short" in {status.stream.name for status in memory.status()}
 
 
+@contextmanager
+def serving(folder: Path, execute: Execute) -> Iterator[None]:
+    server = RequestServer(folder, execute, lambda: nullcontext(True))
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        server.close()
+
+
+def test_the_progress_of_a_reindexing_reaches_the_requester(tmp_path):
+    has_arrived = threading.Event()
+    progress: list[tuple[int, int]] = []
+
+    def reindex(request: object, on_wait: object, on_progress: OnProgress) -> ReindexReport:
+        on_progress(256, 300)
+        assert has_arrived.wait(timeout=30)
+        return ReindexReport("palette/1", 300, 20, 1.5)
+
+    def on_progress(finished: int, total: int) -> None:
+        progress.append((finished, total))
+        has_arrived.set()
+
+    with serving(tmp_path, reindex):
+        report = run_or_request(tmp_path, ReindexRequest("palette", "cpu"), refuse, on_progress=on_progress)
+
+    assert progress == [(256, 300)]
+    assert report == ReindexReport("palette/1", 300, 20, 1.5)
+
+
+@pytest.mark.slow  # a request that takes 7 s
+def test_a_request_waits_for_the_one_before_it(tmp_path):
+    executed: list[MaintenanceRequest] = []
+
+    def execute_slowly(request: MaintenanceRequest, on_wait: object, on_progress: object) -> None:
+        executed.append(request)
+        if isinstance(request, ReindexRequest):
+            time.sleep(ACCEPT_S + 2)
+
+    with serving(tmp_path, execute_slowly):
+        first = threading.Thread(
+            target=run_or_request, args=(tmp_path, ReindexRequest(None, "auto"), refuse), daemon=True
+        )
+        first.start()
+        wait_until(lambda: executed, timeout_s=5)
+
+        run_or_request(tmp_path, CompactRequest(), refuse)
+
+        first.join(timeout=30)
+    assert executed == [ReindexRequest(None, "auto"), CompactRequest()]
+    assert [path.name for path in (tmp_path / REQUESTS).iterdir()] == [SERVER_LOCK_NAME]
+
+
 @pytest.mark.slow  # starts Python: some 5 s
-def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_video):
+def test_a_requester_continues_when_the_writer_is_killed(tmp_path, camera, short_video):
     path = tmp_path / "home.lance"
     with Recollect(path) as memory:
         memory.watch(short_video, options=QUICK)
@@ -315,6 +383,22 @@ def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_v
 # -- reindexing and pinning while watching -----------------------------------------------------------------
 
 
+def reindex_in_another_process(path: Path, settings: dict[str, str]) -> dict[str, Any]:
+    """The report of ``recollect reindex``, with these variables as the only settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RECOLLECT_")}
+    process = subprocess.run(
+        [sys.executable, "-m", "recollect.cli.main", "reindex", "--quiet", "--json", "--memory", str(path)],
+        env=inherited | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    report: dict[str, Any] = json.loads(process.stdout)
+    return report
+
+
 @pytest.mark.slow  # 15 s of a camera
 def test_vectors_are_made_while_a_camera_is_watched(memory, camera):
     door = memory.start(camera.url, stream="door", options=QUICK)
@@ -329,17 +413,76 @@ def test_vectors_are_made_while_a_camera_is_watched(memory, camera):
     assert (report.encoder, report.texts > 0) == ("trigrams/64", True)
     with MemoryStore.open(memory.path, encoder=HashingEncoder(64)) as store:
         assert store.snapshot().search("something moves")
-    with Recollect(memory.path, encoder=HashingEncoder(64)) as other:
-        # Nothing is missing: also what was watched afterwards has its vectors.
-        assert other.reindex().texts == 0
+    with Recollect(memory.path, encoder=HashingEncoder(64)) as second_client:
+        # Nothing is missing: moments watched after the reindexing have vectors too.
+        assert second_client.reindex().texts == 0
+
+
+@pytest.mark.slow  # 15 s of a camera, and starts Python
+def test_another_process_reindexes_while_a_camera_is_watched(memory, camera):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+    wait_until(lambda: door.status().moments > 0)
+
+    report = reindex_in_another_process(memory.path, {"RECOLLECT_VISION__MODEL": "palette"})
+
+    at_s = door.status().time_s
+    wait_until(lambda: door.status().time_s > at_s + 8)
+    assert (report["encoder"], report["texts"] > 0) == ("palette/1", True)
+    assert memory.search("something moves")
+    door.stop()
+    assert door.wait(timeout_s=30).state == "stopped"
+    with Recollect(memory.path, encoder=PaletteEncoder()) as second_client:
+        # Moments written after the switch also have vectors of the new encoder.
+        assert second_client.reindex().texts == 0
+    with MemoryStore.open(memory.path, encoder=PaletteEncoder()) as store:
+        assert store.snapshot().search("something moves")
+
+
+@pytest.mark.slow  # 8 s of a camera, and starts Python
+def test_another_process_drops_the_vectors_while_watching(tmp_path, camera):
+    with Recollect(tmp_path / "home.lance", encoder=PaletteEncoder()) as memory:
+        door = memory.start(camera.url, stream="door", options=QUICK)
+        wait_until(lambda: door.status().moments > 0)
+
+        report = reindex_in_another_process(memory.path, {})
+
+        assert report["encoder"] is None
+        assert memory.search("something moves")
+        assert door.status().state == "connected"
+        door.stop()
+        door.wait(timeout_s=30)
+        # The next session of the same object opens the memory without an encoder.
+        memory.start(camera.url, stream="door", options=QUICK)
+
+
+def test_the_memory_is_in_use_for_an_encoder_without_settings(memory, camera):
+    memory.start(camera.url, stream="door", options=QUICK)
+
+    with (
+        Recollect(memory.path) as second_client,
+        pytest.raises(MemoryInUse, match="Call `reindex` on the Recollect object that watches"),
+    ):
+        second_client.reindex(HashingEncoder(64))
+
+
+def test_a_missing_model_is_reported_to_the_requester(memory, camera, tmp_path):
+    door = memory.start(camera.url, stream="door", options=QUICK)
+
+    with (
+        Recollect(memory.path) as second_client,
+        pytest.raises(RequestFailed, match="there is no such folder"),
+    ):
+        second_client.reindex(SiglipEncoder(str(tmp_path / "siglip")))
+
+    assert door.is_active
 
 
 @pytest.mark.slow  # 8 s of a camera
-def test_a_stretch_is_pinned_while_its_camera_is_watched(memory, camera):
+def test_a_span_is_pinned_while_its_camera_is_watched(memory, camera):
     door = memory.start(camera.url, stream="door", options=QUICK)
     wait_until(lambda: door.status().moments > 0)
 
     pin = memory.pin("door", note="the parcel")
 
-    assert [known.id for known in memory.pins()] == [pin.id]
+    assert [stored.id for stored in memory.pins()] == [pin.id]
     assert door.status().state == "connected"
