@@ -8,14 +8,19 @@ if spending.may_call: …
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from ..common.errors import BadArgument
 from .cancellation import Cancellation
 
 
 class Limits(BaseModel, frozen=True, extra="forbid"):
-    """Limits for one question. When one is reached, the agent answers with the best it has."""
+    """Limits for one question. When one is reached, the agent answers with the best it has.
+
+    Raises ``BadArgument`` if a value has a wrong type or is out of range.
+    """
 
     rounds: PositiveInt = 3
     """Rounds of recall, inspect and judge. Published agents gain nothing after about three."""
@@ -27,6 +32,20 @@ class Limits(BaseModel, frozen=True, extra="forbid"):
     """Calls of a model, for reasoners that use one."""
     tokens: NonNegativeInt = 20_000
     """Tokens of those calls. No call starts after this many are spent."""
+
+    if not TYPE_CHECKING:  # a type checker reads the fields
+
+        def __init__(self, **values: object) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                wrong = error.errors(include_url=False)[0]
+                name = ".".join(str(part) for part in wrong["loc"])
+                if wrong["type"] == "extra_forbidden":
+                    expected = f"one of the limits {', '.join(type(self).model_fields)}"
+                    raise BadArgument("limits", name, expected) from None
+                expected = wrong["msg"].removeprefix("Input should be ")
+                raise BadArgument(name, wrong["input"], expected) from None
 
 
 class Spending:

@@ -176,11 +176,13 @@ class TraceStore(SqliteSaver):
             )
 
     def close(self) -> None:
-        """Close the file."""
-        self.conn.close()
+        """Close the file. A question that still runs loses the rest of its trace."""
+        # Without the lock, SQLite crashes the process if another thread is inside a statement.
+        with self.lock:
+            self.conn.close()
 
     def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):
+        with self.lock, suppress(sqlite3.Error):
             self.conn.rollback()
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -30,6 +31,8 @@ from .watch_events import (
     WatchEvent,
     WatchReport,
 )
+
+log = logging.getLogger(__name__)
 
 WatchPhase = Literal[
     "starting",
@@ -225,4 +228,8 @@ class Watch:
         except Exception as error:
             if not isinstance(event, Failed):
                 event = Failed(self.stream, error)
-        self.publish(event)
+        try:
+            self.publish(event)
+        except Exception:
+            # The watch has ended, so the handler's error has nothing to end any more.
+            log.warning("an event handler of %s failed on its last event", self.stream, exc_info=True)

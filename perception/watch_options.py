@@ -5,18 +5,25 @@ WatchOptions(fps=2, ocr=False, disk_budget="5 GB")
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..common.errors import BadArgument
 from .observers.observer import ObserverFactory
 
 DEFAULT_FPS = 4.0
 """Frames a second shown to the observers: enough to follow people, and affordable on one core."""
+MIN_FPS, MAX_FPS = 0.1, 60.0
+"""The rates that can be chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """How one source is watched."""
+    """How one source is watched.
+
+    Raises ``BadArgument`` if a value has a wrong type or is out of range.
+    """
 
     fps: float = DEFAULT_FPS
     """Frames a second that the observers are shown. A stream that is resumed keeps the rate it began with."""
@@ -34,3 +41,26 @@ class WatchOptions:
     written_at: Callable[[float], float] | None = None
     """For evaluations: the Unix time at which what was made of the frames up to a stream time counts as written,
     given that stream time. Descriptions take the date of what they describe. None: the present time."""
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.fps) or not MIN_FPS <= self.fps <= MAX_FPS:
+            raise BadArgument("fps", self.fps, f"a number from {MIN_FPS:g} to {MAX_FPS:g}")
+        for name, flag in (("ocr", self.ocr), ("drain", self.drain)):
+            if not isinstance(flag, bool):
+                raise BadArgument(name, flag, "True or False")
+        if not isinstance(self.observers, tuple | list) or not all(callable(make) for make in self.observers):
+            raise BadArgument("observers", self.observers, "a tuple of observer classes or functions")
+        if self.disk_budget is not None and (
+            isinstance(self.disk_budget, bool) or not isinstance(self.disk_budget, str | int)
+        ):
+            raise BadArgument("disk_budget", self.disk_budget, 'a size such as "5 GB", or a number of bytes')
+        if self.max_outage_s is not None and not (
+            _is_number(self.max_outage_s) and math.isfinite(self.max_outage_s) and self.max_outage_s >= 0
+        ):
+            raise BadArgument("max_outage_s", self.max_outage_s, "a number of seconds, or None")
+        if self.written_at is not None and not callable(self.written_at):
+            raise BadArgument("written_at", self.written_at, "a function of the stream time, or None")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

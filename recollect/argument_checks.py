@@ -5,19 +5,118 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .common.errors import BadArgument
 from .memory.values import RUNGS, Rung, Span
 
+if TYPE_CHECKING:
+    from .perception.watch_options import WatchOptions
+
 MAX_LIMIT = 100_000
 """The most results that one call returns."""
+MAX_NAME_CHARS = 500
+"""The longest name that a stream can be given."""
 
 
 def checked_text(name: str, text: object) -> str:
-    """``text`` if it is a string."""
+    """``text`` if it is a string that can be stored."""
     if not isinstance(text, str):
         raise BadArgument(name, text, "a text")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        # Python reads bytes that are not UTF-8, in file names and arguments, as lone surrogates.
+        raise BadArgument(name, text, "a text that can be encoded as UTF-8")
     return text
+
+
+def checked_stream_name(stream: object) -> str | None:
+    """The name that a stream shall have, if one is given."""
+    if stream is None:
+        return None
+    name = checked_text("stream", stream)
+    if not name.strip() or len(name) > MAX_NAME_CHARS:
+        raise BadArgument("stream", stream, f"a name of 1 to {MAX_NAME_CHARS} characters")
+    return name
+
+
+def checked_ids(name: str, ids: object) -> list[str]:
+    """The ids in a sequence."""
+    if not isinstance(ids, str | bytes) and isinstance(ids, Iterable):
+        texts = list(ids)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise BadArgument(name, ids, "a sequence of ids")
+
+
+def checked_path(path: object) -> Path:
+    """The folder that ``path`` names."""
+    if isinstance(path, str | Path) and str(path).strip() and "\0" not in str(path):
+        return Path(path).expanduser()
+    raise BadArgument("path", path, "the path of a folder")
+
+
+def check_methods(name: str, value: object, methods: tuple[str, ...], expected: str) -> None:
+    """Raise ``BadArgument`` unless ``value`` is None or has these methods. Properties are not read."""
+    if value is not None and not all(callable(getattr(value, method, None)) for method in methods):
+        raise BadArgument(name, value, expected)
+
+
+def check_encoder(encoder: object) -> None:
+    """Raise ``BadArgument`` unless ``encoder`` is None or an encoder."""
+    check_methods("encoder", encoder, ("encode_texts",), "an Encoder")
+
+
+def check_models(
+    encoder: object = None,
+    lmm: object = None,
+    reasoner: object = None,
+    limits: object = None,
+    overrides: object = None,
+) -> None:
+    """Raise ``BadArgument`` where what a memory is opened with has a wrong type."""
+    check_encoder(encoder)
+    check_methods("reasoner", reasoner, ("read", "look", "judge", "answer"), "a Reasoner")
+    if lmm is not None and not callable(getattr(lmm, "ask_now", None)):
+        from .perception.lmm.lmm_settings import LmmSettings  # noqa: PLC0415 - loads pydantic
+
+        if not isinstance(lmm, LmmSettings):
+            raise BadArgument("lmm", lmm, "an Lmm, or LmmSettings with the server's url")
+    if limits is not None:
+        from .agent.limits import Limits  # noqa: PLC0415 - loads pydantic
+
+        if not isinstance(limits, Limits):
+            raise BadArgument("limits", limits, "Limits, such as Limits(seconds=10)")
+    if overrides is not None:
+        from .agent.overrides import AgentOverrides  # noqa: PLC0415
+
+        if not isinstance(overrides, AgentOverrides):
+            raise BadArgument("overrides", overrides, "AgentOverrides")
+
+
+def check_source(source: object) -> None:
+    """Raise ``BadArgument`` unless ``source`` is a path, a URL or a source."""
+    if isinstance(source, str | Path) and str(source):
+        return
+    if isinstance(source, str) or not callable(getattr(source, "frames", None)):
+        raise BadArgument("source", source, "a path, a URL, or an open source")
+
+
+def checked_watch_options(options: object) -> WatchOptions:
+    """The options of a watch; the usual ones for None."""
+    from .perception.watch_options import WatchOptions  # noqa: PLC0415
+
+    if options is None:
+        return WatchOptions()
+    if not isinstance(options, WatchOptions):
+        raise BadArgument("options", options, "WatchOptions, such as WatchOptions(fps=2)")
+    return options
+
+
+def check_handler(name: str, handler: object) -> None:
+    """Raise ``BadArgument`` unless ``handler`` is None or can be called."""
+    if handler is not None and not callable(handler):
+        raise BadArgument(name, handler, "a function")
 
 
 def checked_limit(limit: object) -> int:
@@ -66,7 +165,7 @@ def as_of_seconds(as_of: object) -> float | None:
             raise BadArgument("as_of", as_of, "a datetime with a time zone, such as datetime.now(UTC)")
         return as_of.timestamp()
     if isinstance(as_of, int | float) and not isinstance(as_of, bool):
-        return float(as_of)
+        return _as_float("as_of", as_of)
     raise BadArgument("as_of", as_of, "a datetime with a time zone, or Unix seconds")
 
 
@@ -90,5 +189,12 @@ def _seconds(name: str, time_s: object) -> float | None:
     if time_s is None:
         return None
     if isinstance(time_s, int | float) and not isinstance(time_s, bool):
-        return float(time_s)
+        return _as_float(name, time_s)
     raise BadArgument(name, time_s, "a stream time in seconds")
+
+
+def _as_float(name: str, number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise BadArgument(name, number, "a number of seconds that a float can hold") from None

@@ -25,14 +25,21 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from .agent.errors import BadQuestion
 from .argument_checks import (
     as_of_seconds,
+    check_encoder,
+    check_handler,
+    check_models,
+    check_source,
+    checked_ids,
     checked_limit,
     checked_options,
+    checked_path,
     checked_rung,
     checked_span,
+    checked_stream_name,
     checked_text,
+    checked_watch_options,
     stream_names,
 )
-from .common.errors import BadArgument
 from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, Rung, Span
 from .perception.errors import NoLmm
 from .resources import MemoryResources
@@ -83,6 +90,7 @@ class Recollect:
         overrides: Parts of the agent to replace, for ablations.
 
     Raises:
+        BadArgument: An argument has a wrong type.
         BadBudget: ``disk_budget`` is not a size, or too small for any memory.
     """
 
@@ -97,9 +105,8 @@ class Recollect:
         limits: Limits | None = None,
         overrides: AgentOverrides | None = None,
     ) -> None:
-        if not isinstance(path, str | Path):
-            raise BadArgument("path", path, "the path of a folder")
-        self.path = Path(path).expanduser()
+        self.path = checked_path(path)
+        check_models(encoder, lmm, reasoner, limits, overrides)
         self._resources = MemoryResources(self.path, encoder=encoder, lmm=lmm, disk_budget=disk_budget)
         self._reasoner = reasoner
         self._limits = limits
@@ -150,11 +157,22 @@ class Recollect:
             SourceError: The source does not exist, is no video, or could not be read to its end.
             MemoryStoreError: The memory is in use by another process, full, or newer than this Recollect.
         """
+        return self._watch_to_end(source, stream, options, on_event, _StopFlag())
+
+    def _watch_to_end(
+        self,
+        source: str | Path | Source,
+        stream: str | None,
+        options: WatchOptions | None,
+        on_event: OnEvent | None,
+        stopping: _StopFlag,
+    ) -> WatchReport:
         if on_event is None:
             from .notebook import notebook_progress  # noqa: PLC0415
 
             on_event = notebook_progress()
         watch = self.start(source, stream=stream, options=options, on_event=on_event)
+        stopping.stop_with(watch.stop)
         try:
             return watch.wait()
         finally:
@@ -190,21 +208,20 @@ class Recollect:
 
         Raises:
             SourceError: The source does not exist or is no video, or it is being watched already.
+            BadArgument: An argument has a wrong type or value.
             MemoryStoreError: The memory is in use by another process, full, or newer than this Recollect; or the
                 options' disk budget is not valid.
             BadSettings: The settings that name the video LMM or the image-text model are wrong.
             EncoderError: The image-text model in the settings cannot be used.
         """
         from .perception.sources.source_list import resolve_source  # noqa: PLC0415
-        from .perception.watch_options import WatchOptions  # noqa: PLC0415
         from .perception.writer_session import find_source  # noqa: PLC0415 - heavy, and only watching needs it
 
-        if stream is not None:
-            checked_text("stream", stream)
-        if source is None or isinstance(source, bytes | int | float):
-            raise BadArgument("source", source, "a path, a URL, or an open source")
+        check_source(source)
+        stream = checked_stream_name(stream)
+        options = checked_watch_options(options)
+        check_handler("on_event", on_event)
         stops_before = self._stops
-        options = options or WatchOptions()
         found_source = find_source(resolve_source(source) if isinstance(source, str) else source, options)
         try:
             with self._writing.session() as session:
@@ -237,8 +254,16 @@ class Recollect:
             MemoryStoreError: There is no memory at the path, or it is in use or full.
             BadSettings: The settings that name the video LMM are wrong.
         """
+        return self._caption(stream, everything, on_event, _StopFlag())
+
+    def _caption(
+        self, stream: str | None, everything: bool, on_event: OnEvent | None, stopping: _StopFlag
+    ) -> CaptionReport:
         from .memory.storage.manifest import read_manifest  # noqa: PLC0415 - LanceDB takes seconds to load
 
+        if stream is not None:
+            checked_text("stream", stream)
+        check_handler("on_event", on_event)
         stops_before = self._stops
         if self._resources.lmm() is None:
             raise NoLmm("describe what was watched")
@@ -248,7 +273,7 @@ class Recollect:
                 stream,
                 everything=everything,
                 on_event=on_event,
-                is_stopped=lambda: self._stops != stops_before,
+                is_stopped=lambda: stopping.is_set or self._stops != stops_before,
             )
 
     def stop(self) -> None:
@@ -340,6 +365,7 @@ class Recollect:
         from .memory.storage.tables import require_free_space  # noqa: PLC0415
 
         checked_text("stream", stream)
+        check_handler("on_wait", on_wait)
         span = checked_span(from_s, to_s)
         pending = self.path / _TRACES_PENDING
         reader = self._resources.reader()
@@ -382,7 +408,9 @@ class Recollect:
                 use the encoder (``RequestFailed``).
             EncoderError: The image-text model in the settings cannot be used.
         """
-        encoder = encoder or self._resources.encoder()
+        check_encoder(encoder)
+        check_handler("on_progress", on_progress)
+        encoder = encoder if encoder is not None else self._resources.encoder()
         report = self._writing.reindex(encoder, on_progress)
         self._resources.use_encoder(encoder)
         return report
@@ -532,7 +560,7 @@ class Recollect:
     def frames(self, ids: Sequence[str]) -> list[KeyFrame]:
         """Key frames by id, in the given order, without those that are no longer stored."""
         with self._resources.reader().snapshot() as snapshot:
-            return snapshot.frames(list(ids))
+            return snapshot.frames(checked_ids("ids", ids))
 
     def status(self) -> list[StreamStatus]:
         """What is stored of each stream, in order of their names."""
@@ -565,12 +593,13 @@ class Recollect:
         options: WatchOptions | None = None,
         on_event: OnEvent | None = None,
     ) -> WatchReport:
-        """``watch`` without blocking the event loop. Cancelling it stops the watch cleanly."""
+        """``watch`` without blocking the event loop. Cancelling it stops this watch cleanly, and no other."""
+        stopping = _StopFlag()
 
         def work() -> WatchReport:
-            return self.watch(source, stream=stream, options=options, on_event=on_event)
+            return self._watch_to_end(source, stream, options, on_event, stopping)
 
-        return await _cancellable(asyncio.to_thread(work), self.stop)
+        return await _cancellable(asyncio.to_thread(work), stopping.stop)
 
     async def astart(
         self,
@@ -580,18 +609,29 @@ class Recollect:
         options: WatchOptions | None = None,
         on_event: OnEvent | None = None,
     ) -> Watch:
-        """``start`` without blocking the event loop while the source and the memory are opened."""
-        return await asyncio.to_thread(self.start, source, stream=stream, options=options, on_event=on_event)
+        """``start`` without blocking the event loop while the source and the memory are opened.
+
+        If it is cancelled, the watch is stopped, because nobody has its handle.
+        """
+        stopping = _StopFlag()
+
+        def work() -> Watch:
+            watch = self.start(source, stream=stream, options=options, on_event=on_event)
+            stopping.stop_with(watch.stop)
+            return watch
+
+        return await _cancellable(asyncio.to_thread(work), stopping.stop)
 
     async def acaption(
         self, stream: str | None = None, *, everything: bool = False, on_event: OnEvent | None = None
     ) -> CaptionReport:
-        """``caption`` without blocking the event loop. Cancelling it stops the describing cleanly."""
+        """``caption`` without blocking the event loop. Cancelling it stops this describing cleanly, and no watch."""
+        stopping = _StopFlag()
 
         def work() -> CaptionReport:
-            return self.caption(stream, everything=everything, on_event=on_event)
+            return self._caption(stream, everything, on_event, stopping)
 
-        return await _cancellable(asyncio.to_thread(work), self.stop)
+        return await _cancellable(asyncio.to_thread(work), stopping.stop)
 
     async def acompact(self) -> DiskUsage:
         """``compact`` without blocking the event loop. Cancelling does not stop it."""
@@ -687,6 +727,26 @@ class Recollect:
         for _, changes in self._steps(question, cancellation):
             answer = changes.get("answer", answer)
         return Answer.model_validate(answer)
+
+
+class _StopFlag:
+    """Whether one call is to be stopped, and what to stop."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._stop: Callable[[], None] | None = None
+
+    def stop(self) -> None:
+        """Stop the call, now or when it has begun."""
+        self.is_set = True
+        if self._stop is not None:
+            self._stop()
+
+    def stop_with(self, stop: Callable[[], None]) -> None:
+        """Call ``stop`` when this call is stopped, and at once if it was."""
+        self._stop = stop
+        if self.is_set:
+            stop()
 
 
 async def _cancellable(work: Coroutine[Any, Any, T], cancel: Callable[[], None]) -> T:

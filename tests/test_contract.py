@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import threading
 import time
 import typing
 from datetime import datetime
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import recollect
-from recollect import Recollect, RecollectError, to_plain
+from recollect import Limits, Recollect, RecollectError, WatchEvent, WatchOptions, to_plain
 from recollect.errors import BadArgument
 from recollect.perception.lmm.lmm_settings import LmmSettings
 from recollect.testing.lmm_server import LmmServer
@@ -94,6 +95,41 @@ WRONG_CALLS = {
     "pin": lambda memory: memory.pin(None),
     "gaps": lambda memory: memory.gaps(None),
     "trace_id": lambda memory: memory.trace(5),
+    "ids": lambda memory: memory.frames([3]),
+    "ids in a text": lambda memory: memory.frames("abc"),
+    "a query that is not UTF-8": lambda memory: memory.search("\udcff"),
+    "as_of beyond a float": lambda memory: memory.ask("What happens?", as_of=10**400),
+    "encoder of reindex": lambda memory: memory.reindex("siglip"),
+    "on_progress": lambda memory: memory.reindex(on_progress=3),
+    "on_wait": lambda memory: memory.forget("demo", on_wait=3),
+    "on_event": lambda memory: memory.watch("kitchen.mp4", on_event=3),
+    "stream of caption": lambda memory: memory.caption(3),
+    "an empty stream name": lambda memory: memory.watch("kitchen.mp4", stream=" "),
+    "an endless stream name": lambda memory: memory.watch("kitchen.mp4", stream="x" * 5000),
+    "an empty source": lambda memory: memory.watch(""),
+    "a list of sources": lambda memory: memory.watch(["kitchen.mp4"]),
+    "a URL without a host": lambda memory: memory.watch("http://"),
+    "a URL with a wrong port": lambda memory: memory.watch("rtsp://camera.local:99999999/live"),
+    "watch options": lambda memory: memory.watch("kitchen.mp4", options={}),
+    "fps 0": lambda memory: WatchOptions(fps=0),
+    "fps nan": lambda memory: WatchOptions(fps=float("nan")),
+    "fps infinite": lambda memory: WatchOptions(fps=float("inf")),
+    "fps in a text": lambda memory: WatchOptions(fps="4"),
+    "ocr": lambda memory: WatchOptions(ocr="no"),
+    "observers": lambda memory: WatchOptions(observers="faces"),
+    "disk_budget of a stream": lambda memory: WatchOptions(disk_budget=1.5),
+    "max_outage_s": lambda memory: WatchOptions(max_outage_s=-1),
+    "written_at": lambda memory: WatchOptions(written_at=3),
+    "an empty path": lambda memory: Recollect(""),
+    "a path with a null character": lambda memory: Recollect("a\0b"),
+    "lmm": lambda memory: Recollect("x.lance", lmm="http://127.0.0.1:8000/v1"),
+    "encoder": lambda memory: Recollect("x.lance", encoder="siglip"),
+    "reasoner": lambda memory: Recollect("x.lance", reasoner=3),
+    "limits": lambda memory: Recollect("x.lance", limits=5),
+    "overrides": lambda memory: Recollect("x.lance", overrides={}),
+    "seconds": lambda memory: Limits(seconds=-1),
+    "rounds": lambda memory: Limits(rounds="many"),
+    "an unknown limit": lambda memory: Limits(minutes=3),
 }
 
 
@@ -182,6 +218,69 @@ def test_a_question_can_be_asked_again_after_one_was_cancelled(watched_demo: Pat
             return (await memory.aask("When does the sign say CLOSED?")).text
 
     assert "CLOSED" in asyncio.run(cancel_then_ask())
+
+
+def test_a_cancelled_awatch_stops_no_other_watch(tmp_path: Path) -> None:
+    """The cameras do not answer, so they are tried until they are stopped."""
+
+    async def cancel_one() -> tuple[bool, list[str]]:
+        async with Recollect(tmp_path / "home.lance") as memory:
+            door = await memory.astart("rtsp://127.0.0.1:9/door", stream="door")
+            yard = asyncio.create_task(memory.awatch("rtsp://127.0.0.1:9/yard", stream="yard"))
+            while len(watch_threads()) < 2:
+                await asyncio.sleep(0.02)
+            yard.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await yard
+            return door.is_active, watch_threads()
+
+    assert asyncio.run(cancel_one()) == (True, ["watch door"])
+
+
+def test_a_cancelled_astart_leaves_no_watch(tmp_path: Path) -> None:
+    async def start_and_cancel() -> list[str]:
+        async with Recollect(tmp_path / "home.lance") as memory:
+            start = asyncio.create_task(memory.astart("rtsp://127.0.0.1:9/door", stream="door"))
+            await asyncio.sleep(0)
+            start.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await start
+            until_s = time.monotonic() + 5.0
+            while watch_threads() and time.monotonic() < until_s:
+                await asyncio.sleep(0.02)
+            return watch_threads()
+
+    assert asyncio.run(start_and_cancel()) == []
+
+
+def watch_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("watch ")]
+
+
+def test_closing_during_a_question_does_not_crash(watched_demo: Path) -> None:
+    for _ in range(5):
+        memory = Recollect(watched_demo)
+        steps = memory.steps("When does the sign say CLOSED?")
+        next(steps)
+
+        memory.close()
+
+        assert [name for name, _ in steps][-1] == "answer"
+
+
+def test_a_failing_handler_ends_its_watch_with_its_error(
+    short_video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: WatchEvent) -> None:
+        raise RuntimeError("no room on the screen")
+
+    with Recollect(tmp_path / "home.lance") as memory:
+        watch = memory.start(short_video, on_event=fail)
+        with pytest.raises(RuntimeError, match="no room on the screen"):
+            watch.wait()
+
+    assert watch.status().last_error == "no room on the screen"
+    assert "failed on its last event" in caplog.text
 
 
 def test_the_documented_error_tree_matches_the_classes() -> None:

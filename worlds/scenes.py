@@ -247,11 +247,11 @@ class TerminalScene:
 
     def truths(self) -> list[Truth]:
         """The typing, and the lines while they are complete."""
-        whole = f"$ {self.command}"
+        typed_text = f"$ {self.command}"
         return [
             Truth(Span(0.0, self.duration_s), "line", self.title),
-            Truth(Span(self.starts_s, self.typed_s), "typed", f'the text "{whole}" is typed'),
-            Truth(Span(self.typed_s, self.duration_s), "line", whole),
+            Truth(Span(self.starts_s, self.typed_s), "typed", f'the text "{typed_text}" is typed'),
+            Truth(Span(self.typed_s, self.duration_s), "line", typed_text),
             Truth(Span(self.answered_s, self.duration_s), "line", self.reply),
         ]
 

@@ -53,7 +53,7 @@ class ShopVisitor:
     """When the visitor takes the box away. A visitor either puts or takes the box."""
 
     def x_at(self, time_s: float) -> float | None:
-        """The column of the figure's middle, in pixels; None while it is not in the picture."""
+        """The column of the figure's middle, in pixels. None while it is not in the picture."""
         if not self.enters_s <= time_s < self.leaves_s:
             return None
         outside = 27  # half its width, limbs and all
@@ -75,9 +75,9 @@ class ShopVisitor:
             (self.takes_s, "removed", "taken away from"),
         ):
             if time_s is not None:
-                where = "in the middle" if kind == "placed" else "the middle"
+                place_text = "in the middle" if kind == "placed" else "the middle"
                 span = Span(time_s - _REACH_S, time_s + _REACH_S)
-                truths.append(Truth(span, kind, f"something yellow and small is {verb} {where}"))
+                truths.append(Truth(span, kind, f"something yellow and small is {verb} {place_text}"))
         return truths
 
 
@@ -116,8 +116,8 @@ class Shop:
 
     def _box_is_there(self, time_s: float) -> bool:
         placed = any(v.places_s is not None and v.places_s <= time_s for v in self.visitors)
-        taken = any(v.takes_s is not None and v.takes_s <= time_s for v in self.visitors)
-        return placed and not taken
+        removed = any(v.takes_s is not None and v.takes_s <= time_s for v in self.visitors)
+        return placed and not removed
 
     def truths(self) -> list[Truth]:
         """Visits, handling of the box, stretches without movement, darkness and the flash."""

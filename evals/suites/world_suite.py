@@ -86,16 +86,16 @@ class WorldSuite:
     @cached_property
     def _houses(self) -> dict[str, House]:
         """The houses by the name of their video."""
-        return {video_of(house): house for pair in self._pairs for house in (pair.one, pair.other)}
+        return {video_of(house): house for pair in self._pairs for house in (pair.first, pair.second)}
 
     def samples(self) -> Iterator[Sample]:
         """The questions about each house, and then those about it and its twin."""
         for pair in self._pairs:
             first = pair.samples[0]
-            plain = plain_questions(pair.one, limit=self._questions // _PLAIN_SHARE)
+            plain = plain_questions(pair.first, limit=self._questions // _PLAIN_SHARE)
             twin_samples = pair.samples if self._both else ()
             general_count = self._questions - len(plain) - len(twin_samples) // 2
-            general = questions_about(pair.one, seed=self._seed, limit=general_count)
+            general = questions_about(pair.first, seed=self._seed, limit=general_count)
             for kind, samples in (("house", general), ("plain", plain), ("twins", twin_samples)):
                 for sample in samples:
                     sample_id = f"{self.name}/{kind}/{sample.id.partition('/')[2]}"

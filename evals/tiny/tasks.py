@@ -166,7 +166,7 @@ def _question(rng: random.Random, about: Sequence[Act], others: Sequence[Act]) -
             <= 1
         ):
             break
-    return pose(act, form, rng, others=others, open_share=0.2)
+    return pose(act, form, rng, likely_acts=others, open_share=0.2)
 
 
 def _altered(rng: random.Random, act: Act) -> Act:

@@ -7,7 +7,9 @@ with closing(open_source("rtsp://camera/1", fps=4)) as source:
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
+from ...common.errors import BadArgument
 from ..errors import UnsupportedSource
 from .file_source import FileSource
 from .live_source import LiveSource
@@ -41,6 +43,7 @@ def open_source(
         SourceNotFound: There is no file at the path.
         NotAVideo: The file holds no video.
         UnsupportedSource: The scheme of the URL is not allowed.
+        BadArgument: The URL names no host, or its port is not a port number.
 
     """
     if "://" not in source:
@@ -50,6 +53,8 @@ def open_source(
         # In "user:password@host/?next=http://h/" the text before "://" is no scheme, and must not be shown.
         scheme = scheme if scheme.replace("+", "").replace("-", "").replace(".", "").isalnum() else ""
         raise UnsupportedSource(redact(source), scheme, LIVE_SCHEMES)
+    if not _has_host(source):
+        raise BadArgument("source", redact(source), "a URL with a host, such as rtsp://camera.local/live")
     return LiveSource(
         source,
         fps,
@@ -58,3 +63,12 @@ def open_source(
         max_outage_s=max_outage_s,
         on_state=on_state,
     )
+
+
+def _has_host(url: str) -> bool:
+    """Whether the URL names a host. A live source without one would be tried for ever."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

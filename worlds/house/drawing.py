@@ -59,7 +59,7 @@ class RoomView:
     open: bool
     """Whether the fridge, door or other opener is open."""
     sign: str
-    """The code of the sign; empty while it is dark."""
+    """The code of the sign. Empty while it is dark."""
     step_s: float = 0.0
     """The phase of walking people's strides, in seconds."""
     look: int = 0
@@ -96,7 +96,7 @@ class _Canvas:
         thick: float = 0.0,
         half: bool = False,
     ) -> None:
-        """Draw an ellipse by its middle and half axes: filled, or with a line of ``thick``; or its upper half only."""
+        """Draw an ellipse by its middle and half axes: filled, or with a line of ``thick``, whole or only its upper half."""
         centre = (round(x * self._scale * 16), round(y * self._scale * 16))
         axes = (round(wide * self._scale * 16), round(high * self._scale * 16))
         line = max(1, round(thick * self._scale)) if thick else -1

@@ -109,7 +109,7 @@ class QuestionForm:
     texts: tuple[str, ...]
     """Wordings of the same question."""
     gold: str
-    """The text of the part in the answer; empty for a time."""
+    """The text of the part in the answer. Empty for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +120,18 @@ class HouseQuestion:
     form: QuestionForm
     text: str
     options: tuple[str, ...]
-    """The options; empty for an open question."""
+    """The options. Empty for an open question."""
     evidence: tuple[Span, ...] = ()
-    """The spans that prove the answer; empty where they are not known."""
+    """The spans that prove the answer. Empty if they are not known."""
 
     @property
     def gold(self) -> str:
-        """The text that the answer must contain; empty where the answer is a time."""
+        """The text that the answer must contain. Empty if the answer is a time."""
         return self.form.gold
 
     @property
     def choice(self) -> int | None:
-        """The index of the right option; None without options."""
+        """The index of the right option. None without options."""
         return self.options.index(self.gold) if self.gold in self.options else None
 
     @property
@@ -180,7 +180,7 @@ def pose(
     rng: random.Random,
     *,
     text: str | None = None,
-    others: Iterable[Act] = (),
+    likely_acts: Iterable[Act] = (),
     open_share: float = 0.0,
 ) -> HouseQuestion:
     """Make a question, with its options in random order.
@@ -189,8 +189,8 @@ def pose(
         act: The act to ask about.
         form: The form of the question.
         rng: Chooses the wording and the options.
-        text: The wording; None chooses one of the form's.
-        others: Acts whose parts are likely options.
+        text: The wording. None chooses one of the form's.
+        likely_acts: Acts whose parts are likely options.
         open_share: The share of questions without options.
 
     """
@@ -199,7 +199,7 @@ def pose(
         return HouseQuestion(act, form, text, ())
     likely = [
         other_form.gold
-        for other_act in others
+        for other_act in likely_acts
         if other_act.kind == act.kind or form.part != "where"
         for other_form in forms_of(other_act)
         if other_form.part == form.part
@@ -256,7 +256,7 @@ def ask_about(house: House, *, seed: int = 0, limit: int = 20) -> list[HouseQues
         for forms in of_part.values():
             if forms and len(questions) < limit:
                 act, form = forms.pop()
-                question = pose(act, form, rng, text=form.texts[-1], others=acts)
+                question = pose(act, form, rng, text=form.texts[-1], likely_acts=acts)
                 evidence = tuple(spans[form.part, stated_parts(act, form.part)])
                 questions.append(replace(question, evidence=evidence))
     return questions

@@ -18,10 +18,10 @@ from .drawing import Figure, RoomView
 from .vocabulary_words import Act, Person, Thing
 
 _NEAR_EDGE = 220
-"""Pixels. Somebody first seen nearer to an edge than this, and turned away from it, came from there."""
+"""Distance to an edge, in pixels. A person first seen within it, and turned away from the edge, came from that side."""
 _WALKED = 60
 _MOST = 8
-"""Entries in a list, as the prompts have it."""
+"""The most entries of a list, as in the prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,18 @@ def facts_in(views: Sequence[RoomView], before: RoomView | None = None) -> Pictu
 
     """
     views = [_without_slivers(view) for view in views]
-    known = [*([_without_slivers(before)] if before else []), *views]
+    seen_views = [*([_without_slivers(before)] if before else []), *views]
     room = views[-1].room
-    people = _people(known)
-    acts = {person: _acts(person, known, views) for person in people}
+    people = _people(seen_views)
+    acts = {person: _acts(person, seen_views, views) for person in people}
     deeds = {person: [act.deed for act in acts[person]] or [_pose(person, views)] for person in people}
-    done = list(chain.from_iterable(acts.values()))
-    lying, codes = _lying(views[-1], done), _codes(views)
+    visible_acts = list(chain.from_iterable(acts.values()))
+    lying, codes = _lying(views[-1], visible_acts), _codes(views)
     shown = [Act("shows", room, where=code) for code in codes]
     clauses = [f"{person} {' and '.join(deeds[person])}" for person in people] or ["nobody is there"]
-    clauses += [act.clause for act in lying] + _open_clause(views[-1], done) + [act.clause for act in shown]
+    clauses += (
+        [act.clause for act in lying] + _open_clause(views[-1], visible_acts) + [act.clause for act in shown]
+    )
     return PictureFacts(
         caption=f"In {room}, {'; '.join(clauses)}.",
         actors=tuple(map(str, people))[:_MOST],
@@ -65,7 +67,7 @@ def facts_in(views: Sequence[RoomView], before: RoomView | None = None) -> Pictu
         objects=_things(views)[:_MOST],
         place=str(room),
         visible_text=codes,
-        acts=(*done, *lying, *shown),
+        acts=(*visible_acts, *lying, *shown),
     )
 
 
@@ -84,9 +86,9 @@ def _codes(views: Sequence[RoomView]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(view.sign for view in views if view.sign))
 
 
-def _open_clause(view: RoomView, done: Sequence[Act]) -> list[str]:
+def _open_clause(view: RoomView, visible_acts: Sequence[Act]) -> list[str]:
     """The clause that the opener is open, unless one of the acts opened it."""
-    if view.open and not any(act.kind == "opens" for act in done):
+    if view.open and not any(act.kind == "opens" for act in visible_acts):
         return [f"the {view.room.opens} is open"]
     return []
 
@@ -99,9 +101,9 @@ def _things(views: Sequence[RoomView]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, things)))
 
 
-def _lying(view: RoomView, done: Sequence[Act]) -> list[Act]:
+def _lying(view: RoomView, visible_acts: Sequence[Act]) -> list[Act]:
     """The things that lie in the room and were not put down in one of the acts."""
-    put = {act.what for act in done if act.kind == "puts"}
+    put = {act.what for act in visible_acts if act.kind == "puts"}
     return [
         Act("is", view.room, what=thing, where=place)
         for thing, place in zip(view.on, view.room.places, strict=True)
@@ -109,40 +111,40 @@ def _lying(view: RoomView, done: Sequence[Act]) -> list[Act]:
     ]
 
 
-def _acts(person: Person, known: Sequence[RoomView], views: Sequence[RoomView]) -> list[Act]:
-    """What somebody does, in order; nothing for somebody who only stands or walks in the room."""
+def _acts(person: Person, seen_views: Sequence[RoomView], views: Sequence[RoomView]) -> list[Act]:
+    """The acts of a person, in order. Standing or walking in the room is not an act."""
     room = views[0].room
-    figures = [_figure(person, view) for view in known]
+    figures = [_figure(person, view) for view in seen_views]
     present = [(number, figure) for number, figure in enumerate(figures) if figure is not None]
     (first_number, first), (last_number, last) = present[0], present[-1]
-    in_pictures = last_number >= len(known) - len(views)
+    in_pictures = last_number >= len(seen_views) - len(views)
     acts: list[Act] = []
     if first_number > 0:
         acts.append(Act("comes", room, person, where=_side(first, first.facing)))
-    for before, after in pairwise(known):
+    for before, after in pairwise(seen_views):
         acts += _changes(person, before, after)
     # The receiver of a gift has it. The caption need not add that they carry it.
-    handled = {act.what for act in acts} | _gifts(known)
+    handled = {act.what for act in acts} | _gifts(seen_views)
     carried = [figure.holds for _, figure in present if figure.holds not in {None, *handled}]
     if carried and in_pictures:
         acts.append(Act("carries", room, person, carried[0]))
-    if last_number < len(known) - 1:
+    if last_number < len(seen_views) - 1:
         acts.append(Act("leaves", room, person, where=_side(last, -last.facing) if in_pictures else ""))
     return acts
 
 
 def _pose(person: Person, views: Sequence[RoomView]) -> str:
-    """How somebody walks, or where they stand."""
+    """How a person walks, or where they stand."""
     figures = [figure for figure in (_figure(person, view) for view in views) if figure is not None]
-    way = figures[-1].x - figures[0].x
-    if abs(way) > _WALKED:
-        return f"walks to the {'right' if way > 0 else 'left'}"
+    distance_px = figures[-1].x - figures[0].x
+    if abs(distance_px) > _WALKED:
+        return f"walks to the {'right' if distance_px > 0 else 'left'}"
     x = figures[-1].x
     return "is on the left" if x < 220 else "is in the middle" if x < 420 else "is on the right"
 
 
 def _changes(person: Person, before: RoomView, after: RoomView) -> list[Act]:
-    """What somebody did between two pictures, as far as these show it."""
+    """The acts of a person between two pictures, as far as the pictures show them."""
     acts = _placed_or_taken(person, before, after)
     room = before.room
     if before.open != after.open and _nearest(room.opener_x, before, after) == person:
@@ -152,7 +154,7 @@ def _changes(person: Person, before: RoomView, after: RoomView) -> list[Act]:
 
 
 def _placed_or_taken(person: Person, before: RoomView, after: RoomView) -> list[Act]:
-    """The things that somebody put down or took between two pictures."""
+    """The things that a person put down or took between two pictures."""
     room, acts = before.room, list[Act]()
     for old, new, place, x in zip(before.on, after.on, room.places, room.stand_x, strict=True):
         if old == new:
@@ -165,7 +167,7 @@ def _placed_or_taken(person: Person, before: RoomView, after: RoomView) -> list[
 
 
 def _gift(person: Person, before: RoomView, after: RoomView) -> Act | None:
-    """What somebody gave to another person between two pictures."""
+    """The things that a person gave to another one between two pictures."""
     old, new = _figure(person, before), _figure(person, after)
     if old is None or old.holds is None or (new is not None and new.holds == old.holds):
         return None
@@ -200,7 +202,7 @@ def _figure(person: Person, view: RoomView) -> Figure | None:
 
 
 def _side(figure: Figure, inward: int) -> str:
-    """The side from which somebody came or to which they went; empty where the picture does not show it."""
+    """The side from which a person came or to which they went. Empty if the picture does not show it."""
     if figure.x < _NEAR_EDGE and inward > 0:
         return "left"
     return "right" if figure.x > WIDTH - _NEAR_EDGE and inward < 0 else ""

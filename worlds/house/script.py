@@ -89,16 +89,16 @@ class Happening:
 @dataclass
 class _Visit:
     person: Person
-    way: list[tuple[float, float]]
+    track: list[tuple[float, float]]
     """Times, and the horizontal position of the figure's middle at each, in pixels."""
     facing: _Steps[int]
     holds: _Steps[Thing | None]
     handles_s: list[float] = field(default_factory=list)
 
     def figure(self, time_s: float) -> Figure | None:
-        if not self.way[0][0] <= time_s < self.way[-1][0]:
+        if not self.track[0][0] <= time_s < self.track[-1][0]:
             return None
-        times_s, places = zip(*self.way, strict=True)
+        times_s, places = zip(*self.track, strict=True)
         x = float(np.interp(time_s, times_s, places))
         ahead = float(np.interp(time_s + 0.05, times_s, places))
         near_s = min((abs(time_s - handled_s) for handled_s in self.handles_s), default=_HANDLES_S)
@@ -149,9 +149,9 @@ class RoomScene:
         visit = next(
             visit
             for visit in self._visits
-            if visit.person == old_person and abs(visit.way[0][0] - coming.span.start_s) < _SAME_S
+            if visit.person == old_person and abs(visit.track[0][0] - coming.span.start_s) < _SAME_S
         )
-        stay = Span(visit.way[0][0], visit.way[-1][0])
+        stay = Span(visit.track[0][0], visit.track[-1][0])
 
         def changed(happening: Happening) -> Happening:
             act = happening.act
@@ -162,11 +162,11 @@ class RoomScene:
                 <= stay.end_s + _SAME_S
             ):
                 return happening
-            who, to = (
+            new_who, new_to = (
                 person if member == old_person and member is not None else member
                 for member in (act.who, act.to)
             )
-            return replace(happening, act=replace(act, who=who, to=to))
+            return replace(happening, act=replace(act, who=new_who, to=new_to))
 
         visits = [
             replace(candidate, person=person) if candidate is visit else candidate
@@ -178,7 +178,7 @@ class RoomScene:
         """The same scene with another thing given in ``giving``."""
 
         def held(visit: _Visit) -> _Visit:
-            present = visit.way[0][0] < giving.span.middle_s < visit.way[-1][0]
+            present = visit.track[0][0] < giving.span.middle_s < visit.track[-1][0]
             hands = visit.holds.with_each(
                 lambda held_thing: thing if held_thing == giving.act.what else held_thing
             )
@@ -361,11 +361,11 @@ class _Writer:
         self._add("leaves", visit.person, None, side, lasts_s=-1.2)
 
     def _walks(self, visit: _Visit, to_x: float) -> None:
-        x = visit.way[-1][1]
-        visit.way.append((self.now_s, x))
+        x = visit.track[-1][1]
+        visit.track.append((self.now_s, x))
         visit.facing.set(self.now_s, 1 if to_x > x else -1)
         self.now_s += max(0.05, abs(to_x - x) / self._rng.uniform(120, 190))
-        visit.way.append((self.now_s, to_x))
+        visit.track.append((self.now_s, to_x))
 
     def _sign_ends(self) -> None:
         # A code that is shown too briefly cannot be read, so it is no act.
@@ -376,8 +376,8 @@ class _Writer:
     def _add(
         self,
         kind: str,
-        who: Person,
-        what: Thing | None,
+        person: Person,
+        thing: Thing | None,
         where: str = "",
         to: Person | None = None,
         lasts_s: float = 0.0,
@@ -385,7 +385,7 @@ class _Writer:
         """Note an act: around now, or from now on, or until now, by the sign of ``lasts_s``."""
         before, after = (_HANDLES_S, _HANDLES_S) if not lasts_s else (max(0.0, -lasts_s), max(0.0, lasts_s))
         span = Span(max(0.0, self.now_s - before), self.now_s + after)
-        self._found.append(Happening(span, Act(kind, self._room, who, what, where, to)))
+        self._found.append(Happening(span, Act(kind, self._room, person, thing, where, to)))
 
 
 @dataclass

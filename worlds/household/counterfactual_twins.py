@@ -57,11 +57,11 @@ class TwinDifference:
 class CounterfactualTwins:
     """Two houses, and the questions about both."""
 
-    one: House
-    other: House
+    first: House
+    second: House
     change: TwinDifference
     samples: tuple[Sample, ...]
-    """In pairs: the same question about the one house and about the other."""
+    """In pairs: the same question about the first house and about the second."""
 
 
 def twins(seed: int | str, lasts_s: float, *, limit: int = 4) -> CounterfactualTwins:
@@ -89,7 +89,7 @@ def twins(seed: int | str, lasts_s: float, *, limit: int = 4) -> CounterfactualT
 
 
 def pair_accuracy(samples: Sequence[Sample], scores: Mapping[str, float]) -> float:
-    """The share of groups in which every sample was fully right; 0 without groups."""
+    """The share of groups in which every sample was fully right. 0 without groups."""
     groups: dict[str, list[float]] = {}
     for sample in samples:
         if sample.group is not None:
@@ -97,9 +97,9 @@ def pair_accuracy(samples: Sequence[Sample], scores: Mapping[str, float]) -> flo
     return sum(all(score >= 1.0 for score in group) for group in groups.values()) / max(1, len(groups))
 
 
-def differing(one: House, other: House) -> list[tuple[Act, Act]]:
+def differing(first_house: House, second_house: House) -> list[tuple[Act, Act]]:
     """The acts in which two houses differ, in pairs."""
-    pairs = zip(_by_time(one), _by_time(other), strict=True)
+    pairs = zip(_by_time(first_house), _by_time(second_house), strict=True)
     return [(first.act, second.act) for first, second in pairs if first != second]
 
 
@@ -212,19 +212,19 @@ def _lying(house: House, from_s: float, to_s: float) -> set[Thing]:
 
 
 def _drafts(
-    one: EventLog, other: EventLog, rng: random.Random, limit: int
+    first_log: EventLog, second_log: EventLog, rng: random.Random, limit: int
 ) -> list[tuple[str, QuestionDraft, QuestionDraft]]:
     """Questions to both logs, with two answers: each form once, and the lag since the fact in turn."""
-    candidates = list(_decided(one, other))
+    candidates = list(_decided(first_log, second_log))
     rng.shuffle(candidates)
-    pairing = _Pairing((one, other), rng)
+    pairing = _Pairing((first_log, second_log), rng)
     drafts: list[tuple[str, QuestionDraft, QuestionDraft]] = []
     for name, spec, known_s in candidates:
         if len(drafts) == limit:
             break
         if any(name == drafted for drafted, *_ in drafts):
             continue
-        for time_s in _times(one, known_s, rng):
+        for time_s in _times(first_log, known_s, rng):
             pair = pairing.drafts(spec, time_s)
             if pair is not None:
                 drafts.append((name, *pair))
@@ -241,9 +241,9 @@ def _times(log: EventLog, known_s: float, rng: random.Random) -> Iterator[float]
         yield calm(log, known_s + 0.1 + rng.uniform(*rng.choice(lags)))
 
 
-def _decided(one: EventLog, other: EventLog) -> Iterator[tuple[str, Spec, float]]:
-    """What may be asked about the acts in which two logs differ: the kind, the question, and the earliest time."""
-    events, twin_events = (log.between(0.0, log.ends_s) for log in (one, other))
+def _decided(first_log: EventLog, second_log: EventLog) -> Iterator[tuple[str, Spec, float]]:
+    """Questions about the acts in which two logs differ: the kind, the question, and the earliest time."""
+    events, twin_events = (log.between(0.0, log.ends_s) for log in (first_log, second_log))
     for event, twin in zip(events, twin_events, strict=True):
         if event.act == twin.act:
             continue
@@ -253,14 +253,14 @@ def _decided(one: EventLog, other: EventLog) -> Iterator[tuple[str, Spec, float]
 
 
 def _about(act: Act, *, same_thing: bool) -> Iterator[tuple[str, Spec]]:
-    """The questions about one act; ``same_thing`` says whether both twins have the same thing in it."""
-    for kind, part, given in NEEDLES:
+    """The questions about one act. ``same_thing`` says whether both twins have the same thing in it."""
+    for kind, part, given_slots in NEEDLES:
         if kind == act.kind:
-            yield "needle", ChainSpec((ChainLink(pattern_of(act, *given), part),))
-    for kind, part, given in (*ORDINALS, ("shows", "where", ("room",))):
+            yield "needle", ChainSpec((ChainLink(pattern_of(act, *given_slots), part),))
+    for kind, part, given_slots in (*ORDINALS, ("shows", "where", ("room",))):
         if kind == act.kind:
-            for which in (1, -1, -2):
-                yield "ordinal", ChainSpec((ChainLink(pattern_of(act, *given), part, which),))
+            for position in (1, -1, -2):
+                yield "ordinal", ChainSpec((ChainLink(pattern_of(act, *given_slots), part, position),))
     match act.kind:
         case "puts" | "takes":
             yield "happened", HappenedSpec(pattern_of(act, "who", "what", "where"))
@@ -290,7 +290,7 @@ class _Pairing:
         self._distractors: dict[str, list[str]] = {}
 
     def drafts(self, spec: Spec, time_s: float) -> tuple[QuestionDraft, QuestionDraft] | None:
-        """Both drafts; None unless both have an answer and the answers differ."""
+        """Both drafts. None unless both have an answer and the answers differ."""
         results = [answer(spec, log.until(time_s)) for log in self._logs]
         first, second = results
         if first is None or second is None or first.value == second.value:
@@ -308,7 +308,7 @@ class _Pairing:
     def _form(
         self, spec: Spec, time_s: float, first: OracleAnswer, second: OracleAnswer
     ) -> tuple[Kind, tuple[str, ...]] | None:
-        """The kind of question and its options; None where it cannot be asked."""
+        """The kind of question and its options. None if it cannot be asked."""
         if isinstance(spec, HappenedSpec):
             return "yes_no", ()
         if isinstance(spec, CountSpec):
@@ -328,7 +328,7 @@ class _Pairing:
 
 
 def _values(spec: Spec, logs: Iterable[EventLog]) -> list[str]:
-    """The possible answers, by what was seen in both logs."""
+    """The possible answers: the values that occur in both logs."""
     kind, part = ("comes", "who")
     if isinstance(spec, ChainSpec):
         kind, part = spec.links[-1].pattern.kind, spec.links[-1].part
@@ -344,14 +344,14 @@ def _values(spec: Spec, logs: Iterable[EventLog]) -> list[str]:
 
 
 def _samples(
-    one: House,
-    other: House,
+    first_house: House,
+    second_house: House,
     drafts: Sequence[tuple[str, QuestionDraft, QuestionDraft]],
     change: TwinDifference,
 ) -> Iterator[Sample]:
-    cluster = f"twins-{video_of(one)}"
+    cluster = f"twins-{video_of(first_house)}"
     for number, (kind, *pair) in enumerate(drafts):
-        for house, draft in zip((one, other), pair, strict=True):
+        for house, draft in zip((first_house, second_house), pair, strict=True):
             video = video_of(house)
             sample = sample_of(
                 draft,

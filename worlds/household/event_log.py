@@ -1,6 +1,6 @@
 """Event log: all acts and states of a house that a camera saw, cut at any time. It is the ground truth.
 
-    log = Log.of(house).until(600.0)
+    log = EventLog.of(house).until(600.0)
     log.acts(Pattern("puts", what=CUP))                # every time the cup was put down, in order
     log.history(Subject("place", "table", KITCHEN))    # what lay on the table, one run after another
     log.visits(ANNA)                                   # the rooms she was in, and when
@@ -94,7 +94,7 @@ class Subject:
 
     kind: Literal["place", "sign", "opener"]
     name: str
-    """``table``, ``fridge``; of a sign, its room."""
+    """Such as ``table`` or ``fridge``. For a sign, its room."""
     room: Room
 
 
@@ -245,7 +245,7 @@ class EventLog:
         ]
 
     def history(self, subject: Subject, *, empty: bool = True) -> list[StateRun]:
-        """The states of a subject, from one change to the next; without ``empty``, empty ones are left out."""
+        """The states of a subject, from one change to the next. Without ``empty``, empty states are left out."""
         runs: list[list[Sighting]] = []
         for sighting in self.sightings(subject):
             if not empty and not sighting.shown:
@@ -319,7 +319,7 @@ def _sightings(start_s: float, scene: RoomScene) -> Iterator[Sighting]:
 
 
 def _readable(scene: RoomScene) -> Iterator[tuple[Span, str]]:
-    """The codes of the sign that are shown long enough to be read; empty while it is dark."""
+    """The codes of the sign that are shown long enough to be read. Empty while it is dark."""
     for span, code in _runs(scene.kept.sign, scene.duration_s):
         if span.duration_s >= READ_S:
             yield span, code

@@ -58,7 +58,7 @@ class AskingTime:
     """From 0 to 1. It decides whether the right answer is yes, no or nothing. It is drawn once for a question and not
     for each attempt, so answers that are harder to draw are not rarer."""
     times_s: Sequence[float] = field(default_factory=tuple)
-    """The only times at which questions may be asked; empty for any time."""
+    """The only times at which questions may be asked. Empty for any time."""
 
     @property
     def now_s(self) -> float:
@@ -90,7 +90,7 @@ class AskingTime:
     def draft(
         self, spec: Spec, kind: Kind, options: Iterable[str] = (), *, hops: int = 1
     ) -> QuestionDraft | None:
-        """Draft a question at this time; None if it has no answer."""
+        """Draft a question at this time. None if it has no answer."""
         result = answer(spec, self.log)
         return (
             QuestionDraft(spec, self.now_s, kind, result, tuple(options), hops)
@@ -108,8 +108,8 @@ class AskingTime:
 
 def calm(log: EventLog, time_s: float) -> float:
     """The next time at which no act is in progress."""
-    whole = log.until(log.ends_s)
-    for event in whole.between(time_s, time_s + _KEEPS_STILL_S):
+    full_log = log.until(log.ends_s)
+    for event in full_log.between(time_s, time_s + _KEEPS_STILL_S):
         if event.act.kind != "shows" and event.span.start_s <= time_s < event.span.end_s:
             return calm(log, event.span.end_s + _CALM_S)
     return min(round(time_s, 2), log.ends_s)
@@ -128,10 +128,10 @@ def pooled(specs: Iterable[Spec], log: EventLog) -> dict[str, list[Spec]]:
 def choose(
     asking: AskingTime, pool: Mapping[str, Sequence[Spec]], *, always: str = "", hops: int = 1
 ) -> list[QuestionDraft]:
-    """Choose a question from a pool, with four of its answers as options; none where there are fewer.
+    """Choose a question from a pool, with four of its answers as options. Empty if it has fewer answers.
 
     Args:
-        asking: When it is asked.
+        asking: The time of the question.
         pool: Questions of one form, by their answers.
         always: An answer that is always an option, and right as often as any other.
         hops: The number of acts that the answer depends on.
@@ -153,7 +153,7 @@ def choose(
 
 
 def _wrong_options(text: str, right: str, values: Sequence[str], always: str) -> list[str]:
-    """Answers that the text does not mention; none at all where it mentions the right one."""
+    """Answers that the text does not mention. Empty if it mentions the right one."""
     if mentions(text, right):
         return []
     wrong = [value for value in values if value != right and not mentions(text, value)]
@@ -161,7 +161,7 @@ def _wrong_options(text: str, right: str, values: Sequence[str], always: str) ->
 
 
 def decide(asking: AskingTime, pool: Mapping[str, Sequence[Spec]]) -> list[QuestionDraft]:
-    """Choose a yes-or-no question, with both answers equally likely; none unless both are possible."""
+    """Choose a yes-or-no question, with both answers equally likely. Empty unless both are possible."""
     if not pool.get("yes") or not pool.get("no"):
         return []
     spec = asking.rng.choice(pool["yes" if asking.luck < 1 / 2 else "no"])

@@ -3,7 +3,7 @@
     result = answer(spec, log.until(600.0))
     result.value, result.evidence     # "the man in the red coat", (Span(41.0, 42.4),)
 
-The answer is None where the question has no single answer at that time. Events after the time of the question count
+The answer is None if the question has no single answer at that time. Events after the time of the question count
 for alerts only.
 """
 
@@ -57,7 +57,7 @@ class OracleAnswer:
 
 
 def answer(spec: Spec, log: EventLog) -> OracleAnswer | None:
-    """Answer a question at the time at which the log is cut; None where it has no single answer."""
+    """Answer a question at the time at which the log is cut. None if it has no single answer."""
     match spec:
         case ChainSpec():
             return _chain(spec, log)
@@ -109,9 +109,9 @@ def _when(pattern: Pattern, log: EventLog) -> OracleAnswer | None:
 
 def _company(spec: CompanySpec, log: EventLog) -> OracleAnswer | None:
     meetings = log.company(spec.person)
-    if len(meetings) < abs(spec.which):
+    if len(meetings) < abs(spec.position):
         return None
-    companion, span = meetings[spec.which - 1 if spec.which > 0 else spec.which]
+    companion, span = meetings[spec.position - 1 if spec.position > 0 else spec.position]
     return OracleAnswer(str(companion), (span,))
 
 
@@ -131,9 +131,9 @@ def _chain(spec: ChainSpec, log: EventLog) -> OracleAnswer | None:
         candidates = log.acts(pattern)
         if before is not None and link.when:
             candidates = [event for event in candidates if _is_at(event, before, link.when)]
-        event = _nth(candidates, link.which)
+        event = _nth(candidates, link.position)
         if event is None:
-            missing = not candidates and len(spec.links) == 1 and link.which == 0
+            missing = not candidates and len(spec.links) == 1 and link.position == 0
             return OracleAnswer(NOT_SEEN) if missing else None
         events.append(event)
     return OracleAnswer(slot_text(events[-1].act, spec.links[-1].part), _spans(events), tuple(events))
@@ -150,11 +150,11 @@ def _is_at(event: LoggedEvent, anchor: LoggedEvent, when: str) -> bool:
             return event.act.room == anchor.act.room and event.span.start_s <= anchor.at_s < event.span.end_s
 
 
-def _nth(events: list[LoggedEvent], which: int) -> LoggedEvent | None:
-    """The event at a position counted as ``ChainLink.which`` counts."""
-    if which == 0:
+def _nth(events: list[LoggedEvent], position: int) -> LoggedEvent | None:
+    """The event at a position counted as ``ChainLink.position`` counts."""
+    if position == 0:
         return events[0] if len(events) == 1 else None
-    return events[which - 1 if which > 0 else which] if len(events) >= abs(which) else None
+    return events[position - 1 if position > 0 else position] if len(events) >= abs(position) else None
 
 
 def _state(spec: StateSpec, log: EventLog) -> OracleAnswer | None:
@@ -208,7 +208,7 @@ def _place_text(run: StateRun) -> str:
 
 
 def _again(spec: AgainSpec, log: EventLog) -> OracleAnswer | None:
-    event = _nth(log.acts(spec.first.pattern), spec.first.which)
+    event = _nth(log.acts(spec.first.pattern), spec.first.position)
     if event is None or event.act.who is None:
         return None
     since_s = max(0.0, event.at_s - spec.lasts_s)
@@ -229,7 +229,7 @@ def _order(patterns: tuple[Pattern, ...], log: EventLog) -> OracleAnswer | None:
 
 
 def _last_stay(person: Person, room: Room, log: EventLog) -> Visit | None:
-    """The last complete visit of somebody to a room."""
+    """The last complete visit of a person to a room."""
     stays = [visit for visit in log.visits(person) if visit.room == room and visit.over]
     return stays[-1] if stays else None
 
@@ -241,7 +241,7 @@ def _stay(person: Person, room: Room, log: EventLog) -> OracleAnswer | None:
 
 
 def _stay_text(seconds: float) -> str | None:
-    """The length of a stay in words; None where it is between two of the lengths used."""
+    """The length of a stay in words. None if it is between two of the lengths used."""
     nearest = min(STAYS_S, key=lambda stay_s: abs(stay_s - seconds))
     return f"about {nearest:g} seconds" if abs(seconds / nearest - 1) <= NEAR else None
 

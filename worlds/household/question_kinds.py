@@ -77,20 +77,20 @@ _APART_S = 4.0
 
 def needle(asking: AskingTime) -> list[QuestionDraft]:
     """A part of an act that happened once, or of an act that was not seen although each of its parts was."""
-    kind, part, given = asking.rng.choice(NEEDLES)
+    kind, part, given_slots = asking.rng.choice(NEEDLES)
     acts = asking.acts(kind)
     pool = pooled(
-        (ChainSpec((ChainLink(pattern_of(event.act, *given), part),)) for event in acts), asking.log
+        (ChainSpec((ChainLink(pattern_of(event.act, *given_slots), part),)) for event in acts), asking.log
     )
     pool.pop(NOT_SEEN, None)
     pool |= pooled(
-        (ChainSpec((ChainLink(miss, part),)) for miss in _near_misses(acts, given, asking)), asking.log
+        (ChainSpec((ChainLink(miss, part),)) for miss in _near_misses(acts, given_slots, asking)), asking.log
     )
     return choose(asking, pool, always=NOT_SEEN)
 
 
 def happened(asking: AskingTime) -> list[QuestionDraft]:
-    """Whether somebody did something. For "no", all parts but one belong to an act that happened."""
+    """Whether an act happened. For "no", all parts but one belong to an act that happened."""
     kind = asking.rng.choice(("puts", "takes", "gives"))
     slots = _all_slots(kind)
     acts = asking.acts(kind)
@@ -113,10 +113,10 @@ def before(asking: AskingTime) -> list[QuestionDraft]:
 
 def ordinal(asking: AskingTime) -> list[QuestionDraft]:
     """The first, second, third, last but one or last person or thing. The others of these are the options."""
-    kind, part, given = asking.rng.choice(ORDINALS)
+    kind, part, given_slots = asking.rng.choice(ORDINALS)
     for event in asking.acts(kind)[:20]:
-        pattern = pattern_of(event.act, *given)
-        specs = [ChainSpec((ChainLink(pattern, part, which),)) for which in (1, 2, 3, -2, -1)]
+        pattern = pattern_of(event.act, *given_slots)
+        specs = [ChainSpec((ChainLink(pattern, part, position),)) for position in (1, 2, 3, -2, -1)]
         pool = pooled(specs, asking.log)
         if len(pool) >= OPTIONS:
             return choose(asking, pool)
@@ -125,13 +125,13 @@ def ordinal(asking: AskingTime) -> list[QuestionDraft]:
 
 def neighbour(asking: AskingTime) -> list[QuestionDraft]:
     """The next act after an act, or the one before it. Acts a little later or earlier are the options."""
-    kind, part, given = asking.rng.choice(NEIGHBOURS)
+    kind, part, given_slots = asking.rng.choice(NEIGHBOURS)
     for anchor in asking.acts("puts", "takes", "gives")[:20]:
         first = ChainLink(pattern_of(anchor.act, *_all_slots(anchor.act.kind)), "room")
-        room = {"room": anchor.act.room} if "room" in given else {}
+        room = {"room": anchor.act.room} if "room" in given_slots else {}
         pattern = with_slots(Pattern(kind), dict[Slot, Filler](room))  # type: ignore[arg-type]
-        links = [ChainLink(pattern, part, which, when="after") for which in (1, 2)]
-        links += [ChainLink(pattern, part, which, when="before") for which in (-1, -2)]
+        links = [ChainLink(pattern, part, position, when="after") for position in (1, 2)]
+        links += [ChainLink(pattern, part, position, when="before") for position in (-1, -2)]
         pool = pooled((ChainSpec((first, link)) for link in links), asking.log)
         if len(pool) >= OPTIONS:
             return choose(asking, pool, hops=2)
@@ -140,11 +140,11 @@ def neighbour(asking: AskingTime) -> list[QuestionDraft]:
 
 def count(asking: AskingTime) -> list[QuestionDraft]:
     """How often something happened lately, or how many different values a slot had. Each number is equally likely."""
-    kind, given, distinct = asking.rng.choice(COUNTED)
+    kind, given_slot, distinct = asking.rng.choice(COUNTED)
     lasts_s = asking.rng.choice([window_s for window_s in _WINDOWS_S if window_s < asking.ends_s])
     pool: dict[float, list[tuple[Spec, float]]] = defaultdict(list)
     for time_s in asking.other_times(16, from_s=lasts_s)[:16]:
-        for pattern in _patterns(kind, given):
+        for pattern in _patterns(kind, given_slot):
             spec = CountSpec(pattern, lasts_s, distinct)
             result = answer(spec, asking.at(time_s))
             if result is not None and isinstance(result.value, float):
@@ -206,9 +206,9 @@ def stay(asking: AskingTime) -> list[QuestionDraft]:
 
 def when(asking: AskingTime) -> list[QuestionDraft]:
     """When an act happened, once or a few times. Similar acts happened at other times."""
-    kind, _, given = asking.rng.choice(NEEDLES)
+    kind, _, given_slots = asking.rng.choice(NEEDLES)
     acts = asking.acts(kind)
-    specs = [WhenSpec(pattern_of(event.act, *given)) for event in acts]
+    specs = [WhenSpec(pattern_of(event.act, *given_slots)) for event in acts]
     for spec in specs:
         draft = asking.draft(spec, "span")
         if draft is not None and asking.suits(draft.result):
@@ -217,12 +217,12 @@ def when(asking: AskingTime) -> list[QuestionDraft]:
 
 
 def reading(asking: AskingTime) -> list[QuestionDraft]:
-    """The code of a sign: the first, the last, or the one during another act; with options or as free text."""
+    """The code of a sign: the first, the last, or the one during another act. With options or as free text."""
     rng = asking.rng
     specs: list[Spec] = []
     if rng.random() < 0.5:
-        which = rng.choice((1, 2, -1, -2))
-        specs += [ChainSpec((ChainLink(Pattern("shows", room=room), "where", which),)) for room in ROOMS]
+        position = rng.choice((1, 2, -1, -2))
+        specs += [ChainSpec((ChainLink(Pattern("shows", room=room), "where", position),)) for room in ROOMS]
         hops = 1
     else:
         for event in asking.acts("puts", "takes", "gives"):
@@ -238,10 +238,10 @@ def reading(asking: AskingTime) -> list[QuestionDraft]:
 
 
 def again(asking: AskingTime) -> list[QuestionDraft]:
-    """Whether a person, known by clothes, did something before. Somebody who differs in one mark did it too."""
+    """Whether a person, known by clothes, did something before. A person who differs in one mark did it too."""
     rng = asking.rng
     (kind, slot), (then, place) = rng.choice(AGAIN), rng.choice(BEFORE)
-    which, in_same_room = rng.choice((1, -1, -2)), rng.random() < 0.5
+    position, in_same_room = rng.choice((1, -1, -2)), rng.random() < 0.5
     lasts_s = rng.choice([window_s for window_s in _WINDOWS_S if window_s < asking.now_s] or [_WINDOWS_S[0]])
     pool: dict[str, list[Spec]] = defaultdict(list)
     for first in _patterns(kind, slot):
@@ -250,7 +250,7 @@ def again(asking: AskingTime) -> list[QuestionDraft]:
             same = _room_of(first) == _room_of(pattern)
             if same != (in_same_room and (kind, then) == ("comes", "comes")):
                 continue
-            spec = AgainSpec(ChainLink(first, "who", which), pattern, lasts_s)
+            spec = AgainSpec(ChainLink(first, "who", position), pattern, lasts_s)
             result = answer(spec, asking.log)
             if result is not None and asking.suits(result) and _look_alike(spec, asking.log):
                 pool[str(result.value)].append(spec)
@@ -301,8 +301,8 @@ def usual(asking: AskingTime) -> list[QuestionDraft]:
 
 def company(asking: AskingTime) -> list[QuestionDraft]:
     """The person who was with another one, the first or the last time."""
-    which = asking.rng.choice((1, -1))
-    specs = [CompanySpec(person, which) for person in PEOPLE]
+    position = asking.rng.choice((1, -1))
+    specs = [CompanySpec(person, position) for person in PEOPLE]
     pool = pooled((spec for spec in specs if _suits(spec, asking)), asking.log)
     return choose(asking, pool, hops=2)
 
@@ -335,10 +335,10 @@ def revised(asking: AskingTime) -> list[QuestionDraft]:
 def alert(asking: AskingTime) -> list[QuestionDraft]:
     """An alert at the next act of a pattern. In three of ten questions it does not happen."""
     rng = asking.rng
-    kind, given = rng.choice(AWAITED)
+    kind, given_slots = rng.choice(AWAITED)
     lasts_s = rng.choice([horizon_s for horizon_s in _HORIZONS_S if horizon_s < asking.ends_s])
     comes = asking.luck >= NEVER
-    for time_s, pattern in _awaited(asking, kind, given, lasts_s, comes=comes):
+    for time_s, pattern in _awaited(asking, kind, given_slots, lasts_s, comes=comes):
         spec = AlertsSpec(pattern, lasts_s)
         result = answer(spec, asking.at(time_s))
         if result is not None and bool(result.value) == comes:
@@ -349,13 +349,13 @@ def alert(asking: AskingTime) -> list[QuestionDraft]:
 def standing(asking: AskingTime) -> list[QuestionDraft]:
     """An alert at every act of a pattern, every second or every third, for a given period."""
     rng = asking.rng
-    kind, given = rng.choice(STANDING)
+    kind, given_slot = rng.choice(STANDING)
     lasts_s = rng.choice([horizon_s for horizon_s in _HORIZONS_S if horizon_s < asking.ends_s])
     every = rng.choice((1, 2, 3))
     for time_s in rng.sample(times_s := asking.other_times(8), len(times_s)):
         if time_s + lasts_s > asking.ends_s:
             continue
-        for pattern in rng.sample(patterns := list(_patterns(kind, given)), len(patterns)):
+        for pattern in rng.sample(patterns := list(_patterns(kind, given_slot)), len(patterns)):
             spec = AlertsSpec(pattern, lasts_s, every)
             result = answer(spec, asking.at(time_s))
             if result is not None and 2 <= len(result.evidence) <= FACTS[1]:
@@ -415,15 +415,19 @@ def _all_slots(kind: str) -> tuple[Slot, ...]:
     return ("who", "what", "to") if kind == "gives" else ("who", "what", "where")
 
 
-def _near_misses(acts: Sequence[LoggedEvent], given: tuple[Slot, ...], asking: AskingTime) -> list[Pattern]:
+def _near_misses(
+    acts: Sequence[LoggedEvent], given_slots: tuple[Slot, ...], asking: AskingTime
+) -> list[Pattern]:
     """Patterns of acts that did not happen, and differ in one part from an act that did."""
     rng, misses = asking.rng, []
     for event in acts[:40]:
-        if given == ("where",):
+        if given_slots == ("where",):
             miss = Pattern("shows", where=_altered_code(event.act.where, rng))
         else:
-            slot = rng.choice(given)
-            miss = with_slots(pattern_of(event.act, *given), {slot: getattr(rng.choice(acts).act, slot)})
+            slot = rng.choice(given_slots)
+            miss = with_slots(
+                pattern_of(event.act, *given_slots), {slot: getattr(rng.choice(acts).act, slot)}
+            )
         if (miss.who is None or miss.who != miss.to) and not asking.log.acts(miss):
             misses.append(miss)
     return misses
@@ -477,7 +481,7 @@ def _maybe_nothing(asking: AskingTime, subjects: Sequence[Subject]) -> list[Ques
 
 
 def _whereabouts(asking: AskingTime, back: int) -> list[QuestionDraft]:
-    """The place where a thing lies or lay before. The other of the two is an option."""
+    """The place where a thing lies, or where it lay before. Both are options."""
     rng = asking.rng
     shown = {place: {sighting.shown for sighting in asking.log.sightings(place)} - {None} for place in PLACES}
     used = [f"on the {place.name}" for place in PLACES if shown[place]]
@@ -510,7 +514,7 @@ def _moved_things(shown: Collection[set[Shown]]) -> list[Thing]:
 
 
 def _either(drafts: Mapping[bool, Sequence[QuestionDraft]], asking: AskingTime) -> list[QuestionDraft]:
-    """Choose a draft, so that "nothing" is right as often as any other option; none unless both sorts exist."""
+    """Choose a draft, so that "nothing" is right as often as any other option. Empty unless both sorts exist."""
     if not drafts[True] or not drafts[False]:
         return []
     return [asking.rng.choice(drafts[asking.luck < 1 / OPTIONS])]
@@ -559,10 +563,10 @@ def _pairs(subjects: Sequence[_T], rng: random.Random) -> Iterator[tuple[_T, _T]
     yield from rng.sample(pairs, len(pairs))
 
 
-def _patterns(kind: str, given: Slot | None) -> Iterator[Pattern]:
+def _patterns(kind: str, given_slot: Slot | None) -> Iterator[Pattern]:
     """A pattern of a kind for each possible value of one slot."""
     fillers: Iterable[Filler | None] = (None,)
-    match given:
+    match given_slot:
         case "who" | "to":
             fillers = PEOPLE
         case "what":
@@ -574,7 +578,7 @@ def _patterns(kind: str, given: Slot | None) -> Iterator[Pattern]:
         case "where":
             fillers = [place for room in ROOMS for place in room.places] if kind in {"puts", "takes"} else []
     for filler in fillers:
-        yield with_slots(Pattern(kind), {given: filler}) if given and filler else Pattern(kind)
+        yield with_slots(Pattern(kind), {given_slot: filler}) if given_slot and filler else Pattern(kind)
 
 
 def _room_of(pattern: Pattern) -> Room | None:
@@ -585,7 +589,7 @@ def _room_of(pattern: Pattern) -> Room | None:
 
 def _look_alike(spec: AgainSpec, log: EventLog) -> bool:
     """Whether a person who differs in one mark did the earlier act."""
-    event = log.acts(spec.first.pattern)[spec.first.which - (spec.first.which > 0)]
+    event = log.acts(spec.first.pattern)[spec.first.position - (spec.first.position > 0)]
     person = event.act.who
     earlier = log.acts(spec.pattern, since_s=max(0.0, event.at_s - spec.lasts_s))
     candidates = (act.act.who for act in earlier if act.at_s < event.at_s)
@@ -594,9 +598,9 @@ def _look_alike(spec: AgainSpec, log: EventLog) -> bool:
     )
 
 
-def _differences(one: Person, other: Person) -> int:
+def _differences(first: Person, second: Person) -> int:
     """The number of marks in which two people differ."""
-    return (one.kind != other.kind) + (one.coat != other.coat) + (one.hat != other.hat)
+    return (first.kind != second.kind) + (first.coat != second.coat) + (first.hat != second.hat)
 
 
 _GIVEN: dict[Slot, tuple[tuple[str, Slot], ...]] = {
@@ -642,7 +646,7 @@ def _started(form: list[ChainLink]) -> Iterator[ChainSpec]:
     """The chains of a form, one for each value of the first link's open slot."""
     first, *rest = form
     for pattern in _patterns(first.pattern.kind, first.bind):
-        yield ChainSpec((ChainLink(pattern, first.part, first.which), *rest))
+        yield ChainSpec((ChainLink(pattern, first.part, first.position), *rest))
 
 
 def _suits(spec: Spec, asking: AskingTime) -> bool:
@@ -651,27 +655,27 @@ def _suits(spec: Spec, asking: AskingTime) -> bool:
 
 
 def _awaited(
-    asking: AskingTime, kind: str, given: tuple[Slot, ...], lasts_s: float, *, comes: bool
+    asking: AskingTime, kind: str, given_slots: tuple[Slot, ...], lasts_s: float, *, comes: bool
 ) -> Iterator[tuple[float, Pattern]]:
-    """Times of asking and acts to wait for, with delays of any order of magnitude; or acts that may not happen."""
-    rng, whole = asking.rng, asking.at(asking.ends_s)
-    acts = [event for event in whole.between(0.0, asking.ends_s) if event.act.kind == kind]
+    """Times of asking and acts to wait for, with delays of any order of magnitude. Without ``comes``, acts that may not happen."""
+    rng, full_log = asking.rng, asking.at(asking.ends_s)
+    acts = [event for event in full_log.between(0.0, asking.ends_s) if event.act.kind == kind]
     latest_s = asking.ends_s - lasts_s
     times_s = [time_s for time_s in asking.other_times(12) if time_s <= latest_s]
     for _ in range(40):
         if not acts or not times_s:
             return
         event = rng.choice(acts)
-        pattern = pattern_of(event.act, *given)
+        pattern = pattern_of(event.act, *given_slots)
         if not comes:
-            slot = rng.choice(given)
+            slot = rng.choice(given_slots)
             yield rng.choice(times_s), with_slots(pattern, {slot: getattr(rng.choice(acts).act, slot)})
         elif asking.times_s:
             yield rng.choice(times_s), pattern
         else:
             time_s = event.at_s - 5.0 * (lasts_s / 5.0) ** rng.random()
             if 0.0 < time_s <= latest_s:
-                yield calm_before(whole, time_s), pattern
+                yield calm_before(full_log, time_s), pattern
 
 
 def calm_before(log: EventLog, time_s: float) -> float:

@@ -48,7 +48,7 @@ def questions_about(
         house: The house.
         seed: Another seed draws other questions about the same house.
         limit: The most questions.
-        asked_at: The only times at which to ask, in seconds; empty for any time.
+        asked_at: The only times at which to ask, in seconds. Empty for any time.
         kinds: Names of ``KINDS``.
 
     """
@@ -89,7 +89,7 @@ class QuestionSampler:
         self._proven: set[object] = set()
 
     def ask(self, kinds: Sequence[str], limit: int) -> list[tuple[str, int, QuestionDraft]]:
-        """Draw questions; each comes with its kind and the number of its group."""
+        """Draw questions, each with its kind and the number of its group."""
         drafted: list[tuple[str, int, QuestionDraft]] = []
         turns = {kind: count(self.rng.randrange(len(self._lags))) for kind in kinds}
         dry, groups = 0, count()
@@ -107,7 +107,7 @@ class QuestionSampler:
         return sorted(drafted, key=lambda entry: entry[2].asked_at_s)
 
     def _drafts(self, kind: str, turn: int) -> list[QuestionDraft]:
-        """Draw a question with the lag whose turn it is; with any lag if that fails."""
+        """Draw a question with the lag whose turn it is, or with any lag if that fails."""
         spare: list[QuestionDraft] = []
         luck = self.rng.random()
         for attempt in range(_TRIES):

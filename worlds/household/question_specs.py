@@ -1,6 +1,6 @@
 """Question specs: the questions about a house as data.
 
-    last = ChainSpec((ChainLink(Pattern("puts", what=CUP), "who", which=-1),))
+    last = ChainSpec((ChainLink(Pattern("puts", what=CUP), "who", position=-1),))
     # "The last time that somebody put the green cup down, who was it?"
 
 ``question_wording`` turns them into text. ``oracle`` and ``replay_solver`` answer them. A chain goes from act to act:
@@ -26,8 +26,8 @@ class ChainLink:
 
     pattern: Pattern
     part: Slot
-    which: int = 0
-    """Which of the acts that fit: 1 the first, 2 the second, -1 the last, -2 the last but one; 0 the only one."""
+    position: int = 0
+    """Which of the acts that fit: 1 the first, 2 the second, -1 the last, -2 the last but one, 0 the only one."""
     bind: Slot | None = None
     """The slot that the part of the link before fills."""
     when: Literal["", "after", "before", "during"] = ""
@@ -49,7 +49,7 @@ class StateSpec:
     back: int = 0
     """0 is the latest state, 1 the one before. Empty states do not count."""
     at_s: float | None = None
-    """The time of the video; None is the time of the question."""
+    """The time of the video. None is the time of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class CompanySpec:
     """The person who was in a room together with another one, the first (1) or the last (-1) time."""
 
     person: Person
-    which: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class AlertsSpec:
     pattern: Pattern
     lasts_s: float
     every: int = 0
-    """Alert at every n-th act; 0 is the next act only."""
+    """Alert at every n-th act. 0 is the next act only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ Spec: TypeAlias = (
 )
 
 DEEDS = ("puts", "takes", "gives", "opens", "closes")
-"""What people do with things and openers."""
+"""The kinds of act that people do with things and openers."""
 STAYS_S = (5.0, 7.5, 11.0, 16.0, 24.0)
 """The lengths of stays that answers use."""
 NEAR = 0.1

@@ -90,8 +90,8 @@ def question(spec: Spec) -> str:
             return f"When did {_infinitive(pattern)}?"
         case UsualSpec(pattern, _):
             return f"Which room did {pattern.who} come into most often?"
-        case CompanySpec(person, which):
-            return f"The {WHICH[which]} time that {person} was in a room together with somebody else, who was that?"
+        case CompanySpec(person, position):
+            return f"The {WHICH[position]} time that {person} was in a room together with somebody else, who was that?"
         case AlertsSpec():
             return _alerts(spec)
         case ListingSpec(room, from_s, to_s):
@@ -104,7 +104,7 @@ def question(spec: Spec) -> str:
 def _again(spec: AgainSpec) -> str:
     _, verb, rest = _parts(spec.pattern, {})
     return (
-        f"Take the {WHICH[spec.first.which]} time that {clause(spec.first.pattern)}. "
+        f"Take the {WHICH[spec.first.position]} time that {clause(spec.first.pattern)}. "
         f"Had the same person {verb.participle}{rest} in the {duration(spec.lasts_s)} before?"
     )
 
@@ -188,14 +188,14 @@ def _parts(pattern: Pattern, names: Mapping[Slot, str]) -> tuple[str, _Verb, str
 
 def _object(pattern: Pattern, names: Mapping[Slot, str]) -> str:
     """The objects of a verb, with a leading space."""
-    what = names.get("what") or str(pattern.what or "something")
+    thing_text = names.get("what") or str(pattern.what or "something")
     match pattern.kind:
         case "puts":
-            return f" {what} on the {pattern.where}" if pattern.where else f" {what} down"
+            return f" {thing_text} on the {pattern.where}" if pattern.where else f" {thing_text} down"
         case "takes":
-            return f" {what} from the {pattern.where}" if pattern.where else f" {what}"
+            return f" {thing_text} from the {pattern.where}" if pattern.where else f" {thing_text}"
         case "gives":
-            return f" {what} to {names.get('to') or pattern.to or 'somebody else'}"
+            return f" {thing_text} to {names.get('to') or pattern.to or 'somebody else'}"
         case _:
             return f" the {pattern.where}" if pattern.where else " something that opens"
 
@@ -229,7 +229,7 @@ def _tail(link: ChainLink) -> str:
 def _chain(links: tuple[ChainLink, ...]) -> str:
     if len(links) == 1:
         link = links[0]
-        when = f"The {WHICH[link.which]} time that" if link.which else "When"
+        when = f"The {WHICH[link.position]} time that" if link.position else "When"
         return f"{when} {clause(link.pattern)}, {_tail(link)}"
     sentences = [f"Take the {_time(links[0])} that {clause(links[0].pattern)}."]
     for before, link in pairwise(links):
@@ -254,7 +254,7 @@ def _name(link: ChainLink) -> str:
 
 
 def _time(link: ChainLink) -> str:
-    return f"{WHICH[link.which]} time" if link.which else "time"
+    return f"{WHICH[link.position]} time" if link.position else "time"
 
 
 def _state(spec: StateSpec) -> str:

@@ -43,7 +43,7 @@ _STEP_S = 0.3
 """Time between two views. The same thing never changes twice within it."""
 _WALK_S, _HAND_S, _SIGN_S = 1.2, 0.7, 1.0
 _ViewState = dict[str, Hashable]
-"""What can be told apart in a view, by name."""
+"""The distinguishable parts of a view, by name."""
 
 
 @dataclass
@@ -76,14 +76,14 @@ class _Note:
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
-    """Somebody in a room."""
+    """A person in a room."""
 
     person: str
     room: str
     from_s: float
     to_s: float
     over: bool
-    """Whether they left."""
+    """Whether the person left."""
 
 
 @dataclass
@@ -94,11 +94,11 @@ class _SceneWatch:
     start_s: float
     """When the scene begins in the video."""
     last_s: float
-    """The last time that may be looked at."""
+    """The last time that may be viewed."""
     signs: list[tuple[float, Hashable]] = field(default_factory=list)
-    """What the sign said, and from when."""
+    """The text of the sign, and since when it is shown."""
     arrivals_s: dict[str, float] = field(default_factory=dict)
-    """When the people who are in the room came."""
+    """When each person in the room came."""
 
     @property
     def room(self) -> str:
@@ -110,7 +110,7 @@ class _SceneWatch:
         return self.last_s < self.scene.duration_s - 1e-3
 
     def times_s(self) -> list[float]:
-        """The times to look at."""
+        """The times of the views."""
         times_s = [number * _STEP_S for number in range(int(self.last_s / _STEP_S) + 1)]
         return [*times_s, self.last_s] if self.last_s > times_s[-1] else times_s
 
@@ -119,14 +119,14 @@ class _SceneWatch:
 
 
 class Replay:
-    """What can be known from the pictures up to ``until_s``."""
+    """The acts and states that the pictures up to ``until_s`` show."""
 
     def __init__(self, house: House, until_s: float) -> None:
         self._house, self._until_s = house, until_s
         self._notes: list[_Note] = []
         self._stays: list[_Stay] = []
         self._shown: dict[str, list[tuple[float, Hashable]]] = {}
-        """By subject, how it looked and since when that was on camera."""
+        """By subject, its looks, each with the time since when it was on camera."""
         for start_s, scene in house.scenes:
             if start_s < until_s:
                 self._watch(_SceneWatch(scene, start_s, min(scene.duration_s - 1e-6, until_s - start_s)))
@@ -134,7 +134,7 @@ class Replay:
         self._notes = [note for note in self._notes if note.known_s <= until_s]
 
     def answer(self, spec: Spec) -> AnswerValue | None:
-        """The answer; None where the question has no single answer."""
+        """The answer. None if the question has no single answer."""
         match spec:
             case ChainSpec(links):
                 return self._follow(links)
@@ -156,8 +156,8 @@ class Replay:
                 return self._when(pattern)
             case UsualSpec():
                 return self._usual(spec)
-            case CompanySpec(person, which):
-                return self._company(str(person), which)
+            case CompanySpec(person, position):
+                return self._company(str(person), position)
             case AlertsSpec():
                 return self._alerts(spec)
             case ListingSpec():
@@ -171,7 +171,7 @@ class Replay:
     # Watching.
 
     def _watch(self, watch: _SceneWatch) -> None:
-        """Go through a scene up to the last time that may be looked at."""
+        """Go through a scene up to the last time that may be viewed."""
         times_s = watch.times_s()
         before_s, before = 0.0, watch.look(0.0)
         for name, value in before.items():
@@ -212,7 +212,7 @@ class Replay:
             self._notes.append(_Note(time_s, from_s, to_s, to_s, {"room": watch.room, **slots}))
 
     def _came_or_left(self, watch: _SceneWatch, person: str, at_s: float) -> None:
-        """Note that somebody came into the room or left it."""
+        """Note that a person came into the room or left it."""
         before, after = watch.scene.view(at_s - 1e-4), watch.scene.view(at_s + 1e-4)
         time_s = watch.start_s + at_s
         if person not in _holdings(before):
@@ -226,7 +226,7 @@ class Replay:
             self._notes.append(_Note(time_s, time_s - _WALK_S, time_s, time_s, slots))
 
     def _read_sign(self, watch: _SceneWatch) -> None:
-        """Note what the sign said in a scene, where it said so long enough to be read."""
+        """Note the texts that the sign showed in a scene for long enough to be read."""
         ends_s = [*(from_s for from_s, _ in watch.signs[1:]), watch.last_s]
         for (from_s, code), to_s in zip(watch.signs, ends_s, strict=True):
             if to_s - from_s < _SIGN_S - 1e-5:
@@ -241,10 +241,10 @@ class Replay:
 
     def _again(self, spec: AgainSpec) -> str | None:
         notes = self.notes(spec.first.pattern)
-        which = spec.first.which
-        if len(notes) < abs(which):
+        position = spec.first.position
+        if len(notes) < abs(position):
             return None
-        first = notes[which - (which > 0)]
+        first = notes[position - (position > 0)]
         earliest_s = max(0, first.at_s - spec.lasts_s)
         same_person = (note for note in self.notes(spec.pattern) if note.slots["who"] == first.slots["who"])
         return "yes" if any(earliest_s <= note.at_s < first.at_s for note in same_person) else "no"
@@ -291,9 +291,9 @@ class Replay:
             notes = self.notes(link.pattern)
             if anchor is not None:
                 notes = [note for note in notes if _continues(note, link, anchor, filler)]
-            if link.which == 0 and not notes and len(links) == 1:
+            if link.position == 0 and not notes and len(links) == 1:
                 return NOT_SEEN
-            if (link.which == 0 and len(notes) != 1) or len(notes) < abs(link.which):
+            if (link.position == 0 and len(notes) != 1) or len(notes) < abs(link.position):
                 return None
             anchor = {
                 0: notes[:1],
@@ -302,7 +302,7 @@ class Replay:
                 3: notes[2:3],
                 -1: notes[-1:],
                 -2: notes[-2:-1],
-            }[link.which][0]
+            }[link.position][0]
             filler = anchor.slots[link.part]
         return anchor.part(links[-1].part) if anchor else None
 
@@ -324,7 +324,7 @@ class Replay:
         return str(value) if value else NOTHING
 
     def _looks(self, subject: Subject) -> list[tuple[float, Hashable]]:
-        """How a subject looked, and since when."""
+        """The looks of a subject, and since when it had each."""
         if subject.kind == "place":
             return self._shown.get(f"on {subject.room} {subject.name}", [])
         return self._shown.get(
@@ -362,7 +362,7 @@ class Replay:
         return tuple(text for _, text in sorted(clauses))
 
     def _last_stay_s(self, person: Person, room: Room) -> float | None:
-        """How long somebody's last complete stay in a room was."""
+        """The length of a person's last complete stay in a room."""
         lengths_s = [
             stay.to_s - stay.from_s
             for stay in self._stays
@@ -374,8 +374,10 @@ class Replay:
         stay_s = self._last_stay_s(person, room)
         if stay_s is None:
             return None
-        near = [length_s for length_s in (5, 7.5, 11, 16, 24) if 0.9 * length_s <= stay_s <= 1.1 * length_s]
-        return f"about {near[0]:g} seconds" if near else None
+        close_lengths_s = [
+            length_s for length_s in (5, 7.5, 11, 16, 24) if 0.9 * length_s <= stay_s <= 1.1 * length_s
+        ]
+        return f"about {close_lengths_s[0]:g} seconds" if close_lengths_s else None
 
     def _longest(self, spec: LongestSpec) -> str | None:
         stays_s = {str(person): self._last_stay_s(person, spec.room) for person in spec.people}
@@ -386,7 +388,7 @@ class Replay:
         second_s = max(stay_s for person, stay_s in complete.items() if person != longest)
         return longest if complete[longest] >= 1.25 * second_s else None
 
-    def _company(self, person: str, which: int) -> str | None:
+    def _company(self, person: str, position: int) -> str | None:
         meetings = sorted(
             (max(stay.from_s, guest.from_s), guest.person)
             for stay in self._stays
@@ -394,9 +396,9 @@ class Replay:
             if stay.person == person != guest.person
             if stay.from_s < guest.to_s and guest.from_s < stay.to_s
         )
-        if len(meetings) < abs(which):
+        if len(meetings) < abs(position):
             return None
-        return meetings[0][1] if which > 0 else meetings[-1][1]
+        return meetings[0][1] if position > 0 else meetings[-1][1]
 
 
 def _continues(note: _Note, link: ChainLink, anchor: _Note, filler: str) -> bool:
@@ -429,12 +431,12 @@ def _view_state(view: RoomView) -> _ViewState:
 
 
 def _holdings(view: RoomView) -> dict[str, Thing | None]:
-    """The people in a view, and what each holds."""
+    """The people in a view, and the thing that each holds."""
     return {str(figure.person): figure.holds for figure in view.figures}
 
 
 def _deed(name: str, before: RoomView, after: RoomView) -> dict[str, str] | None:
-    """What somebody did when ``name`` of a view changed; None where the change shows no deed."""
+    """The act that changed ``name`` of a view. None if the change shows no act."""
     room = after.room
     if name.startswith("holds"):
         return _gift(name.partition(" ")[2], before, after)
@@ -450,7 +452,7 @@ def _deed(name: str, before: RoomView, after: RoomView) -> dict[str, str] | None
 
 
 def _gift(giver: str, before: RoomView, after: RoomView) -> dict[str, str] | None:
-    """Who got what ``giver`` no longer holds; None where nobody did."""
+    """The person who got the thing that ``giver`` no longer holds. None if no person did."""
     thing, still_holds = _holdings(before).get(giver), _holdings(after).get(giver)
     takers = [
         person

@@ -174,7 +174,7 @@ def shortest(items: Sequence[AuditItem]) -> Guesses:
 
 
 def middling(items: Sequence[AuditItem]) -> Guesses:
-    """The option of middling length; of numbers in the options, the middle one."""
+    """The option of medium length. If the options are numbers, the middle one."""
     guesses = []
     for item in items:
         sizes = [float(_number(option) or len(option)) for option in item.options]

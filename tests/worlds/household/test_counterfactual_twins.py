@@ -21,7 +21,7 @@ def pairs() -> list[CounterfactualTwins]:
 
 def differences(pair: CounterfactualTwins) -> list[tuple[str, str, str]]:
     """In which slots which acts differ: slot, of the one, of the other."""
-    first, second = (EventLog.of(house).between(0.0, 1e9) for house in (pair.one, pair.other))
+    first, second = (EventLog.of(house).between(0.0, 1e9) for house in (pair.first, pair.second))
     assert [(e.act.kind, e.act.room, e.span) for e in first] == [
         (e.act.kind, e.act.room, e.span) for e in second
     ]
@@ -54,11 +54,11 @@ def test_twins_are_drawn_alike_except_for_the_fact(pairs):
         start_s, end_s = pair.change.span
         apart = [t for t in np.arange(0.5, 290.0, 9.7) if not start_s - 45 < t < end_s + 45]
         assert all(
-            np.array_equal(draw(pair.one.view(t), 0.25), draw(pair.other.view(t), 0.25)) for t in apart
+            np.array_equal(draw(pair.first.view(t), 0.25), draw(pair.second.view(t), 0.25)) for t in apart
         )
         near = np.arange(max(0.0, start_s - 20), end_s + 20, 0.5)
         assert any(
-            not np.array_equal(draw(pair.one.view(t), 0.25), draw(pair.other.view(t), 0.25)) for t in near
+            not np.array_equal(draw(pair.first.view(t), 0.25), draw(pair.second.view(t), 0.25)) for t in near
         )
 
 

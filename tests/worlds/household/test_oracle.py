@@ -52,20 +52,20 @@ def anything(log: EventLog, rng: random.Random) -> Iterator[Spec]:
             first, {slot: filler for slot, filler in second.slots.items() if slot in first.slots}
         )
 
-    people, which = rng.sample(PEOPLE, 4), rng.choice((1, 2, 3, -1, -2, 0))
+    people, position = rng.sample(PEOPLE, 4), rng.choice((1, 2, 3, -1, -2, 0))
     for pattern in (some(), mixed()):
         yield HappenedSpec(pattern)
         yield WhenSpec(pattern)
         yield CountSpec(pattern, rng.uniform(5.0, 200.0), rng.choice((None, "room")))
         yield AlertsSpec(pattern, rng.uniform(5.0, 40.0), rng.choice((0, 1, 2, 3)))
-        yield ChainSpec((ChainLink(pattern, "room", which),))
+        yield ChainSpec((ChainLink(pattern, "room", position),))
         yield ChainSpec(
-            (ChainLink(pattern, "room", which), ChainLink(Pattern("shows"), "where", 0, "room", "during"))
+            (ChainLink(pattern, "room", position), ChainLink(Pattern("shows"), "where", 0, "room", "during"))
         )
         for when in ("after", "before"):
             yield ChainSpec(
                 (
-                    ChainLink(pattern, "room", which),
+                    ChainLink(pattern, "room", position),
                     ChainLink(some(), "room", rng.choice((1, -1)), None, when),
                 )
             )
@@ -75,7 +75,7 @@ def anything(log: EventLog, rng: random.Random) -> Iterator[Spec]:
             fillers = [event.act for event in acts if event.act.kind == kind]
             if kind == first.pattern.kind and fillers:
                 start = pattern_of(rng.choice(fillers), slot)
-                yield ChainSpec((ChainLink(start, first.part, first.which), *rest))
+                yield ChainSpec((ChainLink(start, first.part, first.position), *rest))
     yield AgainSpec(
         ChainLink(Pattern("comes", room=rng.choice(ROOMS)), "who", -1),
         Pattern("comes"),
