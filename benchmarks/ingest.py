@@ -32,6 +32,7 @@ import cv2
 from av.codec.context import ThreadType
 from av.video.reformatter import VideoReformatter
 
+from recollect import WatchOptions
 from recollect.memory.store import MemoryStore
 from recollect.memory.values import Finding, Span, Stream
 from recollect.perception.observers.default_observers import default_observers
@@ -204,7 +205,7 @@ def decode_with_defaults(path: Path, fps: float) -> None:
 def watch(path: Path, fps: float, *, ocr: bool) -> None:
     """Watch a file into a new memory, as a user does."""
     with tempfile.TemporaryDirectory() as folder:
-        watch_into(Path(folder) / "m.lance", str(path), fps=fps, ocr=ocr)
+        watch_into(Path(folder) / "m.lance", str(path), options=WatchOptions(fps=fps, ocr=ocr))
 
 
 def watch_timed(path: Path, fps: float, timer: CpuTimer, *, ocr: bool) -> list[Observer]:

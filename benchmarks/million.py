@@ -848,8 +848,8 @@ def measure_freshness(peer: PeerProcess, facts: ExportedMemories) -> None:
             words, start_s = moment.observations[0].caption, moment.span.start_s
             question = Question(words, "narrow", (moment.stream,), start_s - 600.0, start_s + 600.0)
             # By vector alone as well, since the hybrid search finds moments that only one of the two indexes has.
-            found, near = peer.do("search", question), peer.do("by_meaning", question)
-            peer.missed += found[:1] != [moment.id] or near[:1] not in ([moment.id], [moment_row])
+            hits, nearest = peer.do("search", question), peer.do("by_meaning", question)
+            peer.missed += hits[:1] != [moment.id] or nearest[:1] not in ([moment.id], [moment_row])
         row += len(moments)
 
 
@@ -876,12 +876,12 @@ def fresh_moments(number: int, streams: Sequence[str], until_s: float) -> list[M
 # -- the report ------------------------------------------------------------------------------------------
 
 
-def p95(taken: Sequence[float]) -> float:
-    return statistics.quantiles(taken, n=20)[-1]
+def p95(times_ms: Sequence[float]) -> float:
+    return statistics.quantiles(times_ms, n=20)[-1]
 
 
-def median_and_p95(taken: Sequence[float]) -> str:
-    return f"{statistics.median(taken):.1f} / {p95(taken):.1f}"
+def median_and_p95(times_ms: Sequence[float]) -> str:
+    return f"{statistics.median(times_ms):.1f} / {p95(times_ms):.1f}"
 
 
 @dataclass(frozen=True)
