@@ -29,7 +29,10 @@ FLAGS = {
     "host": "--host",
     "source": "the source",
     "question": "the question",
-    "query": "the words",
+    "query": "the query",
+    "trace_id": "the trace id",
+    "note": "--note",
+    "pin_id": "--remove",
 }
 """The flag of the command, or what its help calls it, for each argument that a message may name."""
 _ARGUMENT = re.compile(r"`(\w+)`")

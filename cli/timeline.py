@@ -37,7 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
             to_s=arguments.to_s,
             limit=arguments.limit,
         )
-        names = [arguments.stream] if arguments.stream else [status.stream.name for status in memory.status()]
+        names = (
+            [arguments.stream]
+            if arguments.stream is not None
+            else [status.stream.name for status in memory.status()]
+        )
         gaps = {name: memory.gaps(name) for name in names}
     if arguments.json:
         every_gap = [gap for name in names for gap in gaps[name]]

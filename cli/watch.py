@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not sources:
         print_error("nothing to watch was given. Give a file or URL, or --url-file.")
         return 2
-    if arguments.stream and len(sources) > 1:
+    if arguments.stream is not None and len(sources) > 1:
         print_error("--stream names one source, and several were given.")
         return 2
     live = [named for named in sources if _is_live(named)]
@@ -123,7 +123,7 @@ class _Run:
             disk_budget=arguments.stream_disk_budget,
             max_outage_s=arguments.max_outage,
         )
-        stream = arguments.stream or named.name
+        stream = named.name if arguments.stream is None else arguments.stream
         try:
             return self._memory.start(
                 named.source,

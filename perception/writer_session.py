@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -94,8 +94,8 @@ class WriterSettings:
 class FoundSource:
     """A source that was found and opened, before it is watched."""
 
-    address: str | None
-    """The path or URL with which it can be opened again. None if the caller opened the source."""
+    address: str | None = field(repr=False)
+    """The path or URL with which it can be opened again, credentials included. None if the caller opened the source."""
     opened: Source
 
     @property

@@ -51,6 +51,8 @@ class _Fault:
     """The number of answers that it still affects."""
     headers: tuple[tuple[str, str], ...] = ()
     """Further headers of these answers."""
+    message: str = ""
+    """The message of the error, if the fault is an HTTP status."""
 
 
 class LmmServer(FaultyServer):
@@ -85,7 +87,12 @@ class LmmServer(FaultyServer):
         return f"http://127.0.0.1:{self.port}/v1"
 
     def answer_with(
-        self, status: int, *, retry_after: str | None = None, times: float = float("inf")
+        self,
+        status: int,
+        *,
+        retry_after: str | None = None,
+        times: float = float("inf"),
+        message: str | None = None,
     ) -> None:
         """Answer the next ``times`` requests with an HTTP status, such as 503.
 
@@ -93,10 +100,12 @@ class LmmServer(FaultyServer):
             status: Not 200.
             retry_after: The value of the header of that name: seconds, or a date.
             times: The number of requests.
+            message: The message of the error. None for one that names the status.
 
         """
         headers = () if retry_after is None else (("Retry-After", retry_after),)
-        self._fault = _Fault(status, times, headers)
+        message = f"this server was told to answer {status}" if message is None else message
+        self._fault = _Fault(status, times, headers, message)
 
     def redirect_to(self, location: str, *, status: int = 307, times: float = float("inf")) -> None:
         """Answer the next ``times`` requests with a redirect.
@@ -131,9 +140,9 @@ class LmmServer(FaultyServer):
         if request.path == "/v1/chat/completions":
             self.requests.append(request)
         self._wait_out_stall(client)
-        fault, headers = self._next_fault()
+        fault, headers, message = self._next_fault()
         if isinstance(fault, int):
-            status, answer = fault, _error(f"this server was told to answer {fault}")
+            status, answer = fault, _error(message)
         else:
             status, answer = self._answer(request)
         content = json.dumps(answer).encode()
@@ -157,13 +166,13 @@ class LmmServer(FaultyServer):
                 raise ConnectionAbortedError
         return RecordedRequest(request_line[1], headers, json.loads(content or b"{}"))
 
-    def _next_fault(self) -> tuple[str | int, tuple[tuple[str, str], ...]]:
+    def _next_fault(self) -> tuple[str | int, tuple[tuple[str, str], ...], str]:
         with self._lock:
             fault = self._fault
             if fault.answers_left <= 0:
-                return "none", ()
+                return "none", (), ""
             fault.answers_left -= 1
-            return fault.kind, fault.headers
+            return fault.kind, fault.headers, fault.message
 
     def _answer(self, request: RecordedRequest) -> tuple[int, dict[str, Any]]:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -1,6 +1,7 @@
 """Runs ``recollect`` in a child process and records its connections and name look-ups. Look-ups fail.
 
     python tests/nothing_leaves.py NOTES watch film.mp4         # as: recollect watch film.mp4
+    python tests/nothing_leaves.py NOTES -c "import recollect"  # as: python -c "import recollect"
 
 NOTES gets a line of JSON per event: ["connect", host, port] or ["lookup", host]. Only Python's own sockets are recorded.
 """
@@ -38,6 +39,9 @@ def record(event: str, arguments: tuple[object, ...]) -> None:
 
 if __name__ == "__main__":
     sys.addaudithook(record)
+    if sys.argv[2] == "-c":
+        exec(sys.argv[3], {})
+        sys.exit()
     from recollect.cli.main import main
 
     sys.argv = ["recollect", *sys.argv[2:]]

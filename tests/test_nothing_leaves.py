@@ -88,6 +88,26 @@ class Outcome(NamedTuple):
 
 Run = Callable[..., Outcome]
 
+ASK_REPEATEDLY = """
+import asyncio, threading
+from recollect import Recollect
+
+QUESTION = "When does a square move?"
+
+
+async def ask_together(memory):
+    await asyncio.gather(memory.aask(QUESTION), memory.aask(QUESTION))
+
+
+with Recollect() as memory:
+    memory.ask(QUESTION)
+    memory.ask(QUESTION)
+    thread = threading.Thread(target=memory.ask, args=(QUESTION,))
+    thread.start()
+    thread.join()
+    asyncio.run(ask_together(memory))
+"""
+
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
@@ -192,6 +212,17 @@ def test_traces_are_sent_if_a_setting_allows_it(run: Run, sink: Sink, short_vide
 
     assert ("127.0.0.1", sink.port) in outcome.contacts
     assert any(b"/runs" in request for request in sink.received)
+
+
+@pytest.mark.slow
+def test_no_later_question_of_a_process_is_traced(run: Run, sink: Sink, short_video: Path) -> None:
+    """The compiled graph is shared by all questions, threads and event loops."""
+    run("watch", str(short_video))
+
+    done = run("-c", ASK_REPEATEDLY)
+
+    assert sink.received == []
+    assert (done.contacts, done.lookups) == (set(), [])
 
 
 @pytest.mark.slow

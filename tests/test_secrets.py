@@ -20,6 +20,7 @@ from recollect.perception.sources.live_source import LiveSource
 from recollect.perception.sources.reader_messages import ReaderTask
 from recollect.perception.sources.reader_process import ReaderProcess
 from recollect.perception.sources.source_list import NamedSource, read_source_list, resolve_source
+from recollect.perception.writer_session import find_source
 from recollect.testing.stream_servers import HttpStreamServer, RtspServer
 
 SECRET = "Zq7secretZq7"
@@ -142,6 +143,13 @@ def test_the_reader_process_shows_no_url(monkeypatch):
     assert b"PATH=" in environment
     assert SECRET.encode() not in arguments + environment
     assert SECRET not in repr(task)
+
+
+def test_a_source_shows_no_url_before_it_is_watched():
+    found = find_source(AWAY.format(SECRET), WatchOptions())
+
+    with closing(found.opened):
+        assert SECRET not in repr(found)
 
 
 def test_a_changed_password_is_the_same_camera():

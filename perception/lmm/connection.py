@@ -23,6 +23,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from pydantic import BaseModel, ValidationError
 
 from ...common.errors import BadSettings
+from ...common.terminal import safe_text
 from ..errors import LmmOverloaded, LmmRedirected, LmmRefused, LmmUnreachable
 from ..sources.urls import redact, redact_text
 
@@ -134,7 +135,7 @@ class Connection:
         except openai.APITimeoutError:
             raise LmmUnreachable(self.address, f"no connection within {_CONNECT_S:g} s") from None
         except openai.APIConnectionError as error:
-            raise LmmUnreachable(self.address, redact_text(_first_cause(error), [self._url])) from None
+            raise LmmUnreachable(self.address, self._shown(_first_cause(error))) from None
         except openai.APIStatusError as error:
             status, reason = error.status_code, self._reason(error)
             if status in _REDIRECTS:
@@ -144,17 +145,17 @@ class Connection:
             raise LmmRefused(self.address, status, reason) from None
 
     def _reason(self, error: APIStatusError) -> str:
-        """The reason that the server gives: one line of bounded length, without the key it may repeat."""
+        """The reason that the server gives."""
         body = error.body
         if isinstance(body, Mapping):
             body = body.get("message") or body.get("detail")
-        reason = " ".join(str(body or error.response.text).split())
-        if self._key:
-            reason = reason.replace(self._key, "***")
-        reason = redact_text(reason, [self._url])
-        if len(reason) > _MAX_REASON_CHARACTERS:
-            return reason[: _MAX_REASON_CHARACTERS - 1] + "…"
-        return reason or "no reason given"
+        return self._shown(str(body or error.response.text)) or "no reason given"
+
+    def _shown(self, text: str) -> str:
+        """Text of the server in one line of bounded length, without control characters and the key it may repeat."""
+        # First the key: the blanks in it must not be joined before.
+        line = safe_text(" ".join(redact_text(text, [self._url], [self._key]).split()))
+        return line if len(line) <= _MAX_REASON_CHARACTERS else line[: _MAX_REASON_CHARACTERS - 1] + "…"
 
 
 def _certificates() -> ssl.SSLContext | bool:

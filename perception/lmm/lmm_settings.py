@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, field_validator
 
 from ...common.setting_values import none_if_empty
+from ..sources.urls import redact
 
 MAX_MOMENTS = 12
 """The most moments that one request may show."""
 
 
-class LmmSettings(BaseModel, frozen=True, extra="forbid"):
+class LmmSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """The video LMM: the address of its server, and how requests are sent."""
 
     url: str | None = None
@@ -63,8 +64,12 @@ class LmmSettings(BaseModel, frozen=True, extra="forbid"):
             is_valid = False
         if not is_valid:
             raise ValueError("it is not an address such as http://127.0.0.1:8000/v1")
-        if "@" in parts.netloc:
-            raise ValueError("an address must not hold a user and password. Put the key into lmm.api_key")
+        # Addresses are shown, logged by the HTTP client, and sent with a path appended.
+        if "@" in parts.netloc or redact(url) != url:
+            raise ValueError(
+                "an address must not hold a user and password, a query, a fragment or key=value pairs. "
+                "Put the key into lmm.api_key"
+            )
         return url
 
     @field_validator("api_key")

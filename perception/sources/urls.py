@@ -11,6 +11,7 @@ path. Scheme, host, port, path words and parameter names stay readable.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
@@ -86,19 +87,23 @@ def redact(source: str) -> str:
     return _Redaction().url(source)
 
 
-def redact_text(text: str, urls: Iterable[str] = ()) -> str:
+def redact_text(text: str, urls: Iterable[str] = (), secrets: Iterable[str] = ()) -> str:
     """Return ``text``, such as an error message, without the secrets of the addresses in it.
 
     Args:
         text: Any text.
-        urls: Addresses that ``text`` may repeat in part. Their secrets are removed everywhere, raw or
-            percent-encoded.
+        urls: Addresses that ``text`` may repeat in part. Their secrets are removed everywhere: raw,
+            percent-encoded or escaped as in JSON.
+        secrets: Further secrets that ``text`` may repeat, such as a key. They are removed in the same way, even if
+            they are short.
 
     """
     for url in urls:
         text = text.replace(url, redact(url))
-        for secret in _secrets(url):
-            text = text.replace(secret, MASK)
+        for form in _secrets(url):
+            text = text.replace(form, MASK)
+    for form in _forms(secrets):
+        text = text.replace(form, MASK)
     return _IN_TEXT.sub(_redact_match, text)
 
 
@@ -196,16 +201,21 @@ class _Redaction:
 
 
 def _secrets(url: str) -> list[str]:
-    """The secrets that redaction removes from ``url``: raw, decoded and percent-encoded, the longest first."""
+    """The forms of the secrets that redaction removes from ``url``, the longest first."""
     redaction = _Redaction()
     redaction.url(url)
+    return [form for form in _forms(redaction.masked) if len(form) >= _SHORTEST_SECRET]
+
+
+def _forms(secrets: Iterable[str]) -> list[str]:
+    """The secrets raw, decoded, percent-encoded, and escaped as in JSON. The longest first."""
     forms: set[str] = set()
-    for secret in redaction.masked:
+    for secret in secrets:
         for decoded in (secret, unquote(secret), unquote_plus(secret)):
             # The text may come from an environment variable with bytes that are no UTF-8.
             encodings = (quote(decoded, errors="replace"), quote(decoded, safe="", errors="replace"))
-            forms |= {decoded, *encodings, quote_plus(decoded, errors="replace")}
-    return sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
+            forms |= {decoded, *encodings, quote_plus(decoded, errors="replace"), json.dumps(decoded)[1:-1]}
+    return sorted(forms - {""}, key=len, reverse=True)
 
 
 def _redact_match(match: re.Match[str]) -> str:

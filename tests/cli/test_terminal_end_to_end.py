@@ -100,6 +100,30 @@ def strings_of(value: object) -> list[str]:
 
 
 @pytest.mark.slow
+def test_events_of_watching_are_harmless_json(hostile: Hostile, tmp_path: Path) -> None:
+    memory = str(tmp_path / "other.lance")
+
+    written = assert_harmless(
+        recollect("watch", str(hostile.video), "--stream", STREAM, "--no-ocr", "--json", "--memory", memory)
+    )
+
+    events = [json.loads(line) for line in written.splitlines()]
+    assert events[-1]["event"] == "Finished"
+    assert events[-1]["stream"] == STREAM
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_stored_question_is_printed_escaped(hostile: Hostile, options: list[str]) -> None:
+    memory = ["--memory", str(hostile.memory)]
+    answer = json.loads(recollect("ask", f"What about the parcel {HOSTILE}?", "--json", *memory).stdout)
+
+    written = assert_harmless(recollect("trace", answer["trace_id"], *options, *memory))
+
+    assert r"\u001b]0;pwned" in written
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [

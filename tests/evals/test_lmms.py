@@ -79,16 +79,20 @@ TOO_EARLY = 1
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """Questions out of the order of time about a room with a sign, of which the second is asked before it is seen."""
+    """Questions in no order of time about a room with a sign. The second is asked before the sign appears."""
     folder = tmp_path_factory.mktemp("toy")
     house = furnish("lmms 1", 12.0, scene_s=(6.0, 7.0))
     render(house.timeline, folder / "house.mp4", seed=1)
     questions = [question for question in ask_about(house, limit=12) if question.choice is not None]
     [sign] = [question for question in questions if question.text.startswith("What did the sign")]
-    others = [question for question in questions if question is not sign][:2]
-    times_s = [None, 0.2, *(max(span.end_s for span in question.evidence) + 3.0 for question in others)]
+    later_questions = [question for question in questions if question is not sign][:2]
+    times_s = [
+        None,
+        0.2,
+        *(max(span.end_s for span in question.evidence) + 3.0 for question in later_questions),
+    ]
     rows = [
-        # Without a model, which room that was is not known.
+        # Without a model, the room cannot be identified.
         Row(
             number,
             "What did the sign say?" if question is sign else question.text,
@@ -96,7 +100,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
             "ABCD"[question.choice or 0],
             time_s,
         )
-        for number, (question, time_s) in enumerate(zip([sign, sign, *others], times_s, strict=True))
+        for number, (question, time_s) in enumerate(zip([sign, sign, *later_questions], times_s, strict=True))
     ]
     return Toy(folder, folder / "house.mp4", rows)
 
@@ -184,7 +188,7 @@ def test_prompt_without_options_is_yes_no_or_text(prompt: str, question: str, ki
 
 @dataclass(frozen=True)
 class AsLmmsEval:
-    """An instance as lmms-eval hands it over."""
+    """An instance in the form of lmms-eval."""
 
     args: tuple[Any, ...]
 
@@ -315,9 +319,9 @@ def test_stored_answers_survive_a_kill(toy: Toy, tmp_path: Path) -> None:
     answer(toy.requests(), tmp_path / "whole", settings)
 
     assert before.count(b"\n") == 1
-    whole = (tmp_path / "whole" / "predictions.jsonl").read_bytes()
-    assert whole.startswith(before)
-    assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == whole
+    complete = (tmp_path / "whole" / "predictions.jsonl").read_bytes()
+    assert complete.startswith(before)
+    assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == complete
 
 
 def test_folder_takes_more_questions_but_no_changed_ones(toy: Toy, tmp_path: Path) -> None:
@@ -343,8 +347,8 @@ def test_nothing_is_watched_if_the_endpoint_is_unreachable(toy: Toy, tmp_path: P
     assert not (tmp_path / "run" / "memories").exists()
 
 
-class Reading:
-    """A model that refuses everything, after reading 70 tokens and writing 5."""
+class RefusingLmm:
+    """A model that fails every request, after 70 prompt tokens and 5 reply tokens."""
 
     name, moments = "reading", 12
 
@@ -362,7 +366,7 @@ class Reading:
 
 
 def test_prompt_and_reply_tokens_are_counted(toy: Toy, tmp_path: Path) -> None:
-    model: Any = Reading()
+    model: Any = RefusingLmm()
 
     answers = answer(toy.requests(), tmp_path / "run", AnsweringSettings(ocr=False), lmm=model)
 
@@ -376,7 +380,7 @@ def test_prompt_and_reply_tokens_are_counted(toy: Toy, tmp_path: Path) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run of ours, whose questions have the benchmark's own names."""
+    """A stored run whose questions have the names of the benchmark."""
     with RecordFile(tmp_path / "run" / "predictions.jsonl", Prediction) as lines:
         for system, letter in (("recollect", "B"), ("random", "A")):
             for name in ("bench/x", "bench/y"):
@@ -405,7 +409,7 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def asking(name: str, *options: str) -> EvalRequest:
+def request_for(name: str, *options: str) -> EvalRequest:
     prompt = "\n".join(
         ["What is red?", *(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=False))]
     )
@@ -416,11 +420,12 @@ def asking(name: str, *options: str) -> EvalRequest:
 def test_stored_answer_is_found_by_the_name_of_the_question(run: Path, file: str) -> None:
     stored = StoredAnswers.read(run / file, sample="bench/{row[name]}")
 
-    assert stored.answer(asking("x", "the car", "the hat")).text == "B"
-    assert stored.answer(asking("y", "one", "two")).text == "B"
-    assert stored.answer(asking("x")).input_tokens is None
+    assert stored.answer(request_for("x", "the car", "the hat")).text == "B"
+    assert stored.answer(request_for("y", "one", "two")).text == "B"
+    assert stored.answer(request_for("x")).input_tokens is None
     assert (
-        StoredAnswers.read(run, system="random", sample="bench/{row[name]}").answer(asking("y")).text == "A"
+        StoredAnswers.read(run, system="random", sample="bench/{row[name]}").answer(request_for("y")).text
+        == "A"
     )
 
 
@@ -435,7 +440,7 @@ def test_stored_answer_is_found_by_the_name_of_the_question(run: Path, file: str
 )
 def test_missing_or_mismatched_stored_answer_raises(run: Path, sample: str, name: str, message: str) -> None:
     with pytest.raises(NotStored, match=message):
-        StoredAnswers.read(run, sample=sample).answer(asking(name, "the hat", "the car"))
+        StoredAnswers.read(run, sample=sample).answer(request_for(name, "the hat", "the car"))
 
 
 @pytest.mark.parametrize(
@@ -498,8 +503,8 @@ def text(doc, lmms_eval_specific_kwargs=None):
 def process(doc, results):
     return {"right": float(results[0] == doc["answer"])}
 """
-# As its command does, which says that all went well when it did not, and cannot start where its wheel lacks files of
-# other tasks, as that of 0.7.2 does.
+# This replaces the command of lmms-eval, which reports success after failures, and which cannot start if its wheel
+# lacks files of other tasks, as the wheel of 0.7.2 does.
 SCRIPT = """\
 import sys
 from lmms_eval.evaluator import simple_evaluate
@@ -521,7 +526,7 @@ Evaluate = Callable[[str, str, str], subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def evaluate(toy: Toy) -> Evaluate:
-    """The real thing on a task of a few rows, in a process of its own."""
+    """Run the real lmms-eval on a task of a few rows, in a separate process."""
     data = toy.folder / "toy.jsonl"
     data.write_text("".join(json.dumps(row.data(toy.video)) + "\n" for row in toy.rows))
     (toy.folder / "task").mkdir()
@@ -543,15 +548,15 @@ def evaluate(toy: Toy) -> Evaluate:
 
 
 def samples_of(toy: Toy, out: str) -> list[dict[str, Any]]:
-    """What lmms-eval wrote down of a run."""
+    """The samples that lmms-eval stored for a run."""
     [path] = (toy.folder / out).rglob("*_samples_recollect_toy.jsonl")
     return sorted(map(json.loads, path.read_text().splitlines()), key=lambda sample: sample["doc_id"])
 
 
 @pytest.fixture(scope="session")
 def watched(toy: Toy, evaluate: Evaluate) -> list[dict[str, Any]]:
-    done = evaluate("recollect", "memory=kept,time_field=query_time", "watched")
-    assert done.returncode == 0, done.stderr[-4000:]
+    process = evaluate("recollect", "memory=kept,time_field=query_time", "watched")
+    assert process.returncode == 0, process.stderr[-4000:]
     return samples_of(toy, "watched")
 
 
@@ -573,9 +578,9 @@ def test_second_run_under_lmms_eval_reuses_stored_answers(
 ) -> None:
     kept = {path: path.read_bytes() for path in (toy.folder / "kept").glob("*.jsonl")}
 
-    done = evaluate("recollect", "memory=kept,time_field=query_time", "again")
+    process = evaluate("recollect", "memory=kept,time_field=query_time", "again")
 
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert process.returncode == 0, process.stderr[-4000:]
     assert samples_of(toy, "again") == watched
     assert {path: path.read_bytes() for path in (toy.folder / "kept").glob("*.jsonl")} == kept
 
@@ -587,9 +592,9 @@ def test_replayed_answers_have_the_same_lmms_eval_score(
 ) -> None:
     sample = "sample=recollect_toy/{doc_id}"
 
-    done = evaluate("recollect_replay", f"predictions=kept,{sample}", "replayed")
+    process = evaluate("recollect_replay", f"predictions=kept,{sample}", "replayed")
 
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert process.returncode == 0, process.stderr[-4000:]
     assert samples_of(toy, "replayed") == watched
 
 
@@ -601,8 +606,8 @@ def test_replay_under_lmms_eval_fails_without_an_answer(
     lines = (toy.folder / "kept" / "predictions.jsonl").read_text().splitlines(keepends=True)
     (toy.folder / "fewer.jsonl").write_text("".join(lines[:-1]))
 
-    done = evaluate("recollect_replay", "predictions=fewer.jsonl", "missing")
+    process = evaluate("recollect_replay", "predictions=fewer.jsonl", "missing")
 
-    assert done.returncode != 0
-    assert "there is no answer of 'recollect' to it" in done.stderr
+    assert process.returncode != 0
+    assert "there is no answer of 'recollect' to it" in process.stderr
     assert not list((toy.folder / "missing").rglob("*_samples_*"))

@@ -36,7 +36,7 @@ P_VALUES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)
 
 
 def clustered(seed: int, *, clusters: int, shared: float = 1.0) -> tuple[Floats, Codes]:
-    """Scores around 0, of clusters of 2 to 9 samples that have so much in common."""
+    """Scores around 0 in clusters of 2 to 9 samples. ``shared`` scales the part that a cluster has in common."""
     rng = np.random.default_rng(seed)
     cluster_of = np.repeat(np.arange(clusters), rng.integers(2, 10, clusters))
     scores = shared * rng.normal(size=clusters)[cluster_of] + rng.normal(size=len(cluster_of))
@@ -44,16 +44,16 @@ def clustered(seed: int, *, clusters: int, shared: float = 1.0) -> tuple[Floats,
 
 
 def two_systems(seed: int = 0, samples: int = 600) -> tuple[Floats, Floats, Codes]:
-    """Two that are right about much the same samples, the easy ones; twelve samples a video."""
+    """Scores of two systems that are right about mostly the same, easy samples. A video has twelve samples."""
     rng = np.random.default_rng(seed)
     clusters = np.arange(samples) // 12
     easy = rng.normal(size=samples) + 0.5 * rng.normal(size=samples)[clusters]
-    ours, theirs = (easy + 0.4 * rng.normal(size=samples) > hard for hard in (-0.4, -0.2))
-    return ours.astype(float), theirs.astype(float), clusters
+    scores_a, scores_b = (easy + 0.4 * rng.normal(size=samples) > hard for hard in (-0.4, -0.2))
+    return scores_a.astype(float), scores_b.astype(float), clusters
 
 
-def one_each(scores: Sequence[float]) -> range:
-    """Every sample its own cluster."""
+def own_clusters(scores: Sequence[float]) -> range:
+    """Clusters of one sample each."""
     return range(len(scores))
 
 
@@ -71,7 +71,7 @@ def test_interval_of_a_mean_matches_the_clustered_error() -> None:
 
 
 def test_about_95_percent_of_intervals_cover_the_mean() -> None:
-    """Of 50 clusters, 94 in 100 do, in closed form too; three standard errors of 400 such sets are 3.5."""
+    """For 50 clusters the coverage is 94 %, also in closed form. Three standard errors of 400 sets are 3.5 %."""
     sets = [clustered(seed, clusters=50) for seed in range(400)]
 
     intervals = [clustered_mean(scores, clusters) for scores, clusters in sets]
@@ -92,10 +92,10 @@ def test_interval_of_few_clusters_follows_their_skew() -> None:
 
 
 def test_bca_agrees_with_scipy() -> None:
-    """Of ``scipy.stats.bootstrap`` 1.17.1 with a million resamples."""
+    """The expected values are of ``scipy.stats.bootstrap`` 1.17.1 with a million resamples."""
     scores = [0.1, 0.2, 0.2, 0.3, 0.4, 0.4, 0.5, 0.9, 1.6, 3.1]
 
-    interval = clustered_mean(scores, one_each(scores))
+    interval = clustered_mean(scores, own_clusters(scores))
 
     assert interval.low == pytest.approx(0.380, abs=0.015)
     assert interval.high == pytest.approx(1.630, abs=0.03)
@@ -122,7 +122,7 @@ def test_equal_scores_give_an_interval_of_no_width() -> None:
     st.floats(0.1, 10),
 )
 def test_interval_shifts_and_scales_with_its_scores(scores: list[float], by: float, times: float) -> None:
-    clusters = [at // 2 for at in range(len(scores))]
+    clusters = [index // 2 for index in range(len(scores))]
     moved = [by + times * score for score in scores]
 
     interval = clustered_mean(scores, clusters)
@@ -143,20 +143,20 @@ def test_macro_mean_weighs_groups_equally() -> None:
     scores = [1.0] * 8 + [0.0] * 2
     groups = ["recall"] * 8 + ["count"] * 2
 
-    assert clustered_mean(scores, one_each(scores), groups=groups).value == 0.5
-    assert clustered_mean(scores, one_each(scores)).value == 0.8
+    assert clustered_mean(scores, own_clusters(scores), groups=groups).value == 0.5
+    assert clustered_mean(scores, own_clusters(scores)).value == 0.8
 
 
 def test_interval_of_a_macro_mean_uses_the_whole_statistic() -> None:
     scores, clusters = clustered(5, clusters=50)
     groups = np.arange(len(scores)) % 3
 
-    def macro(at: NDArray[np.intp]) -> float:
-        return float(np.mean([scores[at][groups[at] == group].mean() for group in range(3)]))
+    def macro(rows: NDArray[np.intp]) -> float:
+        return float(np.mean([scores[rows][groups[rows] == group].mean() for group in range(3)]))
 
-    whole = interval_of(macro, clusters)
+    interval = interval_of(macro, clusters)
 
-    assert clustered_mean(scores, clusters, groups=groups) == pytest.approx(whole)
+    assert clustered_mean(scores, clusters, groups=groups) == pytest.approx(interval)
 
 
 def test_group_missing_in_a_resample_does_not_count() -> None:
@@ -169,20 +169,23 @@ def test_group_missing_in_a_resample_does_not_count() -> None:
 
 
 def test_paired_interval_is_narrower_than_single_intervals() -> None:
-    ours, theirs, clusters = two_systems()
+    scores_a, scores_b, clusters = two_systems()
 
-    paired = paired_difference(ours, theirs, clusters)
+    paired = paired_difference(scores_a, scores_b, clusters)
 
-    assert paired.difference.value == pytest.approx(ours.mean() - theirs.mean())
-    assert half_width(paired.difference) < half_width(clustered_mean(ours, clusters))
-    assert half_width(paired.difference) < half_width(clustered_mean(theirs, clusters))
-    assert paired.discordance == np.mean(ours != theirs)
+    assert paired.difference.value == pytest.approx(scores_a.mean() - scores_b.mean())
+    assert half_width(paired.difference) < half_width(clustered_mean(scores_a, clusters))
+    assert half_width(paired.difference) < half_width(clustered_mean(scores_b, clusters))
+    assert paired.discordance == np.mean(scores_a != scores_b)
 
 
 def test_swapping_systems_negates_the_difference() -> None:
-    ours, theirs, clusters = two_systems()
+    scores_a, scores_b, clusters = two_systems()
 
-    forward, backward = paired_difference(ours, theirs, clusters), paired_difference(theirs, ours, clusters)
+    forward, backward = (
+        paired_difference(scores_a, scores_b, clusters),
+        paired_difference(scores_b, scores_a, clusters),
+    )
 
     assert tuple(forward.difference) == pytest.approx(
         (-backward.difference.value, -backward.difference.high, -backward.difference.low), abs=1e-3
@@ -191,17 +194,17 @@ def test_swapping_systems_negates_the_difference() -> None:
 
 
 def test_system_does_not_differ_from_itself() -> None:
-    ours, _, clusters = two_systems()
+    scores, _, clusters = two_systems()
 
-    paired = paired_difference(ours, ours, clusters)
+    paired = paired_difference(scores, scores, clusters)
 
     assert paired == ((0.0, 0.0, 0.0), 1.0, 1.0, 0.0)
 
 
 def test_sign_flips_agree_with_mcnemar_if_independent() -> None:
-    ours, theirs, _ = two_systems(samples=300)
+    scores_a, scores_b, _ = two_systems(samples=300)
 
-    paired = paired_difference(ours, theirs, np.arange(300))
+    paired = paired_difference(scores_a, scores_b, np.arange(300))
 
     assert paired.mcnemar_p is not None
     assert paired.p_value == pytest.approx(paired.mcnemar_p, abs=0.015)
@@ -216,18 +219,18 @@ def test_few_clusters_use_every_sign_pattern() -> None:
 
     totals = [abs(np.dot(signs, parts)) for signs in product([1, -1], repeat=6)]
 
-    assert sign_flip_p(parts, one_each(parts)) == np.mean(np.array(totals) >= sum(parts))
+    assert sign_flip_p(parts, own_clusters(parts)) == np.mean(np.array(totals) >= sum(parts))
     assert sign_flip_p([1.0] * 5, [1, 2, 3, 4, 5]) == 1 / 16
     assert sign_flip_p([1.0] * 5, [1] * 5) == 1.0
 
 
 def test_drawn_sign_patterns_approximate_all_of_them() -> None:
-    """Of 20 equal differences of which 15 are gains, more than chance is a binomial tail."""
+    """For 20 equal differences with 15 gains, the p-value is a binomial tail."""
     differences = [1.0] * 15 + [-1.0] * 5
 
     tail = 2 * sum(math.comb(20, losses) for losses in range(6)) / 2**20
 
-    assert sign_flip_p(differences, one_each(differences)) == pytest.approx(tail, abs=0.006)
+    assert sign_flip_p(differences, own_clusters(differences)) == pytest.approx(tail, abs=0.006)
 
 
 def test_p_values_are_uniform_without_a_difference() -> None:
@@ -249,7 +252,7 @@ def test_ignoring_clusters_makes_p_values_too_small() -> None:
 
 
 def test_groups_determine_the_weight_of_a_cluster() -> None:
-    """Of groups that count alike, one sample alone in its group weighs as much as the four of the other."""
+    """If groups have equal weights, a single sample of one group weighs as much as the four of the other."""
     differences = [-1.0, 1.0, 1.0, 1.0, 1.0]
     groups = ["a", "b", "b", "b", "b"]
 
@@ -258,11 +261,11 @@ def test_groups_determine_the_weight_of_a_cluster() -> None:
 
 
 def test_mcnemar_is_a_binomial_tail() -> None:
-    ours = [1.0] * 9 + [0.0] * 2 + [1.0] * 30
-    theirs = [0.0] * 9 + [1.0] * 2 + [1.0] * 30
+    scores_a = [1.0] * 9 + [0.0] * 2 + [1.0] * 30
+    scores_b = [0.0] * 9 + [1.0] * 2 + [1.0] * 30
 
-    assert mcnemar_p(ours, theirs) == pytest.approx(2 * (1 + 11 + 55) / 2**11)
-    assert mcnemar_p(ours, ours) == 1.0
+    assert mcnemar_p(scores_a, scores_b) == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert mcnemar_p(scores_a, scores_a) == 1.0
     assert mcnemar_p([1.0, 0.0], [0.0, 1.0]) == 1.0
     assert mcnemar_p([1.0] * 5_000, [0.0] * 5_000) == 0.0
 
@@ -287,12 +290,15 @@ def test_wilson_stays_within_0_and_1_and_covers_the_share(counted: tuple[int, in
 def test_clustered_error_matches_the_paper() -> None:
     """Miller 2024: the variance of single scores and the covariances within a cluster, written as loops."""
     scores, clusters = clustered(6, clusters=30)
-    n, away = len(scores), scores - scores.mean()
+    n, deviations = len(scores), scores - scores.mean()
 
-    within = sum(
-        away[i] * away[j] for i in range(n) for j in range(n) if clusters[i] == clusters[j] and i != j
+    covariances = sum(
+        deviations[i] * deviations[j]
+        for i in range(n)
+        for j in range(n)
+        if clusters[i] == clusters[j] and i != j
     )
-    expected = math.sqrt((sum(away**2) + within) / n**2)
+    expected = math.sqrt((sum(deviations**2) + covariances) / n**2)
 
     assert clustered_error(scores, clusters) == pytest.approx(expected * math.sqrt(30 / 29))
     assert clustered_error(scores, np.arange(n)) == pytest.approx(np.std(scores, ddof=1) / math.sqrt(n))
@@ -336,8 +342,8 @@ def test_design_effect_of_four_doubles_the_detectable() -> None:
 
 def test_detectable_difference_has_80_percent_power() -> None:
     rng = np.random.default_rng(8)
-    least = detectable_difference(500, 0.2)
-    chances = [0.1 - least / 2, 0.8, 0.1 + least / 2]
+    difference = detectable_difference(500, 0.2)
+    chances = [0.1 - difference / 2, 0.8, 0.1 + difference / 2]
 
     differences = rng.choice([-1.0, 0.0, 1.0], size=(2_000, 500), p=chances)
     z = differences.mean(axis=1) / (differences.std(axis=1) / math.sqrt(500))
@@ -346,15 +352,15 @@ def test_detectable_difference_has_80_percent_power() -> None:
 
 
 def test_detectable_difference_follows_observed_variance() -> None:
-    ours, theirs, clusters = two_systems()
-    discordance = float(np.mean(ours != theirs))
-    effect = design_effect(ours - theirs, clusters)
+    scores_a, scores_b, clusters = two_systems()
+    discordance = float(np.mean(scores_a != scores_b))
+    effect = design_effect(scores_a - scores_b, clusters)
 
-    detected = detectable_difference_between(ours, theirs, clusters)
+    detected = detectable_difference_between(scores_a, scores_b, clusters)
 
     assert detected == pytest.approx(detectable_difference(600, discordance, effect))
-    assert math.isnan(detectable_difference_between(ours, ours, clusters))
-    assert math.isnan(detectable_difference_between(ours, theirs, np.zeros(600)))
+    assert math.isnan(detectable_difference_between(scores_a, scores_a, clusters))
+    assert math.isnan(detectable_difference_between(scores_a, scores_b, np.zeros(600)))
 
 
 def test_holm_matches_a_manual_computation() -> None:
@@ -370,7 +376,7 @@ def test_holm_lies_between_the_p_value_and_bonferroni(given_ps: list[float]) -> 
     assert all(
         p <= adjusted_p <= upper for p, adjusted_p, upper in zip(given_ps, adjusted, bonferroni, strict=True)
     )
-    assert [adjusted[at] for at in np.argsort(given_ps, kind="stable")] == sorted(adjusted)
+    assert [adjusted[index] for index in np.argsort(given_ps, kind="stable")] == sorted(adjusted)
 
 
 def test_aurc_matches_a_manual_computation() -> None:
@@ -401,16 +407,16 @@ def test_aurc_depends_only_on_the_order_of_confidences(answered: list[tuple[int,
 
 
 def test_interval_of_any_statistic() -> None:
-    ours, theirs, clusters = two_systems(samples=240)
+    scores_a, scores_b, clusters = two_systems(samples=240)
 
-    interval = interval_of(lambda at: float(ours[at].sum() / theirs[at].sum()), clusters)
+    interval = interval_of(lambda rows: float(scores_a[rows].sum() / scores_b[rows].sum()), clusters)
 
-    assert interval.value == pytest.approx(ours.sum() / theirs.sum())
+    assert interval.value == pytest.approx(scores_a.sum() / scores_b.sum())
     assert interval.low < interval.value < interval.high
 
 
 @pytest.mark.parametrize(
-    ("call", "says"),
+    ("call", "message"),
     [
         (lambda: clustered_mean([], []), "no samples"),
         (lambda: clustered_mean([1.0], [1, 2]), "1 scores and 2 labels of clusters"),
@@ -429,6 +435,6 @@ def test_interval_of_any_statistic() -> None:
         (lambda: risk_coverage_area([0.5], [1.0, 0.0]), "different lengths: 1 and 2"),
     ],
 )
-def test_invalid_input_raises_a_clear_error(call: Callable[[], object], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_invalid_input_raises_a_clear_error(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""The background event loop ends at once, whatever still runs in it."""
+"""The background event loop closes at once, even while work still runs in it."""
 
 from __future__ import annotations
 

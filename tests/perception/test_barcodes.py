@@ -26,17 +26,17 @@ def room() -> Picture:
     return np.repeat(np.tile(light, (720, 1))[..., None], 3, axis=2).astype(np.uint8)
 
 
-def with_qr(text: str = LINK, *, left: int = 200, top: int = 150, side: int = 240) -> Picture:
+def with_qr(text: str = LINK, *, left_px: int = 200, top_px: int = 150, side_px: int = 240) -> Picture:
     code = cv2.QRCodeEncoder.create().encode(text)
     code = cv2.copyMakeBorder(code, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=255)
     picture = room()
-    shown = cv2.resize(code, (side, side), interpolation=cv2.INTER_NEAREST)
-    picture[top : top + side, left : left + side] = shown[..., None]
+    shown = cv2.resize(code, (side_px, side_px), interpolation=cv2.INTER_NEAREST)
+    picture[top_px : top_px + side_px, left_px : left_px + side_px] = shown[..., None]
     return picture
 
 
-def with_barcode(*, left: int = 500, top: int = 200) -> Picture:
-    """Draw the EAN-13 of ``EAN``: each digit is seven modules wide; its 4 chooses the sets LGLLGG."""
+def with_barcode(*, left_px: int = 500, top_px: int = 200) -> Picture:
+    """Draw the EAN-13 of ``EAN``. Each digit is seven modules wide. Its leading 4 selects the sets LGLLGG."""
     left_odd = "0001101 0011001 0010011 0111101 0100011 0110001 0101111 0111011 0110111 0001011".split()  # noqa: SIM905
     right = ["".join("10"[int(bit)] for bit in code) for code in left_odd]
     left_even = [code[::-1] for code in right]
@@ -45,8 +45,10 @@ def with_barcode(*, left: int = 500, top: int = 200) -> Picture:
     last = "".join(right[int(digit)] for digit in EAN[7:])
     bars = np.array([0 if bit == "1" else 255 for bit in f"101{first}01010{last}101"], np.uint8)
     picture = room()
-    picture[top : top + 220, left : left + 4 * 115] = 255
-    picture[top + 20 : top + 200, left + 40 : left + 40 + 4 * 95] = np.repeat(bars, 4)[None, :, None]
+    picture[top_px : top_px + 220, left_px : left_px + 4 * 115] = 255
+    picture[top_px + 20 : top_px + 200, left_px + 40 : left_px + 40 + 4 * 95] = np.repeat(bars, 4)[
+        None, :, None
+    ]
     return picture
 
 
@@ -57,13 +59,18 @@ def filmed(pictures: Iterable[Picture]) -> list[Frame]:
         thumb = cv2.resize(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (64, 36), interpolation=cv2.INTER_AREA)
         frames.append(
             Frame(
-                number / FPS, number, Fraction(1, FPS), thumb, small=small, read_picture=lambda it=picture: it
+                number / FPS,
+                number,
+                Fraction(1, FPS),
+                thumb,
+                small=small,
+                read_picture=lambda image=picture: image,
             )
         )
     return frames
 
 
-def found(pictures: Iterable[Picture], *spans: Span) -> list[Finding]:
+def find(pictures: Iterable[Picture], *spans: Span) -> list[Finding]:
     observer = BarcodeObserver()
     for frame in filmed(pictures):
         observer.push(frame)
@@ -75,7 +82,7 @@ def test_it_is_an_observer():
 
 
 def test_a_qr_code_is_quoted_with_its_place():
-    findings = found([with_qr()] * 4, Span(0, 1))
+    findings = find([with_qr()] * 4, Span(0, 1))
 
     assert [(f.field, f.kind, f.text) for f in findings] == [("visible_text", "qr", LINK)]
     assert findings[0].box == pytest.approx((200 / 1280, 150 / 720, 440 / 1280, 390 / 720), abs=0.06)
@@ -83,7 +90,7 @@ def test_a_qr_code_is_quoted_with_its_place():
 
 
 def test_a_bar_code_is_quoted():
-    findings = found([with_barcode()] * 4)
+    findings = find([with_barcode()] * 4)
 
     assert [(finding.kind, finding.text) for finding in findings] == [("barcode", EAN)]
 
@@ -92,24 +99,24 @@ def test_two_codes_at_once_are_both_read():
     both = with_barcode()
     both[150:390, 200:440] = with_qr()[150:390, 200:440]
 
-    assert {finding.kind for finding in found([both] * 4)} == {"qr", "barcode"}
+    assert {finding.kind for finding in find([both] * 4)} == {"qr", "barcode"}
 
 
 def test_a_code_lasts_from_the_sample_that_read_it_to_the_next():
-    findings = found([room()] * 8 + [with_qr()] * 12 + [room()] * 12, Span(0, 8))
+    findings = find([room()] * 8 + [with_qr()] * 12 + [room()] * 12, Span(0, 8))
 
     assert [finding.text for finding in findings] == [LINK]
     assert findings[0].span.start_s == pytest.approx(2.0, abs=0.3)
     assert findings[0].span.end_s == pytest.approx(5.0, abs=0.3)
 
 
-def test_a_code_that_stays_is_told_of_in_every_moment():
-    findings = found([with_qr()] * 24, Span(0, 3), Span(3, 6))
+def test_a_code_that_stays_is_reported_in_every_moment():
+    findings = find([with_qr()] * 24, Span(0, 3), Span(3, 6))
 
     assert [(finding.text, finding.span) for finding in findings] == [(LINK, Span(0, 3)), (LINK, Span(3, 6))]
 
 
-def test_a_code_is_not_there_any_more_after_a_cut():
+def test_a_code_ends_at_a_cut():
     observer = BarcodeObserver()
     for frame in filmed([with_qr()] * 8):
         observer.push(frame)
@@ -124,14 +131,14 @@ def test_a_damaged_code_is_left_out():
     torn = with_qr()
     torn[230:330, 260:400] = 200
 
-    assert found([torn] * 4) == []
+    assert find([torn] * 4) == []
 
 
-def test_a_room_without_codes_is_not_shown_to_the_decoders():
+def test_a_room_without_codes_does_not_reach_the_decoders():
     observer = BarcodeObserver()
     frames = filmed([room()] * 4)
     for frame in frames:
-        frame.read_picture = None  # asking for the picture would now raise
+        frame.read_picture = None  # a request for the full picture would now raise
 
     for frame in frames:
         observer.push(frame)
@@ -140,7 +147,7 @@ def test_a_room_without_codes_is_not_shown_to_the_decoders():
     assert dense_patches(frames[0].small) == []
 
 
-def test_nothing_is_read_where_there_are_no_codes(clips):
+def test_a_film_without_codes_gives_no_findings(clips):
     observer = BarcodeObserver()
     with closing(FileSource(clips / "c12_city_shots_cuts.mp4", FPS)) as source:
         for event in source.frames():

@@ -21,7 +21,7 @@ FPS = 4
 
 @cache
 def town(seed: int = 1) -> Picture:
-    """A made-up place full of corners, much wider than what the camera shows of it."""
+    """A synthetic scene full of corners, much wider than the view of the camera."""
     random = np.random.default_rng(seed)
     place = np.full((600, 1600, 3), 90, np.uint8)
     for _ in range(900):
@@ -32,7 +32,7 @@ def town(seed: int = 1) -> Picture:
 
 
 def view(place: Picture, x: float, y: float = 300, *, zoom: float = 1.0) -> Picture:
-    """What the camera shows when it points at (x, y)."""
+    """The picture of a camera that points at (x, y)."""
     matrix = np.array([[zoom, 0, 160 - zoom * x], [0, zoom, 90 - zoom * y]])
     return cv2.warpAffine(place, matrix, (320, 180), flags=cv2.INTER_AREA)
 
@@ -45,7 +45,7 @@ def filmed(pictures: Iterable[Picture], start_s: float = 0.0) -> list[Frame]:
     return frames
 
 
-def found(frames: list[Frame], *spans: Span) -> list[Finding]:
+def find(frames: list[Frame], *spans: Span) -> list[Finding]:
     observer = CameraObserver()
     for frame in frames:
         observer.push(frame)
@@ -59,11 +59,11 @@ def test_it_is_an_observer():
 @pytest.mark.parametrize(
     ("direction", "right", "down"), [("right", 1, 0), ("left", -1, 0), ("up", 0, -1), ("down", 0, 1)]
 )
-def test_a_pan_is_named_by_where_the_camera_goes(direction, right, down):
+def test_a_pan_has_the_direction_of_the_camera(direction, right, down):
     still = [view(town(), 700)] * 4
     moving = [view(town(), 700 + 12 * right * n, 300 + 12 * down * n) for n in range(9)]
 
-    findings = found(filmed([*still, *moving]))
+    findings = find(filmed([*still, *moving]))
 
     assert [(f.kind, f.detail["direction"]) for f in findings] == [("camera_pan", direction)]
     assert findings[0].span.start_s == pytest.approx(1.0, abs=0.3)
@@ -72,39 +72,39 @@ def test_a_pan_is_named_by_where_the_camera_goes(direction, right, down):
 
 
 @pytest.mark.parametrize(("kind", "step"), [("camera_zoom_in", 1.05), ("camera_zoom_out", 1 / 1.05)])
-def test_a_zoom_tells_by_how_much_things_grew(kind, step):
-    findings = found(filmed(view(town(), 800, zoom=1.5 * step**n) for n in range(9)))
+def test_a_zoom_reports_its_magnification(kind, step):
+    findings = find(filmed(view(town(), 800, zoom=1.5 * step**n) for n in range(9)))
 
     assert [finding.kind for finding in findings] == [kind]
     assert findings[0].detail["value"] == pytest.approx(step**8, rel=0.05)
 
 
-def test_a_camera_that_stands_still_says_nothing():
-    assert found(filmed([view(town(), 700)] * 20)) == []
+def test_a_still_camera_gives_no_findings():
+    assert find(filmed([view(town(), 700)] * 20)) == []
 
 
-def test_a_thing_that_passes_a_fixed_camera_is_not_the_camera():
-    place, thing = view(town(), 700), town(2)[:120, :140]
+def test_a_passing_object_is_not_camera_movement():
+    place, patch = view(town(), 700), town(2)[:120, :140]
     pictures = []
     for number in range(16):
         picture = place.copy()
-        left = 20 * number - 140
-        seen = thing[:, max(0, -left) : max(0, 320 - left)]
-        picture[40:160, max(0, left) : max(0, left) + seen.shape[1]] = seen
+        left_px = 20 * number - 140
+        visible = patch[:, max(0, -left_px) : max(0, 320 - left_px)]
+        picture[40:160, max(0, left_px) : max(0, left_px) + visible.shape[1]] = visible
         pictures.append(picture)
 
-    assert found(filmed(pictures)) == []
+    assert find(filmed(pictures)) == []
 
 
-def test_a_lamp_that_is_switched_on_is_not_the_camera():
+def test_a_lamp_switched_on_is_not_camera_movement():
     place = view(town(), 700)
     dark = (place * 0.4).astype(np.uint8)
 
-    assert found(filmed([dark] * 4 + [place] * 4)) == []
+    assert find(filmed([dark] * 4 + [place] * 4)) == []
 
 
-def test_a_camera_that_goes_to_and_fro_shakes():
-    findings = found(filmed(view(town(), 700 + 8 * (-1) ** n) for n in range(13)))
+def test_a_camera_that_moves_back_and_forth_shakes():
+    findings = find(filmed(view(town(), 700 + 8 * (-1) ** n) for n in range(13)))
 
     assert [finding.kind for finding in findings] == ["camera_shake"]
 
@@ -121,10 +121,10 @@ def test_two_shots_are_not_compared_across_a_cut():
     assert observer.findings(Span(0, 2)) == []
 
 
-def test_a_pan_across_two_moments_is_told_of_in_both():
+def test_a_pan_across_two_moments_is_reported_in_both():
     frames = filmed(view(town(), 600 + 12 * n) for n in range(17))
 
-    findings = found(frames, Span(0, 2), Span(2, 4.25))
+    findings = find(frames, Span(0, 2), Span(2, 4.25))
 
     assert [(f.kind, f.span.start_s, f.span.end_s) for f in findings] == [
         ("camera_pan", 0.0, 2.0),
@@ -132,12 +132,12 @@ def test_a_pan_across_two_moments_is_told_of_in_both():
     ]
 
 
-def test_a_lost_track_says_nothing_rather_than_something():
+def test_a_lost_track_gives_no_findings():
     random = np.random.default_rng(3)
 
     pictures = [random.integers(0, 255, (180, 320, 3)).astype(np.uint8) for _ in range(12)]
 
-    assert found(filmed(pictures)) == []
+    assert find(filmed(pictures)) == []
 
 
 def watched(clip: Path, span: Span) -> list[Finding]:

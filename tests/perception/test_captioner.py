@@ -1,4 +1,4 @@
-"""Descriptions that wait, and a model that is slow, away, or talks nonsense: nothing is lost, nothing doubled."""
+"""The captioner: a slow, unreachable or failing model loses no description and duplicates none."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def moment(number: int, *kinds: str, stream: str = "door") -> tuple[Moment, KeyF
         *(Finding("action", kind, kind, span, "motion/1") for kind in kinds),
     ]
     frame = KeyFrame(f"{stream}{number}", stream, span.start_s + 1, number, "1/1", 32, 24, _JPEG.tobytes())
-    seen = Observation(f"moment {number}", tuple(findings), "observers/1", 1000.0)
+    observation = Observation(f"moment {number}", tuple(findings), "observers/1", 1000.0)
     key = moment_id(stream, 0, "moment", span.start_s)
-    return Moment(key, stream, 0, span, (seen,), frame_ids=(frame.id,)), frame
+    return Moment(key, stream, 0, span, (observation,), frame_ids=(frame.id,)), frame
 
 
 def event(*children: Moment) -> Moment:
@@ -70,17 +70,17 @@ def event(*children: Moment) -> Moment:
     )
 
 
-def words(prompt: Prompt) -> str:
+def text_of(prompt: Prompt) -> str:
     return "\n".join(part.text for part in prompt.parts if isinstance(part, TextPart))
 
 
 def number_of(prompt: Prompt) -> int:
-    """Which moment a request for a description is about."""
-    return int(words(prompt).partition("sign ")[2].split()[0])
+    """The number of the moment that a description request is about."""
+    return int(text_of(prompt).partition("sign ")[2].split()[0])
 
 
 def line(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply:
-    """What a model says of a prompt."""
+    """The reply of the model to a prompt."""
     rest: dict[str, Any] = {"actors": [], "actions": [], "objects": [], "place": ""}
     if prompt.name == "summary":
         return DescriptionReply(caption="A kettle boils for long.", **rest)
@@ -89,17 +89,17 @@ def line(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply:
     )
 
 
-class Held(ScriptedLmm):
-    """Answers nobody before it is let go."""
+class HeldLmm(ScriptedLmm):
+    """A model that holds every reply until ``release`` is set."""
 
     def __init__(self) -> None:
         super().__init__(otherwise=line)
-        self.let_go = threading.Event()
+        self.release = threading.Event()
         self.waiting = 0
 
     async def ask(self, prompt: Prompt, reply: Any, **how: Any) -> LmmReply[Any]:
         self.waiting += 1
-        while not self.let_go.is_set():
+        while not self.release.is_set():
             await asyncio.sleep(0.005)
         self.waiting -= 1
         return await super().ask(prompt, reply, **how)
@@ -111,15 +111,15 @@ def store(tmp_path: Path) -> Iterator[MemoryStore]:
         yield opened
 
 
-def fill(store: MemoryStore, *made: tuple[Moment, KeyFrame], above: tuple[Moment, ...] = ()) -> list[Moment]:
-    """Remember moments that wait to be described."""
-    moments = [one for one, _ in made]
-    store.append([*moments, *above], [frame for _, frame in made], backlog_entries([*moments, *above]))
+def fill(store: MemoryStore, *pairs: tuple[Moment, KeyFrame], above: tuple[Moment, ...] = ()) -> list[Moment]:
+    """Store moments with their backlog entries, so that they wait for a description."""
+    moments = [item for item, _ in pairs]
+    store.append([*moments, *above], [frame for _, frame in pairs], backlog_entries([*moments, *above]))
     return moments
 
 
 def captions(store: MemoryStore, rung: Any = "moment") -> list[str]:
-    return [one.caption for one in store.snapshot().timeline("door", rung=rung)]
+    return [item.caption for item in store.snapshot().timeline("door", rung=rung)]
 
 
 def finished(store: MemoryStore, lmm: ScriptedLmm, **how: Any) -> CaptionReport:
@@ -127,11 +127,11 @@ def finished(store: MemoryStore, lmm: ScriptedLmm, **how: Any) -> CaptionReport:
         return captioner.finish()
 
 
-def until(what: Callable[[], bool]) -> None:
-    """Wait for something that other threads bring about."""
-    give_up_at = time.monotonic() + 30
-    while not what():
-        assert time.monotonic() < give_up_at, "it did not come about"
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds that other threads bring about."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)
 
 
@@ -150,18 +150,18 @@ def test_the_most_eventful_and_then_the_newest_goes_first(store):
 
     finished(store, lmm, concurrency=1)
 
-    assert [number_of(asked.prompt) for asked in lmm.asked] == [1, 2, 3, 0]
+    assert [number_of(request.prompt) for request in lmm.asked] == [1, 2, 3, 0]
 
 
 def test_an_event_is_summarised_from_described_moments(store):
-    made = [moment(number) for number in range(12)]
-    events = tuple(event(*(one for one, _ in made[at : at + 4])) for at in (0, 4, 8))
-    fill(store, *made, above=events)
+    pairs = [moment(number) for number in range(12)]
+    events = tuple(event(*(child for child, _ in pairs[start : start + 4])) for start in (0, 4, 8))
+    fill(store, *pairs, above=events)
     lmm = ScriptedLmm(otherwise=line)
 
     finished(store, lmm)
 
-    summaries = [words(asked.prompt) for asked in lmm.asked if asked.prompt.name == "summary"]
+    summaries = [text_of(request.prompt) for request in lmm.asked if request.prompt.name == "summary"]
     assert len(summaries) == 3
     assert all(text.count("A kettle boils beside sign") == 4 for text in summaries)
     assert captions(store, "event") == ["A kettle boils for long."] * 3
@@ -174,40 +174,40 @@ def test_a_prompt_holds_the_caption_of_the_moment_before(store):
 
     finished(store, lmm, concurrency=1)
 
-    said = {number_of(asked.prompt): words(asked.prompt) for asked in lmm.asked}
-    assert '<data name="before">\nmoment 0\n' in said[1]
-    assert "before" not in said[0]
-    assert "before" not in said[100], "what is long past says nothing of who is seen now"
+    prompts = {number_of(request.prompt): text_of(request.prompt) for request in lmm.asked}
+    assert '<data name="before">\nmoment 0\n' in prompts[1]
+    assert "before" not in prompts[0]
+    assert "before" not in prompts[100], "what is long past says nothing of who is seen now"
 
 
 def test_requests_under_way_stay_below_the_limit(store):
     fill(store, *(moment(number) for number in range(20)))
-    lmm = Held()
+    lmm = HeldLmm()
 
     with Captioner(store, lmm, concurrency=3) as captioner:
         until(lambda: lmm.waiting == 3)
         time.sleep(0.1)
-        most = lmm.waiting
-        lmm.let_go.set()
+        concurrent = lmm.waiting
+        lmm.release.set()
         captioner.finish()
 
-    assert most == 3
+    assert concurrent == 3
     assert store.waiting() == 0
 
 
 def test_moments_are_stored_during_a_request(store):
-    """Nothing that watching does waits for a reply."""
-    lmm = Held()
+    """Storing a moment never waits for a reply."""
+    lmm = HeldLmm()
     with Captioner(store, lmm) as captioner:
         for number in range(10):
-            one, frame = moment(number)
-            captioner.remember([one], [frame])
+            stored, frame = moment(number)
+            captioner.remember([stored], [frame])
         until(lambda: lmm.waiting > 0)
 
         assert captions(store) == [f"moment {number}" for number in range(10)]
         assert len(lmm.asked) == 0
 
-        lmm.let_go.set()
+        lmm.release.set()
         captioner.finish()
     assert store.waiting() == 0
 
@@ -216,8 +216,8 @@ def test_a_moment_stored_while_idle_is_described_at_once(store):
     lmm = ScriptedLmm(otherwise=line)
     with Captioner(store, lmm) as captioner:
         for number in range(3):
-            one, frame = moment(number)
-            captioner.remember([one], [frame])
+            stored, frame = moment(number)
+            captioner.remember([stored], [frame])
             until(lambda: store.waiting() == 0)
 
     assert len(lmm.asked) == 3
@@ -250,7 +250,7 @@ def test_an_event_of_evicted_pictures_is_still_summarised(store):
 
 def test_requests_under_way_at_a_stop_stay_in_the_backlog(store):
     fill(store, *(moment(number) for number in range(5)))
-    lmm = Held()
+    lmm = HeldLmm()
     with Captioner(store, lmm) as captioner:
         until(lambda: lmm.waiting > 0)
         captioner.stop()
@@ -260,7 +260,7 @@ def test_requests_under_way_at_a_stop_stay_in_the_backlog(store):
     assert finished(store, ScriptedLmm(otherwise=line)).described == 5
 
 
-# -- a server in trouble ------------------------------------------------------------------------------
+# -- failures of the server ------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -289,7 +289,7 @@ def test_trouble_is_reported_once_and_retried_until_it_ends(store, trouble):
     assert captions(store) == [f"A kettle boils beside sign {number}." for number in range(6)]
 
 
-def test_requests_that_fail_together_are_one_trouble(store):
+def test_requests_that_fail_together_are_not_repeated_at_once(store):
     fill(store, *(moment(number) for number in range(8)))
     lmm = ScriptedLmm(*[AWAY] * 8, otherwise=line)
 
@@ -328,10 +328,10 @@ def test_a_server_in_trouble_is_tried_with_one_request(store):
 def test_a_moment_without_a_reply_does_not_block_others(store):
     fill(store, *(moment(number) for number in range(5)), moment(9, "enters"))
 
-    def but_one(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | LmmError:
+    def reply_to(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | LmmError:
         return LmmTimedOut("scripted", 60.0, "waiting") if number_of(prompt) == 9 else line(prompt)
 
-    with Captioner(store, ScriptedLmm(otherwise=but_one), concurrency=1, first_pause_s=0.001):
+    with Captioner(store, ScriptedLmm(otherwise=reply_to), concurrency=1, first_pause_s=0.001):
         until(lambda: store.waiting() == 1)
 
     assert captions(store)[-1] == "moment 9"
@@ -359,7 +359,7 @@ def test_finish_retries_an_overloaded_server_a_few_times(store):
     assert (never.waiting, len(lmm.asked)) == (1, MAX_OVERLOADS)
 
 
-# -- replies that are no use --------------------------------------------------------------------------
+# -- unusable replies --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_an_undescribable_moment_is_given_up_with_its_error(store, bad):
     report = finished(store, lmm)
 
     assert (report.described, report.given_up, report.waiting) == (3, 1, 0)
-    assert [number_of(asked.prompt) for asked in lmm.asked].count(2) == MAX_ATTEMPTS == 3
+    assert [number_of(request.prompt) for request in lmm.asked].count(2) == MAX_ATTEMPTS == 3
     counts = store.backlog_counts()["door"]
     assert counts.given_up == 1
     assert (
@@ -385,22 +385,22 @@ def test_an_undescribable_moment_is_given_up_with_its_error(store, bad):
 
 
 def test_an_event_does_not_wait_for_a_moment_that_was_given_up(store):
-    made = [moment(0), moment(1)]
-    fill(store, *made, above=(event(*(one for one, _ in made)),))
+    pairs = [moment(0), moment(1)]
+    fill(store, *pairs, above=(event(*(child for child, _ in pairs)),))
 
-    def but_one(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | str:
+    def reply_to(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | str:
         return "nonsense" if prompt.name == "caption" and number_of(prompt) == 0 else line(prompt)
 
-    lmm = ScriptedLmm(otherwise=but_one)
+    lmm = ScriptedLmm(otherwise=reply_to)
 
     report = finished(store, lmm)
 
     assert (report.described, report.given_up) == (2, 1)
-    assert "moment 0" in words(lmm.asked[-1].prompt)
+    assert "moment 0" in text_of(lmm.asked[-1].prompt)
 
 
 def test_if_no_moment_can_be_described_none_is_given_up(store):
-    """A server that was started without what is needed refuses everything: a backlog must outlive that."""
+    """A misconfigured server refuses every request. The backlog must survive that."""
     fill(store, *(moment(number) for number in range(3 * MAX_UNFIT)))
     lmm = ScriptedLmm(otherwise=lambda _: LmmRefused("scripted", 400, "no video here"))
 
@@ -427,17 +427,17 @@ def test_an_exception_for_one_moment_does_not_end_the_others(store):
 
 
 def test_everything_a_model_has_not_described_can_be_queued(store):
-    made = [moment(number) for number in range(3)]
-    above = event(*(one for one, _ in made))
-    store.append([*(one for one, _ in made), above], [frame for _, frame in made])
+    pairs = [moment(number) for number in range(3)]
+    parent = event(*(item for item, _ in pairs))
+    store.append([*(item for item, _ in pairs), parent], [frame for _, frame in pairs])
 
     for model in ("tiny", "tiny", "large"):
         queue_undescribed(store, model)
         finished(store, ScriptedLmm(otherwise=line, name=model))
 
-    for one in store.snapshot().get([above.id, *above.child_ids]).values():
-        name = "summary" if one.id == above.id else "caption"
-        assert [seen.written_by for seen in one.observations][1:] == [
+    for item in store.snapshot().get([parent.id, *parent.child_ids]).values():
+        name = "summary" if item.id == parent.id else "caption"
+        assert [observation.written_by for observation in item.observations][1:] == [
             f"lmm:tiny/{name}.1",
             f"lmm:large/{name}.1",
         ]
@@ -462,7 +462,7 @@ def test_moments_given_up_can_be_queued_again(store):
     assert store.backlog_counts() == {}
 
 
-def test_progress_counts_what_was_written(store):
+def test_progress_counts_written_descriptions(store):
     fill(store, *(moment(number) for number in range(20)))
     events: list[WatchEvent] = []
 

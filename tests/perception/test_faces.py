@@ -51,7 +51,7 @@ def test_a_plain_picture_has_no_face():
     assert observer.findings(Span(0, 1)) == []
 
 
-def test_the_cascade_is_where_it_is_looked_for():
+def test_opencv_contains_the_cascade_file():
     assert (Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml").is_file()
 
 
@@ -70,10 +70,10 @@ def test_a_street_has_no_face(clips):
 
 def test_a_sample_is_due_after_a_time_if_the_picture_changed():
     gate = SamplingGate[str](every_s=2.0)
-    asked = [(0.0, 50), (1.0, 90), (2.5, 50), (3.0, 90), (3.5, 50), (6.0, 90), (6.5, 50)]
+    frames = [(0.0, 50), (1.0, 90), (2.5, 50), (3.0, 90), (3.5, 50), (6.0, 90), (6.5, 50)]
 
     sampled_s = []
-    for time_s, luma in asked:
+    for time_s, luma in frames:
         frame = frame_at(time_s, luma)
         if gate.wanted(frame):
             gate.note(frame, ())
@@ -84,10 +84,10 @@ def test_a_sample_is_due_after_a_time_if_the_picture_changed():
 
 def test_detections_count_until_the_next_sample_or_the_cut():
     gate = SamplingGate[str](every_s=2.0)
-    for time_s, luma, thing in ((0.0, 50, "one"), (3.0, 90, "two")):
+    for time_s, luma, detection in ((0.0, 50, "one"), (3.0, 90, "two")):
         frame = frame_at(time_s, luma)
         gate.wanted(frame)
-        gate.note(frame, (thing,))
+        gate.note(frame, (detection,))
 
     gate.wanted(frame_at(4.0, 90))
     gate.cut(4.2)

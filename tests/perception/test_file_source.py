@@ -1,4 +1,4 @@
-"""Files of every shape: right times, right pictures, honest losses, clear refusals."""
+"""The file source: times, pictures, reported losses and refusals for many kinds of files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZE = (160, 96)
 
 
 def picture(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Bright top left corner, and a bar that tells the frames apart."""
+    """A picture with a bright top left corner and a bar whose position depends on the frame number."""
     image = np.full((size[1], size[0], 3), 60, np.uint8)
     image[: size[1] // 4, : size[0] // 4] = 235
     x = 5 * number % (size[0] - 12)
@@ -90,7 +90,7 @@ def steady(seconds: float) -> list[float]:
 
 
 def uneven(seconds: float) -> list[float]:
-    """25 a second, then two a second, then ten."""
+    """Times at 25, then two, then ten frames a second."""
     thirds = [(0, 0.04), (seconds / 3, 0.5), (2 * seconds / 3, 0.1)]
     return [round(start + n * step, 3) for start, step in thirds for n in range(round(seconds / 3 / step))]
 
@@ -123,8 +123,8 @@ def cut_off(path: Path, fraction: float) -> Path:
     return path
 
 
-def look_of(frame: Frame) -> tuple[object, ...]:
-    """All that must be the same when a frame is read again."""
+def fields_of(frame: Frame) -> tuple[object, ...]:
+    """The fields that must be equal when a frame is read again."""
     small = None if frame.small is None else frame.small.tobytes()
     return frame.time_s, frame.pts, frame.time_base, frame.size, frame.thumb.tobytes(), small
 
@@ -189,9 +189,9 @@ def test_the_first_frame_of_each_slot_is_sampled_at_any_rate(tmp_path):
 def test_a_sampler_takes_the_first_frame_and_then_one_per_slot():
     sampler = FrameSampler(4)
 
-    taken = [t for t in (0.30, 0.40, 0.49, 0.50, 0.51, 3.0, 3.1, 3.25) if sampler.takes(t)]
+    sampled_s = [t for t in (0.30, 0.40, 0.49, 0.50, 0.51, 3.0, 3.1, 3.25) if sampler.takes(t)]
 
-    assert taken == [0.30, 0.50, 3.0, 3.25]
+    assert sampled_s == [0.30, 0.50, 3.0, 3.25]
 
 
 def test_a_sampling_rate_of_zero_is_refused():
@@ -206,11 +206,11 @@ def test_a_sampling_rate_of_zero_is_refused():
 def test_reading_from_the_middle_gives_the_same_frames(tmp_path, name):
     options = {"bf": "3", "g": "10", "x264-params": "open-gop=1"} if name == "open.mp4" else None
     path = write_video(tmp_path / name, uneven(3) if name == "vfr.mkv" else steady(1.2), options=options)
-    everything = [look_of(frame) for frame in frames_of(path)]
+    everything = [fields_of(frame) for frame in frames_of(path)]
     times = [float(look[0]) for look in everything]
 
     for from_s in {*times, times[3] + 0.017, times[-2] + 0.017, times[-1] + 1.0}:
-        again = [look_of(frame) for frame in frames_of(path, from_s)]
+        again = [fields_of(frame) for frame in frames_of(path, from_s)]
 
         assert again == [look for look in everything if look[0] >= from_s], from_s
 
@@ -260,7 +260,7 @@ def test_stretched_pixels_are_made_square(tmp_path):
     assert frame.picture().shape == (frame.size[1], frame.size[0], 3)
 
 
-def test_a_huge_picture_is_given_at_most_1920_wide(tmp_path):
+def test_a_huge_picture_is_scaled_to_1920_pixels_of_width(tmp_path):
     path = write_video(tmp_path / "a.mp4", [0.0], size=(2560, 1440))
 
     frame = frames_of(path)[0]
@@ -330,13 +330,13 @@ def test_undecodable_frames_are_counted(tmp_path):
     assert lost + len([event for event in events if isinstance(event, Frame)]) == 150
 
 
-def test_a_pause_in_an_undamaged_file_is_no_outage(tmp_path):
+def test_a_pause_in_an_undamaged_file_is_not_an_outage(tmp_path):
     path = write_video(tmp_path / "a.mkv", [0.0, 0.04, 0.08, 7.0, 7.04])
 
     assert outages_of(path) == []
 
 
-# What is in a file, and what is none
+# Content of a file, and files without video
 
 
 def test_info_is_available_before_reading(tmp_path):
@@ -354,10 +354,10 @@ def test_info_reports_a_file_without_sound(tmp_path):
 
 def test_the_identity_of_a_file_is_its_content_not_its_name(tmp_path):
     path = write_video(tmp_path / "a.mp4", steady(0.2))
-    same, other = tmp_path / "b.mp4", write_video(tmp_path / "c.mp4", steady(0.4))
-    same.write_bytes(path.read_bytes())
+    identical, different = tmp_path / "b.mp4", write_video(tmp_path / "c.mp4", steady(0.4))
+    identical.write_bytes(path.read_bytes())
 
-    ids = [FileSource(p, 4).info.content_id for p in (path, same, other)]
+    ids = [FileSource(p, 4).info.content_id for p in (path, identical, different)]
 
     assert ids[0] == ids[1] != ids[2]
     assert ids[0].startswith("blake2b:")
@@ -374,13 +374,13 @@ def test_cover_art_is_not_chosen_as_the_video(tmp_path):
 
 def test_stop_ends_reading(tmp_path):
     source = FileSource(write_video(tmp_path / "a.mp4", steady(2)), 4)
-    seen = []
+    frames = []
 
     for frame in source.frames():
-        seen.append(frame)
+        frames.append(frame)
         source.stop()
 
-    assert len(seen) == 1
+    assert len(frames) == 1
 
 
 def test_a_name_that_looks_like_a_protocol_is_still_a_file(tmp_path):
@@ -413,7 +413,7 @@ def song_with_cover(path: Path) -> Path:
     return path
 
 
-def made_of(content: bytes) -> object:
+def writer_of(content: bytes) -> object:
     def make(path: Path) -> Path:
         path.write_bytes(content)
         return path
@@ -430,12 +430,12 @@ def a_folder(path: Path) -> Path:
     ("name", "make", "why"),
     [
         ("f.mp4", a_folder, "folder"),
-        ("e.mp4", made_of(b""), "empty"),
-        ("t.mp4", made_of(b"dear diary\n" * 400), "text"),
-        ("t.txt", made_of(b"dear diary\n" * 400), "text"),
-        ("l.mp4", made_of(b"ffconcat version 1.0\nfile /etc/passwd\n"), "text"),
-        ("l.m3u8", made_of(b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n"), "text"),
-        ("r.mp4", made_of(bytes(range(256)) * 40), "no kind of video"),
+        ("e.mp4", writer_of(b""), "empty"),
+        ("t.mp4", writer_of(b"dear diary\n" * 400), "text"),
+        ("t.txt", writer_of(b"dear diary\n" * 400), "text"),
+        ("l.mp4", writer_of(b"ffconcat version 1.0\nfile /etc/passwd\n"), "text"),
+        ("l.m3u8", writer_of(b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n"), "text"),
+        ("r.mp4", writer_of(bytes(range(256)) * 40), "no kind of video"),
         ("s.wav", sound_only, "sound, but no moving picture"),
         ("s.mp4", song_with_cover, "sound, but no moving picture"),
         (
@@ -445,7 +445,7 @@ def a_folder(path: Path) -> Path:
         ),
     ],
 )
-def test_a_file_that_is_no_video_is_refused_with_the_reason(tmp_path, name, make, why):
+def test_a_file_without_video_is_refused_with_the_reason(tmp_path, name, make, why):
     path = make(tmp_path / name)
 
     with pytest.raises(NotAVideo, match=why) as refused:

@@ -1,4 +1,4 @@
-"""A second look reads what the first look missed, from the file while it is there, else from kept pictures."""
+"""Inspection: a second look reads missed text, from the file if it exists, else from stored pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sign(text: str) -> np.ndarray:
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    """A sign that says OPEN for two seconds, then CLOSED for two."""
+    """A video of a sign that reads OPEN for two seconds, then CLOSED for two."""
     path = tmp_path / "sign.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
@@ -55,8 +55,8 @@ def kept(text: str) -> KeyFrame:
     return KeyFrame("f1", "sign", 2.0, 20, "1/10", width, height, jpeg)
 
 
-def look_again(stream: Stream, of: Moment, frames: list[KeyFrame]) -> Observation | None:
-    return read_closely(moment_pictures(stream, of, frames, limit=4), of.span)
+def look_again(stream: Stream, moment: Moment, frames: list[KeyFrame]) -> Observation | None:
+    return read_closely(moment_pictures(stream, moment, frames, limit=4), moment.span)
 
 
 def texts(observation) -> list[str]:
@@ -98,7 +98,7 @@ def test_a_damaged_picture_is_skipped(video: Path):
 
 
 def test_a_rung_above_moments_uses_stored_pictures(video: Path):
-    """Its stretch may be an hour, of which the file would have to be decoded for a few pictures."""
+    """Its span may be an hour, and decoding the file for a few pictures would take too long."""
     event = replace(moment(0.0, 4.0), rung="event")
 
     [(time_s, _)] = moment_pictures(stream_of(video), event, [kept("MUSEUM")], limit=4)

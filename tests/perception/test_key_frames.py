@@ -1,4 +1,4 @@
-"""Which pictures are kept of a moment."""
+"""Key frames: the choice of the representative pictures of a moment."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_differing_pictures_are_kept_evenly_up_to_a_limit():
 
 
 def test_a_small_change_late_in_a_lively_moment_is_kept():
-    """Somebody walks for four seconds, and then a bag is put down."""
+    """A person walks for four seconds, and then a bag is put down."""
     chooser = KeyFrameChooser("door")
     for index in range(20):
         shown = frame(index / 4, 90)

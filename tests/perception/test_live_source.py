@@ -1,4 +1,4 @@
-"""Live sources over real sockets: what is lost is told, and nothing hangs."""
+"""Live sources over real sockets: every loss is reported, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wait_until(happened: Callable[[], bool], timeout_s: float = 20.0) -> None:
 
 
 class Watching:
-    """Iterates a source on a thread, as a worker does, and lets a test wait for what comes."""
+    """Iterates a source on a thread, as a worker does, so that a test can wait for its events."""
 
     def __init__(self, source: LiveSource) -> None:
         self.source = source
@@ -64,7 +64,7 @@ class Watching:
         wait_until(lambda: sum(frame.epoch == epoch for frame in self.frames) >= count, timeout_s)
 
     def stop(self, timeout_s: float = 5.0) -> float:
-        """Stop, and say how long that took."""
+        """Stop the source, and return the seconds that this took."""
         began = time.monotonic()
         self.source.stop()
         self._thread.join(timeout_s)
@@ -172,7 +172,7 @@ def test_the_status_of_the_server_becomes_the_cause(status, cause):
 
 
 @pytest.mark.slow
-def test_a_source_away_too_long_ends_with_its_outage():
+def test_a_source_unreachable_too_long_ends_with_its_outage():
     with HttpStreamServer(fps=25) as server, watching(server.url, max_outage_s=1.0) as watch:
         watch.wait_for_frames(5)
         server.refuse()
@@ -187,11 +187,11 @@ def test_a_source_away_too_long_ends_with_its_outage():
 def test_stopping_is_prompt_and_keeps_the_frames_read():
     with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
         watch.wait_for_frames(10)
-        seen = len(watch.events)
+        read_count = len(watch.events)
         took_s = watch.stop()
 
     assert took_s < 1.0
-    assert len(watch.events) >= seen
+    assert len(watch.events) >= read_count
     assert watch.outages == []
 
 
@@ -224,7 +224,7 @@ def test_a_silent_server_does_not_block_stopping():
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="stops the process with a signal")
 def test_a_reader_that_hangs_is_killed_and_replaced():
-    """SIGSTOP stands for a decoder that loops for ever: the process answers nothing, not even SIGTERM."""
+    """SIGSTOP simulates a decoder in an endless loop: the process does not react, not even to SIGTERM."""
     import signal
 
     with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
@@ -256,19 +256,21 @@ def test_a_slow_consumer_gets_a_report_of_dropped_frames():
         next(events)
         time.sleep(5.0)
         until = time.monotonic() + 10.0
-        seen = list(itertools.takewhile(lambda e: isinstance(e, Frame) and time.monotonic() < until, events))
+        frames = list(
+            itertools.takewhile(lambda e: isinstance(e, Frame) and time.monotonic() < until, events)
+        )
         events.close()
 
-    # The one after what had been queued was the news of a loss.
+    # The event after the queued frames was the report of a loss.
     assert time.monotonic() < until
-    assert len(seen) < 5 * QUEUE_FRAMES
+    assert len(frames) < 5 * QUEUE_FRAMES
 
 
 def test_credentials_appear_in_no_state_and_no_outage():
     states = []
     with HttpStreamServer(fps=25) as server:
         url = server.url.replace("//", "//anna:s3cret@") + "?token=t0psecret"
-        with watching(url, on_state=lambda *said: states.append(" ".join(said))) as watch:
+        with watching(url, on_state=lambda *fields: states.append(" ".join(fields))) as watch:
             watch.wait_for_frames(3)
             server.refuse()
             time.sleep(0.5)
@@ -278,7 +280,7 @@ def test_credentials_appear_in_no_state_and_no_outage():
     assert "t0psecret" not in shown
 
 
-# The timeline, by hand
+# The timeline, with events made by the tests
 
 
 def arrived(pts: int, wall_s: float) -> ReceivedFrame:

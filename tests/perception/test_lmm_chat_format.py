@@ -1,4 +1,4 @@
-"""What is sent to a server and how its replies are read, without one."""
+"""The chat format: requests to a server and parsed replies, without a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recollect.perception.lmm.chat_format import read_reply, request_body, schem
 
 
 class Actor(BaseModel):
-    """Somebody in the picture."""
+    """A person in the picture."""
 
     title: str = Field(max_length=40)
     mood: Literal["calm", "hasty"] = "calm"
@@ -41,15 +41,15 @@ def keywords(schema):
         return {keyword for item in schema for keyword in keywords(item)}
     if not isinstance(schema, dict):
         return set()
-    found = set(schema)
+    names = set(schema)
     for keyword, value in schema.items():
         inner = list(value.values()) if keyword in {"properties", "$defs"} else value
-        found |= set() if keyword in {"enum", "required"} else keywords(inner)
-    return found
+        names |= set() if keyword in {"enum", "required"} else keywords(inner)
+    return names
 
 
 def test_no_bound_on_the_length_of_text_is_sent():
-    """With one, vLLM's grammar allows raw control characters and forbids escapes."""
+    """With such a bound, vLLM's grammar allows raw control characters and forbids escapes."""
     assert keywords(schema_of(Scene)) & {"minLength", "maxLength", "title", "default"} == set()
 
 
@@ -141,7 +141,7 @@ def test_raw_control_characters_in_a_reply_are_read():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "empty"),
         ("  \n\n ", "empty"),
@@ -158,8 +158,8 @@ def test_raw_control_characters_in_a_reply_are_read():
         ('{"caption": "\\ud800"}', "caption|JSON"),
     ],
 )
-def test_a_reply_out_of_schema_is_refused_with_its_first_fault(text, said):
-    with pytest.raises(LmmReplyOutOfSchema, match=said) as refused:
+def test_a_reply_out_of_schema_is_refused_with_its_first_fault(text, message):
+    with pytest.raises(LmmReplyOutOfSchema, match=message) as refused:
         read_reply(text, Scene, model="m")
 
     assert len(str(refused.value)) < 400

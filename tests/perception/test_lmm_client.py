@@ -1,4 +1,4 @@
-"""The client with a server that is well: turns, limits, accounting, and its two doors."""
+"""The LMM client with a working server: order, limits, usage, and sync and async calls."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def server():
 
 @pytest.fixture
 def client(server):
-    """Makes clients of the server; closes them after the test."""
-    made: list[ServedLmm] = []
+    """A function that makes clients of the server. They are closed after the test."""
+    clients: list[ServedLmm] = []
 
     def make(**settings) -> ServedLmm:
-        made.append(ServedLmm(LmmSettings(**({"url": server.url} | settings))))
-        return made[-1]
+        clients.append(ServedLmm(LmmSettings(**({"url": server.url} | settings))))
+        return clients[-1]
 
     yield make
-    for lmm in made:
+    for lmm in clients:
         lmm.close()
 
 
@@ -56,22 +56,22 @@ def threads():
         yield pool
 
 
-def told(server: LmmServer) -> list[str]:
-    """The words of the requests that arrived, in order."""
+def request_texts(server: LmmServer) -> list[str]:
+    """The texts of the received requests, in order."""
     return [request.body["messages"][-1]["content"][0]["text"] for request in server.requests]
 
 
-def until(server: LmmServer, count: int) -> list[str]:
-    """Wait until so many requests have arrived, and a moment longer for those that must not."""
+def wait_for_requests(server: LmmServer, count: int) -> list[str]:
+    """Wait until ``count`` requests have arrived, and then briefly for requests that must not arrive."""
     end = time.monotonic() + 10
     while len(server.requests) < count and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(0.15)
-    return told(server)
+    return request_texts(server)
 
 
 def ask(threads: ThreadPoolExecutor, lmm: ServedLmm, name: str) -> Future[object]:
-    """Ask from a thread; the prompt's name begins with the priority's first letter."""
+    """Send a request from a thread. The prompt's name begins with the priority's first letter."""
     priority = "question" if name.startswith("q") else "caption"
     return threads.submit(lmm.ask_now, prompt(name), Caption, priority=priority)
 
@@ -79,45 +79,45 @@ def ask(threads: ThreadPoolExecutor, lmm: ServedLmm, name: str) -> Future[object
 def test_a_question_overtakes_waiting_captions(server, client, threads):
     lmm = client(concurrency=1, model="loopback")
     server.stall()
-    asked = [ask(threads, lmm, "c1")]
-    until(server, 1)
-    asked += [ask(threads, lmm, name) for name in ("c2", "c3")]
+    futures = [ask(threads, lmm, "c1")]
+    wait_for_requests(server, 1)
+    futures += [ask(threads, lmm, name) for name in ("c2", "c3")]
     time.sleep(0.15)
-    asked.append(ask(threads, lmm, "q1"))
+    futures.append(ask(threads, lmm, "q1"))
     time.sleep(0.15)
 
     server.resume()
 
-    assert all(one.result() for one in asked)
-    assert told(server)[:2] == ["c1", "q1"]
-    assert sorted(told(server)[2:]) == ["c2", "c3"]
+    assert all(future.result() for future in futures)
+    assert request_texts(server)[:2] == ["c1", "q1"]
+    assert sorted(request_texts(server)[2:]) == ["c2", "c3"]
 
 
 def test_concurrency_is_limited_and_one_slot_left_to_questions(server, client, threads):
     lmm = client(concurrency=3, model="loopback")
     server.stall()
 
-    asked = [ask(threads, lmm, name) for name in ("c1", "c2", "c3", "c4")]
-    assert [name[0] for name in until(server, 2)] == ["c", "c"]
-    asked += [ask(threads, lmm, name) for name in ("q1", "q2")]
-    assert [name[0] for name in until(server, 3)] == ["c", "c", "q"]
+    futures = [ask(threads, lmm, name) for name in ("c1", "c2", "c3", "c4")]
+    assert [name[0] for name in wait_for_requests(server, 2)] == ["c", "c"]
+    futures += [ask(threads, lmm, name) for name in ("q1", "q2")]
+    assert [name[0] for name in wait_for_requests(server, 3)] == ["c", "c", "q"]
 
     server.resume()
-    assert all(one.result() for one in asked)
+    assert all(future.result() for future in futures)
 
 
 def test_the_deadline_covers_the_wait_for_a_slot(server, client, threads):
     lmm = client(concurrency=1, model="loopback")
     server.stall()
     first = ask(threads, lmm, "q1")
-    until(server, 1)
+    wait_for_requests(server, 1)
 
     with pytest.raises(LmmTimedOut, match="waiting for a turn"):
         lmm.ask_now(prompt("q2"), Caption, deadline_s=0.3)
 
     server.resume()
     assert first.result()
-    assert told(server) == ["q1"]
+    assert request_texts(server) == ["q1"]
 
 
 def test_a_caller_that_stops_waiting_frees_its_slot(server, client):
@@ -142,9 +142,9 @@ def test_threads_and_event_loops_may_ask_at_once(server, client, threads):
         return await asyncio.gather(*(lmm.ask(prompt(), Caption) for _ in range(8)))
 
     loops = [threads.submit(asyncio.run, many()) for _ in range(2)]
-    plain = [threads.submit(lmm.ask_now, prompt(), Caption) for _ in range(8)]
+    futures = [threads.submit(lmm.ask_now, prompt(), Caption) for _ in range(8)]
 
-    replies = [reply for loop in loops for reply in loop.result()] + [one.result() for one in plain]
+    replies = [reply for loop in loops for reply in loop.result()] + [future.result() for future in futures]
     assert {reply.value.caption for reply in replies} == {"A kettle boils."}
     assert lmm.usage["question"].calls == len(server.requests) == 24
 
@@ -248,13 +248,13 @@ def test_closing_cancels_waiting_callers_and_ends_the_thread(server, client, thr
     lmm = client(model="loopback", concurrency=1)
     server.stall()
     waiting = [ask(threads, lmm, name) for name in ("q1", "q2")]
-    until(server, 1)
+    wait_for_requests(server, 1)
 
     lmm.close()
 
-    for one in waiting:
+    for future in waiting:
         with pytest.raises(LmmUnreachable, match="closed"):
-            one.result()
+            future.result()
     with pytest.raises(LmmUnreachable, match="closed"):
         lmm.ask_now(prompt(), Caption)
     lmm.close()
@@ -267,7 +267,7 @@ def test_closing_ends_a_request_of_an_event_loop(server, client):
 
     async def scene():
         asking = asyncio.create_task(lmm.ask(prompt(), Caption))
-        await asyncio.to_thread(until, server, 1)
+        await asyncio.to_thread(wait_for_requests, server, 1)
         await asyncio.to_thread(lmm.close)
         with pytest.raises(LmmUnreachable, match="closed"):
             await asking
@@ -306,10 +306,10 @@ def test_without_an_address_there_is_no_client():
 
 @pytest.mark.parametrize("name", ["ask", "ask_now", "describe", "describe_now", "close"])
 def test_the_scripted_lmm_has_the_same_signatures(name):
-    wanted = inspect.signature(getattr(Lmm, name))
+    expected = inspect.signature(getattr(Lmm, name))
 
-    assert inspect.signature(getattr(ServedLmm, name)) == wanted
-    assert inspect.signature(getattr(ScriptedLmm, name)) == wanted
+    assert inspect.signature(getattr(ServedLmm, name)) == expected
+    assert inspect.signature(getattr(ScriptedLmm, name)) == expected
 
 
 def test_every_failure_is_an_lmm_error():

@@ -1,16 +1,18 @@
-"""Everything that goes wrong between a client and its server, on a real socket."""
+"""Faults between the LMM client and its server, on a real socket."""
 
 from __future__ import annotations
 
 import email.utils
+import json
 import socket
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, quote_plus
 
-import openai  # noqa: F401 - takes a while to load, which must not fall into what is timed
+import openai  # noqa: F401 - loading it takes a while, which must not count in the measured times
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from recollect.common.errors import BadSettings
 from recollect.perception.errors import (
@@ -44,21 +46,21 @@ def server():
 
 @pytest.fixture
 def client(server):
-    """Makes clients of the server; closes them after the test."""
-    made: list[ServedLmm] = []
+    """A function that makes clients of the server. They are closed after the test."""
+    clients: list[ServedLmm] = []
 
     def make(**settings) -> ServedLmm:
-        given = {"url": server.url, "model": server.model, "max_retries": 1} | settings
-        made.append(ServedLmm(LmmSettings(**given)))
-        return made[-1]
+        fields = {"url": server.url, "model": server.model, "max_retries": 1} | settings
+        clients.append(ServedLmm(LmmSettings(**fields)))
+        return clients[-1]
 
     yield make
-    for lmm in made:
+    for lmm in clients:
         lmm.close()
 
 
 def failure(lmm: ServedLmm, **how) -> tuple[LmmError, float]:
-    """The error asking ends with, and the seconds that took."""
+    """The error of a request, and the seconds that the request took."""
     began = time.monotonic()
     with pytest.raises(LmmError) as failed:
         lmm.ask_now(PROMPT, Caption, **how)
@@ -185,14 +187,14 @@ def test_a_retry_waits_as_long_as_the_server_requests(server, client):
     assert reply.usage.retries == 1
 
 
-@pytest.mark.parametrize(("asked", "deadline_s"), [("8", 4.0), ("3600", None)])
-def test_no_retry_waits_beyond_the_deadline(server, client, asked, deadline_s):
-    server.answer_with(429, retry_after=asked)
+@pytest.mark.parametrize(("retry_after", "deadline_s"), [("8", 4.0), ("3600", None)])
+def test_no_retry_waits_beyond_the_deadline(server, client, retry_after, deadline_s):
+    server.answer_with(429, retry_after=retry_after)
 
     error, took_s = failure(client(), deadline_s=deadline_s)
 
     assert isinstance(error, LmmOverloaded)
-    assert error.retry_after_s == float(asked)
+    assert error.retry_after_s == float(retry_after)
     assert took_s < 3
     assert len(server.requests) == 1
 
@@ -221,26 +223,26 @@ def test_a_refused_request_is_not_sent_again(server, client, status):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_an_error_and_is_not_followed(server, client, status):
     lmm = client(max_retries=5)
-    with LmmServer(GOOD) as other:
-        server.redirect_to(f"{other.url}/chat/completions", status=status)
+    with LmmServer(GOOD) as target:
+        server.redirect_to(f"{target.url}/chat/completions", status=status)
 
         error, _ = failure(lmm)
 
-        assert other.connections == 0
+        assert target.connections == 0
     assert isinstance(error, LmmRedirected)
-    assert (error.status, error.target) == (status, other.url)
-    assert f"set lmm.url to {other.url}" in str(error)
+    assert (error.status, error.target) == (status, target.url)
+    assert f"set lmm.url to {target.url}" in str(error)
     assert len(server.requests) == lmm.usage["question"].calls == 1
 
 
 def test_a_redirect_of_the_list_of_models_is_not_followed(server, client):
-    with LmmServer(GOOD) as other:
-        server.redirect_to(f"{other.url}/models")
+    with LmmServer(GOOD) as target:
+        server.redirect_to(f"{target.url}/models")
 
         with pytest.raises(LmmRedirected):
             client().describe_now()
 
-        assert other.connections == 0
+        assert target.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -281,9 +283,9 @@ def test_a_wrong_root_is_distinguished_from_a_wrong_model(server, client):
     assert "/v1" in str(error)
 
 
-@pytest.mark.parametrize("says", ["It is a kettle.", '{"caption": 3}', '{"caption": "A ket', ""])
-def test_greedy_sampling_never_retries_a_reply_out_of_schema(server, client, says):
-    server.says = says
+@pytest.mark.parametrize("reply", ["It is a kettle.", '{"caption": 3}', '{"caption": "A ket', ""])
+def test_greedy_sampling_never_retries_a_reply_out_of_schema(server, client, reply):
+    server.says = reply
     lmm = client()
 
     error, _ = failure(lmm)
@@ -294,8 +296,8 @@ def test_greedy_sampling_never_retries_a_reply_out_of_schema(server, client, say
 
 
 def test_random_sampling_retries_a_reply_out_of_schema_once(server, client):
-    said = iter(["It is a kettle.", GOOD, "It", "is"])
-    server.says = lambda _: next(said)
+    replies = iter(["It is a kettle.", GOOD, "It", "is"])
+    server.says = lambda _: next(replies)
     lmm = client(temperature=0.8, max_retries=5)
 
     assert lmm.ask_now(PROMPT, Caption).usage.calls == 2
@@ -359,6 +361,25 @@ def test_a_key_that_the_server_repeats_is_masked(server, client):
     assert "lmm.api_key" in str(error)
 
 
+@pytest.mark.parametrize("write", [str, quote, quote_plus, json.dumps])
+def test_a_key_is_masked_in_every_form_of_it(server, client, write):
+    key = 'sk  s3cret/"+='
+    server.answer_with(401, message=f"bad key {write(key)}")
+
+    error, _ = failure(client(api_key=SecretStr(key)))
+
+    assert "bad key" in str(error)
+    assert "s3cret" not in "".join(traceback.format_exception(error))
+
+
+def test_a_reason_of_the_server_has_no_control_characters(server, client):
+    server.answer_with(400, message="no \x1b[2J\x9b \u202e")
+
+    error, _ = failure(client())
+
+    assert r"no \x1b[2J\x9b \u202e" in str(error)
+
+
 def test_the_right_key_is_accepted(client):
     with LmmServer(GOOD, key="sk-right") as guarded:
         assert client(url=guarded.url, api_key=SecretStr("sk-right")).ask_now(PROMPT, Caption)
@@ -383,7 +404,7 @@ def test_the_names_of_another_services_account_are_not_sent(server, client, monk
 
 @pytest.fixture
 def proxy(monkeypatch):
-    """A server that the environment names as the proxy of everything."""
+    """A server that the environment names as the proxy of every scheme."""
     with LmmServer(GOOD) as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -414,9 +435,27 @@ def test_certificates_that_the_environment_names_are_loaded(client, monkeypatch,
         client(url="https://127.0.0.1:9/v1").ask_now(PROMPT, Caption)
 
 
-def test_secrets_in_an_address_are_not_shown(server, client):
-    server.refuse()
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9/v1?token=s3cret",
+        "http://127.0.0.1:9/v1#s3cret",
+        "http://127.0.0.1:9/key=s3cret/v1",
+        "http://anna:s3cret@127.0.0.1:9/v1",
+        "ftp://127.0.0.1/s3cret",
+    ],
+)
+def test_secrets_in_an_address_are_refused_and_not_shown(url):
+    """A path is appended to the address, so a query would be sent broken. The HTTP client logs addresses."""
+    with pytest.raises(ValidationError) as refused:
+        LmmSettings(url=url)
 
-    error, _ = failure(client(url=f"{server.url}?token=s3cret", max_retries=0))
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))
 
-    assert "s3cret" not in "".join(traceback.format_exception(error))
+
+@pytest.mark.parametrize("key", ["s3cret\x00", "s3cret–"])
+def test_a_wrong_key_is_refused_and_not_shown(key):
+    with pytest.raises(ValidationError) as refused:
+        LmmSettings(api_key=key)
+
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))

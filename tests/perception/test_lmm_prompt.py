@@ -1,4 +1,4 @@
-"""Prompts: text of others stays data, and a clip tells true times."""
+"""Prompts: foreign text stays data, and a clip has valid times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose turn it is, on a bare event loop."""
+"""Request slots: the order of waiting requests, on a bare event loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from recollect.perception.lmm.request_slots import RequestSlots
 
 
 class Crowd:
-    """Tasks that take a place, say so, and keep it until they are let go."""
+    """Tasks that take a slot, record it in ``inside``, and keep it until ``leave`` is called."""
 
     def __init__(self, count: int) -> None:
         self.slots = RequestSlots(count)
@@ -82,7 +82,7 @@ def test_a_slot_granted_during_cancellation_is_passed_on():
         crowd = Crowd(1)
         await crowd.come("q1", "q2", "q3")
         crowd.tasks["q1"].cancel()
-        await asyncio.sleep(0)  # q1 has left, q2 was given its place and does not know it yet
+        await asyncio.sleep(0)  # q1 has left, and its slot was granted to q2, which has not run yet
         crowd.tasks["q2"].cancel()
         await settle()
         assert crowd.inside == ["q3"]

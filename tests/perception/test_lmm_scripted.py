@@ -1,4 +1,4 @@
-"""The double: it says its lines, remembers what it was asked, and is read as a server is."""
+"""The scripted LMM: it returns scripted replies, records requests, and parses as the client does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Caption(BaseModel):
 PROMPT = Prompt("caption", 2, "Describe.", (TextPart("What is it?"),))
 
 
-def test_lines_are_given_in_order_in_any_form():
+def test_scripted_replies_come_in_order_in_any_form():
     lmm = ScriptedLmm(Caption(caption="one"), '{"caption": "two"}', LmmOverloaded("there", 503, "busy"))
 
     assert lmm.ask_now(PROMPT, Caption).value.caption == "one"
@@ -30,7 +30,7 @@ def test_lines_are_given_in_order_in_any_form():
         lmm.ask_now(PROMPT, Caption)
 
 
-def test_after_its_lines_a_function_makes_the_replies():
+def test_after_the_scripted_replies_a_function_is_called():
     lmm = ScriptedLmm("{}", otherwise=lambda prompt: Caption(caption=prompt.name))
 
     with pytest.raises(LmmReplyOutOfSchema):
@@ -38,7 +38,7 @@ def test_after_its_lines_a_function_makes_the_replies():
     assert [lmm.ask_now(PROMPT, Caption).value.caption for _ in range(2)] == ["caption", "caption"]
 
 
-def test_a_line_of_another_kind_is_out_of_schema():
+def test_a_reply_of_another_type_is_out_of_schema():
     class Other(BaseModel):
         digit: int
 
@@ -51,17 +51,17 @@ def test_the_scripted_lmm_records_its_prompts():
 
     lmm.ask_now(PROMPT, Caption, priority="caption", deadline_s=3.0, max_tokens=9)
 
-    (asked,) = lmm.asked
-    assert (asked.prompt, asked.reply, asked.priority) == (PROMPT, Caption, "caption")
-    assert (asked.deadline_s, asked.max_tokens) == (3.0, 9)
+    (request,) = lmm.asked
+    assert (request.prompt, request.reply, request.priority) == (PROMPT, Caption, "caption")
+    assert (request.deadline_s, request.max_tokens) == (3.0, 9)
 
 
 def test_pictures_cost_more_tokens_than_text():
     lmm = ScriptedLmm(otherwise=lambda _: Caption(caption="x"), name="tiny")
-    shown = Prompt("caption", 1, "", (PicturePart(b"a"), ClipPart((b"a", b"b"), (0.0, 1.0))))
+    picture_prompt = Prompt("caption", 1, "", (PicturePart(b"a"), ClipPart((b"a", b"b"), (0.0, 1.0))))
 
-    words, pictures = (lmm.ask_now(prompt, Caption, priority="caption") for prompt in (PROMPT, shown))
+    text, pictures = (lmm.ask_now(prompt, Caption, priority="caption") for prompt in (PROMPT, picture_prompt))
 
-    assert 0 < words.usage.prompt_tokens < pictures.usage.prompt_tokens / 10
-    assert lmm.usage == {"caption": words.usage + pictures.usage, "question": LmmUsage()}
-    assert (words.written_by, lmm.describe_now().model) == ("lmm:tiny/caption.2", "tiny")
+    assert 0 < text.usage.prompt_tokens < pictures.usage.prompt_tokens / 10
+    assert lmm.usage == {"caption": text.usage + pictures.usage, "question": LmmUsage()}
+    assert (text.written_by, lmm.describe_now().model) == ("lmm:tiny/caption.2", "tiny")

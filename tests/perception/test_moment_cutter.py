@@ -1,4 +1,4 @@
-"""Moments tile a stream, keep to its cuts, and come out the same after a restart."""
+"""The moment cutter: moments tile a stream, end at its cuts, and are the same after a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEP_S = 0.25
 
 @dataclass(frozen=True)
 class Shot:
-    """A run of sampled frames; ``active`` says of each whether it differs from the one before."""
+    """A run of sampled frames. ``active`` states for each frame whether it differs from the previous frame."""
 
     active: list[bool]
     offset_s: float
@@ -32,18 +32,18 @@ class Shot:
 
 @st.composite
 def shots(draw: st.DrawFn) -> list[Shot]:
-    made = []
+    generated = []
     for _ in range(draw(st.integers(1, 4))):
         active: list[bool] = []
         for _ in range(draw(st.integers(1, 4))):
             active += [draw(st.booleans())] * draw(st.integers(1, 55))
         offset_s = draw(st.sampled_from((0.0, 0.04, 0.2)))
-        made.append(Shot(active, offset_s, draw(st.sampled_from((STEP_S, STEP_S, 0.1, 1.0, 0.37)))))
-    return made
+        generated.append(Shot(active, offset_s, draw(st.sampled_from((STEP_S, STEP_S, 0.1, 1.0, 0.37)))))
+    return generated
 
 
 def frames_of(stream: list[Shot]) -> tuple[list[tuple[float, np.ndarray, bool]], list[float]]:
-    """Every frame's time, thumbnail and whether a cut comes before it; and where the shots end."""
+    """The time and thumbnail of every frame and whether a cut precedes it, and the ends of the shots."""
     frames, ends, start_s, level = [], [], 0.0, 0
     for shot in stream:
         for index, active in enumerate(shot.active):
@@ -85,7 +85,7 @@ def test_moments_cover_the_stream_without_gap_or_overlap(stream):
     moments = flat(cut_into_moments(stream))
 
     assert moments[0].start_s == 0.0
-    assert all(one.end_s == next_.start_s for one, next_ in pairwise(moments))
+    assert all(moment.end_s == next_.start_s for moment, next_ in pairwise(moments))
     assert moments[-1].end_s == frames_of(stream)[1][-1]
 
 
@@ -133,7 +133,7 @@ def test_a_live_moment_is_never_longer_than_max_s():
 
 
 def test_a_still_picture_shown_for_a_minute_is_one_moment():
-    """Where no frame comes for longer than a moment may last, there is nothing to cut it by."""
+    """Without a frame for longer than the maximum length of a moment, the moment cannot be cut."""
     cutter = MomentCutter()
     still = np.zeros(THUMB_SHAPE, np.uint8)
 
@@ -153,6 +153,6 @@ def test_a_cut_reported_late_ends_the_moment_at_its_time():
     cutter = MomentCutter()
     still = np.zeros(THUMB_SHAPE, np.uint8)
     for index in range(42):
-        cutter.push(index * STEP_S, still)  # a moment of 10 s stands ready, and 0.25 s more
+        cutter.push(index * STEP_S, still)  # a moment of 10 s is ready, and 0.25 s of the next one
 
     assert cutter.cut(9.5) == [Span(0.0, 9.5)]

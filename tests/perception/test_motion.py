@@ -30,8 +30,8 @@ def room(seed: int = 0) -> np.ndarray:
     width, height = SIZE
     picture = np.full((height, width, 3), 150, np.uint8)
     picture[120:] = (60, 95, 130)
-    for left in range(0, width, 20):
-        cv2.line(picture, (left, 120), (left - 30, height), (45, 75, 105), 1)
+    for left_px in range(0, width, 20):
+        cv2.line(picture, (left_px, 120), (left_px - 30, height), (45, 75, 105), 1)
     cv2.rectangle(picture, (20, 20), (70, 60), (90, 60, 40), -1)
     cv2.rectangle(picture, (250, 30), (300, 120), (110, 120, 125), -1)
     return np.clip(picture + np.random.default_rng(seed).integers(-3, 4, picture.shape), 0, 255).astype(
@@ -40,7 +40,7 @@ def room(seed: int = 0) -> np.ndarray:
 
 
 def film(draw: Draw, *, until_s: float, fps: float = 4.0, start_s: float = 0.0) -> Iterator[Frame]:
-    """The room with something drawn in it, with a little noise in every frame."""
+    """Frames of the room with a drawing in it and a little noise in every frame."""
     base = room()
     noise = np.random.default_rng(7)
     grains = noise.integers(-2, 3, (5, *base.shape), np.int16)
@@ -64,7 +64,7 @@ def frame(time_s: float, picture: np.ndarray) -> Frame:
 
 
 def watch(frames: Iterator[Frame], moment_s: float = 5.0) -> list[Finding]:
-    """Ask for every moment as late as the contract allows, and for the rest after the cut."""
+    """Request the findings of every moment as late as the contract allows, and the last ones after the cut."""
     observer = MotionObserver()
     findings: list[Finding] = []
     start_s = last_s = 0.0
@@ -81,14 +81,14 @@ def watch(frames: Iterator[Frame], moment_s: float = 5.0) -> list[Finding]:
     return findings
 
 
-def of(findings: list[Finding], kind: str) -> list[Finding]:
+def of_kind(findings: list[Finding], kind: str) -> list[Finding]:
     return [finding for finding in findings if finding.kind == kind]
 
 
 def walker(
     picture: np.ndarray, middle: tuple[float, float], colour: tuple[int, int, int], sway: int = 0
 ) -> None:
-    """A tall figure with a head, a body and legs, so that it stirs as it goes."""
+    """A tall figure with a head, a body and legs that move as it walks."""
     x, y = round(middle[0]), round(middle[1])
     cv2.circle(picture, (x, y - 45), 10, (60, 80, 120), -1)
     cv2.rectangle(picture, (x - 16, y - 35), (x + 16, y + 10), colour, -1)
@@ -97,7 +97,7 @@ def walker(
 
 
 def crossing(picture: np.ndarray, time_s: float) -> None:
-    """Somebody red comes from the left at 4 s, stands at 7-17 s, and is gone to the right by 20 s."""
+    """A red person enters from the left at 4 s, stands at 7-17 s, and has left to the right by 20 s."""
     if 4.0 <= time_s < 20.0:
         x = -30 + (min(time_s, 7.0) - 4.0) * 65 + max(0.0, time_s - 17.0) * 65
         walker(picture, (x, 100), (40, 30, 190), sway=round(6 * np.sin(time_s * 5)))
@@ -107,10 +107,10 @@ def test_it_is_an_observer():
     assert isinstance(MotionObserver(), Observer)
 
 
-def test_coming_standing_and_going_is_one_visit_with_both_sides():
+def test_entering_staying_and_leaving_is_one_visit_with_sides():
     findings = watch(film(crossing, until_s=26.0))
 
-    (visit,) = of(findings, "visit")
+    (visit,) = of_kind(findings, "visit")
     assert visit.span.start_s == pytest.approx(4.3, abs=0.6)
     assert visit.span.end_s == pytest.approx(20.0, abs=0.8)
     assert visit.detail["value"] == pytest.approx(visit.span.duration_s, abs=0.02)
@@ -121,12 +121,12 @@ def test_coming_standing_and_going_is_one_visit_with_both_sides():
 def test_a_track_reports_entering_staying_and_leaving_once_each():
     findings = watch(film(crossing, until_s=26.0))
 
-    (enters,), (leaves,) = of(findings, "enters"), of(findings, "leaves")
+    (enters,), (leaves,) = of_kind(findings, "enters"), of_kind(findings, "leaves")
     assert enters.text.startswith("a tall red")
     assert enters.text.endswith("enters from the left")
     assert leaves.text.endswith("leaves to the right")
-    assert {f.detail["direction"] for f in of(findings, "moves")} == {"right"}
-    assert {f.detail["place"] for f in of(findings, "stays")} == {"middle"}
+    assert {f.detail["direction"] for f in of_kind(findings, "moves")} == {"right"}
+    assert {f.detail["place"] for f in of_kind(findings, "stays")} == {"middle"}
     assert len({f.detail["track"] for f in findings if "track" in f.detail}) == 1
 
 
@@ -147,7 +147,7 @@ def test_only_the_visit_reaches_beyond_its_moment():
             assert moment.start_s <= finding.span.start_s <= finding.span.end_s <= moment.end_s
 
 
-def test_somebody_still_there_at_the_cut_is_an_incomplete_visit():
+def test_a_person_present_at_the_cut_is_an_incomplete_visit():
     observer = MotionObserver()
     for shown in film(crossing, until_s=12.0):
         observer.push(shown)
@@ -155,20 +155,20 @@ def test_somebody_still_there_at_the_cut_is_an_incomplete_visit():
     observer.cut(12.0)
     findings = observer.findings(Span(10.0, 12.0))
 
-    (visit,) = of(findings, "visit")
+    (visit,) = of_kind(findings, "visit")
     assert visit.detail["complete"] == 0
     assert visit.span.start_s == pytest.approx(4.3, abs=0.6)
-    assert not of(findings, "leaves")
+    assert not of_kind(findings, "leaves")
 
 
-def test_somebody_who_stands_still_for_a_minute_stays_one_visit():
+def test_a_person_still_for_a_minute_remains_one_visit():
     def standing(picture: np.ndarray, time_s: float) -> None:
         x = -30 + (min(max(time_s, 4.0), 7.0) - 4.0) * 65 + max(0.0, time_s - 70.0) * 65
         walker(picture, (x, 100), (150, 60, 40))
 
     findings = watch(film(standing, until_s=80.0))
 
-    (visit,) = of(findings, "visit")
+    (visit,) = of_kind(findings, "visit")
     assert visit.detail["value"] == pytest.approx(69.0, abs=1.5)
 
 
@@ -179,11 +179,11 @@ def test_times_may_be_irregular():
         if number % 7 not in (1, 3, 4)
     ]
 
-    assert len(of(watch(iter(frames)), "visit")) == 1
+    assert len(of_kind(watch(iter(frames)), "visit")) == 1
 
 
 def bench(picture: np.ndarray, time_s: float) -> None:
-    """A blue box stands on the right; an arm takes it away at 6-7 s and brings it back at 14-15 s."""
+    """A blue box is on the right. An arm takes it away at 6-7 s and returns it at 14-15 s."""
 
     def box(shift: float) -> None:
         if shift < 120:
@@ -205,10 +205,10 @@ def bench(picture: np.ndarray, time_s: float) -> None:
     arm(reaching)
 
 
-def test_a_thing_taken_away_and_brought_back_is_known_again():
+def test_an_object_taken_and_returned_is_recognised():
     findings = watch(film(bench, until_s=22.0))
 
-    (removed,), (placed,) = of(findings, "removed"), of(findings, "placed")
+    (removed,), (placed,) = of_kind(findings, "removed"), of_kind(findings, "placed")
     assert removed.span.start_s == pytest.approx(6.5, abs=1.5)
     assert removed.text == "something blue is taken away from the right"
     assert placed.span.end_s == pytest.approx(15.3, abs=1.2)
@@ -219,7 +219,7 @@ def test_a_thing_taken_away_and_brought_back_is_known_again():
     )
 
 
-def test_a_bag_left_behind_is_placed_while_its_bearer_leaves():
+def test_a_bag_is_placed_when_its_bearer_leaves_without_it():
     def bearer(picture: np.ndarray, time_s: float) -> None:
         if time_s >= 3.0:
             x = -40 + (min(time_s, 6.0) - 3.0) * 60 - max(0.0, time_s - 7.0) * 60
@@ -229,14 +229,14 @@ def test_a_bag_left_behind_is_placed_while_its_bearer_leaves():
 
     findings = watch(film(bearer, until_s=18.0))
 
-    (placed,) = of(findings, "placed")
+    (placed,) = of_kind(findings, "placed")
     assert placed.detail["place"] == "bottom middle"
     assert (placed.detail["colour"], placed.detail["returned"]) == ("green", 0)
-    (visit,) = of(findings, "visit")
+    (visit,) = of_kind(findings, "visit")
     assert (visit.detail["from"], visit.detail["to"]) == ("left", "left")
 
 
-def test_what_appears_at_once_is_neither_a_visit_nor_put_down():
+def test_a_sudden_appearance_is_neither_a_visit_nor_placed():
     def pages(picture: np.ndarray, time_s: float) -> None:
         if 4.0 <= time_s < 8.0:
             cv2.rectangle(picture, (60, 40), (200, 120), (240, 240, 240), -1)
@@ -248,7 +248,7 @@ def test_what_appears_at_once_is_neither_a_visit_nor_put_down():
     assert not {f.kind for f in findings} & {"enters", "leaves", "visit", "removed", "placed", "shape"}
 
 
-def test_text_that_is_typed_is_not_somebody_who_enters():
+def test_typed_text_is_not_a_person_who_enters():
     def typed(picture: np.ndarray, time_s: float) -> None:
         text = "the quick brown fox jumps over"[: max(0, round((time_s - 3.0) * 4))]
         cv2.putText(picture, text, (4, 90), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
@@ -258,7 +258,7 @@ def test_text_that_is_typed_is_not_somebody_who_enters():
     assert not {f.kind for f in findings} & {"enters", "leaves", "visit", "removed", "placed"}
 
 
-def test_flicker_and_changing_light_are_not_things():
+def test_flicker_and_changing_light_are_not_objects():
     def lamp(picture: np.ndarray, time_s: float) -> None:
         if round(time_s * 4) % 3 == 0:
             cv2.circle(picture, (160, 50), 14, (250, 250, 250), -1)
@@ -286,28 +286,28 @@ def test_a_panning_camera_gives_movement_but_no_tracks():
         "shape",
         "empty",
     }
-    assert all(f.detail["value"] > 0.2 for f in of(findings, "moving"))
+    assert all(f.detail["value"] > 0.2 for f in of_kind(findings, "moving"))
 
 
-def test_an_empty_scene_is_called_empty_until_somebody_comes():
+def test_a_scene_is_empty_before_and_after_a_visit():
     findings = watch(film(crossing, until_s=26.0))
 
-    empty = of(findings, "empty")
+    empty = of_kind(findings, "empty")
     assert empty[0].span.start_s == 0.0
     assert max(f.span.end_s for f in empty if f.span.end_s < 10) == pytest.approx(4.3, abs=0.6)
     assert min(f.span.start_s for f in empty if f.span.start_s > 10) == pytest.approx(20.2, abs=0.8)
 
 
-def test_movement_says_how_much_and_where():
+def test_movement_has_an_amount_and_a_place():
     findings = watch(film(bench, until_s=10.0))
 
-    moving = of(findings, "moving")
+    moving = of_kind(findings, "moving")
     assert moving
     assert {f.detail["place"] for f in moving} == {"right"}
     assert all(0 < f.detail["value"] < 0.2 for f in moving)
 
 
-def test_after_a_cut_the_new_scene_holds_nobody():
+def test_after_a_cut_the_new_scene_is_empty():
     observer = MotionObserver()
     for shown in film(crossing, until_s=8.0):
         observer.push(shown)
@@ -321,7 +321,7 @@ def test_after_a_cut_the_new_scene_holds_nobody():
     assert {f.kind for f in findings} == {"empty"}
 
 
-def test_what_is_kept_stays_bounded_when_nobody_asks():
+def test_findings_stay_bounded_if_none_are_requested():
     observer = MotionObserver()
     for shown in film(lambda p, t: crossing(p, t % 22), until_s=150.0):
         observer.push(shown)
@@ -346,7 +346,7 @@ def decoded(name: str, fps: float = 4.0) -> Iterator[Frame]:
 def test_six_people_at_a_table_are_six_visits_within_a_second():
     truth = [(6, 20), (23, 45), (51, 70), (75, 87), (93, 120), (124, 136)]
 
-    visits = of(watch(decoded("c01")), "visit")
+    visits = of_kind(watch(decoded("c01")), "visit")
 
     assert [(f.span.start_s, f.span.end_s) for f in visits] == [
         (pytest.approx(start_s, abs=1.2), pytest.approx(end_s, abs=1.2)) for start_s, end_s in truth
@@ -355,12 +355,12 @@ def test_six_people_at_a_table_are_six_visits_within_a_second():
 
 
 @needs_clips
-def test_bottles_taken_and_returned_are_told_with_their_places():
+def test_moved_bottles_are_reported_with_their_places():
     findings = watch(decoded("c03"))
 
-    told = [(f.kind, f.detail["place"]) for f in findings if f.kind in ("removed", "placed")]
-    assert told[:2] == [("removed", "left"), ("placed", "left")]
-    assert sorted(told) == sorted(
+    moved = [(f.kind, f.detail["place"]) for f in findings if f.kind in ("removed", "placed")]
+    assert moved[:2] == [("removed", "left"), ("placed", "left")]
+    assert sorted(moved) == sorted(
         [("removed", "left"), ("placed", "left")] * 2
         + [("removed", "middle"), ("placed", "middle"), ("removed", "right"), ("placed", "right")]
     )
@@ -370,7 +370,7 @@ def test_bottles_taken_and_returned_are_told_with_their_places():
 @pytest.mark.parametrize(
     "name", ["c12", "c15", "c16", *(pytest.param(n, marks=pytest.mark.slow) for n in ("c06", "c07"))]
 )
-def test_screens_and_film_hold_no_visits(name):
+def test_screen_recordings_and_films_have_no_visits(name):
     findings = watch(decoded(name))
 
     assert not {f.kind for f in findings} & {"enters", "visit", "removed", "placed"}

@@ -1,4 +1,4 @@
-"""What observers of other packages are given: pictures at a rate, batches, and sound; and what is checked."""
+"""The input of added observers (pictures at a rate, batches, sound), and the checks of their findings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KNOCKS = FindingKind("knocks_for_this_test", "action")
 
 
 class Recorder:
-    """Keeps what it is given, and reports what it was told to."""
+    """An observer that records its input and returns given findings."""
 
     written_by = "recorder/1"
     finding_kinds: tuple[FindingKind, ...] = (KNOCKS,)
@@ -71,11 +71,11 @@ def frames_at(*times_s: float) -> list[Frame]:
 
 def guarded(observer: Recorder, source: SourceInfo = CAMERA) -> tuple[GuardedObserver, list[ObserverFailure]]:
     failures: list[ObserverFailure] = []
-    return GuardedObserver("recorder", Making(observer), source, failures.append), failures
+    return GuardedObserver("recorder", FixedFactory(observer), source, failures.append), failures
 
 
-class Making:
-    """A factory that always makes the same observer, so that a test can look at it."""
+class FixedFactory:
+    """A factory that always returns the same observer, so that a test can inspect it."""
 
     def __init__(self, observer: Recorder) -> None:
         self.finding_kinds = observer.finding_kinds
@@ -86,37 +86,43 @@ class Making:
 
 
 def knock(start_s: float = 1.0, end_s: float = 2.0, **changes: Any) -> Finding:
-    given = {"field": "action", "kind": KNOCKS.name, "text": "a knock", "written_by": "recorder/1", **changes}
-    return Finding(span=Span(start_s, end_s), **given)
+    fields = {
+        "field": "action",
+        "kind": KNOCKS.name,
+        "text": "a knock",
+        "written_by": "recorder/1",
+        **changes,
+    }
+    return Finding(span=Span(start_s, end_s), **fields)
 
 
 def test_without_needs_every_sampled_picture_is_given() -> None:
     observer = Recorder()
-    tested, _ = guarded(observer)
+    guard, _ = guarded(observer)
 
     for frame in frames_at(0.0, 0.25, 0.5):
-        tested.push(frame)
+        guard.push(frame)
 
     assert observer.batches == [[0.0], [0.25], [0.5]]
 
 
-def test_pictures_are_thinned_to_the_rate_that_is_needed() -> None:
+def test_pictures_are_thinned_to_the_declared_rate() -> None:
     observer = Recorder(PictureNeeds(fps=2))
-    tested, _ = guarded(observer)
+    guard, _ = guarded(observer)
 
     for frame in frames_at(*np.arange(0.0, 2.0, 0.2).tolist()):
-        tested.push(frame)
+        guard.push(frame)
 
     assert observer.batches == [[0.0], [pytest.approx(0.6)], [pytest.approx(1.2)], [pytest.approx(1.8)]]
 
 
-def test_the_first_picture_of_a_shot_is_given_whatever_the_rate() -> None:
+def test_the_first_picture_of_a_shot_is_given_at_any_rate() -> None:
     observer = Recorder(PictureNeeds(fps=0.5))
-    tested, _ = guarded(observer)
+    guard, _ = guarded(observer)
 
-    tested.push(frames_at(0.0)[0])
-    tested.cut(0.4)
-    tested.push(frames_at(0.5)[0])
+    guard.push(frames_at(0.0)[0])
+    guard.cut(0.4)
+    guard.push(frames_at(0.5)[0])
 
     assert observer.batches == [[0.0], [0.5]]
     assert observer.cuts == [0.4]
@@ -124,24 +130,24 @@ def test_the_first_picture_of_a_shot_is_given_whatever_the_rate() -> None:
 
 def test_pictures_come_in_batches_which_cuts_and_moments_end() -> None:
     observer = Recorder(PictureNeeds(batch_size=3))
-    tested, _ = guarded(observer)
+    guard, _ = guarded(observer)
 
     for frame in frames_at(0, 1, 2, 3):
-        tested.push(frame)
-    tested.cut(3.5)
-    tested.push(frames_at(4.0)[0])
-    tested.findings(Span(0.0, 5.0))
+        guard.push(frame)
+    guard.cut(3.5)
+    guard.push(frames_at(4.0)[0])
+    guard.findings(Span(0.0, 5.0))
 
     assert observer.batches == [[0, 1, 2], [3], [4.0]]
     assert not any(observer.pictures)
 
 
-def test_a_batch_keeps_whole_pictures_where_they_are_needed() -> None:
+def test_a_batch_keeps_full_size_pictures_if_declared() -> None:
     observer = Recorder(PictureNeeds(batch_size=2, full_size=True))
-    tested, _ = guarded(observer)
+    guard, _ = guarded(observer)
 
     for frame in frames_at(0, 1):
-        tested.push(frame)
+        guard.push(frame)
 
     assert observer.pictures == [True, True]
 
@@ -174,14 +180,14 @@ def beeping(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sound_is_given_up_to_the_time_of_the_pictures(beeping: Path, from_s: float) -> None:
     observer = Recorder(AudioNeeds(rate_hz=16_000))
     source = FileSource(beeping, fps=4)
-    tested, failures = guarded(observer, source.info)
+    guard, failures = guarded(observer, source.info)
 
     for frame in source.frames(from_s):
         if isinstance(frame, Frame) and frame.sampled:
-            tested.push(frame)
+            guard.push(frame)
             assert not observer.chunks or observer.chunks[-1].start_s < frame.time_s
-    tested.findings(Span(from_s, 6.0))
-    tested.close()
+    guard.findings(Span(from_s, 6.0))
+    guard.close()
 
     assert not failures
     assert observer.chunks[0].start_s == pytest.approx(from_s, abs=0.1)
@@ -194,17 +200,17 @@ def test_sound_is_given_up_to_the_time_of_the_pictures(beeping: Path, from_s: fl
     )
 
 
-def test_an_observer_of_sound_is_idle_where_a_file_has_none(demo_video: Path) -> None:
+def test_an_audio_observer_is_idle_if_a_file_has_no_sound(demo_video: Path) -> None:
     observer = Recorder(AudioNeeds())
     info = SourceInfo("file", str(demo_video), "content", has_audio=False)
 
-    tested, failures = guarded(observer, info)
+    guard, failures = guarded(observer, info)
 
-    assert tested.findings(Span(0.0, 5.0)) == []
+    assert guard.findings(Span(0.0, 5.0)) == []
     assert failures == []
 
 
-def test_an_observer_of_sound_is_refused_for_a_camera() -> None:
+def test_an_audio_observer_is_refused_for_a_camera() -> None:
     _, failures = guarded(Recorder(AudioNeeds()))
 
     assert "read from files only" in failures[0].reason
@@ -219,15 +225,15 @@ def test_an_observer_without_the_method_it_needs_is_refused() -> None:
 
 
 @pytest.mark.parametrize("needs", [{"fps": 0}, {"fps": -1}, {"batch_size": 0}])
-def test_needs_that_make_no_sense_are_refused(needs: dict[str, Any]) -> None:
+def test_invalid_needs_are_refused(needs: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="cannot be given"):
         PictureNeeds(**needs)
 
 
 def test_findings_are_clipped_to_the_moment() -> None:
-    tested, failures = guarded(Recorder(reports=[knock(1.0, 9.0)]))
+    guard, failures = guarded(Recorder(reports=[knock(1.0, 9.0)]))
 
-    [finding] = tested.findings(Span(0.0, 5.0))
+    [finding] = guard.findings(Span(0.0, 5.0))
 
     assert finding.span == Span(1.0, 5.0)
     assert not failures
@@ -247,10 +253,10 @@ def test_findings_are_clipped_to_the_moment() -> None:
     ],
 )
 def test_a_finding_that_cannot_be_stored_disables_its_observer(finding: Any, reason: str) -> None:
-    tested, failures = guarded(Recorder(reports=[finding]))
+    guard, failures = guarded(Recorder(reports=[finding]))
 
-    assert tested.findings(Span(0.0, 5.0)) == []
-    assert tested.findings(Span(5.0, 9.0)) == []
+    assert guard.findings(Span(0.0, 5.0)) == []
+    assert guard.findings(Span(5.0, 9.0)) == []
     assert [reason in failure.reason for failure in failures] == [True]
 
 
@@ -260,9 +266,9 @@ def test_a_failure_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture
             raise ZeroDivisionError("no knock")
 
     with caplog.at_level(logging.WARNING):
-        tested, failures = guarded(Raising())
-        tested.push(frames_at(1.0)[0])
-        tested.push(frames_at(2.0)[0])
+        guard, failures = guarded(Raising())
+        guard.push(frames_at(1.0)[0])
+        guard.push(frames_at(2.0)[0])
 
     assert failures == [ObserverFailure("recorder", "failed at 1.0 s: ZeroDivisionError: no knock")]
     assert "ZeroDivisionError: no knock" in caplog.text
@@ -273,7 +279,7 @@ def test_an_added_observer_declares_its_kinds_and_comes_last() -> None:
     failures: list[ObserverFailure] = []
 
     with observers_in_use(
-        CAMERA, ocr=False, added=[Making(Recorder())], on_failure=failures.append
+        CAMERA, ocr=False, added=[FixedFactory(Recorder())], on_failure=failures.append
     ) as observers:
         assert observers[-1].finding_kinds == (KNOCKS,)
         assert observers[-1].written_by == "recorder/1"
@@ -286,7 +292,7 @@ def test_an_added_observer_cannot_declare_a_built_in_kind_again() -> None:
     observer.finding_kinds = (FindingKind("enters", "speech"),)
     failures: list[ObserverFailure] = []
 
-    with observers_in_use(CAMERA, ocr=False, added=[Making(observer)], on_failure=failures.append):
+    with observers_in_use(CAMERA, ocr=False, added=[FixedFactory(observer)], on_failure=failures.append):
         pass
 
     assert "'enters' is declared already" in failures[0].reason

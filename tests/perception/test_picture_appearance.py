@@ -38,7 +38,7 @@ def filmed(pictures: Iterable[Picture], start_s: float = 0.0) -> list[Frame]:
     return frames
 
 
-def found(pictures: Iterable[Picture], span: Span) -> list[Finding]:
+def find(pictures: Iterable[Picture], span: Span) -> list[Finding]:
     observer = AppearanceObserver()
     for frame in filmed(pictures):
         observer.push(frame)
@@ -58,7 +58,7 @@ def test_it_is_an_observer():
     ("luma", "name"), [(10, "very dark"), (50, "dark"), (95, "dim"), (150, "bright"), (230, "very bright")]
 )
 def test_brightness_has_a_name_and_a_number(luma, name):
-    finding = the("brightness", found([plain(luma, luma, luma)] * 8, Span(0, 2)))
+    finding = the("brightness", find([plain(luma, luma, luma)] * 8, Span(0, 2)))
 
     assert finding.text == name
     assert finding.span == Span(0, 2)
@@ -69,13 +69,13 @@ def test_colours_are_named_with_their_shares():
     picture = plain(128, 128, 128)
     picture[:, :40] = (20, 20, 220)
 
-    finding = the("colour", found([picture] * 8, Span(0, 2)))
+    finding = the("colour", find([picture] * 8, Span(0, 2)))
 
     assert finding.text == "mostly grey, with some red"
     assert finding.detail == {"grey": pytest.approx(0.875, abs=0.01), "red": pytest.approx(0.125, abs=0.01)}
 
 
-def test_a_colour_says_more_than_a_little_white():
+def test_a_small_colour_is_named_before_a_larger_white():
     shares = {"grey": 0.7, "white": 0.12, "black": 0.1, "red": 0.05, "blue": 0.03}
 
     assert colour_words(shares) == "mostly grey, with some red and white"
@@ -91,21 +91,21 @@ def test_each_moment_has_its_own_brightness():
     assert names == ["very dark", "very bright"]
 
 
-def test_a_flash_is_found_where_it_was():
-    dim, lit = plain(60, 60, 60), plain(200, 200, 200)
+def test_a_flash_is_found_at_its_time():
+    dim, bright = plain(60, 60, 60), plain(200, 200, 200)
 
-    finding = the("flash", found([dim] * 8 + [lit] * 2 + [dim] * 8, Span(0, 4)))
+    finding = the("flash", find([dim] * 8 + [bright] * 2 + [dim] * 8, Span(0, 4)))
 
     assert finding.span == Span(2.0, 2.5)
 
 
-def test_a_lamp_that_stays_on_is_no_flash():
-    findings = found([plain(60, 60, 60)] * 8 + [plain(200, 200, 200)] * 12, Span(0, 5))
+def test_a_lamp_that_stays_on_is_not_a_flash():
+    findings = find([plain(60, 60, 60)] * 8 + [plain(200, 200, 200)] * 12, Span(0, 5))
 
     assert not [finding for finding in findings if finding.kind == "flash"]
 
 
-def test_a_short_bright_shot_between_two_cuts_is_no_flash():
+def test_a_short_bright_shot_between_two_cuts_is_not_a_flash():
     observer = AppearanceObserver()
     for number, frame in enumerate(
         filmed([plain(60, 60, 60)] * 4 + [plain(200, 200, 200)] * 3 + [busy()] * 4)
@@ -120,7 +120,7 @@ def test_a_short_bright_shot_between_two_cuts_is_no_flash():
 def test_a_picture_out_of_focus_is_blurred():
     soft = cv2.GaussianBlur(busy(), (0, 0), 4)
 
-    finding = the("blurred", found([busy()] * 8 + [soft] * 8, Span(0, 4)))
+    finding = the("blurred", find([busy()] * 8 + [soft] * 8, Span(0, 4)))
 
     assert finding.span.start_s == pytest.approx(2.0, abs=0.3)
     assert finding.span.end_s == pytest.approx(4.0, abs=0.3)
@@ -131,5 +131,5 @@ def test_sharp_and_plain_pictures_are_not_blurred(picture):
     assert not is_blurred(picture)
 
 
-def test_a_moment_without_a_frame_has_no_look():
-    assert found([busy()] * 4, Span(50, 52)) == []
+def test_a_moment_without_a_frame_gives_no_findings():
+    assert find([busy()] * 4, Span(50, 52)) == []

@@ -1,4 +1,4 @@
-"""Prompts in files: each says its revision, and no wording changes without a new one."""
+"""Prompt files: each states its revision, and no text changes without a new revision."""
 
 from __future__ import annotations
 

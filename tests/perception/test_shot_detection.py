@@ -27,7 +27,7 @@ Plane = NDArray[np.float32]
 
 
 def scene(seed: int, *, low: float = 20, high: float = 230, width: int = 400) -> Plane:
-    """A made-up place: blotches of every size, wider than what the camera shows of it."""
+    """A synthetic scene with blotches of every size, wider than the view of the camera."""
     random = np.random.default_rng(seed)
     place = np.zeros((200, width), np.float32)
     for cells in (4, 9, 20, 45):
@@ -37,18 +37,18 @@ def scene(seed: int, *, low: float = 20, high: float = 230, width: int = 400) ->
     return low + (high - low) * place
 
 
-def view(place: Plane, left: float = 20, top: float = 20) -> Plane:
-    """What a camera shows of a place."""
-    return cv2.getRectSubPix(place, (192, 108), (left + 96, top + 54))
+def view(place: Plane, left_px: float = 20, top_px: float = 20) -> Plane:
+    """The part of a scene that the camera shows."""
+    return cv2.getRectSubPix(place, (192, 108), (left_px + 96, top_px + 54))
 
 
 def still(picture: Plane, seconds: float) -> list[Plane]:
     return [picture] * round(seconds * FPS)
 
 
-def blend(one: Plane, other: Plane, seconds: float) -> list[Plane]:
+def blend(before: Plane, after: Plane, seconds: float) -> list[Plane]:
     steps = round(seconds * FPS)
-    return [one + (other - one) * (step / steps) for step in range(1, steps)]
+    return [before + (after - before) * (step / steps) for step in range(1, steps)]
 
 
 def filmed(pictures: Iterable[Plane], *, noise: float = 1.0, start_s: float = 0.0) -> list[Frame]:
@@ -92,7 +92,7 @@ def test_a_cut_between_two_dark_shots_is_found():
 
 
 @pytest.mark.parametrize("flash", [WHITE, BLACK, np.clip(view(scene(1)) * 1.6 + 90, 0, 255)])
-def test_a_flash_of_two_frames_is_no_change(flash):
+def test_a_flash_of_two_frames_is_not_a_shot_change(flash):
     before = still(view(scene(1)), 1)
 
     boundaries = changes(filmed([*before, flash, flash, *before]))
@@ -109,15 +109,15 @@ def test_a_cut_hidden_by_a_flash_is_found():
 
 
 @pytest.mark.parametrize("pixels_a_second", [20, 60, 200, 500])
-def test_a_pan_is_no_change(pixels_a_second):
+def test_a_pan_is_not_a_shot_change(pixels_a_second):
     wide = scene(5, width=2300)
 
-    boundaries = changes(filmed([view(wide, left=pixels_a_second * n / FPS) for n in range(4 * FPS)]))
+    boundaries = changes(filmed([view(wide, left_px=pixels_a_second * n / FPS) for n in range(4 * FPS)]))
 
     assert boundaries == []
 
 
-def test_a_shaking_hand_is_no_change():
+def test_camera_shake_is_not_a_shot_change():
     random = np.random.default_rng(3)
     place, wobble = scene(6), random.normal(0, 4, (4 * FPS, 2))
 
@@ -127,13 +127,13 @@ def test_a_shaking_hand_is_no_change():
 
 
 @pytest.mark.parametrize("pixels_a_second", [150, 400, 1200])
-def test_a_lorry_that_passes_is_no_change(pixels_a_second):
+def test_a_passing_lorry_is_not_a_shot_change(pixels_a_second):
     street, lorry = view(scene(7)), scene(8)[:90, :250]
     pictures = []
     for number in range(3 * FPS):
-        picture, left = street.copy(), round(pixels_a_second * number / FPS) - 250
-        seen = lorry[:, max(0, -left) : max(0, 192 - left)]
-        picture[18:, max(0, left) : max(0, left) + seen.shape[1]] = seen
+        picture, left_px = street.copy(), round(pixels_a_second * number / FPS) - 250
+        visible = lorry[:, max(0, -left_px) : max(0, 192 - left_px)]
+        picture[18:, max(0, left_px) : max(0, left_px) + visible.shape[1]] = visible
         pictures.append(picture)
 
     boundaries = changes(filmed(pictures))
@@ -141,7 +141,7 @@ def test_a_lorry_that_passes_is_no_change(pixels_a_second):
     assert boundaries == []
 
 
-def test_a_lamp_switched_off_and_on_is_no_change():
+def test_a_lamp_switched_off_and_on_is_not_a_shot_change():
     lit = view(scene(9))
 
     boundaries = changes(filmed([*still(lit, 1), *still(lit * 0.35 + 5, 1), *still(lit, 1)]))
@@ -149,7 +149,7 @@ def test_a_lamp_switched_off_and_on_is_no_change():
     assert boundaries == []
 
 
-def test_light_that_changes_slowly_is_no_change():
+def test_slowly_changing_light_is_not_a_shot_change():
     lit = view(scene(9))
 
     boundaries = changes(filmed([lit * (0.7 + 0.3 * np.cos(2 * n / FPS)) for n in range(5 * FPS)]))
@@ -157,13 +157,13 @@ def test_light_that_changes_slowly_is_no_change():
     assert boundaries == []
 
 
-def test_a_noisy_still_picture_is_no_change():
+def test_a_noisy_still_picture_is_not_a_shot_change():
     boundaries = changes(filmed(still(view(scene(1)), 6), noise=5.0))
 
     assert boundaries == []
 
 
-def test_text_typed_and_scrolled_on_a_screen_is_no_change():
+def test_typed_and_scrolled_text_is_not_a_shot_change():
     page = np.full((900, 192), 40.0, np.float32)
     random = np.random.default_rng(11)
     for top in range(6, 900, 8):
@@ -179,10 +179,10 @@ def test_text_typed_and_scrolled_on_a_screen_is_no_change():
 
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.0])
-def test_a_dissolve_is_found_with_both_its_ends(seconds):
-    one, other = view(scene(1)), view(scene(2))
+def test_a_dissolve_is_found_with_its_start_and_end(seconds):
+    shot_a, shot_b = view(scene(1)), view(scene(2))
 
-    boundaries = changes(filmed([*still(one, 2), *blend(one, other, seconds), *still(other, 2)]))
+    boundaries = changes(filmed([*still(shot_a, 2), *blend(shot_a, shot_b, seconds), *still(shot_b, 2)]))
 
     assert [change.kind for change in boundaries] == ["dissolve"]
     assert boundaries[0].start_s == pytest.approx(2.0, abs=0.15)
@@ -190,22 +190,28 @@ def test_a_dissolve_is_found_with_both_its_ends(seconds):
 
 
 def test_a_dissolve_is_reported_within_half_a_second_of_its_end():
-    one, other = view(scene(1)), view(scene(2))
+    shot_a, shot_b = view(scene(1)), view(scene(2))
     detector = ShotDetector()
 
     reports = [
         (frame.time_s, change)
-        for frame in filmed([*still(one, 2), *blend(one, other, 1), *still(other, 2)])
+        for frame in filmed([*still(shot_a, 2), *blend(shot_a, shot_b, 1), *still(shot_b, 2)])
         if (change := detector.push(frame)) is not None
     ]
 
     assert [reported_s - change.end_s <= 0.5 for reported_s, change in reports] == [True]
 
 
-def test_fading_out_and_in_again_is_one_fade_that_ends_in_black():
-    one, other = view(scene(1)), view(scene(2))
+def test_a_fade_out_and_in_is_one_fade_that_ends_in_black():
+    shot_a, shot_b = view(scene(1)), view(scene(2))
     frames = filmed(
-        [*still(one, 2), *blend(one, BLACK, 1), *still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)]
+        [
+            *still(shot_a, 2),
+            *blend(shot_a, BLACK, 1),
+            *still(BLACK, 0.5),
+            *blend(BLACK, shot_b, 1),
+            *still(shot_b, 2),
+        ]
     )
 
     boundaries = changes(frames)
@@ -215,20 +221,20 @@ def test_fading_out_and_in_again_is_one_fade_that_ends_in_black():
 
 
 def test_a_fade_in_after_a_sudden_black_is_a_fade():
-    one, other = view(scene(1)), view(scene(2))
+    shot_a, shot_b = view(scene(1)), view(scene(2))
 
     boundaries = changes(
-        filmed([*still(one, 2), *still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)])
+        filmed([*still(shot_a, 2), *still(BLACK, 0.5), *blend(BLACK, shot_b, 1), *still(shot_b, 2)])
     )
 
     assert [(change.kind, change.into_blank) for change in boundaries] == [("fade", False)]
     assert boundaries[0].start_s == pytest.approx(2.5, abs=0.15)
 
 
-def test_fading_in_at_the_very_start_is_no_change():
-    other = view(scene(2))
+def test_a_fade_in_at_the_start_is_not_a_shot_change():
+    shot = view(scene(2))
 
-    boundaries = changes(filmed([*still(BLACK, 0.5), *blend(BLACK, other, 1), *still(other, 2)]))
+    boundaries = changes(filmed([*still(BLACK, 0.5), *blend(BLACK, shot, 1), *still(shot, 2)]))
 
     assert boundaries == []
 
@@ -241,29 +247,29 @@ def test_a_long_black_ends_in_a_new_shot():
     assert [(change.kind, change.start_s) for change in boundaries] == [("cut", 5.0)]
 
 
-def test_a_detector_that_starts_a_little_earlier_finds_the_same():
-    one, other, third = (view(scene(seed)) for seed in (1, 2, 3))
+def test_a_detector_started_later_finds_the_same_changes():
+    shot_a, shot_b, shot_c = (view(scene(seed)) for seed in (1, 2, 3))
     frames = filmed(
         [
-            *still(one, 3.1),
-            *still(other, 2.3),
-            *blend(other, third, 1.5),
-            *still(third, 2),
+            *still(shot_a, 3.1),
+            *still(shot_b, 2.3),
+            *blend(shot_b, shot_c, 1.5),
+            *still(shot_c, 2),
             WHITE,
-            *still(third, 2),
-            *blend(third, BLACK, 1),
+            *still(shot_c, 2),
+            *blend(shot_c, BLACK, 1),
             *still(BLACK, 0.4),
-            *blend(BLACK, one, 1),
-            *still(one, 3),
+            *blend(BLACK, shot_a, 1),
+            *still(shot_a, 3),
         ]
     )
-    whole = changes(frames)
+    from_start = changes(frames)
 
     for from_s in np.arange(MEMORY_S, frames[-1].time_s, 0.73):
         late = changes(frame for frame in frames if frame.time_s >= from_s - MEMORY_S)
 
-        assert [c for c in late if c.end_s >= from_s] == [c for c in whole if c.end_s >= from_s]
-    assert [change.kind for change in whole] == ["cut", "dissolve", "fade"]
+        assert [c for c in late if c.end_s >= from_s] == [c for c in from_start if c.end_s >= from_s]
+    assert [change.kind for change in from_start] == ["cut", "dissolve", "fade"]
 
 
 def test_a_reset_forgets_the_shot_before_it():
@@ -278,12 +284,12 @@ def test_a_reset_forgets_the_shot_before_it():
 
 
 def test_similarity_ignores_light_and_small_shifts_not_scenes():
-    here, shifted, elsewhere = (
+    original, shifted, different = (
         frame.thumb for frame in filmed([view(scene(1)), view(scene(1), 24, 17) * 0.6 + 20, view(scene(2))])
     )
 
-    assert structural_similarity(here, shifted) > 0.85
-    assert structural_similarity(here, elsewhere) < 0.5
+    assert structural_similarity(original, shifted) > 0.85
+    assert structural_similarity(original, different) < 0.5
 
 
 def changes_in(clip: Path) -> list[ShotBoundary]:
@@ -296,11 +302,11 @@ def changes_in(clip: Path) -> list[ShotBoundary]:
     [
         ("c12_city_shots_cuts.mp4", [1.20, 3.04, 5.48, 7.48, 9.68], []),
         ("c15_stage_faces_cuts.mp4", [1.52, 3.59, 7.89], []),
-        # Of the two videos in this file the larger is watched, which is cut a little earlier.
+        # This file has two videos. The larger one is watched, whose cut is a little earlier.
         ("c16_nasa_dissolves.mp4", [8.008], [5.0]),
     ],
 )
-def test_the_changes_of_real_films_are_found_at_their_own_frames(clips, clip, cuts_s, dissolves_s):
+def test_changes_of_real_films_are_found_at_their_frames(clips, clip, cuts_s, dissolves_s):
     boundaries = changes_in(clips / clip)
 
     assert [c.start_s for c in boundaries if c.kind == "cut"] == pytest.approx(cuts_s, abs=0.01)

@@ -1,4 +1,4 @@
-"""Watching a file into a memory: every frame accounted for, every second in a moment or a gap."""
+"""The stream worker: every frame of a file is counted, and every second is in a moment or a gap."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SIZE = (160, 96)
 
 
 def scene(seed: int) -> np.ndarray:
-    """A picture full of structure; another seed gives one that is unlike it."""
+    """A picture full of structure. Another seed gives a dissimilar picture."""
     coarse = np.random.default_rng(seed).integers(20, 235, (12, 20, 3), np.uint8)
     return cv2.resize(coarse, SIZE, interpolation=cv2.INTER_NEAREST)
 
@@ -41,7 +41,7 @@ def still(seed: int, seconds: float) -> list[np.ndarray]:
 
 
 def moving(seed: int, seconds: float) -> list[np.ndarray]:
-    """A white box that walks to and fro before a scene."""
+    """A white box that moves back and forth before a scene."""
     pictures = []
     for number in range(round(seconds * FPS)):
         picture = scene(seed)
@@ -51,10 +51,10 @@ def moving(seed: int, seconds: float) -> list[np.ndarray]:
     return pictures
 
 
-def dissolve(one: int, other: int, seconds: float) -> list[np.ndarray]:
+def dissolve(seed: int, next_seed: int, seconds: float) -> list[np.ndarray]:
     count = round(seconds * FPS)
     shares = [(number + 1) / (count + 1) for number in range(count)]
-    return [cv2.addWeighted(scene(one), 1 - share, scene(other), share, 0) for share in shares]
+    return [cv2.addWeighted(scene(seed), 1 - share, scene(next_seed), share, 0) for share in shares]
 
 
 def write_video(path: Path, pictures: list[np.ndarray], times_s: list[float] | None = None) -> Path:
@@ -90,12 +90,12 @@ def counts_of(memory: Path, stream: str) -> FrameCounts:
 
 
 def assert_tiled(moments: list[Moment]) -> None:
-    assert all(one.span.end_s == next_.span.start_s for one, next_ in pairwise(moments))
+    assert all(moment.span.end_s == next_.span.start_s for moment, next_ in pairwise(moments))
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stillness, a cut into movement at 7.4 s, and a flicker of a shot (0.24 s) before a third scene."""
+    """A still shot, a cut into movement at 7.4 s, and a very short shot (0.24 s) before the last scene."""
     pictures = still(1, 7.4) + moving(2, 13.0) + still(3, 0.24) + moving(4, 6.0)
     return write_video(tmp_path_factory.mktemp("film") / "film.mp4", pictures)
 
@@ -111,7 +111,7 @@ def watched(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return memory
 
 
-def test_moments_tile_the_file_without_a_hole(watched: Path, film: Path) -> None:
+def test_moments_tile_the_file_without_a_gap(watched: Path, film: Path) -> None:
     moments = moments_of(watched, "film")
 
     assert moments[0].span.start_s == 0.0
@@ -130,12 +130,12 @@ def test_a_cut_belongs_to_the_moment_and_shot_that_it_begins(watched: Path) -> N
     moments = moments_of(watched, "film")
 
     for number, cut_s in enumerate(FILM_CUTS, 1):
-        begun = next(moment for moment in moments if moment.span.start_s == pytest.approx(cut_s))
-        assert begun.shot == number
-        assert [finding.kind for finding in begun.findings if finding.kind == "cut"] == ["cut"]
+        after_cut = next(moment for moment in moments if moment.span.start_s == pytest.approx(cut_s))
+        assert after_cut.shot == number
+        assert [finding.kind for finding in after_cut.findings if finding.kind == "cut"] == ["cut"]
 
 
-def test_every_frame_of_a_file_is_accounted_for(watched: Path, film: Path) -> None:
+def test_every_frame_of_a_file_is_counted(watched: Path, film: Path) -> None:
     moments = moments_of(watched, "film")
 
     assert all(moment.counts.balanced for moment in moments)
@@ -162,13 +162,13 @@ def test_the_key_frames_of_a_moment_are_jpegs_of_its_span(watched: Path) -> None
 def test_events_keep_key_frames_with_different_signatures(watched: Path) -> None:
     with Recollect(watched) as memory:
         events = memory.timeline("film", rung="event")
-        known = {moment.id: moment for moment in memory.timeline("film")}
+        moments = {moment.id: moment for moment in memory.timeline("film")}
         for event in events:
-            taken = [frame_id for child in event.child_ids for frame_id in known[child].frame_ids]
-            signatures = {frame.id: frame.signature for frame in memory.frames(taken)}
+            frame_ids = [candidate for child in event.child_ids for candidate in moments[child].frame_ids]
+            signatures = {frame.id: frame.signature for frame in memory.frames(frame_ids)}
 
             assert {len(signature) for signature in signatures.values()} == {48}
-            assert list(event.frame_ids) == choose_frames(taken, signatures)
+            assert list(event.frame_ids) == choose_frames(frame_ids, signatures)
 
 
 def test_a_dissolve_ends_a_moment_where_the_new_shot_begins(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_file_of_one_frame_is_a_moment(tmp_path: Path) -> None:
     assert counts_of(tmp_path / "memory", "one") == FrameCounts(captured=1, stored=1)
 
 
-def test_a_variable_frame_rate_leaves_no_hole(tmp_path: Path) -> None:
+def test_a_variable_frame_rate_leaves_no_gap(tmp_path: Path) -> None:
     pictures = moving(1, 4.0)
     times_s, time_s = [], 0.0
     for number in range(len(pictures)):
@@ -225,7 +225,7 @@ def test_a_file_watched_to_its_end_is_not_watched_again(watched: Path, film: Pat
     assert moments_of(watched, "film") == before
 
 
-def test_the_same_file_under_another_path_is_known(watched: Path, film: Path, tmp_path: Path) -> None:
+def test_the_same_file_under_another_path_is_recognised(watched: Path, film: Path, tmp_path: Path) -> None:
     copy = shutil.copy(film, tmp_path / "renamed.mp4")
 
     report = watch(watched, str(copy), options=WatchOptions(ocr=False))
@@ -234,7 +234,7 @@ def test_the_same_file_under_another_path_is_known(watched: Path, film: Path, tm
     assert report.stream == "film"
 
 
-def test_a_moved_file_is_looked_for_where_it_was_last_watched(tmp_path: Path) -> None:
+def test_watching_a_moved_file_updates_the_path_of_its_stream(tmp_path: Path) -> None:
     video = write_video(tmp_path / "before.mp4", still(1, 1.0))
     watch(tmp_path / "memory", str(video), options=WatchOptions(ocr=False))
     moved = video.rename(tmp_path / "after.mp4")
@@ -262,17 +262,15 @@ def test_two_files_of_the_same_name_are_two_streams(tmp_path: Path) -> None:
     assert [report.moments for report in reports] == [1, 1]
 
 
-def test_a_name_that_another_source_has_is_refused(watched: Path, tmp_path: Path) -> None:
-    other = write_video(tmp_path / "other.mp4", still(9, 1.0))
+def test_the_stream_name_of_another_source_is_refused(watched: Path, tmp_path: Path) -> None:
+    second_video = write_video(tmp_path / "other.mp4", still(9, 1.0))
 
     with pytest.raises(StreamNameTaken, match="film"):
-        watch(watched, str(other), stream="film", options=WatchOptions(ocr=False))
+        watch(watched, str(second_video), stream="film", options=WatchOptions(ocr=False))
 
 
 @pytest.mark.parametrize("stop_at_s", [0.5, 9.25, 20.5])
-def test_what_is_stopped_keeps_what_was_seen_and_goes_on_later(
-    film: Path, tmp_path: Path, stop_at_s: float
-) -> None:
+def test_a_stopped_watch_keeps_its_moments_and_resumes(film: Path, tmp_path: Path, stop_at_s: float) -> None:
     memory = tmp_path / "memory"
     stopped = stop_while_watching(memory, film, stop_at_s)
     kept = moments_of(memory, "film")
@@ -308,7 +306,7 @@ def test_a_watch_stopped_before_its_first_frame_can_be_repeated(film: Path, tmp_
 
 
 class Stopper:
-    """An observer that finds nothing, and has the watching stopped at a time."""
+    """An observer without findings that stops the watch at a given time."""
 
     written_by = "stopper/1"
 
@@ -373,7 +371,7 @@ def decodable_before_an_error(path: Path) -> int:
 
 @pytest.fixture(scope="module")
 def scratched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A video with a damaged stretch in its middle, and a memory of it."""
+    """A video with a damaged part in its middle, and a memory of it."""
     folder = tmp_path_factory.mktemp("scratched")
     video = write_video(folder / "scratched.mkv", moving(1, 16.0))
     data = bytearray(video.read_bytes())
@@ -413,7 +411,7 @@ def test_a_damaged_stretch_is_a_gap_even_after_a_stop_near_it(
 # -- the demo -----------------------------------------------------------------------------------------
 
 
-def test_moments_of_the_demo_have_no_holes_and_cross_no_cut(demo, tmp_path: Path) -> None:
+def test_moments_of_the_demo_have_no_gaps_and_cross_no_cut(demo, tmp_path: Path) -> None:
     events: list[WatchEvent] = []
 
     report = watch(

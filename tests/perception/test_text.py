@@ -55,7 +55,7 @@ def lines_of(observer, span):
     return [finding for finding in observer.findings(span) if finding.kind == "line"]
 
 
-def test_text_is_found_from_when_it_appears_until_it_goes():
+def test_text_is_found_from_its_appearance_to_its_end():
     observer = TextObserver()
     shown = page(("Mind the gap", 150, 180))
 
@@ -82,7 +82,7 @@ def test_a_picture_that_does_not_change_is_read_once():
     assert [line.text for line in lines_of(observer, Span(5.0, 10.0))] == ["Platform 4", "Departures"]
 
 
-def test_noise_does_not_make_it_read_again():
+def test_noise_does_not_cause_another_reading():
     observer = TextObserver()
     still, rng = page(("Platform 4", 60, 100)), np.random.default_rng(7)
 
@@ -94,7 +94,7 @@ def test_noise_does_not_make_it_read_again():
     assert observer.counts.looks == 1
 
 
-def test_a_picture_without_writing_is_never_read():
+def test_a_picture_without_text_is_never_read():
     observer = TextObserver()
     blurred = cv2.GaussianBlur(page(("texture", 100, 200)), (0, 0), 15)
 
@@ -104,7 +104,7 @@ def test_a_picture_without_writing_is_never_read():
     assert lines_of(observer, Span(0.0, 4.0)) == []
 
 
-def test_a_change_in_one_corner_costs_one_small_look():
+def test_a_change_in_a_corner_costs_one_small_reading():
     observer = TextObserver()
     before = page(("Departures", 60, 60), ("Platform 4", 60, 120))
     after = page(("Departures", 60, 60), ("Platform 4", 60, 120), ("Delayed", 480, 330))
@@ -120,7 +120,7 @@ def test_a_change_in_one_corner_costs_one_small_look():
     assert texts == [("Departures", 0.0), ("Platform 4", 0.0), ("Delayed", 3.0)]
 
 
-def test_a_pointer_that_passes_over_text_leaves_it_there():
+def test_a_pointer_that_passes_over_text_does_not_end_it():
     observer = TextObserver()
     still = page(("Save changes", 200, 180))
 
@@ -136,7 +136,7 @@ def test_a_pointer_that_passes_over_text_leaves_it_there():
     assert spans[-1].end_s == 3.0
 
 
-def test_a_line_that_grows_is_one_line_that_was_typed():
+def test_a_growing_line_is_one_typed_line():
     observer = TextObserver()
     text = "squash the old bug"
 
@@ -155,7 +155,7 @@ def test_a_line_that_grows_is_one_line_that_was_typed():
     assert action.span.end_s == pytest.approx(5.5, abs=0.6)
 
 
-def test_a_moment_keeps_what_was_typed_by_its_end():
+def test_a_moment_keeps_the_text_typed_by_its_end():
     observer = TextObserver()
     text = "squash the old bug"
     watch(observer, lambda t: page((text[: round(t * 4)], 60, 180)), 0.0, 8.0)
@@ -168,7 +168,7 @@ def test_a_moment_keeps_what_was_typed_by_its_end():
     assert late.text == text
 
 
-def test_all_lines_end_at_a_cut_and_the_next_shot_is_read_anew():
+def test_lines_end_at_a_cut_and_the_next_shot_is_read_again():
     observer = TextObserver()
     watch(observer, lambda t: page(("First scene", 60, 180)), 0.0, 2.0)
     observer.cut(2.0)
@@ -179,7 +179,7 @@ def test_all_lines_end_at_a_cut_and_the_next_shot_is_read_anew():
     assert spans == {"First scene": Span(0.0, 2.0), "Second scene": Span(2.0, 4.0)}
 
 
-def test_a_region_that_never_rests_is_read_at_most_once_a_second():
+def test_a_changing_region_is_read_at_most_once_a_second():
     observer = TextObserver()
     tall = np.vstack(
         [page((f"entry {n} of the long list", 20, 60), (f"more {n}", 20, 200)) for n in range(8)]
@@ -209,7 +209,7 @@ def test_a_caption_over_moving_texture_is_read():
     assert line.span.end_s == pytest.approx(7.0, abs=1.0)
 
 
-def test_what_ended_is_forgotten_once_its_moment_was_asked_for():
+def test_ended_lines_are_dropped_after_they_are_reported():
     observer = TextObserver()
     watch(observer, lambda t: page(("Mind the gap", 150, 180)) if t < 2.0 else page(), 0.0, 5.0)
 
@@ -249,7 +249,7 @@ def test_a_line_that_scrolls_is_the_same_line():
     assert findings.span == Span(0.0, 5.0)
 
 
-def test_a_line_missed_by_one_look_goes_on():
+def test_a_line_missed_by_one_reading_continues():
     lines = TextTracker("test/1")
     exit_sign = TextReading("EXIT", 0.99, (0.1, 0.1, 0.3, 0.15), 0.0)
     for time_s, readings in ((0.0, [exit_sign]), (0.5, []), (1.0, [exit_sign])):
@@ -259,7 +259,7 @@ def test_a_line_missed_by_one_look_goes_on():
     assert findings.span == Span(0.0, 2.0)
 
 
-def test_a_line_read_in_part_though_nothing_changed_stays_whole():
+def test_a_partial_reading_of_an_unchanged_line_is_ignored():
     lines = TextTracker("test/1")
     lines.update([TextReading("Finished the upgrade!", 0.99, (0.1, 0.1, 0.5, 0.15), 0.0)], [], 0.0)
 
@@ -273,7 +273,7 @@ def test_a_line_read_in_part_though_nothing_changed_stays_whole():
     ("text", "confidence", "kept"),
     [("EXIT", 0.7, True), ("EXIT", 0.5, False), ("A", 0.99, False), ("...", 0.99, False), ("No", 0.95, True)],
 )
-def test_the_shorter_a_line_the_surer_it_must_be(text, confidence, kept):
+def test_a_shorter_line_needs_a_higher_confidence(text, confidence, kept):
     assert worth_keeping(OcrLine(text, confidence, (0, 0, 9, 9))) is kept
 
 
@@ -294,7 +294,7 @@ def test_a_line_that_looks_the_same_is_not_recognised_again():
     assert (reader.lines_read, reader.lines_reused) == (1, 1)
 
 
-def test_a_second_look_finds_small_print_and_when_it_was_there():
+def test_a_second_look_finds_small_print_and_its_times():
     small = np.full((180, 320, 3), 240, np.uint8)
     cv2.putText(
         small, "gate 17 closes", (40, 90), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (20, 20, 20), 1, cv2.LINE_AA

@@ -1,7 +1,8 @@
-"""Redaction by structure: no secret of an address is shown, wherever in the address it stands."""
+"""Redaction by structure: no secret of a URL is shown, in any part of the URL."""
 
 from __future__ import annotations
 
+import json
 import string
 from urllib.parse import quote, unquote, unquote_plus
 
@@ -29,8 +30,8 @@ def everywhere(secret: str) -> str:
 def urls_with_secrets(draw) -> tuple[str, str, list[str]]:
     """A URL, its scheme and host, and the secrets in it."""
     secrets = [draw(SECRETS) for _ in range(6)]
-    user, password, query, bare, pair, fragment = map(everywhere, secrets)
-    # Cameras and users leave the reserved characters that have no meaning in their place unencoded.
+    user, password, query, bare_secret, pair, fragment = map(everywhere, secrets)
+    # Cameras and users do not encode reserved characters that have no meaning in that part of a URL.
     password = draw(st.sampled_from([password, password.replace("%40", "@").replace("%3A", ":")]))
     query = draw(st.sampled_from([query, query.replace("%3D", "=").replace("%2F", "/").replace("%3F", "?")]))
     pair = draw(st.sampled_from([pair, pair.replace("%40", "@").replace("%3A", ":")]))
@@ -46,18 +47,20 @@ def urls_with_secrets(draw) -> tuple[str, str, list[str]]:
                     f"{key}%3D{pair}",
                     f"{key}:{pair}",
                     f"{key}={pair};channel=1",
-                    f"{key}={bare}&{pair}",
+                    f"{key}={bare_secret}&{pair}",
                 ]
             )
         ),
     )
     userinfo = draw(
-        st.sampled_from([f"{user}:{password}@", f"{password}@", f"{user}%3A{everywhere(bare)}%40", ""])
+        st.sampled_from([f"{user}:{password}@", f"{password}@", f"{user}%3A{everywhere(bare_secret)}%40", ""])
     )
-    asked = draw(st.sampled_from([f"?{key}={query}&channel=2", f"?{bare}", f"?a=1;{key}={query}", ""]))
-    behind = draw(st.sampled_from([f"#{fragment}", f"#{key}={fragment}", ""]))
+    query_part = draw(
+        st.sampled_from([f"?{key}={query}&channel=2", f"?{bare_secret}", f"?a=1;{key}={query}", ""])
+    )
+    fragment_part = draw(st.sampled_from([f"#{fragment}", f"#{key}={fragment}", ""]))
     return (
-        f"{scheme}://{userinfo}{host}/{'/'.join(path_words)}{asked}{behind}",
+        f"{scheme}://{userinfo}{host}/{'/'.join(path_words)}{query_part}{fragment_part}",
         f"{scheme}://{host}/",
         secrets,
     )
@@ -108,11 +111,18 @@ def test_a_percent_encoded_url_in_a_message_is_redacted(generated):
     assert shown.endswith("… and back")
 
 
-@given(SECRETS, st.sampled_from([str, quote, everywhere]))
-def test_a_known_secret_is_removed_wherever_it_stands(secret, written):
+@given(SECRETS, st.sampled_from([str, quote, everywhere, json.dumps]))
+def test_a_known_secret_is_removed_in_any_encoding(secret, written):
     url = f"rtsp://anna:{everywhere(secret)}@cam.local/live?token={everywhere(secret)}"
 
     shown = redact_text(f"401 for anna with {written(secret)}", [url])
+
+    assert_hides(shown, [secret])
+
+
+@given(SECRETS, st.sampled_from([str, quote, everywhere, json.dumps]))
+def test_a_given_key_is_removed_in_any_encoding(secret, written):
+    shown = redact_text(f"401 with {written(secret)}", secrets=[secret])
 
     assert_hides(shown, [secret])
 

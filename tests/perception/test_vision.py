@@ -1,4 +1,4 @@
-"""The image–text encoders: one space for pictures and words, the same vectors every time."""
+"""The image–text encoders: one vector space for pictures and texts, and reproducible vectors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORDS = ["a red door", "A KETTLE boils", "", "rain " * 200]
 
 
 def jpeg(colour: str, size: tuple[int, int] = (64, 48), seed: int | None = None) -> bytes:
-    """A picture of one colour; with a seed, with blocks of noise in it."""
+    """A picture of one colour. With a seed, it also has blocks of noise."""
     picture = Image.new("RGB", size, colour)
     if seed is not None:
         noise = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
@@ -37,9 +37,9 @@ def jpeg(colour: str, size: tuple[int, int] = (64, 48), seed: int | None = None)
 
 
 def tiny_siglip(folder: Path, kind: str = "siglip", *, seed: int = 0) -> Path:
-    """A checkpoint of random weights, 32 numbers wide, with a tokenizer of single characters.
+    """A checkpoint with random weights, vectors of 32 numbers, and a tokenizer of single characters.
 
-    The tokenizer adds no end token, as transformers 5 has it of a file that does not say so.
+    The tokenizer adds no end token, the default of transformers 5 if the file does not set it.
     """
     import torch
     import transformers as hf
@@ -76,7 +76,7 @@ def tiny_siglip(folder: Path, kind: str = "siglip", *, seed: int = 0) -> Path:
 
 @pytest.fixture(scope="module", params=["siglip", "siglip2"])
 def checkpoint(request, tmp_path_factory) -> Path:
-    """A tiny checkpoint at a fixed size of picture, and one in the picture's own proportions."""
+    """A tiny checkpoint with a fixed picture size, and one that keeps the picture's aspect ratio."""
     return tiny_siglip(tmp_path_factory.mktemp("models") / f"tiny-{request.param}", request.param)
 
 
@@ -102,16 +102,22 @@ def test_vectors_of_texts_and_pictures_are_unit_rows(encoder):
 
 
 @needs_torch
-def test_batches_equal_singles(encoder):
+def test_vectors_of_batches_equal_those_of_single_items(encoder):
     pictures = [jpeg("grey", (40 + n, 90 - n), seed=n) for n in range(35)]
     texts = [f"thing {n}" * (n % 5) for n in range(35)]
 
-    together, alone = encoder.encode_images(pictures), [encoder.encode_images([one])[0] for one in pictures]
-    told, singly = encoder.encode_texts(texts), [encoder.encode_texts([one])[0] for one in texts]
+    together_images, single_images = (
+        encoder.encode_images(pictures),
+        [encoder.encode_images([item])[0] for item in pictures],
+    )
+    together_texts, single_texts = (
+        encoder.encode_texts(texts),
+        [encoder.encode_texts([item])[0] for item in texts],
+    )
 
-    assert np.abs(together - alone).max() < 1e-5
-    assert np.abs(told - singly).max() < 1e-5
-    assert np.abs(together[:1] - together[1:]).max() > 1e-3
+    assert np.abs(together_images - single_images).max() < 1e-5
+    assert np.abs(together_texts - single_texts).max() < 1e-5
+    assert np.abs(together_images[:1] - together_images[1:]).max() > 1e-3
 
 
 ENCODE = """
@@ -126,7 +132,7 @@ sys.stdout.buffer.write(encoder.encode_images(pictures).tobytes() + encoder.enco
 
 @needs_torch
 @pytest.mark.slow
-def test_another_process_makes_the_same_vectors_to_the_last_bit(checkpoint, tmp_path):
+def test_another_process_makes_bit_identical_vectors(checkpoint, tmp_path):
     for number, picture in enumerate(PICTURES):
         (tmp_path / f"{number}.jpg").write_bytes(picture)
 
@@ -143,7 +149,7 @@ def test_another_process_makes_the_same_vectors_to_the_last_bit(checkpoint, tmp_
 
 @needs_torch
 def test_input_is_prepared_as_in_the_training_of_the_model(checkpoint, encoder):
-    """The reference: transformers' own towers, fed by hand."""
+    """The reference: the towers of transformers, with input prepared by the test."""
     import torch
     import transformers as hf
 
@@ -151,13 +157,13 @@ def test_input_is_prepared_as_in_the_training_of_the_model(checkpoint, encoder):
     prepare = hf.AutoImageProcessor.from_pretrained(checkpoint, backend="pil")
     padded = [[ord(c) - 29 for c in "a red door"] + [1] + [0] * 5]
     with torch.inference_mode():
-        seen = model.get_image_features(
-            **prepare([Image.open(io.BytesIO(one)) for one in PICTURES], return_tensors="pt")
+        image_features = model.get_image_features(
+            **prepare([Image.open(io.BytesIO(picture)) for picture in PICTURES], return_tensors="pt")
         ).pooler_output
-        told = model.get_text_features(torch.tensor(padded)).pooler_output
+        text_features = model.get_text_features(torch.tensor(padded)).pooler_output
 
-    assert np.abs(encoder.encode_images(PICTURES) - unit(seen)).max() < 1e-5
-    assert np.abs(encoder.encode_texts(["A red DOOR"]) - unit(told)).max() < 1e-5
+    assert np.abs(encoder.encode_images(PICTURES) - unit(image_features)).max() < 1e-5
+    assert np.abs(encoder.encode_texts(["A red DOOR"]) - unit(text_features)).max() < 1e-5
 
 
 def unit(vectors):
@@ -173,16 +179,16 @@ def test_an_unreadable_picture_gets_zeros_and_others_do_not(encoder):
 
 
 @needs_torch
-def test_a_name_tells_weights_and_settings_apart_and_not_folders(tmp_path):
-    one = tiny_siglip(tmp_path / "one" / "tiny")
-    copy = shutil.copytree(one, tmp_path / "copy" / "tiny")
+def test_a_name_depends_on_weights_and_settings_not_folders(tmp_path):
+    original = tiny_siglip(tmp_path / "one" / "tiny")
+    copy = shutil.copytree(original, tmp_path / "copy" / "tiny")
     trained = tiny_siglip(tmp_path / "trained" / "tiny", seed=1)
-    other = shutil.copytree(one, tmp_path / "other" / "tiny")
-    settings = json.loads((other / "preprocessor_config.json").read_text())
-    (other / "preprocessor_config.json").write_text(json.dumps(settings | {"resample": 0}))
+    resampled = shutil.copytree(original, tmp_path / "other" / "tiny")
+    settings = json.loads((resampled / "preprocessor_config.json").read_text())
+    (resampled / "preprocessor_config.json").write_text(json.dumps(settings | {"resample": 0}))
     (copy / "README.md").write_text("a copy")
 
-    names = [SiglipEncoder(str(folder)).name for folder in (one, copy, trained, other)]
+    names = [SiglipEncoder(str(folder)).name for folder in (original, copy, trained, resampled)]
 
     assert names[0].startswith("tiny@")
     assert names[0] == names[1]
@@ -209,7 +215,7 @@ def test_an_encoder_of_another_class_has_no_settings():
 
 
 @pytest.mark.parametrize("model", ["tiny", "./tiny", "tiny/."])
-def test_settings_name_a_folder_by_its_whole_path(model, tmp_path, monkeypatch):
+def test_settings_name_a_folder_by_its_absolute_path(model, tmp_path, monkeypatch):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text('{"model_type": "siglip"}')
     monkeypatch.chdir(tmp_path)
@@ -227,21 +233,23 @@ def test_settings_name_a_folder_by_its_whole_path(model, tmp_path, monkeypatch):
 
 @needs_torch
 def test_a_memory_refuses_another_checkpoint_until_reindexed(tmp_path):
-    one, two = (SiglipEncoder(str(tiny_siglip(tmp_path / f"tiny-{n}", seed=n)), device="cpu") for n in (1, 2))
+    encoder_a, encoder_b = (
+        SiglipEncoder(str(tiny_siglip(tmp_path / f"tiny-{n}", seed=n)), device="cpu") for n in (1, 2)
+    )
     frames = [KeyFrame(f"f{n}", "door", n * 5.0, n, "1/1", 64, 48, PICTURES[n]) for n in range(3)]
     moments = [
         Moment(f"m{n}", "door", 0, Span(n * 5.0, n * 5.0 + 5), (Observation("x", (), "o/1", 1.0),), frame_ids=(f"f{n}",))
         for n in range(3)
     ]  # fmt: skip
-    with MemoryStore.open(tmp_path / "memory.lance", write=True, encoder=one) as store:
+    with MemoryStore.open(tmp_path / "memory.lance", write=True, encoder=encoder_a) as store:
         store.append(moments, frames)
 
     with pytest.raises(EncoderMismatch, match=r"tiny-1@\w+ \(32 numbers\).*tiny-2@"):
-        MemoryStore.open(tmp_path / "memory.lance", encoder=two)
-    reindex(tmp_path / "memory.lance", two)
-    with MemoryStore.open(tmp_path / "memory.lance", encoder=two) as reader:
+        MemoryStore.open(tmp_path / "memory.lance", encoder=encoder_b)
+    reindex(tmp_path / "memory.lance", encoder_b)
+    with MemoryStore.open(tmp_path / "memory.lance", encoder=encoder_b) as reader:
         hits = reader.snapshot().search("a red door", limit=1)
-    nearest = int((two.encode_images(PICTURES) @ two.encode_texts(["a red door"])[0]).argmax())
+    nearest = int((encoder_b.encode_images(PICTURES) @ encoder_b.encode_texts(["a red door"])[0]).argmax())
 
     assert hits[0].moment.id == f"m{nearest}"
 
@@ -254,16 +262,16 @@ def test_a_name_and_a_length_are_known_without_loading_torch(checkpoint):
         "print(encoder.name, encoder.dim, 'torch' in sys.modules, 'transformers' in sys.modules)"
     )
 
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, str(checkpoint)], capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.split()[1:] == ["32", "False", "False"]
-    assert done.stderr == ""
+    assert process.stdout.split()[1:] == ["32", "False", "False"]
+    assert process.stderr == ""
 
 
 def checkpoint_of(folder: Path, **config: object) -> str:
-    """A folder with a configuration and nothing else."""
+    """A folder with only a configuration file."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
     return str(folder)
@@ -277,7 +285,7 @@ def test_a_model_of_another_kind_is_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["./no-such-folder", "/no/such/folder", "no-such-folder"])
-def test_a_folder_that_is_not_there_is_said_to_be_missing(model):
+def test_a_missing_folder_is_reported(model):
     with pytest.raises(EncoderUnusable, match="there is no such folder"):
         _ = SiglipEncoder(model).dim
 
@@ -288,7 +296,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 
 @needs_torch
-def test_half_a_checkpoint_is_refused_when_first_used(tmp_path):
+def test_an_incomplete_checkpoint_is_refused_at_first_use(tmp_path):
     encoder = SiglipEncoder(checkpoint_of(tmp_path / "half", model_type="siglip"))
 
     with pytest.raises(EncoderUnusable, match="half"):
@@ -296,13 +304,13 @@ def test_half_a_checkpoint_is_refused_when_first_used(tmp_path):
 
 
 @needs_torch
-def test_a_device_that_is_not_there_is_told(checkpoint):
+def test_a_missing_device_is_reported(checkpoint):
     with pytest.raises(EncoderUnusable, match="warp"):
         SiglipEncoder(str(checkpoint), device="warp").encode_texts(["a"])
 
 
 @pytest.mark.skipif(HAVE_TORCH, reason="the extra `vision` is installed")
-def test_without_the_extra_it_says_how_to_get_it(tmp_path):
+def test_a_missing_extra_error_says_how_to_install_it(tmp_path):
     encoder = SiglipEncoder(checkpoint_of(tmp_path / "tiny", model_type="siglip"))
 
     with pytest.raises(EncoderNotInstalled, match=r'pip install "recollect\[vision\]"'):
@@ -325,13 +333,13 @@ def test_the_palette_puts_pictures_near_their_colour_names():
 
 def test_the_palette_compares_words_without_colours_by_spelling():
     palette = PaletteEncoder()
-    words = palette.encode_texts(["photographer", "photografer", "fog"])
+    vectors = palette.encode_texts(["photographer", "photografer", "fog"])
     pictures = palette.encode_images([jpeg("white"), b"no picture"])
 
-    assert words[0] @ words[1] > 0.5 > words[0] @ words[2]
-    assert np.abs(words @ pictures.T).max() == 0
+    assert vectors[0] @ vectors[1] > 0.5 > vectors[0] @ vectors[2]
+    assert np.abs(vectors @ pictures.T).max() == 0
     assert not pictures[1].any()
-    assert np.linalg.norm(words, axis=1) == pytest.approx(1, abs=1e-6)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-6)
 
 
 def test_the_settings_choose_the_encoder():

@@ -1,4 +1,4 @@
-"""Watching with a video LMM behind a real socket that fails: watching goes on, and every caption comes in the end."""
+"""Watching with a failing video LMM on a real socket: watching continues, and all is described later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import av
 import numpy as np
-import openai  # noqa: F401 - takes a while to load, which must not fall between a fault and what follows it
+import openai  # noqa: F401 - loading it takes a while, which must not come between a fault and its effect
 import pytest
 
 from recollect import Recollect
@@ -32,14 +32,14 @@ from recollect.perception.watching import watch
 from recollect.testing.lmm_server import LmmServer, RecordedRequest
 
 
-def says(request: RecordedRequest) -> str:
-    """A caption that names the pictures it was made of, or how many descriptions."""
+def caption_reply(request: RecordedRequest) -> str:
+    """A caption for a request with pictures, or a summary for a request without."""
     content = request.body["messages"][1]["content"]
     shown = sum(part["type"] != "text" for part in content)
-    told = {"actors": ["a kettle"], "actions": ["boils"], "objects": [], "place": "kitchen"}
+    fields = {"actors": ["a kettle"], "actions": ["boils"], "objects": [], "place": "kitchen"}
     if shown:
-        return json.dumps({"caption": "A red kettle boils over.", **told, "visible_text": []})
-    return json.dumps({"caption": "The kettle boils over and over.", **told})
+        return json.dumps({"caption": "A red kettle boils over.", **fields, "visible_text": []})
+    return json.dumps({"caption": "The kettle boils over and over.", **fields})
 
 
 def write_film(path: Path, shots: int) -> Path:
@@ -58,7 +58,7 @@ def write_film(path: Path, shots: int) -> Path:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fifty seconds, watched in one."""
+    """Fifty seconds, watched in one commit."""
     return write_film(tmp_path_factory.mktemp("film") / "film.mp4", 10)
 
 
@@ -70,7 +70,7 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server() -> Iterator[LmmServer]:
-    with LmmServer(says) as server:
+    with LmmServer(caption_reply) as server:
         yield server
 
 
@@ -98,10 +98,14 @@ def everything(memory: Path) -> list[Moment]:
 
 
 def assert_described(memory: Path) -> None:
-    """Each moment and each rung above has one description by the model, and nothing waits."""
+    """Check that each memory of every rung has one description by the model, and that none waits."""
     moments = everything(memory)
     for moment in moments:
-        by_lmm = [seen.written_by for seen in moment.observations if seen.written_by.startswith("lmm:")]
+        by_lmm = [
+            observation.written_by
+            for observation in moment.observations
+            if observation.written_by.startswith("lmm:")
+        ]
         name = "caption" if moment.rung == "moment" else "summary"
         assert by_lmm == [f"lmm:loopback/{name}.1"], moment
     assert {moment.rung for moment in moments} >= {"moment", "event"}
@@ -153,11 +157,11 @@ def test_without_a_server_the_same_is_stored_and_captioned_later(film, server, l
 
 
 def test_watching_ends_before_any_reply(film, server, lmm, tmp_path):
-    """Nothing the worker does waits for the model: every request is held until watching is done."""
+    """The worker never waits for the model: every request is held until watching is done."""
     server.stall()
     described_when_done: list[int] = []
 
-    def let_go_when_watched(event: WatchEvent) -> None:
+    def resume_when_watched(event: WatchEvent) -> None:
         if not isinstance(event, Progress):
             return
         with MemoryStore.open(tmp_path / "memory") as store:
@@ -168,7 +172,7 @@ def test_watching_ends_before_any_reply(film, server, lmm, tmp_path):
         server.resume()
 
     report = watch(
-        tmp_path / "memory", str(film), options=WatchOptions(ocr=False), lmm=lmm, on_event=let_go_when_watched
+        tmp_path / "memory", str(film), options=WatchOptions(ocr=False), lmm=lmm, on_event=resume_when_watched
     )
 
     assert described_when_done == [0]
@@ -181,7 +185,7 @@ def test_a_killed_server_loses_nothing_and_the_next_watch_drains(long_film, serv
     def dying(request: RecordedRequest) -> str:
         if len(server.requests) > 3:
             server.refuse()
-        return says(request)
+        return caption_reply(request)
 
     server.says = dying
     events: list[WatchEvent] = []
@@ -197,7 +201,7 @@ def test_a_killed_server_loses_nothing_and_the_next_watch_drains(long_film, serv
         DescriptionsWaiting
     ]
 
-    server.says = says
+    server.says = caption_reply
     server.resume()
     again = watch(tmp_path / "memory", str(long_film), lmm=lmm, options=WatchOptions(ocr=False))
 
@@ -318,7 +322,7 @@ def test_the_command_watches_describes_and_prints_the_backlog(film, server, tmp_
     assert backlog["oldest_s"] >= 0
     assert "replied out of schema" in backlog["last_error"]
 
-    server.says = says
+    server.says = caption_reply
     assert main(["caption", "--memory", memory, *flags]) == 0
     assert capfd.readouterr().out == f"{backlog['waiting']} described.\n"
     assert_described(tmp_path / "memory")
@@ -361,7 +365,7 @@ def test_a_model_named_by_the_environment_is_used(film, server, tmp_path, monkey
     assert_described(tmp_path / "memory")
 
 
-# -- killed -------------------------------------------------------------------------------------------
+# -- killed processes -------------------------------------------------------------------------------------------
 
 
 def start(*command: str) -> subprocess.Popen[bytes]:
@@ -377,14 +381,14 @@ def options(memory: Path, server: LmmServer) -> list[str]:
 
 
 @pytest.mark.slow
-def test_kills_while_describing_leave_no_doubles_and_no_holes(film, server, tmp_path):
+def test_kills_while_describing_leave_no_duplicates_and_no_gaps(film, server, tmp_path):
     chance = random.Random(4)
     memory = tmp_path / "memory"
     watch(memory, str(film), options=WatchOptions(ocr=False))
 
     def slowly(request: RecordedRequest) -> str:
         time.sleep(0.15)
-        return says(request)
+        return caption_reply(request)
 
     server.says = slowly
     everything_else = ["--all"]
@@ -405,7 +409,7 @@ def test_kills_while_describing_leave_no_doubles_and_no_holes(film, server, tmp_
 
 
 @pytest.mark.slow
-def test_kills_while_watching_leave_all_described_in_the_end(long_film, server, tmp_path):
+def test_kills_while_watching_leave_everything_described(long_film, server, tmp_path):
     chance = random.Random(5)
     memory = tmp_path / "memory"
     for _ in range(6):
@@ -425,7 +429,7 @@ def test_kills_while_watching_leave_all_described_in_the_end(long_film, server, 
 
 @pytest.mark.slow
 def test_ctrl_c_ends_a_process_that_waits_for_captions_at_once(film, server, tmp_path):
-    """At the file's end it waits for the model; whoever presses Ctrl-C then waits no more."""
+    """The process waits for the model, and Ctrl-C ends this wait."""
     memory = tmp_path / "memory"
     watch(memory, str(film), options=WatchOptions(ocr=False))
     server.stall()

@@ -50,10 +50,10 @@ def wait_until(happened: Callable[[], object], timeout_s: float = 60.0) -> None:
 
 
 def draw(time_s: float) -> np.ndarray:
-    """A square that moves, and for three seconds a QR code that holds the secret."""
+    """A moving square and, for three seconds, a QR code with the secret."""
     picture = np.full((240, 320, 3), 90, np.uint8)
-    left = int(time_s * 40) % 260
-    picture[180:220, left : left + 40] = (40, 200, 240)
+    left_px = int(time_s * 40) % 260
+    picture[180:220, left_px : left_px + 40] = (40, 200, 240)
     if SECRET_FROM_S <= time_s < SECRET_TO_S:
         code = cv2.QRCodeEncoder.create().encode(SECRET)
         picture[8:168, 8:168] = cv2.resize(code, (160, 160), interpolation=cv2.INTER_NEAREST)[..., None]
@@ -143,7 +143,7 @@ def test_a_name_of_another_source_is_refused(memory, camera, short_video):
         memory.start(camera.url, stream="door", options=QUICK)
 
 
-def test_a_wait_with_a_timeout_leaves_the_watch_going(memory, camera):
+def test_a_wait_with_a_timeout_does_not_end_the_watch(memory, camera):
     door = memory.start(camera.url, stream="door", options=QUICK)
 
     with pytest.raises(TimeoutError, match="still being watched"):
@@ -164,15 +164,15 @@ def test_closing_the_memory_ends_every_watch(tmp_path, camera):
 def test_another_object_cannot_watch_into_the_same_memory(memory, camera, short_video):
     memory.start(camera.url, stream="door", options=QUICK)
 
-    with Recollect(memory.path) as other, pytest.raises(MemoryInUse):
-        other.watch(short_video, options=QUICK)
+    with Recollect(memory.path) as second_client, pytest.raises(MemoryInUse):
+        second_client.watch(short_video, options=QUICK)
 
 
 # -- erasing while watching ----------------------------------------------------------------------------
 
 
 def watch_past_the_secret(memory: Recollect, camera: HttpStreamServer) -> Any:
-    """Watch the camera until the secret is committed; its handle."""
+    """Watch the camera until the secret is committed, and return the watch handle."""
     door = memory.start(camera.url, stream="door", options=QUICK)
     wait_until(lambda: files_with(memory.path, SECRET))
     wait_until(lambda: door.status().time_s > SECRET_TO_S)
@@ -180,7 +180,7 @@ def watch_past_the_secret(memory: Recollect, camera: HttpStreamServer) -> Any:
 
 
 @pytest.mark.slow  # 15 s of a camera
-def test_a_stretch_is_erased_while_its_camera_is_watched(memory, camera):
+def test_a_span_is_erased_while_its_camera_is_watched(memory, camera):
     door = watch_past_the_secret(memory, camera)
     at_s = door.status().time_s
 
@@ -202,7 +202,7 @@ def test_another_process_erases_while_cameras_are_watched(memory, camera):
     door = watch_past_the_secret(memory, camera)
     command = ["forget", "door", "--from", "0", "--to", str(SECRET_TO_S + 2), "--memory", str(memory.path)]
 
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "recollect.cli.main", *command, "--json"],
         capture_output=True,
         text=True,
@@ -210,8 +210,8 @@ def test_another_process_erases_while_cameras_are_watched(memory, camera):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["memories"]["moment"] > 0
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["memories"]["moment"] > 0
     assert files_with(memory.path, SECRET) == []
     assert door.status().state == "connected"
     assert [path.name for path in (memory.path / REQUESTS).iterdir()] == [SERVER_LOCK_NAME]
@@ -220,8 +220,8 @@ def test_another_process_erases_while_cameras_are_watched(memory, camera):
 @pytest.mark.slow  # 10 s of a camera
 def test_a_stream_that_is_erased_is_no_longer_watched(memory, camera, short_video):
     door = watch_past_the_secret(memory, camera)
-    with HttpStreamServer(draw) as other:
-        yard = memory.start(other.url, stream="yard", options=QUICK)
+    with HttpStreamServer(draw) as second_camera:
+        yard = memory.start(second_camera.url, stream="yard", options=QUICK)
         wait_until(lambda: yard.status().state == "connected")
 
         memory.forget("door")
@@ -240,7 +240,7 @@ def test_the_only_stream_is_erased_by_another_process(memory, camera):
     door = watch_past_the_secret(memory, camera)
     command = ["forget", "door", "--all", "--memory", str(memory.path)]
 
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "recollect.cli.main", *command],
         capture_output=True,
         text=True,
@@ -248,13 +248,13 @@ def test_the_only_stream_is_erased_by_another_process(memory, camera):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
-    assert "erased: all of door" in done.stdout
+    assert process.returncode == 0, process.stderr
+    assert "erased: all of door" in process.stdout
     assert door.wait(timeout_s=30).state == "erased"
     assert files_with(memory.path, SECRET) == []
 
 
-def test_an_unknown_stream_cannot_be_erased_meanwhile(memory, camera):
+def test_an_unknown_stream_cannot_be_erased_while_watching(memory, camera):
     memory.start(camera.url, stream="door", options=QUICK)
 
     with pytest.raises(UnknownStream):
@@ -266,8 +266,8 @@ def test_a_memory_is_compacted_while_it_is_watched(memory, camera, short_video):
     door = memory.start(camera.url, stream="door", options=QUICK)
     wait_until(lambda: door.status().state == "connected")
 
-    with Recollect(memory.path) as other:
-        usage = other.compact()
+    with Recollect(memory.path) as second_client:
+        usage = second_client.compact()
 
     assert usage.used_bytes > 0
     assert door.status().state == "connected"
@@ -320,8 +320,8 @@ def test_the_progress_of_a_reindexing_reaches_the_requester(tmp_path):
         assert has_arrived.wait(timeout=30)
         return ReindexReport("palette/1", 300, 20, 1.5)
 
-    def on_progress(done: int, total: int) -> None:
-        progress.append((done, total))
+    def on_progress(finished: int, total: int) -> None:
+        progress.append((finished, total))
         has_arrived.set()
 
     with serving(tmp_path, reindex):
@@ -355,7 +355,7 @@ def test_a_request_waits_for_the_one_before_it(tmp_path):
 
 
 @pytest.mark.slow  # starts Python: some 5 s
-def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_video):
+def test_a_requester_continues_when_the_writer_is_killed(tmp_path, camera, short_video):
     path = tmp_path / "home.lance"
     with Recollect(path) as memory:
         memory.watch(short_video, options=QUICK)
@@ -386,7 +386,7 @@ def test_a_requester_goes_on_when_the_writer_is_killed(tmp_path, camera, short_v
 def reindex_in_another_process(path: Path, settings: dict[str, str]) -> dict[str, Any]:
     """The report of ``recollect reindex``, with these variables as the only settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RECOLLECT_")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "recollect.cli.main", "reindex", "--quiet", "--json", "--memory", str(path)],
         env=inherited | settings,
         capture_output=True,
@@ -394,8 +394,8 @@ def reindex_in_another_process(path: Path, settings: dict[str, str]) -> dict[str
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
+    assert process.returncode == 0, process.stderr
+    report: dict[str, Any] = json.loads(process.stdout)
     return report
 
 
@@ -413,9 +413,9 @@ def test_vectors_are_made_while_a_camera_is_watched(memory, camera):
     assert (report.encoder, report.texts > 0) == ("trigrams/64", True)
     with MemoryStore.open(memory.path, encoder=HashingEncoder(64)) as store:
         assert store.snapshot().search("something moves")
-    with Recollect(memory.path, encoder=HashingEncoder(64)) as other:
-        # Nothing is missing: also what was watched afterwards has its vectors.
-        assert other.reindex().texts == 0
+    with Recollect(memory.path, encoder=HashingEncoder(64)) as second_client:
+        # Nothing is missing: moments watched after the reindexing have vectors too.
+        assert second_client.reindex().texts == 0
 
 
 @pytest.mark.slow  # 15 s of a camera, and starts Python
@@ -431,9 +431,9 @@ def test_another_process_reindexes_while_a_camera_is_watched(memory, camera):
     assert memory.search("something moves")
     door.stop()
     assert door.wait(timeout_s=30).state == "stopped"
-    with Recollect(memory.path, encoder=PaletteEncoder()) as other:
-        # Moments that were written after the switch have vectors of the new encoder too.
-        assert other.reindex().texts == 0
+    with Recollect(memory.path, encoder=PaletteEncoder()) as second_client:
+        # Moments written after the switch also have vectors of the new encoder.
+        assert second_client.reindex().texts == 0
     with MemoryStore.open(memory.path, encoder=PaletteEncoder()) as store:
         assert store.snapshot().search("something moves")
 
@@ -459,27 +459,30 @@ def test_the_memory_is_in_use_for_an_encoder_without_settings(memory, camera):
     memory.start(camera.url, stream="door", options=QUICK)
 
     with (
-        Recollect(memory.path) as other,
+        Recollect(memory.path) as second_client,
         pytest.raises(MemoryInUse, match="Call `reindex` on the Recollect object that watches"),
     ):
-        other.reindex(HashingEncoder(64))
+        second_client.reindex(HashingEncoder(64))
 
 
 def test_a_missing_model_is_reported_to_the_requester(memory, camera, tmp_path):
     door = memory.start(camera.url, stream="door", options=QUICK)
 
-    with Recollect(memory.path) as other, pytest.raises(RequestFailed, match="there is no such folder"):
-        other.reindex(SiglipEncoder(str(tmp_path / "siglip")))
+    with (
+        Recollect(memory.path) as second_client,
+        pytest.raises(RequestFailed, match="there is no such folder"),
+    ):
+        second_client.reindex(SiglipEncoder(str(tmp_path / "siglip")))
 
     assert door.is_active
 
 
 @pytest.mark.slow  # 8 s of a camera
-def test_a_stretch_is_pinned_while_its_camera_is_watched(memory, camera):
+def test_a_span_is_pinned_while_its_camera_is_watched(memory, camera):
     door = memory.start(camera.url, stream="door", options=QUICK)
     wait_until(lambda: door.status().moments > 0)
 
     pin = memory.pin("door", note="the parcel")
 
-    assert [known.id for known in memory.pins()] == [pin.id]
+    assert [stored.id for stored in memory.pins()] == [pin.id]
     assert door.status().state == "connected"

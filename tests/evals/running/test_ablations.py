@@ -23,7 +23,7 @@ from .conftest import HouseSuite
 
 
 class RecordingReasoner(ScriptedReasoner):
-    """Returns a scripted plan, and records what it is shown."""
+    """Returns a scripted plan, and records its input."""
 
     def __init__(self, plan: Plan, look_at: str = "") -> None:
         super().__init__(plan=plan, draft=DraftAnswer(text="", confidence=0.0, why="unclear"))

@@ -117,7 +117,7 @@ def test_wrong_arguments_give_a_one_line_error(run, argv: list[str], message: st
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, seed: int) -> None:
-    """With ``kill -9``, several times, at random points: drawing, watching, asking, writing."""
+    """The process is killed with ``kill -9`` several times at random points."""
     rng = random.Random(seed)
     command = [sys.executable, "-m", "recollect.cli.main", "eval", "world", *QUICK]
 

@@ -43,7 +43,7 @@ def run_of(
     watches: bool = True,
     kind: Kind = "choice",
 ) -> ReportedRun:
-    """A run whose systems answer the first questions about each video right, up to the given share."""
+    """A run whose systems answer a given share of the questions about each video right, the first ones."""
     named = named or folder.name
     with RecordFile(folder / "manifest.json", RunManifest) as manifest:
         settings = {"lasts_s": f"{lasts_s:g}", "watching": memory}
@@ -159,10 +159,10 @@ def test_each_memory_budget_has_its_own_column(tmp_path: Path) -> None:
         run_of(tmp_path / "some", {"recollect": 0.75}, named="same", memory=f"{PLAIN}, 64,000,000 bytes"),
     ]
 
-    head, ours = table(comparison_markdown(runs), "accuracy by length")
+    head, row = table(comparison_markdown(runs), "accuracy by length")
 
     assert head[1:] == ["10 min, at most 8 MB", "10 min, at most 64 MB", "10 min, no bound"]
-    assert [cell.split(" (")[0] for cell in ours[1:]] == ["0.50", "0.75", "1.00"]
+    assert [cell.split(" (")[0] for cell in row[1:]] == ["0.50", "0.75", "1.00"]
 
 
 def test_column_is_named_after_its_distinguishing_traits(tmp_path: Path) -> None:
@@ -292,10 +292,10 @@ def test_runs_without_answers_are_left_out(tmp_path: Path) -> None:
 
 def test_chance_level_is_zero_without_options(tmp_path: Path) -> None:
     choices = run_of(tmp_path / "choices", {"blind": 0.0})
-    words = run_of(tmp_path / "words", {"blind": 0.0}, kind="text")
+    free_text = run_of(tmp_path / "words", {"blind": 0.0}, kind="text")
 
     assert chance_level(conditions_of([choices])) == 0.25
-    assert chance_level(conditions_of([choices, words])) == 0.125
+    assert chance_level(conditions_of([choices, free_text])) == 0.125
 
 
 @pytest.mark.parametrize(

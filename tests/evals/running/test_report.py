@@ -85,9 +85,9 @@ def test_group_counts_only_if_all_are_right(tmp_path: Path) -> None:
 
 
 def test_lead_has_interval_p_value_and_detectable_difference(tmp_path: Path) -> None:
-    ours = [prediction_of(n, "recollect", n % 4 > 0) for n in range(20)]
-    theirs = [prediction_of(n, "another", n in (1, 2, 5, 13, 17)) for n in range(20)]
-    text = markdown(read_run(written(tmp_path, [*ours, *theirs])))
+    recollect = [prediction_of(n, "recollect", n % 4 > 0) for n in range(20)]
+    another = [prediction_of(n, "another", n in (1, 2, 5, 13, 17)) for n in range(20)]
+    text = markdown(read_run(written(tmp_path, [*recollect, *another])))
     lead, p = row_of(text, "another")[6:8]
 
     assert lead.startswith("+0.50 (+")
@@ -99,9 +99,9 @@ def test_lead_has_interval_p_value_and_detectable_difference(tmp_path: Path) -> 
 
 def test_few_videos_give_no_interval(tmp_path: Path) -> None:
     numbers = [number for number in range(20) if number % 5 < 4]
-    ours = [prediction_of(n, "recollect", n % 4 > 0) for n in numbers]
-    theirs = [prediction_of(n, "another", n % 4 > 1) for n in numbers]
-    text = markdown(read_run(written(tmp_path, [*ours, *theirs])))
+    recollect = [prediction_of(n, "recollect", n % 4 > 0) for n in numbers]
+    another = [prediction_of(n, "another", n % 4 > 1) for n in numbers]
+    text = markdown(read_run(written(tmp_path, [*recollect, *another])))
 
     assert row_of(text, "recollect")[1] == "0.75"
     assert row_of(text, "another")[6] == "+0.25"
@@ -118,7 +118,7 @@ def test_scores_are_split_by_the_age_of_the_evidence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "oracle_right", "encoded", "cause"),
+    ("retrieved", "oracle_right", "encoded", "cause"),
     [
         (EVIDENCE, True, True, "not used"),
         (((40.0, 50.0),), True, True, "not retrieved"),
@@ -128,11 +128,11 @@ def test_scores_are_split_by_the_age_of_the_evidence(tmp_path: Path) -> None:
     ],
 )
 def test_each_failure_has_one_cause(
-    tmp_path: Path, found: Any, oracle_right: bool, encoded: bool, cause: str
+    tmp_path: Path, retrieved: Any, oracle_right: bool, encoded: bool, cause: str
 ) -> None:
-    ours = [prediction_of(n, "recollect", n > 3, found=found) for n in range(20)]
+    recollect = [prediction_of(n, "recollect", n > 3, found=retrieved) for n in range(20)]
     oracle = [prediction_of(n, "oracle evidence", oracle_right, encoded=encoded) for n in range(20)]
-    text = markdown(read_run(written(tmp_path, [*ours, *oracle])))
+    text = markdown(read_run(written(tmp_path, [*recollect, *oracle])))
     causes = {
         line.split(":")[0].lstrip("| "): line.split("|")[2].strip()
         for line in text.splitlines()
@@ -168,7 +168,7 @@ def test_answer_without_its_question_is_refused(tmp_path: Path) -> None:
 
 
 def test_official_table_scores_bare_answers_and_skips_left_out(tmp_path: Path) -> None:
-    class Makers:
+    class OfficialSuite:
         name = "made"
 
         def official(self, sample: Sample, reply: str) -> float:
@@ -180,7 +180,7 @@ def test_official_table_scores_bare_answers_and_skips_left_out(tmp_path: Path) -
     predictions = [
         prediction_of(n, "recollect", n > 9, status="abstained" if n < 5 else "ok") for n in range(20)
     ]
-    table = official(read_run(written(tmp_path, predictions)), Makers())  # type: ignore[arg-type]
+    table = official(read_run(written(tmp_path, predictions)), OfficialSuite())  # type: ignore[arg-type]
 
     assert row_of(table, "recollect", "| made, as its makers score |") == ["recollect", "0.667", "15.000"]
 

@@ -1,4 +1,4 @@
-"""A resumed run equals an uninterrupted one, and nothing after a question changes its answer."""
+"""The runner: a resumed run equals an uninterrupted one, and later events change no answer."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from .conftest import HouseSuite
 WATCHING = WatchSettings(ocr=False)
 
 
-def go(folder: Path, suite: HouseSuite, **options: object) -> bytes:
+def run_suite(folder: Path, suite: HouseSuite, **options: object) -> bytes:
     for _ in EvaluationRun(folder, suite, embedded_systems(), WATCHING, RunOptions(**options)).go():  # type: ignore[arg-type]
         pass
     return (folder / "predictions.jsonl").read_bytes()
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
+def complete_run(tmp_path_factory: pytest.TempPathFactory, suite: HouseSuite) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    go(folder, suite)
+    run_suite(folder, suite)
     return folder
 
 
-def test_every_system_answers_every_question_once(whole: Path, suite: HouseSuite) -> None:
-    predictions = list(read_records(whole / "predictions.jsonl", Prediction))
+def test_every_system_answers_every_question_once(complete_run: Path, suite: HouseSuite) -> None:
+    predictions = list(read_records(complete_run / "predictions.jsonl", Prediction))
 
     assert len({(prediction.sample, prediction.system) for prediction in predictions}) == len(predictions)
     assert len(predictions) == len(suite.questions) * len(embedded_systems())
     assert {prediction.status for prediction in predictions} <= {"ok", "abstained"}
 
 
-def test_no_retrieved_span_ends_after_the_question(whole: Path, suite: HouseSuite) -> None:
+def test_no_retrieved_span_ends_after_the_question(complete_run: Path, suite: HouseSuite) -> None:
     asked_at_s = {sample.id: sample.asked_at_s for sample in suite.questions}
     retrieved = [
         (prediction, span)
-        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        for prediction in read_records(complete_run / "predictions.jsonl", Prediction)
         for span in prediction.found
     ]
 
@@ -61,7 +61,7 @@ def test_no_retrieved_span_ends_after_the_question(whole: Path, suite: HouseSuit
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_interrupted_run_writes_the_same_bytes_when_resumed(
-    tmp_path: Path, whole: Path, suite: HouseSuite, seed: int
+    tmp_path: Path, complete_run: Path, suite: HouseSuite, seed: int
 ) -> None:
     rng = random.Random(seed)
     path = tmp_path / "predictions.jsonl"
@@ -69,30 +69,32 @@ def test_interrupted_run_writes_the_same_bytes_when_resumed(
         run = EvaluationRun(tmp_path, suite, embedded_systems(), WATCHING)
         for _ in islice(run.go(), rng.randrange(1, 12)):
             pass
-        # As if the process was killed inside a line.
+        # The state after a kill inside a line.
         path.write_bytes(path.read_bytes()[: -rng.randrange(1, 60)])
 
-    assert go(tmp_path, suite) == (whole / "predictions.jsonl").read_bytes()
+    assert run_suite(tmp_path, suite) == (complete_run / "predictions.jsonl").read_bytes()
 
 
 @pytest.mark.slow
-def test_interrupted_ingestion_starts_again(tmp_path: Path, whole: Path, suite: HouseSuite) -> None:
-    go(tmp_path, suite, limit=1)
+def test_interrupted_ingestion_starts_again(tmp_path: Path, complete_run: Path, suite: HouseSuite) -> None:
+    run_suite(tmp_path, suite, limit=1)
     (tmp_path / "ingests.jsonl").write_bytes(b"")
     (tmp_path / "predictions.jsonl").write_bytes(b"")
     memory = next((tmp_path / "memories").iterdir())
     (memory / "head.json").write_text("half written")
 
-    first = go(tmp_path, suite, limit=1)
+    first = run_suite(tmp_path, suite, limit=1)
 
     assert first == b"".join(
-        (whole / "predictions.jsonl").read_bytes().splitlines(keepends=True)[: len(embedded_systems())]
+        (complete_run / "predictions.jsonl").read_bytes().splitlines(keepends=True)[: len(embedded_systems())]
     )
     assert len(list(read_records(tmp_path / "ingests.jsonl", Ingest))) == 1
 
 
 @pytest.mark.slow
-def test_events_after_a_question_change_no_answer(tmp_path: Path, suite: HouseSuite, whole: Path) -> None:
+def test_events_after_a_question_change_no_answer(
+    tmp_path: Path, suite: HouseSuite, complete_run: Path
+) -> None:
     """The same house until 14 s, and then a different one."""
     before_cut, after_cut = furnish("running", 24.0), furnish("another", 24.0)
     cut_s = 14.0
@@ -110,12 +112,12 @@ def test_events_after_a_question_change_no_answer(tmp_path: Path, suite: HouseSu
 
     video = tmp_path / "poisoned.mp4"
     render(Poisoned(), video, seed=1)  # type: ignore[arg-type]
-    go(tmp_path / "run", suite.but(videos={"house": video}, questions=early_questions))
+    run_suite(tmp_path / "run", suite.but(videos={"house": video}, questions=early_questions))
 
     ids = {sample.id for sample in early_questions}
     before = [
         prediction
-        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        for prediction in read_records(complete_run / "predictions.jsonl", Prediction)
         if prediction.sample in ids
     ]
     assert any(prediction.found for prediction in before)
@@ -123,15 +125,15 @@ def test_events_after_a_question_change_no_answer(tmp_path: Path, suite: HouseSu
 
 
 def test_order_and_choice_of_questions_change_no_answer(
-    tmp_path: Path, suite: HouseSuite, whole: Path
+    tmp_path: Path, suite: HouseSuite, complete_run: Path
 ) -> None:
     every_second = list(reversed(suite.questions))[::2]
-    go(tmp_path, suite.but(questions=every_second))
+    run_suite(tmp_path, suite.but(questions=every_second))
 
     ids = {sample.id for sample in every_second}
     before = [
         prediction
-        for prediction in read_records(whole / "predictions.jsonl", Prediction)
+        for prediction in read_records(complete_run / "predictions.jsonl", Prediction)
         if prediction.sample in ids
     ]
     assert list(read_records(tmp_path / "predictions.jsonl", Prediction)) == before
@@ -139,34 +141,34 @@ def test_order_and_choice_of_questions_change_no_answer(
 
 @pytest.mark.slow
 def test_concurrent_answers_are_written_in_the_same_order(
-    tmp_path: Path, whole: Path, suite: HouseSuite
+    tmp_path: Path, complete_run: Path, suite: HouseSuite
 ) -> None:
-    assert go(tmp_path, suite, concurrency=4) == (whole / "predictions.jsonl").read_bytes()
+    assert run_suite(tmp_path, suite, concurrency=4) == (complete_run / "predictions.jsonl").read_bytes()
 
 
 def test_ordered_map_limits_concurrency_and_stops_when_closed() -> None:
-    under_way, most, begun = 0, 0, []
+    under_way, peak, started = 0, 0, []
     lock = Lock()
 
-    def do(number: int) -> int:
-        nonlocal under_way, most
+    def work(number: int) -> int:
+        nonlocal under_way, peak
         with lock:
             under_way += 1
-            most = max(most, under_way)
-            begun.append(number)
+            peak = max(peak, under_way)
+            started.append(number)
         sleep(0.001 * (7 - number % 7))
         with lock:
             under_way -= 1
         return number
 
-    assert list(ordered_map(do, range(40), concurrency=3)) == list(range(40))
-    assert most <= 3
+    assert list(ordered_map(work, range(40), concurrency=3)) == list(range(40))
+    assert peak <= 3
 
-    begun.clear()
-    results = ordered_map(do, range(1000), concurrency=3)
+    started.clear()
+    results = ordered_map(work, range(1000), concurrency=3)
     assert next(results) == 0
     results.close()
-    assert len(begun) < 20
+    assert len(started) < 20
 
 
 @dataclass
@@ -294,19 +296,21 @@ def test_each_video_belongs_to_exactly_one_shard(tmp_path: Path) -> None:
     assert all(20 < sum(shard.has(name) for name in names) < 50 for shard in shards)
 
 
-def test_merging_shards_refuses_duplicate_answers(tmp_path: Path, suite: HouseSuite, whole: Path) -> None:
-    merge([whole], tmp_path / "alone")
+def test_merging_shards_refuses_duplicate_answers(
+    tmp_path: Path, suite: HouseSuite, complete_run: Path
+) -> None:
+    merge([complete_run], tmp_path / "alone")
     assert (tmp_path / "alone" / "predictions.jsonl").read_bytes() == (
-        whole / "predictions.jsonl"
+        complete_run / "predictions.jsonl"
     ).read_bytes()
     assert len(list(read_records(tmp_path / "alone" / "timings.jsonl", Timing))) == len(
         suite.questions
     ) * len(embedded_systems())
 
     again = tmp_path / "again"
-    merge([whole], again)
+    merge([complete_run], again)
     with pytest.raises(BadRun, match="it answers house/house"):
-        merge([whole, again], tmp_path / "both")
+        merge([complete_run, again], tmp_path / "both")
 
 
 def test_questions_of_a_video_are_asked_in_time_order() -> None:

@@ -1,4 +1,4 @@
-"""Each system gets what it is meant to have and no more. The model is scripted."""
+"""Systems: each one gets its intended input and no more. The model is scripted."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_insufficient_evidence_gives_an_abstention(posed: Any) -> None:
     assert (answer.status, answer.answer) == ("abstained", None)
 
 
-def test_videolucy_stops_when_it_is_sure(posed: Any) -> None:
+def test_videolucy_stops_at_sufficient_evidence(posed: Any) -> None:
     lmm = ScriptedLmm(judged("C"))
     answer = VideoLucy(lmm).answer(posed())
 

@@ -66,7 +66,7 @@ def test_parquet_table_has_the_same_questions(folder, tmp_path_factory):
     for item in (NEWS, CLIP):
         row = {name: value for name, value in item.items() if name not in ("candidates", "position")}
         options = [*item["candidates"], "N/A"][:5]
-        rows.append(row | {f"option{at}": option for at, option in enumerate(options)})
+        rows.append(row | {f"option{index}": option for index, option in enumerate(options)})
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), home / "validation-00000-of-00001.parquet")
 
     assert list(LongVideoBench(home).samples()) == list(LongVideoBench(folder).samples())

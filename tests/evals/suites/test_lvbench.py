@@ -25,19 +25,19 @@ WEATHER = TEAMS | {
     "question_type": ["reasoning", "key information retrieval"],
     "time_reference": "01:02:03-01:02:03",
 }
-WHOLE = TEAMS | {"uid": "3", "answer": "D", "question_type": ["summarization"], "time_reference": ""}
+SUMMARY = TEAMS | {"uid": "3", "answer": "D", "question_type": ["summarization"], "time_reference": ""}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(tmp_path, [TEAMS, WEATHER], [WHOLE])
+    write(tmp_path, [TEAMS, WEATHER], [SUMMARY])
     return tmp_path
 
 
 def write(folder: Path, *videos: list[dict[str, object]]) -> None:
     lines = [
-        {"key": f"yt_{at}", "type": "sport", "video_info": {"fps": 25}, "qa": qa}
-        for at, qa in enumerate(videos)
+        {"key": f"yt_{index}", "type": "sport", "video_info": {"fps": 25}, "qa": qa}
+        for index, qa in enumerate(videos)
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "video_info.meta.jsonl").write_text(text, encoding="utf-8")
@@ -87,9 +87,9 @@ def test_reply_is_parsed_like_the_official_code(folder, reply, read):
 
 def test_question_counts_for_each_of_its_abilities(folder):
     suite = LVBench(folder)
-    teams, weather, whole = suite.samples()
+    teams, weather, summary = suite.samples()
 
-    assert suite.totals([(teams, 1.0), (weather, 0.0), (whole, 1.0)]) == {
+    assert suite.totals([(teams, 1.0), (weather, 0.0), (summary, 1.0)]) == {
         "overall": pytest.approx(2 / 3),
         "KIR": 0.5,
         "Rea": 0.0,

@@ -105,7 +105,7 @@ def test_last_of_equal_options_is_gold_as_in_the_official_code(folder):
 def test_free_text_tasks_are_optional_and_go_to_the_judge(folder, tmp_path):
     suite = Mlvu(folder, generation=True)
     samples = list(suite.samples())
-    words = samples[-2:]
+    free_text = samples[-2:]
     predictions = [
         Prediction(sample=sample.id, system="ours", status="ok", said="A boat.") for sample in samples
     ]
@@ -113,9 +113,9 @@ def test_free_text_tasks_are_optional_and_go_to_the_judge(folder, tmp_path):
     letters, scenes, summaries = suite.export(samples, predictions, tmp_path / "out")
 
     assert {sample.tags["task"] for sample in Mlvu(folder).samples()} & GENERATION.keys() == set()
-    assert [(sample.kind, sample.gold) for sample in words] == [("checklist", None), ("text", None)]
-    assert all(math.isnan(suite.official(sample, "A boat.")) for sample in words)
-    assert suite.totals([(sample, math.nan) for sample in words])["overall"] == 0.0
+    assert [(sample.kind, sample.gold) for sample in free_text] == [("checklist", None), ("text", None)]
+    assert all(math.isnan(suite.official(sample, "A boat.")) for sample in free_text)
+    assert suite.totals([(sample, math.nan) for sample in free_text])["overall"] == 0.0
     assert (letters.name, scenes.name, summaries.name) == (
         "test_res.json",
         "subplot_all.json",

@@ -50,10 +50,10 @@ def test_subsets_are_sorted_and_questions_keep_file_order(folder):
 
 
 def test_context_is_from_start_to_end_or_a_window_before_the_end(folder):
-    whole = [(sample.from_s, sample.asked_at_s) for sample in OvBench(folder).samples()]
+    full = [(sample.from_s, sample.asked_at_s) for sample in OvBench(folder).samples()]
     window = [(sample.from_s, sample.asked_at_s) for sample in OvBench(folder, window_s=32.0).samples()]
 
-    assert whole == [(0.0, 80.0), (0.0, 80.0), (10.0, 20.0)]
+    assert full == [(0.0, 80.0), (0.0, 80.0), (10.0, 20.0)]
     assert window == [(48.0, 80.0), (48.0, 80.0), (10.0, 20.0)]
 
 
@@ -99,7 +99,7 @@ def test_empty_replies_are_left_out_of_the_means(folder):
     assert (totals["task/TemporalPerception"], totals["subtask/PastMemory-2"]) == (1.0, 0.0)
 
 
-def test_export_has_the_fields_that_the_makers_count(folder, tmp_path):
+def test_export_has_the_fields_of_the_official_counts(folder, tmp_path):
     suite = OvBench(folder)
     samples = list(suite.samples())
     replies = ["C", "", "B"]

@@ -230,7 +230,7 @@ def test_separate_total_leaves_out_hallucination(folder):
 
 
 def official_score(results: dict) -> dict[str, list[int]]:
-    """By task, what the makers' scorer counts in a results file."""
+    """The counts of the official scorer in a results file, by task."""
     scores: dict[str, list[int]] = {}
     for result in results["backward"] + results["realtime"]:
         right = result["response"] is not None and result["ground_truth"] in result["response"]

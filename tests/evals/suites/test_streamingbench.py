@@ -13,11 +13,11 @@ from recollect.evals.records import Prediction
 from recollect.evals.suites.streamingbench import StreamingBench
 
 
-def question(task: str, at: str, answer: str, options: list[str], text: str = "What now?") -> dict:
+def question(task: str, time_stamp: str, answer: str, options: list[str], text: str = "What now?") -> dict:
     return {
         "task_type": task,
         "question": text,
-        "time_stamp": at,
+        "time_stamp": time_stamp,
         "answer": answer,
         "options": options,
         "required_ability": "working memory",
@@ -215,7 +215,7 @@ def test_first_output_counts_and_is_right_within_two_seconds(folder, reply, with
 
 
 def count(content: list, part: str, run: str) -> tuple[int, int]:
-    """How many replies the official ``count.py`` counts in a file of results, and how many of them are right."""
+    """The numbers of counted and of right replies by the official ``count.py`` in a file of results."""
     entries = [entry for chain in content for entry in chain] if part == "sqa" else content
     items = [item for entry in entries for item in entry["questions"] if run in item]
     if part != "proactive":

@@ -101,7 +101,7 @@ def test_grouped_json_has_the_same_questions(folder, tmp_path):
         ("Answer: C", "A"),
         ("The answer is C.", "C"),
         ("The best answer is C", "C"),
-        # The comma that is missing: neither phrase is struck out by itself, so that B stands first.
+        # A comma is missing in the official code: neither phrase is removed, so that B comes first.
         ("Best option: C", "B"),
         ("Based on the video, the answer is C.", "B"),
         ("After watching, I would choose option C because a red car passes", "A"),

@@ -15,7 +15,7 @@ def test_both_twins_have_the_same_questions() -> None:
 
     assert len({sample.video for sample in of_twins}) == 2
     assert len({sample.cluster for sample in of_twins}) == 1
-    assert {sum(other.group == sample.group for other in of_twins) for sample in of_twins} == {2}
+    assert {sum(twin.group == sample.group for twin in of_twins) for sample in of_twins} == {2}
 
 
 def test_without_twins_one_house_gets_as_many_questions() -> None:

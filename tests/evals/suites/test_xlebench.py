@@ -31,7 +31,7 @@ TALK = KNIFE | {
 def day(
     objects: list[dict[str, Any]], people: list[dict[str, Any]], *, recordings: int = 2
 ) -> dict[str, Any]:
-    """A day from seven in the morning, whose second recording is of the night."""
+    """A day that starts at seven in the morning and whose second recording is at night."""
     simulations = [
         {"video_uid": "v1", "start_time": "07:00", "end_time": "08:13"},
         {"video_uid": "v2", "start_time": "00:30", "end_time": "01:30"},
@@ -78,7 +78,7 @@ def test_questions_come_by_day_name(folder):
 def test_times_count_from_the_start_of_the_day_past_midnight(folder):
     knife, _, talk, _ = XLeBench(folder).samples()
 
-    # 25,362.5 s after midnight is 162.5 s after seven; one o'clock is 18 hours after it.
+    # 25,362.5 s after midnight is 162.5 s after seven. One o'clock is 18 hours after seven.
     assert knife.gold == knife.evidence == ((162.5, 169.5),)
     assert talk.gold == ((64_800.0, 64_804.0),)
     assert XLeBench(folder).playlist("simulation_a") == [(0.0, "v1"), (63_000.0, "v2")]
