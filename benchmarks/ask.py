@@ -1,9 +1,9 @@
-"""What a question costs as a memory grows, without any model: 10 minutes of video against 24 hours.
+"""Latency of questions without any model, in a memory of 10 minutes of video and in one of 24 hours.
 
     python benchmarks/ask.py [--hours 24] [--repeats 5]
 
-Both memories are filled with the project's own simulated lives through the real writer, and the same
-questions are asked of both, turn by turn, in one process. The figure that counts is the ratio.
+Both memories are filled with simulated moments through the real writer. Both get the same questions, in turn, in one
+process. The result is the ratio of the times.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ QUESTIONS = (
 
 
 def fill(path: Path, hours: float) -> int:
-    """Write a simulated life into a fresh memory; returns its number of moments."""
+    """Write simulated moments into a new memory. Returns their number."""
     written = 0
     with MemoryStore.open(path, write=True) as store:
         store.put_stream(Stream("shop", "file", "shop", "simulated", "watching", 4.0, hours * 3600))
         ladder = Ladder("shop")
-        life = simulated_moments(seed=0, hours=hours, stream="shop")
-        while chunk := list(islice(life, 64)):
+        moments = simulated_moments(seed=0, hours=hours, stream="shop")
+        while chunk := list(islice(moments, 64)):
             rows: list[Moment] = []
             for moment in chunk:
                 rows.append(moment)
@@ -70,26 +70,26 @@ def main() -> None:
         lengths = {"10 minutes": 1 / 6, f"{arguments.hours:g} hours": arguments.hours}
         memories: dict[str, Recollect] = {}
         for name, hours in lengths.items():
-            begun = time.perf_counter()
+            start_s = time.perf_counter()
             path = Path(folder) / f"{name.replace(' ', '-')}.lance"
             moments = fill(path, hours)
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             print(
-                f"{name}: {moments} moments, {size / 1e6:.1f} MB, filled in {time.perf_counter() - begun:.1f} s"
+                f"{name}: {moments} moments, {size / 1e6:.1f} MB, filled in {time.perf_counter() - start_s:.1f} s"
             )
             memories[name] = Recollect(path)
-        taken: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        times_s: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for repeat in range(arguments.repeats + 1):
             for question in QUESTIONS:
                 for name, memory in memories.items():
-                    begun = time.perf_counter()
+                    start_s = time.perf_counter()
                     memory.ask(question)
                     if repeat:  # the first round loads indexes
-                        taken[question][name].append(time.perf_counter() - begun)
+                        times_s[question][name].append(time.perf_counter() - start_s)
         short, long = lengths
         print(f"\n{'question':40} {short:>12} {long:>12} {'ratio':>7}")
         totals = {short: 0.0, long: 0.0}
-        for question, times in taken.items():
+        for question, times in times_s.items():
             medians = {name: statistics.median(values) for name, values in times.items()}
             for name, value in medians.items():
                 totals[name] += value

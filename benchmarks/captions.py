@@ -1,11 +1,10 @@
-"""What describing costs watching: a film with no video LMM, with one that is away, is silent, or answers.
+"""Cost of describing while watching: without a video LMM, and with one that is offline, silent, or answers.
 
     python benchmarks/captions.py [--loops 6] [--repeats 3]
 
-The film is the demo video so many times over. The server knows no model and runs in a process of its
-own, so what is measured is queueing, asking and writing. The kinds of server take turns, and each
-figure is the median. Watching is timed to the end of the file; captions that come later are not waited
-for.
+The film is the demo video, repeated. The server runs no model and has its own process, so the benchmark measures
+queueing, requests and writing. The kinds of server take turns, and each figure is the median. A run is timed to the
+end of the file and does not wait for later captions.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from recollect.perception.lmm.lmm_settings import LmmSettings
 from recollect.testing.lmm_server import LmmServer
 from recollect.worlds.demo_video import render_demo
 
-SAYS = json.dumps(
+REPLY = json.dumps(
     {
         "caption": "A tall figure in grey walks from the left to the counter and puts a parcel down.",
         "actors": ["a tall figure in grey"],
@@ -40,25 +39,25 @@ SAYS = json.dumps(
 )
 SERVERS: dict[str, Callable[[LmmServer], None] | None] = {
     "no video LMM": None,
-    "away": LmmServer.refuse,
+    "offline": LmmServer.refuse,
     "silent": LmmServer.stall,
     "answers at once": LmmServer.resume,
 }
 
 
-def serve(told: Connection) -> None:
-    """Serve, and behave as told."""
-    with LmmServer(SAYS) as server:
-        told.send((server.url, server.model))
-        while (name := told.recv()) is not None:
+def serve(control: Connection) -> None:
+    """Run the server, and set the fault that each received name stands for."""
+    with LmmServer(REPLY) as server:
+        control.send((server.url, server.model))
+        while (name := control.recv()) is not None:
             server.resume()
             if (fault := SERVERS[name]) is not None:
                 fault(server)
-            told.send(None)
+            control.send(None)
 
 
-def looped(video: Path, loops: int, path: Path) -> Path:
-    """The video so many times over, its packets copied as they are."""
+def repeat_video(video: Path, loops: int, path: Path) -> Path:
+    """Repeat the video ``loops`` times, with its packets copied unchanged. Returns ``path``."""
     with av.open(str(path), "w") as out:
         written, offset = None, 0
         for _ in range(loops):
@@ -81,30 +80,30 @@ def main() -> None:
     arguments = parser.parse_args()
     wall: dict[str, list[float]] = defaultdict(list)
     cpu: dict[str, list[float]] = defaultdict(list)
-    tell, told = multiprocessing.Pipe()
-    serving = multiprocessing.get_context("spawn").Process(target=serve, args=(told,))
+    commands, control = multiprocessing.Pipe()
+    serving = multiprocessing.get_context("spawn").Process(target=serve, args=(control,))
     serving.start()
-    url, model = tell.recv()
+    url, model = commands.recv()
     with tempfile.TemporaryDirectory() as folder:
         demo = Path(folder) / "demo.mp4"
         render_demo(demo)
-        film = looped(demo, arguments.loops, Path(folder) / "film.mp4")
+        film = repeat_video(demo, arguments.loops, Path(folder) / "film.mp4")
         for repeat in range(arguments.repeats):
             for name, fault in SERVERS.items():
-                tell.send(name)
-                tell.recv()
+                commands.send(name)
+                commands.recv()
                 lmm = LmmSettings(url=None if fault is None else url, model=model)
                 with Recollect(Path(folder) / f"{name} {repeat}", lmm=lmm) as memory:
-                    before = time.process_time()
+                    start_s = time.process_time()
                     wall[name].append(
                         memory.watch(film, options=WatchOptions(ocr=False, drain=False)).seconds
                     )
-                    cpu[name].append(time.process_time() - before)
-    tell.send(None)
+                    cpu[name].append(time.process_time() - start_s)
+    commands.send(None)
     serving.join()
-    for name, taken in wall.items():
+    for name, times_s in wall.items():
         print(
-            f"{name:>16}: {statistics.median(taken):.1f} s ({min(taken):.1f} to {max(taken):.1f}), "
+            f"{name:>16}: {statistics.median(times_s):.1f} s ({min(times_s):.1f} to {max(times_s):.1f}), "
             f"{statistics.median(cpu[name]):.1f} s of CPU time"
         )
 

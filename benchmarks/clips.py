@@ -1,11 +1,11 @@
-"""Accuracy of answers about real clips: every clip is in one memory, and questions name no stream.
+"""Accuracy of answers about real clips: all clips are in one memory, and questions name no stream.
 
     python benchmarks/clips.py FOLDER [--memory DIR] [--json]
 
-FOLDER holds ``*.mp4`` and ``qa.jsonl``: records with ``id``, ``clip``, ``question``, ``needs``, ``type``,
-``t_start``, ``t_end`` and ``alt_spans``. A cited stretch is right when it is of the right clip, its
-middle lies within the true span or 2 s of it, and it is not much longer than that span; ``overlap``
-also asks for an intersection over union of 0.3. Chance is the same for a random moment of the memory.
+FOLDER holds ``*.mp4`` and ``qa.jsonl``: records with ``id``, ``clip``, ``question``, ``needs``, ``type``, ``t_start``,
+``t_end`` and ``alt_spans``. Evidence is right if it is of the right clip, its middle is within 2 s of the true span,
+and it is not much longer than that span. ``overlap`` also requires an intersection over union of 0.3. Chance is the
+score of a random moment of the memory.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from recollect.memory.values import Moment
 MARGIN_S = 2.0
 
 
-def right(span: Span, truth: Span) -> bool:
-    """Whether a span is the true one, to ``MARGIN_S``."""
-    near = truth.start_s - MARGIN_S <= span.middle_s <= truth.end_s + MARGIN_S
-    return near and span.duration_s <= max(2 * truth.duration_s, truth.duration_s + 2 * MARGIN_S)
+def is_right(span: Span, truth: Span) -> bool:
+    """Whether a span matches the true one within ``MARGIN_S``."""
+    is_close = truth.start_s - MARGIN_S <= span.middle_s <= truth.end_s + MARGIN_S
+    return is_close and span.duration_s <= max(2 * truth.duration_s, truth.duration_s + 2 * MARGIN_S)
 
 
-def overlapping(span: Span, truth: Span) -> bool:
+def overlaps(span: Span, truth: Span) -> bool:
     """Whether the intersection of a span and the true one is at least 0.3 of their hull."""
     common = span.clipped_to(truth)
     return common is not None and common.duration_s / truth.hull(span).duration_s >= 0.3
@@ -54,7 +54,7 @@ def group_of(record: dict[str, Any]) -> str:
 
 
 def watch_all(memory: Recollect, folder: Path, *, quiet: bool) -> dict[str, str]:
-    """Watch every clip of a folder; the names of their streams, by file name."""
+    """Watch every clip of a folder. Returns the names of their streams by file name."""
     streams = {}
     for clip in sorted(folder.glob("*.mp4")):
         started_s = time.process_time()
@@ -69,7 +69,7 @@ def watch_all(memory: Recollect, folder: Path, *, quiet: bool) -> dict[str, str]
 
 
 def truths_of(record: dict[str, Any]) -> list[Span]:
-    """The spans that answer a question; none if nothing does."""
+    """The spans that answer a question. Empty if it has no answer."""
     if record["t_start"] is None:
         return []
     return [Span(record["t_start"], record["t_end"]), *(Span(*alt) for alt in record["alt_spans"])]
@@ -86,16 +86,17 @@ def ask(memory: Recollect, record: dict[str, Any], stream: str, moments: Sequenc
         )
         return next((number for number, hit in enumerate(hits, start=1) if hit), None)
 
-    lucky = [
-        moment.stream == stream and any(right(moment.span, truth) for truth in truths) for moment in moments
+    by_chance = [
+        moment.stream == stream and any(is_right(moment.span, truth) for truth in truths)
+        for moment in moments
     ]
     return {
         "id": record["id"],
         "group": group_of(record),
         "question": record["question"],
-        "rank": rank(right),
-        "overlap_rank": rank(overlapping),
-        "chance": sum(lucky) / len(moments),
+        "rank": rank(is_right),
+        "overlap_rank": rank(overlaps),
+        "chance": sum(by_chance) / len(moments),
         "abstained": answer.why if answer.abstained else None,
         "confidence": answer.confidence,
         "text": answer.text,

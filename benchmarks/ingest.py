@@ -1,13 +1,15 @@
-"""What watching costs, against bare decoding of the same file.
+"""CPU cost of watching a video, compared with only decoding the same file.
 
     python benchmarks/ingest.py [VIDEO…] [--fps 4] [--repeats 3] [--no-ocr]
 
-Bare decoding is the least that anyone who looks at the samples must do: PyAV decodes every frame in
-order on one thread, and one scaler, kept, turns the sampled ones into full-size BGR. As a second
-yardstick, PyAV as its documentation uses it: its own threads, and a scaler for each frame. Watching
-is all of ``watch``, into a new memory. All are measured in the same run, in CPU time of this process
-(all its threads), repeats interleaved, the median of each taken: on a machine whose speed comes and
-goes, the least of a short run is luckier than that of a long one. Without VIDEO, the demo is rendered.
+The baseline is the minimum work for reading the sampled frames: PyAV decodes every frame in order on one thread,
+and one scaler that is kept converts the sampled frames to full-size BGR. The second baseline is PyAV as its
+documentation uses it: with its own threads, and with a new scaler for each frame. Watching is all of ``watch``,
+into a new memory.
+
+All are measured in the same run, in CPU time of this process (all its threads). Repeats are interleaved, and the
+median of each is reported. The minimum would favour short runs on a machine whose speed varies. Without VIDEO, the
+demo video is rendered.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import cv2
 from av.codec.context import ThreadType
 from av.video.reformatter import VideoReformatter
 
+from recollect import WatchOptions
 from recollect.memory.store import MemoryStore
 from recollect.memory.values import Finding, Span, Stream
 from recollect.perception.observers.default_observers import default_observers
@@ -43,13 +46,15 @@ from recollect.perception.stages.stream_worker import StreamWorker
 from recollect.perception.watching import watch as watch_into
 from recollect.worlds.demo_video import render_demo
 
-ALLOWED = 2.5
-"""What watching without OCR may cost, as a multiple of bare decoding."""
+MAX_COST_RATIO = 2.5
+"""The highest accepted cost of watching without OCR, as a multiple of bare decoding."""
 NAIVE_FPS = 1.0
-"""What OCR is compared with: the whole picture, so many times a second."""
+"""OCR is compared with reading the whole picture this many times a second."""
+RUN_NAMES = {"plain": "without OCR", "ocr": "with OCR"}
+"""The runs of watching, by key."""
 
 
-class Clock:
+class CpuTimer:
     """Adds up CPU seconds by name."""
 
     def __init__(self) -> None:
@@ -57,43 +62,43 @@ class Clock:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        begun = time.process_time()
+        start_s = time.process_time()
         try:
             yield
         finally:
-            self.spent[name] += time.process_time() - begun
+            self.spent[name] += time.process_time() - start_s
 
 
 class TimedObserver:
-    """An observer, timed."""
+    """An observer whose calls are timed."""
 
-    def __init__(self, inner: Observer, clock: Clock) -> None:
-        self._inner, self._clock = inner, clock
+    def __init__(self, inner: Observer, timer: CpuTimer) -> None:
+        self._inner, self._timer = inner, timer
         self.written_by = inner.written_by
 
     def push(self, frame: Frame) -> None:
-        with self._clock.timed(self.written_by):
+        with self._timer.timed(self.written_by):
             self._inner.push(frame)
 
     def cut(self, time_s: float) -> None:
-        with self._clock.timed(self.written_by):
+        with self._timer.timed(self.written_by):
             self._inner.cut(time_s)
 
     def findings(self, span: Span) -> list[Finding]:
-        with self._clock.timed(self.written_by):
+        with self._timer.timed(self.written_by):
             return self._inner.findings(span)
 
 
 class TimedSource:
-    """A file source, timed."""
+    """A file source whose reading is timed."""
 
-    def __init__(self, inner: FileSource, clock: Clock) -> None:
-        self._inner, self._clock = inner, clock
+    def __init__(self, inner: FileSource, timer: CpuTimer) -> None:
+        self._inner, self._timer = inner, timer
 
     def frames(self, from_s: float = 0.0) -> Iterator[Event]:
         events = self._inner.frames(from_s)
         while True:
-            with self._clock.timed("source: decode, thumbnails, small pictures"):
+            with self._timer.timed("source: decode, thumbnails, small pictures"):
                 event = next(events, None)
             if event is None:
                 return
@@ -104,21 +109,21 @@ class TimedSource:
 
 
 class TimedStore:
-    """A store, timed where it writes."""
+    """A store whose writes are timed."""
 
-    def __init__(self, inner: MemoryStore, clock: Clock) -> None:
-        self._inner, self._clock = inner, clock
+    def __init__(self, inner: MemoryStore, timer: CpuTimer) -> None:
+        self._inner, self._timer = inner, timer
 
     def append(self, *arguments: Any) -> None:
-        with self._clock.timed("store: append"):
+        with self._timer.timed("store: append"):
             self._inner.append(*arguments)
 
     def put_stream(self, stream: Stream) -> None:
-        with self._clock.timed("store: open, streams, maintain (once a video)"):
+        with self._timer.timed("store: open, streams, maintain (once a video)"):
             self._inner.put_stream(stream)
 
     def maintain(self) -> None:
-        with self._clock.timed("store: open, streams, maintain (once a video)"):
+        with self._timer.timed("store: open, streams, maintain (once a video)"):
             self._inner.maintain()
 
     def __getattr__(self, name: str) -> Any:
@@ -126,8 +131,8 @@ class TimedStore:
 
 
 @dataclass
-class Looks:
-    """What OCR did."""
+class OcrCounts:
+    """Frames, pictures and lines that OCR processed, and what reading whole pictures would process."""
 
     frames: int = 0
     looks: int = 0
@@ -137,8 +142,8 @@ class Looks:
     naive_looks: int = 0
     naive_pixels: int = 0
 
-    def take(self, observer: TextObserver, info_size: tuple[int, int], length_s: float) -> None:
-        """Add what one video took, and what looking at whole pictures would have taken."""
+    def add(self, observer: TextObserver, info_size: tuple[int, int], length_s: float) -> None:
+        """Add the counts of one video, and those of reading whole pictures of it."""
         self.frames += observer.counts.frames
         self.looks += observer.counts.looks
         self.pixels += observer.reader.detected_px
@@ -153,7 +158,7 @@ class Looks:
         return (
             f"{self.frames} sampled frames: text looked for in {self.looks}, {self.pixels / 1e6:.1f} Mpx "
             f"(the whole picture at {NAIVE_FPS:g} fps: {self.naive_looks}, {self.naive_pixels / 1e6:.1f} Mpx); "
-            f"{self.lines_read} lines read, {self.lines_reused} known again and not read"
+            f"{self.lines_read} lines read, {self.lines_reused} recognised as read before"
         )
 
 
@@ -167,15 +172,15 @@ class Costs:
     def row(self, name: str) -> str:
         bare = self.spent["bare"]
         cells = [f"{name[:26]:26} {self.length_s:6.1f} s {bare:7.2f} s"]
-        for way in ("plain", "ocr"):
-            if way in self.spent:
-                seconds = self.spent[way]
+        for run in RUN_NAMES:
+            if run in self.spent:
+                seconds = self.spent[run]
                 cells.append(f"{seconds:7.2f} s {self.length_s / seconds:4.0f}×RT {seconds / bare:5.2f}×")
         return "   ".join(cells)
 
 
 def decode_bare(path: Path, fps: float) -> float:
-    """Decode every frame, convert the sampled ones; returns seconds of video."""
+    """Decode every frame and convert the sampled ones. Returns the length of the video in seconds."""
     sampler, scaler = FrameSampler(fps), VideoReformatter()
     last_s = 0.0
     with av.open(str(path)) as container:
@@ -188,8 +193,8 @@ def decode_bare(path: Path, fps: float) -> float:
     return last_s
 
 
-def decode_plainly(path: Path, fps: float) -> None:
-    """The same, with nothing set: PyAV's default threads, and a new scaler for every sampled frame."""
+def decode_with_defaults(path: Path, fps: float) -> None:
+    """The same with PyAV's defaults: its own threads, and a new scaler for every sampled frame."""
     sampler = FrameSampler(fps)
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -200,37 +205,37 @@ def decode_plainly(path: Path, fps: float) -> None:
 def watch(path: Path, fps: float, *, ocr: bool) -> None:
     """Watch a file into a new memory, as a user does."""
     with tempfile.TemporaryDirectory() as folder:
-        watch_into(Path(folder) / "m.lance", str(path), fps=fps, ocr=ocr)
+        watch_into(Path(folder) / "m.lance", str(path), options=WatchOptions(fps=fps, ocr=ocr))
 
 
-def watch_timed(path: Path, fps: float, clock: Clock, *, ocr: bool) -> list[Observer]:
-    """The same, part by part; returns the observers."""
-    begun = time.process_time()
-    before = sum(clock.spent.values())
+def watch_timed(path: Path, fps: float, timer: CpuTimer, *, ocr: bool) -> list[Observer]:
+    """Watch a file with each stage timed. Returns the observers."""
+    start_s = time.process_time()
+    before = sum(timer.spent.values())
     with tempfile.TemporaryDirectory() as folder:
-        with clock.timed("store: open, streams, maintain (once a video)"):
+        with timer.timed("store: open, streams, maintain (once a video)"):
             store = MemoryStore.open(Path(folder) / "m.lance", write=True)
         with store:
-            with clock.timed("file: open, identity (once a video)"):
+            with timer.timed("file: open, identity (once a video)"):
                 source = FileSource(path, fps)
                 info = source.info
             stream = Stream("bench", "file", info.source, info.content_id, "watching", fps, info.duration_s)
-            with clock.timed("observers: loading (once a video)"):
+            with timer.timed("observers: loading (once a video)"):
                 observers = default_observers(info, ocr=ocr)
-            timed = [TimedObserver(observer, clock) for observer in observers]
-            kept: Any = TimedStore(store, clock)
+            timed = [TimedObserver(observer, timer) for observer in observers]
+            timed_store: Any = TimedStore(store, timer)
             with closing(source):
-                StreamWorker(kept, stream, TimedSource(source, clock), timed).run()
-    known = sum(clock.spent.values()) - before
-    clock.spent["shots, key frames, moments, worker"] += time.process_time() - begun - known
+                StreamWorker(timed_store, stream, TimedSource(source, timer), timed).run()
+    attributed_s = sum(timer.spent.values()) - before
+    timer.spent["shots, key frames, moments, worker"] += time.process_time() - start_s - attributed_s
     return observers
 
 
 def cpu(action: Callable[[], Any]) -> float:
     """CPU seconds of an action."""
-    begun = time.process_time()
+    start_s = time.process_time()
     action()
-    return time.process_time() - begun
+    return time.process_time() - start_s
 
 
 def main() -> None:
@@ -253,67 +258,95 @@ def main() -> None:
 
 
 def measure(videos: list[Path], fps: float, repeats: int, *, ocr: bool) -> None:
-    """Measure and print."""
-    ways: dict[str, Callable[[Path], Any]] = {
+    """Measure all videos and print the results."""
+    actions: dict[str, Callable[[Path], Any]] = {
         "bare": lambda video: decode_bare(video, fps),
-        "default": lambda video: decode_plainly(video, fps),
+        "default": lambda video: decode_with_defaults(video, fps),
         "plain": lambda video: watch(video, fps, ocr=False),
     }
     if ocr:
-        ways["ocr"] = lambda video: watch(video, fps, ocr=True)
+        actions["ocr"] = lambda video: watch(video, fps, ocr=True)
     watch(videos[0], fps, ocr=ocr)  # loads every library and model once
-    total, looks = Costs(), Looks()
-    summed: dict[str, float] = defaultdict(float)
-    parts = {way: Clock() for way in ("plain", "ocr") if way in ways}
-    heads = [f"{'video':26} {'length':>8} {'bare decode':>9}", f"{'watching, no OCR':>22}"]
-    print("   ".join([*heads, f"{'watching, OCR':>22}"] if ocr else heads))
+    total, sums, ocr_counts = Costs(), Costs(), OcrCounts()
+    stages = {run: CpuTimer() for run in RUN_NAMES if run in actions}
+    print_header(ocr=ocr)
     for video in videos:
         costs = Costs(decode_bare(video, fps))
-        taken: dict[str, list[float]] = defaultdict(list)
-        least: dict[str, Clock] = {}
-        for _ in range(repeats):
-            for way, action in ways.items():
-                seconds = cpu(partial(action, video))
-                taken[way].append(seconds)
-                summed[way] += seconds
-        for way, clock in parts.items():
-            for _ in range(repeats if way == "plain" else 1):
-                one = Clock()
-                observers = watch_timed(video, fps, one, ocr=way == "ocr")
-                if way not in least or sum(one.spent.values()) < sum(least[way].spent.values()):
-                    least[way] = one
-            for name, seconds in least[way].spent.items():
-                clock.spent[name] += seconds
-            for observer in observers:
-                if isinstance(observer, TextObserver):
-                    info = FileSource(video, fps).info
-                    looks.take(observer, (info.width, info.height), costs.length_s)
-        costs.spent.update({way: statistics.median(seconds) for way, seconds in taken.items()})
+        for name, samples in measure_actions(video, actions, repeats).items():
+            costs.spent[name] = statistics.median(samples)
+            total.spent[name] += costs.spent[name]
+            sums.spent[name] += sum(samples)
         total.length_s += costs.length_s
-        for way, seconds in costs.spent.items():
-            total.spent[way] += seconds
+        for run, timer in stages.items():
+            fastest = measure_stages(
+                video, fps, repeats if run == "plain" else 1, costs.length_s, ocr_counts, ocr=run == "ocr"
+            )
+            for name, seconds in fastest.spent.items():
+                timer.spent[name] += seconds
         print(costs.row(video.stem), flush=True)
     if len(videos) > 1:
         print(total.row("all"))
-    bare = total.spent["bare"]
-    for way, clock in parts.items():
-        print(f"\npart by part, {'with' if way == 'ocr' else 'without'} OCR (one run of each video)")
-        for name, seconds in sorted(clock.spent.items(), key=lambda item: -item[1]):
-            print(f"  {seconds:7.2f} s  {seconds / bare:5.2f}×  {name}")
-    print(f"\nallowed without OCR: {ALLOWED}×")
-    for way in parts:
-        seconds = total.spent[way]
-        print(
-            f"{'with' if way == 'ocr' else 'without'} OCR: {seconds / bare:.2f}× bare decoding, "
-            f"{seconds / total.spent['default']:.2f}× PyAV with its defaults ({total.spent['default']:.2f} s)"
-        )
-        # On a busy machine a short run finds a quiet moment sooner than a long one; sums do not care.
-        print(
-            f"  by the sums of all repeats: {summed[way] / summed['bare']:.2f}× and "
-            f"{summed[way] / summed['default']:.2f}×"
-        )
+    print_stages(stages, total.spent["bare"])
+    print_ratios(list(stages), total.spent, sums.spent)
     if ocr:
-        print(f"OCR, of {looks}")
+        print(f"OCR, of {ocr_counts}")
+
+
+def measure_actions(
+    video: Path, actions: dict[str, Callable[[Path], Any]], repeats: int
+) -> dict[str, list[float]]:
+    """CPU seconds of each repeat of each action, with the actions interleaved."""
+    samples: dict[str, list[float]] = defaultdict(list)
+    for _ in range(repeats):
+        for name, action in actions.items():
+            samples[name].append(cpu(partial(action, video)))
+    return samples
+
+
+def measure_stages(
+    video: Path, fps: float, repeats: int, length_s: float, ocr_counts: OcrCounts, *, ocr: bool
+) -> CpuTimer:
+    """The stages of the fastest repeat. Adds the OCR counts of the last one."""
+    timers = []
+    for _ in range(repeats):
+        timer = CpuTimer()
+        observers = watch_timed(video, fps, timer, ocr=ocr)
+        timers.append(timer)
+    for observer in observers:
+        if isinstance(observer, TextObserver):
+            info = FileSource(video, fps).info
+            ocr_counts.add(observer, (info.width, info.height), length_s)
+    return min(timers, key=lambda timer: sum(timer.spent.values()))
+
+
+def print_header(*, ocr: bool) -> None:
+    """Print the heads of the columns."""
+    heads = [f"{'video':26} {'length':>8} {'bare decode':>9}", f"{'watching, no OCR':>22}"]
+    print("   ".join([*heads, f"{'watching, OCR':>22}"] if ocr else heads))
+
+
+def print_stages(stages: dict[str, CpuTimer], bare_s: float) -> None:
+    """Print the CPU seconds of each stage, and their ratio to bare decoding."""
+    for run, timer in stages.items():
+        print(f"\nby stage, {RUN_NAMES[run]} (one run of each video)")
+        for name, seconds in sorted(timer.spent.items(), key=lambda item: -item[1]):
+            print(f"  {seconds:7.2f} s  {seconds / bare_s:5.2f}×  {name}")
+
+
+def print_ratios(runs: list[str], medians_s: dict[str, float], sums_s: dict[str, float]) -> None:
+    """Print the cost of each run relative to both baselines."""
+    print(f"\nallowed without OCR: {MAX_COST_RATIO}×")
+    for run in runs:
+        seconds = medians_s[run]
+        print(
+            f"{RUN_NAMES[run]}: {seconds / medians_s['bare']:.2f}× bare decoding, "
+            f"{seconds / medians_s['default']:.2f}× PyAV with its defaults ({medians_s['default']:.2f} s)"
+        )
+        # On a busy machine a short run is more often undisturbed than a long one. Sums are not affected.
+        print(
+            f"  by the sums of all repeats: {sums_s[run] / sums_s['bare']:.2f}× and "
+            f"{sums_s[run] / sums_s['default']:.2f}×"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Thirty days of two cameras through the real writer, in a memory that may hold a tenth of them.
+"""Thirty days of two cameras through the real writer, in a memory whose disk budget holds a tenth of them.
 
     python benchmarks/month.py [--days 30] [--picture-bytes 2000] [--share 0.1]
 
-One day is written without a bound first: what it takes, times the days and the share, is the budget. While the
-days go by, another process measures the folder and the writer's RAM all the time. Then every second has to be a
-moment's, a parent's, a gap's or a tombstone's, every frame counted, and searches are timed turn by turn against
-those of a memory of one hour.
+First, one day is written without a budget. The budget is its size times the days and the share. While the days are
+written, another process samples the size of the folder and the writer's RAM. Then every second must be covered by a
+moment, a parent, a gap or a tombstone, and every frame must be counted. Searches are timed in turn with those of a
+memory of one hour.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SAMPLE_S = 0.02
 
 
 def sample(folder: Path, pid: int) -> None:
-    """Measure the folder and a process until standard input ends; print what was most, of RAM for each mark."""
+    """Measure the folder and a process until standard input ends. Prints the maxima, that of RAM for each mark."""
     marks: list[float] = []
     most_bytes, samples, rss_bytes = 0, 0, 0
     import select
@@ -50,27 +50,27 @@ def sample(folder: Path, pid: int) -> None:
     print(json.dumps({"most_bytes": most_bytes, "samples": samples, "rss_bytes": marks}), flush=True)
 
 
-def one_life(folder: Path, hours: float, picture_bytes: int) -> MemoryStore:
-    """Write so many hours without a bound, as the month is written."""
+def fill_without_budget(folder: Path, hours: float, picture_bytes: int) -> MemoryStore:
+    """Write ``hours`` of simulated moments without a budget."""
     store = MemoryStore.open(folder, write=True, encoder=LifeEncoder(), keep_versions_s=1.0)
     fill(store, STREAMS, hours, picture_bytes=picture_bytes, batch=256)
     return store
 
 
-def timed(store: MemoryStore, hours: float) -> list[float]:
-    """How long some searches take, in milliseconds: words, vectors and pictures, filtered by stream and time."""
-    taken = []
+def search_times_ms(store: MemoryStore, hours: float) -> list[float]:
+    """The times of searches in milliseconds: words, vectors and pictures, filtered by stream and time."""
+    times_ms = []
     for number, words in enumerate(WORDS):
         span = Span(hours * 3600 * number / 16, hours * 3600) if number % 2 else None
-        begun = time.perf_counter()
+        start_s = time.perf_counter()
         hits = store.snapshot().search(words, streams=[STREAMS[number % 2]], span=span, limit=10)
-        taken.append(1e3 * (time.perf_counter() - begun))
+        times_ms.append(1e3 * (time.perf_counter() - start_s))
         assert hits
-    return taken
+    return times_ms
 
 
-def p95(taken: list[float]) -> float:
-    return statistics.quantiles(taken, n=20)[-1]
+def p95(times_ms: list[float]) -> float:
+    return statistics.quantiles(times_ms, n=20)[-1]
 
 
 def main() -> None:
@@ -87,10 +87,10 @@ def main() -> None:
         sample(Path(arguments.sample[0]), int(arguments.sample[1]))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        with one_life(Path(temporary) / "day.lance", 24.0, arguments.picture_bytes) as day:
+        with fill_without_budget(Path(temporary) / "day.lance", 24.0, arguments.picture_bytes) as day:
             day.compact()
             day_bytes = size_on_disk(day.path)
-        one_life(Path(temporary) / "hour.lance", 1.0, arguments.picture_bytes).close()
+        fill_without_budget(Path(temporary) / "hour.lance", 1.0, arguments.picture_bytes).close()
         budget = int(day_bytes * arguments.days * arguments.share)
         print(
             f"a day of {len(STREAMS)} streams takes {day_bytes / 1e6:.0f} MB, {arguments.days:g} days would take"
@@ -101,15 +101,15 @@ def main() -> None:
         with MemoryStore.open(
             folder, write=True, encoder=LifeEncoder(), budget_bytes=budget, keep_versions_s=1.0
         ) as store:
-            moments, sampled, seconds = watch(store, folder, arguments.days, arguments.picture_bytes)
-            told(store, arguments.days, moments, seconds, sampled, budget)
+            moments, sampled, seconds = write_days(store, folder, arguments.days, arguments.picture_bytes)
+            report(store, arguments.days, moments, seconds, sampled, budget)
         compare(Path(temporary), arguments.days, arguments.repeats)
 
 
-def watch(
+def write_days(
     store: MemoryStore, folder: Path, days: float, picture_bytes: int
 ) -> tuple[int, dict[str, object], float]:
-    """Let the days go by; how many moments there were, what was sampled, and how long it took."""
+    """Write the days. Returns the number of moments, the samples, and the seconds it took."""
     import os
 
     sampler = subprocess.Popen(
@@ -119,30 +119,30 @@ def watch(
         text=True,
     )
     assert sampler.stdin is not None
-    begun, next_day = time.perf_counter(), 1
+    start_s, next_day = time.perf_counter(), 1
 
     def on_batch(until_s: float) -> None:
         nonlocal next_day
         if until_s >= next_day * 86_400:
             assert sampler.stdin is not None
             print(next_day, file=sampler.stdin, flush=True)
-            print(f"  day {next_day}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+            print(f"  day {next_day}: {time.perf_counter() - start_s:.0f} s", file=sys.stderr, flush=True)
             next_day += 1
 
     moments = fill(store, STREAMS, days * 24, picture_bytes=picture_bytes, batch=256, on_batch=on_batch)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start_s
     out, _ = sampler.communicate()
     return moments, json.loads(out), seconds
 
 
-def told(
+def report(
     store: MemoryStore, days: float, moments: int, seconds: float, sampled: dict[str, object], budget: int
 ) -> None:
-    """Print what came of it, after checking that nothing is unaccounted for."""
-    most_bytes, rss = int(str(sampled["most_bytes"])), [float(str(one)) for one in sampled["rss_bytes"]]  # type: ignore[attr-defined]
+    """Print the speed, the disk and RAM use, and the coverage of each stream."""
+    most_bytes, rss = int(str(sampled["most_bytes"])), [float(str(mark)) for mark in sampled["rss_bytes"]]  # type: ignore[attr-defined]
     print(
         f"{moments:,} moments in {seconds / 60:.1f} minutes: {days * 86_400 * len(STREAMS) / seconds:.0f} times as fast"
-        " as they were lived"
+        " as real time"
     )
     print(
         f"disk: at most {most_bytes / 1e6:.1f} MB in {sampled['samples']:,} samples,"
@@ -157,14 +157,16 @@ def told(
         )
     snapshot = store.snapshot()
     for stream in STREAMS:
-        whole = Span(0.0, days * 86_400)
-        coverage, counts = snapshot.coverage(stream, whole), snapshot.counts(stream)
+        full_span = Span(0.0, days * 86_400)
+        coverage, counts = snapshot.coverage(stream, full_span), snapshot.counts(stream)
         gaps_s = sum(gap.span.duration_s for gap in coverage.gaps)
-        missing_s = whole.duration_s - coverage.watched_s - gaps_s
-        lost: dict[str, float] = {}
-        for one in snapshot.tombstones(stream):
-            lost[one.lost] = lost.get(one.lost, 0.0) + one.span.duration_s / 3600
-        hours = ", ".join(f"{name}s of {value:.0f} h" for name, value in lost.items())
+        missing_s = full_span.duration_s - coverage.watched_s - gaps_s
+        lost_hours: dict[str, float] = {}
+        for tombstone in snapshot.tombstones(stream):
+            lost_hours[tombstone.lost] = (
+                lost_hours.get(tombstone.lost, 0.0) + tombstone.span.duration_s / 3600
+            )
+        hours = ", ".join(f"{name}s of {value:.0f} h" for name, value in lost_hours.items())
         print(
             f"{stream}: {missing_s:.3f} s unaccounted for; {gaps_s / 60:.0f} min of gaps; forgotten: {hours};"
             f" {counts.captured:,} frames, {'balanced' if counts.balanced else 'NOT BALANCED'}"
@@ -176,18 +178,20 @@ def told(
 
 
 def compare(folder: Path, days: float, repeats: int) -> None:
-    """Print what a search costs after all of it, against one hour."""
+    """Print the search times in the memory of all days and in that of one hour."""
     lengths = {"hour": 1.0, "month": days * 24}
     stores = {name: MemoryStore.open(folder / f"{name}.lance", encoder=LifeEncoder()) for name in lengths}
-    taken: dict[str, list[float]] = {name: [] for name in lengths}
+    times_ms: dict[str, list[float]] = {name: [] for name in lengths}
     for repeat in range(repeats + 2):
         for name, store in stores.items():
-            times = timed(store, lengths[name])
+            times = search_times_ms(store, lengths[name])
             if repeat >= 2:
-                taken[name] += times
-    for name, times in taken.items():
+                times_ms[name] += times
+    for name, times in times_ms.items():
         print(f"searching the {name}: median {statistics.median(times):.1f} ms, p95 {p95(times):.1f} ms")
-    print(f"p95 of the {days:g} days over that of one hour: {p95(taken['month']) / p95(taken['hour']):.2f}x")
+    print(
+        f"p95 of the {days:g} days over that of one hour: {p95(times_ms['month']) / p95(times_ms['hour']):.2f}x"
+    )
     for store in stores.values():
         store.close()
 

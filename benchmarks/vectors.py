@@ -1,12 +1,12 @@
-"""What encoding key frames costs, against the bare forward pass of the same model.
+"""Cost of encoding key frames, compared with the bare forward pass of the same model.
 
     python benchmarks/vectors.py [--model google/siglip2-base-patch16-224] [--pictures 32] [--repeats 3]
 
-Bare: the model's picture tower on pixels that lie ready, in batches of the same size. Encoding: all of
-``SiglipEncoder.encode_images``, from JPEGs as the memory keeps them (1280×720). Both are measured in
-the same run, in wall-clock time, repeats interleaved, the median of each taken. Without ``--model``,
-the model has random weights in the shape of SigLIP 2 base (patches of 16, pictures of 224), which cost
-the same as trained ones. Needs the extra ``vision``.
+The baseline is the model's picture tower on prepared pixels, in batches of the same size. Encoding is all of
+``SiglipEncoder.encode_images``, from JPEGs as the memory stores them (1280×720). Both are measured in the same run, in
+wall-clock time. Repeats are interleaved, and the median of each is reported. Without ``--model``, the model has random
+weights in the shape of SigLIP 2 base (patches of 16 pixels, pictures of 224), which cost the same as trained ones.
+Needs the extra ``vision``.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def random_checkpoint(folder: Path) -> Path:
     return folder
 
 
-def some_jpegs(count: int) -> list[bytes]:
-    """Pictures that compress about as those of a camera do."""
+def random_jpegs(count: int) -> list[bytes]:
+    """Random JPEGs with about the size of a camera's pictures."""
     random = np.random.default_rng(0)
     coarse = random.integers(0, 255, (count, 45, 80, 3), np.uint8)
     return [encode_jpeg(np.kron(picture, np.ones((16, 16, 1), np.uint8)))[0] for picture in coarse]
@@ -61,8 +61,8 @@ def bare_forward(encoder: SiglipEncoder, jpegs: list[bytes]) -> Callable[[], Non
 
     loaded = encoder._ready()
     batches: list[Any] = []
-    for at in range(0, len(jpegs), BATCH):
-        pictures = [Image.open(io.BytesIO(jpeg)) for jpeg in jpegs[at : at + BATCH]]
+    for start in range(0, len(jpegs), BATCH):
+        pictures = [Image.open(io.BytesIO(jpeg)) for jpeg in jpegs[start : start + BATCH]]
         prepared = loaded.image_processor(pictures, return_tensors="pt")
         batches.append({name: value.to(loaded.device) for name, value in prepared.items()})
 
@@ -74,10 +74,10 @@ def bare_forward(encoder: SiglipEncoder, jpegs: list[bytes]) -> Callable[[], Non
     return run
 
 
-def seconds(run: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+def wall_s(run: Callable[[], object]) -> float:
+    start_s = time.perf_counter()
     run()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start_s
 
 
 def main() -> None:
@@ -90,21 +90,21 @@ def main() -> None:
     if not all(find_spec(library) for library in ("torch", "transformers")):
         print("skipped: the extra `vision` is not installed")
         sys.exit()
-    jpegs = some_jpegs(arguments.pictures)
+    jpegs = random_jpegs(arguments.pictures)
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or str(random_checkpoint(Path(folder)))
         encoder = SiglipEncoder(model, device=arguments.device)
-        loading_s = seconds(encoder._ready)
+        loading_s = wall_s(encoder._ready)
         bare = bare_forward(encoder, jpegs)
         bare()
         times = [
-            (seconds(bare), seconds(lambda: encoder.encode_images(jpegs))) for _ in range(arguments.repeats)
+            (wall_s(bare), wall_s(lambda: encoder.encode_images(jpegs))) for _ in range(arguments.repeats)
         ]
-    bare_s, whole_s = (statistics.median(column) for column in zip(*times, strict=True))
+    bare_s, encode_s = (statistics.median(column) for column in zip(*times, strict=True))
     kilobytes = sum(map(len, jpegs)) / len(jpegs) / 1000
     print(f"{len(jpegs)} JPEGs of 1280×720, {kilobytes:.0f} kB each; the model loads in {loading_s:.1f} s")
     print(f"bare forward pass  {len(jpegs) / bare_s:8.2f} pictures/s")
-    print(f"encode_images      {len(jpegs) / whole_s:8.2f} pictures/s, {whole_s / bare_s:.2f}× the time")
+    print(f"encode_images      {len(jpegs) / encode_s:8.2f} pictures/s, {encode_s / bare_s:.2f}× the time")
 
 
 if __name__ == "__main__":

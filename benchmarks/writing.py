@@ -1,11 +1,11 @@
-"""What it costs to remember as it comes: 8 moments a commit, with words, vectors and pictures.
+"""Cost of continuous writing: commits of 8 moments with words, vectors and pictures.
 
     python benchmarks/writing.py [--days 3] [--commits 2000] [--picture-bytes 2000]
 
-A memory is filled with simulated lives and optimised. Then moments are appended in the streaming pattern, first
-as fast as it goes, then at twenty times the pace of ten cameras, while a second process searches. What counts:
-the rate against what ten cameras need, the bytes written (as the system counts them) against those of the rows,
-and how long searches take beside it, and of what it leaves, against the same searches of the same memory optimised.
+A memory is filled with simulated moments and optimised. Then moments are appended in the streaming pattern: first as
+fast as possible, then at twenty times the rate of ten cameras while a second process searches. The results are the
+rate compared with the need of ten cameras, the bytes written (as counted by the system) compared with those of the
+rows, and the search times during and after writing compared with those of the optimised memory.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from recollect.testing.simulated_months import LifeEncoder, SimulatedMoment, fil
 
 Commit = tuple[list[Moment], list[KeyFrame]]
 ROWS = 8
-"""Moments of a commit."""
+"""Moments per commit."""
 CAMERAS = 10
-NEEDED = CAMERAS / 5.0
-"""Moments a second of ten cameras: one in five seconds each."""
-PACE = 20 * NEEDED
+CAMERA_RATE = CAMERAS / 5.0
+"""Moments per second of all cameras. Each camera yields one in five seconds."""
+PACE = 20 * CAMERA_RATE
 WORDS = (
     "a tall red shape enters from the left", "coffee sold out", "two for one bread", "somebody stays in the middle",
     "the blue shape leaves", "very dark and nothing moves", "new candles", "a wide green shape on the right",
@@ -44,18 +44,18 @@ WORDS = (
 
 
 def written_bytes() -> int:
-    """What this process has handed to the system to write."""
+    """The bytes that this process has passed to the system to write."""
     fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(fields["wchar"])
 
 
 def payload_bytes(batch: list[SimulatedMoment], dim: int) -> tuple[int, int]:
-    """The bytes of the rows of memories with their vectors, and of the pictures."""
-    rows = [row for seen in batch for row in observation_rows(seen.moment)]
-    pictures = [frame_row(frame, 0.0) for seen in batch for frame in seen.frames]
-    own = pa.Table.from_pylist(rows, schema=schema.OBSERVATIONS).nbytes
+    """The bytes of the observations with all vectors, and of the pictures."""
+    rows = [row for item in batch for row in observation_rows(item.moment)]
+    pictures = [frame_row(frame, 0.0) for item in batch for frame in item.frames]
+    row_bytes = pa.Table.from_pylist(rows, schema=schema.OBSERVATIONS).nbytes
     vectors = (len(rows) + len(pictures)) * (4 * dim + 100)
-    return own + vectors, pa.Table.from_pylist(pictures, schema=schema.FRAMES).nbytes
+    return row_bytes + vectors, pa.Table.from_pylist(pictures, schema=schema.FRAMES).nbytes
 
 
 def batches(life: Iterator[SimulatedMoment]) -> Iterator[list[SimulatedMoment]]:
@@ -64,34 +64,34 @@ def batches(life: Iterator[SimulatedMoment]) -> Iterator[list[SimulatedMoment]]:
 
 
 def search_all(store: MemoryStore, until_s: float) -> list[float]:
-    """How long each of some searches takes, in seconds: filtered, by words, by vectors and by pictures at once."""
-    taken = []
+    """The times of hybrid searches in seconds. Half of them are filtered by a time span."""
+    times_s = []
     for number, words in enumerate(WORDS):
         span = Span(until_s * number / 16, until_s) if number % 2 else None
-        begun = time.perf_counter()
+        start_s = time.perf_counter()
         hits = store.snapshot().search(words, streams=["shop"], span=span, rungs=("moment",), limit=10)
-        taken.append(time.perf_counter() - begun)
+        times_s.append(time.perf_counter() - start_s)
         assert hits
-    return taken
+    return times_s
 
 
-def searcher(folder: str, until_s: float) -> None:
-    """A process of its own that searches until its input ends, and prints how long each search took."""
-    taken: list[float] = []
+def run_searches(folder: str, until_s: float) -> None:
+    """Search in this process for the seconds read from standard input, and print the times of all searches."""
+    times_s: list[float] = []
     with MemoryStore.open(folder, encoder=LifeEncoder()) as store:
         for _ in range(5):
             search_all(store, until_s)
         print("ready", flush=True)
-        asked = json.loads(sys.stdin.readline())
-        end = time.monotonic() + asked
+        duration_s = json.loads(sys.stdin.readline())
+        end = time.monotonic() + duration_s
         while time.monotonic() < end:
-            taken += search_all(store, until_s)
+            times_s += search_all(store, until_s)
             time.sleep(0.25)
-    print(json.dumps(taken), flush=True)
+    print(json.dumps(times_s), flush=True)
 
 
-def timed_searches(folder: Path, until_s: float, seconds: float) -> subprocess.Popen[str]:
-    """Have another process search for so long; its last line is what it measured."""
+def start_searches(folder: Path, until_s: float, seconds: float) -> subprocess.Popen[str]:
+    """Start a process that searches for ``seconds``. Its last line holds the times."""
     process = subprocess.Popen(
         [sys.executable, __file__, "--search", str(folder), str(until_s)],
         stdin=subprocess.PIPE,
@@ -106,10 +106,10 @@ def timed_searches(folder: Path, until_s: float, seconds: float) -> subprocess.P
 
 
 def result(process: subprocess.Popen[str]) -> tuple[float, float]:
-    """Median and 95th percentile of a search, in milliseconds."""
+    """The median and the 95th percentile of the search times, in milliseconds."""
     out, _ = process.communicate()
-    taken = json.loads(out.splitlines()[-1])
-    return 1e3 * statistics.median(taken), 1e3 * statistics.quantiles(taken, n=20)[-1]
+    times_s = json.loads(out.splitlines()[-1])
+    return 1e3 * statistics.median(times_s), 1e3 * statistics.quantiles(times_s, n=20)[-1]
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--search", nargs=2, metavar=("MEMORY", "UNTIL_S"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.search:
-        searcher(arguments.search[0], float(arguments.search[1]))
+        run_searches(arguments.search[0], float(arguments.search[1]))
         return
     encoder = LifeEncoder()
     hours = arguments.days * 24
@@ -143,60 +143,62 @@ def main() -> None:
             chunks = batches(life)  # type: ignore[arg-type]  # without outages there are no gaps
 
             def prepared(count: int) -> list[Commit]:
-                """What is appended, made beforehand: a camera's worker makes it while it waits."""
-                made = []
+                """The rows of ``count`` commits, made before the timing, as a camera's worker makes them while it waits."""
+                commits = []
                 for batch in itertools.islice(chunks, count):
-                    for place, size in enumerate(payload_bytes(batch, encoder.dim)):
-                        sizes[place] += size
+                    for column, size in enumerate(payload_bytes(batch, encoder.dim)):
+                        sizes[column] += size
                     rows = [
-                        one for seen in batch for one in (seen.moment, *ladder.push(seen.moment, seen.frames))
+                        moment
+                        for item in batch
+                        for moment in (item.moment, *ladder.push(item.moment, item.frames))
                     ]
-                    made.append((rows, [frame for seen in batch for frame in seen.frames]))
-                return made
+                    commits.append((rows, [frame for item in batch for frame in item.frames]))
+                return commits
 
             fast = prepared(arguments.commits)
-            of_rows, of_pictures = sizes
-            written, begun = written_bytes(), time.perf_counter()
+            row_bytes, picture_bytes = sizes
+            written, start_s = written_bytes(), time.perf_counter()
             append(store, fast, None)
-            rate, written = len(fast) * ROWS / (time.perf_counter() - begun), written_bytes() - written
+            rate, written = len(fast) * ROWS / (time.perf_counter() - start_s), written_bytes() - written
             print(
-                f"\nas fast as it goes: {rate:.0f} moments/s, {rate / NEEDED:.0f}x what {CAMERAS} cameras need"
+                f"\nas fast as possible: {rate:.0f} moments/s, {rate / CAMERA_RATE:.0f}x what {CAMERAS} cameras need"
             )
             print(
-                f"written {written / 1e6:.0f} MB for rows of {of_rows / 1e6:.0f} MB and pictures of"
-                f" {of_pictures / 1e6:.0f} MB: {written / (of_rows + of_pictures):.2f}x"
+                f"written {written / 1e6:.0f} MB for rows of {row_bytes / 1e6:.0f} MB and pictures of"
+                f" {picture_bytes / 1e6:.0f} MB: {written / (row_bytes + picture_bytes):.2f}x"
             )
             paced = prepared(int(arguments.seconds * PACE / ROWS))
-            searching = timed_searches(folder, hours * 3600, arguments.seconds)
-            taken = append(store, paced, PACE)
-            beside = result(searching)
-            left = result(timed_searches(folder, hours * 3600, arguments.seconds))
+            searching = start_searches(folder, hours * 3600, arguments.seconds)
+            times_s = append(store, paced, PACE)
+            during = result(searching)
+            fragmented = result(start_searches(folder, hours * 3600, arguments.seconds))
             store.maintain()
-            after = result(timed_searches(folder, hours * 3600, arguments.seconds))
-            print(f"\nat {PACE:.0f} moments/s, an append: median {1e3 * statistics.median(taken):.1f} ms, "
-                  f"p95 {1e3 * statistics.quantiles(taken, n=20)[-1]:.1f} ms, most {1e3 * max(taken):.0f} ms")  # fmt: skip
-            for when, found in (
-                ("beside it", beside),
-                ("as that left it", left),
-                ("freshly optimised", after),
+            optimised = result(start_searches(folder, hours * 3600, arguments.seconds))
+            print(f"\nat {PACE:.0f} moments/s, an append: median {1e3 * statistics.median(times_s):.1f} ms, "
+                  f"p95 {1e3 * statistics.quantiles(times_s, n=20)[-1]:.1f} ms, most {1e3 * max(times_s):.0f} ms")  # fmt: skip
+            for phase, (median_ms, p95_ms) in (
+                ("during writing", during),
+                ("after writing", fragmented),
+                ("after optimising", optimised),
             ):
                 print(
-                    f"searching {when}: median {found[0]:.1f} ms, p95 {found[1]:.1f} ms,"
-                    f" {found[1] / after[1]:.2f}x that of the optimised memory"
+                    f"searching {phase}: median {median_ms:.1f} ms, p95 {p95_ms:.1f} ms,"
+                    f" {p95_ms / optimised[1]:.2f}x that of the optimised memory"
                 )
 
 
 def append(store: MemoryStore, commits: list[Commit], pace: float | None) -> list[float]:
-    """Append them, at so many moments a second or as fast as it goes; how long each took, in seconds."""
-    taken = []
-    begun = time.perf_counter()
-    for at, (moments, frames) in enumerate(commits):
+    """Append commits, ``pace`` moments per second or as fast as possible. Returns the seconds of each."""
+    times_s = []
+    start_s = time.perf_counter()
+    for number, (moments, frames) in enumerate(commits):
         if pace is not None:
-            time.sleep(max(0.0, begun + at * ROWS / pace - time.perf_counter()))
-        started = time.perf_counter()
+            time.sleep(max(0.0, start_s + number * ROWS / pace - time.perf_counter()))
+        append_start_s = time.perf_counter()
         store.append(moments, frames)
-        taken.append(time.perf_counter() - started)
-    return taken
+        times_s.append(time.perf_counter() - append_start_s)
+    return times_s
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_disk_budget, add_lmm_flags, fps, open_memory, time_s
 from .flags import with_flags
 from .printing import waiting_hint
-from .progress import WatchDisplay, stopping
+from .progress import StopRequest, WatchDisplay, stopping
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         stopping(memory) as stop,
         WatchDisplay(quiet=arguments.quiet, as_json=arguments.json) as display,
     ):
-        progress = _Run(memory, arguments, display, is_only_one=len(sources) == 1)
+        progress = _Run(memory, arguments, display, stop, is_only_one=len(sources) == 1)
         watches = [watch for named in live if (watch := progress.start(named)) is not None]
         for named in files:
             if stop.received:
@@ -105,16 +105,25 @@ class _Run:
     """What one run of the command has watched."""
 
     def __init__(
-        self, memory: Recollect, arguments: argparse.Namespace, display: WatchDisplay, *, is_only_one: bool
+        self,
+        memory: Recollect,
+        arguments: argparse.Namespace,
+        display: WatchDisplay,
+        stop: StopRequest,
+        *,
+        is_only_one: bool,
     ) -> None:
         self._memory, self._arguments, self._display = memory, arguments, display
+        self._stop = stop
         self._is_only_one = is_only_one
         self._failed = 0
         self.files_done = 0
         """Files that were watched to their end, or could not be watched."""
 
     def start(self, named: NamedSource, *, drain: bool = True) -> Watch | None:
-        """Begin to watch a source. None if that fails, while other sources are given."""
+        """Begin to watch a source. None if that fails, while other sources are given, or after Ctrl-C."""
+        if self._stop.received:
+            return None
         arguments = self._arguments
         options = WatchOptions(
             fps=arguments.fps,
@@ -125,12 +134,16 @@ class _Run:
         )
         stream = named.name if arguments.stream is None else arguments.stream
         try:
-            return self._memory.start(
+            watch = self._memory.start(
                 named.source,
                 stream=stream,
                 options=options,
                 on_event=self._display.handler(named.source, stream),
             )
+            if self._stop.received:
+                # Ctrl-C came before the watch existed.
+                watch.stop()
+            return watch
         except RecollectError as error:
             self._note_failure(error)
             self.files_done += not _is_live(named)

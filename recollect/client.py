@@ -214,6 +214,7 @@ class Recollect:
             BadSettings: The settings that name the video LMM or the image-text model are wrong.
             EncoderError: The image-text model in the settings cannot be used.
         """
+        stops_before = self._stops
         from .perception.sources.source_list import resolve_source  # noqa: PLC0415
         from .perception.writer_session import find_source  # noqa: PLC0415 - heavy, and only watching needs it
 
@@ -221,7 +222,6 @@ class Recollect:
         stream = checked_stream_name(stream)
         options = checked_watch_options(options)
         check_handler("on_event", on_event)
-        stops_before = self._stops
         found_source = find_source(resolve_source(source) if isinstance(source, str) else source, options)
         try:
             with self._writing.session() as session:
@@ -259,12 +259,12 @@ class Recollect:
     def _caption(
         self, stream: str | None, everything: bool, on_event: OnEvent | None, stopping: _StopFlag
     ) -> CaptionReport:
+        stops_before = self._stops
         from .memory.storage.manifest import read_manifest  # noqa: PLC0415 - LanceDB takes seconds to load
 
         if stream is not None:
             checked_text("stream", stream)
         check_handler("on_event", on_event)
-        stops_before = self._stops
         if self._resources.lmm() is None:
             raise NoLmm("describe what was watched")
         read_manifest(self.path)  # a wrong path must not make an empty memory

@@ -76,10 +76,10 @@ def rank_moments(views: Tables, encoder: Encoder | None, query: SearchQuery) -> 
 
     Memories with the same score as the last one are included beyond the limit.
     """
-    searches: dict[SearchMode, Callable[[], Ranking]] = {"words": lambda: _by_words(views, query)}
+    searches: dict[SearchMode, Callable[[], Ranking]] = {"words": lambda: rank_by_words(views, query)}
     if encoder is not None and views.text_vectors is not None:
         vector = encoder.encode_texts([query.text])[0]
-        searches["meaning"] = lambda: _by_meaning(views, query, vector)
+        searches["meaning"] = lambda: rank_by_meaning(views, query, vector)
         if views.frame_vectors is not None and (query.rungs is None or "moment" in query.rungs):
             searches["pictures"] = lambda: _by_pictures(views, query, vector)
     # Lance releases the interpreter lock while it searches, so the searches run in parallel.
@@ -93,7 +93,7 @@ def rank_moments(views: Tables, encoder: Encoder | None, query: SearchQuery) -> 
     return {key: score for key, score in best if score >= best[: query.limit][-1][1]}
 
 
-def _by_words(views: Tables, query: SearchQuery) -> Ranking:
+def rank_by_words(views: Tables, query: SearchQuery) -> Ranking:
     """Scores by matching words, raised by the fraction of the query's word pairs that match.
 
     Full-text search scores each word alone. Without the pairs, "a blue coat and a red cup" would match
@@ -109,7 +109,8 @@ def _by_words(views: Tables, query: SearchQuery) -> Ranking:
     return scores
 
 
-def _by_meaning(views: Tables, query: SearchQuery, vector: Any) -> Ranking:
+def rank_by_meaning(views: Tables, query: SearchQuery, vector: Any) -> Ranking:
+    """Scores by the similarity of text vectors to ``vector``."""
     condition = all_of(query.at_any_time, query.in_span)
     return nearest_scores(
         match_vector(views.text_vectors, vector, where=condition, columns=["moment_id"], limit=query.rows)

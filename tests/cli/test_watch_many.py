@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,21 @@ def test_cameras_and_a_file_are_watched_until_ctrl_c(cameras, short_video, tmp_p
     assert "Traceback" not in err
     with MemoryStore.open(memory) as store:
         assert [stream.state for stream in store.streams() if stream.kind == "live"] == ["stopped"] * 2
+
+
+@pytest.mark.slow  # starts Python several times: some 10 s
+@pytest.mark.parametrize("after_s", [1.0, 2.0])
+def test_an_early_ctrl_c_ends_every_camera(tmp_path, after_s):
+    """The cameras do not answer, so they would be tried for ever."""
+    child = start(tmp_path / "home.lance", "rtsp://127.0.0.1:9/door", "rtsp://127.0.0.1:9/yard")
+    time.sleep(after_s)
+    try:
+        end(child)
+    finally:
+        child.kill()
+        child.wait()
+
+    assert child.returncode in (0, 130)
 
 
 @pytest.mark.slow  # starts Python: some 5 s
