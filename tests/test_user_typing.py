@@ -78,7 +78,7 @@ def user_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
     # The dependencies are those of the tests. A link file inside that folder, such as an editable install's, is not followed.
     (site / "dependencies.pth").write_text("\n".join(path for path in sys.path if "site-packages" in path))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     subprocess.run([*command, "--target", site, ROOT], check=True, cwd=environment)
     return python
 
