@@ -665,9 +665,11 @@ class Recollect:
         as_of: datetime | float | None = None,
     ) -> Answer:
         """``ask`` without blocking the event loop. Cancelling it stops the question within a second."""
-        from .agent.cancellation import Cancellation  # noqa: PLC0415 - loads asyncio's machinery when needed
+        from .agent.cancellation import Cancellation  # noqa: PLC0415
 
         checked = _checked_question(question, options, stream, from_s, to_s, as_of)
+        # Loading LangGraph for the first question takes a second or two. Cancelled meanwhile, this returns at once.
+        await asyncio.to_thread(_load_agent)
         cancellation = Cancellation()
         work = asyncio.to_thread(self._answer, checked, cancellation)
         return await _cancellable(work, cancellation.cancel)
@@ -747,6 +749,10 @@ class _StopFlag:
         self._stop = stop
         if self.is_set:
             stop()
+
+
+def _load_agent() -> None:
+    from . import question_runner  # noqa: F401, PLC0415 - loads LangGraph
 
 
 async def _cancellable(work: Coroutine[Any, Any, T], cancel: Callable[[], None]) -> T:

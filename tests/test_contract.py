@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import subprocess
+import sys
 import threading
 import time
 import typing
@@ -308,3 +310,27 @@ def test_the_documented_error_tree_matches_the_classes() -> None:
 
     assert drawn == actual
     assert set(actual) == set(errors.__all__)
+
+
+def test_the_first_question_of_a_process_is_cancelled_at_once(watched_demo: Path) -> None:
+    """LangGraph is still being loaded then."""
+    code = (
+        "import asyncio, sys, time\n"
+        "from recollect import Recollect\n"
+        "async def main():\n"
+        "    question = asyncio.create_task(Recollect(sys.argv[1]).aask('When does the sign say CLOSED?'))\n"
+        "    await asyncio.sleep(0.05)\n"
+        "    began_s = time.monotonic()\n"
+        "    question.cancel()\n"
+        "    await asyncio.wait([question])\n"
+        "    print(time.monotonic() - began_s, question.cancelled())\n"
+        "asyncio.run(main())\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(watched_demo)], capture_output=True, text=True, check=True
+    )
+
+    took_s, is_cancelled = done.stdout.split()
+    assert is_cancelled == "True"
+    assert float(took_s) < 1.0
