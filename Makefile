@@ -42,6 +42,7 @@ lint: $(READY)  ## check format, style and types; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks/*.py
 	cd .typing && $(abspath $(BIN))/lint-imports --no-cache --config ../pyproject.toml
 	$(BIN)/python scripts/check_structure.py
 

@@ -132,7 +132,7 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
 
 def share_within(members: Sequence[dict[str, Any]], key: str, limit: int) -> float:
     """The share of questions whose rank is at most ``limit``."""
-    return sum(row[key] is not None and row[key] <= limit for row in members) / len(members)
+    return float(sum(row[key] is not None and row[key] <= limit for row in members) / len(members))
 
 
 def main() -> None:

@@ -75,6 +75,7 @@ class TimedObserver:
     def __init__(self, inner: Observer, timer: CpuTimer) -> None:
         self._inner, self._timer = inner, timer
         self.written_by = inner.written_by
+        self.finding_kinds = inner.finding_kinds
 
     def push(self, frame: Frame) -> None:
         with self._timer.timed(self.written_by):
