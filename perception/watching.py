@@ -41,11 +41,11 @@ def watch(
         EncoderError: The encoder's model cannot be used.
     """
     options = options or WatchOptions()
-    found = find_source(source, options)
+    found_source = find_source(source, options)
     settings = WriterSettings(encoder=encoder, lmm=lmm, budget_bytes=budget_bytes)
     session = WriterSession(path, settings)
     try:
-        handle = session.start(found, stream=stream, options=options, on_event=on_event)
+        handle = session.start(found_source, stream=stream, options=options, on_event=on_event)
     finally:
         session.release()
     try:

@@ -3,7 +3,7 @@
     memory.watch("kitchen.mp4")        # shows a bar by itself in a notebook
     memory.ask("When …?")              # shows the answer with its evidence as a table
 
-It needs no package of its own: where no notebook runs, nothing is loaded and nothing is shown.
+It needs no extra package. Outside a notebook it loads and shows nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def notebook_progress() -> OnEvent | None:
-    """A handler that shows watching as a progress bar; None where no notebook runs."""
+    """A handler that shows watching as a progress bar, or None outside a notebook."""
     display = _notebook_display()
     if display is None:
         return None
