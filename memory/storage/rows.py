@@ -455,7 +455,12 @@ def counts_by_stream(rows: pa.Table) -> dict[str, FrameCounts]:
     numbers = [f"{name}_max" for name in COUNT_COLUMNS if name != "dropped"]
     sums = distinct.group_by("stream").aggregate([(name, "sum") for name in numbers])
     counts = {
-        row["stream"]: FrameCounts(*(int(row[f"{name}_sum"] or 0) for name in numbers))
+        row["stream"]: FrameCounts(
+            captured=row["captured_max_sum"],
+            stored=row["stored_max_sum"],
+            sampled_out=row["sampled_out_max_sum"],
+            merged=row["merged_max_sum"],
+        )
         for row in sums.to_pylist()
     }
     dropping = distinct.filter(pc.not_equal(distinct["dropped_max"], ""))
