@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import av
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from .frame_sampling import SparseSampler
 from .overload_ladder import WatchRate
@@ -58,7 +59,7 @@ class LiveDecoder:
             if rate.key_frames_only:
                 yield from self._decode(None, arrived.arrival_s)
 
-    def _decode(self, packet: av.Packet | None, arrival_s: float) -> Iterator[tuple[av.VideoFrame, float]]:
+    def _decode(self, packet: av.Packet[VideoStream] | None, arrival_s: float) -> Iterator[tuple[av.VideoFrame, float]]:
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError:
@@ -66,7 +67,7 @@ class LiveDecoder:
                 self._lost["damaged"] += 1
             return
         for frame in frames:
-            yield frame, arrival_s if frame.opaque is None else float(frame.opaque)
+            yield frame, frame.opaque if isinstance(frame.opaque, float) else arrival_s
 
 
 def _time_s(arrived: ArrivedPacket) -> float:

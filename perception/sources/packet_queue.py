@@ -16,13 +16,14 @@ from collections import deque
 from dataclasses import dataclass
 
 import av
+from av.video.stream import VideoStream
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivedPacket:
     """A packet and when it came."""
 
-    packet: av.Packet
+    packet: av.Packet[VideoStream]
     arrival_s: float
     """Monotonic seconds, comparable between the processes of a machine."""
     dropped: int
@@ -36,13 +37,13 @@ class PacketQueue:
         """Where the queue is full, a source that ``waits`` is made to wait. Of any other, what waits is dropped."""
         self._max_bytes = max_bytes
         self._waits = waits
-        self._packets: deque[tuple[av.Packet, float]] = deque()
+        self._packets: deque[tuple[av.Packet[VideoStream], float]] = deque()
         self._bytes = 0
         self._dropped = 0
         self._is_closed = False
         self._changed = threading.Condition()
 
-    def put(self, packet: av.Packet, arrival_s: float) -> None:
+    def put(self, packet: av.Packet[VideoStream], arrival_s: float) -> None:
         """Add a packet."""
         with self._changed:
             if self._waits:
