@@ -59,7 +59,9 @@ class LiveDecoder:
             if rate.key_frames_only:
                 yield from self._decode(None, arrived.arrival_s)
 
-    def _decode(self, packet: av.Packet[VideoStream] | None, arrival_s: float) -> Iterator[tuple[av.VideoFrame, float]]:
+    def _decode(
+        self, packet: av.Packet[VideoStream] | None, arrival_s: float
+    ) -> Iterator[tuple[av.VideoFrame, float]]:
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError:
