@@ -252,7 +252,7 @@ def test_a_burst_waits_for_a_slow_consumer_and_nothing_is_lost():
 
 
 @pytest.mark.slow
-def test_a_consumer_that_is_too_slow_gets_a_lower_rate_and_a_report():
+def test_a_consumer_that_is_too_slow_gets_a_report_of_drops():
     with HttpStreamServer(fps=25) as server, closing(LiveSource(server.url, 4, timeouts=HASTE)) as source:
         events = source.frames()
         next(events)
