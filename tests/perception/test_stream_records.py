@@ -156,7 +156,7 @@ def test_the_name_of_a_camera_is_no_name_for_a_file(tmp_path, short_video):
         with pytest.raises(SourceUnreachable):
             memory.watch("rtsp://127.0.0.1:1/live", stream="door", options=GONE)
 
-        with pytest.raises(StreamNameTaken, match="127.0.0.1"):
+        with pytest.raises(StreamNameTaken, match=r"127\.0\.0\.1"):
             memory.watch(short_video, stream="door", options=QUICK)
 
 
