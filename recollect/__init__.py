@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .memory.encoder import Encoder, ImageEncoder
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
+    from .memory.keeping.memory_check import CheckReport, Damage
     from .memory.keeping.reindexing import ReindexReport
     from .memory.query.snapshot import Hit
     from .perception.describing.captioner import CaptionReport
@@ -82,9 +83,11 @@ __all__ = [
     "Answer",
     "BacklogCounts",
     "CaptionReport",
+    "CheckReport",
     "Connected",
     "Connecting",
     "Coverage",
+    "Damage",
     "Described",
     "DescriptionsFailed",
     "DescriptionsResumed",
@@ -150,6 +153,8 @@ _LATER = {
     "TraceStep": "agent.traces",
     "Encoder": "memory.encoder",
     "ImageEncoder": "memory.encoder",
+    "CheckReport": "memory.keeping.memory_check",
+    "Damage": "memory.keeping.memory_check",
     "DiskUsage": "memory.keeping.disk_usage",
     "ErasureReceipt": "memory.keeping.erasure",
     "ReindexReport": "memory.keeping.reindexing",

@@ -41,6 +41,8 @@ class StreamOverview:
     counts: FrameCounts
     tombstones: tuple[Tombstone, ...]
     """Those of pictures too."""
+    lost: tuple[Gap, ...] = ()
+    """Those of the gaps that no row of a gap records: holes, of which everything is lost."""
 
 
 def coverage_of(
@@ -136,10 +138,14 @@ def _overview(
 ) -> StreamOverview:
     forgotten = [stone for stone in stones if stone.lost != "frame"]
     known = [*watched, *(stone.span for stone in forgotten)]
-    all_gaps = with_lost(gaps, lost_spans(stream, known, gaps))
+    lost = lost_spans(stream, known, gaps)
+    all_gaps = with_lost(gaps, lost)
     parts = [counts, *(gap.counts for gap in gaps), *(stone.counts for stone in stones)]
     return StreamOverview(
-        coverage_of(stream, None, watched, all_gaps, forgotten), total_counts(parts), tuple(stones)
+        coverage_of(stream, None, watched, all_gaps, forgotten),
+        total_counts(parts),
+        tuple(stones),
+        tuple(lost),
     )
 
 
