@@ -12,7 +12,7 @@ from .arguments import open_memory
 from .printing import plural
 
 if TYPE_CHECKING:
-    from ..memory.keeping.memory_check import CheckReport, Damage
+    from ..memory.keeping.memory_check import CheckReport, FoundDamage
 
 DESCRIPTION = "Examine a whole memory and say what is damaged. With --repair, rebuild what can be rebuilt."
 
@@ -69,7 +69,7 @@ def _print_report(report: CheckReport) -> None:
         print_line("`recollect check --repair` rebuilds what can be rebuilt.")
 
 
-def _print_damages(damages: tuple[Damage, ...]) -> None:
+def _print_damages(damages: tuple[FoundDamage, ...]) -> None:
     for damage in damages:
         place = "" if damage.stream is None else f" ({damage.stream}"
         if place and damage.span is not None:

@@ -29,11 +29,13 @@ from .keeping.maintenance_lock import maintenance_lock
 from .keeping.memory_check import (
     TRACES_NAME,
     CheckReport,
-    Damage,
+    FoundDamage,
     MemoryCheck,
     check_memory,
+    lost_ends,
     lost_pictures,
     missing_vectors,
+    orphans,
     unnamed_streams,
 )
 from .keeping.salvage import Forgotten, distinct_rows, restored_columns, salvaged_rows
@@ -46,7 +48,16 @@ from .storage.leases import ReadLease
 from .storage.manifest import MANIFEST_NAME, new_manifest, write_manifest
 from .storage.rows import tombstone_row, tombstones_from
 from .storage.schema import Row
-from .storage.tables import Tables, connect, make_indexes, table_exists, table_kind, vector_layout
+from .storage.tables import (
+    Tables,
+    connect,
+    latest_view,
+    make_indexes,
+    row_ids_with,
+    table_exists,
+    table_kind,
+    vector_layout,
+)
 from .storage.writer_lock import WriterLock
 from .store import MemoryStore
 from .values import Moment, Stream
@@ -135,7 +146,7 @@ class _FileRepair:
                 if table.version != version:
                     table.restore(version)
 
-    def _mend_small_files(self, damages: Iterable[Damage]) -> None:
+    def _mend_small_files(self, damages: Iterable[FoundDamage]) -> None:
         parts = {damage.part for damage in damages}
         self.repaired += [part for part in (HEAD_NAME, FILE_NAME) if part in parts]
         # A table that was written anew has other files of the same names.
@@ -212,7 +223,8 @@ class _ReferenceRepair:
         snapshot, views = self._read()
         for name in unnamed_streams(views):
             store.put_stream(_stream_of(name, snapshot.latest(name)))
-            self.repaired.append(f"the row of the stream {name}, without its source")
+            self.repaired.append(f"the row of the stream {name}")
+            self.lost.append(f"the source of the stream {name}")
         for name in snapshot.overviews():
             parents = lost_parents(snapshot, name)
             store.append(parents)
@@ -230,17 +242,24 @@ class _ReferenceRepair:
             self.lost.append(
                 f"{pictures} pictures of {moment.stream} at {_times(moment.span.start_s, moment.span.end_s)}"
             )
-        for name, overview in snapshot.overviews().items():
+        for name in snapshot.overviews():
             for parent in missing_children(snapshot, name):
                 stones.append(damage_tombstone(snapshot, parent, now_s))
                 times = _times(parent.span.start_s, parent.span.end_s)
                 self.lost.append(f"details of {name} at {times}, of which the {parent.rung} is left")
-            for gap in overview.lost:
-                store.put_gap(gap)
-                self.lost.append(f"everything of {name} at {_times(gap.span.start_s, gap.span.end_s)}")
+        lost = [gap for overview in snapshot.overviews().values() for gap in overview.lost]
+        for gap in [*lost, *lost_ends(snapshot, views)]:
+            store.put_gap(gap)
+            self.lost.append(f"everything of {gap.stream} at {_times(gap.span.start_s, gap.span.end_s)}")
         opened = Tables.open(self._folder, encoder=self._encoder)
         with Commits(self._folder).commit() as change:
             change.upsert(opened.tombstones, "id", [tombstone_row(stone) for stone in stones])
+            # Nothing shows them any more, and an erasure of their time would not find them.
+            for kind, ids in orphans(views).items():
+                table = getattr(opened, kind)
+                change.delete_rows(table, row_ids_with(latest_view(table), "id", ids))
+                if ids:
+                    self.lost.append(f"{len(ids)} {_words(kind)} of moments that are lost")
 
     def _read(self) -> tuple[Snapshot, Tables]:
         opened = Tables.open(self._folder, encoder=self._encoder)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .memory.encoder import Encoder, ImageEncoder
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
-    from .memory.keeping.memory_check import CheckReport, Damage
+    from .memory.keeping.memory_check import CheckReport, FoundDamage
     from .memory.keeping.reindexing import ReindexReport
     from .memory.query.snapshot import Hit
     from .perception.describing.captioner import CaptionReport
@@ -87,7 +87,6 @@ __all__ = [
     "Connected",
     "Connecting",
     "Coverage",
-    "Damage",
     "Described",
     "DescriptionsFailed",
     "DescriptionsResumed",
@@ -101,6 +100,7 @@ __all__ = [
     "Finding",
     "Finished",
     "ForgottenSeen",
+    "FoundDamage",
     "FrameCounts",
     "Gap",
     "GapSeen",
@@ -154,7 +154,7 @@ _LATER = {
     "Encoder": "memory.encoder",
     "ImageEncoder": "memory.encoder",
     "CheckReport": "memory.keeping.memory_check",
-    "Damage": "memory.keeping.memory_check",
+    "FoundDamage": "memory.keeping.memory_check",
     "DiskUsage": "memory.keeping.disk_usage",
     "ErasureReceipt": "memory.keeping.erasure",
     "ReindexReport": "memory.keeping.reindexing",

@@ -1,4 +1,4 @@
-"""Damage harness: damages copies of a memory at random, and judges what is then served, told and repaired.
+"""FoundDamage harness: damages copies of a memory at random, and judges what is then served, told and repaired.
 
     harness = DamageHarness(Path("kitchen"), LifeEncoder)
     for number in range(100):
@@ -125,7 +125,7 @@ class DamageHarness:
         )
         if trial.lost and not report.lost:
             trial.faults.append(f"{trial.lost} were lost, and the repair does not say so")
-        if not trial.lost and _differ(mended, self.whole):
+        if not report.lost and _differ(mended, self.whole):
             trial.faults.append("nothing is lost, and what is served differs after the repair")
         return trial
 
@@ -210,7 +210,7 @@ def _differ(served: Served, whole: Served) -> bool:
 
 
 def _damage(folder: Path, kind: DamageKind, rng: random.Random) -> str:
-    """Damage one file, and return its path in the folder. Every folder of files is as likely as any other."""
+    """FoundDamage one file, and return its path in the folder. Every folder of files is as likely as any other."""
     groups: dict[Path, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MemoryDamaged
+from ..query.coverage import lost_gap
 from ..query.snapshot import Snapshot
 from ..storage import schema
 from ..storage.commits import HEAD_NAME, CommitHead, Commits
@@ -38,7 +39,7 @@ from ..storage.tables import (
     table_kind,
     vector_space,
 )
-from ..values import Moment, Span
+from ..values import Gap, Moment, Span
 from .file_digests import FILE_NAME, FileDigests
 from .ladder_repair import lost_parents, missing_children
 from .salvage import bad_rows
@@ -50,7 +51,7 @@ _MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class FoundDamage:
     """One thing that is damaged in a memory."""
 
     part: str
@@ -67,7 +68,7 @@ class CheckReport:
     """What a check found, and what a repair did about it."""
 
     path: str
-    damages: tuple[Damage, ...]
+    damages: tuple[FoundDamage, ...]
     """What was damaged before a repair."""
     rows: int
     """Rows that were read."""
@@ -77,7 +78,7 @@ class CheckReport:
     """What was rebuilt."""
     lost: tuple[str, ...] = ()
     """What could not be rebuilt."""
-    remaining: tuple[Damage, ...] = ()
+    remaining: tuple[FoundDamage, ...] = ()
     """What is still damaged after a repair."""
     was_repaired: bool = False
 
@@ -119,7 +120,7 @@ class MemoryCheck:
         self.damaged_files: dict[str, set[str]] = {}
         """The damaged data files, by the name of their table."""
 
-    def damages(self) -> Iterator[Damage]:
+    def damages(self) -> Iterator[FoundDamage]:
         """What is damaged, in the order of the parts."""
         yield from self._small_files
         views: dict[str, View] = {}
@@ -141,29 +142,29 @@ class MemoryCheck:
                 names.append(picture_vectors)
         return names
 
-    def _small_file_damages(self) -> Iterator[Damage]:
+    def _small_file_damages(self) -> Iterator[FoundDamage]:
         try:
             self.manifest = read_manifest(self._folder)
         except MemoryDamaged as error:
-            yield Damage(MANIFEST_NAME, f"it cannot be read: {error.why}")
+            yield FoundDamage(MANIFEST_NAME, f"it cannot be read: {error.why}")
         head = self._folder / HEAD_NAME
         try:
             unsealed_json(head.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            yield Damage(HEAD_NAME, "it is missing, so every table is read at its newest version")
+            yield FoundDamage(HEAD_NAME, "it is missing, so every table is read at its newest version")
         except (ValueError, AttributeError, TypeError) as error:
-            yield Damage(
+            yield FoundDamage(
                 HEAD_NAME, f"it cannot be read ({error}), so every table is read at its newest version"
             )
         if not self._digests.is_readable:
-            yield Damage(FILE_NAME, "it cannot be read, so files are not compared with their digests")
+            yield FoundDamage(FILE_NAME, "it cannot be read, so files are not compared with their digests")
 
-    def _table_damages(self, name: str) -> Generator[Damage, None, View | None]:
+    def _table_damages(self, name: str) -> Generator[FoundDamage, None, View | None]:
         """The damages of one table. Returns a view of it, or None if it cannot be opened."""
         words = table_kind(name).replace("_", " ")
         if not table_exists(self._folder, name):
             self.damaged_data.add(name)
-            yield Damage(f"table of {words}", "it is missing")
+            yield FoundDamage(f"table of {words}", "it is missing")
             return None
         try:
             view = open_view(self._folder, name, self.head.versions.get(name))
@@ -171,7 +172,7 @@ class MemoryCheck:
         except MemoryDamaged as error:
             self.damaged_data.add(name)
             self.damaged_versions.add(name)
-            yield Damage(f"table of {words}", f"it cannot be opened: {error.why}")
+            yield FoundDamage(f"table of {words}", f"it cannot be opened: {error.why}")
             return None
         for path, what in wrong.items():
             part = "index" if path.startswith("_indices/") else "table"
@@ -182,12 +183,12 @@ class MemoryCheck:
                 self.damaged_files.setdefault(name, set()).add(path)
             if path.startswith(("_versions/", "_deletions/")):
                 self.damaged_versions.add(name)
-            yield Damage(f"{part} of {words}", f"{name}.lance/{path}: {what}")
+            yield FoundDamage(f"{part} of {words}", f"{name}.lance/{path}: {what}")
         yield from self._index_damages(name, view, words)
         yield from self._row_damages(name, view, words)
         return view
 
-    def _index_damages(self, name: str, view: View, words: str) -> Iterator[Damage]:
+    def _index_damages(self, name: str, view: View, words: str) -> Iterator[FoundDamage]:
         try:
             with reporting_damage(self._folder):
                 if "text" in INDEXES.get(table_kind(name), {}) and "text" not in indexed_columns(view):
@@ -196,9 +197,9 @@ class MemoryCheck:
                     view.prewarm_index(index.name)
         except MemoryDamaged as error:
             self.damaged_indexes.add(name)
-            yield Damage(f"index of {words}", f"it cannot be read: {error.why}")
+            yield FoundDamage(f"index of {words}", f"it cannot be read: {error.why}")
 
-    def _row_damages(self, name: str, view: View, words: str) -> Iterator[Damage]:
+    def _row_damages(self, name: str, view: View, words: str) -> Iterator[FoundDamage]:
         kind = table_kind(name)
         bad: list[Row] = []
         try:
@@ -214,14 +215,16 @@ class MemoryCheck:
                 bad += bad_rows(kind, batch)
         except MemoryDamaged as error:
             self.damaged_data.add(name)
-            yield Damage(f"table of {words}", f"some of its rows cannot be read: {error.why}")
+            yield FoundDamage(f"table of {words}", f"some of its rows cannot be read: {error.why}")
         if bad:
             self.damaged_data.add(name)
             streams = sorted({str(row.get("stream") or row.get("name")) for row in bad})
             of_streams = ", ".join(streams[:_MOST_NAMED])
-            yield Damage(f"table of {words}", f"{len(bad)} rows are not what was written, of {of_streams}")
+            yield FoundDamage(
+                f"table of {words}", f"{len(bad)} rows are not what was written, of {of_streams}"
+            )
 
-    def _reference_damages(self, views: Tables) -> Iterator[Damage]:
+    def _reference_damages(self, views: Tables) -> Iterator[FoundDamage]:
         """What tables say of each other and is not there."""
         snapshot = Snapshot(
             views, extents=None, folder=self._folder, encoder=None, as_of_s=None, lease=ReadLease(None)
@@ -229,9 +232,9 @@ class MemoryCheck:
         try:
             yield from reference_damages(snapshot, views)
         except MemoryDamaged as error:
-            yield Damage(error.part, f"it cannot be read: {error.why}")
+            yield FoundDamage(error.part, f"it cannot be read: {error.why}")
 
-    def _trace_damages(self) -> Iterator[Damage]:
+    def _trace_damages(self) -> Iterator[FoundDamage]:
         path = self._folder / TRACES_NAME
         if path.exists():
             try:
@@ -240,27 +243,62 @@ class MemoryCheck:
             except sqlite3.Error as error:
                 state = str(error)
             if state != "ok":
-                yield Damage(TRACES_NAME, f"the traces of questions cannot be read: {state}")
+                yield FoundDamage(TRACES_NAME, f"the traces of questions cannot be read: {state}")
 
 
-def reference_damages(snapshot: Snapshot, views: Tables) -> Iterator[Damage]:
+def reference_damages(snapshot: Snapshot, views: Tables) -> Iterator[FoundDamage]:
     """What is missing of what the tables refer to: streams, pictures, summaries, their parts, vectors, whole spans."""
     for name in unnamed_streams(views):
-        yield Damage("table of streams", "the row of a stream is missing", name)
+        yield FoundDamage("table of streams", "the row of a stream is missing", name)
     for moment, pictures in lost_pictures(snapshot, views):
-        yield Damage("table of frames", f"{pictures} pictures are missing", moment.stream, moment.span)
+        yield FoundDamage("table of frames", f"{pictures} pictures are missing", moment.stream, moment.span)
     for name, overview in snapshot.overviews().items():
         for parent in missing_children(snapshot, name):
-            yield Damage(
+            yield FoundDamage(
                 "table of observations", f"parts of this {parent.rung} are missing", name, parent.span
             )
         for parent in lost_parents(snapshot, name):
-            yield Damage(
+            yield FoundDamage(
                 "table of observations", f"the summary of this {parent.rung} is missing", name, parent.span
             )
         for gap in overview.lost:
-            yield Damage("table of observations", "everything of this time is missing", name, gap.span)
+            yield FoundDamage("table of observations", "everything of this time is missing", name, gap.span)
+    for gap in lost_ends(snapshot, views):
+        yield FoundDamage("table of observations", "everything of this time is missing", gap.stream, gap.span)
+    for kind, ids in orphans(views).items():
+        if ids:
+            yield FoundDamage(
+                f"table of {kind.replace('_', ' ')}", f"{len(ids)} rows have lost their moments"
+            )
     yield from missing_vectors(views)
+
+
+def lost_ends(snapshot: Snapshot, views: Tables) -> list[Gap]:
+    """The time after the last memory or gap of each stream of which there are pictures or vectors."""
+    reached_s = {name: overview.coverage.span.end_s for name, overview in snapshot.overviews().items()}
+    ends_s: dict[str, float] = {}
+    for view, column in ((views.frames, "time_s"), (views.text_vectors, "end_s")):
+        for batch in batches(view, ["stream", column]) if view is not None else ():
+            for row in batch.group_by("stream").aggregate([(column, "max")]).to_pylist():
+                ends_s[row["stream"]] = max(ends_s.get(row["stream"], 0.0), row[f"{column}_max"])
+    return [
+        lost_gap(name, Span(reached_s.get(name, 0.0), end_s), snapshot.gaps(name))
+        for name, end_s in sorted(ends_s.items())
+        if end_s > reached_s.get(name, 0.0)
+    ]
+
+
+def orphans(views: Tables) -> dict[str, set[str]]:
+    """The ids of the pictures and vectors whose moments are lost, by kind of table."""
+    rows = select(views.observations, columns=["id", "moment_id", "frame_ids"])
+    memories, shown = {row["moment_id"] for row in rows}, {key for row in rows for key in row["frame_ids"]}
+    ids = {"frames": _ids(views.frames) - shown}
+    if views.text_vectors is not None:
+        ids["text_vectors"] = _ids(views.text_vectors) - {row["id"] for row in rows}
+    if views.frame_vectors is not None:
+        vectors = select(views.frame_vectors, columns=["id", "moment_id"])
+        ids["frame_vectors"] = {row["id"] for row in vectors if row["moment_id"] not in memories}
+    return ids
 
 
 def lost_pictures(snapshot: Snapshot, views: Tables) -> list[tuple[Moment, int]]:
@@ -285,19 +323,21 @@ def unnamed_streams(views: Tables) -> list[str]:
     return sorted(stored - named)
 
 
-def missing_vectors(views: Tables) -> Iterator[Damage]:
+def missing_vectors(views: Tables) -> Iterator[FoundDamage]:
     """Vectors that an encoder must make again."""
     if views.text_vectors is None:
         return
     texts = _ids(views.observations) - _ids(views.text_vectors)
     if texts:
-        yield Damage("table of text vectors", f"the vectors of {len(texts)} texts are missing")
+        yield FoundDamage("table of text vectors", f"the vectors of {len(texts)} texts are missing")
     if views.frame_vectors is not None:
         rows = select(views.observations, where="base AND rung = 'moment'", columns=["frame_ids"])
         shown = {key for row in rows for key in row["frame_ids"]}
         pictures = (shown & _ids(views.frames)) - _ids(views.frame_vectors)
         if pictures:
-            yield Damage("table of frame vectors", f"the vectors of {len(pictures)} pictures are missing")
+            yield FoundDamage(
+                "table of frame vectors", f"the vectors of {len(pictures)} pictures are missing"
+            )
 
 
 def _ids(view: View) -> set[str]:

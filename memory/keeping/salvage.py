@@ -121,7 +121,8 @@ def bad_rows(kind: str, rows: pa.Table) -> list[Row]:
     """The rows of a kind of table that are not what was written, as far as can be told."""
     if kind not in schema.TABLES:
         vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
-        return rows.filter(pa.array(~np.isfinite(vectors).all(axis=1))).to_pylist()
+        bad: list[Row] = rows.filter(pa.array(~np.isfinite(vectors).all(axis=1))).to_pylist()
+        return bad
     return [
         row
         for row in rows.to_pylist()

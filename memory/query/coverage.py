@@ -72,12 +72,13 @@ def lost_spans(stream: str, watched: Iterable[Span], gaps: Iterable[Gap]) -> lis
     reached_s, lost = 0.0, []
     for span in spans:
         if span.start_s - reached_s > _HOLE_S:
-            lost.append(_lost_gap(stream, Span(reached_s, span.start_s), gaps))
+            lost.append(lost_gap(stream, Span(reached_s, span.start_s), gaps))
         reached_s = max(reached_s, span.end_s)
     return lost
 
 
-def _lost_gap(stream: str, span: Span, gaps: Sequence[Gap]) -> Gap:
+def lost_gap(stream: str, span: Span, gaps: Sequence[Gap]) -> Gap:
+    """The gap for a span of which everything is lost. ``gaps`` are the others of the stream."""
     return Gap(
         id=make_id(stream, "lost", round(span.start_s * 1000)),
         stream=stream,
