@@ -157,12 +157,14 @@ class _FileRepair:
             self.lost.append("the traces of earlier questions")
 
     def _mend_indexes(self, name: str, check: MemoryCheck) -> None:
-        """Make the indexes of a table again from its rows."""
+        """Make the indexes of a table again from its rows, and the record of its last transaction."""
         try:
             with reporting_damage(self._folder):
                 table = connect(self._folder).open_table(name)
                 rebuild_indexes(table)
                 make_indexes(table, FTS)
+                # A new version does not need the transaction file of the old one.
+                latest_view(table).restore()
         except MemoryDamaged:
             self._write_anew(name, check)
         else:
