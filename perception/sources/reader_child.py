@@ -16,14 +16,16 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 
 import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from .frame_sampling import FrameSampler
-from .live_opening import NoPicture, failure, open_live
+from .live_opening import LIVE_ERRORS, LiveInput, failure, open_live
+from .packet_reports import reported_packets
 from .picture_conversion import PictureConverter
 from .reader_messages import ReaderTask, write_message
 
@@ -65,12 +67,7 @@ def main(task: dict[str, Any]) -> None:
     try:
         end = read_source(ReaderTask(**task), outbox)
     except Exception as error:
-        end = {
-            "kind": "ended",
-            "cause": "codec",
-            "detail": f"{type(error).__name__} while reading",
-            "lost": {},
-        }
+        end = ended("crashed", f"{type(error).__name__} while reading")
     outbox.put((end, ()))
     outbox.put(None)
     threading.Event().wait()
@@ -81,41 +78,51 @@ def read_source(task: ReaderTask, outbox: queue.Queue[_Message | None]) -> dict[
     is_open, lost = False, Counter[str]()
     cause, detail = "dropped", "the source closed the connection"
     try:
-        with open_live(task) as (container, stream):
+        with open_live(task) as source:
             is_open = True
-            _send_frames(container, stream, FrameSampler(task.fps), lost, outbox)
-            if container.duration:
+            if source.is_recording and task.was_live:
+                return ended("dropped", "the live stream has ended, and only its recording is offered")
+            outbox.put(({"kind": "opened", "is_recording": source.is_recording}, ()))
+            _send_frames(source, task, lost, outbox)
+            if source.is_recording:
                 cause, detail = "complete", "it was played to its end"
-    except (av.FFmpegError, NoPicture) as error:
+    except LIVE_ERRORS as error:
         cause, detail = failure(error, is_open=is_open)
-    return {"kind": "ended", "cause": cause, "detail": detail, "lost": dict(lost)}
+    return ended(cause, detail, lost)
+
+
+def ended(cause: str, detail: str, lost: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The message of how the source ended."""
+    return {"kind": "ended", "cause": cause, "detail": detail, "lost": dict(lost or {})}
 
 
 def _send_frames(
-    container: InputContainer,
-    stream: VideoStream,
-    sampler: FrameSampler,
-    lost: Counter[str],
-    outbox: queue.Queue[_Message | None],
+    source: LiveInput, task: ReaderTask, lost: Counter[str], outbox: queue.Queue[_Message | None]
 ) -> None:
-    # A source with a known length is a recording. It can be made to wait, and must lose nothing.
-    is_recording = bool(container.duration)
+    sampler = FrameSampler(task.fps)
     converter: PictureConverter | None = None
-    for packet in container.demux(stream):
+
+    def report(**message: Any) -> None:
+        with suppress(queue.Full):  # the parent has enough to do, and is not waiting
+            outbox.put_nowait((message, ()))
+
+    for packet in reported_packets(source, task.stall_s, report):
+        lost["damaged"] += source.take_broken()
         try:
-            frames = packet.decode()
+            frames = source.codec_context.decode(packet)
         except av.FFmpegError:
-            lost["damaged"] += 1
+            # A source that is joined between two key frames is not damaged.
+            lost["damaged"] += converter is not None
             continue
         for frame in frames:
-            if frame.is_corrupt or frame.pts is None or frame.time_base is None:
-                lost["damaged"] += 1
+            if frame.is_corrupt:
+                lost["damaged"] += converter is not None
                 continue
-            if outbox.full() and not is_recording:
+            if outbox.full() and not source.is_recording:
                 # The sampler does not see this frame, so the next one that fits is sampled in its place.
                 lost["overload"] += 1
                 continue
-            converter = converter or PictureConverter(frame, stream.sample_aspect_ratio)
+            converter = converter or PictureConverter(frame, source.sample_aspect_ratio)
             outbox.put(_frame_message(frame, converter, sampler, lost))
             lost.clear()
 
@@ -124,18 +131,19 @@ def _frame_message(
     frame: av.VideoFrame, converter: PictureConverter, sampler: FrameSampler, lost: Counter[str]
 ) -> _Message:
     """The message of a frame with a time, and of the frames lost before it."""
-    assert frame.pts is not None
-    assert frame.time_base is not None
+    pts, time_base = frame.pts, frame.time_base
+    if pts is None or time_base is None:
+        pts, time_base = round(time.monotonic() * 1_000_000), Fraction(1, 1_000_000)
     message: dict[str, Any] = {
         "kind": "frame",
-        "pts": frame.pts,
-        "time_base": [frame.time_base.numerator, frame.time_base.denominator],
+        "pts": pts,
+        "time_base": [time_base.numerator, time_base.denominator],
         "arrival_s": time.time(),
         "size": converter.size(frame),
         "lost": dict(lost),
     }
     blobs = [converter.thumb(frame).tobytes()]
-    if sampler.takes(float(frame.pts * frame.time_base)):
+    if sampler.takes(float(pts * time_base)):
         small, whole = converter.small(frame), converter.whole(frame, PICTURE_SIDE)
         message |= {"small": small.shape[:2], "whole": whole.shape[:2]}
         blobs += [small.tobytes(), whole.tobytes()]

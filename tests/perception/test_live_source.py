@@ -17,9 +17,10 @@ import pytest
 
 from recollect.common.backoff import Backoff
 from recollect.perception.errors import SourceUnreachable
+from recollect.perception.sources.connection_progress import LiveTimeouts
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 from recollect.perception.sources.live_clock import ConnectionTrouble, LiveClock
-from recollect.perception.sources.live_source import LiveSource, LiveTimeouts
+from recollect.perception.sources.live_source import LiveSource
 from recollect.perception.sources.reader_child import QUEUE_FRAMES, read_source
 from recollect.perception.sources.reader_messages import ReaderTask, ReceivedFrame
 from recollect.perception.sources.source import Event, Outage
@@ -242,7 +243,7 @@ def test_frames_that_no_consumer_takes_are_counted_and_dropped():
     with HttpStreamServer(fps=50) as server:
         threading.Timer(1.0, server.drop).start()
 
-        end = read_source(ReaderTask(server.url, fps=4, open_s=3.0, read_s=1.0), full)
+        end = read_source(ReaderTask(server.url, fps=4, open_s=3.0, stall_s=1.0), full)
 
     assert end["cause"] == "dropped"
     assert end["lost"]["overload"] > 0
