@@ -85,8 +85,9 @@ class LiveInput(Protocol):
         Packets of a source without timestamps have no ``pts``.
         """
 
-    def take_broken(self) -> int:
-        """How many pictures came incomplete since the last call, and were left out."""
+    @property
+    def broken(self) -> int:
+        """How many pictures have come incomplete, and were left out."""
 
 
 @contextmanager
@@ -119,6 +120,8 @@ def open_live(task: ReaderTask) -> Iterator[LiveInput]:
 class _Container:
     """A source in a container, or a raw stream of pictures, that FFmpeg reads."""
 
+    broken = 0
+
     def __init__(self, container: InputContainer) -> None:
         stream = choose_video(container)
         if stream is None:
@@ -140,9 +143,6 @@ class _Container:
         except IndexError:
             # PyAV knows only the streams that were there when it opened, and trips over others at the end.
             return
-
-    def take_broken(self) -> int:
-        return 0
 
 
 class _JpegStream:
@@ -166,9 +166,9 @@ class _JpegStream:
             if not jpegs:
                 yield None
 
-    def take_broken(self) -> int:
-        broken, self._splitter.broken = self._splitter.broken, 0
-        return broken
+    @property
+    def broken(self) -> int:
+        return self._splitter.broken
 
     def _first_pictures(self) -> list[VideoPacket]:
         for piece in islice(self._pieces, _PIECES_TO_FIRST_JPEG):
