@@ -46,7 +46,7 @@ def test_what_an_open_connection_waits_for_is_said():
     assert no_decoder.waiting(5.0) == "it sends, and no picture that can be decoded has come yet (5 s)"
 
 
-def test_a_source_that_never_shows_a_picture_is_given_up_in_the_end():
+def test_a_source_that_never_shows_a_picture_is_given_up():
     progress = opened()
     for second in range(int(TIMEOUTS.picture_s) + 1):
         progress.note(packets(video=second + 1), second)
