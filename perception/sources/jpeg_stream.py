@@ -18,6 +18,8 @@ MAX_PICTURE_BYTES = 32 << 20
 _START = b"\xff\xd8\xff"
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
+_MAY_HOLD_PICTURES = frozenset({*range(0xE0, 0xF0), 0xFE})
+"""Application data, where cameras put previews, and comments."""
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """In the data of a scan, FF 00 is a byte, FF FF is filling, and FF D0 … FF D7 are restarts."""
 
@@ -82,12 +84,21 @@ class JpegSplitter:
                 self._at += 1
             elif marker in _WITHOUT_LENGTH:
                 self._at += 2
-            elif len(self._buffer) < self._at + 4:
+            elif not self._skip_part(marker):
                 return None
-            else:
-                length = int.from_bytes(self._buffer[self._at + 2 : self._at + 4], "big")
-                self._at += 2 + length
-                self._in_scan = marker == _START_OF_SCAN
+
+    def _skip_part(self, marker: int) -> bool:
+        """Move behind the part of the header that begins here. False: more bytes are needed."""
+        length = int.from_bytes(self._buffer[self._at + 2 : self._at + 4], "big")
+        end = self._at + 2 + length
+        if len(self._buffer) < max(end, self._at + 4):
+            return False
+        if marker not in _MAY_HOLD_PICTURES and self._buffer.find(_START, self._at, end) >= 0:
+            # It was cut off in this part, and the next picture began. No marker follows here, so it counts as broken.
+            self._at += 1
+            return True
+        self._at, self._in_scan = end, marker == _START_OF_SCAN
+        return True
 
     def _give_up(self, size: int) -> None:
         """Lose the picture at the start of the buffer, and ``size`` bytes of it."""
