@@ -18,8 +18,10 @@ MAX_PICTURE_BYTES = 32 << 20
 _START = b"\xff\xd8\xff"
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
-_MAY_HOLD_PICTURES = frozenset({*range(0xE0, 0xF0), 0xFE})
-"""Application data, where cameras put previews, and comments."""
+_MAY_HOLD_TEXT = frozenset({*range(0xE0, 0xF0), 0xFE})
+"""Application data and comments."""
+_HEADER_TEXT = re.compile(rb"content-(?:type|length)", re.IGNORECASE)
+"""What stands between the pictures of a multipart stream, and never in the tables of a picture."""
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """In the data of a scan, FF 00 is a byte, FF FF is filling, and FF D0 … FF D7 are restarts."""
 
@@ -93,7 +95,7 @@ class JpegSplitter:
         end = self._at + 2 + length
         if len(self._buffer) < max(end, self._at + 4):
             return False
-        if marker not in _MAY_HOLD_PICTURES and self._buffer.find(_START, self._at, end) >= 0:
+        if marker not in _MAY_HOLD_TEXT and _HEADER_TEXT.search(self._buffer, self._at, end):
             # It was cut off in this part, and the next picture began. No marker follows here, so it counts as broken.
             self._at += 1
             return True
