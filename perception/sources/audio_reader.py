@@ -75,8 +75,8 @@ class FileAudioReader:
 
     def _received(self, path: Path, from_s: float, origin_s: float) -> Generator[tuple[float, Samples]]:
         size_bytes = path.stat().st_size if path.is_file() else 0
-        values = {"path": str(path), "rate_hz": self.rate_hz, "from_s": from_s, "origin_s": origin_s}
-        with closing(DecoderJob("sound", size_bytes, **values)) as job:
+        task = {"path": str(path), "rate_hz": self.rate_hz, "from_s": from_s, "origin_s": origin_s}
+        with closing(DecoderJob("sound", task, size_bytes)) as job:
             is_last = False
             while not is_last:
                 job.send({"kind": "next"})

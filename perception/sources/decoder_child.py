@@ -30,7 +30,7 @@ IDLE_S = 10.0
 """After this long without a job, the process ends."""
 
 BOOTSTRAP = (
-    "import sys, json; job = json.loads(sys.stdin.buffer.raw.readline()); sys.path[:] = job.pop('sys_path'); "
+    "import sys, json; job = json.loads(open(0, 'rb', buffering=0, closefd=False).readline()); sys.path[:] = job.pop('sys_path'); "
     f"from {__name__} import main; main(job)"
 )
 """The program of the process's interpreter."""
@@ -62,8 +62,14 @@ def _next_job() -> dict[str, Any] | None:
     """The next job. None if the parent has ended or sends none for a while."""
     if not select.select([sys.stdin], [], [], IDLE_S)[0]:
         return None
-    line = sys.stdin.buffer.raw.readline()  # type: ignore[attr-defined]
+    line = _read_line()
     return json.loads(line) if line else None
+
+
+def _read_line() -> bytes:
+    """A line of standard input, and no byte beyond it, which is for a fork."""
+    with open(0, "rb", buffering=0, closefd=False) as unbuffered:
+        return unbuffered.readline()
 
 
 def _work(job: dict[str, Any]) -> None:
@@ -72,7 +78,9 @@ def _work(job: dict[str, Any]) -> None:
         limit_process()
         silence_s = job.pop("silence_s")
         channel = JobChannel(sys.stdout.buffer, lambda: allow_cpu_s(silence_s))
-        threading.Thread(target=_read_requests, args=(sys.stdin.buffer, channel.requests), daemon=True).start()
+        threading.Thread(
+            target=_read_requests, args=(sys.stdin.buffer, channel.requests), daemon=True
+        ).start()
         try:
             JOBS[job.pop("job")](channel, **job)
         except Exception as error:

@@ -1,6 +1,6 @@
 """The decoder process, as its parent sees it: a job on an untrusted file, done by another process with limits.
 
-    with closing(DecoderJob("probe", size_bytes, path="kitchen.mp4", fps=4)) as job:
+    with closing(DecoderJob("probe", {"path": "kitchen.mp4", "fps": 4}, size_bytes)) as job:
         message, blob = job.receive()       # raises DecoderDied if the process died or was silent for too long
         job.send({"kind": "next"})
 
@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any
 
 from .decoder_child import BOOTSTRAP, DIED_OF_SIGNAL, IDLE_S
-from .decoder_limits import MEMORY_BYTES, allowed_silence_s
+from .decoder_limits import allowed_silence_s
 from .reader_messages import read_message
 
 _CLOSE_S = 1.0
@@ -35,7 +35,16 @@ _TICK_S = 0.25
 _MAX_IDLE = 4
 """Processes that are kept for the next job."""
 
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT", "TZ")
+_ENVIRONMENT = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "SYSTEMROOT",
+    "TZ",
+)
 """Variables that the process inherits. Others may hold secrets."""
 
 
@@ -47,9 +56,14 @@ class DecoderJob:
     """A job in a decoder process. One thread uses it. Only ``close`` and ``kill`` may be called from others."""
 
     def __init__(
-        self, job: str, size_bytes: int, *, is_stopped: Callable[[], bool] = lambda: False, **values: Any
+        self,
+        job: str,
+        task: dict[str, Any],
+        size_bytes: int,
+        *,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Start a job on a file of ``size_bytes``, with the values of its task.
+        """Start a job on a file of ``size_bytes``, with the values that the job takes.
 
         While ``is_stopped``, the process may be silent only for as long as it may take to close.
         """
@@ -58,7 +72,7 @@ class DecoderJob:
         self._waiting_since_s: float | None = None
         self._is_closed = self._is_silent = False
         self._reading = threading.Lock()
-        self._process = _take_process({"job": job, "silence_s": self._silence_s, **values})
+        self._process = _take_process({"job": job, "silence_s": self._silence_s, **task})
         threading.Thread(target=self._watch_silence, daemon=True).start()
 
     def send(self, request: dict[str, Any]) -> None:

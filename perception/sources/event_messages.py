@@ -43,9 +43,7 @@ def event_from(values: Any, **pictures: Any) -> Event | SourceInfo:
     """
     name, field_values = values
     readers = _readers(name)
-    checked = {
-        field: read(value) for (field, read), value in zip(readers.items(), field_values, strict=True)
-    }
+    checked = {field: read(value) for (field, read), value in zip(readers.items(), field_values, strict=True)}
     event: Event | SourceInfo = _CLASSES[name](**checked, **pictures)
     return event
 

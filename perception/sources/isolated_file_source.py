@@ -49,7 +49,7 @@ class IsolatedFileSource:
         self._path, self._fps = Path(path), fps
         self._stopped = False
         self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
-        with closing(DecoderJob("probe", self._size_bytes, path=str(path), fps=fps)) as job:
+        with closing(DecoderJob("probe", {"path": str(path), "fps": fps}, self._size_bytes)) as job:
             try:
                 message, _ = job.receive()
             except DecoderDied as death:
@@ -89,17 +89,9 @@ class IsolatedFileSource:
         Raises:
             NotAVideo: The decoder died before it gave any frame.
         """
-        reading = _Reading(
-            DecoderJob(
-                "frames",
-                self._size_bytes,
-                is_stopped=lambda: self._stopped,
-                path=str(self._path),
-                fps=self._fps,
-                info=event_values(self._info_without_id),
-                from_s=from_s,
-            )
-        )
+        info = event_values(self._info_without_id)
+        task = {"path": str(self._path), "fps": self._fps, "info": info, "from_s": from_s}
+        reading = _Reading(DecoderJob("frames", task, self._size_bytes, is_stopped=lambda: self._stopped))
         self._readings.add(reading)
         end_s, has_seen = from_s, from_s > 0
         try:

@@ -1,8 +1,8 @@
 """A decoder process's side of its connection: requests come in, messages go out. And failures as messages.
 
-    channel.send({"kind": "sound", "at_s": 1.0}, (samples.tobytes(),))
-    request = channel.requests.get()        # {"kind": "next"}
-    error_from(failure_message(error), source)
+channel.send({"kind": "sound", "at_s": 1.0}, (samples.tobytes(),))
+request = channel.requests.get()        # {"kind": "next"}
+error_from(failure_message(error), source)
 """
 
 from __future__ import annotations
