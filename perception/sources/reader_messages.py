@@ -14,6 +14,7 @@ import json
 import math
 import struct
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -22,6 +23,7 @@ from typing import IO, Any
 import numpy as np
 
 from .frame import THUMB_SHAPE, Picture, Thumb
+from .overload_ladder import WatchRate
 
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
@@ -51,9 +53,15 @@ class ReceivedFrame:
 
     pts: int
     time_base: Fraction
+    has_timestamp: bool
+    """Whether ``pts`` is the source's own. Otherwise it is the time of arrival in microseconds."""
+    arrival_s: float
+    """Monotonic seconds at which its packet arrived. The processes of a machine share this clock."""
     wall_s: float
-    """Unix seconds when it was decoded."""
+    """Unix seconds at which its packet arrived."""
     size: tuple[int, int]
+    rate: WatchRate
+    """How closely the source was watched when it was decoded."""
     lost: Mapping[str, int]
     """Frames lost since the previous one, by cause."""
     thumb: Thumb
@@ -74,12 +82,16 @@ class ReceivedFrame:
             pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
             offset += size
         width, height = message["size"]
-        numerator, denominator = message["time_base"]
+        arrival_s, has_timestamp = float(message["arrival_s"]), message["time_base"] is not None
+        numerator, denominator = message["time_base"] or (1, 1_000_000)
         return cls(
-            pts=int(message["pts"]),
+            pts=int(message["pts"]) if has_timestamp else round(arrival_s * 1_000_000),
             time_base=Fraction(numerator, denominator),
-            wall_s=float(message["arrival_s"]),
+            has_timestamp=has_timestamp,
+            arrival_s=arrival_s,
+            wall_s=time.time() - (time.monotonic() - arrival_s),
             size=(int(width), int(height)),
+            rate=WatchRate(**message["rate"]),
             lost={str(cause): int(count) for cause, count in message["lost"].items()},
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,
