@@ -19,7 +19,7 @@ import select
 import sys
 import threading
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from .audio_server import serve_sound
 from .decoder_limits import allow_cpu_s, limit_process
@@ -42,7 +42,7 @@ JOBS: dict[str, Callable[..., None]] = {"probe": probe, "frames": serve_frames, 
 """The jobs by name. Each takes a channel and the values of its task."""
 
 
-def main(job: dict[str, Any]) -> None:
+def main(job: dict[str, Any]) -> NoReturn:
     """Do the jobs that come on standard input. Never returns."""
     if not hasattr(os, "fork"):
         _work(job)
@@ -53,9 +53,9 @@ def main(job: dict[str, Any]) -> None:
             _work(next_job)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if status:
-            os._exit(DIED_OF_SIGNAL - status if status < 0 else status)
+            _end_process(DIED_OF_SIGNAL - status if status < 0 else status)
         next_job = _next_job()
-    os._exit(0)
+    _end_process(0)
 
 
 def _next_job() -> dict[str, Any] | None:
@@ -72,7 +72,12 @@ def _read_line() -> bytes:
         return unbuffered.readline()
 
 
-def _work(job: dict[str, Any]) -> None:
+def _end_process(status: int) -> NoReturn:
+    """End at once, even if a decoder hangs in another thread."""
+    os._exit(status)
+
+
+def _work(job: dict[str, Any]) -> NoReturn:
     """Do one job until its parent closes it, and end the process."""
     try:
         limit_process()
@@ -91,8 +96,8 @@ def _work(job: dict[str, Any]) -> None:
     except OSError:
         pass  # the parent has ended
     except BaseException:
-        os._exit(1)
-    os._exit(0)
+        _end_process(1)
+    _end_process(0)
 
 
 def _read_requests(requests_in: IO[bytes], requests: queue.SimpleQueue[dict[str, Any]]) -> None:
@@ -101,4 +106,4 @@ def _read_requests(requests_in: IO[bytes], requests: queue.SimpleQueue[dict[str,
         requests.put(request)
         if request["kind"] == "close":
             return
-    os._exit(0)  # the parent has ended; the decoder may hang
+    _end_process(0)  # the parent has ended; the decoder may hang

@@ -19,6 +19,9 @@ if sys.platform != "win32":
 MEMORY_BYTES = 1_280 << 20
 """Memory of a decoder process, without the libraries it shares with others. A film of 8K takes about half of it."""
 
+MAX_PIXELS = 40_000_000
+"""Pixels of the largest picture that is decoded. 8K has 33 million."""
+
 SILENCE_S = 30.0
 """How long a decoder process may send nothing, plus a second for each ``BYTES_PER_S`` of the file: to resume in the
 middle of a file without an index, it is read from its start."""

@@ -77,6 +77,8 @@ class DecoderJob:
 
     def send(self, request: dict[str, Any]) -> None:
         """Send a request. If the process is dead, ``receive`` tells."""
+        if self._is_closed:
+            return  # the process may have another job now
         with suppress(OSError, ValueError):
             _write_line(self._process, request)
 
