@@ -31,6 +31,8 @@ from .job_channel import error_from
 from .source import Event, Outage, SourceInfo
 
 _CUT_SHORT = "the rest could not be read: "
+_UNKNOWN_REST_S = 1.0
+"""The length of a rest of which the file does not tell it."""
 _INVALID = "its decoder sent an invalid message"
 
 
@@ -97,7 +99,7 @@ class IsolatedFileSource:
         try:
             for event in reading.events():
                 if isinstance(event, Frame):
-                    has_seen, end_s = True, event.time_s
+                    has_seen, end_s = True, event.time_s + (event.duration_s or 0.0)
                 elif isinstance(event, Outage):
                     end_s = event.end_s
                 yield event
@@ -112,9 +114,8 @@ class IsolatedFileSource:
 
     def _rest(self, end_s: float, why: str) -> Outage:
         """The outage from the last frame to the end that the file declares."""
-        info = self._info_without_id
-        start_s = end_s + 1 / (info.average_fps or 25.0)
-        return Outage(start_s, max(start_s + 1.0, info.duration_s or 0.0), 0, "damaged", _CUT_SHORT + why)
+        declared_end_s = self._info_without_id.duration_s or 0.0
+        return Outage(end_s, max(end_s + _UNKNOWN_REST_S, declared_end_s), 0, "damaged", _CUT_SHORT + why)
 
 
 class _Reading:
