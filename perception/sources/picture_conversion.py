@@ -77,7 +77,7 @@ class PictureConverter:
         self._full = VideoReformatter()
 
     def fitting(self, frame: av.VideoFrame, sample_aspect: Fraction | None) -> PictureConverter:
-        """This converter, or a new one for a frame with another rotation or other pixels."""
+        """Return this converter, or a new one for a frame with another rotation or other pixels."""
         aspect = float(sample_aspect) if sample_aspect else 1.0
         if aspect == self._aspect and UprightTransform.from_frame(frame) == self.upright:
             return self
