@@ -48,6 +48,8 @@ from ..values import (
     Span,
     Stream,
     Tombstone,
+    clipped_reductions,
+    merged_reductions,
     spans_without,
     total_counts,
 )
@@ -358,6 +360,9 @@ class Snapshot:
             watched_s=_union_s(part.clipped_to(span) for part in watched),
             gaps=tuple(gaps),
             forgotten=tuple(forgotten),
+            reduced=merged_reductions(
+                part for memory in memories for part in clipped_reductions(memory.reduced, span)
+            ),
         )
 
     @_leased
