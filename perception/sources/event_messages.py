@@ -57,7 +57,9 @@ def _readers(name: str) -> dict[str, Callable[[Any], Any]]:
     """For each field that travels as JSON, the function that reads its value."""
     kind = _CLASSES[name]
     hints = get_type_hints(kind)
-    return {field.name: _reader(hints[field.name]) for field in fields(kind) if field.name not in _NOT_IN_JSON}
+    return {
+        field.name: _reader(hints[field.name]) for field in fields(kind) if field.name not in _NOT_IN_JSON
+    }
 
 
 def _reader(hint: Any) -> Callable[[Any], Any]:
