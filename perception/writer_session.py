@@ -38,7 +38,7 @@ from ..memory.keeping.requests import (
     StoreRequest,
     execute,
 )
-from ..memory.storage.tables import MIN_FREE_BYTES
+from ..memory.storage.disk_space import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
 from .describing.backlog_captioning import queue_undescribed
@@ -229,7 +229,8 @@ class WriterSession:
                 candidate.opened.info,
                 name=stream,
                 fps=options.fps,
-                watched=self._watched.names(),
+                address=candidate.address,
+                watched=self._watched.content_ids(),
             )
             self._watched.reserve(record.name, candidate)
             self._users += 1
@@ -321,8 +322,10 @@ class WriterSession:
         observers: Sequence[Observer],
         options: WatchOptions,
     ) -> StreamWorker:
-        def on_progress(progress: Progress) -> None:
-            watch.publish(replace(progress, waiting=self._describing.waiting))
+        def on_event(event: WatchEvent) -> None:
+            if isinstance(event, Progress):
+                event = replace(event, waiting=self._describing.waiting)
+            watch.publish(event)
 
         return StreamWorker(
             self._store,
@@ -330,7 +333,7 @@ class WriterSession:
             source,
             observers,
             append=partial(self._append, gather=record.kind == "live"),
-            on_progress=on_progress,
+            on_event=on_event,
             written_at=options.written_at,
         )
 
@@ -489,22 +492,30 @@ class _WatchedStreams:
     def __init__(self) -> None:
         self._entries: dict[str, _WatchedStream] = {}
         self._reserved: set[str] = set()
-        self._identities: dict[str, str] = {}
+        self._sources: dict[str, FoundSource] = {}
 
     def names(self) -> set[str]:
         """Names that another watch may not use."""
         return {*self._entries, *self._reserved}
 
+    def content_ids(self) -> dict[str, str]:
+        """Names that another watch may not use, with the content ids of their sources."""
+        names = self.names()
+        return {
+            name: self._sources[name].opened.info.content_id if name in self._sources else ""
+            for name in names
+        }
+
     def check_identity(self, candidate: FoundSource) -> None:
         """Raise ``AlreadyWatched`` if the same source is being watched."""
-        for name, identity in self._identities.items():
-            if identity == candidate.identity:
+        for name, watched in self._sources.items():
+            if watched.identity == candidate.identity:
                 raise AlreadyWatched(candidate.opened.info.source, name)
 
     def reserve(self, name: str, candidate: FoundSource) -> None:
         """Reserve a name and a source, so that no other watch takes them."""
         self._reserved.add(name)
-        self._identities[name] = candidate.identity
+        self._sources[name] = candidate
 
     def add(self, watch: Watch) -> _WatchedStream:
         """Add a watch under its name."""
@@ -515,7 +526,7 @@ class _WatchedStreams:
     def remove(self, name: str) -> None:
         """Release a name."""
         self._entries.pop(name, None)
-        self._identities.pop(name, None)
+        self._sources.pop(name, None)
         self._reserved.discard(name)
 
     def entries(self) -> list[_WatchedStream]:

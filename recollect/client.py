@@ -40,7 +40,7 @@ from .argument_checks import (
     checked_watch_options,
     stream_names,
 )
-from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, Rung, Span
+from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, ReducedSpan, Rung, Span, Stream
 from .perception.errors import NoLmm
 from .resources import MemoryResources
 from .stream_status import StreamStatus
@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
     from .memory.keeping.reindexing import OnProgress, ReindexReport
-    from .memory.query.snapshot import Hit
+    from .memory.query.coverage import StreamOverview
+    from .memory.query.snapshot import Hit, Snapshot
     from .perception.describing.captioner import CaptionReport
     from .perception.lmm import Lmm
     from .perception.lmm.lmm_settings import LmmSettings
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LATELY_S = 86_400.0
 _SUMMARY_FACTOR = 4
 """Where moments were evicted, so many times more hits are fetched: summaries repeat what their children say."""
 _TRACES_PENDING = "questions.pending"
@@ -202,7 +204,8 @@ class Recollect:
         Args:
             source: A path, a URL (rtsp, rtsps, http, https), ``env:NAME`` for what the environment variable
                 ``NAME`` holds, or a source that is open already. Credentials in a URL stay in RAM.
-            stream: The stream's name; by default made from the path or address.
+            stream: The stream's name; by default made from the path or address. A live source is known by it: with
+                its name it goes on with its stream at any address. One address cannot be watched twice at once.
             options: How it is watched.
             on_event: Called with each event, on the thread where it happens.
 
@@ -362,7 +365,7 @@ class Recollect:
         """
         from .memory.errors import MemoryInUse  # noqa: PLC0415
         from .memory.keeping.requests import EraseRequest  # noqa: PLC0415 - LanceDB takes seconds to load
-        from .memory.storage.tables import require_free_space  # noqa: PLC0415
+        from .memory.storage.disk_space import require_free_space  # noqa: PLC0415
 
         checked_text("stream", stream)
         check_handler("on_wait", on_wait)
@@ -537,15 +540,10 @@ class Recollect:
         names, span = stream_names(stream), checked_span(from_s, to_s)
         with self._resources.reader().snapshot() as snapshot:
             check_stream_names(snapshot, names)
-            moments: list[Moment] = []
-            for name in names or sorted(stored.name for stored in snapshot.streams()):
-                moments += snapshot.timeline(name, span, rung=rung, limit=limit - len(moments))
-                if len(moments) >= limit:
-                    break
-            return moments
+            return snapshot.timeline(names[0] if names else None, span, rung=rung, limit=limit)
 
     def gaps(self, stream: str) -> list[Gap]:
-        """The spans of a stream of which nothing was seen, in time order.
+        """The spans of a stream of which nothing was seen, or of which the memory lost everything, in time order.
 
         Raises:
             UnknownStream: A stream of that name is not in the memory.
@@ -555,7 +553,7 @@ class Recollect:
         checked_text("stream", stream)
         with self._resources.reader().snapshot() as snapshot:
             check_stream_names(snapshot, (stream,))
-            return snapshot.gaps(stream)
+            return list(snapshot.coverage(stream).gaps)
 
     def frames(self, ids: Sequence[str]) -> list[KeyFrame]:
         """Key frames by id, in the given order, without those that are no longer stored."""
@@ -567,16 +565,15 @@ class Recollect:
         store = self._resources.reader()
         backlog = store.backlog_counts()
         with store.snapshot() as snapshot:
+            overviews = snapshot.overviews()
             return [
-                StreamStatus(
+                StreamStatus.of(
                     stream,
-                    snapshot.coverage(stream.name),
-                    tuple(snapshot.gaps(stream.name)),
-                    snapshot.counts(stream.name),
+                    overviews.get(stream.name),
                     backlog.get(stream.name, BacklogCounts()),
-                    tuple(snapshot.tombstones(stream.name)),
+                    _reduced_lately(snapshot, stream, overviews.get(stream.name)),
                 )
-                for stream in sorted(snapshot.streams(), key=lambda stream: stream.name)
+                for stream in snapshot.streams()
             ]
 
     # -- async forms ------------------------------------------------------------------------------
@@ -749,6 +746,16 @@ class _StopFlag:
         self._stop = stop
         if self.is_set:
             stop()
+
+
+def _reduced_lately(
+    snapshot: Snapshot, stream: Stream, overview: StreamOverview | None
+) -> tuple[ReducedSpan, ...]:
+    """Where a live stream that is being watched was watched at a lower rate in the last day of its time."""
+    if overview is None or stream.kind == "file" or stream.state != "watching":
+        return ()
+    end_s = overview.coverage.span.end_s
+    return snapshot.coverage(stream.name, Span(max(0.0, end_s - _LATELY_S), end_s)).reduced
 
 
 def _load_agent() -> None:

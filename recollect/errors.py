@@ -11,12 +11,17 @@
     │   ├── AlreadyWatched     it is being watched into this memory
     │   ├── SourceVariableUnset  an environment variable that should hold a source does not
     │   ├── BadSourceList      a file of sources cannot be read, or lists none
-    │   └── StreamNameTaken    another source has that name
+    │   ├── StreamNameTaken    another source has that name
+    │   ├── StreamNameNeeded   several cameras may have that address
+    │   └── WatchedUnderAnotherName  the file is a stream of another name
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
     │   ├── NewerMemory        written by a newer Recollect
     │   ├── OlderMemory        written by an older one, and it cannot be brought up to date here
     │   ├── MemoryInUse        another process is writing to it
+    │   ├── MemoryDamaged      a file of it is missing, or is not what was written
+    │   ├── ErasureBlocked     branches or tags of its tables keep what is to be erased
+    │   ├── ErasureIncomplete  other files in its folder still hold what was erased
     │   ├── CannotWrite        this user may not write there
     │   ├── DiskFull           no room to write
     │   ├── BudgetFull         what may not be forgotten fills the budget
@@ -92,6 +97,9 @@ from .memory.errors import (
     CannotWrite,
     DiskFull,
     EncoderMismatch,
+    ErasureBlocked,
+    ErasureIncomplete,
+    MemoryDamaged,
     MemoryInUse,
     MemoryStoreError,
     NewerMemory,
@@ -124,8 +132,10 @@ from .perception.errors import (
     SourceNotFound,
     SourceUnreachable,
     SourceVariableUnset,
+    StreamNameNeeded,
     StreamNameTaken,
     UnsupportedSource,
+    WatchedUnderAnotherName,
 )
 from .serve_lmm.errors import (
     CannotListen,
@@ -154,6 +164,8 @@ __all__ = [
     "EncoderMismatch",
     "EncoderNotInstalled",
     "EncoderUnusable",
+    "ErasureBlocked",
+    "ErasureIncomplete",
     "EvaluationError",
     "LmmError",
     "LmmNotServed",
@@ -164,6 +176,7 @@ __all__ = [
     "LmmTimedOut",
     "LmmUnreachable",
     "LookedAhead",
+    "MemoryDamaged",
     "MemoryInUse",
     "MemoryStoreError",
     "ModelNotFound",
@@ -189,6 +202,7 @@ __all__ = [
     "SourceNotFound",
     "SourceUnreachable",
     "SourceVariableUnset",
+    "StreamNameNeeded",
     "StreamNameTaken",
     "TinyNotInstalled",
     "TracesInUse",
@@ -196,5 +210,6 @@ __all__ = [
     "UnknownStream",
     "UnsupportedSource",
     "VllmNotFound",
+    "WatchedUnderAnotherName",
     "WriterStalled",
 ]

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
-from .memory.values import BacklogCounts, Coverage, ForgottenLevel, FrameCounts, Gap, Stream, Tombstone
+from .memory.values import (
+    BacklogCounts,
+    Coverage,
+    ForgottenLevel,
+    FrameCounts,
+    Gap,
+    ReducedSpan,
+    Span,
+    Stream,
+    Tombstone,
+)
+
+if TYPE_CHECKING:
+    from .memory.query.coverage import StreamOverview
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +34,20 @@ class StreamStatus:
     """What waits for a description by a video LMM."""
     tombstones: tuple[Tombstone, ...] = ()
     """Which spans were evicted or erased."""
+
+    @classmethod
+    def of(
+        cls,
+        stream: Stream,
+        overview: StreamOverview | None,
+        backlog: BacklogCounts,
+        reduced: tuple[ReducedSpan, ...] = (),
+    ) -> Self:
+        """The status of a stream. ``overview`` is None if nothing of it is stored yet."""
+        if overview is None:
+            return cls(stream, Coverage(stream.name, Span(0, 0), 0.0, ()), (), FrameCounts(), backlog)
+        coverage = replace(overview.coverage, reduced=reduced)
+        return cls(stream, coverage, coverage.gaps, overview.counts, backlog, overview.tombstones)
 
     @property
     def forgotten_s(self) -> dict[ForgottenLevel, float]:
