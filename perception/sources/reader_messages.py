@@ -15,15 +15,15 @@ import math
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import IO, Any
 
 import numpy as np
 
+from ...memory.watch_rate import WatchRate
 from .frame import THUMB_SHAPE, Picture, Thumb
-from .overload_ladder import WatchRate
 
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
@@ -39,8 +39,10 @@ class ReaderTask:
     """Sampled frames per second."""
     open_s: float
     """How long the connection may take to open."""
-    read_s: float
-    """How long the connection may be silent."""
+    stall_s: float
+    """How long the source may be silent at least before it counts as stalled."""
+    was_live: bool = False
+    """Whether the source was live earlier. A recording in its place is then no live stream."""
 
     def to_line(self) -> bytes:
         """The task and the import path, as the line of JSON that the child reads first."""
@@ -60,8 +62,8 @@ class ReceivedFrame:
     wall_s: float
     """Unix seconds at which its packet arrived."""
     size: tuple[int, int]
-    rate: WatchRate
-    """How closely the source was watched when it was decoded."""
+    rate: WatchRate | None
+    """The reduced rate at which the source was watched when it was decoded. None at the full rate."""
     lost: Mapping[str, int]
     """Frames lost since the previous one, by cause."""
     thumb: Thumb
@@ -91,7 +93,7 @@ class ReceivedFrame:
             arrival_s=arrival_s,
             wall_s=time.time() - (time.monotonic() - arrival_s),
             size=(int(width), int(height)),
-            rate=WatchRate(**message["rate"]),
+            rate=None if message["rate"] is None else WatchRate(**message["rate"]),
             lost={str(cause): int(count) for cause, count in message["lost"].items()},
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,
@@ -99,7 +101,30 @@ class ReceivedFrame:
         )
 
 
-def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:
+@dataclass(frozen=True, slots=True)
+class ReceivedPackets:
+    """What has arrived from the source so far, whether or not it can be decoded."""
+
+    video: int
+    key: int
+    """Those that begin with a key frame."""
+    other: int
+    """Packets of sound and of other streams."""
+    patience_s: float
+    """How long the source may be silent before it counts as stalled."""
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> ReceivedPackets:
+        """Read a message of the kind "packets".
+
+        Raises:
+            KeyError, TypeError, ValueError: The message is invalid.
+        """
+        video, key, other = (int(message.get(name, 0)) for name in ("video", "key", "other"))
+        return cls(video, key, other, float(message["patience_s"]))
+
+
+def write_message(out: IO[bytes], message: dict[str, Any], blobs: Sequence[bytes | memoryview] = ()) -> None:
     """Write one message: a header, JSON, raw bytes."""
     text = json.dumps(message).encode()
     out.write(_HEADER.pack(len(text), sum(map(len, blobs))))
