@@ -31,8 +31,8 @@ FILE_DAMAGES: tuple[DamageKind, ...] = ("cut", "zero", "delete")
 _QUERY = "a red shape enters"
 _QUESTION = "When does a red shape enter?"
 _LIMIT = 100_000
-_SPARED = ("readers", "requests", ".lock", "erasing.pending")
-"""Parts of the names of files that hold no data: locks and leases."""
+_SPARED = ("readers", "requests", ".lock", "erasing.pending", "latest_version_hint.json")
+"""Parts of the names of files that hold no data: locks, leases, and a hint that LanceDB does without."""
 
 
 @dataclass(slots=True)
