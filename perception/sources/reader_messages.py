@@ -49,10 +49,11 @@ class ReaderTask:
 class ReceivedFrame:
     """A frame as the child sent it."""
 
-    pts: int
+    pts: int | None
+    """Its timestamp. None if the source gives none, or makes them up."""
     time_base: Fraction
-    wall_s: float
-    """Unix seconds when it was decoded."""
+    arrival_s: float
+    """``time.monotonic()`` when it had arrived. Processes of one machine can compare it."""
     size: tuple[int, int]
     lost: Mapping[str, int]
     """Frames lost since the previous one, by cause."""
@@ -76,9 +77,9 @@ class ReceivedFrame:
         width, height = message["size"]
         numerator, denominator = message["time_base"]
         return cls(
-            pts=int(message["pts"]),
+            pts=None if message["pts"] is None else int(message["pts"]),
             time_base=Fraction(numerator, denominator),
-            wall_s=float(message["arrival_s"]),
+            arrival_s=float(message["arrival_s"]),
             size=(int(width), int(height)),
             lost={str(cause): int(count) for cause, count in message["lost"].items()},
             thumb=pictures[0],
