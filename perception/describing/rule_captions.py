@@ -18,6 +18,8 @@ from ...memory.values import Finding
 MAX_ACTIONS = 4
 MAX_TEXTS = 6
 MAX_QUOTE_CHARS = 80
+QUIET_SHARE = 0.9
+"""The least share of a moment that must be quiet before its caption says that nothing moves."""
 
 
 def compose_caption(findings: Sequence[Finding]) -> str:
@@ -31,8 +33,7 @@ def compose_caption(findings: Sequence[Finding]) -> str:
     for field, label in (("speech", "Said"), ("visible_text", "Text")):
         sentences += _quotation(label, [finding.text for finding in findings if finding.field == field])
     if not actions:
-        quiet = dict.fromkeys(kind for kind, _ in kinds if kind.caption_style == "if_quiet")
-        sentences += [kind.caption_sentences[0] for kind in quiet]
+        sentences += _quiet(kinds)
     sentences += _appearance(kinds)
     return " ".join(sentences) or "Nothing of note is seen."
 
@@ -57,6 +58,20 @@ def _counts(kinds: _Kinds) -> list[str]:
         kind.caption_sentences[number != 1].format(count=number)
         for kind, number in sorted(numbers.items(), key=lambda item: item[0].caption_rank)
     ]
+
+
+def _quiet(kinds: _Kinds) -> list[str]:
+    """The sentence that nothing happens, where that is true of nearly the whole moment."""
+    quiet: dict[FindingKind, float] = {}
+    for kind, finding in kinds:
+        if kind.caption_style == "if_quiet":
+            quiet[kind] = quiet.get(kind, 0.0) + finding.span.duration_s
+    if not quiet:
+        return []
+    length_s = max(finding.span.end_s for _, finding in kinds) - min(
+        finding.span.start_s for _, finding in kinds
+    )
+    return [kind.caption_sentences[0] for kind, quiet_s in quiet.items() if quiet_s >= QUIET_SHARE * length_s]
 
 
 def _appearance(kinds: _Kinds) -> list[str]:

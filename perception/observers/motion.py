@@ -6,8 +6,8 @@
     observer.cut(9.0)                        # the next frame belongs to another shot
 
 It reports only what pixels show: that something tall and grey came in from the left, never that it was
-a person. While the camera moves, it only reports how much of the picture moves. Changes without movement,
-such as a new page on a screen, are learned and not reported.
+a person. While the camera moves, it only reports how much of the picture moves. Something large enough that appears or disappears without movement is reported too. A new page on a screen is
+learned and not reported.
 """
 
 from __future__ import annotations
@@ -68,7 +68,18 @@ class MotionObserver:
 
     written_by = "motion/1"
     finding_kinds = builtin_kinds(
-        "enters", "leaves", "visit", "moves", "stays", "removed", "placed", "empty", "moving", "shape"
+        "enters",
+        "leaves",
+        "visit",
+        "moves",
+        "stays",
+        "removed",
+        "placed",
+        "appears",
+        "disappears",
+        "empty",
+        "moving",
+        "shape",
     )
 
     def __init__(self) -> None:
@@ -219,7 +230,11 @@ class MotionObserver:
             place = _place(change.box, change.size, vertical=True)
             size = "small " if share < _SMALL_THING else ""
             thing = f"something {size}{' and '.join(colours.values())}"
-            if change.kind == "removed":
+            if change.kind == "appears":
+                text = f"{thing} appears {_in_place(place)}"
+            elif change.kind == "disappears":
+                text = f"{thing} disappears {_in_place(place)}"
+            elif change.kind == "removed":
                 text = f"{thing} is taken away from the {place}"
             elif change.returned:
                 text = f"{thing} is put back {_in_place(place)}"

@@ -1,12 +1,13 @@
-"""Scene changes: objects that were taken away from a scene or put down in it.
+"""Scene changes: objects taken away from a scene or put down in it, and things that appear or disappear by themselves.
 
     changes = SceneChangeTracker(background, tracker)
     for track, blob in tracker.update(blobs, view.picture, time_s):
         change = changes.judge(track, blob, view, time_s)   # None, or a SceneChange that is now certain
 
 A region that changed and then stays still is judged by its outline. If the outline was clearer before,
-an object was removed; if it is clearer now, an object was placed. The change is reported only if
-somebody was near the region when it changed. Any other change is learned as part of the scene.
+something is gone, and if it is clearer now, something new is there. If somebody was near the region when it
+changed, the object was removed or placed. Otherwise it disappeared or appeared, such as a window on a screen,
+which is reported if the region is compact and not small. Any other change is learned as part of the scene.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _DECIDED_S = 3.0  # a figure that stands still for longer is not an object that 
 _AGENT_S = 1.5  # the agent was near the region at most this long before or after the change
 _AGENT_PX = 6.0  # ... and at most this far away
 _DETACHED = 0.8  # an object that was released has at most this fraction of its holder's area
+_APPEARS_SHARE = 0.01  # the least fraction of the picture that something fills that appears by itself
+_APPEARS_COMPACT = 0.6  # ... and the least fraction of its box
 _CLEARER = 1.25  # by this factor the outline is stronger in the picture with the object
 _ALIKE = 20.0  # a region looks as before up to this mean difference, of 255
 _MAX_REMEMBERED = 16  # how many removed objects are remembered, so that their return is recognised
@@ -51,12 +54,21 @@ _SAME_REGION_IOU = 0.35
 
 _KERNEL = np.ones((3, 3), np.uint8)
 
+_ChangeKind = Literal["removed", "placed", "appears", "disappears"]
+_KINDS: dict[tuple[bool, bool], _ChangeKind] = {
+    (True, True): "placed",
+    (True, False): "removed",
+    (False, True): "appears",
+    (False, False): "disappears",
+}
+"""By whether somebody was near, and whether something is there now."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneChange:
-    """An object that was removed or placed."""
+    """A change of the scene. Somebody was near what was removed or placed, and nobody what appeared or disappeared."""
 
-    kind: Literal["removed", "placed"]
+    kind: _ChangeKind
     span: Span
     """From the first change in the region until it was still."""
     box: PixelBox
@@ -113,7 +125,9 @@ class SceneChangeTracker:
             has_agent = self._find_agent(blob, view, time_s)
         if has_agent is None:
             return None
-        change = self._change(blob, view, returned, outline) if has_agent else None
+        change = None
+        if has_agent or (not is_confirmed and _is_thing(blob, mask)):
+            change = self._change(blob, view, returned, outline, has_agent=has_agent)
         self._detach(track, blob)
         self._background.absorb(mask)
         return change
@@ -134,22 +148,28 @@ class SceneChangeTracker:
         return has_agent
 
     def _change(
-        self, blob: Blob, view: BackgroundView, returned: _RemovedObject | None, outline: float
+        self,
+        blob: Blob,
+        view: BackgroundView,
+        returned: _RemovedObject | None,
+        outline: float,
+        *,
+        has_agent: bool,
     ) -> SceneChange | None:
-        """The change that an agent made to a region; None if the outline is about as clear as before."""
+        """The change of a region; None if the outline is about as clear as before."""
         if returned is None and 1 / _CLEARER < outline < _CLEARER:
             return None
-        is_placed = returned is not None or outline > _CLEARER
-        kind: Literal["removed", "placed"] = "placed" if is_placed else "removed"
+        is_there = returned is not None or outline > _CLEARER
+        kind = _KINDS[has_agent, is_there]
         left, top, right, bottom = blob.box
         region = np.s_[top:bottom, left:right]
         before = self._background.scene[region]
         start_s = min(float(np.median(self._background.changed_at[region][blob.mask])), blob.still_since_s)
-        if kind == "removed":
+        if not is_there:
             self._removed.append(_RemovedObject(blob.box, blob.mask, before.copy()))
         elif returned is not None:
             self._removed.remove(returned)
-        patch = before if kind == "removed" else view.picture[region]
+        patch = view.picture[region] if is_there else before
         height, width = view.foreground.shape
         return SceneChange(
             kind=kind,
@@ -216,6 +236,13 @@ def _outline_ratio(mask: Mask, box: PixelBox, before: Picture, now: Picture) -> 
         edges = as_bytes(cv2.morphologyEx(picture[rows, columns], cv2.MORPH_GRADIENT, _KERNEL))
         strength.append(float(edges.max(axis=2)[ring].mean()))
     return (strength[1] + 2.0) / (strength[0] + 2.0)
+
+
+def _is_thing(blob: Blob, mask: Mask) -> bool:
+    """Whether a region is large and compact enough for something that appeared or disappeared by itself."""
+    left, top, right, bottom = blob.box
+    box_area = (right - left) * (bottom - top)
+    return blob.area >= _APPEARS_SHARE * mask.size and blob.area >= _APPEARS_COMPACT * box_area
 
 
 def _started_at(track: Track, blob: Blob) -> bool:

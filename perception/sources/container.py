@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
-from av.codec.context import ThreadType
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..errors import NotAVideo, SourceNotFound
 from .urls import redact
+from .video_choice import choose_video, moving_pictures
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,asf,ogg,wtv,mxf,nut,rm,dv,"
@@ -52,21 +51,14 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    videos = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
-    if not videos:
-        if container.streams.audio:
-            raise NotAVideo(str(path), "it holds sound, but no moving picture")
-        raise NotAVideo(str(path), "it holds no picture" if len(container.streams) else _why_not(path))
-    decodable = [video for video in videos if video.codec_context is not None]
-    if not decodable:
+    stream = choose_video(container)
+    if stream is not None:
+        return stream
+    if moving_pictures(container):
         raise NotAVideo(str(path), "no decoder for its pictures is installed")
-    stream = max(
-        decodable,
-        key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
-    )
-    # Many streams run side by side. Threads would spend more CPU on each frame.
-    stream.thread_type = ThreadType.NONE
-    return stream
+    if container.streams.audio:
+        raise NotAVideo(str(path), "it holds sound, but no moving picture")
+    raise NotAVideo(str(path), "it holds no picture" if len(container.streams) else _why_not(path))
 
 
 def check_readable(path: Path) -> None:

@@ -19,11 +19,11 @@ from collections import Counter
 from typing import Any
 
 import av
-from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from .frame_sampling import FrameSampler
+from .live_opening import NoPicture, failure, open_live
 from .picture_conversion import PictureConverter
 from .reader_messages import ReaderTask, write_message
 
@@ -38,10 +38,6 @@ BOOTSTRAP = (
     f"from {__name__} import main; main(task)"
 )
 """The program of the child's interpreter. Credentials come by standard input, where ``ps`` cannot see them."""
-
-_FORMATS = "rtsp,rtp,sdp,mpegts,hls,flv,live_flv,mov,mp4,matroska,webm,mpjpeg,mjpeg,h264,hevc,ogg,avi,mpeg"
-_PROTOCOLS = "http,https,tcp,udp,tls,rtp,srtp"
-"""No protocol by which a server's answer could open local files, join other sources or inject data."""
 
 _Message = tuple[dict[str, Any], tuple[bytes, ...]]
 
@@ -82,30 +78,16 @@ def main(task: dict[str, Any]) -> None:
 
 def read_source(task: ReaderTask, outbox: queue.Queue[_Message | None]) -> dict[str, Any]:
     """Put a message for each frame into ``outbox``, and return the message of how the source ended."""
-    options = {
-        "format_whitelist": _FORMATS,
-        "protocol_whitelist": _PROTOCOLS,
-        "rtsp_transport": "tcp",
-        "probesize": "1000000",
-        "analyzeduration": "2000000",
-        # By default, opening waits to measure the frame rate, and the first frames come seconds late.
-        "fpsprobesize": "0",
-    }
     is_open, lost = False, Counter[str]()
     cause, detail = "dropped", "the source closed the connection"
     try:
-        with av.open(task.url, options=options, timeout=(task.open_s, task.read_s)) as container:
-            videos = [video for video in container.streams.video if video.codec_context is not None]
-            if videos:
-                is_open = True
-                stream = max(videos, key=lambda video: video.width * video.height)
-                _send_frames(container, stream, FrameSampler(task.fps), lost, outbox)
-                if container.duration:
-                    cause, detail = "complete", "it was played to its end"
-            else:
-                cause, detail = "codec", "it sends no picture that can be decoded"
-    except av.FFmpegError as error:
-        cause, detail = _cause(error, is_open), error.strerror or type(error).__name__
+        with open_live(task) as (container, stream):
+            is_open = True
+            _send_frames(container, stream, FrameSampler(task.fps), lost, outbox)
+            if container.duration:
+                cause, detail = "complete", "it was played to its end"
+    except (av.FFmpegError, NoPicture) as error:
+        cause, detail = failure(error, is_open=is_open)
     return {"kind": "ended", "cause": cause, "detail": detail, "lost": dict(lost)}
 
 
@@ -116,7 +98,6 @@ def _send_frames(
     lost: Counter[str],
     outbox: queue.Queue[_Message | None],
 ) -> None:
-    stream.thread_type = ThreadType.NONE  # many streams run side by side; threads would cost CPU
     # A source with a known length is a recording. It can be made to wait, and must lose nothing.
     is_recording = bool(container.duration)
     converter: PictureConverter | None = None
@@ -159,19 +140,3 @@ def _frame_message(
         message |= {"small": small.shape[:2], "whole": whole.shape[:2]}
         blobs += [small.tobytes(), whole.tobytes()]
     return message, tuple(blobs)
-
-
-def _cause(error: av.FFmpegError, is_open: bool) -> str:
-    """The cause of an outage that an FFmpeg error means."""
-    if isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
-        return "unauthorised"
-    if isinstance(error, av.HTTPNotFoundError):
-        return "not found"
-    if isinstance(error, av.ExitError | av.TimeoutError):
-        return "stalled" if is_open else "timeout"
-    if isinstance(error, av.ConnectionRefusedError | av.HTTPError | av.HTTPClientError):
-        return "refused"
-    if is_open:
-        return "dropped"
-    codec = av.InvalidDataError | av.DecoderNotFoundError | av.DemuxerNotFoundError | av.PatchWelcomeError
-    return "codec" if isinstance(error, codec) else "unreachable"

@@ -6,14 +6,15 @@
         if change is not None:
             change.kind, change.start_s       # "cut", 7.48
 
-Only ``Frame.thumb`` is used, so this costs microseconds a frame. A frame that differs suddenly from the
+Mostly ``Frame.thumb`` is used, so this costs microseconds a frame. A frame that differs suddenly from the
 previous one is compared with its neighbours block by block, without regard to brightness and small
 shifts. At a cut, the pictures on the two sides differ, and those on each side are similar. A flash, a
 pan, a shaking hand, a passing lorry and a switched lamp are not cuts, because the picture returns, shifts,
 keeps some blocks or keeps its structure. A dissolve is a span in which every picture is a blend of its
 first and last picture. A fade is a dissolve from or to a blank picture.
 
-Colour is not used, and a dissolve between two shots with much movement is missed. Nothing older than
+Pictures without structure are compared by colour (``plain_cuts``), others are not. A dissolve between two
+shots with much movement is missed. Nothing older than
 ``MEMORY_S`` has an influence: a detector that starts that much before a frame judges the frame as one
 that saw the whole stream, unless it starts in the middle of a slow passage through black.
 """
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from ...common.builtin_kinds import builtin_kinds
 from ..sources.frame import THUMB_SHAPE, Frame, Thumb
+from .plain_cuts import PlainCuts
 
 ChangeKind = Literal["cut", "dissolve", "fade"]
 _Plane = NDArray[np.float32]
@@ -96,7 +98,7 @@ _TEXTS: dict[ChangeKind, str] = {
 class ShotDetector:
     """Finds cuts, dissolves and fades in frames that are pushed in order.
 
-    A cut is reported with the frame after it, a dissolve or fade about half a second after its end (a
+    A cut is reported with the frame after it (between plain pictures with the second sampled one), a dissolve or fade about half a second after its end (a
     little more below 20 frames a second). A fade-out and the fade-in after it are one change, and the blank
     between them belongs to the new shot. After a cut to a blank picture, the change is where the blank ends.
     """
@@ -116,10 +118,12 @@ class ShotDetector:
         self._changed_s = -math.inf
         self._blank = _Blank()
         self._blend = _Blend()
+        self._plain_cuts = PlainCuts()
 
     def push(self, frame: Frame) -> ShotBoundary | None:
         """Take one frame, and return the change that it completes, usually None."""
         time_s, thumb = frame.time_s, frame.thumb
+        plain_cut_s = self._plain_cuts.push(frame)
         last, self._last = self._last, thumb
         jumped, self._jumped = self._jumped, None
         if last is not None:
@@ -128,6 +132,9 @@ class ShotDetector:
             self._jumped = self._find_jump(time_s, last, thumb)
         self._blank.push(time_s, thumb)
         change = self._blend.push(time_s, thumb)
+        if plain_cut_s is not None and plain_cut_s - self._changed_s >= _SHORTEST_SHOT_S:
+            self._changed_s = plain_cut_s
+            return ShotBoundary("cut", plain_cut_s, plain_cut_s)
         if change is None or not self._blank.admits(change, thumb):
             return None
         self._changed_s = change.end_s

@@ -386,3 +386,29 @@ def test_a_sampled_frame_costs_a_few_milliseconds_at_most():
         observer.push(shown)
 
     assert (time.process_time() - before_s) / len(frames) < 0.006
+
+
+@pytest.mark.parametrize("colour", [(220, 60, 30), (30, 30, 210), (60, 190, 60)])
+@pytest.mark.parametrize("box", [(200, 60, 246, 100), (90, 20, 136, 60)])
+def test_a_box_that_appears_by_itself_is_reported(
+    colour: tuple[int, int, int], box: tuple[int, int, int, int]
+) -> None:
+    def draw(picture: np.ndarray, time_s: float) -> None:
+        if 7.0 <= time_s < 13.0:
+            picture[box[1] : box[3], box[0] : box[2]] = colour
+
+    changes = [
+        finding for finding in watch(film(draw, until_s=20.0)) if finding.kind in ("appears", "disappears")
+    ]
+
+    assert [change.kind for change in changes] == ["appears", "disappears"]
+    assert [round(change.span.start_s, 1) for change in changes] == [7.0, 13.0]
+
+
+def test_a_shadow_that_falls_by_itself_does_not_appear() -> None:
+    def draw(picture: np.ndarray, time_s: float) -> None:
+        if time_s >= 7.0:
+            part = picture[40:110, 90:160].astype(np.float32)
+            picture[40:110, 90:160] = (part * 0.8).astype(np.uint8)
+
+    assert not {finding.kind for finding in watch(film(draw, until_s=20.0))} & {"appears", "disappears"}

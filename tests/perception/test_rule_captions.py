@@ -77,3 +77,14 @@ def test_a_caption_with_actions_does_not_mention_stillness():
     enters = make_finding("action", "enters", "a shape enters")
 
     assert compose_caption([empty, enters]) == "A shape enters."
+
+
+def quiet(start_s: float, end_s: float) -> Finding:
+    return Finding("attribute", "empty", "nothing moves", Span(start_s, end_s), "test/1")
+
+
+def test_nothing_moves_is_said_only_of_a_whole_quiet_moment():
+    colour = Finding("attribute", "colour", "mostly grey", Span(0.0, 10.0), "test/1")
+
+    assert compose_caption([quiet(0.0, 10.0), colour]) == "Nothing moves. Mostly grey."
+    assert compose_caption([quiet(0.0, 4.0), quiet(5.5, 10.0), colour]) == "Mostly grey."
