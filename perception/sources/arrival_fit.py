@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean
 
 _WINDOW_S = 60.0
 _BUCKET_S = 0.25
@@ -26,7 +26,7 @@ _MIN_BUCKETS = 8
 _LONGEST_WINDOW_S = 600.0
 
 _CLEARLY = 2.5
-"""Another rate must make the median delay this many times smaller. A delay that grows in one step never
+"""Another rate must make the mean delay this many times smaller. A delay that grows in one step never
 looks like a rate: a line through both levels makes it at most twice as small."""
 
 _SLOWEST, _FASTEST = 0.8, 1.25
@@ -92,7 +92,7 @@ class ArrivalFit:
         points = [bucket.least_delayed for bucket in buckets]
         if len(points) >= _MIN_BUCKETS:
             rate = _rate_below(points)
-            if _median_delay_s(points, rate) * _CLEARLY < _median_delay_s(points, self.rate):
+            if _mean_delay_s(points, rate) * _CLEARLY < _mean_delay_s(points, self.rate):
                 self.is_made_up = not _SLOWEST <= rate <= _FASTEST
                 self.rate = min(_FASTEST, max(_SLOWEST, rate))
         self._offset_s = _offset_s(points, self.rate)
@@ -102,9 +102,9 @@ def _offset_s(points: Sequence[_Point], rate: float) -> float:
     return min(arrival_s - rate * source_s for source_s, arrival_s in points)
 
 
-def _median_delay_s(points: Sequence[_Point], rate: float) -> float:
+def _mean_delay_s(points: Sequence[_Point], rate: float) -> float:
     offset_s = _offset_s(points, rate)
-    return median(arrival_s - rate * source_s - offset_s for source_s, arrival_s in points)
+    return fmean(arrival_s - rate * source_s - offset_s for source_s, arrival_s in points)
 
 
 def _rate_below(points: Sequence[_Point]) -> float:

@@ -1,6 +1,6 @@
 """The clock of a live source: gives received frames their stream time, wall time and epoch.
 
-    clock = LiveClock(origin_elapsed_s=None, first_epoch=0)
+    clock = LiveClock(LiveOrigin(elapsed_s=81_200.0))
     clock.open_epoch()                              # a new connection
     for event in clock.place(received, reading, trouble=None):
         ...                                         # the outage before the frame, lost frames, the frame
@@ -58,25 +58,32 @@ class ConnectionTrouble:
         return cls(previous.cause, detail, previous.attempts + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveOrigin:
+    """Where a live stream begins, or goes on."""
+
+    elapsed_s: float
+    """``ClockReading.elapsed_s`` at stream time 0."""
+    first_epoch: int = 0
+    """The epoch of the first frame."""
+    seen_until_s: float = 0.0
+    """Stream time up to which the stream is remembered."""
+
+
 class LiveClock:
     """Gives received frames their stream time, wall time and epoch."""
 
-    def __init__(
-        self, origin_elapsed_s: float | None, first_epoch: int, *, seen_until_s: float = 0.0
-    ) -> None:
-        """``origin_elapsed_s`` is the elapsed time at stream time 0. None means that of the first frame.
-
-        ``seen_until_s`` is the stream time up to which the stream is remembered.
-        """
+    def __init__(self, origin: LiveOrigin | None = None) -> None:
+        """Without an origin, the stream begins with its first frame."""
         self.has_begun = False
         self.size = (0, 0)
         self.origin_wall_s: float | None = None
         """Unix seconds at stream time 0, by the wall clock as it is set in this epoch."""
-        self._origin_elapsed_s = origin_elapsed_s
-        self._epoch = first_epoch
+        self._origin_elapsed_s = None if origin is None else origin.elapsed_s
+        self._epoch = 0 if origin is None else origin.first_epoch
         self._opens_epoch = True
         self._trouble: ConnectionTrouble | None = None
-        self._source_clock = SourceClock(seen_until_s)
+        self._source_clock = SourceClock(0.0 if origin is None else origin.seen_until_s)
 
     @property
     def goes_by_arrival(self) -> bool:
@@ -97,7 +104,9 @@ class LiveClock:
         """Yield the frames lost near the last one, by cause."""
         for cause, count in lost.items():
             if count:
-                yield Dropped(count, "overload" if cause == "overload" else "damaged", self._source_clock.end_s)
+                yield Dropped(
+                    count, "overload" if cause == "overload" else "damaged", self._source_clock.end_s
+                )
 
     def place(
         self, received: ReceivedFrame, reading: ClockReading, trouble: ConnectionTrouble | None

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -38,6 +39,8 @@ BOOTSTRAP = (
     f"from {__name__} import main; main(task)"
 )
 """The program of the child's interpreter. Credentials come by standard input, where ``ps`` cannot see them."""
+
+_NO_TIME_BASE = Fraction(1, 1000)
 
 _Message = tuple[dict[str, Any], tuple[bytes, ...]]
 
@@ -102,13 +105,14 @@ def _send_frames(
     is_recording = bool(container.duration)
     converter: PictureConverter | None = None
     for packet in container.demux(stream):
+        arrival_s = time.monotonic()
         try:
             frames = packet.decode()
         except av.FFmpegError:
             lost["damaged"] += 1
             continue
         for frame in frames:
-            if frame.is_corrupt or frame.pts is None or frame.time_base is None:
+            if frame.is_corrupt:
                 lost["damaged"] += 1
                 continue
             if outbox.full() and not is_recording:
@@ -116,26 +120,29 @@ def _send_frames(
                 lost["overload"] += 1
                 continue
             converter = converter or PictureConverter(frame, stream.sample_aspect_ratio)
-            outbox.put(_frame_message(frame, converter, sampler, lost))
+            outbox.put(_frame_message(frame, arrival_s, converter, sampler, lost))
             lost.clear()
 
 
 def _frame_message(
-    frame: av.VideoFrame, converter: PictureConverter, sampler: FrameSampler, lost: Counter[str]
+    frame: av.VideoFrame,
+    arrival_s: float,
+    converter: PictureConverter,
+    sampler: FrameSampler,
+    lost: Counter[str],
 ) -> _Message:
-    """The message of a frame with a time, and of the frames lost before it."""
-    assert frame.pts is not None
-    assert frame.time_base is not None
+    """The message of a frame, and of the frames lost before it."""
+    time_base = frame.time_base or _NO_TIME_BASE
     message: dict[str, Any] = {
         "kind": "frame",
         "pts": frame.pts,
-        "time_base": [frame.time_base.numerator, frame.time_base.denominator],
-        "arrival_s": time.time(),
+        "time_base": [time_base.numerator, time_base.denominator],
+        "arrival_s": arrival_s,
         "size": converter.size(frame),
         "lost": dict(lost),
     }
     blobs = [converter.thumb(frame).tobytes()]
-    if sampler.takes(float(frame.pts * frame.time_base)):
+    if sampler.takes(arrival_s if frame.pts is None else float(frame.pts * time_base)):
         small, whole = converter.small(frame), converter.whole(frame, PICTURE_SIDE)
         message |= {"small": small.shape[:2], "whole": whole.shape[:2]}
         blobs += [small.tobytes(), whole.tobytes()]

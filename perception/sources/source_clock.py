@@ -97,7 +97,7 @@ class SourceClock:
         self._has_begun = False
         self._is_ahead = False
         self._held: deque[Arrived] = deque()
-        self._least_delay_s = self._settled_s = 0.0
+        self._least_delay_s = self._settled_s = self._held_from_s = 0.0
         self._suspect: Arrived | None = None
         self._garbage = 0
         self._previous: Arrived | None = None
@@ -114,6 +114,7 @@ class SourceClock:
         """A new connection was opened. It may count time from elsewhere."""
         self._is_new, self._is_ahead = True, False
         self._previous = self._suspect = None
+        self._garbage = 0
         self._held.clear()
 
     def place(self, arrived: Arrived) -> Iterator[Placed]:
@@ -158,6 +159,10 @@ class SourceClock:
             self._fit = ArrivalFit(1.0 if self._fit is None else self._fit.rate)
             self._first_source_s = source_s
             self._least_delay_s = float("inf")
+            if previous is None:
+                self._held_from_s = arrived.arrival_s
+            else:
+                self._garbage += 1
         assert self._fit is not None
         self._fit.add(source_s, arrived.arrival_s)
         delay_s = arrived.arrival_s - source_s
@@ -167,8 +172,10 @@ class SourceClock:
         self._held.append(arrived)
         while len(self._held) > 1 and (len(self._held) > _HELD_FRAMES or self._is_past(self._held[0])):
             yield self._past(self._held.popleft())
-        held_s = arrived.arrival_s - self._held[0].arrival_s
-        if arrived.arrival_s - self._settled_s >= _SETTLE_S or held_s >= _SETTLE_LONGEST_S:
+        self.is_timed = self._garbage < _GARBAGE_FRAMES
+        held_s = arrived.arrival_s - self._held_from_s
+        settles = arrived.arrival_s - self._settled_s >= _SETTLE_S
+        if settles or held_s >= _SETTLE_LONGEST_S or not self.is_timed:
             yield from self.finish()
 
     def _goes_on(self, arrived: Arrived, source_s: float) -> bool:
