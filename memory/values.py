@@ -305,7 +305,7 @@ class Stream:
     source: str
     """The path or address of the source, without credentials."""
     content_id: str
-    """The identity: derived from a file's bytes, or from a live source's address."""
+    """Derived from a file's bytes, which is its identity, or from the stored part of a live source's address."""
     state: StreamState
     fps: float
     """Frames per second that the observers examine."""

@@ -4,7 +4,8 @@ RecollectError
 ├── SourceError
 │   ├── SourceNotFound, NotAVideo, UnsupportedSource, SourceUnreachable
 │   ├── SourceVariableUnset, BadSourceList
-│   └── StreamNameTaken, AlreadyWatched
+│   ├── StreamNameTaken, StreamNameNeeded, WatchedUnderAnotherName
+│   └── AlreadyWatched
 ├── EncoderError
 │   └── EncoderNotInstalled, EncoderUnusable
 └── LmmError
@@ -93,6 +94,29 @@ class StreamNameTaken(SourceError):
         self.name, self.source = name, source
 
 
+class StreamNameNeeded(SourceError):
+    """The part of an address that is stored does not say which of several cameras it is."""
+
+    def __init__(self, source: str, streams: tuple[str, ...]) -> None:
+        super().__init__(
+            f"cannot tell whether {source!r} is the camera of the stream {_quoted_list(streams)}: the address may "
+            "differ in a part that is kept secret and never stored. Give the name of that stream (`stream`) if it is "
+            "that camera, or another name if it is another one."
+        )
+        self.source, self.streams = source, streams
+
+
+class WatchedUnderAnotherName(SourceError):
+    """The file was watched as a stream of another name."""
+
+    def __init__(self, source: str, stream: str, name: str) -> None:
+        super().__init__(
+            f"{source!r} is in this memory already, as the stream {stream!r}, so it cannot become {name!r}. Use that "
+            f"name (`stream`) or none. To watch it anew under another, erase the stream {stream!r} first."
+        )
+        self.source, self.stream, self.name = source, stream, name
+
+
 class AlreadyWatched(SourceError):
     """The source, or another one under the same stream name, is being watched into this memory."""
 
@@ -102,6 +126,10 @@ class AlreadyWatched(SourceError):
             "memory already. Stop that watch first, or choose another stream name for another source."
         )
         self.source, self.stream = source, stream
+
+
+def _quoted_list(names: tuple[str, ...]) -> str:
+    return " or ".join(repr(name) for name in names)
 
 
 class EncoderError(RecollectError):

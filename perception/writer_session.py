@@ -232,7 +232,8 @@ class WriterSession:
                 candidate.opened.info,
                 name=stream,
                 fps=options.fps,
-                watched=self._watched.names(),
+                address=candidate.address,
+                watched=self._watched.content_ids(),
             )
             self._watched.reserve(record.name, candidate)
             self._users += 1
@@ -500,22 +501,30 @@ class _WatchedStreams:
     def __init__(self) -> None:
         self._entries: dict[str, _WatchedStream] = {}
         self._reserved: set[str] = set()
-        self._identities: dict[str, str] = {}
+        self._sources: dict[str, FoundSource] = {}
 
     def names(self) -> set[str]:
         """Names that another watch may not use."""
         return {*self._entries, *self._reserved}
 
+    def content_ids(self) -> dict[str, str]:
+        """Names that another watch may not use, with the content ids of their sources."""
+        names = self.names()
+        return {
+            name: self._sources[name].opened.info.content_id if name in self._sources else ""
+            for name in names
+        }
+
     def check_identity(self, candidate: FoundSource) -> None:
         """Raise ``AlreadyWatched`` if the same source is being watched."""
-        for name, identity in self._identities.items():
-            if identity == candidate.identity:
+        for name, watched in self._sources.items():
+            if watched.identity == candidate.identity:
                 raise AlreadyWatched(candidate.opened.info.source, name)
 
     def reserve(self, name: str, candidate: FoundSource) -> None:
         """Reserve a name and a source, so that no other watch takes them."""
         self._reserved.add(name)
-        self._identities[name] = candidate.identity
+        self._sources[name] = candidate
 
     def add(self, watch: Watch) -> _WatchedStream:
         """Add a watch under its name."""
@@ -526,7 +535,7 @@ class _WatchedStreams:
     def remove(self, name: str) -> None:
         """Release a name."""
         self._entries.pop(name, None)
-        self._identities.pop(name, None)
+        self._sources.pop(name, None)
         self._reserved.discard(name)
 
     def entries(self) -> list[_WatchedStream]:

@@ -202,7 +202,8 @@ class Recollect:
         Args:
             source: A path, a URL (rtsp, rtsps, http, https), ``env:NAME`` for what the environment variable
                 ``NAME`` holds, or a source that is open already. Credentials in a URL stay in RAM.
-            stream: The stream's name; by default made from the path or address.
+            stream: The stream's name; by default made from the path or address. A live source is known by it: with
+                its name it goes on with its stream at any address. One address cannot be watched twice at once.
             options: How it is watched.
             on_event: Called with each event, on the thread where it happens.
 

@@ -11,7 +11,9 @@
     │   ├── AlreadyWatched     it is being watched into this memory
     │   ├── SourceVariableUnset  an environment variable that should hold a source does not
     │   ├── BadSourceList      a file of sources cannot be read, or lists none
-    │   └── StreamNameTaken    another source has that name
+    │   ├── StreamNameTaken    another source has that name
+    │   ├── StreamNameNeeded   several cameras may have that address
+    │   └── WatchedUnderAnotherName  the file is a stream of another name
     ├── MemoryStoreError       the memory cannot be opened or written
     │   ├── NotAMemory         the path holds something else
     │   ├── NewerMemory        written by a newer Recollect
@@ -124,8 +126,10 @@ from .perception.errors import (
     SourceNotFound,
     SourceUnreachable,
     SourceVariableUnset,
+    StreamNameNeeded,
     StreamNameTaken,
     UnsupportedSource,
+    WatchedUnderAnotherName,
 )
 from .serve_lmm.errors import (
     CannotListen,
@@ -189,6 +193,7 @@ __all__ = [
     "SourceNotFound",
     "SourceUnreachable",
     "SourceVariableUnset",
+    "StreamNameNeeded",
     "StreamNameTaken",
     "TinyNotInstalled",
     "TracesInUse",
@@ -196,5 +201,6 @@ __all__ = [
     "UnknownStream",
     "UnsupportedSource",
     "VllmNotFound",
+    "WatchedUnderAnotherName",
     "WriterStalled",
 ]

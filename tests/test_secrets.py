@@ -15,7 +15,7 @@ import pytest
 
 from recollect import Recollect, RecollectError, WatchOptions
 from recollect.cli.main import main
-from recollect.errors import BadSourceList, SourceVariableUnset, StreamNameTaken
+from recollect.errors import BadSourceList, SourceVariableUnset, StreamNameNeeded
 from recollect.perception.sources.live_source import LiveSource
 from recollect.perception.sources.reader_messages import ReaderTask
 from recollect.perception.sources.reader_process import ReaderProcess
@@ -165,8 +165,8 @@ def test_stream_names_distinguish_cameras_of_one_address(tmp_path):
         for name in ("door", "yard", "door"):
             with pytest.raises(Exception, match=r"127\.0\.0\.1"):
                 memory.watch(url, stream=name, options=WatchOptions(max_outage_s=0.1))
-        with pytest.raises(StreamNameTaken) as error:
-            memory.watch("rtsp://127.0.0.1:1/other", stream="door")
+        with pytest.raises(StreamNameNeeded, match="door") as error:
+            memory.watch(url)
 
         assert [status.stream.name for status in memory.status()] == ["door", "yard"]
         assert SECRET not in str(error.value)

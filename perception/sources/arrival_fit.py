@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 
 _WINDOW_S = 60.0
@@ -119,7 +120,7 @@ def _rate_below(points: Sequence[_Point]) -> float:
     if len(hull) < 2:
         return 1.0
     middle_s = sum(source_s for source_s, _ in points) / len(points)
-    for left, right in zip(hull, hull[1:], strict=False):
+    for left, right in pairwise(hull):
         if right[0] >= middle_s:
             return _slope(left, right)
     return _slope(hull[-2], hull[-1])

@@ -2,10 +2,11 @@
 
     python -c "<BOOTSTRAP>"          # then, on its standard input: one line of JSON, a ``ReaderTask``
 
-It writes one message per frame to standard output, until the connection ends or its standard input is
-closed. It never waits for a slow parent: frames that do not fit in its queue are dropped and counted. A
-decoder that hangs or crashes ends this process and nothing else. It knows nothing of epochs, reconnecting
-or stream time, which belong to the parent (``live_source``).
+One thread receives packets and notes when each arrived. Another decodes them and sends a message for each frame
+to standard output, until the connection ends or standard input is closed. The parent acknowledges each frame with
+a byte on standard input. Where decoding or the parent is too slow, packets wait, and their age moves the stream
+down the ``overload_ladder``. A decoder that hangs or crashes ends this process and nothing else. It knows nothing
+of epochs, reconnecting or stream time, which belong to the parent (``live_source``).
 """
 
 from __future__ import annotations
@@ -16,23 +17,30 @@ import sys
 import threading
 import time
 from collections import Counter
-from fractions import Fraction
+from dataclasses import asdict
 from typing import Any
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from .frame_sampling import FrameSampler
+from .frame_sampling import FrameSampler, SparseSampler
+from .in_flight import InFlight
+from .live_decoder import LiveDecoder
 from .live_opening import NoPicture, failure, open_live
+from .overload_ladder import OverloadLadder, WatchRate
+from .packet_queue import PacketQueue
 from .picture_conversion import PictureConverter
 from .reader_messages import ReaderTask, write_message
 
 PICTURE_SIDE = 1280
 """The longest side of a whole picture, in pixels."""
 
-QUEUE_FRAMES = 64
-"""Frames that may wait here for the parent. About 16 of them carry pictures."""
+FRAMES_IN_FLIGHT = 8
+"""Frames that may be on their way to the parent. More of them would be memory, and time that nobody sees."""
+
+_PACKET_BYTES = 64 << 20
+"""Packets that may wait to be decoded: ten seconds of the largest pictures that cameras send."""
 
 BOOTSTRAP = (
     "import sys, json; task = json.loads(sys.stdin.readline()); sys.path[:] = task.pop('path'); "
@@ -40,31 +48,55 @@ BOOTSTRAP = (
 )
 """The program of the child's interpreter. Credentials come by standard input, where ``ps`` cannot see them."""
 
-_NO_TIME_BASE = Fraction(1, 1000)
-
 _Message = tuple[dict[str, Any], tuple[bytes, ...]]
+
+
+class Outbox:
+    """The messages for the parent. It waits where the parent is slow."""
+
+    def __init__(self) -> None:
+        self.in_flight = InFlight(FRAMES_IN_FLIGHT)
+        self._messages: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+
+    def send_frame(self, message: _Message, arrival_s: float) -> None:
+        """Send the message of a frame, once the parent has dealt with enough of those before."""
+        self.in_flight.add(arrival_s)
+        self._messages.put(message)
+
+    def send(self, **message: Any) -> None:
+        """Send a message without pictures."""
+        self._messages.put((message, ()))
+
+    def close(self) -> None:
+        """Send nothing after the messages so far."""
+        self._messages.put(None)
+
+    def next_message(self) -> _Message | None:
+        """The next message to write. None at the end."""
+        return self._messages.get()
 
 
 def main(task: dict[str, Any]) -> None:
     """Read the source of ``task`` until it ends, then exit the process. Never returns."""
     out = sys.stdout.buffer
-    outbox: queue.Queue[_Message | None] = queue.Queue(QUEUE_FRAMES)
+    outbox = Outbox()
 
     def write() -> None:
         try:
-            while (message := outbox.get()) is not None:
+            while (message := outbox.next_message()) is not None:
                 write_message(out, *message)
         except OSError:
             pass  # the parent has ended
         os._exit(0)  # even if the decoder hangs
 
-    def wait_for_end_of_input() -> None:
-        sys.stdin.read()
-        outbox.put(None)
+    def read_acknowledgements() -> None:
+        while acknowledged := os.read(sys.stdin.fileno(), 1024):
+            outbox.in_flight.acknowledge(len(acknowledged))
+        outbox.close()
 
     threading.Thread(target=write, daemon=True).start()
-    threading.Thread(target=wait_for_end_of_input, daemon=True).start()
-    outbox.put(({"kind": "started"}, ()))
+    threading.Thread(target=read_acknowledgements, daemon=True).start()
+    outbox.send(kind="started")
     try:
         end = read_source(ReaderTask(**task), outbox)
     except Exception as error:
@@ -74,19 +106,19 @@ def main(task: dict[str, Any]) -> None:
             "detail": f"{type(error).__name__} while reading",
             "lost": {},
         }
-    outbox.put((end, ()))
-    outbox.put(None)
+    outbox.send(**end)
+    outbox.close()
     threading.Event().wait()
 
 
-def read_source(task: ReaderTask, outbox: queue.Queue[_Message | None]) -> dict[str, Any]:
-    """Put a message for each frame into ``outbox``, and return the message of how the source ended."""
+def read_source(task: ReaderTask, outbox: Outbox) -> dict[str, Any]:
+    """Send a message for each frame, and return the message of how the source ended."""
     is_open, lost = False, Counter[str]()
     cause, detail = "dropped", "the source closed the connection"
     try:
         with open_live(task) as (container, stream):
             is_open = True
-            _send_frames(container, stream, FrameSampler(task.fps), lost, outbox)
+            _send_frames(container, stream, task.fps, lost, outbox)
             if container.duration:
                 cause, detail = "complete", "it was played to its end"
     except (av.FFmpegError, NoPicture) as error:
@@ -95,55 +127,90 @@ def read_source(task: ReaderTask, outbox: queue.Queue[_Message | None]) -> dict[
 
 
 def _send_frames(
-    container: InputContainer,
-    stream: VideoStream,
-    sampler: FrameSampler,
-    lost: Counter[str],
-    outbox: queue.Queue[_Message | None],
+    container: InputContainer, stream: VideoStream, fps: float, lost: Counter[str], outbox: Outbox
 ) -> None:
+    """Receive packets on a thread, decode them here, and send their frames. Raises what receiving raised."""
     # A source with a known length is a recording. It can be made to wait, and must lose nothing.
     is_recording = bool(container.duration)
-    converter: PictureConverter | None = None
-    for packet in container.demux(stream):
-        arrival_s = time.monotonic()
+    packets = PacketQueue(_PACKET_BYTES, waits=is_recording)
+    errors: list[Exception] = []
+
+    def receive() -> None:
         try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            lost["damaged"] += 1
-            continue
-        for frame in frames:
-            if frame.is_corrupt:
-                lost["damaged"] += 1
-                continue
-            if outbox.full() and not is_recording:
-                # The sampler does not see this frame, so the next one that fits is sampled in its place.
-                lost["overload"] += 1
-                continue
-            converter = converter or PictureConverter(frame, stream.sample_aspect_ratio)
-            outbox.put(_frame_message(frame, arrival_s, converter, sampler, lost))
-            lost.clear()
+            for packet in container.demux(stream):
+                if packets.is_closed:
+                    return
+                packets.put(packet, time.monotonic())
+        except Exception as error:  # raised again by the thread that decodes
+            errors.append(error)
+        finally:
+            packets.close()
+
+    receiver = threading.Thread(target=receive, daemon=True)
+    receiver.start()
+    decoder = LiveDecoder(stream.codec_context, lost)
+    sender = _FrameSender(stream, fps, lost, outbox)
+    ladder = OverloadLadder(fps)
+    try:
+        while (arrived := packets.get()) is not None:
+            if not is_recording:
+                now_s = time.monotonic()
+                ladder.update(now_s, now_s - min(arrived.arrival_s, outbox.in_flight.oldest_s or now_s))
+                if ladder.drops_waiting:
+                    packets.drop_waiting()
+                    decoder.skip()
+                    continue
+            for frame, arrival_s in decoder.frames(arrived, ladder.rate):
+                sender.send(frame, arrival_s, ladder.rate)
+    finally:
+        packets.close()
+        receiver.join()  # the container must not be closed while it is read
+        lost["overload"] += packets.take_dropped()
+    if errors:
+        raise errors[0]
 
 
-def _frame_message(
-    frame: av.VideoFrame,
-    arrival_s: float,
-    converter: PictureConverter,
-    sampler: FrameSampler,
-    lost: Counter[str],
-) -> _Message:
-    """The message of a frame, and of the frames lost before it."""
-    time_base = frame.time_base or _NO_TIME_BASE
-    message: dict[str, Any] = {
-        "kind": "frame",
-        "pts": frame.pts,
-        "time_base": [time_base.numerator, time_base.denominator],
-        "arrival_s": arrival_s,
-        "size": converter.size(frame),
-        "lost": dict(lost),
-    }
-    blobs = [converter.thumb(frame).tobytes()]
-    if sampler.takes(arrival_s if frame.pts is None else float(frame.pts * time_base)):
-        small, whole = converter.small(frame), converter.whole(frame, PICTURE_SIDE)
-        message |= {"small": small.shape[:2], "whole": whole.shape[:2]}
-        blobs += [small.tobytes(), whole.tobytes()]
-    return message, tuple(blobs)
+class _FrameSender:
+    """Makes the messages of one connection's frames, and sends them."""
+
+    def __init__(self, stream: VideoStream, fps: float, lost: Counter[str], outbox: Outbox) -> None:
+        self._stream = stream
+        self._fps = fps
+        self._lost = lost
+        self._outbox = outbox
+        self._sampler = FrameSampler(fps)
+        self._sparse_sampler = SparseSampler()
+        self._converter: PictureConverter | None = None
+
+    def send(self, frame: av.VideoFrame, arrival_s: float, rate: WatchRate) -> None:
+        """Send a frame, with the number of those lost before it."""
+        if frame.is_corrupt:
+            self._lost["damaged"] += 1
+            return
+        converter = self._converter = self._converter or PictureConverter(
+            frame, self._stream.sample_aspect_ratio
+        )
+        message: dict[str, Any] = {
+            "kind": "frame",
+            "pts": frame.pts,
+            "time_base": None,
+            "arrival_s": arrival_s,
+            "size": converter.size(frame),
+            "rate": asdict(rate),
+            "lost": dict(self._lost),
+        }
+        time_s = arrival_s
+        if frame.pts is not None and frame.time_base is not None:
+            message["time_base"] = [frame.time_base.numerator, frame.time_base.denominator]
+            time_s = float(frame.pts * frame.time_base)
+        blobs = [converter.thumb(frame).tobytes()]
+        if self._takes(time_s, rate):
+            small, whole = converter.small(frame), converter.whole(frame, PICTURE_SIDE)
+            message |= {"small": small.shape[:2], "whole": whole.shape[:2]}
+            blobs += [small.tobytes(), whole.tobytes()]
+        self._lost.clear()
+        self._outbox.send_frame((message, tuple(blobs)), arrival_s)
+
+    def _takes(self, time_s: float, rate: WatchRate) -> bool:
+        is_taken = self._sampler.takes(time_s)
+        return is_taken if rate.fps == self._fps else self._sparse_sampler.takes(time_s, rate.fps)

@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from .frame import THUMB_SHAPE, Picture, Thumb
+from .overload_ladder import WatchRate
 
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
@@ -53,8 +54,10 @@ class ReceivedFrame:
     """Its timestamp. None if the source gives none, or makes them up."""
     time_base: Fraction
     arrival_s: float
-    """``time.monotonic()`` when it had arrived. Processes of one machine can compare it."""
+    """``time.monotonic()`` when its packet arrived. The processes of a machine share this clock."""
     size: tuple[int, int]
+    rate: WatchRate
+    """How closely the source was watched when it was decoded."""
     lost: Mapping[str, int]
     """Frames lost since the previous one, by cause."""
     thumb: Thumb
@@ -75,12 +78,14 @@ class ReceivedFrame:
             pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
             offset += size
         width, height = message["size"]
-        numerator, denominator = message["time_base"]
+        # A frame without its own timestamp has no time base either.
+        time_base = None if message["time_base"] is None else Fraction(*message["time_base"])
         return cls(
-            pts=None if message["pts"] is None else int(message["pts"]),
-            time_base=Fraction(numerator, denominator),
+            pts=None if time_base is None else int(message["pts"]),
+            time_base=time_base or Fraction(1),
             arrival_s=float(message["arrival_s"]),
             size=(int(width), int(height)),
+            rate=WatchRate(**message["rate"]),
             lost={str(cause): int(count) for cause, count in message["lost"].items()},
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,

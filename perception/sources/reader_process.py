@@ -22,11 +22,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 
-from .reader_child import BOOTSTRAP, QUEUE_FRAMES
+from .reader_child import BOOTSTRAP, FRAMES_IN_FLIGHT
 from .reader_messages import ReaderTask, ReceivedFrame, read_message
 
 _TERMINATE_S = 2.0
 """How long a child may take to end before it is killed."""
+
+_INBOX = 2 * FRAMES_IN_FLIGHT
+"""More messages than a child sends without an acknowledgement, unless its decoder was taken over."""
 
 _TICK_S = 0.1
 
@@ -37,8 +40,9 @@ class ReaderProcess:
     def __init__(self, task: ReaderTask) -> None:
         self.cause, self.detail = "dropped", "the reader process ended"
         self.lost: Mapping[str, int] = {}
-        self._inbox: queue.Queue[ReceivedFrame | Literal["started", "ended"]] = queue.Queue(QUEUE_FRAMES)
+        self._inbox: queue.Queue[ReceivedFrame | Literal["started", "ended"]] = queue.Queue(_INBOX)
         self._is_killed = False
+        self._has_frame_in_hand = False
         # A session of its own: Ctrl-C in a terminal must reach only the parent.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", BOOTSTRAP],
@@ -57,11 +61,15 @@ class ReaderProcess:
         self._thread.start()
 
     def receive(self, timeout_s: float) -> ReceivedFrame | Literal["started", "ended"] | None:
-        """The next message. None if none came in time."""
+        """The next message. None if none came in time. The frame before it counts as dealt with."""
+        if self._has_frame_in_hand:
+            self._acknowledge()
         try:
-            return self._inbox.get(timeout=timeout_s)
+            received = self._inbox.get(timeout=timeout_s)
         except queue.Empty:
             return None
+        self._has_frame_in_hand = isinstance(received, ReceivedFrame)
+        return received
 
     def finish(self) -> None:
         """Have the process send the frames that it has read, and end."""
@@ -82,6 +90,14 @@ class ReaderProcess:
         self._thread.join()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _acknowledge(self) -> None:
+        """Tell the process that a frame was dealt with. It sends only a few ahead."""
+        self._has_frame_in_hand = False
+        with suppress(OSError, ValueError):  # the process has ended, or was told to finish
+            assert self._process.stdin is not None
+            self._process.stdin.write(b".")
+            self._process.stdin.flush()
 
     def _receive_all(self) -> None:
         assert self._process.stdout is not None

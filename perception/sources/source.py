@@ -59,7 +59,7 @@ class SourceInfo:
     source: str
     """Its path or address, without credentials."""
     content_id: str
-    """Its identity: computed from the bytes of a file, or from the address of a live source."""
+    """Computed from the bytes of a file, or from the stored part of the address of a live source."""
     duration_s: float | None = None
     """The duration that a file declares. None if it declares none, and for a live source."""
     width: int = 0

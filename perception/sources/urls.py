@@ -61,6 +61,8 @@ _SELECTORS = frozenset(
     | {"track", "unit", "view"}
 )
 """Parameters that select one camera or picture of a server. Compared without "_" and "-"."""
+_CREDENTIALS = frozenset({"user", "username", "usr", "login", "password", "passwd", "pass", "pwd"})
+"""Parameters that say who asks, and never which camera is wanted. A token or a key may belong to one camera."""
 _SELECTOR_VALUE = re.compile(
     r"(?:main|sub|high|low|medium|hd|sd|profile|stream|media|channel|camera|cam|ch|track)*"
     r"[_\-]?[0-9]{0,4}p?(?:\.[a-z0-9]{2,4})?",
@@ -116,6 +118,17 @@ def identity(url: str) -> str:
     return _Redaction(keep_selectors=True).url(url)
 
 
+def hides_selection(url: str) -> bool:
+    """Whether ``identity`` leaves out a part of ``url`` that may select one of a server's cameras.
+
+    Two URLs with the same identity may then be two cameras. Credentials select none: the userinfo, and values
+    under names such as ``user`` and ``password``.
+    """
+    redaction = _Redaction(keep_selectors=True)
+    redaction.url(url)
+    return redaction.hides_selection
+
+
 def default_name(url: str) -> str:
     """Make the name of a stream from the host and the path words of ``url``."""
     match = _URL.fullmatch(redact(url))
@@ -131,6 +144,8 @@ class _Redaction:
     def __init__(self, *, keep_selectors: bool = False) -> None:
         self._keep_selectors = keep_selectors
         self.masked: list[str] = []
+        self.hides_selection = False
+        """Whether a part was masked that is not a credential."""
 
     def url(self, url: str) -> str:
         match = _URL.fullmatch(url)
@@ -145,7 +160,7 @@ class _Redaction:
         self.masked += [userinfo, *userinfo.split(":", 1), fragment]
         if _HOST.fullmatch(host) is None:
             # A raw "/" in a password, or an unclosed bracket: no part of the rest can be shown.
-            self.masked.append(rest)
+            self._mask(rest)
             return f"{scheme}://{_HIDDEN}"
         shown_path = "/".join(self._segment(segment) for segment in path.split("/"))
         return f"{scheme}://{host}{slash}{shown_path}{question_mark}{self._query(query)}"
@@ -193,10 +208,11 @@ class _Redaction:
         selector = re.sub(r"[_\-]", "", key).lower()
         if self._keep_selectors and selector in _SELECTORS and _SELECTOR_VALUE.fullmatch(value):
             return value
-        return self._mask(value) if value else ""
+        return self._mask(value, is_credential=key.lower() in _CREDENTIALS) if value else ""
 
-    def _mask(self, secret: str) -> str:
+    def _mask(self, secret: str, *, is_credential: bool = False) -> str:
         self.masked.append(secret)
+        self.hides_selection = self.hides_selection or not is_credential
         return MASK
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import queue
 import socket
 import threading
 import time
@@ -17,9 +16,9 @@ from recollect.common.backoff import Backoff
 from recollect.perception.errors import SourceUnreachable
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 from recollect.perception.sources.live_source import LiveSource, LiveTimeouts
-from recollect.perception.sources.reader_child import QUEUE_FRAMES, read_source
-from recollect.perception.sources.reader_messages import ReaderTask
-from recollect.perception.sources.source import Event, Outage
+from recollect.perception.sources.overload_ladder import DROP_S
+from recollect.perception.sources.reader_child import FRAMES_IN_FLIGHT
+from recollect.perception.sources.source import Dropped, Event, Outage
 from recollect.testing.stream_servers import HttpStreamServer, RtspServer
 
 HASTE = LiveTimeouts(open_s=3.0, stall_s=0.8, backoff=Backoff(first_s=0.1, longest_s=0.3))
@@ -234,33 +233,33 @@ def test_a_reader_that_hangs_is_killed_and_replaced():
     assert watch.outages[0].cause == "stalled"
 
 
-def test_frames_that_no_consumer_takes_are_counted_and_dropped():
-    full: queue.Queue[object] = queue.Queue(2)
-    with HttpStreamServer(fps=50) as server:
-        threading.Timer(1.0, server.drop).start()
+@pytest.mark.slow
+def test_a_burst_waits_for_a_slow_consumer_and_nothing_is_lost():
+    """A consumer that pauses for less than the ladder's bound gets every frame afterwards."""
+    with HttpStreamServer(fps=50) as server, closing(LiveSource(server.url, 4, timeouts=HASTE)) as source:
+        events = source.frames()
+        next(events)
+        time.sleep(2.5)
+        frames = list(itertools.islice(events, 150))
+        events.close()
 
-        end = read_source(ReaderTask(server.url, fps=4, open_s=3.0, read_s=1.0), full)
-
-    assert end["cause"] == "dropped"
-    assert end["lost"]["overload"] > 0
-    assert full.qsize() == 2
+    assert all(isinstance(event, Frame) for event in frames)
+    assert max(b.time_s - a.time_s for a, b in itertools.pairwise(frames)) < 0.1
 
 
 @pytest.mark.slow
-def test_a_slow_consumer_gets_a_report_of_dropped_frames():
-    with HttpStreamServer(fps=100) as server, closing(LiveSource(server.url, 4, timeouts=HASTE)) as source:
+def test_a_consumer_that_is_too_slow_gets_a_report_of_drops():
+    with HttpStreamServer(fps=25) as server, closing(LiveSource(server.url, 4, timeouts=HASTE)) as source:
         events = source.frames()
         next(events)
-        time.sleep(5.0)
-        until = time.monotonic() + 10.0
-        frames = list(
-            itertools.takewhile(lambda e: isinstance(e, Frame) and time.monotonic() < until, events)
-        )
+        time.sleep(DROP_S + 1.0)
+        later = list(itertools.islice(events, 3 * FRAMES_IN_FLIGHT))
         events.close()
 
-    # The event after the queued frames was the report of a loss.
-    assert time.monotonic() < until
-    assert len(frames) < 5 * QUEUE_FRAMES
+    dropped = [event for event in later if isinstance(event, Dropped)]
+    assert sum(event.count for event in dropped if event.cause == "overload") > 25
+    times = [event.time_s for event in later if isinstance(event, Frame)]
+    assert max(b - a for a, b in itertools.pairwise(times)) > DROP_S - 1.0
 
 
 def test_credentials_appear_in_no_state_and_no_outage():
