@@ -50,7 +50,6 @@ from .lmm import Lmm
 from .observers.guarded_observer import ObserverFailure
 from .observers.observer import Observer
 from .observers.registry import observers_in_use
-from .sources.host_clock import read_clocks
 from .sources.live_clock import LiveOrigin
 from .sources.source import Source
 from .sources.source_factory import open_source
@@ -267,7 +266,7 @@ class WriterSession:
             else:
                 origin = None
                 if record.kind == "live":
-                    origin = find_live_origin(record, self._store.resume(record.name), read_clocks())
+                    origin = find_live_origin(record, self._store.resume(record.name))
                 with (
                     closing(self._open(entry, record, origin, candidate, options)) as source,
                     observers_in_use(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .frame import Frame
-from .host_clock import ClockReading
+from .host_clock import ClockReading, Clocks, read_clocks
 from .reader_messages import ReceivedFrame
 from .source import Dropped, Event, Outage
 from .source_clock import Arrived, Placed, SourceClock
@@ -68,6 +68,16 @@ class LiveOrigin:
     """The epoch of the first frame."""
     seen_until_s: float = 0.0
     """Stream time up to which the stream is remembered."""
+    clocks: Clocks = read_clocks
+
+    def now_s(self) -> float:
+        """The present stream time."""
+        return self.clocks().elapsed_s - self.elapsed_s
+
+    def wall_s(self, time_s: float) -> float:
+        """Unix seconds at a stream time, by the wall clock as it is set now."""
+        reading = self.clocks()
+        return reading.wall_s - (reading.elapsed_s - self.elapsed_s) + time_s
 
 
 class LiveClock:

@@ -23,7 +23,7 @@ from ...common.backoff import Backoff
 from ..errors import SourceUnreachable
 from .frame import Frame
 from .frame_sampling import FrameSampler
-from .host_clock import Clocks, read_clocks
+from .host_clock import read_clocks
 from .live_clock import ConnectionTrouble, LiveClock, LiveOrigin
 from .reader_messages import ReaderTask, ReceivedFrame
 from .reader_process import ReaderProcess
@@ -88,7 +88,6 @@ class LiveSource:
         max_outage_s: float | None = None,
         on_state: OnState | None = None,
         timeouts: LiveTimeouts | None = None,
-        clocks: Clocks = read_clocks,
     ) -> None:
         FrameSampler(fps)  # refuses an invalid rate before anything is opened
         self._timeouts = timeouts or LiveTimeouts()
@@ -99,7 +98,7 @@ class LiveSource:
         self._address_hash = hashlib.blake2b(address, digest_size=20).hexdigest()
         self._max_outage_s = max_outage_s
         self._on_state = on_state or (lambda state, detail: None)
-        self._read_clocks = clocks
+        self._read_clocks = read_clocks if origin is None else origin.clocks
         self._clock = LiveClock(origin)
         self._trouble: ConnectionTrouble | None = None
         self._child: ReaderProcess | None = None

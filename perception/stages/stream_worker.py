@@ -23,7 +23,6 @@ from ..errors import SourceError
 from ..live_origin import find_live_origin
 from ..observers.observer import Observer
 from ..sources.frame import Frame
-from ..sources.host_clock import Clocks, read_clocks
 from ..sources.live_clock import LiveOrigin
 from ..sources.source import Event, Outage, Source
 from ..watch_events import Progress, WatchReport, WatchState
@@ -61,7 +60,6 @@ class StreamWorker:
         on_progress: Callable[[Progress], None] | None = None,
         written_at: Callable[[float], float] | None = None,
         origin: LiveOrigin | None = None,
-        clocks: Clocks = read_clocks,
     ) -> None:
         """Nothing is watched yet.
 
@@ -83,8 +81,8 @@ class StreamWorker:
         self._composer = MomentComposer(stream, observers, written_at)
         self._writer = MomentWriter(store, stream, append)
         if origin is None and self._live:
-            origin = find_live_origin(stream, store.resume(stream.name), clocks())
-        self._clock = _StreamClock(stream, origin, clocks)
+            origin = find_live_origin(stream, store.resume(stream.name))
+        self._clock = _StreamClock(stream, origin)
 
     def stop(self) -> None:
         """End the run soon and keep everything so far. Callable from a signal handler or another thread."""
@@ -374,9 +372,8 @@ class StreamWorker:
 class _StreamClock:
     """Where in the stream the worker is: times, epoch and shot."""
 
-    def __init__(self, stream: Stream, origin: LiveOrigin | None, clocks: Clocks) -> None:
-        self._origin_elapsed_s = 0.0 if origin is None else origin.elapsed_s
-        self._read_clocks = clocks
+    def __init__(self, stream: Stream, origin: LiveOrigin | None) -> None:
+        self._origin = origin
         self.origin_wall_s = stream.origin_wall_s
         """Unix seconds at stream time 0, by the wall clock as it was set when the epoch began."""
         self.epoch = 0
@@ -413,21 +410,17 @@ class _StreamClock:
 
     def now_s(self) -> float:
         """The present time as stream time, for a live stream."""
-        return self._read_clocks().elapsed_s - self._origin_elapsed_s
+        return 0.0 if self._origin is None else self._origin.now_s()
 
     def outage(self, end_s: float, cause: str, detail: str) -> Outage:
         """An outage from the end of the last moment or gap."""
-        wall_start_s = None
-        if self.origin_wall_s is not None:
-            reading = self._read_clocks()
-            wall_start_s = reading.wall_s - (reading.elapsed_s - self._origin_elapsed_s - self.end_s)
         return Outage(
             start_s=self.end_s,
             end_s=end_s,
             epoch=self.epoch,
             cause=cause,
             detail=detail,
-            wall_start_s=wall_start_s,
+            wall_start_s=None if self._origin is None else self._origin.wall_s(self.end_s),
         )
 
     def nothing_yet(self, end_s: float) -> Outage:

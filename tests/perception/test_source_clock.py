@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 from recollect.perception.sources.host_clock import ClockReading
 from recollect.perception.sources.live_clock import ConnectionTrouble, LiveClock, LiveOrigin
+from recollect.perception.sources.overload_ladder import WatchRate
 from recollect.perception.sources.reader_messages import ReceivedFrame
 from recollect.perception.sources.source import Event, Outage
 
@@ -48,7 +49,15 @@ class Watch:
         self.captured_s[self._number] = arrival_s if captured_s is None else captured_s
         pts = None if pts_s is None else round(pts_s * 90_000)
         received = ReceivedFrame(
-            pts, Fraction(1, 90_000), arrival_s, (self._number, 1), {}, THUMB, None, None
+            pts=pts,
+            time_base=Fraction(1, 90_000),
+            arrival_s=arrival_s,
+            size=(self._number, 1),
+            rate=WatchRate(4.0),
+            lost={},
+            thumb=THUMB,
+            small=None,
+            whole=None,
         )
         return self._take(self.clock.place(received, self.reading(arrival_s), trouble))
 
@@ -230,7 +239,7 @@ def test_a_clock_that_jumps_back_opens_an_epoch_and_no_gap():
     assert len(watch.frames) == 500
 
 
-def test_an_encoder_that_restarts_between_segments_loses_no_time():
+def test_an_encoder_restarting_between_segments_loses_no_time():
     arrivals = [(n / 10 + (5000.0 if n >= 120 else 0.0), n / 10, (n // 60 + 1) * 6.0) for n in range(60 * 8)]
 
     watch = watched(arrivals)
@@ -252,7 +261,7 @@ def test_a_jump_with_lost_time_is_a_gap():
     assert max(watch.errors_s()) <= 0.1
 
 
-def test_a_source_that_leaves_the_wall_clock_opens_an_epoch_there():
+def test_a_source_that_leaves_the_wall_clock_opens_an_epoch():
     """Timestamps go on as if nothing was lost, but three seconds are missing for good."""
     before = [(n / 25, n / 25, n / 25) for n in range(250)]
     after = [(10 + n / 25, 13 + n / 25, 13 + n / 25) for n in range(25 * 120)]
