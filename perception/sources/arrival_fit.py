@@ -26,7 +26,7 @@ _MIN_BUCKETS = 8
 
 _LONGEST_WINDOW_S = 600.0
 
-_CLEARLY = 2.5
+_CLEARLY = 3.0
 """Another rate must make the mean delay this many times smaller. A delay that grows in one step never
 looks like a rate: a line through both levels makes it at most twice as small."""
 

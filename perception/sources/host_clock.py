@@ -1,4 +1,4 @@
-"""Host clock: readings of this machine's clocks, taken together.
+"""Host clock: this machine's elapsed time and wall clock, read together.
 
     reading = read_clocks()
     reading.elapsed_s      # seconds since the machine was started, sleep included; nobody can set it

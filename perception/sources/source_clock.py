@@ -1,4 +1,4 @@
-"""Source clock: places the frames of a live source in stream time, by their timestamps and arrivals.
+"""Source clock: times of a live source's frames, through drift and jumps of its clock.
 
     clock = SourceClock()
     clock.open()                           # a new connection

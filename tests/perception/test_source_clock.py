@@ -157,7 +157,7 @@ def test_segments_that_arrive_whole_are_placed_in_their_time(segment_s, delays, 
             arrivals.append((captured_s + 77.0, captured_s, fetched_s))
     watch = watched(arrivals, origin_s=0.0)
 
-    assert max(watch.errors_s()) <= 0.21 + download_s
+    assert max(watch.errors_s()) <= 0.5 + download_s
     assert watch.outages == []
     assert watch.frames[-1].epoch == 0
     assert len(watch.frames) >= 12 * segment_s * fps
