@@ -207,7 +207,8 @@ class StreamWorker:
 
     def _process(self, event: Event) -> None:
         if isinstance(event, Frame):
-            self._take(event)
+            if not self._live or self._stopped_at_s is None or event.time_s < self._stopped_at_s:
+                self._take(event)
         elif isinstance(event, Outage):
             self._break(event)
         elif self._live:
@@ -370,7 +371,10 @@ class StreamWorker:
                 self._finish(self._cutter.cut(clock.held.time_s))
             return
         if clock.held is not None:
-            self._close_epoch(clock.held_until_s)
+            until_s = clock.held_until_s
+            if self._live and self._stopped_at_s is not None:
+                until_s = min(until_s, self._stopped_at_s)
+            self._close_epoch(until_s)
         self._count_dropped(None)
         lost = self._composer.settle(math.inf)
         if lost.captured:
