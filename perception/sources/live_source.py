@@ -23,6 +23,7 @@ from dataclasses import replace
 
 from ..errors import SourceUnreachable
 from .connection_progress import ConnectionProgress, LiveTimeouts
+from .connection_status import ConnectionMonitor, ConnectionState, ConnectionStatus
 from .frame_sampling import FrameSampler
 from .live_clock import ConnectionTrouble, LiveClock
 from .packet_cadence import LONGEST_PATIENCE_S
@@ -69,7 +70,8 @@ class LiveSource:
         address = identity(url).encode(errors="surrogateescape")
         self._address_hash = hashlib.blake2b(address, digest_size=20).hexdigest()
         self._max_outage_s = max_outage_s
-        self._on_state = on_state or (lambda state, detail: None)
+        self._tell = on_state or (lambda state, detail: None)
+        self._monitor = ConnectionMonitor()
         self._clock = LiveClock(origin_wall_s, first_epoch)
         self._trouble: ConnectionTrouble | None = None
         self._child: ReaderProcess | None = None
@@ -95,6 +97,11 @@ class LiveSource:
         if self._trouble is None or not self._clock.has_begun:
             return None
         return self._clock.outage(time.time(), self._trouble)
+
+    @property
+    def connection(self) -> ConnectionStatus:
+        """How the source is connected now. May be read from any thread."""
+        return self._monitor.status()
 
     def stop(self) -> None:
         """End the iterator within a second, after the frames already read."""
@@ -123,11 +130,14 @@ class LiveSource:
                     if live_since_s is None:
                         live_since_s = time.monotonic()
                         self._on_state("live", f"frames come from {self._shown_url}")
+                    self._monitor.note_frame(received.arrival_s)
                     yield from self._clock.place(received, self._trouble)
                     self._trouble = None
                     last_frame_s = time.monotonic()
                 child.kill()
                 yield from self._clock.losses(child.lost)
+                if child.cause == "unsupported":
+                    raise SourceUnreachable(self._shown_url, child.detail, 1)
                 if self._stopped or child.cause == "complete":
                     break
                 was_stable = (
@@ -144,6 +154,10 @@ class LiveSource:
             self._on_state("stopped", f"{self._shown_url} is no longer watched")
         yield from self._last_outage()
 
+    def _on_state(self, state: ConnectionState, detail: str) -> None:
+        self._monitor.enter(state, detail)
+        self._tell(state, detail)
+
     def _last_outage(self) -> Iterator[Outage]:
         """The outage in which watching ends, if it ends in one."""
         outage, self._trouble = self.current_outage, None
@@ -154,7 +168,7 @@ class LiveSource:
         """Yield the frames of ``child`` until it ends, waits in vain, or the source is stopped."""
         progress = ConnectionProgress(self._timeouts, self._task.stall_s, time.monotonic())
         finish_by_s, say_from_s = math.inf, 0.0
-        while time.monotonic() < finish_by_s:
+        while True:
             if self._stopped and finish_by_s == math.inf:
                 child.finish()
                 finish_by_s = time.monotonic() + _FINISH_S
@@ -167,6 +181,8 @@ class LiveSource:
             if received is not None:
                 # Counted from when the consumer wants the next frame: a slow consumer is not a stalled source.
                 progress.note(received, now_s)
+            elif now_s >= finish_by_s:
+                return
             elif (failure := progress.failure(now_s)) is not None:
                 child.fail(*failure)
                 return
@@ -194,6 +210,7 @@ class LiveSource:
         # The messages of decoders and servers may repeat the URL or parts of it.
         detail = redact_text(child.detail, [self._task.url])
         self._trouble = ConnectionTrouble.after(self._trouble, child.cause, detail)
+        self._monitor.fail(child.cause)
         if child.cause in ("stalled", "timeout"):
             self._on_state("stalled", detail)
         self._pause(self._timeouts.backoff_after(child.cause).pause_s(failures), last_frame_s)

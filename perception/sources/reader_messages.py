@@ -18,15 +18,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
 from .frame import THUMB_SHAPE, Picture, Thumb
 from .overload_ladder import WatchRate
 
+_N = TypeVar("_N", int, float)
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
+_INT64 = 1 << 63
+_MICROSECOND = (1, 1_000_000)
+_LONGEST_PATIENCE_S = 3600.0
+"""More than any source is given before it counts as stalled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +82,31 @@ class ReceivedFrame:
         Raises:
             KeyError, TypeError, ValueError: The message is invalid.
         """
-        shapes = [THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)]
         pictures, offset = [], 0
-        for shape in shapes:
-            size = math.prod(shape)
+        for shape in (THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)):
+            size = math.prod(_checked(int(side), 1, _MAX_BYTES) for side in shape)
             pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
             offset += size
-        width, height = message["size"]
+        width, height = (_checked(int(side), 1, 1 << 20) for side in message["size"])
         arrival_s, has_timestamp = float(message["arrival_s"]), message["time_base"] is not None
-        numerator, denominator = message["time_base"] or (1, 1_000_000)
+        numerator, denominator = (
+            _checked(int(part), 1, 1 << 31) for part in message["time_base"] or _MICROSECOND
+        )
         return cls(
-            pts=int(message["pts"]) if has_timestamp else round(arrival_s * 1_000_000),
+            pts=_checked(
+                int(message["pts"]) if has_timestamp else round(arrival_s * 1_000_000), -_INT64, _INT64
+            ),
             time_base=Fraction(numerator, denominator),
             has_timestamp=has_timestamp,
             arrival_s=arrival_s,
             wall_s=time.time() - (time.monotonic() - arrival_s),
-            size=(int(width), int(height)),
-            rate=WatchRate(**message["rate"]),
-            lost={str(cause): int(count) for cause, count in message["lost"].items()},
+            size=(width, height),
+            rate=WatchRate(
+                fps=_checked(float(message["rate"]["fps"]), 0.0, 1000.0),
+                reads_text=bool(message["rate"]["reads_text"]),
+                key_frames_only=bool(message["rate"]["key_frames_only"]),
+            ),
+            lost=checked_losses(message["lost"]),
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,
             whole=pictures[2] if len(pictures) > 2 else None,
@@ -121,7 +133,19 @@ class ReceivedPackets:
             KeyError, TypeError, ValueError: The message is invalid.
         """
         video, key, other = (int(message.get(name, 0)) for name in ("video", "key", "other"))
-        return cls(video, key, other, float(message["patience_s"]))
+        return cls(video, key, other, _checked(float(message["patience_s"]), 0.0, _LONGEST_PATIENCE_S))
+
+
+def checked_losses(lost: Mapping[str, Any]) -> dict[str, int]:
+    """The numbers of lost frames by cause, from a message. Raises ``ValueError``."""
+    return {str(cause): _checked(int(count), 0, _INT64) for cause, count in lost.items()}
+
+
+def _checked(value: _N, least: float, most: float) -> _N:
+    """The value, which a decoder that was taken over may have made up. Raises ``ValueError``."""
+    if not least <= value <= most:
+        raise ValueError(f"{value} is not from {least} to {most}")
+    return value
 
 
 def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:
@@ -134,18 +158,28 @@ def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, .
 
 
 def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Read one message. None at the end of ``stream``, and for an invalid message."""
+    """Read one message. None at the end of ``stream``, also where that is in the middle of a message.
+
+    Raises:
+        ValueError: The message is invalid.
+    """
     header = stream.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
     text_size, blob_size = _HEADER.unpack(header)
     if max(text_size, blob_size) > _MAX_BYTES:
-        return None
+        raise ValueError("a message is too large")
     text, blob = stream.read(text_size), stream.read(blob_size)
     if len(text) < text_size or len(blob) < blob_size:
         return None
     try:
-        message = json.loads(text)
-    except ValueError:
-        return None
-    return (message, blob) if isinstance(message, dict) else None
+        message = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("a message is nested too deeply") from None
+    if not isinstance(message, dict):
+        raise ValueError("a message is no object")
+    return message, blob
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
