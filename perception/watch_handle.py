@@ -32,6 +32,7 @@ from .watch_events import (
     WatchEvent,
     WatchReport,
 )
+from .watch_log import WatchLog
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class Watch:
         self._ending: Finished | Failed | None = None
         self._subscribers: list[queue.SimpleQueue[WatchEvent]] = []
         self._publishing = threading.Lock()
+        self._log = WatchLog(stream)
 
     # -- for users ------------------------------------------------------------------------------------
 
@@ -214,6 +216,8 @@ class Watch:
             subscribers = tuple(self._subscribers)
         for events in subscribers:
             events.put(event)
+        if hasattr(event, "stream"):  # the others are logged once for all watches
+            self._log.note(event)
         if self._on_event is not None:
             self._on_event(event)
 

@@ -40,9 +40,11 @@ from .argument_checks import (
     checked_watch_options,
     stream_names,
 )
-from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, Rung, Span
+from .memory.storage.activity import Activity, read_activity
+from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, ReducedSpan, Rung, Span, Stream
 from .perception.errors import NoLmm
 from .resources import MemoryResources
+from .stream_activity import StreamActivity
 from .stream_status import StreamStatus
 from .writing import MemoryWriting
 
@@ -57,7 +59,8 @@ if TYPE_CHECKING:
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
     from .memory.keeping.reindexing import OnProgress, ReindexReport
-    from .memory.query.snapshot import Hit
+    from .memory.query.coverage import StreamOverview
+    from .memory.query.snapshot import Hit, Snapshot
     from .perception.describing.captioner import CaptionReport
     from .perception.lmm import Lmm
     from .perception.lmm.lmm_settings import LmmSettings
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LATELY_S = 86_400.0
 _SUMMARY_FACTOR = 4
 """Where moments were evicted, so many times more hits are fetched: summaries repeat what their children say."""
 _TRACES_PENDING = "questions.pending"
@@ -562,10 +566,17 @@ class Recollect:
         """What is stored of each stream, in order of their names."""
         store = self._resources.reader()
         backlog = store.backlog_counts()
+        activity = read_activity(self.path)
         with store.snapshot() as snapshot:
             overviews = snapshot.overviews()
             return [
-                StreamStatus.of(stream, overviews.get(stream.name), backlog.get(stream.name, BacklogCounts()))
+                StreamStatus.of(
+                    stream,
+                    overviews.get(stream.name),
+                    backlog.get(stream.name, BacklogCounts()),
+                    _reduced_lately(snapshot, stream, overviews.get(stream.name)),
+                    _activity_of(stream, activity),
+                )
                 for stream in snapshot.streams()
             ]
 
@@ -739,6 +750,26 @@ class _StopFlag:
         self._stop = stop
         if self.is_set:
             stop()
+
+
+def _activity_of(stream: Stream, activity: Activity) -> StreamActivity | None:
+    """What is being done with a stream. A stream that its dead process left as "watching" was interrupted."""
+    record = activity.streams.get(stream.name)
+    if record is not None:
+        return StreamActivity.from_record(record, activity.written_s)
+    if stream.state == "watching":
+        return StreamActivity.interrupted(activity.interrupted.get(stream.name))
+    return None
+
+
+def _reduced_lately(
+    snapshot: Snapshot, stream: Stream, overview: StreamOverview | None
+) -> tuple[ReducedSpan, ...]:
+    """Where a live stream that is being watched was watched at a lower rate in the last day of its time."""
+    if overview is None or stream.kind == "file" or stream.state != "watching":
+        return ()
+    end_s = overview.coverage.span.end_s
+    return snapshot.coverage(stream.name, Span(max(0.0, end_s - _LATELY_S), end_s)).reduced
 
 
 def _load_agent() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from .memory.values import (
@@ -12,10 +12,12 @@ from .memory.values import (
     ForgottenLevel,
     FrameCounts,
     Gap,
+    ReducedSpan,
     Span,
     Stream,
     Tombstone,
 )
+from .stream_activity import StreamActivity
 
 if TYPE_CHECKING:
     from .memory.query.coverage import StreamOverview
@@ -33,14 +35,34 @@ class StreamStatus:
     """What waits for a description by a video LMM."""
     tombstones: tuple[Tombstone, ...] = ()
     """Which spans were evicted or erased."""
+    activity: StreamActivity | None = None
+    """What is being done with it now, or that its watching was interrupted. None if it is not being watched."""
 
     @classmethod
-    def of(cls, stream: Stream, overview: StreamOverview | None, backlog: BacklogCounts) -> Self:
+    def of(
+        cls,
+        stream: Stream,
+        overview: StreamOverview | None,
+        backlog: BacklogCounts,
+        reduced: tuple[ReducedSpan, ...] = (),
+        activity: StreamActivity | None = None,
+    ) -> Self:
         """The status of a stream. ``overview`` is None if nothing of it is stored yet."""
         if overview is None:
-            return cls(stream, Coverage(stream.name, Span(0, 0), 0.0, ()), (), FrameCounts(), backlog)
-        coverage = overview.coverage
-        return cls(stream, coverage, coverage.gaps, overview.counts, backlog, overview.tombstones)
+            return cls(
+                stream, Coverage(stream.name, Span(0, 0), 0.0, ()), (), FrameCounts(), backlog, (), activity
+            )
+        coverage = replace(overview.coverage, reduced=reduced)
+        return cls(stream, coverage, coverage.gaps, overview.counts, backlog, overview.tombstones, activity)
+
+    @property
+    def state(self) -> str:
+        """``watching``, ``stopped``, ``done``, ``failed``, or ``interrupted`` if its watching process has died."""
+        return (
+            "interrupted"
+            if self.activity is not None and self.activity.state == "interrupted"
+            else self.stream.state
+        )
 
     @property
     def forgotten_s(self) -> dict[ForgottenLevel, float]:

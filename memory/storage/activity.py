@@ -1,11 +1,14 @@
 """Activity: what the writer of a memory is doing with each stream now, told to other processes through a file.
 
-    write_activity(folder, {"door": {"state": "live"}}, interrupted={})     # the writer, about once a second
-    activity = read_activity(folder)                                        # any process
+    with ActivityFile(folder) as file:                          # the writer
+        file.write({"door": {"state": "live"}}, interrupted={})     # about once a second
+
+    activity = read_activity(folder)                            # any process
     activity.streams["door"], activity.interrupted
 
-The file counts only while the process that wrote it holds the writer lock. What a dead process wrote is read as the
-time at which its streams were interrupted. The file is replaced atomically, and holds no secrets.
+The file counts only while its writer lives, which a file lock tells: the kernel releases it when the process ends,
+even if it is killed. What a dead process wrote is read as the time at which its streams were interrupted. The file is
+replaced atomically, and holds no secrets.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Any, Self
 
-from .file_lock import is_locked
-from .writer_lock import LOCK_NAME, boot_id, lock_holder
+from .file_lock import is_locked, wait_for_lock
 
 ACTIVITY_NAME = "activity.json"
+ACTIVITY_LOCK_NAME = "activity.lock"
 _DRAFT_NAME = "activity.json.new"
 
 
@@ -38,48 +42,52 @@ class Activity:
     """When the writer said so, in Unix seconds."""
 
 
-def write_activity(
-    folder: Path, streams: Mapping[str, Mapping[str, Any]], interrupted: Mapping[str, float]
-) -> None:
-    """Write what this process, which holds the writer lock, does. Raises ``OSError``."""
-    record = {
-        "pid": os.getpid(),
-        "boot": boot_id(),
-        "written_s": time.time(),
-        "streams": streams,
-        "interrupted": interrupted,
-    }
-    draft = folder / _DRAFT_NAME
-    draft.write_text(json.dumps(record), encoding="utf-8")
-    draft.replace(folder / ACTIVITY_NAME)
+class ActivityFile:
+    """The file of one writer. The memory's writer lock must be held, so there is never a second one."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.interrupted = read_activity(folder).interrupted
+        """What earlier processes were interrupted in."""
+        self._lock: IO[str] = (folder / ACTIVITY_LOCK_NAME).open("a", encoding="utf-8")
+        wait_for_lock(self._lock)  # only for readers, which hold it for a moment
+        self.write({}, self.interrupted)
 
-def clear_activity(folder: Path) -> None:
-    """Delete the file, because nothing is being done and nothing was interrupted."""
-    for name in (ACTIVITY_NAME, _DRAFT_NAME):
+    def write(self, streams: Mapping[str, Mapping[str, Any]], interrupted: Mapping[str, float]) -> None:
+        """Write what this process does. Where the disk is full, the file stays as it was."""
+        record = {"written_s": time.time(), "streams": streams, "interrupted": interrupted}
+        draft = self._folder / _DRAFT_NAME
         with suppress(OSError):
-            (folder / name).unlink()
+            draft.write_text(json.dumps(record), encoding="utf-8")
+            os.replace(draft, self._folder / ACTIVITY_NAME)
+
+    def close(self) -> None:
+        """Release the file. If nothing was interrupted, delete it."""
+        if not read_activity(self._folder).interrupted:
+            for name in (ACTIVITY_NAME, _DRAFT_NAME):
+                with suppress(OSError):
+                    (self._folder / name).unlink()
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def read_activity(folder: Path) -> Activity:
     """Read what the writer does. A missing or damaged file says nothing."""
     try:
+        is_current = is_locked(folder / ACTIVITY_LOCK_NAME)
         record = json.loads((folder / ACTIVITY_NAME).read_text(encoding="utf-8"))
         written_s = float(record["written_s"])
         streams = {str(name): dict(activity) for name, activity in record["streams"].items()}
         interrupted = {str(name): float(since_s) for name, since_s in record["interrupted"].items()}
-        is_current = _writes_now(folder, record["pid"], record["boot"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Activity()
     if not is_current:
         return Activity({}, {**interrupted, **dict.fromkeys(streams, written_s)}, written_s)
     return Activity(streams, interrupted, written_s)
-
-
-def _writes_now(folder: Path, pid: object, boot: object) -> bool:
-    """Whether the process that wrote the file holds the writer lock."""
-    if not is_locked(folder / LOCK_NAME):
-        return False
-    holder = lock_holder(folder)
-    # On Windows, the text of a lock that is held cannot be read.
-    return holder is None or (holder.get("pid"), holder.get("boot")) == (pid, boot)

@@ -16,7 +16,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from ..errors import MemoryInUse
 from .file_lock import try_lock
@@ -40,7 +40,7 @@ class WriterLock:
                 raise MemoryInUse(self._folder, _holder(_read_locked(file)))
             file.truncate(0)
             json.dump(
-                {"pid": os.getpid(), "host": socket.gethostname(), "boot": boot_id(), "what": self._purpose},
+                {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot_id(), "what": self._purpose},
                 file,
             )
             file.flush()
@@ -67,15 +67,6 @@ class WriterLock:
         self.release()
 
 
-def lock_holder(folder: Path) -> dict[str, Any] | None:
-    """What the last holder of the writer lock wrote about itself. None where that cannot be read."""
-    try:
-        holder = json.loads((folder / LOCK_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return holder if isinstance(holder, dict) else None
-
-
 def _read_locked(file: IO[str]) -> str:
     """The text of a file that another process has locked. Empty on Windows, where it cannot be read."""
     file.seek(0)
@@ -95,7 +86,7 @@ def _holder(text: str) -> str:
         return "another process"
 
 
-def boot_id() -> str:
+def _boot_id() -> str:
     """The id of this boot, which tells a pid from the same pid before a restart. Empty if unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -22,8 +22,9 @@ import numpy as np
 from ...memory.values import KeyFrame, Moment, Observation, Span, Stream
 from ..errors import SourceError
 from ..observers.text_observer import look_closely
-from ..sources.file_source import FileSource, content_id_of
+from ..sources.file_source import content_id_of
 from ..sources.frame import Frame, Picture
+from ..sources.isolated_file_source import IsolatedFileSource
 from .rule_captions import compose_caption
 
 WRITTEN_BY = "inspect/1"
@@ -64,7 +65,7 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
     fps = min(LOOK_FPS, limit / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
-        with closing(FileSource(path, fps)) as source:
+        with closing(IsolatedFileSource(path, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue

@@ -76,7 +76,9 @@ class ConnectionMonitor:
         before = self._status
         since_s = time.time() if before.state == "live" else before.since_s
         state: ConnectionState = "stalled" if before.state == "live" else before.state
-        self._status = replace(before, state=state, since_s=since_s, cause=cause, attempts=before.attempts + 1)
+        self._status = replace(
+            before, state=state, since_s=since_s, cause=cause, attempts=before.attempts + 1
+        )
 
     def note_frame(self, arrival_s: float) -> None:
         """A frame that arrived at this monotonic time is looked at now."""
@@ -92,5 +94,7 @@ class ConnectionMonitor:
             self._seconds.popleft()
 
     def _rate(self, now_s: float) -> float:
-        counted = [count for second, count in tuple(self._seconds) if now_s - _RATE_OVER_S <= second < int(now_s)]
+        counted = [
+            count for second, count in tuple(self._seconds) if now_s - _RATE_OVER_S <= second < int(now_s)
+        ]
         return sum(counted) / max(1.0, min(_RATE_OVER_S, now_s - self._began_s))

@@ -17,9 +17,9 @@ _LINES = 50
 _LINE_BYTES = 400
 
 _REASONS = (
+    (rb"Protocol '\w+' not on whitelist", "it names an address of a kind that is not opened"),
     (rb"Failed to resolve hostname", "its host name cannot be resolved"),
     (rb"(?:Unable to open|Unable to read) key file", "the key of its encrypted segments cannot be read"),
-    (rb"Protocol '\w+' not on whitelist", "it names an address of a kind that is not opened"),
     (rb"^\[tls @", "the TLS connection failed"),
     (rb"Error when loading first segment", "its playlist is there, but its segments cannot be read"),
     (rb"Cannot read RTMP handshake", "it does not speak RTMP"),

@@ -15,15 +15,15 @@ import math
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import IO, Any, TypeVar
 
 import numpy as np
 
+from ...memory.watch_rate import WatchRate
 from .frame import THUMB_SHAPE, Picture, Thumb
-from .overload_ladder import WatchRate
 
 _N = TypeVar("_N", int, float)
 _HEADER = struct.Struct(">II")
@@ -67,8 +67,8 @@ class ReceivedFrame:
     wall_s: float
     """Unix seconds at which its packet arrived."""
     size: tuple[int, int]
-    rate: WatchRate
-    """How closely the source was watched when it was decoded."""
+    rate: WatchRate | None
+    """The reduced rate at which the source was watched when it was decoded. None at the full rate."""
     lost: Mapping[str, int]
     """Frames lost since the previous one, by cause."""
     thumb: Thumb
@@ -101,11 +101,7 @@ class ReceivedFrame:
             arrival_s=arrival_s,
             wall_s=time.time() - (time.monotonic() - arrival_s),
             size=(width, height),
-            rate=WatchRate(
-                fps=_checked(float(message["rate"]["fps"]), 0.0, 1000.0),
-                reads_text=bool(message["rate"]["reads_text"]),
-                key_frames_only=bool(message["rate"]["key_frames_only"]),
-            ),
+            rate=None if message["rate"] is None else _checked_rate(message["rate"]),
             lost=checked_losses(message["lost"]),
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,
@@ -141,6 +137,14 @@ def checked_losses(lost: Mapping[str, Any]) -> dict[str, int]:
     return {str(cause): _checked(int(count), 0, _INT64) for cause, count in lost.items()}
 
 
+def _checked_rate(rate: Mapping[str, Any]) -> WatchRate:
+    return WatchRate(
+        fps=_checked(float(rate["fps"]), 0.0, 1000.0),
+        reads_text=bool(rate["reads_text"]),
+        key_frames_only=bool(rate["key_frames_only"]),
+    )
+
+
 def _checked(value: _N, least: float, most: float) -> _N:
     """The value, which a decoder that was taken over may have made up. Raises ``ValueError``."""
     if not least <= value <= most:
@@ -148,7 +152,7 @@ def _checked(value: _N, least: float, most: float) -> _N:
     return value
 
 
-def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:
+def write_message(out: IO[bytes], message: dict[str, Any], blobs: Sequence[bytes | memoryview] = ()) -> None:
     """Write one message: a header, JSON, raw bytes."""
     text = json.dumps(message).encode()
     out.write(_HEADER.pack(len(text), sum(map(len, blobs))))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ...common.errors import BadArgument
 from ..errors import UnsupportedSource
-from .file_source import FileSource
+from .isolated_file_source import IsolatedFileSource
 from .live_source import LiveSource
 from .source import Source
 from .urls import redact
@@ -47,7 +47,7 @@ def open_source(
 
     """
     if "://" not in source:
-        return FileSource(source, fps)
+        return IsolatedFileSource(source, fps)
     scheme = source.partition("://")[0].lower()
     if scheme not in LIVE_SCHEMES:
         # In "user:password@host/?next=http://h/" the text before "://" is no scheme, and must not be shown.
