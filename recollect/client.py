@@ -40,7 +40,6 @@ from .argument_checks import (
     checked_watch_options,
     stream_names,
 )
-from .memory.storage.activity import Activity, read_activity
 from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, ReducedSpan, Rung, Span, Stream
 from .perception.errors import NoLmm
 from .resources import MemoryResources
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from .memory.keeping.reindexing import OnProgress, ReindexReport
     from .memory.query.coverage import StreamOverview
     from .memory.query.snapshot import Hit, Snapshot
+    from .memory.storage.activity import Activity
     from .perception.describing.captioner import CaptionReport
     from .perception.lmm import Lmm
     from .perception.lmm.lmm_settings import LmmSettings
@@ -565,6 +565,8 @@ class Recollect:
     def status(self) -> list[StreamStatus]:
         """What is stored of each stream, in order of their names."""
         store = self._resources.reader()
+        from .memory.storage.activity import read_activity  # noqa: PLC0415
+
         backlog = store.backlog_counts()
         activity = read_activity(self.path)
         with store.snapshot() as snapshot:
