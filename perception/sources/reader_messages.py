@@ -14,7 +14,6 @@ import json
 import math
 import struct
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -29,7 +28,6 @@ _N = TypeVar("_N", int, float)
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
 _INT64 = 1 << 63
-_MICROSECOND = (1, 1_000_000)
 _LONGEST_PATIENCE_S = 3600.0
 """More than any source is given before it counts as stalled."""
 
@@ -58,14 +56,11 @@ class ReaderTask:
 class ReceivedFrame:
     """A frame as the child sent it."""
 
-    pts: int
+    pts: int | None
+    """Its timestamp. None if the source gives none, or makes them up."""
     time_base: Fraction
-    has_timestamp: bool
-    """Whether ``pts`` is the source's own. Otherwise it is the time of arrival in microseconds."""
     arrival_s: float
-    """Monotonic seconds at which its packet arrived. The processes of a machine share this clock."""
-    wall_s: float
-    """Unix seconds at which its packet arrived."""
+    """``time.monotonic()`` when its packet arrived. The processes of a machine share this clock."""
     size: tuple[int, int]
     rate: WatchRate | None
     """The reduced rate at which the source was watched when it was decoded. None at the full rate."""
@@ -88,18 +83,13 @@ class ReceivedFrame:
             pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
             offset += size
         width, height = (_checked(int(side), 1, 1 << 20) for side in message["size"])
-        arrival_s, has_timestamp = float(message["arrival_s"]), message["time_base"] is not None
-        numerator, denominator = (
-            _checked(int(part), 1, 1 << 31) for part in message["time_base"] or _MICROSECOND
-        )
+        # A frame without its own timestamp has no time base either.
+        parts = message["time_base"]
+        time_base = None if parts is None else Fraction(*(_checked(int(part), 1, 1 << 31) for part in parts))
         return cls(
-            pts=_checked(
-                int(message["pts"]) if has_timestamp else round(arrival_s * 1_000_000), -_INT64, _INT64
-            ),
-            time_base=Fraction(numerator, denominator),
-            has_timestamp=has_timestamp,
-            arrival_s=arrival_s,
-            wall_s=time.time() - (time.monotonic() - arrival_s),
+            pts=None if time_base is None else _checked(int(message["pts"]), -_INT64, _INT64),
+            time_base=time_base or Fraction(1),
+            arrival_s=_checked(float(message["arrival_s"]), 0.0, _INT64),
             size=(width, height),
             rate=None if message["rate"] is None else _checked_rate(message["rate"]),
             lost=checked_losses(message["lost"]),
