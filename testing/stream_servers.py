@@ -119,10 +119,17 @@ class RtspServer(_StreamServer):
 
     scheme = "rtsp"
 
-    def __init__(self, draw: Draw = draw_seconds, *, fps: float = 10.0, udp_only: bool = False) -> None:
+    def __init__(
+        self,
+        draw: Draw = draw_seconds,
+        *,
+        fps: float = 10.0,
+        clock_rate: float = 1.0,
+        udp_only: bool = False,
+    ) -> None:
         self._udp_only = udp_only
         self._udp_ports: dict[socket.socket, int] = {}
-        super().__init__(draw, fps=fps)
+        super().__init__(draw, fps=fps, clock_rate=clock_rate)
 
     def _serve(self, client: socket.socket) -> None:
         with client.makefile("rb") as requests:
