@@ -25,7 +25,7 @@ from recollect.perception.sources.frame import Frame
 from recollect.perception.sources.live_source import LiveSource
 from recollect.perception.sources.source import Event
 from recollect.testing.faulty_server import FaultyServer
-from recollect.testing.hls_server import HlsServer
+from recollect.testing.packaged_hls_server import PackagedHlsServer
 from recollect.testing.stream_servers import RtspServer
 
 HASTE = LiveTimeouts(open_s=3.0, stall_s=2.0, backoff=Backoff(first_s=0.1, longest_s=0.2))
@@ -92,7 +92,7 @@ def test_jpegs_come_with_their_arrival_in_every_dialect(template):
 @pytest.mark.parametrize("extension", [".ts", ".jpg", ""])
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_hls_opens_whatever_its_segments_are_called(extension, encrypted):
-    with HlsServer(segment_s=1.0, extension=extension, encrypted=encrypted) as server:
+    with PackagedHlsServer(segment_s=1.0, extension=extension, encrypted=encrypted) as server:
         frames = first_frames(server.url, 25)
 
     assert {frame.epoch for frame in frames} == {0}
@@ -106,7 +106,7 @@ def segments_of(address: str, *tags: str) -> str:
 
 @pytest.fixture(scope="module")
 def segment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with HlsServer(segment_s=1.0, segments=1) as server:
+    with PackagedHlsServer(segment_s=1.0, segments=1) as server:
         path = tmp_path_factory.mktemp("private") / "segment.ts"
         path.write_bytes(server._segments[0])
     return path
@@ -119,7 +119,7 @@ def segment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_playlist_opens_no_file_and_no_data(address, segment):
     data = "data:video/mp2t;base64," + base64.b64encode(segment.read_bytes()).decode()
     address = data if address == "DATA" else address.replace("PATH", str(segment))
-    with HlsServer(playlist=segments_of(address)) as server:
+    with PackagedHlsServer(playlist=segments_of(address)) as server:
         why = failure_of(server.url)
 
     assert why.startswith("timeout")
@@ -129,20 +129,20 @@ def test_a_playlist_opens_no_file_and_no_data(address, segment):
 @pytest.mark.slow
 def test_a_key_from_a_file_is_not_read(segment):
     key = '#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/hostname"'
-    with HlsServer(playlist=segments_of("segment0.ts", key)) as server:
+    with PackagedHlsServer(playlist=segments_of("segment0.ts", key)) as server:
         assert "an address of a kind that is not opened" in failure_of(server.url)
 
 
 @pytest.mark.slow
 def test_a_key_that_is_missing_is_told():
-    with HlsServer(segment_s=1.0, encrypted=True, key_status=404) as server:
+    with PackagedHlsServer(segment_s=1.0, encrypted=True, key_status=404) as server:
         assert "the key of its encrypted segments cannot be read" in failure_of(server.url)
 
 
 @pytest.mark.slow
 def test_a_live_playlist_that_ends_is_tried_until_it_returns():
     states = []
-    with HlsServer(segment_s=1.0) as server:
+    with PackagedHlsServer(segment_s=1.0) as server:
         source = LiveSource(server.url, 4, timeouts=HASTE, on_state=lambda *state: states.append(state))
         with closing(source):
             events: Iterator[Event] = source.frames()
@@ -161,7 +161,7 @@ def test_a_live_playlist_that_ends_is_tried_until_it_returns():
 
 @pytest.mark.slow
 def test_a_server_of_long_segments_is_no_stall():
-    with HlsServer(segment_s=6.0, segments=4) as server:
+    with PackagedHlsServer(segment_s=6.0, segments=4) as server:
         frames = first_frames(server.url, 100, timeout_s=30.0)
 
     assert {frame.epoch for frame in frames} == {0}
@@ -185,7 +185,7 @@ def test_rtsp_falls_back_to_udp_where_tcp_is_refused():
     ],
 )
 def test_the_reason_of_a_failure_is_told(url, cause, words):
-    with HlsServer(playlist="") as server:
+    with PackagedHlsServer(playlist="") as server:
         why = failure_of(url.replace("127.0.0.1:PORT", server.url.split("/")[2]))
 
     assert why.startswith(cause)

@@ -1,6 +1,6 @@
-"""HLS server: a live HLS stream with a sliding window of segments, on loopback, for tests and demonstrations.
+"""Packaged HLS server: a live HLS stream with segments of any name, encrypted or not, for tests and demonstrations.
 
-    with HlsServer(segment_s=2.0, extension=".jpg", encrypted=True) as server:
+    with PackagedHlsServer(segment_s=2.0, extension=".jpg", encrypted=True) as server:
         source = LiveSource(server.url, fps=4)
         ...
         server.end_list()      # the playlist says that the stream has ended
@@ -31,7 +31,7 @@ _FPS = 10
 _KEY = bytes(range(16))
 
 
-class HlsServer:
+class PackagedHlsServer:
     """Serves a live HLS stream."""
 
     def __init__(
@@ -60,7 +60,7 @@ class HlsServer:
 
             def do_GET(self) -> None:
                 owner.requests.append(self.path)
-                status, body = owner._answer(self.path.strip("/"))
+                status, body = owner.answer(self.path.strip("/"))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -101,7 +101,8 @@ class HlsServer:
             return self._ended_at
         return _WINDOW + int((time.monotonic() - self._began_s) / self._segment_s)
 
-    def _answer(self, name: str) -> tuple[int, bytes]:
+    def answer(self, name: str) -> tuple[int, bytes]:
+        """The status and the body of the response to a request for ``name``."""
         if name.endswith(".m3u8"):
             return 200, (self._playlist or self._own_playlist()).encode()
         if name == "key.bin":
