@@ -177,15 +177,19 @@ class RtspServer(_StreamServer):
         return method
 
     def _play(self, client: socket.socket) -> None:
-        sequence, packet_size = 0, 7 * 188
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for piece in self._transport_stream(client):
-            stamp = int((time.monotonic() - self.started_s) * self._clock_rate * _CLOCK) & 0xFFFFFFFF
-            for offset in range(0, len(piece), packet_size):
-                payload = piece[offset : offset + packet_size]
-                rtp = struct.pack(">BBHII", 0x80, 33, sequence & 0xFFFF, stamp, 0x5EC0) + payload
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            for number, rtp in enumerate(self._rtp_packets(client)):
+                rtp[2:4] = struct.pack(">H", number & 0xFFFF)
                 if self._udp_only:
                     udp.sendto(rtp, ("127.0.0.1", self._udp_ports[client]))
                 else:
                     client.sendall(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
-                sequence += 1
+
+    def _rtp_packets(self, client: socket.socket) -> Iterator[bytearray]:
+        """RTP packets without their sequence numbers."""
+        packet_size = 7 * 188
+        for piece in self._transport_stream(client):
+            stamp = int((time.monotonic() - self.started_s) * self._clock_rate * _CLOCK) & 0xFFFFFFFF
+            for offset in range(0, len(piece), packet_size):
+                head = struct.pack(">BBHII", 0x80, 33, 0, stamp, 0x5EC0)
+                yield bytearray(head + piece[offset : offset + packet_size])
