@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -137,7 +138,7 @@ def check(path: Path) -> tuple[list[Frame], list[Outage]]:
     end_s = max(last.time_s + (last.duration_s or 0), *(outage.end_s for outage in outages), 0)
     assert end_s == pytest.approx(SECONDS, abs=1.0)
     times_s = [0.0, *(frame.time_s for frame, _ in frames), SECONDS]
-    for before_s, after_s in zip(times_s, times_s[1:], strict=False):
+    for before_s, after_s in pairwise(times_s):
         if after_s - before_s > 1.2:
             assert any(
                 abs(outage.start_s - before_s) < 0.2 and abs(outage.end_s - after_s) < 1.0
