@@ -235,11 +235,13 @@ class _Reading:
 
     def _declared(self) -> float | None:
         """The stream time at which the container says that it ends. What FFmpeg estimates does not count."""
-        if self._structure is not None:
-            duration_s = self._structure.declared_duration_s()
-            return None if duration_s is None else duration_s - self.start_s
+        duration_s = None if self._structure is None else self._structure.declared_duration_s()
+        if duration_s is not None:
+            # Some writers count from the first picture, others from 0.
+            return duration_s - self.start_s if duration_s > self.start_s else duration_s
         duration = self._container.duration
-        is_declared = self._container.format.name.startswith(("mov", "avi", "gif"))
+        # The last page of an Ogg file holds its end.
+        is_declared = self._container.format.name.startswith(("mov", "avi", "gif", "ogg"))
         return duration / av.time_base if duration and is_declared else None
 
     def _has_lost(self, before: TimedPicture, after: TimedPicture) -> bool:
