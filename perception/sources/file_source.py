@@ -120,7 +120,7 @@ class FileSource:
                 converter = (converter or PictureConverter(picture, aspect)).fitting(picture, aspect)
                 yield Frame(
                     time_s=time_s,
-                    pts=round((time_s + reading.start_s) / reading.time_base),
+                    pts=reading.timestamp(time_s),
                     time_base=reading.time_base,
                     thumb=converter.thumb(picture),
                     duration_s=shown_s,
@@ -179,9 +179,10 @@ class _Reading:
 
         The decoder is some pictures ahead, so that what it says holds from the next key frame on.
         """
-        decoded = self._stream.codec_context.sample_aspect_ratio
-        if picture.key_frame and decoded != self._decoded_aspect:
-            self._aspect = self._decoded_aspect = decoded
+        if picture.key_frame:
+            decoded = self._stream.codec_context.sample_aspect_ratio
+            if decoded != self._decoded_aspect:
+                self._aspect = self._decoded_aspect = decoded
         return self._aspect
 
     def decoded(self, skipped_packets: int = 0) -> Iterator[DecodedPicture]:
@@ -201,6 +202,11 @@ class _Reading:
         for decoded in self.decoded(skipped_packets):
             yield from self._clock.push(decoded.timestamp_s, decoded)
         yield from self._clock.finish()
+
+    def timestamp(self, time_s: float) -> int:
+        """The timestamp that means a stream time, in units of the time base."""
+        base = self.time_base
+        return round((time_s + self.start_s) * base.denominator / base.numerator)
 
     def shown_s(self, time_s: float, decoded: DecodedPicture) -> float:
         """How long a picture is shown at least, as far as the file says."""
