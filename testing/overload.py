@@ -1,4 +1,4 @@
-"""Overload: cameras watched on one core beside busy loops, and whether what was not seen is told as such.
+"""Overload of cameras: watched on one core beside busy loops, and whether what was not seen is told as such.
 
     for camera in OverloadScenario(folder, cameras=4, watch_s=60.0).run():
         camera.untold_holes, camera.rate_changes, camera.worst_lag_s, camera.faults
