@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +33,7 @@ from ..memory.watch_rate import WatchRate
 from ..perception.sources.frame import Frame, Picture
 from ..perception.sources.source import SourceInfo
 from ..perception.watch_events import RateChanged, WatchEvent
-from ..perception.watch_options import WatchOptions
+from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .stream_servers import HttpStreamServer
 
 LONGEST_HOLE_S = 1.05
@@ -254,9 +254,11 @@ def _wrong_rates(frames: Sequence[SeenFrame], moments: Sequence[Moment]) -> Iter
     """Moments that say another rate than that of their frames."""
     for moment in moments:
         recorded = moment.reduced[0].rate if moment.reduced else None
-        true = {frame.rate for frame in frames if moment.span.contains(frame.time_s)}
-        if true and true != {recorded}:
-            yield f"{moment.span} is recorded as {recorded}, and was watched at {true}"
+        rates = {frame.rate for frame in frames if moment.span.contains(frame.time_s)}
+        # Text may also not have been read in time at the full rate.
+        unread = {replace(rate or WatchRate(DEFAULT_FPS), reads_text=False) for rate in rates}
+        if len(rates) > 1 or (rates and recorded not in rates | unread):
+            yield f"{moment.span} is recorded as {recorded}, and was watched at {rates}"
 
 
 def _said_of_the_unseen(moments: Sequence[Moment], gaps: Sequence[Gap]) -> Iterator[str]:
