@@ -39,7 +39,12 @@ from .stream_servers import HttpStreamServer
 LONGEST_HOLE_S = 1.05
 """Frames that were examined further apart than a second have a gap between them. A twentieth is for jitter."""
 _SAME_S = 0.02
-_BUSY = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
+_BUSY = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+while os.getppid() == int(sys.argv[2]):
+    sum(range(100_000))
+"""
 _PROGRAM = "import sys; from recollect.testing.overload import main; main(sys.argv[1:])"
 
 
@@ -99,7 +104,7 @@ class OverloadScenario:
             assert server.stdout is not None
             urls = json.loads(server.stdout.readline())
             for _ in range(self._busy_loops):
-                processes.enter_context(_process(["-c", _BUSY, core]))
+                processes.enter_context(_process(["-c", _BUSY, core, str(os.getpid())]))
             watch = ["watch", core, str(self._memory), str(self._watch_s), *urls]
             watcher = processes.enter_context(_process(["-c", _PROGRAM, *watch]))
             assert watcher.stdout is not None

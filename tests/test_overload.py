@@ -25,4 +25,4 @@ def test_an_overloaded_machine_tells_only_what_it_saw(tmp_path: Path) -> None:
         assert camera.untold_holes == []
         assert camera.faults == []
         assert camera.worst_lag_s < 10.0
-    assert sum(camera.rate_changes for camera in cameras) > 0
+    assert any(set(camera.rates) != {"full rate"} for camera in cameras)

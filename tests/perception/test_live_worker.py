@@ -79,7 +79,7 @@ def watched(
     name = f"cam{len(store.streams())}"
     end_s = max(event.end_s if isinstance(event, Outage) else event.time_s for event in events)
     stream = Stream(
-        name, "live", "rtsp://camera/1", name, "watching", 4.0, origin_wall_s=time.time() - end_s - 0.1
+        name, "live", "rtsp://camera/1", name, "watching", 4.0, origin_wall_s=time.time() - end_s + 60.0
     )
     store.put_stream(stream)
     published = [] if on_event is None else on_event
