@@ -49,10 +49,11 @@ from .lmm import Lmm
 from .observers.guarded_observer import ObserverFailure
 from .observers.observer import Observer
 from .observers.registry import observers_in_use
+from .sources.content_identity import FileContent
 from .sources.source import Source
 from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
-from .stream_records import already_done_report, find_or_create_record
+from .stream_records import Content, already_done_report, find_or_create_record
 from .vision import encoder_settings, open_encoder
 from .vision_settings import VisionSettings
 from .watch_events import (
@@ -103,6 +104,11 @@ class FoundSource:
         """A file's content id, or a live source's whole address: cameras may differ in a part that is not stored."""
         info = self.opened.info
         return self.address if info.kind == "live" and self.address is not None else info.content_id
+
+    def content(self) -> Content | None:
+        """The content of a file that was found by its path or URL."""
+        info = self.opened.info
+        return FileContent(self.address, info.content_id) if info.kind == "file" and self.address else None
 
 
 def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSource:
@@ -230,6 +236,7 @@ class WriterSession:
                 name=stream,
                 fps=options.fps,
                 address=candidate.address,
+                content=candidate.content(),
                 watched=self._watched.content_ids(),
             )
             self._watched.reserve(record.name, candidate)

@@ -312,7 +312,7 @@ def gap_row(gap: Gap, written_at_s: float) -> Row:
 
 
 def gaps_from(rows: Iterable[Mapping[str, Any]]) -> list[Gap]:
-    """The gaps of these rows, each in its newest revision, in time order."""
+    """The gaps of these rows, each in its newest revision, in time order. A gap without length was withdrawn."""
     newest: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         if row["id"] not in newest or newest[row["id"]]["written_at_s"] <= row["written_at_s"]:
@@ -330,6 +330,7 @@ def gaps_from(rows: Iterable[Mapping[str, Any]]) -> list[Gap]:
             counts=counts_from(row),
         )
         for row in newest.values()
+        if row["start_s"] < row["end_s"]
     ]
     return sorted(gaps, key=lambda gap: (gap.stream, gap.span, gap.id))
 

@@ -3,13 +3,15 @@
     pictures = moment_pictures(stream, moment, stored_frames, limit=4)
     observation = read_closely(pictures, moment.span)
 
-If the file still exists unchanged, frames are decoded again, at a higher rate than when it was watched.
-Otherwise the stored key frames are used. The result is an observation with a writer of its own. It is stored
+If the file still exists unchanged, frames are decoded again, at a higher rate than when it was watched. A file that
+was given by a URL is read from there, unless the URL held credentials: they are never stored. Otherwise the stored
+key frames are used. The result is an observation with a writer of its own. It is stored
 beside the first observation and never replaces it.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,11 +22,13 @@ import cv2
 import numpy as np
 
 from ...memory.values import KeyFrame, Moment, Observation, Span, Stream
-from ..errors import SourceError
+from ..errors import SourceError, SourceNotFound
 from ..observers.text_observer import look_closely
-from ..sources.file_source import FileSource, content_id_of
+from ..sources.file_source import FileSource
 from ..sources.frame import Frame, Picture
 from .rule_captions import compose_caption
+
+log = logging.getLogger(__name__)
 
 WRITTEN_BY = "inspect/1"
 LOOK_FPS = 4.0
@@ -54,17 +58,14 @@ def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Obser
 
 
 def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float, Picture]]:
-    """Frames of the moment from the file, at even distances. An empty list if the file is missing or has changed."""
-    path = Path(stream.source)
-    if stream.kind != "file" or not path.is_file():
-        return []
-    stat = path.stat()
-    if _content_id(path, stat.st_size, stat.st_mtime_ns) != stream.content_id:
+    """Frames of the moment from the file, at even distances. An empty list if the file is gone or has changed."""
+    if stream.kind != "file":
         return []
     fps = min(LOOK_FPS, limit / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
-        with closing(FileSource(path, fps)) as source:
+        location = _unchanged_file(stream)
+        with closing(FileSource(location, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
@@ -72,15 +73,29 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
                     break
                 if event.sampled:
                     pictures.append((event.time_s, event.picture()))
-    except SourceError:
+    except (SourceError, OSError) as error:
+        log.info(
+            "the stored pictures of %s are used, because its file cannot be read: %s", stream.name, error
+        )
         return []
     return pictures
 
 
+def _unchanged_file(stream: Stream) -> str | Path:
+    """Where the file of a stream is. It may have grown.
+
+    Raises ``OSError`` or ``SourceError`` if it is gone, has changed, or needs credentials, which are not stored.
+    """
+    location: str | Path = stream.source if is_url(stream.source) else Path(stream.source)
+    if _content(location, version_of(location)).relation(stream.content_id) == "other":
+        raise SourceNotFound(f"{stream.source} (its content has changed)")
+    return location
+
+
 @lru_cache(maxsize=64)
-def _content_id(path: Path, size: int, changed_ns: int) -> str:
-    """The file's identity. Its size and modification time are part of the cache key, so a changed file is read."""
-    return content_id_of(path)
+def _content(location: str | Path, version: tuple[object, ...]) -> FileContent:
+    """The content of a file. Its version is part of the cache key, so a changed file is read again."""
+    return FileContent(location)
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:

@@ -14,7 +14,6 @@ the file itself is read.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from av.video.stream import VideoStream
 
 from ..errors import NotAVideo
 from .container import check_readable, open_video
+from .content_identity import content_id_of
 from .frame import Frame
 from .frame_sampling import FrameSampler
 from .picture_conversion import PictureConverter
@@ -135,16 +135,6 @@ class FileSource:
                 if self._stopped:
                     return
             yield from losses.at_end(_declared_end_s(container, stream))
-
-
-def content_id_of(path: Path) -> str:
-    """The identity of a file: a hash of its bytes, independent of its name.
-
-    Two files with the same bytes are the same video, and a changed file is another video.
-    """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20))
-    return "blake2b:" + digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 
 from recollect.memory.values import KeyFrame, Moment, Observation, Span, Stream
 from recollect.perception.describing.inspection import WRITTEN_BY, moment_pictures, read_closely
-from recollect.perception.sources.file_source import content_id_of
+from recollect.perception.sources.content_identity import content_id_of
 from recollect.perception.stages.key_frames import encode_jpeg
 
 SIZE = (640, 360)

@@ -1,0 +1,223 @@
+"""Remote file: a file behind an HTTP URL, read as if it were on the disk, by ranged requests.
+
+    remote = find_remote_file("https://example.org/kitchen.mp4")     # None: it is a live source
+    with closing(remote) as file:
+        file.seek(1_000_000)
+        head = file.read(4096)
+
+A URL is a file if its server answers a ranged request with the range and the whole length, and if what it sends is
+no playlist. Everything else is a live source: what is sent without end, in parts or without ranges. A connection
+that breaks is opened again where it broke. If that does not help, reading raises an error, so that a server that is
+gone is never mistaken for the end of the file. It knows nothing of video.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ...common.backoff import Backoff
+from ..errors import SourceUnreachable
+from .urls import redact, redact_text
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+TIMEOUT_S = 8.0
+"""How long a server may take to answer or to go on."""
+
+RETRY_S = 20.0
+"""How long a broken connection is tried again before reading fails."""
+
+HEAD_BYTES = 4096
+"""How much is read to distinguish a file from a playlist."""
+
+_READ_AHEAD_BYTES = 256 * 1024
+"""A jump ahead of at most this far reads on in the open connection."""
+
+_RETRY_BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_PLAYLIST_TYPES = ("mpegurl", "dash+xml", "multipart/", "smil", "text/", "application/json", "sdp")
+_PLAYLISTS = (
+    b"#EXTM3U",
+    b"<?xml",
+    b"<MPD",
+    b"<SMIL",
+    b"<smil",
+    b"[Reference]",
+    b"[playlist]",
+    b"v=0\r\n",
+    b"v=0\n",
+)
+
+_FAILURES = (OSError, http.client.HTTPException, ValueError)
+"""What opening and reading a connection may raise."""
+
+
+class RemoteFile(io.RawIOBase):
+    """The bytes of a file behind a URL. One thread uses it.
+
+    Reading raises ``SourceUnreachable`` if the server is gone, or serves another file by now.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Nothing is requested yet. ``find_remote_file`` checks that it is a file."""
+        super().__init__()
+        self._url = url
+        self._opener, self._request_url = _opener(url)
+        self._response: http.client.HTTPResponse | None = None
+        self._position = 0
+        self.validator = ""
+        """What the server says that the file changes with. Empty if it says nothing."""
+        self.size_bytes = 0
+        """The length of the file."""
+
+    def probe(self) -> bool:
+        """Ask for the first bytes, and learn the length. Returns whether the URL is a file."""
+        try:
+            with self._request(0, HEAD_BYTES - 1) as response:
+                content_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+                if response.status != http.HTTPStatus.PARTIAL_CONTENT or content_range is None:
+                    return False
+                content_type = response.headers.get("Content-Type", "").lower()
+                if any(name in content_type for name in _PLAYLIST_TYPES):
+                    return False
+                # A weak validator does not promise the same bytes.
+                tag = response.headers.get("ETag", "")
+                self.validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+                head = response.read(HEAD_BYTES)
+        except _FAILURES:
+            return False
+        self.size_bytes = int(content_range[3])
+        return self.size_bytes > 0 and not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLISTS)
+
+    # -- as a file ------------------------------------------------------------------------------------
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """The position of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position. Nothing is requested before the next byte is read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size_bytes}[whence]
+        position = max(0, start + offset)
+        ahead = position - self._position
+        if self._response is not None and 0 < ahead <= _READ_AHEAD_BYTES and position < self.size_bytes:
+            with suppress(*_FAILURES):
+                if len(self._response.read(ahead)) == ahead:
+                    self._position = position
+        if position != self._position:
+            self._disconnect()
+            self._position = position
+        return position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read the next bytes. 0 only at the end of the file."""
+        view = memoryview(buffer).cast("B")[: max(0, self.size_bytes - self._position)]
+        if not view:
+            return 0
+        give_up_s = time.monotonic() + RETRY_S
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                response = self._response = self._response or self._request(self._position)
+                self._check(response)
+                count = response.readinto(view)
+                if count:
+                    self._position += count
+                    return count
+                why = "the connection was closed too early"
+            except _FAILURES as error:
+                why = redact_text(_reason(error), [self._url])
+            self._disconnect()
+            pause_s = _RETRY_BACKOFF.pause_s(attempts)
+            if time.monotonic() + pause_s >= give_up_s:
+                raise SourceUnreachable(redact(self._url), why, attempts)
+            time.sleep(pause_s)
+
+    def close(self) -> None:
+        """Close the connection. May be called twice."""
+        self._disconnect()
+        super().close()
+
+    # -- requests -------------------------------------------------------------------------------------
+
+    def _request(self, first: int, last: int | None = None) -> http.client.HTTPResponse:
+        headers = {
+            "Range": f"bytes={first}-{'' if last is None else last}",
+            "Accept-Encoding": "identity",
+            "User-Agent": "recollect",
+        }
+        if self.validator:
+            # If the file has changed, the answer is the whole new file instead of a range.
+            headers["If-Range"] = self.validator
+        request = urllib.request.Request(self._request_url, headers=headers)
+        response: http.client.HTTPResponse = self._opener.open(request, timeout=TIMEOUT_S)
+        return response
+
+    def _check(self, response: http.client.HTTPResponse) -> None:
+        """Raise ``SourceUnreachable`` if the response is not a part of the file that was probed."""
+        content_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if response.status != http.HTTPStatus.PARTIAL_CONTENT or content_range is None:
+            raise SourceUnreachable(redact(self._url), "the file on the server has changed", 1)
+        if int(content_range[3]) != self.size_bytes:
+            raise SourceUnreachable(redact(self._url), "the file on the server has another length by now", 1)
+
+    def _disconnect(self) -> None:
+        response, self._response = self._response, None
+        if response is not None:
+            with suppress(*_FAILURES):
+                response.close()
+
+
+def find_remote_file(url: str) -> RemoteFile | None:
+    """The file behind ``url``. None if it is a live source, or if the server does not answer."""
+    remote = RemoteFile(url)
+    return remote if remote.probe() else None
+
+
+def _opener(url: str) -> tuple[urllib.request.OpenerDirector, str]:
+    """What requests ``url``, and ``url`` without its credentials, which are sent only if the server asks for them."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    plain_url = urlunsplit((parts.scheme, host, parts.path or "/", parts.query, ""))
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    if parts.username is not None:
+        passwords.add_password(None, plain_url, unquote(parts.username), unquote(parts.password or ""))
+    opener = urllib.request.OpenerDirector()
+    # Without the handlers of files, FTP and data: no redirect leads there.
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPBasicAuthHandler(passwords),
+        urllib.request.HTTPDigestAuthHandler(passwords),
+    ):
+        opener.add_handler(handler)
+    return opener, plain_url
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code}"
+    reason = getattr(error, "reason", error)
+    return str(reason) or type(error).__name__
