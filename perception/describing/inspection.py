@@ -24,6 +24,8 @@ import numpy as np
 from ...memory.values import KeyFrame, Moment, Observation, Span, Stream
 from ..errors import SourceError, SourceNotFound
 from ..observers.text_observer import look_closely
+from ..sources.content_identity import FileContent
+from ..sources.file_bytes import is_url, version_of
 from ..sources.file_source import FileSource
 from ..sources.frame import Frame, Picture
 from .rule_captions import compose_caption

@@ -40,7 +40,9 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         # Without "file:", the name "a:b.mp4" would name a protocol.
         container = av.open(
-            f"file:{path}", options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+            f"file:{path}",
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",  # Tags may hold any bytes.
         )
     except av.FileNotFoundError:
         raise SourceNotFound(redact(str(path))) from None

@@ -33,6 +33,8 @@ class Frame:
     pts: int
     time_base: Fraction
     thumb: Thumb
+    duration_s: float | None = None
+    """How long the source says that it is shown. The next frame may come earlier or later. None if it does not say."""
     epoch: int = 0
     wall_s: float | None = None
     """Unix seconds. None where the source has no wall clock."""

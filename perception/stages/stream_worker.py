@@ -200,7 +200,7 @@ class StreamWorker:
         """Look at a frame. The one before it is passed on, now that it is known whether a cut lies between."""
         clock = self._clock
         if clock.held is not None and frame.epoch != clock.held.epoch:
-            self._close_epoch(clock.held.time_s + clock.interval_s)
+            self._close_epoch(clock.held_until_s)
         if self._live and clock.held is None:
             self._start_epoch(frame)
         boundary = self._shots.push(frame)
@@ -306,7 +306,7 @@ class StreamWorker:
                 self._finish(self._cutter.cut(clock.held.time_s))
             return
         if clock.held is not None:
-            self._close_epoch(clock.held.time_s + clock.interval_s)
+            self._close_epoch(clock.held_until_s)
         lost = self._composer.settle(math.inf)
         if lost.captured:
             # Frames after the last moment: only a gap can count them.
@@ -365,6 +365,12 @@ class _StreamClock:
         """End of the last moment or gap."""
         self.first = True
         """Whether a live source has sent nothing yet in this run."""
+
+    @property
+    def held_until_s(self) -> float:
+        """The end of the newest frame: after the time that the source declares, or the usual distance of frames."""
+        assert self.held is not None
+        return self.held.time_s + (self.held.duration_s or self.interval_s)
 
     @property
     def reached_s(self) -> float:

@@ -1,0 +1,113 @@
+"""File packets: reads the packets of a file to its end, past damage, and follows its sound on the way.
+
+    packets = FilePackets(container, stream, size_bytes)
+    for packet in packets:               # the picture's, with None for each read that failed
+        ...
+    packets.sound_end_s                  # where the sound read so far ends
+
+Packets of tracks that nobody asked for, and of tracks that appear later in the file, are passed over.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from .file_clock import FileClock
+
+_LEAST_READ_ERRORS = 10
+"""So many failed reads in a row are tried again in any file."""
+
+_BYTES_PER_READ_ERROR = 4096
+"""In a large file, more of them: each skips a part of a damaged stretch."""
+
+_UNREAD_BYTES = 1 << 14
+"""A larger step from one packet to the next leaves out more than headers."""
+
+
+class FilePackets:
+    """The packets of one picture stream. Iterate over it once."""
+
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        size_bytes: int | None,
+        *,
+        from_start: bool,
+        may_jump: bool,
+    ) -> None:
+        self._container, self._stream = container, stream
+        self._most_errors = _LEAST_READ_ERRORS + (size_bytes or 0) // _BYTES_PER_READ_ERROR
+        self._start_s = start_s(container)
+        self._sounds = {
+            track.index: FileClock[float](from_start=from_start, may_jump=may_jump)
+            for track in container.streams.audio
+        }
+        self._unread: list[tuple[int, int]] = []
+        self.read_until = 0
+        """The offset in the file up to which packets were read."""
+        self.sound_end_s = 0.0
+
+    def __iter__(self) -> Iterator[Packet[VideoStream] | None]:
+        wanted = [self._stream, *self._container.streams.audio]
+        packets, failures = self._container.demux(wanted), 0
+        while failures < self._most_errors:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
+            except IndexError:  # PyAV's answer to a packet of a track that appeared after the file was opened
+                packets = self._container.demux(wanted)
+                failures += 1
+                continue
+            except av.FFmpegError:
+                packets = self._container.demux(wanted)
+                failures += 1
+                yield None
+                continue
+            failures = 0
+            self._note_place(packet.pos, packet.size)
+            if packet.stream_index == self._stream.index:
+                yield packet  # type: ignore[misc]
+            else:
+                self._note_sound(packet)
+        for clock in self._sounds.values():
+            self._extend_sound(clock.finish())
+
+    def has_unread(self, start: int, end: int) -> bool:
+        """Whether bytes between two offsets were passed over, more than headers need."""
+        index = bisect_right(self._unread, (start, start)) - 1
+        return any(
+            skipped_from < end and skipped_to > start
+            for skipped_from, skipped_to in self._unread[max(0, index) :]
+        )
+
+    def _note_place(self, offset: int | None, size: int) -> None:
+        if offset is None or not size:
+            return
+        if offset - self.read_until > _UNREAD_BYTES and self.read_until:
+            self._unread.append((self.read_until, offset))
+        self.read_until = max(self.read_until, offset + size)
+
+    def _note_sound(self, packet: Packet) -> None:  # type: ignore[type-arg]
+        if packet.pts is None or not packet.size:
+            return
+        base = packet.time_base
+        timestamp_s = packet.pts * base.numerator / base.denominator - self._start_s
+        length_s = (packet.duration or 0) * base.numerator / base.denominator
+        self._extend_sound(self._sounds[packet.stream_index].push(timestamp_s, length_s))
+
+    def _extend_sound(self, settled: list[tuple[float, float]]) -> None:
+        for time_s, length_s in settled:
+            self.sound_end_s = max(self.sound_end_s, time_s + length_s)
+
+
+def start_s(container: InputContainer) -> float:
+    """The timestamp at stream time 0."""
+    return (container.start_time or 0) / av.time_base
