@@ -19,7 +19,13 @@ from urllib.parse import unquote, urlsplit
 
 from ..memory.store import MemoryStore
 from ..memory.values import FrameCounts, Span, Stream, StreamState
-from .errors import AlreadyWatched, StreamNameNeeded, StreamNameTaken, WatchedUnderAnotherName
+from .errors import (
+    AlreadyWatched,
+    SourceUnreachable,
+    StreamNameNeeded,
+    StreamNameTaken,
+    WatchedUnderAnotherName,
+)
 from .sources.content_identity import Relation
 from .sources.file_bytes import is_url
 from .sources.source import SourceInfo
@@ -59,6 +65,7 @@ def find_or_create_record(
 
     Raises:
         AlreadyWatched: The stream is being watched.
+        SourceUnreachable: A file with this URL was watched, and its server does not serve it now.
         StreamNameTaken: The name belongs to another source.
         StreamNameNeeded: Several cameras may have the address of this one, as far as it is stored.
         WatchedUnderAnotherName: The file belongs to a stream of another name.
@@ -108,6 +115,11 @@ def _live_stream(
     store: MemoryStore, info: SourceInfo, name: str | None, address: str, watched: Mapping[str, str]
 ) -> Stream | None:
     """The stream of a live source, with its present address. None if it is a new one."""
+    for stream in store.streams():
+        if stream.kind == "file" and stream.source == info.source:
+            raise SourceUnreachable(
+                info.source, f"the file of the stream {stream.name!r} is not served there now", 1
+            )
     if name is not None:
         named = store.stream(name)
         return (

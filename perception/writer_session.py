@@ -50,6 +50,7 @@ from .observers.guarded_observer import ObserverFailure
 from .observers.observer import Observer
 from .observers.registry import observers_in_use
 from .sources.content_identity import FileContent
+from .sources.file_bytes import location_of
 from .sources.source import Source
 from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
@@ -108,7 +109,9 @@ class FoundSource:
     def content(self) -> Content | None:
         """The content of a file that was found by its path or URL."""
         info = self.opened.info
-        return FileContent(self.address, info.content_id) if info.kind == "file" and self.address else None
+        if info.kind == "live" or self.address is None:
+            return None
+        return FileContent(location_of(self.address), info.content_id)
 
 
 def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSource:
@@ -314,6 +317,7 @@ class WriterSession:
         opened = open_source(
             candidate.address,
             fps=record.fps,
+            kind=record.kind,
             origin_wall_s=record.origin_wall_s,
             first_epoch=0 if point is None else point.epoch + 1,
             max_outage_s=options.max_outage_s,

@@ -16,16 +16,15 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ...memory.values import KeyFrame, Moment, Observation, Span, Stream
-from ..errors import SourceError, SourceNotFound
+from ..errors import NotAVideo, SourceError
 from ..observers.text_observer import look_closely
 from ..sources.content_identity import FileContent
-from ..sources.file_bytes import is_url, version_of
+from ..sources.file_bytes import RemoteLocation, location_of
 from ..sources.file_source import FileSource
 from ..sources.frame import Frame, Picture
 from .rule_captions import compose_caption
@@ -66,8 +65,8 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
     fps = min(LOOK_FPS, limit / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
-        location = _unchanged_file(stream)
-        with closing(FileSource(location, fps)) as source:
+        _check_unchanged(stream)
+        with closing(FileSource(stream.source, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
@@ -83,21 +82,24 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
     return pictures
 
 
-def _unchanged_file(stream: Stream) -> str | Path:
-    """Where the file of a stream is. It may have grown.
+def _check_unchanged(stream: Stream) -> None:
+    """Check that the file of a stream is there. It may have grown.
 
     Raises ``OSError`` or ``SourceError`` if it is gone, has changed, or needs credentials, which are not stored.
     """
-    location: str | Path = stream.source if is_url(stream.source) else Path(stream.source)
-    if _content(location, version_of(location)).relation(stream.content_id) == "other":
-        raise SourceNotFound(f"{stream.source} (its content has changed)")
-    return location
+    location = location_of(stream.source)
+    if isinstance(location, RemoteLocation):
+        version: tuple[object, ...] = location.version
+    else:
+        version = location.stat().st_size, location.stat().st_mtime_ns
+    if _content(stream.source, version).relation(stream.content_id) == "other":
+        raise NotAVideo(stream.source, "it is not the file that was watched")
 
 
 @lru_cache(maxsize=64)
-def _content(location: str | Path, version: tuple[object, ...]) -> FileContent:
+def _content(source: str, version: tuple[object, ...]) -> FileContent:
     """The content of a file. Its version is part of the cache key, so a changed file is read again."""
-    return FileContent(location)
+    return FileContent(location_of(source))
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:

@@ -1,7 +1,7 @@
 """Content identity of files: by what one is known again, also by URL, and of growing files.
 
     content_id = content_id_of("kitchen.mp4")             # "blake2b:… bytes:1048576 sample:…"
-    FileContent("kitchen-copy.mp4").relation(content_id)   # "same"
+    FileContent(Path("copy.mp4")).relation(content_id)   # "same"
 
 An identity has up to three marks:
 
@@ -27,7 +27,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from .file_bytes import is_url, open_bytes
+from .file_bytes import FileLocation, RemoteLocation, location_of
 
 BLOCKS = 16
 BLOCK_BYTES = 64 * 1024
@@ -60,12 +60,12 @@ class Identity:
 
 
 class FileContent:
-    """The content of a file at a path or URL, to compare with stored content ids.
+    """The content of a file, on the disk or behind a URL, to compare with stored content ids.
 
     Its methods raise ``OSError``, or ``SourceError`` if it is a URL that does not answer.
     """
 
-    def __init__(self, location: str | Path, content_id: str = "") -> None:
+    def __init__(self, location: FileLocation, content_id: str = "") -> None:
         """With ``content_id``, which was computed before, the file is not read for it again."""
         self._location, self._content_id = location, content_id
         self._starts: dict[tuple[int, int], str] = {}
@@ -75,10 +75,10 @@ class FileContent:
         """All marks of the file. The first access reads it."""
         if self._content_id:
             return Identity.parse(self._content_id)
-        with open_bytes(self._location) as file:
+        with self._location.open("rb") as file:
             size_bytes = file.seek(0, io.SEEK_END)
             sample = _sample(file, size_bytes)
-            if is_url(self._location):
+            if isinstance(self._location, RemoteLocation):
                 return Identity(None, size_bytes, sample)
             file.seek(0)
             return Identity(_hash(file), size_bytes, sample)
@@ -104,17 +104,17 @@ class FileContent:
         start = _sample_start(size_bytes)
         span = (start, min(_PROBE_BYTES, size_bytes - start))
         if span not in self._starts:
-            with open_bytes(self._location) as file:
+            with self._location.open("rb") as file:
                 self._starts[span] = _probe(file, *span)
         if not sample.startswith(self._starts[span]):
             return False
-        with open_bytes(self._location) as file:
+        with self._location.open("rb") as file:
             return _sample(file, size_bytes) == sample
 
 
-def content_id_of(location: str | Path) -> str:
+def content_id_of(source: str | Path) -> str:
     """The content id of a file at a path or URL. See ``FileContent`` for the errors."""
-    return str(FileContent(location).identity)
+    return str(FileContent(location_of(source)).identity)
 
 
 def content_hash_of(path: Path) -> str:

@@ -1,16 +1,19 @@
-"""File bytes: opens a file as a seekable stream of bytes, by its path or by an HTTP URL.
+"""File bytes: where the bytes of a file are, on the disk or behind an HTTP URL, and how they are read.
 
-    with open_bytes("https://example.org/kitchen.mp4") as file:
+    location = location_of("https://example.org/kitchen.mp4")    # or a path
+    with location.open("rb") as file:
         head = file.read(4096)
 
-Everything that reads a file goes through here, except for FFmpeg where it opens a path itself.
+A path is a location as it is. Everything that reads files takes a location, so that a file is the same wherever it is.
 """
 
 from __future__ import annotations
 
 import io
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from types import SimpleNamespace
+from typing import BinaryIO, Literal, Protocol, cast
 
 from ..errors import SourceUnreachable
 from .remote_file import RemoteFile, find_remote_file
@@ -19,39 +22,59 @@ from .urls import redact
 _BUFFER_BYTES = 256 * 1024
 
 
-def is_url(location: str | Path) -> bool:
-    """Whether a location is a URL, and not a path."""
-    return isinstance(location, str) and "://" in location
+class FileStat(Protocol):
+    """Facts about a file."""
+
+    @property
+    def st_size(self) -> int:
+        """Its size in bytes."""
 
 
-def open_bytes(location: str | Path) -> BinaryIO:
-    """Open a file for reading.
+class FileLocation(Protocol):
+    """Where a file is: a ``Path``, or a ``RemoteLocation``. As text it holds no credentials."""
 
-    Raises:
-        OSError: The path cannot be opened.
-        SourceUnreachable: The URL does not answer as a file.
-    """
-    if not is_url(location):
-        return Path(location).open("rb")
-    return cast(BinaryIO, io.BufferedReader(_open_remote(str(location)), _BUFFER_BYTES))
+    def open(self, mode: Literal["rb"], /) -> BinaryIO:
+        """Open it for reading. Raises ``OSError``, or ``SourceUnreachable`` behind a URL."""
+
+    def stat(self) -> FileStat:
+        """Its size. Raises the same errors."""
 
 
-def size_of(location: str | Path) -> int:
-    """The size of a file in bytes. See ``open_bytes`` for the errors."""
-    return _open_remote(str(location)).size_bytes if is_url(location) else Path(location).stat().st_size
+class RemoteLocation:
+    """A file behind an HTTP URL. Its server is asked once whether it serves a file."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @cached_property
+    def _remote(self) -> RemoteFile:
+        remote = find_remote_file(self.url)
+        if remote is None:
+            raise SourceUnreachable(redact(self.url), "no file is served there now", 1)
+        return remote
+
+    def open(self, mode: Literal["rb"] = "rb", /) -> BinaryIO:
+        """Open it for reading."""
+        return cast(BinaryIO, io.BufferedReader(self._remote.reopened(), _BUFFER_BYTES))
+
+    def stat(self) -> FileStat:
+        """Its size."""
+        return SimpleNamespace(st_size=self._remote.size_bytes)
+
+    @property
+    def version(self) -> tuple[int, str]:
+        """What changes when the file changes, as far as the server says."""
+        return self._remote.size_bytes, self._remote.validator
+
+    def __str__(self) -> str:
+        return redact(self.url)
 
 
-def version_of(location: str | Path) -> tuple[object, ...]:
-    """What changes when the file changes, without reading it. See ``open_bytes`` for the errors."""
-    if is_url(location):
-        remote = _open_remote(str(location))
-        return remote.size_bytes, remote.validator
-    stat = Path(location).stat()
-    return stat.st_size, stat.st_mtime_ns
+def is_url(source: str | Path) -> bool:
+    """Whether a source is a URL, and not a path."""
+    return isinstance(source, str) and "://" in source
 
 
-def _open_remote(url: str) -> RemoteFile:
-    remote = find_remote_file(url)
-    if remote is None:
-        raise SourceUnreachable(redact(url), "no file is served there now", 1)
-    return remote
+def location_of(source: str | Path) -> Path | RemoteLocation:
+    """The location of a file that is given by its path or URL."""
+    return RemoteLocation(str(source)) if is_url(source) else Path(source)

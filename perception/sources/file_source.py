@@ -28,6 +28,7 @@ from .avi_index import AviIndex
 from .container import check_readable, open_video
 from .container_bytes import ContainerBytes, container_bytes
 from .content_identity import content_id_of
+from .file_bytes import FileLocation, location_of
 from .file_clock import FileClock
 from .file_coverage import Damage, FileCoverage, FileEnd, TimedPicture
 from .file_decoding import DecodedPicture, FileDecoder
@@ -60,18 +61,18 @@ class FileSource:
 
     def __init__(self, path: str | Path, fps: float) -> None:
         FrameSampler(fps)  # refuses an invalid rate before anything is read
-        self._path, self._fps = Path(path), fps
+        self._source, self._path, self._fps = path, location_of(path), fps
         self._stopped = False
         check_readable(self._path)
         with open_video(self._path) as (container, stream):
             reading = _Reading(self._path, container, stream, from_s=0.0, from_start=True)
             first = next((item for item in reading.decoded() if isinstance(item, DecodedPicture)), None)
             if first is None:
-                raise NotAVideo(str(path), "none of its pictures can be decoded")
+                raise NotAVideo(str(self._path), "none of its pictures can be decoded")
             width, height = PictureConverter(first.picture, stream.sample_aspect_ratio).size(first.picture)
             self._info_without_id = SourceInfo(
                 kind="file",
-                source=str(path),
+                source=str(self._path),
                 content_id="",
                 duration_s=_duration_s(container, stream),
                 width=width,
@@ -84,7 +85,7 @@ class FileSource:
     @cached_property
     def info(self) -> SourceInfo:
         """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
-        return replace(self._info_without_id, content_id=content_id_of(self._path))
+        return replace(self._info_without_id, content_id=content_id_of(self._source))
 
     def stop(self) -> None:
         """End the iterator after the current frame."""
@@ -131,7 +132,13 @@ class _Reading:
     """One pass over a file: its packets, pictures and times, and what was lost."""
 
     def __init__(
-        self, path: Path, container: InputContainer, stream: VideoStream, *, from_s: float, from_start: bool
+        self,
+        path: FileLocation,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        from_s: float,
+        from_start: bool,
     ) -> None:
         assert stream.time_base is not None
         kind = container.format.name

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from .container import open_video
+from .file_bytes import FileLocation
 from .file_clock import CLOCK_JUMP_S
 from .file_packets import FilePackets, start_s
 
@@ -39,7 +39,7 @@ class FileStart:
         return self.seek_to is None and not self.skipped_packets
 
 
-def find_start(path: Path, from_s: float) -> FileStart:
+def find_start(path: FileLocation, from_s: float) -> FileStart:
     """Find the position from which all frames from ``from_s`` on are as if read from the start.
 
     It is a key frame shown before ``from_s``, never at it, because sampling a frame depends on the frame

@@ -64,7 +64,8 @@ _FAILURES = (OSError, http.client.HTTPException, ValueError)
 class RemoteFile(io.RawIOBase):
     """The bytes of a file behind a URL. One thread uses it.
 
-    Reading raises ``SourceUnreachable`` if the server is gone, or serves another file by now.
+    Reading raises ``SourceUnreachable`` if the server is gone, or serves another file by now. It does so once, because
+    PyAV keeps an error of its reader until FFmpeg returns, and prints every further one. After that, nothing is read.
     """
 
     def __init__(self, url: str) -> None:
@@ -74,6 +75,7 @@ class RemoteFile(io.RawIOBase):
         self._opener, self._request_url = _opener(url)
         self._response: http.client.HTTPResponse | None = None
         self._position = 0
+        self._has_failed = False
         self.validator = ""
         """What the server says that the file changes with. Empty if it says nothing."""
         self.size_bytes = 0
@@ -97,6 +99,12 @@ class RemoteFile(io.RawIOBase):
             return False
         self.size_bytes = int(content_range[3])
         return self.size_bytes > 0 and not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLISTS)
+
+    def reopened(self) -> RemoteFile:
+        """The same file from its start, with a connection of its own."""
+        remote = RemoteFile(self._url)
+        remote.size_bytes, remote.validator = self.size_bytes, self.validator
+        return remote
 
     # -- as a file ------------------------------------------------------------------------------------
 
@@ -129,8 +137,22 @@ class RemoteFile(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read the next bytes. 0 only at the end of the file."""
         view = memoryview(buffer).cast("B")[: max(0, self.size_bytes - self._position)]
-        if not view:
+        if not view or self._has_failed:
             return 0
+        try:
+            return self._read(view)
+        except SourceUnreachable:
+            self._has_failed = True
+            raise
+
+    def close(self) -> None:
+        """Close the connection. May be called twice."""
+        self._disconnect()
+        super().close()
+
+    # -- requests -------------------------------------------------------------------------------------
+
+    def _read(self, view: memoryview) -> int:
         give_up_s = time.monotonic() + RETRY_S
         attempts = 0
         while True:
@@ -150,13 +172,6 @@ class RemoteFile(io.RawIOBase):
             if time.monotonic() + pause_s >= give_up_s:
                 raise SourceUnreachable(redact(self._url), why, attempts)
             time.sleep(pause_s)
-
-    def close(self) -> None:
-        """Close the connection. May be called twice."""
-        self._disconnect()
-        super().close()
-
-    # -- requests -------------------------------------------------------------------------------------
 
     def _request(self, first: int, last: int | None = None) -> http.client.HTTPResponse:
         headers = {

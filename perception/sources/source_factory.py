@@ -1,4 +1,4 @@
-"""Opens a source: a file by its path, a live source by its URL.
+"""Opens a source: a file by its path or HTTP URL, a live source by its URL.
 
 with closing(open_source("rtsp://camera/1", fps=4)) as source:
     for event in source.frames(): ...
@@ -7,12 +7,14 @@ with closing(open_source("rtsp://camera/1", fps=4)) as source:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 from urllib.parse import urlsplit
 
 from ...common.errors import BadArgument
 from ..errors import UnsupportedSource
 from .file_source import FileSource
 from .live_source import LiveSource
+from .remote_file import find_remote_file
 from .source import Source
 from .urls import redact
 
@@ -24,16 +26,18 @@ def open_source(
     source: str,
     *,
     fps: float,
+    kind: Literal["file", "live"] | None = None,
     origin_wall_s: float | None = None,
     first_epoch: int = 0,
     max_outage_s: float | None = None,
     on_state: Callable[[str, str], None] | None = None,
 ) -> Source:
-    """Open a file, or a live source where ``source`` is a URL.
+    """Open a file or a live source. An HTTP URL is a file if its server serves parts of a known length.
 
     Args:
         source: A path, or a URL of one of ``LIVE_SCHEMES``.
         fps: Sampled frames per second, for the observers.
+        kind: What a URL was found to be before. None asks its server.
         origin_wall_s: Live only: Unix seconds at stream time 0, for a stream that began earlier.
         first_epoch: Live only: the epoch of the first frame.
         max_outage_s: Live only: the longest outage before watching ends with an error. None waits forever.
@@ -48,13 +52,9 @@ def open_source(
     """
     if "://" not in source:
         return FileSource(source, fps)
-    scheme = source.partition("://")[0].lower()
-    if scheme not in LIVE_SCHEMES:
-        # In "user:password@host/?next=http://h/" the text before "://" is no scheme, and must not be shown.
-        scheme = scheme if scheme.replace("+", "").replace("-", "").replace(".", "").isalnum() else ""
-        raise UnsupportedSource(redact(source), scheme, LIVE_SCHEMES)
-    if not _has_host(source):
-        raise BadArgument("source", redact(source), "a URL with a host, such as rtsp://camera.local/live")
+    _check_url(source)
+    if kind == "file" or (kind is None and source.lower().startswith("http") and find_remote_file(source)):
+        return FileSource(source, fps)
     return LiveSource(
         source,
         fps,
@@ -63,6 +63,16 @@ def open_source(
         max_outage_s=max_outage_s,
         on_state=on_state,
     )
+
+
+def _check_url(source: str) -> None:
+    scheme = source.partition("://")[0].lower()
+    if scheme not in LIVE_SCHEMES:
+        # In "user:password@host/?next=http://h/" the text before "://" is no scheme, and must not be shown.
+        scheme = scheme if scheme.replace("+", "").replace("-", "").replace(".", "").isalnum() else ""
+        raise UnsupportedSource(redact(source), scheme, LIVE_SCHEMES)
+    if not _has_host(source):
+        raise BadArgument("source", redact(source), "a URL with a host, such as rtsp://camera.local/live")
 
 
 def _has_host(url: str) -> bool:

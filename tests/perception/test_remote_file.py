@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recollect.errors import SourceUnreachable
 from recollect.perception.sources import remote_file
 from recollect.perception.sources.content_identity import FileContent, Identity, content_id_of
-from recollect.perception.sources.file_bytes import open_bytes
+from recollect.perception.sources.file_bytes import location_of
 from recollect.perception.sources.remote_file import find_remote_file
 from recollect.testing.file_server import FileServer
 from recollect.testing.stream_servers import HttpStreamServer
@@ -36,7 +36,7 @@ def server(path: Path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, SIZE + 10), st.integers(0, 400_000)), min_size=1, max_size=6))
 def test_any_part_is_read_as_from_the_disk(path, server, reads):
-    with open_bytes(server.url("/noise.bin")) as remote, path.open("rb") as local:
+    with location_of(server.url("/noise.bin")).open("rb") as remote, path.open("rb") as local:
         for position, size in reads:
             assert remote.seek(position) == local.seek(position)
             assert remote.read(size) == local.read(size)
@@ -45,7 +45,7 @@ def test_any_part_is_read_as_from_the_disk(path, server, reads):
 def test_a_connection_that_breaks_is_opened_again(path, server):
     server.drop_after_bytes = 700_000
     try:
-        with open_bytes(server.url("/noise.bin")) as remote:
+        with location_of(server.url("/noise.bin")).open("rb") as remote:
             assert remote.read() == path.read_bytes()
     finally:
         server.drop_after_bytes = None
@@ -55,7 +55,10 @@ def test_a_connection_that_breaks_is_opened_again(path, server):
 def test_a_server_that_is_gone_is_an_error_and_no_end(path, monkeypatch, fault):
     monkeypatch.setattr(remote_file, "RETRY_S", 0.5)
     monkeypatch.setattr(remote_file, "TIMEOUT_S", 0.3)
-    with FileServer({"/noise.bin": path}) as server, open_bytes(server.url("/noise.bin")) as remote:
+    with (
+        FileServer({"/noise.bin": path}) as server,
+        location_of(server.url("/noise.bin")).open("rb") as remote,
+    ):
         remote.read(100)
         getattr(server, fault)(*([503] if fault == "answer_with" else []))
         server.drop()
@@ -68,7 +71,7 @@ def test_a_server_that_is_gone_is_an_error_and_no_end(path, monkeypatch, fault):
 def test_a_file_that_changes_on_the_server_is_an_error(path, tmp_path):
     copy = tmp_path / "copy.bin"
     copy.write_bytes(path.read_bytes())
-    with FileServer({"/copy.bin": copy}) as server, open_bytes(server.url("/copy.bin")) as remote:
+    with FileServer({"/copy.bin": copy}) as server, location_of(server.url("/copy.bin")).open("rb") as remote:
         remote.read(100)
         copy.write_bytes(b"another" * 200_000)
         remote.seek(1_000_000)
@@ -80,10 +83,10 @@ def test_a_file_that_changes_on_the_server_is_an_error(path, tmp_path):
 def test_credentials_are_used_and_not_shown(path):
     with FileServer({"/noise.bin": path}, credentials="anna:s3cret") as server:
         assert find_remote_file(server.url("/noise.bin")) is None
-        with open_bytes(server.url("/noise.bin", credentials="anna:s3cret")) as remote:
+        with location_of(server.url("/noise.bin", credentials="anna:s3cret")).open("rb") as remote:
             assert len(remote.read()) == SIZE
         with pytest.raises(SourceUnreachable) as error:
-            open_bytes(server.url("/noise.bin", credentials="anna:wrong"))
+            location_of(server.url("/noise.bin", credentials="anna:wrong")).open("rb")
     assert "wrong" not in str(error.value)
 
 
@@ -118,7 +121,7 @@ def test_a_file_is_the_same_by_path_and_by_url(path, server, tmp_path):
     by_path, by_url = content_id_of(path), content_id_of(server.url("/noise.bin"))
 
     assert FileContent(path).relation(by_url) == "same"
-    assert FileContent(server.url("/noise.bin")).relation(by_path) == "same"
+    assert FileContent(location_of(server.url("/noise.bin"))).relation(by_path) == "same"
     assert FileContent(path).relation(by_path) == "same"
     assert Identity.parse(by_path) == Identity.parse(str(Identity.parse(by_path)))
 
