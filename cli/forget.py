@@ -67,5 +67,5 @@ def _print_receipt(receipt: ErasureReceipt) -> None:
     )
     print_line(
         f"  {format_size(receipt.freed_bytes)} freed in {receipt.seconds:.1f} s; rows, indexes, old versions and"
-        " traces were rewritten, so no file of the memory holds the erased data"
+        f" traces were rewritten, and none of {plural(receipt.files_scanned, 'file')} holds the erased data"
     )

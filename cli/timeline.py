@@ -37,21 +37,19 @@ def run(arguments: argparse.Namespace) -> int:
             to_s=arguments.to_s,
             limit=arguments.limit,
         )
-        names = (
-            [arguments.stream]
-            if arguments.stream is not None
-            else [status.stream.name for status in memory.status()]
-        )
-        gaps = {name: memory.gaps(name) for name in names}
+        if arguments.stream is not None:
+            gaps = {arguments.stream: memory.gaps(arguments.stream)}
+        else:
+            gaps = {status.stream.name: list(status.gaps) for status in memory.status()}
     if arguments.json:
-        every_gap = [gap for name in names for gap in gaps[name]]
+        every_gap = [gap for own in gaps.values() for gap in own]
         print_json({"moments": to_plain(moments), "gaps": to_plain(every_gap)})
         return 0
     if not moments and not any(gaps.values()):
         print_line("Nothing is stored for this.")
-    for name in names:
+    for name, own in gaps.items():
         lines = [(moment.span.start_s, moment_line(moment)) for moment in moments if moment.stream == name]
-        for gap in gaps[name]:
+        for gap in own:
             times = f"{format_time(gap.span.start_s)}–{format_time(gap.span.end_s)}"
             lines.append((gap.span.start_s, f"{times}  {name}  — not seen: {gap.cause} —"))
         for _, line in sorted(lines):

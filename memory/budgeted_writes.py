@@ -17,7 +17,7 @@ from .errors import BudgetFull
 from .keeping.disk_budget import DiskBudget
 from .keeping.maintenance import Maintenance
 from .storage.commits import Commits, Transaction
-from .storage.tables import require_free_space
+from .storage.disk_space import require_free_space
 
 _COMMIT_BYTES, _OVERHEAD = 256 << 10, 1.2
 """What a commit takes at most: the file lists of its tables, and this factor times the size of its rows."""

@@ -44,6 +44,42 @@ class OlderMemory(MemoryStoreError):
         self.path, self.schema, self.newest_schema = path, schema, newest_schema
 
 
+class MemoryDamaged(MemoryStoreError):
+    """A file of the memory is missing, or its content is not what was written."""
+
+    def __init__(self, path: Path, part: str, why: str) -> None:
+        memory = shlex.quote(str(path))
+        super().__init__(
+            f"{path} is damaged: its {part} cannot be read ({why}). `recollect check --memory {memory}` says what is "
+            "damaged, and with `--repair` it rebuilds what can be rebuilt."
+        )
+        self.path, self.part, self.why = path, part, why
+
+
+class ErasureBlocked(MemoryStoreError):
+    """Branches or tags of the tables would keep what is to be erased. Recollect makes none."""
+
+    def __init__(self, path: Path, kept_by: tuple[str, ...]) -> None:
+        super().__init__(
+            f"cannot erase from {path}: {', '.join(kept_by)} would keep what is to be erased, and Recollect did not "
+            "make it. Nothing was erased. Delete it with LanceDB (`lance.dataset(…).tags.delete(…)` or "
+            "`.branches.delete(…)`), and erase again."
+        )
+        self.path, self.kept_by = path, kept_by
+
+
+class ErasureIncomplete(MemoryStoreError):
+    """The rows were erased, but other files in the memory's folder still hold them."""
+
+    def __init__(self, path: Path, files: tuple[str, ...]) -> None:
+        listed = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+        super().__init__(
+            f"the erasure from {path} is not complete: the tables no longer hold what was erased, but {listed} may. "
+            "Delete these files if they are yours, such as copies, and erase the same span again."
+        )
+        self.path, self.files = path, files
+
+
 class MemoryInUse(MemoryStoreError):
     """Another process is writing to the memory."""
 

@@ -39,6 +39,7 @@ from .query.filters import overlap_filter
 from .query.snapshot import Snapshot
 from .storage.backlog import Backlog
 from .storage.commits import Commits
+from .storage.disk_space import MIN_FREE_BYTES, require_free_space
 from .storage.leases import KEEP_VERSIONS_S, ReadLease
 from .storage.manifest import (
     Manifest,
@@ -51,12 +52,10 @@ from .storage.manifest import (
 from .storage.migrations import apply_migrations, migrate
 from .storage.rows import second_look_row, use_row
 from .storage.tables import (
-    MIN_FREE_BYTES,
     Tables,
     all_of,
     open_view,
     quoted,
-    require_free_space,
     select,
     table_exists,
     table_kind,
@@ -169,6 +168,7 @@ class MemoryStore:
         if not write:
             manifest = migrate(folder)
             manifest.check_encoder(folder, encoder, required=False)
+            Commits(folder).check_tables()
             opened = Tables.open(folder, encoder=encoder)
             return cls(
                 folder,
@@ -194,6 +194,7 @@ class MemoryStore:
                 if is_unused_folder(folder):
                     write_manifest(folder, new_manifest(encoder))
                 manifest = apply_migrations(folder)
+                Commits(folder).check_tables()
                 manifest.check_encoder(folder, encoder, required=True)
                 with_budgets = manifest.with_budgets(budget_bytes, stream_budgets)
                 if with_budgets != manifest:

@@ -13,8 +13,8 @@ from typing import Any
 
 from .budgeted_writes import BudgetedWrites
 from .committed_tables import CommittedTables
-from .storage.rows import gap_row, gaps_from, parse_records, stream_from, stream_row, tombstones_from
-from .storage.tables import Tables, View, quoted, select
+from .storage.rows import gap_row, gaps_from, parse_records, stream_row, streams_from, tombstones_from
+from .storage.tables import Tables, View, count_rows, quoted, select
 from .values import Gap, Stream
 
 
@@ -51,13 +51,12 @@ class StreamCatalog:
 
     def streams(self) -> list[Stream]:
         """Every stream, by name."""
-        rows = select(self._committed.view(self._tables.streams))
-        return sorted(map(stream_from, rows), key=lambda stream: stream.name)
+        return streams_from(select(self._committed.view(self._tables.streams)))
 
     def stream(self, name: str) -> Stream | None:
         """The stream of that name, or None."""
         rows = select(self._committed.view(self._tables.streams), where=f"name = {quoted(name)}")
-        return stream_from(rows[0]) if rows else None
+        return next(iter(streams_from(rows)), None)
 
     def resume(self, name: str) -> ResumePoint | None:
         """Where to resume watching a stream. None if nothing of it is remembered."""
@@ -77,7 +76,7 @@ class StreamCatalog:
             end_s=max(end_s for end_s, _ in (*ends, *others)),
             epoch=max(epoch for _, epoch in ends or others),
             shot=last[0]["shot"] if last else 0,
-            moments=observations.count_rows(moments),
+            moments=count_rows(observations, moments),
         )
 
 
@@ -86,9 +85,9 @@ def _last_record(observations: View, where: str) -> list[Any]:
     rows = select(
         observations,
         where=where,
-        columns=["record", "end_s"],
-        order_by="end_s",
+        columns=["record", "digest", "end_s"],
+        order_by=["end_s"],
         descending=True,
         limit=1,
     )
-    return list(parse_records(row["record"] for row in rows))
+    return list(parse_records(rows))

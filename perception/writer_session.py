@@ -38,7 +38,7 @@ from ..memory.keeping.requests import (
     StoreRequest,
     execute,
 )
-from ..memory.storage.tables import MIN_FREE_BYTES
+from ..memory.storage.disk_space import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
 from .describing.backlog_captioning import queue_undescribed

@@ -363,7 +363,7 @@ class Recollect:
         """
         from .memory.errors import MemoryInUse  # noqa: PLC0415
         from .memory.keeping.requests import EraseRequest  # noqa: PLC0415 - LanceDB takes seconds to load
-        from .memory.storage.tables import require_free_space  # noqa: PLC0415
+        from .memory.storage.disk_space import require_free_space  # noqa: PLC0415
 
         checked_text("stream", stream)
         check_handler("on_wait", on_wait)
@@ -538,15 +538,10 @@ class Recollect:
         names, span = stream_names(stream), checked_span(from_s, to_s)
         with self._resources.reader().snapshot() as snapshot:
             check_stream_names(snapshot, names)
-            moments: list[Moment] = []
-            for name in names or sorted(stored.name for stored in snapshot.streams()):
-                moments += snapshot.timeline(name, span, rung=rung, limit=limit - len(moments))
-                if len(moments) >= limit:
-                    break
-            return moments
+            return snapshot.timeline(names[0] if names else None, span, rung=rung, limit=limit)
 
     def gaps(self, stream: str) -> list[Gap]:
-        """The spans of a stream of which nothing was seen, in time order.
+        """The spans of a stream of which nothing was seen, or of which the memory lost everything, in time order.
 
         Raises:
             UnknownStream: A stream of that name is not in the memory.
@@ -556,7 +551,7 @@ class Recollect:
         checked_text("stream", stream)
         with self._resources.reader().snapshot() as snapshot:
             check_stream_names(snapshot, (stream,))
-            return snapshot.gaps(stream)
+            return list(snapshot.coverage(stream).gaps)
 
     def frames(self, ids: Sequence[str]) -> list[KeyFrame]:
         """Key frames by id, in the given order, without those that are no longer stored."""
@@ -568,16 +563,10 @@ class Recollect:
         store = self._resources.reader()
         backlog = store.backlog_counts()
         with store.snapshot() as snapshot:
+            overviews = snapshot.overviews()
             return [
-                StreamStatus(
-                    stream,
-                    snapshot.coverage(stream.name),
-                    tuple(snapshot.gaps(stream.name)),
-                    snapshot.counts(stream.name),
-                    backlog.get(stream.name, BacklogCounts()),
-                    tuple(snapshot.tombstones(stream.name)),
-                )
-                for stream in sorted(snapshot.streams(), key=lambda stream: stream.name)
+                StreamStatus.of(stream, overviews.get(stream.name), backlog.get(stream.name, BacklogCounts()))
+                for stream in snapshot.streams()
             ]
 
     # -- async forms ------------------------------------------------------------------------------

@@ -19,6 +19,9 @@
     │   ├── NewerMemory        written by a newer Recollect
     │   ├── OlderMemory        written by an older one, and it cannot be brought up to date here
     │   ├── MemoryInUse        another process is writing to it
+    │   ├── MemoryDamaged      a file of it is missing, or is not what was written
+    │   ├── ErasureBlocked     branches or tags of its tables keep what is to be erased
+    │   ├── ErasureIncomplete  other files in its folder still hold what was erased
     │   ├── CannotWrite        this user may not write there
     │   ├── DiskFull           no room to write
     │   ├── BudgetFull         what may not be forgotten fills the budget
@@ -94,6 +97,9 @@ from .memory.errors import (
     CannotWrite,
     DiskFull,
     EncoderMismatch,
+    ErasureBlocked,
+    ErasureIncomplete,
+    MemoryDamaged,
     MemoryInUse,
     MemoryStoreError,
     NewerMemory,
@@ -158,6 +164,8 @@ __all__ = [
     "EncoderMismatch",
     "EncoderNotInstalled",
     "EncoderUnusable",
+    "ErasureBlocked",
+    "ErasureIncomplete",
     "EvaluationError",
     "LmmError",
     "LmmNotServed",
@@ -168,6 +176,7 @@ __all__ = [
     "LmmTimedOut",
     "LmmUnreachable",
     "LookedAhead",
+    "MemoryDamaged",
     "MemoryInUse",
     "MemoryStoreError",
     "ModelNotFound",

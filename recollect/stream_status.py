@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from .memory.values import BacklogCounts, Coverage, ForgottenLevel, FrameCounts, Gap, Stream, Tombstone
+from .memory.values import (
+    BacklogCounts,
+    Coverage,
+    ForgottenLevel,
+    FrameCounts,
+    Gap,
+    Span,
+    Stream,
+    Tombstone,
+)
+
+if TYPE_CHECKING:
+    from .memory.query.coverage import StreamOverview
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +33,14 @@ class StreamStatus:
     """What waits for a description by a video LMM."""
     tombstones: tuple[Tombstone, ...] = ()
     """Which spans were evicted or erased."""
+
+    @classmethod
+    def of(cls, stream: Stream, overview: StreamOverview | None, backlog: BacklogCounts) -> Self:
+        """The status of a stream. ``overview`` is None if nothing of it is stored yet."""
+        if overview is None:
+            return cls(stream, Coverage(stream.name, Span(0, 0), 0.0, ()), (), FrameCounts(), backlog)
+        coverage = overview.coverage
+        return cls(stream, coverage, coverage.gaps, overview.counts, backlog, overview.tombstones)
 
     @property
     def forgotten_s(self) -> dict[ForgottenLevel, float]:

@@ -14,7 +14,8 @@ import logging
 from pathlib import Path
 
 from ..storage.commits import Commits, Transaction
-from ..storage.tables import Table, Tables, latest_view, require_free_space, select, table_kind
+from ..storage.disk_space import require_free_space
+from ..storage.tables import Table, Tables, latest_view, select, table_kind
 from .compaction import (
     APPEND_ONLY,
     compact_files,
@@ -120,7 +121,7 @@ class CompactionRunner:
     def _trim_uses(self, change: Transaction, table: Table) -> None:
         if table.count_rows() > _MAX_USES:
             newest = select(
-                latest_view(table), columns=["at_s"], order_by="at_s", descending=True, limit=_MAX_USES // 2
+                latest_view(table), columns=["at_s"], order_by=["at_s"], descending=True, limit=_MAX_USES // 2
             )
             change.delete(table, f"at_s < {newest[-1]['at_s']!r}")
 

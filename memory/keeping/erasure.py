@@ -47,6 +47,7 @@ from ..values import (
     spans_without,
     total_counts,
 )
+from .erasure_proof import ErasedSamples, require_erased, require_no_references
 from .maintenance import Maintenance
 from .maintenance_lock import maintenance_lock
 from .pins import make_pin_id
@@ -87,6 +88,8 @@ class ErasureReceipt:
     """Ids of the deleted memories, for data that refers to them elsewhere."""
     freed_bytes: int
     seconds: float
+    files_scanned: int = 0
+    """Number of files that were searched for what was erased, without a hit."""
 
 
 @dataclass(slots=True)
@@ -127,13 +130,15 @@ class Erasure:
         started_s = time.monotonic()
         size_before_bytes = size_on_disk(self._folder)
         with maintenance_lock(self._folder):
+            require_no_references(self._folder, self._tables)
             plan = _Plan() if span is None else self._plan(stream, span)
+            samples = self._samples(stream, span, plan)
             # From now on, a crash leaves files to rewrite.
             (self._folder / PENDING).touch()
             with self._commits.commit() as change:
                 erase = self._delete if span is not None else self._delete_stream
                 counts = erase(change, stream, plan)
-            self._purge(on_wait)
+            scanned = self._purge(on_wait, samples)
         rungs = Counter(plan.deleted.values())
         return ErasureReceipt(
             stream=stream,
@@ -147,6 +152,7 @@ class Erasure:
             uses=counts["uses"],
             traces=0,
             memory_ids=frozenset(plan.deleted),
+            files_scanned=scanned,
             freed_bytes=max(0, size_before_bytes - size_on_disk(self._folder)),
             seconds=time.monotonic() - started_s,
         )
@@ -155,11 +161,24 @@ class Erasure:
         """Finish an erasure that was killed after its commit, if there is one."""
         if (self._folder / PENDING).exists():
             with maintenance_lock(self._folder):
-                self._purge(None)
+                self._purge(None, ErasedSamples())
 
-    def _purge(self, on_wait: OnWait | None) -> None:
+    def _purge(self, on_wait: OnWait | None, samples: ErasedSamples) -> int:
+        """Remove every trace of deleted rows from the files. Returns how many files were then scanned for them."""
         self._maintenance.purge_deleted(on_wait)
+        scanned = require_erased(self._folder, self._tables, self._commits, samples)
         (self._folder / PENDING).unlink(missing_ok=True)
+        return scanned
+
+    def _samples(self, stream: str, span: Span | None, plan: _Plan) -> ErasedSamples:
+        of_stream = f"stream = {quoted(stream)}"
+        if span is not None:
+            # A rebuilt parent may have the id of the old one.
+            ids = plan.deleted.keys() - {parent.id for parent in plan.parents}
+            where = all_of(of_stream, _in_spans("time_s", plan.spans))
+            return ErasedSamples.take(self._tables, ids, where)
+        rows = select(latest_view(self._tables.observations), where=of_stream, columns=["moment_id"])
+        return ErasedSamples.take(self._tables, {row["moment_id"] for row in rows}, of_stream)
 
     def _plan(self, stream: str, span: Span) -> _Plan:
         snapshot = self._snapshot()

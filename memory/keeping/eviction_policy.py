@@ -34,7 +34,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..ladder.representative_frames import MAX_FRAMES
-from ..storage.rows import pins_from, stream_from, tombstones_from
+from ..storage.rows import pins_from, streams_from, tombstones_from
 from ..storage.schema import Row
 from ..storage.tables import Tables, batches, select, select_arrow
 from ..values import RUNGS, ForgottenLevel, Pin, Rung, Span
@@ -177,9 +177,7 @@ class _CandidateReader:
         self._views = views
         self._vector_bytes = vector_bytes
         self._axis = StreamAxis()
-        self._done = {
-            stream.name: stream.state == "done" for stream in map(stream_from, select(views.streams))
-        }
+        self._done = {stream.name: stream.state == "done" for stream in streams_from(select(views.streams))}
         self._latest_epoch: dict[str, int] = dict.fromkeys(self._done, 0)
         self._now_s = 0.0
         self._stream_bytes: Counter[str] = Counter()

@@ -21,11 +21,12 @@ from pathlib import Path
 from ..encoder import Encoder
 from ..storage import schema, tables
 from ..storage.commits import Commits, Transaction
+from ..storage.disk_space import MIN_FREE_BYTES, require_free_space
 from ..storage.leases import KEEP_VERSIONS_S
 from ..storage.manifest import read_manifest, write_manifest
 from ..storage.migrations import apply_migrations
 from ..storage.schema import Row
-from ..storage.tables import MIN_FREE_BYTES, Tables, latest_view, one_of, require_free_space, select
+from ..storage.tables import Tables, latest_view, one_of, select
 from ..storage.vectors import frame_vector_rows, moments_of_frames, text_vector_rows
 from ..storage.writer_lock import WriterLock
 from .disk_budget import DiskBudget

@@ -28,8 +28,8 @@ from typing import IO, Any, Protocol, Self, TypeVar
 
 from ...common.errors import RecollectError
 from ..errors import MemoryInUse, RequestFailed
+from ..storage.disk_space import require_free_space
 from ..storage.file_lock import delete_locked, is_locked, try_lock, wait_for_lock
-from ..storage.tables import require_free_space
 from ..values import RUNGS, Span
 from .erasure import ErasureReceipt, OnWait
 from .reindexing import OnProgress, ReindexReport

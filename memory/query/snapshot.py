@@ -17,21 +17,22 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from ..encoder import Encoder
 from ..errors import SnapshotExpired
 from ..storage import schema, tables
+from ..storage.damage import reporting_damage
 from ..storage.leases import ReadLease
 from ..storage.manifest import detect_replaced_vectors
 from ..storage.rows import (
-    frame_from,
+    counts_by_stream,
+    frames_from,
     gaps_from,
     moments_from,
     outlines_from,
     parse_records,
-    stream_from,
-    summed_counts,
+    streams_from,
     tombstones_from,
 )
 from ..storage.schema import Row
@@ -51,13 +52,14 @@ from ..values import (
     spans_without,
     total_counts,
 )
+from .coverage import StreamOverview, coverage_of, lost_spans, overviews, with_lost
 from .filters import containment_filter, kinds_filter, overlap_filter
 from .hybrid_search import SEARCH_MODES, SearchMode, SearchQuery, rank_moments
 from .ranking import best_first, position_of
 
 _TIMES_PER_QUERY = 100
 _INSTANT_S = 0.001
-_COUNTED_COLUMNS = ("id", *schema.COUNT_COLUMNS)
+_COUNTED_COLUMNS = ("id", "stream", "rung", *schema.COUNT_COLUMNS)
 _OUTLINE_COLUMNS = (
     "moment_id",
     "rung",
@@ -78,12 +80,13 @@ _Result = TypeVar("_Result")
 def _leased(
     read: Callable[Concatenate[Snapshot, _Parameters], _Result],
 ) -> Callable[Concatenate[Snapshot, _Parameters], _Result]:
-    """Make a read raise ``SnapshotExpired`` if it fails because the writer revoked the lease."""
+    """Make a read raise ``SnapshotExpired`` if the writer revoked the lease, and ``MemoryDamaged`` if files are damaged."""
 
     @wraps(read)
     def reading(self: Snapshot, *args: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
         try:
-            return read(self, *args, **options)
+            with reporting_damage(self._folder):
+                return read(self, *args, **options)
         except Exception as error:
             if self._lease.revoked:
                 raise SnapshotExpired(self._folder) from error
@@ -99,6 +102,27 @@ class Hit:
     moment: Moment
     score: float
     """Higher is better. Comparable within one search only."""
+
+
+_Item = TypeVar("_Item", Gap, Tombstone)
+
+
+class _ByStream(Generic[_Item]):
+    """The gaps or tombstones of streams. Those of the first stream are read alone, then those of all others at once."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, list[_Item]] = {}
+        self._is_complete = False
+
+    def of(self, stream: str, read: Callable[[str | None], list[_Item]]) -> list[_Item]:
+        """Those of a stream, in time order. ``read`` reads those of one stream, or of all."""
+        if stream not in self._items and not self._is_complete:
+            self._is_complete = bool(self._items)
+            items: dict[str, list[_Item]] = {} if self._is_complete else {stream: []}
+            for item in read(None if self._is_complete else stream):
+                items.setdefault(item.stream, []).append(item)
+            self._items = items | self._items
+        return self._items.get(stream, [])
 
 
 class Snapshot:
@@ -127,8 +151,9 @@ class Snapshot:
         """Unix seconds. Later writes are hidden. None shows everything."""
         # Results can be cached because the tables are fixed. A question reads these more than once.
         self._covers: dict[tuple[str, Span | None], list[Moment]] = {}
-        self._gaps: dict[str, list[Gap]] = {}
-        self._forgotten: dict[str, list[Tombstone]] = {}
+        self._gaps = _ByStream[Gap]()
+        self._forgotten = _ByStream[Tombstone]()
+        self._lost: dict[str, list[Gap]] = {}
 
     def release(self) -> None:
         """Release the lease. The snapshot must not be read afterwards."""
@@ -145,8 +170,7 @@ class Snapshot:
     @_leased
     def streams(self) -> list[Stream]:
         """Every stream, sorted by name. As of a time, only streams with data written by then."""
-        rows = select(self._tables.streams)
-        streams = sorted((stream_from(row) for row in rows), key=lambda stream: stream.name)
+        streams = streams_from(select(self._tables.streams))
         return (
             streams if self.as_of_s is None else [stream for stream in streams if self._has_data(stream.name)]
         )
@@ -209,7 +233,7 @@ class Snapshot:
     @_leased
     def timeline(
         self,
-        stream: str,
+        stream: str | None,
         span: Span | None = None,
         rung: Rung = "moment",
         kinds: Sequence[str] | None = None,
@@ -219,17 +243,18 @@ class Snapshot:
     ) -> list[Moment]:
         """The first ``limit`` memories of a rung that overlap ``span``, in time order.
 
-        With ``newest_first``, the last ``limit`` of them, also in time order. ``kinds`` keeps those with a
+        Without ``stream``, those of every stream, one stream after the other. With ``newest_first``, the last ``limit`` of them, also in time order. ``kinds`` keeps those with a
         finding of one of these kinds.
         """
         condition = all_of(
-            self._of_streams([stream]),
+            None if stream is None else self._of_streams([stream]),
             equals("rung", rung),
             overlap_filter(span, self._extents, [rung]),
             kinds_filter(kinds) or "base",
         )
-        ids = self._first_ids(condition, limit, newest_first=newest_first)
-        return _in_time_order(self.get(ids).values())
+        order = ("stream", "start_s") if stream is None else ("start_s",)
+        ids = self._first_ids(condition, limit, order=order, newest_first=newest_first)
+        return sorted(self.get(ids).values(), key=lambda moment: (moment.stream, moment.span, moment.id))
 
     @_leased
     def moments_at(self, stream: str, times_s: Iterable[float]) -> list[Moment]:
@@ -253,6 +278,7 @@ class Snapshot:
         condition = all_of(self._of_streams([stream]), overlap_filter(span, self._extents), self._written())
         return outlines_from(select(self._tables.observations, where=condition, columns=_OUTLINE_COLUMNS))
 
+    @_leased
     def neighbours(self, moment: Moment, before: int = 1, after: int = 1) -> list[Moment]:
         """The memories of its rung just before and after it, in time order, without itself."""
         siblings = all_of(
@@ -278,9 +304,9 @@ class Snapshot:
 
     @_leased
     def frames(self, ids: Iterable[str]) -> list[KeyFrame]:
-        """The pictures of these ids, in the order of ``ids``. Ids that are not in the memory are left out."""
+        """The pictures of these ids, in the order of ``ids``. Those not in the memory, or damaged, are left out."""
         requested = list(dict.fromkeys(ids))
-        frames = {row["id"]: frame_from(row) for row in self._frame_rows(requested)}
+        frames = {frame.id: frame for frame in frames_from(self._frame_rows(requested))}
         return [frames[frame_id] for frame_id in requested if frame_id in frames]
 
     @_leased
@@ -294,15 +320,15 @@ class Snapshot:
         """The number of pictures of a span of a stream."""
         in_span = f"time_s >= {span.start_s!r} AND time_s < {span.end_s!r}"
         condition = all_of(self._of_streams([stream]), in_span, self._written())
-        return int(self._tables.frames.count_rows(condition))
+        return tables.count_rows(self._tables.frames, condition)
 
     @_leased
     def gaps(self, stream: str, span: Span | None = None) -> list[Gap]:
         """The gaps of a stream that overlap ``span``, in time order."""
-        if stream not in self._gaps:
-            rows = select(self._tables.gaps, where=all_of(self._of_streams([stream]), self._written()))
-            self._gaps[stream] = gaps_from(rows)
-        return [gap for gap in self._gaps[stream] if span is None or gap.span.overlaps(span)]
+        gaps = self._gaps.of(
+            stream, lambda name: gaps_from(self._rows(self._tables.gaps, name, self._written()))
+        )
+        return [gap for gap in gaps if span is None or gap.span.overlaps(span)]
 
     @_leased
     def tombstones(self, stream: str, span: Span | None = None) -> list[Tombstone]:
@@ -310,11 +336,11 @@ class Snapshot:
 
         As of a time, those of data that had been written by then, whenever it was forgotten.
         """
-        if stream not in self._forgotten:
-            as_of = None if self.as_of_s is None else f"written_from_s <= {float(self.as_of_s)!r}"
-            rows = select(self._tables.tombstones, where=all_of(self._of_streams([stream]), as_of))
-            self._forgotten[stream] = tombstones_from(rows)
-        return [stone for stone in self._forgotten[stream] if span is None or stone.span.overlaps(span)]
+        stones = self._forgotten.of(
+            stream,
+            lambda name: tombstones_from(self._rows(self._tables.tombstones, name, self._forgotten_by())),
+        )
+        return [stone for stone in stones if span is None or stone.span.overlaps(span)]
 
     @_leased
     def cover(self, stream: str, span: Span | None = None) -> list[Moment]:
@@ -347,30 +373,35 @@ class Snapshot:
 
     def coverage(self, stream: str, span: Span | None = None) -> Coverage:
         """How much of ``span`` was watched. Without ``span``, of everything that is known of the stream."""
-        memories, gaps = self.cover(stream, span), self.gaps(stream, span)
-        forgotten = self._memory_tombstones(stream, span)
-        watched = [memory.span for memory in memories] + [stone.span for stone in forgotten]
-        if span is None:
-            span = _hull_from_zero([*watched, *(gap.span for gap in gaps)])
-        return Coverage(
-            stream=stream,
-            span=span,
-            watched_s=_union_s(part.clipped_to(span) for part in watched),
-            gaps=tuple(gaps),
-            forgotten=tuple(forgotten),
-        )
+        watched = [memory.span for memory in self.cover(stream, span)]
+        lost = [gap for gap in self._lost_gaps(stream) if span is None or gap.span.overlaps(span)]
+        gaps = with_lost(self.gaps(stream, span), lost)
+        return coverage_of(stream, span, watched, gaps, self._memory_tombstones(stream, span))
+
+    @_leased
+    def overviews(self) -> dict[str, StreamOverview]:
+        """The overview of each stream of which anything is stored, by name, in one pass for all streams."""
+        return overviews(self._tables, written=self._written(), forgotten=self._forgotten_by())
 
     @_leased
     def counts(self, stream: str) -> FrameCounts:
         """The frame counts of a stream, including its gaps and its forgotten memories."""
         condition = all_of(self._of_streams([stream]), "base AND rung = 'moment'", self._written())
         rows = tables.select_arrow(self._tables.observations, where=condition, columns=_COUNTED_COLUMNS)
+        moment_counts = counts_by_stream(rows).get(stream, FrameCounts())
         gap_counts = [gap.counts for gap in self.gaps(stream)]
         forgotten_counts = [stone.counts for stone in self.tombstones(stream)]
-        return total_counts([summed_counts(rows), *gap_counts, *forgotten_counts])
+        return total_counts([moment_counts, *gap_counts, *forgotten_counts])
 
-    def _first_ids(self, condition: str | None, limit: int, *, newest_first: bool = False) -> list[str]:
-        """The ids of the first ``limit`` moments by time. Reads only two narrow columns."""
+    def _first_ids(
+        self,
+        condition: str | None,
+        limit: int,
+        *,
+        order: Sequence[str] = ("start_s",),
+        newest_first: bool = False,
+    ) -> list[str]:
+        """The ids of the first ``limit`` moments, by time or another order. Reads only narrow columns."""
         if limit < 1:
             return []
         row_limit = limit
@@ -378,8 +409,8 @@ class Snapshot:
             rows = select(
                 self._tables.observations,
                 where=all_of(condition, self._written()),
-                columns=["moment_id", "start_s"],
-                order_by="start_s",
+                columns=["moment_id", *order],
+                order_by=order,
                 descending=newest_first,
                 limit=row_limit,
             )
@@ -390,13 +421,24 @@ class Snapshot:
             row_limit *= 2
 
     def _records(self, condition: str | None) -> list[Row]:
-        rows = tables.select_arrow(self._tables.observations, where=condition, columns=["record"])
-        return parse_records(rows["record"].to_pylist())
+        return parse_records(select(self._tables.observations, where=condition, columns=["record", "digest"]))
+
+    def _rows(self, view: tables.View, stream: str | None, condition: str | None) -> list[Row]:
+        of_stream = None if stream is None else self._of_streams([stream])
+        return select(view, where=all_of(of_stream, condition))
 
     def _frame_rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[Row]:
         for batch in id_batches(ids):
             condition = all_of(one_of("id", batch), self._written())
             yield from select(self._tables.frames, where=condition, columns=columns)
+
+    def _lost_gaps(self, stream: str) -> list[Gap]:
+        """The holes in the whole stream, which are time whose rows were damaged."""
+        if stream not in self._lost:
+            known = [memory.span for memory in self.cover(stream)]
+            known += [stone.span for stone in self._memory_tombstones(stream, None)]
+            self._lost[stream] = lost_spans(stream, known, self.gaps(stream))
+        return self._lost[stream]
 
     def _memory_tombstones(self, stream: str, span: Span | None) -> list[Tombstone]:
         """The tombstones of memories, without those of pictures only."""
@@ -420,6 +462,9 @@ class Snapshot:
     def _written(self) -> str | None:
         return None if self.as_of_s is None else f"written_at_s <= {float(self.as_of_s)!r}"
 
+    def _forgotten_by(self) -> str | None:
+        return None if self.as_of_s is None else f"written_from_s <= {float(self.as_of_s)!r}"
+
     @staticmethod
     def _of_streams(streams: Sequence[str] | None) -> str | None:
         return None if streams is None else one_of("stream", streams)
@@ -427,19 +472,3 @@ class Snapshot:
 
 def _in_time_order(moments: Iterable[Moment]) -> list[Moment]:
     return sorted(moments, key=lambda moment: (moment.span, moment.id))
-
-
-def _hull_from_zero(spans: Sequence[Span]) -> Span:
-    """The shortest span that contains time 0 and all spans. Empty without spans."""
-    if not spans:
-        return Span(0, 0)
-    return Span(min(0.0, *(span.start_s for span in spans)), max(span.end_s for span in spans))
-
-
-def _union_s(spans: Iterable[Span | None]) -> float:
-    """The number of seconds that lie in at least one span."""
-    total_s, reached_s = 0.0, -math.inf
-    for span in sorted(span for span in spans if span is not None):
-        total_s += max(0.0, span.end_s - max(span.start_s, reached_s))
-        reached_s = max(reached_s, span.end_s)
-    return total_s

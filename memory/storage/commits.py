@@ -14,7 +14,6 @@ The kernel releases it when its holder ends, even if it is killed.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -25,9 +24,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from ..errors import WriterStalled
+from ..errors import MemoryDamaged, WriterStalled
 from ..values import Extent
-from . import tables
+from . import schema, tables
+from .damage import reporting_damage
+from .digests import sealed_json, unsealed_json
 from .file_lock import try_lock, wait_for_lock
 from .tables import Rows, Table, Tables
 
@@ -117,7 +118,8 @@ class Commits:
         except FileNotFoundError:
             return CommitHead(0, {})
         except (ValueError, KeyError, TypeError, AttributeError):
-            # After a power failure, the file may exist without its content. Each single table is still intact.
+            # After a power failure, the file may exist without its content, and a disk may change its bits. Each
+            # single table is still intact.
             log.warning(
                 "cannot read %s, so every table is opened at its newest version", self._folder / HEAD_NAME
             )
@@ -134,7 +136,8 @@ class Commits:
             change = Transaction()
             _mark(lock, _UNFINISHED)
             try:
-                yield change
+                with reporting_damage(self._folder):
+                    yield change
                 changed = {name: int(table.version) for name, table in change.touched.items()}
                 if changed.items() - head.versions.items():
                     extents = _joined_extents(head.extents, change.extents)
@@ -196,6 +199,18 @@ class Commits:
                 raise WriterStalled(self._folder, self._wait_s)
             time.sleep(_LOCK_POLL_S)
 
+    def lost_tables(self) -> list[str]:
+        """The tables that existed and do not any more. A new memory gets its tables in the order of the schema."""
+        existing = [name for name in schema.TABLES if tables.table_exists(self._folder, name)]
+        names = list(schema.TABLES)
+        created = {*self.head().versions, *names[: names.index(existing[-1]) if existing else 0]}
+        return [name for name in names if name in created and name not in existing]
+
+    def check_tables(self) -> None:
+        """Raise ``MemoryDamaged`` if a table was lost. Nothing must read as if it had never been watched."""
+        for name in self.lost_tables():
+            raise MemoryDamaged(self._folder, f"table of {name}", f"{name}.lance has no version")
+
     def _restore(self, head: CommitHead) -> None:
         database = tables.connect(self._folder)
         for name, version in head.versions.items():
@@ -207,12 +222,12 @@ class Commits:
 
     def _write(self, head: CommitHead) -> None:
         draft = self._folder / f"{HEAD_NAME}.{os.getpid()}.new"
-        draft.write_text(json.dumps(asdict(head)), encoding="utf-8")
+        draft.write_text(sealed_json(asdict(head)), encoding="utf-8")
         draft.replace(self._folder / HEAD_NAME)
 
 
 def _parse_head(text: str) -> CommitHead:
-    fields = json.loads(text)
+    fields = unsealed_json(text)
     extents = fields["extents"]
     return CommitHead(
         int(fields["number"]),

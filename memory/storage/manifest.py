@@ -9,7 +9,6 @@ is refused and not misread.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -19,8 +18,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ..encoder import Encoder
-from ..errors import EncoderMismatch, NewerMemory, NotAMemory
-from .schema import SCHEMA_VERSION
+from ..errors import EncoderMismatch, MemoryDamaged, NewerMemory, NotAMemory
+from .digests import sealed_json, unsealed_json
+from .schema import SCHEMA_VERSION, TABLES
 from .writer_lock import LOCK_NAME
 
 MANIFEST_NAME = "memory.json"
@@ -83,20 +83,25 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the memory in ``folder``.
 
-    Raises ``NotAMemory`` if the folder holds no memory, and ``NewerMemory`` if a newer Recollect wrote it.
+    Raises ``NotAMemory`` if the folder holds no memory, ``NewerMemory`` if a newer Recollect wrote it, and
+    ``MemoryDamaged`` if the file was lost or its content has changed.
     """
     if not folder.exists() or is_unused_folder(folder):
         raise NotAMemory(folder, "nothing has been watched there yet")
     if not folder.is_dir():
         raise NotAMemory(folder, "it is a file")
     try:
-        facts = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+        facts = unsealed_json((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT_NAME:
             raise NotAMemory(folder, f"its {MANIFEST_NAME} belongs to another program")
         schema = int(facts["schema"])
     except FileNotFoundError:
+        if _holds_tables(folder):
+            raise MemoryDamaged(folder, MANIFEST_NAME, "the file is missing") from None
         raise NotAMemory(folder, f"the folder holds other files and no {MANIFEST_NAME}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if _holds_tables(folder):
+            raise MemoryDamaged(folder, MANIFEST_NAME, str(error)) from None
         raise NotAMemory(folder, f"its {MANIFEST_NAME} cannot be read ({error})") from None
     if schema > SCHEMA_VERSION:
         raise NewerMemory(folder, schema, SCHEMA_VERSION)
@@ -121,7 +126,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest to ``folder`` atomically."""
     draft = folder / f"{MANIFEST_NAME}.{os.getpid()}.new"
     with draft.open("w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT_NAME, **asdict(manifest)}, file, indent=2)
+        file.write(sealed_json({"format": FORMAT_NAME, **asdict(manifest)}, indent=2))
         file.flush()
         os.fsync(file.fileno())
     draft.replace(folder / MANIFEST_NAME)
@@ -149,6 +154,10 @@ def is_unused_folder(folder: Path) -> bool:
         entry.name == LOCK_NAME or (entry.name.startswith(MANIFEST_NAME) and entry.name.endswith(".new"))
         for entry in folder.iterdir()
     )
+
+
+def _holds_tables(folder: Path) -> bool:
+    return any((folder / f"{name}.lance").is_dir() for name in TABLES)
 
 
 def _describe(name: str | None, dim: int | None) -> str | None:

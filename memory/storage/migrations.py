@@ -20,9 +20,9 @@ import pyarrow as pa
 from ..errors import CannotWrite, OlderMemory
 from . import schema, tables
 from .commits import HEAD_NAME, Commits
+from .disk_space import require_free_space
 from .manifest import Manifest, read_manifest, write_manifest
 from .rows import record_json, start_hour
-from .tables import require_free_space
 from .writer_lock import WriterLock
 
 Step = Callable[[Path], None]
@@ -132,6 +132,15 @@ def memories_tell_their_hour(folder: Path) -> None:
                 tables.make_indexes(tables.connect(folder).open_table(name))
 
 
+def rows_have_digests(folder: Path) -> None:
+    """Add a column for the digests of rows. It stays empty: nobody knows whether the old rows are still intact."""
+    for name, columns in schema.TABLES.items():
+        if "digest" in columns.names:
+            with _changed(folder, name) as view:
+                if view is not None and "digest" not in view.schema.names:
+                    view.add_columns(columns.field("digest"))
+
+
 def _add_columns(
     folder: Path,
     name: str,
@@ -169,5 +178,6 @@ def _changed(folder: Path, name: str) -> Iterator[Any]:
 _STEPS: dict[int, tuple[Step, ...]] = {
     1: (frames_tell_their_size, observations_tell_their_size, tables_that_are_missing),
     2: (observations_have_records, memories_tell_their_hour),
+    3: (rows_have_digests,),
 }
 """The steps by the schema that they start from."""

@@ -4,7 +4,7 @@
 >>> seen = Observation("A red car.", (), "observers/1", written_at_s=1000.0)
 >>> moment = Moment("m1", "yard", 0, Span(0.0, 5.0), (seen,))
 >>> rows = observation_rows(moment)     # one row for each writer
->>> moments_from(parse_records(row["record"] for row in rows)) == [moment]
+>>> moments_from(parse_records(rows)) == [moment]
 True
 """
 
@@ -37,6 +37,7 @@ from ..values import (
     Use,
     make_id,
 )
+from .digests import intact_rows
 from .schema import (
     COUNT_COLUMNS,
     FRAME_VECTOR_COLUMNS,
@@ -47,6 +48,7 @@ from .schema import (
     Row,
 )
 
+_STREAM_FIELDS = [name for name in STREAMS.names if name != "digest"]
 _ROW_BYTES = 150
 """Estimated bytes of the columns of an observation that are not text. Text is estimated at half its length."""
 _DEFAULTS: Row = {
@@ -152,20 +154,25 @@ def searchable_text(observation: Observation) -> str:
     return "\n".join(texts.values())
 
 
-def parse_records(records: Iterable[str]) -> list[Row]:
-    """The rows of these JSON records, with the defaults filled in."""
-    return [_DEFAULTS | json.loads(record) for record in records]
+def parse_records(rows: Iterable[Row]) -> list[Row]:
+    """The rows of the JSON records in these rows, with the defaults filled in. Damaged ones are left out."""
+    return [_DEFAULTS | json.loads(row["record"]) for row in intact_rows("observations", rows)]
 
 
 def moments_from(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
     """The moments of these rows, each once, in time order.
 
-    A row that is stored twice counts once. Observations are sorted base first, then oldest first.
+    A row that is stored twice counts once. Observations are sorted base first, then oldest first. A moment without
+    its base row is left out: that row was damaged.
     """
     by_moment: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         by_moment.setdefault(row["moment_id"], {})[row["id"]] = row
-    moments = [_moment(list(by_id.values())) for by_id in by_moment.values()]
+    moments = [
+        _moment(list(by_id.values()))
+        for by_id in by_moment.values()
+        if any(row["base"] for row in by_id.values())
+    ]
     return sorted(moments, key=lambda moment: (moment.stream, moment.span, moment.id))
 
 
@@ -278,19 +285,22 @@ def frame_vector_row(frame_id: str, observation: Row, vector: Any) -> Row:
     return {"id": frame_id, **copied, "vector": vector}
 
 
-def frame_from(row: Mapping[str, Any]) -> KeyFrame:
-    """The picture of a row."""
-    return KeyFrame(
-        id=row["id"],
-        stream=row["stream"],
-        time_s=row["time_s"],
-        pts=row["pts"],
-        time_base=row["time_base"],
-        width=row["width"],
-        height=row["height"],
-        jpeg=row["jpeg"],
-        signature=row["signature"],
-    )
+def frames_from(rows: Iterable[Row]) -> list[KeyFrame]:
+    """The pictures of these rows. Damaged rows are left out."""
+    return [
+        KeyFrame(
+            id=row["id"],
+            stream=row["stream"],
+            time_s=row["time_s"],
+            pts=row["pts"],
+            time_base=row["time_base"],
+            width=row["width"],
+            height=row["height"],
+            jpeg=row["jpeg"],
+            signature=row["signature"],
+        )
+        for row in intact_rows("frames", rows)
+    ]
 
 
 def gap_row(gap: Gap, written_at_s: float) -> Row:
@@ -311,10 +321,13 @@ def gap_row(gap: Gap, written_at_s: float) -> Row:
     }
 
 
-def gaps_from(rows: Iterable[Mapping[str, Any]]) -> list[Gap]:
-    """The gaps of these rows, each in its newest revision, in time order. A gap without length was withdrawn."""
+def gaps_from(rows: Iterable[Row]) -> list[Gap]:
+    """The gaps of these rows, each in its newest revision, in time order.
+
+    Damaged rows are left out, and gaps without length: they were withdrawn.
+    """
     newest: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
+    for row in intact_rows("gaps", rows):
         if row["id"] not in newest or newest[row["id"]]["written_at_s"] <= row["written_at_s"]:
             newest[row["id"]] = row
     gaps = [
@@ -337,12 +350,13 @@ def gaps_from(rows: Iterable[Mapping[str, Any]]) -> list[Gap]:
 
 def stream_row(stream: Stream) -> Row:
     """The row of a stream."""
-    return {name: getattr(stream, name) for name in STREAMS.names}
+    return {name: getattr(stream, name) for name in _STREAM_FIELDS}
 
 
-def stream_from(row: Mapping[str, Any]) -> Stream:
-    """The stream of a row."""
-    return Stream(**{name: row[name] for name in STREAMS.names})
+def streams_from(rows: Iterable[Row]) -> list[Stream]:
+    """The streams of these rows, by name. Damaged rows are left out."""
+    streams = [Stream(**{name: row[name] for name in _STREAM_FIELDS}) for row in intact_rows("streams", rows)]
+    return sorted(streams, key=lambda stream: stream.name)
 
 
 def tombstone_row(tombstone: Tombstone) -> Row:
@@ -356,8 +370,11 @@ def tombstone_row(tombstone: Tombstone) -> Row:
     }
 
 
-def tombstones_from(rows: Iterable[Mapping[str, Any]]) -> list[Tombstone]:
-    """The tombstones of these rows, in time order."""
+def tombstones_from(rows: Iterable[Row]) -> list[Tombstone]:
+    """The tombstones of these rows, in time order.
+
+    Damaged rows are left out, and gaps without length: they were withdrawn.
+    """
     tombstones = [
         Tombstone(
             id=row["id"],
@@ -371,7 +388,7 @@ def tombstones_from(rows: Iterable[Mapping[str, Any]]) -> list[Tombstone]:
             written_from_s=row["written_from_s"],
             counts=counts_from(row),
         )
-        for row in rows
+        for row in intact_rows("tombstones", rows)
     ]
     return sorted(tombstones, key=lambda tombstone: (tombstone.stream, tombstone.span, tombstone.id))
 
@@ -438,17 +455,25 @@ def pending_from(row: Mapping[str, Any]) -> Pending:
     )
 
 
-def summed_counts(rows: pa.Table) -> FrameCounts:
-    """The sum of the frame counts of many rows. Each id counts once."""
-    distinct = rows.group_by("id").aggregate([(name, "max") for name in COUNT_COLUMNS])
-    captured, stored, sampled_out, merged = (
-        int(pc.sum(distinct[f"{name}_max"]).as_py() or 0) for name in COUNT_COLUMNS if name != "dropped"
-    )
-    dropped = distinct.filter(pc.not_equal(distinct["dropped_max"], ""))["dropped_max"].to_pylist()
-    return sum(
-        (FrameCounts(dropped=json.loads(causes)) for causes in dropped),
-        FrameCounts(captured, stored, sampled_out, merged),
-    )
+def counts_by_stream(rows: pa.Table) -> dict[str, FrameCounts]:
+    """The sums of the frame counts of the moments in these rows, by stream. Each id counts once."""
+    rows = rows.filter(pc.equal(rows["rung"], "moment"))
+    distinct = rows.group_by(["stream", "id"]).aggregate([(name, "max") for name in COUNT_COLUMNS])
+    numbers = [f"{name}_max" for name in COUNT_COLUMNS if name != "dropped"]
+    sums = distinct.group_by("stream").aggregate([(name, "sum") for name in numbers])
+    counts = {
+        row["stream"]: FrameCounts(
+            captured=row["captured_max_sum"],
+            stored=row["stored_max_sum"],
+            sampled_out=row["sampled_out_max_sum"],
+            merged=row["merged_max_sum"],
+        )
+        for row in sums.to_pylist()
+    }
+    dropping = distinct.filter(pc.not_equal(distinct["dropped_max"], ""))
+    for row in dropping.select(["stream", "dropped_max"]).to_pylist():
+        counts[row["stream"]] += FrameCounts(dropped=json.loads(row["dropped_max"]))
+    return counts
 
 
 def _counts_row(counts: FrameCounts) -> Row:

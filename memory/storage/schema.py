@@ -6,6 +6,8 @@
 - ``tombstones`` records evictions and erasures.
 - ``streams``, ``pins``, ``uses`` (uses of spans in answers) and ``backlog`` (memories to describe) hold the rest.
 
+Rows that answers rest on have a ``digest``, by which a damaged row is told from an intact one (see ``digests``).
+
 Findings are stored as JSON in one column. Everything that is searched, filtered or summed has its own column.
 
 With an encoder there are two more tables: ``text_vectors`` has a row for each observation, ``frame_vectors`` for
@@ -20,10 +22,13 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The version of the schema. Increase it with every change that an older Recollect would misread. See ``migrations``."""
 
 Row = dict[str, Any]
+
+_DIGEST = pa.field("digest", pa.binary())
+"""See ``digests``. Null in rows of before schema 4."""
 
 _COUNTS = [
     pa.field("captured", pa.int64()),
@@ -47,6 +52,7 @@ FRAMES = pa.schema(
         pa.field("jpeg", pa.binary()),
         pa.field("bytes", pa.int64()),
         pa.field("signature", pa.binary()),
+        _DIGEST,
     ]
 )
 
@@ -64,6 +70,7 @@ GAPS = pa.schema(
         pa.field("wall_start_s", pa.float64()),
         pa.field("written_at_s", pa.float64()),
         *_COUNTS,
+        _DIGEST,
     ]
 )
 
@@ -78,6 +85,7 @@ STREAMS = pa.schema(
         pa.field("duration_s", pa.float64()),
         pa.field("origin_wall_s", pa.float64()),
         pa.field("error", pa.string()),
+        _DIGEST,
     ]
 )
 
@@ -103,6 +111,7 @@ OBSERVATIONS = pa.schema(
         pa.field("bytes", pa.int64()),
         pa.field("frame_bytes", pa.int64()),
         pa.field("record", pa.string()),
+        _DIGEST,
     ]
 )
 
@@ -119,6 +128,7 @@ TOMBSTONES = pa.schema(
         pa.field("forgotten_at_s", pa.float64()),
         pa.field("written_from_s", pa.float64()),
         *_COUNTS,
+        _DIGEST,
     ]
 )
 

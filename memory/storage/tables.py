@@ -11,12 +11,12 @@ how LanceDB works. ``schema`` defines what the rows mean.
 
 from __future__ import annotations
 
-import errno
+import logging
 import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
@@ -39,10 +39,14 @@ from lance.query import MatchQuery
 from lancedb.index import FTS, Bitmap, BTree, LabelList
 
 from ..encoder import Encoder, ImageEncoder
-from ..errors import CannotWrite, DiskFull, NotAMemory
+from ..errors import NotAMemory
 from ..values import Extent, make_id
 from . import schema
+from .damage import is_damage, reporting_damage
+from .digests import with_digest
 from .file_sizes import size_in_blocks
+
+log = logging.getLogger(__name__)
 
 Rows = list[dict[str, Any]]
 Table = Any
@@ -76,8 +80,6 @@ INDEXES: dict[str, dict[str, Any]] = {
 }
 """The indexes of each column, by the kind of table."""
 
-MIN_FREE_BYTES = 64 << 20
-"""The free space on the disk that writers leave by default."""
 _EXACT_SEARCH_ROWS = 5000
 """Up to this many vectors, an exact comparison is quicker than a search of the index."""
 _BATCH_ROWS = 32_768
@@ -87,10 +89,6 @@ _READ_BYTES = 64 << 10
 """Rows closer together than this are read in one request. A search picks dozens of rows out of a large file."""
 _ROWS_PER_PROBE, _MIN_PROBES, _MAX_PROBES = 4096, 16, 80
 """A vector search probes one partition per this many rows. ``compaction`` makes partitions of about 1,000 rows."""
-_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
-_FULL_MESSAGES = ("No space left", "os error 28", "Disk quota", "os error 122")
-_READ_ONLY_ERRNOS = (errno.EACCES, errno.EROFS, errno.EPERM)
-_READ_ONLY_MESSAGES = ("Permission denied", "Read-only file system")
 _INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 192 << 20, 32 << 20
 """RAM limits of the caches of indexes and of file footers, for reading."""
 
@@ -158,14 +156,16 @@ def connect(folder: Path) -> Any:
 
 def open_view(folder: Path, name: str, version: int | None = None) -> View:
     """A view of the table of that name at a version, or at the newest if ``version`` is None."""
-    return lance.dataset(
-        folder / f"{name}.lance", version=version, session=_session(), block_size=_READ_BYTES
-    )
+    with reporting_damage(folder, f"table of {_words(name)}"):
+        return lance.dataset(
+            folder / f"{name}.lance", version=version, session=_session(), block_size=_READ_BYTES
+        )
 
 
 def latest_view(table: Table) -> View:
     """A view of the newest version that a handle sees."""
-    return table.to_lance(session=_working_session())
+    with reporting_damage(_folder_of(table), f"table of {_words(table.name)}"):
+        return table.to_lance(session=_working_session())
 
 
 @cache
@@ -227,15 +227,16 @@ def open_table(folder: Path, name: str, columns: pa.Schema, *, create: bool) -> 
 
     With ``create``, a missing table is made.
     """
-    database = connect(folder)
-    if not table_exists(folder, name):
-        if not create:
-            return None
-        database.create_table(name, schema=columns)
-    table = database.open_table(name)
-    if create:
-        make_indexes(table, FTS)
-    return table
+    with reporting_damage(folder, f"table of {_words(name)}"):
+        database = connect(folder)
+        if not table_exists(folder, name):
+            if not create:
+                return None
+            database.create_table(name, schema=columns)
+        table = database.open_table(name)
+        if create:
+            make_indexes(table, FTS)
+        return table
 
 
 def make_indexes(table: Table, kind: type = object) -> None:
@@ -314,7 +315,7 @@ def select(
     *,
     where: str | None = None,
     columns: Sequence[str] | None = None,
-    order_by: str | None = None,
+    order_by: Sequence[str] = (),
     descending: bool = False,
     limit: int | None = None,
 ) -> Rows:
@@ -330,16 +331,64 @@ def select_arrow(
     *,
     where: str | None = None,
     columns: Sequence[str] | None = None,
-    order_by: str | None = None,
+    order_by: Sequence[str] = (),
     descending: bool = False,
     limit: int | None = None,
 ) -> pa.Table:
     """Like ``select``, as an Arrow table. It is quicker for many rows of few columns."""
-    order = None if order_by is None else [ColumnOrdering(order_by, ascending=not descending)]
-    table: pa.Table = view.to_table(
-        columns=None if columns is None else list(columns), filter=where, order_by=order, limit=limit
+    order = [ColumnOrdering(column, ascending=not descending) for column in order_by]
+    return _read(
+        view,
+        columns=None if columns is None else list(columns),
+        filter=where,
+        order_by=order or None,
+        limit=limit,
     )
+
+
+def _read(view: View, **options: Any) -> pa.Table:
+    """The rows of a scan. If an index of a filter's columns is damaged, every row is compared instead."""
+    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+        try:
+            table: pa.Table = view.to_table(**options)
+        except BaseException as error:
+            if options["filter"] is None or not is_damage(error):
+                raise
+            table = view.to_table(**options, use_scalar_index=False)
+            _warn_of_index(Path(view.uri).stem)
     return table
+
+
+def count_rows(view: View, where: str | None) -> int:
+    """The number of rows that pass the filter."""
+    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+        try:
+            return int(view.count_rows(where))
+        except BaseException as error:
+            if where is None or not is_damage(error):
+                raise
+            count = view.scanner(
+                filter=where, columns=[], with_row_id=True, use_scalar_index=False
+            ).count_rows()
+            _warn_of_index(Path(view.uri).stem)
+            return int(count)
+
+
+@cache
+def _warn_of_index(table: str) -> None:
+    log.warning(
+        "an index of %s is damaged, so searches read every row until `recollect check --repair` rebuilds it",
+        table,
+    )
+
+
+def _folder_of(table: Table | View) -> Path:
+    """The memory's folder of a handle or a view."""
+    return Path(table.uri).parent
+
+
+def _words(name: str) -> str:
+    return table_kind(name).replace("_", " ")
 
 
 def batches(
@@ -353,21 +402,23 @@ def batches(
         batch_readahead=2,
         with_row_id=with_row_id,
     )
-    for batch in scanner.to_batches():
-        if len(batch):
-            yield pa.Table.from_batches([batch])
+    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+        for batch in scanner.to_batches():
+            if len(batch):
+                yield pa.Table.from_batches([batch])
 
 
 def match_text(view: View, text: str, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
     """The rows whose ``text`` column has any of the words of ``text``, best first, with ``_score``."""
-    rows: Rows = view.to_table(
-        # A MatchQuery takes plain words. It has no operators that the text could contain.
-        full_text_query=MatchQuery(text, "text"),
-        columns=[*columns, "_score"],
-        filter=where,
-        prefilter=True,
-        limit=limit,
-    ).to_pylist()
+    with reporting_damage(_folder_of(view), "index of words"):
+        rows: Rows = view.to_table(
+            # A MatchQuery takes plain words. It has no operators that the text could contain.
+            full_text_query=MatchQuery(text, "text"),
+            columns=[*columns, "_score"],
+            filter=where,
+            prefilter=True,
+            limit=limit,
+        ).to_pylist()
     return rows
 
 
@@ -393,12 +444,13 @@ def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequenc
         order = np.argsort(distances, kind="stable")
         return [{**rows[index], "_distance": float(distances[index])} for index in order]
 
-    probes = min(_MAX_PROBES, max(_MIN_PROBES, view.count_rows() // _ROWS_PER_PROBE))
-    rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
-    if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
-        return rows
-    # Other rows that pass the filter lie in partitions not probed yet. If they are few, compare all of them.
-    return nearest(use_index=False) if passing <= _EXACT_SEARCH_ROWS else nearest(minimum_nprobes=probes)
+    with reporting_damage(_folder_of(view), "index of vectors"):
+        probes = min(_MAX_PROBES, max(_MIN_PROBES, view.count_rows() // _ROWS_PER_PROBE))
+        rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
+        if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
+            return rows
+        # Other rows that pass the filter lie in partitions not probed yet. If they are few, compare all of them.
+        return nearest(use_index=False) if passing <= _EXACT_SEARCH_ROWS else nearest(minimum_nprobes=probes)
 
 
 def measure_extents(opened: Tables) -> dict[str, Extent]:
@@ -425,6 +477,12 @@ def live_bytes(view: View) -> dict[str, int]:
     return dict(sizes)
 
 
+def tracked_paths(view: View) -> set[str]:
+    """The paths of the files of the view's version and of later ones, relative to the table's folder."""
+    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+        return {file["path"] for file in _files_since(view)}
+
+
 def _files_since(view: View) -> Rows:
     """The files of the view's version and of later versions."""
     for tries_left in reversed(range(_MAX_TRIES)):
@@ -442,7 +500,7 @@ def _files_since(view: View) -> Rows:
 def upsert(table: Table, on: str, rows: Rows) -> None:
     """Add rows. A row replaces the one with the same key ``on``."""
     merge = table.merge_insert(on).when_matched_update_all().when_not_matched_insert_all()
-    merge.execute(pa.Table.from_pylist(rows, schema=table.schema))
+    merge.execute(_arrow(table, rows))
 
 
 def delete_rows(table: Table, row_ids: Sequence[int]) -> None:
@@ -470,30 +528,10 @@ def row_ids(view: View, where: str | None) -> list[int]:
 
 def append(table: Table, rows: Rows) -> None:
     """Add rows as one commit."""
-    table.add(pa.Table.from_pylist(rows, schema=table.schema))
+    table.add(_arrow(table, rows))
 
 
-@contextmanager
-def require_free_space(folder: Path, min_free_bytes: int) -> Iterator[None]:
-    """Require ``min_free_bytes`` of free space before the block writes, and translate errors of the disk.
-
-    Raises ``DiskFull`` before the block if less is free, and in the block if the disk runs full. Raises
-    ``CannotWrite`` if the folder or its disk is read-only for this user.
-    """
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < min_free_bytes:
-        raise DiskFull(folder, f"{free_bytes:,} bytes are free, and {min_free_bytes:,} are kept free")
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        if _is_error(error, _FULL_ERRNOS, _FULL_MESSAGES):
-            raise DiskFull(folder, "the disk is full") from error
-        if _is_error(error, _READ_ONLY_ERRNOS, _READ_ONLY_MESSAGES):
-            raise CannotWrite(folder) from error
-        raise
-
-
-def _is_error(error: Exception, numbers: Collection[int], messages: Iterable[str]) -> bool:
-    """Whether it is a system error of these numbers. Lance passes on only the text of a system error."""
-    text = str(error)
-    return getattr(error, "errno", None) in numbers or any(message in text for message in messages)
+def _arrow(table: Table, rows: Rows) -> pa.Table:
+    """The rows with their digests, as an Arrow table."""
+    columns = table.schema
+    return pa.Table.from_pylist([with_digest(row, columns) for row in rows], schema=columns)

@@ -30,6 +30,7 @@ class LiveDecoder:
         context.copy_opaque = True
         self._lost = lost
         self._waits_for_key = False
+        self._has_decoded = False
         self._sampler = SparseSampler()
 
     def skip(self) -> None:
@@ -65,10 +66,12 @@ class LiveDecoder:
         try:
             frames = self._context.decode(packet)
         except av.FFmpegError:
-            if packet is not None:
+            # A source that is joined between two key frames is not damaged.
+            if packet is not None and self._has_decoded:
                 self._lost["damaged"] += 1
             return
         for frame in frames:
+            self._has_decoded = True
             yield frame, frame.opaque if isinstance(frame.opaque, float) else arrival_s
 
 

@@ -1,9 +1,10 @@
 """Opens a live source, chooses its video stream, and names the cause where that fails.
 
-    with open_live(task) as (container, stream):
-        for packet in container.demux(stream): ...
+    with open_live(task) as source:
+        for packet in source.packets():           # None for a packet of another stream, such as sound
+            frames = source.codec_context.decode(packet)
 
-    except av.FFmpegError as error:
+    except LIVE_ERRORS as error:
         cause, detail = failure(error, is_open=False)     # ("unauthorised", "Server returned 401 …")
 
 A server is not trusted: no playlist or redirect of it may open local files, join other sources or inject data.
@@ -13,25 +14,84 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from itertools import islice
+from typing import Protocol, TypeAlias, cast
 
 import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
+from av.stream import Discard
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from .jpeg_stream import JpegSplitter
 from .reader_messages import ReaderTask
 from .video_choice import choose_video
 
 _FORMATS = "rtsp,rtp,sdp,mpegts,hls,flv,live_flv,mov,mp4,matroska,webm,mpjpeg,mjpeg,h264,hevc,ogg,avi,mpeg"
-_PROTOCOLS = "http,https,tcp,udp,tls,rtp,srtp"
-"""No protocol by which a server's answer could open local files, join other sources or inject data."""
+_JPEG_FORMATS = frozenset({"mpjpeg", "mjpeg"})
+_PROTOCOLS = "http,https,tcp,udp,tls,rtp,srtp,crypto,rtmp,rtmps,rtmpt,rtmpts,ffrtmphttp"
+"""No protocol by which a server's answer could open local files, join other sources or inject data. ``crypto``
+decrypts the segments of HLS, and opens only what is in this list too."""
+
+_OPTIONS = {
+    "format_whitelist": _FORMATS,
+    "protocol_whitelist": _PROTOCOLS,
+    # RTP inside the RTSP connection loses nothing. A server that refuses it with status 461 is asked for UDP.
+    "rtsp_flags": "prefer_tcp",
+    "rtmp_live": "live",
+    # The names of HLS segments say nothing of what is in them.
+    "allowed_extensions": "ALL",
+    "allowed_segment_extensions": "ALL",
+    "extension_picky": "0",
+    # From the newest segment: older ones would only be behind the present time.
+    "live_start_index": "-1",
+    "probesize": "1000000",
+    "analyzeduration": "2000000",
+    # By default, opening waits to measure the frame rate, and the first frames come seconds late.
+    "fpsprobesize": "0",
+}
+_BYTES_OPTIONS = {"protocol_whitelist": _PROTOCOLS, "raw_packet_size": str(1 << 16)}
+_PIECES_TO_FIRST_JPEG = 64
+"""In how many pieces of a response, of up to 64 KiB, the first JPEG must begin and end."""
+
+
+VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
 
 class NoPicture(Exception):
     """The source is open, but sends no picture that can be decoded."""
 
 
+LIVE_ERRORS = (av.FFmpegError, NoPicture)
+"""What ``open_live`` and an open source raise."""
+
+
+class LiveInput(Protocol):
+    """An open live source: its packets, and how they are decoded."""
+
+    is_recording: bool
+    """Whether the source has a known length. It can be made to wait, and must lose nothing."""
+    in_segments: bool
+    """Whether it sends media in pieces that cover seconds, as HLS does."""
+    codec_context: VideoCodecContext
+    """The decoder of its packets."""
+    sample_aspect_ratio: Fraction | None
+
+    def packets(self) -> Iterator[VideoPacket | None]:
+        """Yield the packets of the video. None for one of another stream, such as sound.
+
+        Packets of a source without timestamps have no ``pts``.
+        """
+
+    @property
+    def broken(self) -> int:
+        """How many pictures have come incomplete, and were left out."""
+
+
 @contextmanager
-def open_live(task: ReaderTask) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_live(task: ReaderTask) -> Iterator[LiveInput]:
     """Open the source of ``task`` and choose its video stream.
 
     Raises:
@@ -39,25 +99,95 @@ def open_live(task: ReaderTask) -> Iterator[tuple[InputContainer, VideoStream]]:
         NoPicture: It sends no picture that can be decoded.
 
     """
-    options = {
-        "format_whitelist": _FORMATS,
-        "protocol_whitelist": _PROTOCOLS,
-        "rtsp_transport": "tcp",
-        "probesize": "1000000",
-        "analyzeduration": "2000000",
-        # By default, opening waits to measure the frame rate, and the first frames come seconds late.
-        "fpsprobesize": "0",
-    }
-    with av.open(task.url, options=options, timeout=(task.open_s, task.read_s)) as container:
+    is_http = task.url.lower().startswith(("http://", "https://"))
+    try:
+        container = av.open(task.url, options=_OPTIONS, timeout=(task.open_s, None))
+    except av.InvalidDataError:
+        if not is_http:
+            raise
+        # Some dialects of multipart are not recognised.
+        container = None
+    if container is not None and container.format.name not in _JPEG_FORMATS:
+        with container:
+            yield _Container(container)
+        return
+    if container is not None:
+        container.close()
+    with av.open(task.url, format="data", options=_BYTES_OPTIONS, timeout=(task.open_s, None)) as data:
+        yield _JpegStream(data)
+
+
+class _Container:
+    """A source in a container, or a raw stream of pictures, that FFmpeg reads."""
+
+    broken = 0
+
+    def __init__(self, container: InputContainer) -> None:
         stream = choose_video(container)
         if stream is None:
-            raise NoPicture
-        yield container, stream
+            raise NoPicture("sound" if container.streams.audio else "")
+        for other in container.streams.video:
+            if other is not stream:
+                # Otherwise all renditions of an HLS stream would be fetched.
+                other.discard = Discard.all
+        self._container, self._stream = container, stream
+        self.is_recording = bool(container.duration)
+        self.in_segments = "hls" in container.format.name
+        self.codec_context = stream.codec_context
+        self.sample_aspect_ratio = stream.sample_aspect_ratio
+
+    def packets(self) -> Iterator[VideoPacket | None]:
+        try:
+            for packet in self._container.demux():
+                yield cast(VideoPacket, packet) if packet.stream is self._stream else None
+        except IndexError:
+            # PyAV knows only the streams that were there when it opened, and trips over others at the end.
+            return
+
+
+class _JpegStream:
+    """JPEG pictures over HTTP. FFmpeg connects, and hands over the bytes."""
+
+    is_recording = in_segments = False
+    sample_aspect_ratio: Fraction | None = None
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self._splitter = JpegSplitter()
+        self.codec_context = CodecContext.create("mjpeg", "r")
+        self._pieces = container.demux()
+        self._first = self._first_pictures()
+
+    def packets(self) -> Iterator[VideoPacket | None]:
+        yield from self._first
+        for piece in self._pieces:
+            jpegs = self._splitter.push(bytes(piece))
+            yield from map(_jpeg_packet, jpegs)
+            if not jpegs:
+                yield None
+
+    @property
+    def broken(self) -> int:
+        return self._splitter.broken
+
+    def _first_pictures(self) -> list[VideoPacket]:
+        for piece in islice(self._pieces, _PIECES_TO_FIRST_JPEG):
+            if jpegs := self._splitter.push(bytes(piece)):
+                return [_jpeg_packet(jpeg) for jpeg in jpegs]
+        raise NoPicture
+
+
+def _jpeg_packet(jpeg: bytes) -> VideoPacket:
+    packet = cast(VideoPacket, av.Packet(jpeg))
+    packet.is_keyframe = True
+    return packet
 
 
 def failure(error: av.FFmpegError | NoPicture, *, is_open: bool) -> tuple[str, str]:
-    """The cause and the detail of an outage that ``error`` means. ``is_open``: whether frames had begun."""
+    """The cause and the detail of an outage that ``error`` means. ``is_open``: whether it had been opened."""
     if isinstance(error, NoPicture):
+        if str(error):
+            return "no picture", "it sends sound, and no picture yet"
         return "codec", "it sends no picture that can be decoded"
     return _cause(error, is_open), error.strerror or type(error).__name__
 

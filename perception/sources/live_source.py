@@ -16,14 +16,16 @@ source's own timestamps count, because they are steadier than a network.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
-from ...common.backoff import Backoff
 from ..errors import SourceUnreachable
+from .connection_progress import ConnectionProgress, LiveTimeouts
 from .frame_sampling import FrameSampler
 from .live_clock import ConnectionTrouble, LiveClock
+from .packet_cadence import LONGEST_PATIENCE_S
 from .reader_messages import ReaderTask, ReceivedFrame
 from .reader_process import ReaderProcess
 from .source import Event, Outage, SourceInfo
@@ -31,43 +33,13 @@ from .urls import identity, redact, redact_text
 
 OnState = Callable[[str, str], None]
 
-_START_S = 30.0
-"""How long the child's interpreter may take to start on a busy machine."""
-
 _FINISH_S = 0.7
 """After ``finish``, how long a child may take to send its next frame."""
 
-_RECONNECT_BACKOFF = Backoff(first_s=1.0, longest_s=60.0)
-_UNAUTHORISED_BACKOFF = Backoff(first_s=10.0, longest_s=600.0)
-
-_SILENCES = {
-    "start": "the reader process did not start within {:.0f} s",
-    "connection": "it did not show a picture within {:.0f} s",
-    "frames": "no frame came for {:.1f} s",
-}
-
 _TICK_S = 0.1
 """How often a waiting iterator checks whether it was stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveTimeouts:
-    """How long a connection may take or be silent, and the pauses between attempts to reconnect."""
-
-    open_s: float = 10.0
-    """For a connection to open and show its first picture, in seconds."""
-    stall_s: float = 5.0
-    """Without a frame, before a connection counts as stalled. Well above twice the key-frame interval."""
-    backoff: Backoff = _RECONNECT_BACKOFF
-    """The pauses before attempts to reconnect."""
-    unauthorised_backoff: Backoff = _UNAUTHORISED_BACKOFF
-    """The pauses after wrong credentials. They are longer, so that no account gets locked."""
-    stable_s: float = 30.0
-    """After this long with frames, the back-off starts again from its first pause."""
-
-    def backoff_after(self, cause: str) -> Backoff:
-        """The back-off after a failure with this cause."""
-        return self.unauthorised_backoff if cause == "unauthorised" else self.backoff
+_WAITING_EVERY_S = 5.0
+"""How often ``on_state`` is told that an open connection shows no picture yet."""
 
 
 class LiveSource:
@@ -158,9 +130,11 @@ class LiveSource:
                 yield from self._clock.losses(child.lost)
                 if self._stopped or child.cause == "complete":
                     break
-                if live_since_s is not None and last_frame_s - live_since_s >= self._timeouts.stable_s:
-                    failures = 0
-                failures += 1
+                was_stable = (
+                    live_since_s is not None and last_frame_s - live_since_s >= self._timeouts.stable_s
+                )
+                failures = 1 if was_stable else failures + 1
+                self._learn(child, had_frames=live_since_s is not None, was_stable=was_stable)
                 self._back_off(child, failures, last_frame_s)
         except SourceUnreachable:
             yield from self._last_outage()
@@ -177,29 +151,39 @@ class LiveSource:
             yield outage
 
     def _received_frames(self, child: ReaderProcess) -> Iterator[ReceivedFrame]:
-        """Yield the frames of ``child`` until it ends, is silent for too long, or the source is stopped."""
-        waiting_for, timeout_s = "start", _START_S
-        deadline_s, is_finishing = time.monotonic() + timeout_s, False
-        while True:
-            if self._stopped and not is_finishing:
-                is_finishing = True
+        """Yield the frames of ``child`` until it ends, waits in vain, or the source is stopped."""
+        progress = ConnectionProgress(self._timeouts, self._task.stall_s, time.monotonic())
+        finish_by_s, say_from_s = math.inf, 0.0
+        while time.monotonic() < finish_by_s:
+            if self._stopped and finish_by_s == math.inf:
                 child.finish()
-                deadline_s = time.monotonic() + _FINISH_S
+                finish_by_s = time.monotonic() + _FINISH_S
             received = child.receive(_TICK_S)
+            if received == "ended":
+                return
             if isinstance(received, ReceivedFrame):
                 yield received
+            now_s = time.monotonic()
+            if received is not None:
                 # Counted from when the consumer wants the next frame: a slow consumer is not a stalled source.
-                waiting_for, timeout_s = "frames", self._timeouts.stall_s
-            elif received == "started":
-                waiting_for, timeout_s = "connection", self._timeouts.open_s + 1.0
-            elif received == "ended":
+                progress.note(received, now_s)
+            elif (failure := progress.failure(now_s)) is not None:
+                child.fail(*failure)
                 return
-            elif time.monotonic() >= deadline_s:
-                child.cause = "stalled" if waiting_for == "frames" else "timeout"
-                child.detail = _SILENCES[waiting_for].format(timeout_s)
-                return
-            if received is not None and not is_finishing:
-                deadline_s = time.monotonic() + timeout_s
+            if now_s >= say_from_s and (waiting := progress.waiting(now_s)):
+                say_from_s = now_s + _WAITING_EVERY_S
+                self._on_state("connecting", waiting)
+
+    def _learn(self, child: ReaderProcess, *, had_frames: bool, was_stable: bool) -> None:
+        """Prepare the task of the next connection with what this one has shown."""
+        stall_s = self._task.stall_s
+        if was_stable:
+            stall_s = self._timeouts.stall_s
+        elif child.cause == "stalled":
+            # A source that sends once in a while shows its pace only to a connection that waits longer.
+            stall_s = max(stall_s, min(2 * stall_s, LONGEST_PATIENCE_S))
+        was_live = self._task.was_live or (had_frames and not child.is_recording)
+        self._task = replace(self._task, stall_s=stall_s, was_live=was_live)
 
     def _back_off(self, child: ReaderProcess, failures: int, last_frame_s: float) -> None:
         """Record the failure, and pause before the next attempt.

@@ -17,19 +17,19 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from .frame_sampling import FrameSampler, SparseSampler
 from .in_flight import InFlight
 from .live_decoder import LiveDecoder
-from .live_opening import NoPicture, failure, open_live
+from .live_opening import LIVE_ERRORS, LiveInput, failure, open_live
 from .overload_ladder import OverloadLadder, WatchRate
 from .packet_queue import PacketQueue
+from .packet_reports import reported_packets
 from .picture_conversion import PictureConverter
 from .reader_messages import ReaderTask, write_message
 
@@ -100,12 +100,7 @@ def main(task: dict[str, Any]) -> None:
     try:
         end = read_source(ReaderTask(**task), outbox)
     except Exception as error:
-        end = {
-            "kind": "ended",
-            "cause": "codec",
-            "detail": f"{type(error).__name__} while reading",
-            "lost": {},
-        }
+        end = ended("crashed", f"{type(error).__name__} while reading")
     outbox.send(**end)
     outbox.close()
     threading.Event().wait()
@@ -116,28 +111,32 @@ def read_source(task: ReaderTask, outbox: Outbox) -> dict[str, Any]:
     is_open, lost = False, Counter[str]()
     cause, detail = "dropped", "the source closed the connection"
     try:
-        with open_live(task) as (container, stream):
+        with open_live(task) as source:
             is_open = True
-            _send_frames(container, stream, task.fps, lost, outbox)
-            if container.duration:
+            if source.is_recording and task.was_live:
+                return ended("dropped", "the live stream has ended, and only its recording is offered")
+            outbox.send(kind="opened", is_recording=source.is_recording)
+            _send_frames(source, task, lost, outbox)
+            if source.is_recording:
                 cause, detail = "complete", "it was played to its end"
-    except (av.FFmpegError, NoPicture) as error:
+    except LIVE_ERRORS as error:
         cause, detail = failure(error, is_open=is_open)
-    return {"kind": "ended", "cause": cause, "detail": detail, "lost": dict(lost)}
+    return ended(cause, detail, lost)
 
 
-def _send_frames(
-    container: InputContainer, stream: VideoStream, fps: float, lost: Counter[str], outbox: Outbox
-) -> None:
+def ended(cause: str, detail: str, lost: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The message of how the source ended."""
+    return {"kind": "ended", "cause": cause, "detail": detail, "lost": dict(lost or {})}
+
+
+def _send_frames(source: LiveInput, task: ReaderTask, lost: Counter[str], outbox: Outbox) -> None:
     """Receive packets on a thread, decode them here, and send their frames. Raises what receiving raised."""
-    # A source with a known length is a recording. It can be made to wait, and must lose nothing.
-    is_recording = bool(container.duration)
-    packets = PacketQueue(_PACKET_BYTES, waits=is_recording)
+    packets = PacketQueue(_PACKET_BYTES, waits=source.is_recording)
     errors: list[Exception] = []
 
     def receive() -> None:
         try:
-            for packet in container.demux(stream):
+            for packet in reported_packets(source, task.stall_s, outbox.send):
                 if packets.is_closed:
                     return
                 packets.put(packet, time.monotonic())
@@ -148,12 +147,15 @@ def _send_frames(
 
     receiver = threading.Thread(target=receive, daemon=True)
     receiver.start()
-    decoder = LiveDecoder(stream.codec_context, lost)
-    sender = _FrameSender(stream, fps, lost, outbox)
-    ladder = OverloadLadder(fps)
+    decoder = LiveDecoder(source.codec_context, lost)
+    sender = _FrameSender(source, task.fps, lost, outbox)
+    ladder = OverloadLadder(task.fps)
+    broken = 0
     try:
         while (arrived := packets.get()) is not None:
-            if not is_recording:
+            broken, newly_broken = source.broken, source.broken - broken
+            lost["damaged"] += newly_broken
+            if not source.is_recording:
                 now_s = time.monotonic()
                 ladder.update(now_s, now_s - min(arrived.arrival_s, outbox.in_flight.oldest_s or now_s))
                 if ladder.drops_waiting:
@@ -173,8 +175,8 @@ def _send_frames(
 class _FrameSender:
     """Makes the messages of one connection's frames, and sends them."""
 
-    def __init__(self, stream: VideoStream, fps: float, lost: Counter[str], outbox: Outbox) -> None:
-        self._stream = stream
+    def __init__(self, source: LiveInput, fps: float, lost: Counter[str], outbox: Outbox) -> None:
+        self._source = source
         self._fps = fps
         self._lost = lost
         self._outbox = outbox
@@ -185,10 +187,11 @@ class _FrameSender:
     def send(self, frame: av.VideoFrame, arrival_s: float, rate: WatchRate) -> None:
         """Send a frame, with the number of those lost before it."""
         if frame.is_corrupt:
-            self._lost["damaged"] += 1
+            # A source that is joined between two key frames is not damaged.
+            self._lost["damaged"] += self._converter is not None
             return
         converter = self._converter = self._converter or PictureConverter(
-            frame, self._stream.sample_aspect_ratio
+            frame, self._source.sample_aspect_ratio
         )
         message: dict[str, Any] = {
             "kind": "frame",

@@ -39,8 +39,10 @@ class ReaderTask:
     """Sampled frames per second."""
     open_s: float
     """How long the connection may take to open."""
-    read_s: float
-    """How long the connection may be silent."""
+    stall_s: float
+    """How long the source may be silent at least before it counts as stalled."""
+    was_live: bool = False
+    """Whether the source was live earlier. A recording in its place is then no live stream."""
 
     def to_line(self) -> bytes:
         """The task and the import path, as the line of JSON that the child reads first."""
@@ -97,6 +99,29 @@ class ReceivedFrame:
             small=pictures[1] if len(pictures) > 1 else None,
             whole=pictures[2] if len(pictures) > 2 else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPackets:
+    """What has arrived from the source so far, whether or not it can be decoded."""
+
+    video: int
+    key: int
+    """Those that begin with a key frame."""
+    other: int
+    """Packets of sound and of other streams."""
+    patience_s: float
+    """How long the source may be silent before it counts as stalled."""
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> ReceivedPackets:
+        """Read a message of the kind "packets".
+
+        Raises:
+            KeyError, TypeError, ValueError: The message is invalid.
+        """
+        video, key, other = (int(message.get(name, 0)) for name in ("video", "key", "other"))
+        return cls(video, key, other, float(message["patience_s"]))
 
 
 def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:

@@ -1,8 +1,9 @@
 """The reader process of a live source, as its parent sees it.
 
-    child = ReaderProcess(ReaderTask("rtsp://camera/1", fps=4, open_s=10, read_s=5))
+    child = ReaderProcess(ReaderTask("rtsp://camera/1", fps=4, open_s=10, stall_s=5))
     match child.receive(timeout_s=0.1):
         case ReceivedFrame(): ...
+        case ReceivedPackets(): ...     # packets arrive, whether or not they can be decoded
         case "started": ...     # the process runs and is connecting
         case "ended": ...       # child.cause and child.detail give the reason
         case None: ...          # nothing yet
@@ -23,7 +24,7 @@ from contextlib import suppress
 from typing import Literal
 
 from .reader_child import BOOTSTRAP, FRAMES_IN_FLIGHT
-from .reader_messages import ReaderTask, ReceivedFrame, read_message
+from .reader_messages import ReaderTask, ReceivedFrame, ReceivedPackets, read_message
 
 _TERMINATE_S = 2.0
 """How long a child may take to end before it is killed."""
@@ -33,14 +34,18 @@ _INBOX = 2 * FRAMES_IN_FLIGHT
 
 _TICK_S = 0.1
 
+_Item = ReceivedFrame | ReceivedPackets | Literal["started", "ended"]
+
 
 class ReaderProcess:
     """The reader process, and a thread that receives its messages."""
 
     def __init__(self, task: ReaderTask) -> None:
-        self.cause, self.detail = "dropped", "the reader process ended"
+        self.cause, self.detail = "crashed", "the reader process ended without a word"
+        self.is_recording = False
+        """Whether the source has a known length."""
         self.lost: Mapping[str, int] = {}
-        self._inbox: queue.Queue[ReceivedFrame | Literal["started", "ended"]] = queue.Queue(_INBOX)
+        self._inbox: queue.Queue[_Item] = queue.Queue(_INBOX)
         self._is_killed = False
         self._has_frame_in_hand = False
         # A session of its own: Ctrl-C in a terminal must reach only the parent.
@@ -60,7 +65,7 @@ class ReaderProcess:
         self._thread = threading.Thread(target=self._receive_all, daemon=True)
         self._thread.start()
 
-    def receive(self, timeout_s: float) -> ReceivedFrame | Literal["started", "ended"] | None:
+    def receive(self, timeout_s: float) -> _Item | None:
         """The next message. None if none came in time. The frame before it counts as dealt with."""
         if self._has_frame_in_hand:
             self._acknowledge()
@@ -70,6 +75,10 @@ class ReaderProcess:
             return None
         self._has_frame_in_hand = isinstance(received, ReceivedFrame)
         return received
+
+    def fail(self, cause: str, detail: str) -> None:
+        """Note why the process is about to be killed."""
+        self.cause, self.detail = cause, detail
 
     def finish(self) -> None:
         """Have the process send the frames that it has read, and end."""
@@ -106,17 +115,21 @@ class ReaderProcess:
             try:
                 if message["kind"] == "frame":
                     self._put(ReceivedFrame.from_message(message, blob))
+                elif message["kind"] == "packets":
+                    self._put(ReceivedPackets.from_message(message))
+                elif message["kind"] == "opened":
+                    self.is_recording = bool(message["is_recording"])
                 elif message["kind"] == "started":
                     self._put("started")
                 else:
                     self.cause, self.detail = str(message["cause"]), str(message["detail"])
                     self.lost = {str(cause): int(count) for cause, count in message["lost"].items()}
             except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
-                self.cause, self.detail = "codec", "the reader process sent an invalid message"
+                self.cause, self.detail = "crashed", "the reader process sent an invalid message"
                 break
         self._put("ended")
 
-    def _put(self, item: ReceivedFrame | Literal["started", "ended"]) -> None:
+    def _put(self, item: _Item) -> None:
         while not self._is_killed:
             with suppress(queue.Full):
                 self._inbox.put(item, timeout=_TICK_S)

@@ -150,7 +150,7 @@ def test_a_memory_of_a_newer_version_is_refused_unchanged(refused, kept, tmp_pat
     newer = tmp_path / "newer.lance"
     shutil.copytree(kept, newer)
     manifest = newer / "memory.json"
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "schema": 99}))
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "schema": 99, "digest": None}))
     files = {path: path.stat().st_mtime_ns for path in newer.rglob("*")}
 
     for argv in (("ask", "What happens?"), ("status",), ("watch", str(short_video)), ("timeline",)):

@@ -106,13 +106,13 @@ def test_files_left_small_by_eviction_are_merged(tmp_path: Path, moment: Make) -
         # Only the indexes change.
         merge_and_index(table, latest_view(table), thorough=True, max_bytes=1)
         before, fragments_before = (
-            select(latest_view(table), order_by="start_s"),
+            select(latest_view(table), order_by=["start_s"]),
             len(latest_view(table).get_fragments()),
         )
         for _ in range(40):
             merge_and_index(table, merge_new_fragments(table))
         after, fragments_after = (
-            select(latest_view(table), order_by="start_s"),
+            select(latest_view(table), order_by=["start_s"]),
             len(latest_view(table).get_fragments()),
         )
         matches = latest_view(table).to_table(

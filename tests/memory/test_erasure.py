@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import lance
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ from recollect.memory import (
     Span,
     Use,
 )
-from recollect.memory.errors import UnknownStream
+from recollect.memory.errors import ErasureBlocked, ErasureIncomplete, UnknownStream
 from recollect.memory.keeping.erasure import PENDING
 from recollect.memory.storage.tables import latest_view, select
 
@@ -117,6 +119,48 @@ def test_after_the_receipt_no_file_contains_the_erased_data(secret: MemoryStore)
     assert (receipt.memories["moment"], receipt.pictures) == (2, 4)
     assert (receipt.memories["event"], receipt.memories["hour"], receipt.memories["day"]) == (1, 1, 1)
     assert receipt.made_anew >= 3
+
+
+@pytest.mark.parametrize("kind", ["tags", "branches"])
+def test_an_erasure_is_refused_while_a_reference_keeps_rows(secret: MemoryStore, kind: str) -> None:
+    dataset = lance.dataset(secret.path / "frames.lance")
+    if kind == "tags":
+        dataset.tags.create("mine", dataset.version)
+    else:
+        dataset.create_branch("mine")
+
+    with pytest.raises(ErasureBlocked, match=r"mine of frames\.lance"):
+        secret.erase("kitchen", ASKED)
+    assert SECRET in all_text(secret)
+
+    getattr(dataset, kind).delete("mine")
+    assert secret.erase("kitchen", ASKED).memories["moment"] == 2
+
+
+def test_no_receipt_is_given_while_a_copy_holds_the_rows(secret: MemoryStore) -> None:
+    copied = max((secret.path / "frames.lance/data").iterdir(), key=lambda path: path.stat().st_size)
+    for place in ("backup.bin", "frames.lance/_versions/copy.bin"):
+        shutil.copy(copied, secret.path / place)
+
+    with pytest.raises(ErasureIncomplete, match=r"backup\.bin, frames\.lance/_versions/copy\.bin"):
+        secret.erase("kitchen", ASKED)
+    assert SECRET not in all_text(secret)
+
+    (secret.path / "backup.bin").unlink()
+    (secret.path / "frames.lance/_versions/copy.bin").unlink()
+    secret.compact()
+    assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
+    assert not (secret.path / PENDING).exists()
+
+
+def test_a_picture_that_others_share_does_not_block_a_receipt(folder: Path, kitchen: Any) -> None:
+    moments, frames = secretive(kitchen, hours=0.5)
+    with MemoryStore.open(folder, write=True) as store:
+        remember(store, kitchen, moments, [replace(frame, jpeg=SECRET_JPEG) for frame in frames])
+
+        receipt = store.erase("kitchen", ASKED)
+
+        assert receipt.files_scanned > 20
 
 
 @pytest.mark.slow

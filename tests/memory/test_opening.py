@@ -70,7 +70,7 @@ def test_a_foreign_memory_json_is_refused(tmp_path: Path, content: str) -> None:
 def test_a_newer_memory_is_refused_unchanged(folder: Path, write: bool) -> None:
     MemoryStore.open(folder, write=True).close()
     facts = json.loads((folder / "memory.json").read_text())
-    (folder / "memory.json").write_text(json.dumps({**facts, "schema": 99, "surprise": True}))
+    (folder / "memory.json").write_text(json.dumps({**facts, "schema": 99, "surprise": True, "digest": None}))
     paths_before = sorted(folder.rglob("*"))
 
     with pytest.raises(NewerMemory, match="schema 99"):

@@ -16,9 +16,10 @@ import pytest
 
 from recollect.common.backoff import Backoff
 from recollect.perception.errors import SourceUnreachable
+from recollect.perception.sources.connection_progress import LiveTimeouts
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 from recollect.perception.sources.live_clock import ConnectionTrouble, LiveClock
-from recollect.perception.sources.live_source import LiveSource, LiveTimeouts
+from recollect.perception.sources.live_source import LiveSource
 from recollect.perception.sources.overload_ladder import DROP_S, WatchRate
 from recollect.perception.sources.reader_child import FRAMES_IN_FLIGHT
 from recollect.perception.sources.reader_messages import ReceivedFrame
