@@ -10,8 +10,9 @@ the file itself is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -39,19 +40,23 @@ def open_video(location: FileLocation) -> Iterator[tuple[InputContainer, VideoSt
         SourceUnreachable: The file's server is gone.
         NotAVideo: The file holds no video that can be decoded.
     """
-    # Without "file:", the name "a:b.mp4" would name a protocol. FFmpeg opens no URL by itself.
-    file = f"file:{location}" if isinstance(location, Path) else location.open("rb")
-    try:
-        container = av.open(
-            file,
-            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
-            metadata_errors="replace",  # Tags may hold any bytes.
-        )
-    except av.FileNotFoundError:
-        raise SourceNotFound(redact(str(location))) from None
-    except av.FFmpegError as error:
-        raise NotAVideo(str(location), _why_not(location)) from error
-    with closing(file) if not isinstance(file, str) else nullcontext(), container:
+    with ExitStack() as opened:
+        # Without "file:", the name "a:b.mp4" would name a protocol. FFmpeg opens no URL by itself.
+        file: Any = f"file:{location}"
+        if not isinstance(location, Path):
+            file = opened.enter_context(location.open("rb"))
+        try:
+            container = av.open(
+                file,
+                "r",
+                options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+                metadata_errors="replace",  # Tags may hold any bytes.
+            )
+        except av.FileNotFoundError:
+            raise SourceNotFound(redact(str(location))) from None
+        except av.FFmpegError as error:
+            raise NotAVideo(str(location), _why_not(location)) from error
+        opened.enter_context(container)
         yield container, _video_stream(container, location)
 
 

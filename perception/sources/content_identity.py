@@ -34,6 +34,7 @@ BLOCK_BYTES = 64 * 1024
 HEAD_BYTES = 64 * 1024
 """The start of a file that is left out of its sample."""
 _PROBE_BYTES = 4096
+_CHUNK_BYTES = 1024 * 1024
 
 Relation = Literal["same", "grown", "other"]
 """What a file is to an identity: the same file, the same one after more was written, or another one."""
@@ -124,7 +125,10 @@ def content_hash_of(path: Path) -> str:
 
 
 def _hash(file: BinaryIO) -> str:
-    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    digest = hashlib.blake2b(digest_size=20)
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _sample_start(size_bytes: int) -> int:
