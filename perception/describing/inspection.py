@@ -25,8 +25,8 @@ from ..errors import NotAVideo, SourceError
 from ..observers.text_observer import look_closely
 from ..sources.content_identity import FileContent
 from ..sources.file_bytes import RemoteLocation, location_of
-from ..sources.file_source import FileSource
 from ..sources.frame import Frame, Picture
+from ..sources.isolated_file_source import IsolatedFileSource
 from .rule_captions import compose_caption
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
     pictures: list[tuple[float, Picture]] = []
     try:
         _check_unchanged(stream)
-        with closing(FileSource(stream.source, fps)) as source:
+        with closing(IsolatedFileSource(stream.source, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue

@@ -3,24 +3,30 @@
     reader = FileAudioReader(Path("kitchen.mp4"), rate_hz=16_000, from_s=0.0, origin_s=0.0)
     for chunk_start_s, samples in reader.until(2.0): ...
 
-Damaged sound is left out. The file is open_video as untrusted as for its pictures.
+Damaged sound is left out. The file is not trusted, and a decoder process decodes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+import math
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
-from av.packet import Packet
 from numpy.typing import NDArray
 
-from .container import open_video
+from .decoder_process import DecoderDied, DecoderJob
+from .event_messages import INVALID
+from .job_channel import error_from
+from .urls import redact
 
 Samples = NDArray[np.float32]
+
+log = logging.getLogger(__name__)
+
 _BREAK_S = 0.05
 """Sound is one piece up to a hole of this length."""
 _MAX_PIECE_S = 1.0
@@ -30,13 +36,13 @@ class FileAudioReader:
     """Decodes the first sound track of a file, one channel, from a time on.
 
     Raises:
-        SourceError: When it is first read: the file cannot be open_video.
+        SourceError: When it is first read: the file cannot be opened.
     """
 
     def __init__(self, path: Path, *, rate_hz: int, from_s: float, origin_s: float) -> None:
         """``origin_s`` is the presentation time in the file at stream time 0."""
         self.rate_hz = rate_hz
-        self._pieces = self._decoded(path, from_s, origin_s)
+        self._pieces = self._received(path, from_s, origin_s)
         self._next: tuple[float, Samples] | None = None
         self._ended = False
 
@@ -67,25 +73,30 @@ class FileAudioReader:
             self._ended = self._next is None
         return self._next
 
-    def _decoded(self, path: Path, from_s: float, origin_s: float) -> Generator[tuple[float, Samples]]:
-        with open_video(path) as (container, _):
-            track = container.streams.audio[0]
-            if from_s > 0:
-                container.seek(max(0, int((from_s + origin_s) * av.time_base)))
-            resampler = AudioResampler(format="flt", layout="mono", rate=self.rate_hz)
-            for packet in container.demux(track):
-                for frame in _decode(packet):
-                    for piece in resampler.resample(frame):
-                        if piece.pts is None or piece.time_base is None:
-                            continue
-                        start_s = float(piece.pts * piece.time_base) - origin_s
-                        samples = piece.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-                        if start_s + len(samples) / self.rate_hz > from_s:
-                            yield start_s, samples
+    def _received(self, path: Path, from_s: float, origin_s: float) -> Generator[tuple[float, Samples]]:
+        size_bytes = path.stat().st_size if path.is_file() else 0
+        task = {"path": str(path), "rate_hz": self.rate_hz, "from_s": from_s, "origin_s": origin_s}
+        with closing(DecoderJob("sound", task, size_bytes)) as job:
+            is_last = False
+            while not is_last:
+                job.send({"kind": "next"})
+                try:
+                    message, blob = job.receive()
+                    if message["kind"] == "failed":
+                        raise error_from(message, str(path))
+                    pieces = list(_pieces(message, blob))
+                    is_last = bool(message["end"])
+                except (DecoderDied, *INVALID) as error:
+                    log.warning("the rest of the sound of %s could not be read: %s", redact(str(path)), error)
+                    job.kill()
+                    return
+                yield from pieces
 
 
-def _decode(packet: Packet[AudioStream]) -> list[av.AudioFrame]:
-    try:
-        return packet.decode()
-    except av.FFmpegError:
-        return []  # damaged: what follows can be decoded again
+def _pieces(message: dict[str, Any], blob: bytes) -> Iterator[tuple[float, Samples]]:
+    samples = np.frombuffer(blob, np.float32)
+    ends = np.cumsum(message["counts"])
+    for start_s, count, end in zip(message["starts_s"], message["counts"], ends, strict=True):
+        if not math.isfinite(start_s):
+            raise ValueError("a piece of sound without a time")
+        yield float(start_s), samples[end - count : end].copy()

@@ -19,6 +19,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ..errors import NotAVideo, SourceNotFound
+from .decoder_limits import MAX_PIXELS
 from .file_bytes import FileLocation
 from .urls import redact
 from .video_choice import choose_video, moving_pictures
@@ -63,6 +64,11 @@ def open_video(location: FileLocation) -> Iterator[tuple[InputContainer, VideoSt
 def _video_stream(container: InputContainer, path: FileLocation) -> VideoStream:
     stream = choose_video(container)
     if stream is not None:
+        if stream.width * stream.height > MAX_PIXELS:
+            why = f"its pictures are {stream.width}×{stream.height}, and at most {MAX_PIXELS:,} pixels are decoded"
+            raise NotAVideo(str(path), why)
+        # A picture in the middle may be larger than the file declares.
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         return stream
     if moving_pictures(container):
         raise NotAVideo(str(path), "no decoder for its pictures is installed")

@@ -13,11 +13,13 @@ import io
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import BinaryIO, Literal, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, cast
 
 from ..errors import SourceUnreachable
-from .remote_file import RemoteFile, find_remote_file
 from .urls import redact
+
+if TYPE_CHECKING:
+    from .remote_file import RemoteFile
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -48,6 +50,8 @@ class RemoteLocation:
 
     @cached_property
     def _remote(self) -> RemoteFile:
+        from .remote_file import find_remote_file  # noqa: PLC0415 - loads HTTP and TLS
+
         remote = find_remote_file(self.url)
         if remote is None:
             raise SourceUnreachable(redact(self.url), "no file is served there now", 1)

@@ -130,7 +130,7 @@ class FileClock(Generic[Item]):
             rising = [time_s for time_s in following if time_s < first_s]
             step_s = rising[1] - rising[0] if len(rising) > 1 and rising[1] > rising[0] else self.step_s
             first_s = rising[0] - step_s
-            self._waiting[0] = self._waiting[0]._replace(timestamp_s=first_s)
+            self._waiting[0] = _Waiting(first_s, self._waiting[0].item)
         if first_s < 0 or (self._may_jump and first_s > CLOCK_JUMP_S):
             self._offset_s = -first_s
 

@@ -59,10 +59,14 @@ class FileSource:
 
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
+    def __init__(self, path: str | Path, fps: float, *, info: SourceInfo | None = None) -> None:
+        """``info`` are the facts that an earlier source of the file found. They are not read again."""
         FrameSampler(fps)  # refuses an invalid rate before anything is read
         self._source, self._path, self._fps = path, location_of(path), fps
         self._stopped = False
+        if info is not None:
+            self.info_without_id = info
+            return
         check_readable(self._path)
         with open_video(self._path) as (container, stream):
             reading = _Reading(self._path, container, stream, from_s=0.0, from_start=True)
@@ -70,7 +74,7 @@ class FileSource:
             if first is None:
                 raise NotAVideo(str(self._path), "none of its pictures can be decoded")
             width, height = PictureConverter(first.picture, stream.sample_aspect_ratio).size(first.picture)
-            self._info_without_id = SourceInfo(
+            self.info_without_id = SourceInfo(
                 kind="file",
                 source=str(self._path),
                 content_id="",
@@ -85,7 +89,7 @@ class FileSource:
     @cached_property
     def info(self) -> SourceInfo:
         """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
-        return replace(self._info_without_id, content_id=content_id_of(self._source))
+        return replace(self.info_without_id, content_id=content_id_of(self._source))
 
     def stop(self) -> None:
         """End the iterator after the current frame."""

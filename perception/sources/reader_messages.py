@@ -15,7 +15,7 @@ import math
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import IO, Any
@@ -124,7 +124,7 @@ class ReceivedPackets:
         return cls(video, key, other, float(message["patience_s"]))
 
 
-def write_message(out: IO[bytes], message: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> None:
+def write_message(out: IO[bytes], message: dict[str, Any], blobs: Sequence[bytes | memoryview] = ()) -> None:
     """Write one message: a header, JSON, raw bytes."""
     text = json.dumps(message).encode()
     out.write(_HEADER.pack(len(text), sum(map(len, blobs))))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ...common.errors import BadArgument
 from ..errors import UnsupportedSource
-from .file_source import FileSource
+from .isolated_file_source import IsolatedFileSource
 from .live_source import LiveSource
 from .remote_file import find_remote_file
 from .source import Source
@@ -51,10 +51,10 @@ def open_source(
 
     """
     if "://" not in source:
-        return FileSource(source, fps)
+        return IsolatedFileSource(source, fps)
     _check_url(source)
     if kind == "file" or (kind is None and source.lower().startswith("http") and find_remote_file(source)):
-        return FileSource(source, fps)
+        return IsolatedFileSource(source, fps)
     return LiveSource(
         source,
         fps,

@@ -1,0 +1,224 @@
+"""A video file as a source that is decoded in another process, with limits on memory, time and size.
+
+    with closing(IsolatedFileSource("kitchen.mp4", fps=4)) as source:
+        for event in source.frames(): ...
+
+A file is not trusted. What ``FileSource`` would yield arrives here in batches from a decoder process. If that process
+dies or hangs, what was seen is kept, and the rest of the file is an outage with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import NotAVideo, SourceUnreachable
+from .content_identity import content_id_of
+from .decoder_process import DecoderDied, DecoderJob
+from .event_messages import INVALID, event_from, event_values
+from .file_bytes import location_of
+from .frame import THUMB_SHAPE, Frame, Picture
+from .frame_sampling import FrameSampler
+from .job_channel import error_from
+from .source import Event, Outage, SourceInfo
+
+_CUT_SHORT = "the rest could not be read: "
+_UNKNOWN_REST_S = 1.0
+"""The length of a rest of which the file does not tell it."""
+_INVALID = "its decoder sent an invalid message"
+
+
+class IsolatedFileSource:
+    """Reads a video file, and drops no frame that can be decoded.
+
+    Raises:
+        SourceNotFound: There is no file at the path.
+        SourceUnreachable: The server of the file is gone.
+        NotAVideo: It is a folder, an empty file, text, sound only, too damaged to read, or too large to decode.
+        ValueError: ``fps`` is not above 0.
+
+    """
+
+    def __init__(self, source: str | Path, fps: float) -> None:
+        """``source`` is a path, or an HTTP URL."""
+        FrameSampler(fps)  # refuses an invalid rate before anything is read
+        self._source, self._location, self._fps = source, location_of(source), fps
+        self._stopped = False
+        self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
+        with closing(DecoderJob("probe", {"path": str(source), "fps": fps}, self._size_bytes)) as job:
+            try:
+                message, _ = job.receive()
+            except DecoderDied as death:
+                raise NotAVideo(str(self._location), str(death)) from None
+            try:
+                info = event_from(message["info"]) if message["kind"] == "opened" else None
+            except INVALID:
+                raise NotAVideo(str(self._location), _INVALID) from None
+        if not isinstance(info, SourceInfo):
+            raise error_from(message, str(self._location))
+        self._info_without_id = info
+
+    @property
+    def _size_bytes(self) -> int:
+        with suppress(OSError, ValueError, SourceUnreachable):
+            return self._location.stat().st_size
+        return 0
+
+    @cached_property
+    def info(self) -> SourceInfo:
+        """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
+        return replace(self._info_without_id, content_id=content_id_of(self._source))
+
+    def stop(self) -> None:
+        """End the iterator after the current frame, or within seconds if the decoder hangs."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Stop, and end the decoder process."""
+        self._stopped = True
+        for reading in list(self._readings):
+            reading.job.close()
+
+    def frames(self, from_s: float = 0.0) -> Iterator[Event]:
+        """Yield every frame at or after ``from_s``, in order, and between them outages and losses.
+
+        Raises:
+            NotAVideo: The decoder died before it gave any frame.
+        """
+        info = event_values(self._info_without_id)
+        task = {"path": str(self._source), "fps": self._fps, "info": info, "from_s": from_s}
+        reading = _Reading(DecoderJob("frames", task, self._size_bytes, is_stopped=lambda: self._stopped))
+        self._readings.add(reading)
+        end_s, has_seen = from_s, from_s > 0
+        try:
+            for event in reading.events():
+                if isinstance(event, Frame):
+                    has_seen, end_s = True, event.time_s + (event.duration_s or 0.0)
+                elif isinstance(event, Outage):
+                    end_s = event.end_s
+                yield event
+                if self._stopped:
+                    return
+        except DecoderDied as death:
+            if self._stopped:
+                return
+            if not has_seen:
+                raise NotAVideo(str(self._location), str(death)) from None
+            yield self._rest(end_s, str(death))
+
+    def _rest(self, end_s: float, why: str) -> Outage:
+        """The outage from the last frame to the end that the file declares."""
+        declared_end_s = self._info_without_id.duration_s or 0.0
+        return Outage(end_s, max(end_s + _UNKNOWN_REST_S, declared_end_s), 0, "damaged", _CUT_SHORT + why)
+
+
+class _Reading:
+    """One pass over the frames of a file. Its job ends when neither the iterator nor a frame needs it any more."""
+
+    def __init__(self, job: DecoderJob) -> None:
+        self.job = job
+        self.released: deque[int] = deque()
+        self._messages: deque[tuple[dict[str, Any], bytes]] = deque()
+        weakref.finalize(self, job.close)
+
+    def events(self) -> Iterator[Event]:
+        """The events of all batches.
+
+        Raises:
+            DecoderDied: The process died, or sent something invalid.
+            SourceError: Reading failed with one of our errors.
+        """
+        self._ask({"kind": "next"})
+        while True:
+            message, blob = self._receive_batch()
+            end = message.get("end")
+            if end is None:
+                self._ask({"kind": "next"})
+            try:
+                if message["kind"] == "failed":
+                    raise error_from(message, "")
+                events = deque(self._decoded(message, blob))
+                failure = None if end is None or end["kind"] == "complete" else end
+            except INVALID:
+                self.job.kill()
+                raise DecoderDied(_INVALID) from None
+            while events:
+                yield events.popleft()
+            if failure is not None:
+                raise error_from(failure, "") if failure["kind"] == "failed" else DecoderDied(failure["why"])
+            if end is not None:
+                return
+
+    def picture(self, number: int) -> Picture | None:
+        """The whole picture of a frame. None if it cannot be had any more."""
+        self._ask({"kind": "picture", "id": number})
+        with suppress(DecoderDied, *INVALID):
+            while True:
+                message, blob = self.job.receive()
+                if message["kind"] == "picture":
+                    height, width = message["shape"]
+                    return np.frombuffer(bytearray(blob), np.uint8).reshape(height, width, 3)
+                self._messages.append((message, blob))
+        return None
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        released = [self.released.popleft() for _ in range(len(self.released))]
+        self.job.send(request | {"released": released})
+
+    def _receive_batch(self) -> tuple[dict[str, Any], bytes]:
+        return self._messages.popleft() if self._messages else self.job.receive()
+
+    def _decoded(self, message: dict[str, Any], blob: bytes) -> Iterator[Event]:
+        arrays = _Arrays(blob)
+        for name, values, *pictures in message["events"]:
+            if name == "Frame":
+                thumb, small, read_picture = arrays.next(*THUMB_SHAPE), None, None
+                if pictures:
+                    (height, width), number = pictures[0]
+                    small = arrays.next(height, width, 3)
+                    read_picture = None if number is None else _WholePicture(self, number, small)
+                event = event_from([name, values], thumb=thumb, small=small, read_picture=read_picture)
+            else:
+                event = event_from([name, values])
+            if isinstance(event, SourceInfo):
+                raise ValueError("facts in the place of an event")
+            yield event
+
+
+class _Arrays:
+    """The pictures in the raw bytes of a message, one after the other."""
+
+    def __init__(self, blob: bytes) -> None:
+        self._blob, self._offset = blob, 0
+
+    def next(self, *shape: int) -> Picture:
+        """The next one, as a copy, so that it does not keep all others in memory."""
+        if min(shape) < 1:
+            raise ValueError("a picture has no pixels")
+        pixels = np.frombuffer(self._blob, np.uint8, math.prod(shape), self._offset)
+        self._offset += pixels.size
+        return pixels.reshape(shape).copy()
+
+
+class _WholePicture:
+    """Asks the decoder process for the whole picture of a frame, and tells it when the frame is not needed any more."""
+
+    def __init__(self, reading: _Reading, number: int, small: Picture) -> None:
+        self._reading, self._number, self._small = reading, number, small
+
+    def __call__(self) -> Picture:
+        """The whole picture. The small one, if the process has died or the picture is too large for its memory."""
+        picture = self._reading.picture(self._number)
+        return self._small if picture is None else picture
+
+    def __del__(self) -> None:
+        self._reading.released.append(self._number)
