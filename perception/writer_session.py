@@ -333,8 +333,10 @@ class WriterSession:
         observers: Sequence[Observer],
         options: WatchOptions,
     ) -> StreamWorker:
-        def on_progress(progress: Progress) -> None:
-            watch.publish(replace(progress, waiting=self._describing.waiting))
+        def on_event(event: WatchEvent) -> None:
+            if isinstance(event, Progress):
+                event = replace(event, waiting=self._describing.waiting)
+            watch.publish(event)
 
         return StreamWorker(
             self._store,
@@ -342,7 +344,7 @@ class WriterSession:
             source,
             observers,
             append=partial(self._append, gather=record.kind == "live"),
-            on_progress=on_progress,
+            on_event=on_event,
             written_at=options.written_at,
         )
 

@@ -107,6 +107,7 @@ class LiveClock:
             wall_s=self._origin_s + time_s,
             small=received.small,
             read_picture=None if received.whole is None else received.whole.copy,
+            rate=received.rate,
             size=received.size,
         )
 

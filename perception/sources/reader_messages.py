@@ -22,8 +22,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from ...memory.watch_rate import WatchRate
 from .frame import THUMB_SHAPE, Picture, Thumb
-from .overload_ladder import WatchRate
 
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
@@ -62,8 +62,8 @@ class ReceivedFrame:
     wall_s: float
     """Unix seconds at which its packet arrived."""
     size: tuple[int, int]
-    rate: WatchRate
-    """How closely the source was watched when it was decoded."""
+    rate: WatchRate | None
+    """The reduced rate at which the source was watched when it was decoded. None at the full rate."""
     lost: Mapping[str, int]
     """Frames lost since the previous one, by cause."""
     thumb: Thumb
@@ -93,7 +93,7 @@ class ReceivedFrame:
             arrival_s=arrival_s,
             wall_s=time.time() - (time.monotonic() - arrival_s),
             size=(int(width), int(height)),
-            rate=WatchRate(**message["rate"]),
+            rate=None if message["rate"] is None else WatchRate(**message["rate"]),
             lost={str(cause): int(count) for cause, count in message["lost"].items()},
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,

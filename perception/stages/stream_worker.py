@@ -15,15 +15,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from ...memory.errors import MemoryStoreError
 from ...memory.store import MemoryStore
 from ...memory.values import Span, Stream
+from ...memory.watch_rate import WatchRate
 from ..errors import SourceError
 from ..observers.observer import Observer
 from ..sources.frame import Frame
 from ..sources.source import Event, Outage, Source
-from ..watch_events import Progress, WatchReport, WatchState
+from ..watch_events import OnEvent, Progress, RateChanged, WatchReport, WatchState
+from .live_holes import HoleFinder
 from .moment_composer import MomentComposer
 from .moment_cutter import MAX_S, MomentCutter
 from .moment_writer import Append, MomentWriter
@@ -53,7 +56,7 @@ class StreamWorker:
         observers: Sequence[Observer],
         *,
         append: Append | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_event: OnEvent | None = None,
         written_at: Callable[[float], float] | None = None,
     ) -> None:
         """Nothing is watched yet.
@@ -64,7 +67,7 @@ class StreamWorker:
         self._store = store
         self._stream = stream
         self._source = source
-        self._on_progress = on_progress
+        self._on_event = on_event
         self._live = stream.kind == "live"
         # Not a threading.Event: setting one from a signal handler may deadlock.
         self._stopped = False
@@ -74,6 +77,7 @@ class StreamWorker:
         self._cutter = MomentCutter(LIVE_MAX_S if self._live else MAX_S)
         self._composer = MomentComposer(stream, observers, written_at)
         self._writer = MomentWriter(store, stream, append)
+        self._holes = HoleFinder(stream.fps)
         self._clock = _StreamClock(stream)
 
     def stop(self) -> None:
@@ -192,6 +196,8 @@ class StreamWorker:
             self._take(event)
         elif isinstance(event, Outage):
             self._break(event)
+        elif self._live:
+            self._holes.note_dropped(event)
         elif event.time_s >= self._clock.from_s - _SAME_S:
             # Those lost earlier were counted by the run that saw them.
             self._composer.count_dropped(event)
@@ -201,12 +207,19 @@ class StreamWorker:
         clock = self._clock
         if clock.held is not None and frame.epoch != clock.held.epoch:
             self._close_epoch(clock.held_until_s)
-        if self._live and clock.held is None:
-            self._start_epoch(frame)
+            self._holes.restart()
+        if self._live:
+            if clock.held is None:
+                self._start_epoch(frame)
+            self._leave_out_hole(frame)
+            if _is_key_frames_only(frame.rate) or _is_key_frames_only(clock.rate):
+                self._shots.reset()  # what lies between two key frames is not a cut
         boundary = self._shots.push(frame)
         held = clock.advance(frame)
         if held is not None:
             self._pass_on(held, boundary)
+        if frame.rate != clock.rate:
+            self._change_rate(frame.rate, frame.time_s)
 
     def _pass_on(self, frame: Frame, boundary: ShotBoundary | None) -> None:
         warming_up = frame.time_s < self._clock.from_s - _SAME_S
@@ -237,6 +250,36 @@ class StreamWorker:
         # resumed where the shot begins would choose others, so both choose from here on.
         self._composer.clear_key_frames()
         self._clock.shot += 1
+
+    def _leave_out_hole(self, frame: Frame) -> None:
+        """Record the time before a live frame as a gap if it was not watched, with the frames lost in it."""
+        clock = self._clock
+        hole = self._holes.push(frame.time_s, sampled=frame.sampled)
+        if hole is None:
+            self._count_dropped(None)
+            return
+        start_s = self._close_shot(hole.start_s)
+        self._count_dropped(start_s)
+        self._put_gap(clock.outage(hole.end_s, hole.cause, hole.detail))
+        self._cutter.begin(hole.end_s)
+        clock.shot += 1
+
+    def _count_dropped(self, time_s: float | None) -> None:
+        """Count the frames lost since the last frame at ``time_s``, or where they were lost."""
+        for dropped in self._holes.take_dropped():
+            self._composer.count_dropped(dropped if time_s is None else replace(dropped, time_s=time_s))
+
+    def _change_rate(self, rate: WatchRate | None, time_s: float) -> None:
+        """A live stream is watched at another rate from here on: moments of one rate each."""
+        if self._cutter.current_from_s is not None:
+            self._finish(self._cutter.cut(time_s))
+            self._cutter.begin(time_s)
+            self._composer.clear_key_frames()
+        self._clock.rate = rate
+        self._composer.change_rate(rate, time_s)
+        if self._on_event is not None:
+            full = WatchRate(self._stream.fps)
+            self._on_event(RateChanged(self._stream.name, time_s, rate or full, is_full=rate is None))
 
     def _start_epoch(self, frame: Frame) -> None:
         """Take up a live epoch with its first frame."""
@@ -279,7 +322,10 @@ class StreamWorker:
     def _break(self, outage: Outage) -> None:
         clock = self._clock
         if self._live:
-            self._close_epoch(outage.start_s)
+            start_s = self._close_shot(outage.start_s)
+            self._writer.flush_ladder()
+            self._count_dropped(max(start_s, outage.start_s))
+            self._holes.restart()
             self._put_gap(outage)
             # The source numbers the frames that follow as another epoch.
             clock.epoch, clock.shot = outage.epoch + 1, 0
@@ -307,6 +353,7 @@ class StreamWorker:
             return
         if clock.held is not None:
             self._close_epoch(clock.held_until_s)
+        self._count_dropped(None)
         lost = self._composer.settle(math.inf)
         if lost.captured:
             # Frames after the last moment: only a gap can count them.
@@ -332,10 +379,10 @@ class StreamWorker:
         self._clock.end_s = max(self._clock.end_s, outage.end_s)
 
     def _report_progress(self, started: float) -> None:
-        if self._on_progress is None:
+        if self._on_event is None:
             return
         reached_s = self._clock.reached_s
-        self._on_progress(
+        self._on_event(
             Progress(
                 stream=self._stream.name,
                 time_s=reached_s,
@@ -345,6 +392,10 @@ class StreamWorker:
                 gaps=self._writer.gaps,
             )
         )
+
+
+def _is_key_frames_only(rate: WatchRate | None) -> bool:
+    return rate is not None and rate.key_frames_only
 
 
 class _StreamClock:
@@ -363,6 +414,8 @@ class _StreamClock:
         """Where this run begins. Earlier frames are only shown to the stages."""
         self.end_s = 0.0
         """End of the last moment or gap."""
+        self.rate: WatchRate | None = None
+        """The reduced rate at which a live stream is watched. None at the full rate."""
         self.first = True
         """Whether a live source has sent nothing yet in this run."""
 
