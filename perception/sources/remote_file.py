@@ -42,6 +42,9 @@ HEAD_BYTES = 4096
 _READ_AHEAD_BYTES = 256 * 1024
 """A jump ahead of at most this far reads on in the open connection."""
 
+_FIRST_REQUEST_BYTES, _LARGEST_REQUEST_BYTES = 256 * 1024, 64 * 1024 * 1024
+"""After a jump little is requested. Each request that goes on where the last one ended is twice as large."""
+
 _RETRY_BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _PLAYLIST_TYPES = ("mpegurl", "dash+xml", "multipart/", "smil", "text/", "application/json", "sdp")
@@ -75,6 +78,9 @@ class RemoteFile(io.RawIOBase):
         self._opener, self._request_url = _opener(url)
         self._response: http.client.HTTPResponse | None = None
         self._position = 0
+        self._response_end = 0
+        """The position at which the open response ends."""
+        self._next_request_bytes = _FIRST_REQUEST_BYTES
         self._has_failed = False
         self.validator = ""
         """What the server says that the file changes with. Empty if it says nothing."""
@@ -125,13 +131,13 @@ class RemoteFile(io.RawIOBase):
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size_bytes}[whence]
         position = max(0, start + offset)
         ahead = position - self._position
-        if self._response is not None and 0 < ahead <= _READ_AHEAD_BYTES and position < self.size_bytes:
+        if self._response is not None and 0 < ahead <= _READ_AHEAD_BYTES and position < self._response_end:
             with suppress(*_FAILURES):
                 if len(self._response.read(ahead)) == ahead:
                     self._position = position
         if position != self._position:
             self._disconnect()
-            self._position = position
+            self._position, self._next_request_bytes = position, _FIRST_REQUEST_BYTES
         return position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
@@ -158,9 +164,7 @@ class RemoteFile(io.RawIOBase):
         while True:
             attempts += 1
             try:
-                response = self._response = self._response or self._request(self._position)
-                self._check(response)
-                count = response.readinto(view)
+                count = self._connected().readinto(view)
                 if count:
                     self._position += count
                     return count
@@ -173,9 +177,21 @@ class RemoteFile(io.RawIOBase):
                 raise SourceUnreachable(redact(self._url), why, attempts)
             time.sleep(pause_s)
 
-    def _request(self, first: int, last: int | None = None) -> http.client.HTTPResponse:
+    def _connected(self) -> http.client.HTTPResponse:
+        """The response in which the next byte comes."""
+        if self._response is not None and self._position < self._response_end:
+            return self._response
+        self._disconnect()
+        end = min(self.size_bytes, self._position + self._next_request_bytes)
+        response = self._request(self._position, end - 1)
+        self._check(response)
+        self._response, self._response_end = response, end
+        self._next_request_bytes = min(2 * self._next_request_bytes, _LARGEST_REQUEST_BYTES)
+        return response
+
+    def _request(self, first: int, last: int) -> http.client.HTTPResponse:
         headers = {
-            "Range": f"bytes={first}-{'' if last is None else last}",
+            "Range": f"bytes={first}-{last}",
             "Accept-Encoding": "identity",
             "User-Agent": "recollect",
         }

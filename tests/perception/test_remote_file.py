@@ -133,7 +133,7 @@ def test_the_identity_of_a_url_costs_at_most_a_few_blocks(path, tmp_path):
     with FileServer({"/large.bin": large}) as server:
         content_id_of(server.url("/large.bin"))
 
-        assert server.sent_bytes < 40_000_000
+        assert server.sent_bytes < 10_000_000
 
 
 def test_a_file_of_an_older_memory_is_known_by_its_hash(path):
