@@ -21,7 +21,7 @@ from ...memory.errors import MemoryStoreError
 from ...memory.store import MemoryStore
 from ...memory.values import Span, Stream
 from ...memory.watch_rate import WatchRate
-from ..errors import SourceError
+from ..errors import NotAVideo, SourceError
 from ..observers.observer import Observer
 from ..sources.frame import Frame
 from ..sources.source import Event, Outage, Source
@@ -126,6 +126,8 @@ class StreamWorker:
                     break
             with self._processing:
                 self._end()
+            if resumed_at_s is None and not (self._live or self._stopped or self._clock.has_seen_frame):
+                raise NotAVideo(self._stream.source, "none of its pictures can be decoded")
         except BaseException as error:
             self._fail(error)
             raise
@@ -135,7 +137,9 @@ class StreamWorker:
                 self._writer.flush_ladder()
             self._writer.commit()
             state: WatchState = "stopped" if self._stopped or self._live else "done"
-            self._writer.put_state("stopped" if self._stopped or self._live else "done")
+            # What a file declares of its duration may be wrong.
+            duration_s = self._clock.end_s if state == "done" else None
+            self._writer.put_state("done" if state == "done" else "stopped", duration_s=duration_s)
         self._writer.maintain()
         self._report_progress(started)
         return WatchReport(
@@ -405,6 +409,8 @@ class _StreamClock:
         self._origin_wall_s = stream.origin_wall_s
         self.epoch = 0
         self.shot = 0
+        self.has_seen_frame = False
+        """Whether a frame came in this run."""
         self.held: Frame | None = None
         """The newest frame, which is passed on when the next has come."""
         self.latest_s = 0.0
@@ -438,6 +444,7 @@ class _StreamClock:
     def advance(self, frame: Frame) -> Frame | None:
         """Take the newest frame. Returns the one before it."""
         held, self.held = self.held, frame
+        self.has_seen_frame = True
         self.latest_s = frame.time_s
         if held is not None:
             self.interval_s = min(1.0, max(0.001, frame.time_s - held.time_s))
