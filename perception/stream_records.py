@@ -183,7 +183,12 @@ def _find_content(
         if relation == "same":
             return stream, relation
     grown = [stream for stream, relation in relations if relation == "grown"]
-    return (max(grown, key=lambda stream: stream.duration_s or 0.0), "grown") if grown else None
+    return (max(grown, key=lambda stream: _reached_s(store, stream)), "grown") if grown else None
+
+
+def _reached_s(store: MemoryStore, stream: Stream) -> float:
+    point = store.resume(stream.name)
+    return 0.0 if point is None else point.end_s
 
 
 def _withdraw_last_gap(store: MemoryStore, name: str) -> None:

@@ -16,6 +16,9 @@ DEFAULT_FPS = 4.0
 """Frames a second shown to the observers: enough to follow people, and affordable on one core."""
 MIN_FPS, MAX_FPS = 0.1, 60.0
 """The rates that can be chosen."""
+MIN_IMAGE_FPS = 0.001
+"""The lowest rate of pictures: one in a quarter of an hour."""
+MAX_IDLE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,12 @@ class WatchOptions:
     """Whether text in the picture is read, which is the most expensive observer."""
     observers: tuple[ObserverFactory, ...] = ()
     """Observers beside the built-in and the installed ones, each most simply a class. See docs/extending.md."""
+    image_fps: float = 1.0
+    """How many pictures of a folder or pattern are shown a second."""
+    follow: bool = False
+    """Whether a file on the disk that another program still writes is watched until it stops growing."""
+    follow_idle_s: float = 30.0
+    """After how many seconds without growth a followed file has ended."""
     drain: bool = True
     """Whether watching a file ends only when what waits is described, unless the video LMM is away."""
     disk_budget: str | int | None = None
@@ -45,7 +54,13 @@ class WatchOptions:
     def __post_init__(self) -> None:
         if not _is_number(self.fps) or not MIN_FPS <= self.fps <= MAX_FPS:
             raise BadArgument("fps", self.fps, f"a number from {MIN_FPS:g} to {MAX_FPS:g}")
-        for name, flag in (("ocr", self.ocr), ("drain", self.drain)):
+        if not _is_number(self.image_fps) or not MIN_IMAGE_FPS <= self.image_fps <= MAX_FPS:
+            raise BadArgument("image_fps", self.image_fps, f"a number from {MIN_IMAGE_FPS:g} to {MAX_FPS:g}")
+        if not _is_number(self.follow_idle_s) or not 0 < self.follow_idle_s <= MAX_IDLE_S:
+            raise BadArgument(
+                "follow_idle_s", self.follow_idle_s, f"seconds above 0 and at most {MAX_IDLE_S:g}"
+            )
+        for name, flag in (("ocr", self.ocr), ("follow", self.follow), ("drain", self.drain)):
             if not isinstance(flag, bool):
                 raise BadArgument(name, flag, "True or False")
         if not isinstance(self.observers, tuple | list) or not all(callable(make) for make in self.observers):

@@ -23,10 +23,12 @@ import numpy as np
 from ...memory.values import KeyFrame, Moment, Observation, Span, Stream
 from ..errors import NotAVideo, SourceError
 from ..observers.text_observer import look_closely
-from ..sources.content_identity import FileContent
+from ..sources.content_identity import FileContent, Relation
 from ..sources.file_bytes import RemoteLocation, location_of
 from ..sources.frame import Frame, Picture
 from ..sources.isolated_file_source import IsolatedFileSource
+from ..sources.picture_source import PictureContent, PictureSource, image_fps_of
+from ..sources.source import Source
 from .rule_captions import compose_caption
 
 log = logging.getLogger(__name__)
@@ -65,8 +67,7 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
     fps = min(LOOK_FPS, limit / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
-        _check_unchanged(stream)
-        with closing(IsolatedFileSource(stream.source, fps)) as source:
+        with closing(_open_again(stream, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
@@ -82,24 +83,41 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
     return pictures
 
 
-def _check_unchanged(stream: Stream) -> None:
-    """Check that the file of a stream is there. It may have grown.
+def _open_again(stream: Stream, fps: float) -> Source:
+    """The file or the pictures of a stream. They may have grown.
 
     Raises ``OSError`` or ``SourceError`` if it is gone, has changed, or needs credentials, which are not stored.
     """
+    image_fps = image_fps_of(stream.content_id)
+    if image_fps is not None:
+        pictures = PictureSource(stream.source, fps, image_fps=image_fps)
+        content = _picture_content(stream.source, image_fps, pictures.content.version)
+        _check_unchanged(stream, content.relation(stream.content_id))
+        return pictures
     location = location_of(stream.source)
     if isinstance(location, RemoteLocation):
         version: tuple[object, ...] = location.version
     else:
         version = location.stat().st_size, location.stat().st_mtime_ns
-    if _content(stream.source, version).relation(stream.content_id) == "other":
-        raise NotAVideo(stream.source, "it is not the file that was watched")
+    _check_unchanged(stream, _file_content(stream.source, version).relation(stream.content_id))
+    return IsolatedFileSource(stream.source, fps)
+
+
+def _check_unchanged(stream: Stream, relation: Relation) -> None:
+    if relation == "other":
+        raise NotAVideo(stream.source, "it is not what was watched")
 
 
 @lru_cache(maxsize=64)
-def _content(source: str, version: tuple[object, ...]) -> FileContent:
+def _file_content(source: str, version: tuple[object, ...]) -> FileContent:
     """The content of a file. Its version is part of the cache key, so a changed file is read again."""
     return FileContent(location_of(source))
+
+
+@lru_cache(maxsize=16)
+def _picture_content(source: str, image_fps: float, version: tuple[object, ...]) -> PictureContent:
+    """The same of a folder or pattern of pictures."""
+    return PictureSource(source, LOOK_FPS, image_fps=image_fps).content
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:

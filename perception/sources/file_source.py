@@ -35,6 +35,7 @@ from .file_coverage import Damage, FileCoverage, FileEnd, TimedPicture
 from .file_decoding import DecodedPicture, FileDecoder
 from .file_packets import FilePackets, start_s
 from .file_start import find_start
+from .followed_file import FollowedFile
 from .frame import Frame
 from .frame_sampling import FrameSampler
 from .picture_conversion import PictureConverter
@@ -60,10 +61,22 @@ class FileSource:
 
     """
 
-    def __init__(self, path: str | Path, fps: float, *, info: SourceInfo | None = None) -> None:
-        """``info`` are the facts that an earlier source of the file found. They are not read again."""
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float,
+        *,
+        info: SourceInfo | None = None,
+        follow_idle_s: float | None = None,
+    ) -> None:
+        """Open a file at a path or URL.
+
+        ``info`` are the facts that an earlier source of the file found. They are not read again. With
+        ``follow_idle_s``, a file at a path is read until it has not grown for so long.
+        """
         FrameSampler(fps)  # refuses an invalid rate before anything is read
         self._source, self._path, self._fps = path, location_of(path), fps
+        self._follow_idle_s = follow_idle_s
         self._stopped = False
         if info is not None:
             self.info_without_id = info
@@ -102,8 +115,11 @@ class FileSource:
 
     def frames(self, from_s: float = 0.0) -> Iterator[Event]:
         """Yield every frame at or after ``from_s``, in order, and between them outages and losses."""
-        start = find_start(self._path, from_s)
-        with open_video(self._path) as (container, stream):
+        start = find_start(self._path, from_s, can_seek=self._follow_idle_s is None)
+        location: FileLocation = self._path
+        if self._follow_idle_s is not None and isinstance(self._path, Path):
+            location = FollowedFile(self._path, self._follow_idle_s)
+        with open_video(location) as (container, stream):
             if start.seek_to is not None:
                 container.seek(start.seek_to, stream=stream)
             reading = _Reading(self._path, container, stream, from_s=from_s, from_start=start.is_file_start)

@@ -48,10 +48,11 @@ class IsolatedFileSource:
 
     """
 
-    def __init__(self, source: str | Path, fps: float) -> None:
-        """``source`` is a path, or an HTTP URL."""
+    def __init__(self, source: str | Path, fps: float, *, follow_idle_s: float | None = None) -> None:
+        """``source`` is a path or HTTP URL. With ``follow_idle_s``, a path is read until it has not grown for so long."""
         FrameSampler(fps)  # refuses an invalid rate before anything is read
         self._source, self._location, self._fps = source, location_of(source), fps
+        self._follow_idle_s = follow_idle_s if isinstance(self._location, Path) else None
         self._stopped = False
         self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
         with closing(DecoderJob("probe", {"path": str(source), "fps": fps}, self._size_bytes)) as job:
@@ -65,7 +66,8 @@ class IsolatedFileSource:
                 raise NotAVideo(str(self._location), _INVALID) from None
         if not isinstance(info, SourceInfo):
             raise error_from(message, str(self._location))
-        self._info_without_id = info
+        # What a file declares while it grows is no duration.
+        self._info_without_id = info if self._follow_idle_s is None else replace(info, duration_s=None)
 
     @property
     def _size_bytes(self) -> int:
@@ -95,8 +97,21 @@ class IsolatedFileSource:
             NotAVideo: The decoder died before it gave any frame.
         """
         info = event_values(self._info_without_id)
-        task = {"path": str(self._source), "fps": self._fps, "info": info, "from_s": from_s}
-        reading = _Reading(DecoderJob("frames", task, self._size_bytes, is_stopped=lambda: self._stopped))
+        task = {
+            "path": str(self._source),
+            "fps": self._fps,
+            "info": info,
+            "from_s": from_s,
+            "follow_idle_s": self._follow_idle_s,
+        }
+        job = DecoderJob(
+            "frames",
+            task,
+            self._size_bytes,
+            idle_s=self._follow_idle_s or 0.0,
+            is_stopped=lambda: self._stopped,
+        )
+        reading = _Reading(job)
         self._readings.add(reading)
         end_s, has_seen = from_s, from_s > 0
         try:
