@@ -30,7 +30,7 @@ SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "v4l2")
 """The schemes that a URL may have. Any other string with ``://`` in it is refused."""
 
 _DEVICE_SCHEME = "v4l2"
-_DEVICE = re.compile(r"/dev/(video\d+|v4l/\S+)")
+_DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)")
 _POLL_S = 0.5
 
 
