@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from ..common.file_names import path_from, storable_name, storable_path
 from ..memory.store import MemoryStore
 from ..memory.values import FrameCounts, Span, Stream, StreamState
 from .errors import (
@@ -160,7 +161,7 @@ def _file_stream(
         _withdraw_last_gap(store, stream.name)
         state: StreamState = "stopped" if stream.state == "done" else stream.state
         stream = replace(stream, state=state, duration_s=info.duration_s)
-    if relation == "grown" or not Path(stream.source).is_file():
+    if relation == "grown" or not path_from(stream.source).is_file():
         # Looking again must find the file.
         stream = replace(stream, source=_stored_source(info))
     if len(info.content_id) >= len(stream.content_id) or relation == "grown":
@@ -202,7 +203,9 @@ def _withdraw_last_gap(store: MemoryStore, name: str) -> None:
 
 def _stored_source(info: SourceInfo) -> str:
     """The path or address under which a source is stored."""
-    return info.source if info.kind == "live" or is_url(info.source) else str(Path(info.source).resolve())
+    if info.kind == "live" or is_url(info.source):
+        return info.source
+    return storable_path(Path(info.source).resolve())
 
 
 def _free_name(store: MemoryStore, info: SourceInfo, watched: Mapping[str, str]) -> str:
@@ -211,7 +214,7 @@ def _free_name(store: MemoryStore, info: SourceInfo, watched: Mapping[str, str])
         name = default_name(info.source)
     else:
         path = unquote(urlsplit(info.source).path) if is_url(info.source) else info.source
-        name = Path(path).stem or default_name(info.source)
+        name = storable_name(Path(path).stem) or default_name(info.source)
     if name not in watched and store.stream(name) is None:
         return name
     return f"{name}-{info.content_id.partition(':')[2][:6]}"

@@ -20,6 +20,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from ...common.file_names import path_from
 from ...memory.values import KeyFrame, Moment, Observation, Span, Stream
 from ..errors import NotAVideo, SourceError
 from ..observers.text_observer import look_closely
@@ -90,7 +91,7 @@ def _open_again(stream: Stream, fps: float) -> Source:
     """
     image_fps = image_fps_of(stream.content_id)
     if image_fps is not None:
-        pictures = PictureSource(stream.source, fps, image_fps=image_fps)
+        pictures = PictureSource(path_from(stream.source), fps, image_fps=image_fps)
         content = _picture_content(stream.source, image_fps, pictures.content.version)
         _check_unchanged(stream, content.relation(stream.content_id))
         return pictures
@@ -117,7 +118,7 @@ def _file_content(source: str, version: tuple[object, ...]) -> FileContent:
 @lru_cache(maxsize=16)
 def _picture_content(source: str, image_fps: float, version: tuple[object, ...]) -> PictureContent:
     """The same of a folder or pattern of pictures."""
-    return PictureSource(source, LOOK_FPS, image_fps=image_fps).content
+    return PictureSource(path_from(source), LOOK_FPS, image_fps=image_fps).content
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, cast
 
+from ...common.file_names import is_stored_path, path_from
 from ..errors import SourceUnreachable
 from .urls import redact
 
@@ -76,9 +77,9 @@ class RemoteLocation:
 
 def is_url(source: str | Path) -> bool:
     """Whether a source is a URL, and not a path."""
-    return isinstance(source, str) and "://" in source
+    return isinstance(source, str) and "://" in source and not is_stored_path(source)
 
 
 def location_of(source: str | Path) -> Path | RemoteLocation:
-    """The location of a file that is given by its path or URL."""
-    return RemoteLocation(str(source)) if is_url(source) else Path(source)
+    """The location of a file that is given by its path, its URL, or the stored form of its path."""
+    return RemoteLocation(str(source)) if is_url(source) else path_from(str(source))
