@@ -18,6 +18,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from ..common.file_names import path_from, storable_name, storable_path
+from ..memory.storage.rows import WITHDRAWN
 from ..memory.store import MemoryStore
 from ..memory.values import FrameCounts, Span, Stream, StreamState
 from .errors import (
@@ -198,7 +199,7 @@ def _withdraw_last_gap(store: MemoryStore, name: str) -> None:
     last = max(gaps, key=lambda gap: gap.span.end_s, default=None)
     if point is not None and last is not None and last.span.end_s >= point.end_s:
         span = Span(last.span.start_s, last.span.start_s)
-        store.put_gap(replace(last, span=span, counts=FrameCounts()))
+        store.put_gap(replace(last, span=span, cause=WITHDRAWN, counts=FrameCounts()))
 
 
 def _stored_source(info: SourceInfo) -> str:

@@ -14,7 +14,6 @@ import json
 import math
 import struct
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -53,14 +52,11 @@ class ReaderTask:
 class ReceivedFrame:
     """A frame as the child sent it."""
 
-    pts: int
+    pts: int | None
+    """Its timestamp. None if the source gives none, or makes them up."""
     time_base: Fraction
-    has_timestamp: bool
-    """Whether ``pts`` is the source's own. Otherwise it is the time of arrival in microseconds."""
     arrival_s: float
-    """Monotonic seconds at which its packet arrived. The processes of a machine share this clock."""
-    wall_s: float
-    """Unix seconds at which its packet arrived."""
+    """``time.monotonic()`` when its packet arrived. The processes of a machine share this clock."""
     size: tuple[int, int]
     rate: WatchRate | None
     """The reduced rate at which the source was watched when it was decoded. None at the full rate."""
@@ -84,14 +80,12 @@ class ReceivedFrame:
             pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
             offset += size
         width, height = message["size"]
-        arrival_s, has_timestamp = float(message["arrival_s"]), message["time_base"] is not None
-        numerator, denominator = message["time_base"] or (1, 1_000_000)
+        # A frame without its own timestamp has no time base either.
+        time_base = None if message["time_base"] is None else Fraction(*message["time_base"])
         return cls(
-            pts=int(message["pts"]) if has_timestamp else round(arrival_s * 1_000_000),
-            time_base=Fraction(numerator, denominator),
-            has_timestamp=has_timestamp,
-            arrival_s=arrival_s,
-            wall_s=time.time() - (time.monotonic() - arrival_s),
+            pts=None if time_base is None else int(message["pts"]),
+            time_base=time_base or Fraction(1),
+            arrival_s=float(message["arrival_s"]),
             size=(int(width), int(height)),
             rate=None if message["rate"] is None else WatchRate(**message["rate"]),
             lost={str(cause): int(count) for cause, count in message["lost"].items()},

@@ -20,6 +20,7 @@ import av
 from ...common.errors import BadArgument
 from ..errors import CameraNotFound, NotAVideo, UnsupportedSource
 from .isolated_file_source import IsolatedFileSource
+from .live_clock import LiveOrigin
 from .live_source import LiveSource
 from .picture_source import PictureSource, names_pictures
 from .remote_file import find_remote_file
@@ -50,8 +51,7 @@ def open_source(
     fps: float,
     files: FileReading | None = None,
     kind: Literal["file", "live"] | None = None,
-    origin_wall_s: float | None = None,
-    first_epoch: int = 0,
+    origin: LiveOrigin | None = None,
     max_outage_s: float | None = None,
     on_state: Callable[[str, str], None] | None = None,
 ) -> Source:
@@ -62,8 +62,7 @@ def open_source(
         fps: Sampled frames per second, for the observers.
         files: How files are read.
         kind: What a URL was found to be before. None asks its server.
-        origin_wall_s: Live only: Unix seconds at stream time 0, for a stream that began earlier.
-        first_epoch: Live only: the epoch of the first frame.
+        origin: Live only: where the stream begins or goes on. None begins it with the first frame.
         max_outage_s: Live only: the longest outage before watching ends with an error. None waits forever.
         on_state: Live only: called with a state and a sentence whenever the connection changes.
 
@@ -84,8 +83,7 @@ def open_source(
     return LiveSource(
         source,
         fps,
-        origin_wall_s=origin_wall_s,
-        first_epoch=first_epoch,
+        origin=origin,
         max_outage_s=max_outage_s,
         on_state=on_state,
     )

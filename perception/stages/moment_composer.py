@@ -107,8 +107,14 @@ class MomentComposer:
         """The counts of the frames before ``end_s`` that belong to no moment or gap yet."""
         return self._accounts.settle(end_s)
 
-    def compose(self, span: Span, *, epoch: int, shot: int, latest_s: float) -> tuple[Moment, list[KeyFrame]]:
-        """The moment of a final span, and its key frames. ``latest_s`` is the time of the newest frame."""
+    def compose(
+        self, span: Span, *, epoch: int, shot: int, latest_s: float, origin_wall_s: float | None = None
+    ) -> tuple[Moment, list[KeyFrame]]:
+        """The moment of a final span, and its key frames.
+
+        ``latest_s`` is the time of the newest frame. ``origin_wall_s`` is the Unix time at stream time 0, by
+        the wall clock as it was set in this epoch.
+        """
         now_s = time.time() if self._written_at is None else self._written_at(latest_s)
         frames = self._chooser.take(span)
         findings = self._shot_findings(span)
@@ -117,7 +123,6 @@ class MomentComposer:
         if self._rate is not None and not self._rate.shows_movement:
             findings = [finding for finding in findings if not _says_nothing_moves(finding)]
         findings.sort(key=lambda finding: finding.span.start_s)
-        origin_s = self._stream.origin_wall_s
         moment = Moment(
             id=moment_id(self._stream.name, epoch, "moment", span.start_s),
             stream=self._stream.name,
@@ -128,7 +133,7 @@ class MomentComposer:
             ),
             shot=shot,
             frame_ids=tuple(frame.id for frame in frames),
-            wall_start_s=None if origin_s is None else origin_s + span.start_s,
+            wall_start_s=None if origin_wall_s is None else origin_wall_s + span.start_s,
             counts=self._accounts.settle(span.end_s, stored=len(frames)),
             reduced=() if self._rate is None else (ReducedSpan(span, self._rate),),
         )

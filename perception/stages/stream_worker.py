@@ -22,8 +22,10 @@ from ...memory.store import MemoryStore
 from ...memory.values import Span, Stream
 from ...memory.watch_rate import WatchRate
 from ..errors import NotAVideo, SourceError
+from ..live_origin import find_live_origin
 from ..observers.observer import Observer
 from ..sources.frame import Frame
+from ..sources.live_clock import LiveOrigin
 from ..sources.source import Event, Outage, Source
 from ..watch_events import OnEvent, Progress, RateChanged, WatchReport, WatchState
 from .live_holes import HoleFinder
@@ -38,6 +40,8 @@ _SAME_S = 1e-6
 """Times nearer than this are the same: a frame's time may have been rounded on its way."""
 SETTLED_S = 0.5
 """A live source may take this long to send its first frame before that is a gap."""
+_UNSEEN_S = 0.1
+"""A stretch without a frame before watching stopped is a gap if it is longer."""
 LIVE_MAX_S = 5.0
 """The longest moment of a live stream: observations must be searchable seconds later."""
 
@@ -58,11 +62,12 @@ class StreamWorker:
         append: Append | None = None,
         on_event: OnEvent | None = None,
         written_at: Callable[[float], float] | None = None,
+        origin: LiveOrigin | None = None,
     ) -> None:
         """Nothing is watched yet.
 
         ``append`` replaces the method of the store. For ``written_at`` see
-        ``WatchOptions``.
+        ``WatchOptions``. ``origin`` is that of a live source. None means now, or where the memory ends.
         """
         self._store = store
         self._stream = stream
@@ -71,6 +76,7 @@ class StreamWorker:
         self._live = stream.kind == "live"
         # Not a threading.Event: setting one from a signal handler may deadlock.
         self._stopped = False
+        self._stopped_at_s: float | None = None
         self._processing = threading.RLock()
         self._running = False
         self._shots = ShotDetector()
@@ -78,10 +84,14 @@ class StreamWorker:
         self._composer = MomentComposer(stream, observers, written_at)
         self._writer = MomentWriter(store, stream, append)
         self._holes = HoleFinder(stream.fps)
-        self._clock = _StreamClock(stream)
+        if origin is None and self._live:
+            origin = find_live_origin(stream, store.resume(stream.name))
+        self._clock = _StreamClock(stream, origin)
 
     def stop(self) -> None:
         """End the run soon and keep everything so far. Callable from a signal handler or another thread."""
+        if not self._stopped:
+            self._stopped_at_s = self._clock.now_s()
         self._stopped = True
         self._source.stop()
 
@@ -197,7 +207,8 @@ class StreamWorker:
 
     def _process(self, event: Event) -> None:
         if isinstance(event, Frame):
-            self._take(event)
+            if not self._live or self._stopped_at_s is None or event.time_s < self._stopped_at_s:
+                self._take(event)
         elif isinstance(event, Outage):
             self._break(event)
         elif self._live:
@@ -294,8 +305,12 @@ class StreamWorker:
             self._writer.flush_ladder()
             clock.epoch, clock.shot = frame.epoch, 0
         clock.first = False
+        if frame.wall_s is not None:
+            clock.origin_wall_s = frame.wall_s - frame.time_s
         if self._cutter.current_from_s is None:
-            self._cutter.begin(frame.time_s)
+            # A frame covers the moment before it, unless that is a gap.
+            since_s = frame.time_s - clock.end_s
+            self._cutter.begin(clock.end_s if 0 < since_s <= SETTLED_S else frame.time_s)
 
     def _close_shot(self, end_s: float) -> float:
         """Everything open ends at ``end_s``, or just after the newest frame. Returns where."""
@@ -356,7 +371,10 @@ class StreamWorker:
                 self._finish(self._cutter.cut(clock.held.time_s))
             return
         if clock.held is not None:
-            self._close_epoch(clock.held_until_s)
+            until_s = clock.held_until_s
+            if self._live and self._stopped_at_s is not None:
+                until_s = min(until_s, self._stopped_at_s)
+            self._close_epoch(until_s)
         self._count_dropped(None)
         lost = self._composer.settle(math.inf)
         if lost.captured:
@@ -365,13 +383,21 @@ class StreamWorker:
             outage = Outage(clock.end_s, end_s, clock.epoch, "damaged", "frames that could not be decoded")
             self._writer.put_gap(outage, lost)
             clock.end_s = max(clock.end_s, end_s)
+        if self._live:
+            end_s = clock.now_s() if self._stopped_at_s is None else self._stopped_at_s
+            if end_s - clock.end_s > _UNSEEN_S:
+                self._put_gap(clock.outage(end_s, "stopped", "watching stopped before it had come"))
 
     def _finish(self, spans: Sequence[Span]) -> None:
         """Compose the moments that are now final."""
         clock = self._clock
         for span in spans:
             moment, frames = self._composer.compose(
-                span, epoch=clock.epoch, shot=clock.shot, latest_s=clock.latest_s
+                span,
+                epoch=clock.epoch,
+                shot=clock.shot,
+                latest_s=clock.latest_s,
+                origin_wall_s=clock.origin_wall_s,
             )
             self._writer.add(moment, frames)
             clock.end_s = span.end_s
@@ -405,8 +431,10 @@ def _is_key_frames_only(rate: WatchRate | None) -> bool:
 class _StreamClock:
     """Where in the stream the worker is: times, epoch and shot."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._origin_wall_s = stream.origin_wall_s
+    def __init__(self, stream: Stream, origin: LiveOrigin | None) -> None:
+        self._origin = origin
+        self.origin_wall_s = stream.origin_wall_s
+        """Unix seconds at stream time 0, by the wall clock as it was set when the epoch began."""
         self.epoch = 0
         self.shot = 0
         self.has_seen_frame = False
@@ -452,18 +480,17 @@ class _StreamClock:
 
     def now_s(self) -> float:
         """The present time as stream time, for a live stream."""
-        return time.time() - (self._origin_wall_s or 0.0)
+        return 0.0 if self._origin is None else self._origin.now_s()
 
     def outage(self, end_s: float, cause: str, detail: str) -> Outage:
         """An outage from the end of the last moment or gap."""
-        origin_s = self._origin_wall_s
         return Outage(
             start_s=self.end_s,
             end_s=end_s,
             epoch=self.epoch,
             cause=cause,
             detail=detail,
-            wall_start_s=None if origin_s is None else origin_s + self.end_s,
+            wall_start_s=None if self._origin is None else self._origin.wall_s(self.end_s),
         )
 
     def nothing_yet(self, end_s: float) -> Outage:
