@@ -18,7 +18,8 @@ MIN_FPS, MAX_FPS = 0.1, 60.0
 """The rates that can be chosen."""
 MIN_IMAGE_FPS = 0.001
 """The lowest rate of pictures: one in a quarter of an hour."""
-MAX_IDLE_S = 3600.0
+MIN_IDLE_S, MAX_IDLE_S = 0.1, 3600.0
+"""The shortest and longest wait for a followed file to grow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +53,9 @@ class WatchOptions:
     given that stream time. Descriptions take the date of what they describe. None: the present time."""
 
     def __post_init__(self) -> None:
-        if not _is_number(self.fps) or not MIN_FPS <= self.fps <= MAX_FPS:
-            raise BadArgument("fps", self.fps, f"a number from {MIN_FPS:g} to {MAX_FPS:g}")
-        if not _is_number(self.image_fps) or not MIN_IMAGE_FPS <= self.image_fps <= MAX_FPS:
-            raise BadArgument("image_fps", self.image_fps, f"a number from {MIN_IMAGE_FPS:g} to {MAX_FPS:g}")
-        if not _is_number(self.follow_idle_s) or not 0 < self.follow_idle_s <= MAX_IDLE_S:
-            raise BadArgument(
-                "follow_idle_s", self.follow_idle_s, f"seconds above 0 and at most {MAX_IDLE_S:g}"
-            )
+        _check_number("fps", self.fps, MIN_FPS, MAX_FPS)
+        _check_number("image_fps", self.image_fps, MIN_IMAGE_FPS, MAX_FPS)
+        _check_number("follow_idle_s", self.follow_idle_s, MIN_IDLE_S, MAX_IDLE_S)
         for name, flag in (("ocr", self.ocr), ("follow", self.follow), ("drain", self.drain)):
             if not isinstance(flag, bool):
                 raise BadArgument(name, flag, "True or False")
@@ -75,6 +71,11 @@ class WatchOptions:
             raise BadArgument("max_outage_s", self.max_outage_s, "a number of seconds, or None")
         if self.written_at is not None and not callable(self.written_at):
             raise BadArgument("written_at", self.written_at, "a function of the stream time, or None")
+
+
+def _check_number(name: str, value: float, least: float, most: float) -> None:
+    if not _is_number(value) or not least <= value <= most:
+        raise BadArgument(name, value, f"a number from {least:g} to {most:g}")
 
 
 def _is_number(value: object) -> bool:
