@@ -4,7 +4,7 @@
         memory.watch(server.url("/clip.mp4"))
         server.refuse()          # and the other faults of FaultyServer
 
-Without ranges it sends each file as a whole, as simple servers do.
+Without ranges it sends each file as a whole, as simple servers do. Without validators it sends no tag of the file.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ class FileServer(FaultyServer):
         files: Mapping[str, Path],
         *,
         ranges: bool = True,
+        validators: bool = True,
         content_type: str = "application/octet-stream",
         credentials: str = "",
     ) -> None:
         """With ``credentials`` (``user:password``), requests without them are answered with 401."""
         self._files, self._ranges, self._content_type = dict(files), ranges, content_type
+        self._validators = validators
         self._expected = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else ""
         self.sent_bytes = 0
         """Bytes of files sent so far."""
@@ -71,7 +73,7 @@ class FileServer(FaultyServer):
         size_bytes, first = stat.st_size, 0
         last = size_bytes - 1
         tag = f'"{stat.st_mtime_ns:x}-{size_bytes:x}"'
-        headers = {"Content-Type": self._content_type, "ETag": tag}
+        headers = {"Content-Type": self._content_type, **({"ETag": tag} if self._validators else {})}
         wanted = _RANGE.fullmatch(request.get("range", ""))
         if self._ranges and wanted is not None and request.get("if-range", tag) == tag:
             first = int(wanted[1])

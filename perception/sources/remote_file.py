@@ -6,7 +6,8 @@
         head = file.read(4096)
 
 A URL is a file if its server answers a ranged request with the range and the whole length, and if what it sends is
-no playlist. Everything else is a live source: what is sent without end, in parts or without ranges. A connection
+no playlist. A server without ranges must state the length, and a date or tag of the file. It is then read from its
+start after each jump back. Everything else is a live source, such as what is sent without end or in parts. A connection
 that breaks is opened again where it broke. If that does not help, reading raises an error, so that a server that is
 gone is never mistaken for the end of the file. It knows nothing of video.
 """
@@ -45,6 +46,8 @@ _READ_AHEAD_BYTES = 256 * 1024
 _FIRST_REQUEST_BYTES, _LARGEST_REQUEST_BYTES = 256 * 1024, 64 * 1024 * 1024
 """After a jump little is requested. Each request that goes on where the last one ended is twice as large."""
 
+_SKIP_BYTES = 1024 * 1024
+
 _RETRY_BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _PLAYLIST_TYPES = ("mpegurl", "dash+xml", "multipart/", "smil", "text/", "application/json", "sdp")
@@ -78,8 +81,9 @@ class RemoteFile(io.RawIOBase):
         self._opener, self._request_url = _opener(url)
         self._response: http.client.HTTPResponse | None = None
         self._position = 0
-        self._response_end = 0
-        """The position at which the open response ends."""
+        self._response_position = self._response_end = 0
+        """The position of the open response's next byte, and of its end."""
+        self._has_ranges = True
         self._next_request_bytes = _FIRST_REQUEST_BYTES
         self._has_failed = False
         self.validator = ""
@@ -91,25 +95,26 @@ class RemoteFile(io.RawIOBase):
         """Ask for the first bytes, and learn the length. Returns whether the URL is a file."""
         try:
             with self._request(0, HEAD_BYTES - 1) as response:
-                content_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-                if response.status != http.HTTPStatus.PARTIAL_CONTENT or content_range is None:
-                    return False
                 content_type = response.headers.get("Content-Type", "").lower()
                 if any(name in content_type for name in _PLAYLIST_TYPES):
                     return False
                 # A weak validator does not promise the same bytes.
                 tag = response.headers.get("ETag", "")
                 self.validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+                self._has_ranges = response.status == http.HTTPStatus.PARTIAL_CONTENT
+                self.size_bytes = _length(response)
+                if not self._has_ranges and not self.validator:
+                    return False  # a camera may state a length that it never reaches
                 head = response.read(HEAD_BYTES)
         except _FAILURES:
             return False
-        self.size_bytes = int(content_range[3])
         return self.size_bytes > 0 and not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLISTS)
 
     def reopened(self) -> RemoteFile:
         """The same file from its start, with a connection of its own."""
         remote = RemoteFile(self._url)
         remote.size_bytes, remote.validator = self.size_bytes, self.validator
+        remote._has_ranges = self._has_ranges
         return remote
 
     # -- as a file ------------------------------------------------------------------------------------
@@ -129,16 +134,8 @@ class RemoteFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move to a position. Nothing is requested before the next byte is read."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size_bytes}[whence]
-        position = max(0, start + offset)
-        ahead = position - self._position
-        if self._response is not None and 0 < ahead <= _READ_AHEAD_BYTES and position < self._response_end:
-            with suppress(*_FAILURES):
-                if len(self._response.read(ahead)) == ahead:
-                    self._position = position
-        if position != self._position:
-            self._disconnect()
-            self._position, self._next_request_bytes = position, _FIRST_REQUEST_BYTES
-        return position
+        self._position = max(0, start + offset)
+        return self._position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read the next bytes. 0 only at the end of the file."""
@@ -167,6 +164,7 @@ class RemoteFile(io.RawIOBase):
                 count = self._connected().readinto(view)
                 if count:
                     self._position += count
+                    self._response_position += count
                     return count
                 why = "the connection was closed too early"
             except _FAILURES as error:
@@ -179,36 +177,49 @@ class RemoteFile(io.RawIOBase):
 
     def _connected(self) -> http.client.HTTPResponse:
         """The response in which the next byte comes."""
-        if self._response is not None and self._position < self._response_end:
-            return self._response
+        ahead = self._position - self._response_position
+        is_near = 0 <= ahead <= _READ_AHEAD_BYTES or (ahead >= 0 and not self._has_ranges)
+        if self._response is None or not is_near or self._position >= self._response_end:
+            if not is_near:
+                self._next_request_bytes = _FIRST_REQUEST_BYTES
+            self._connect()
+        assert self._response is not None
+        while self._response_position < self._position:
+            count = len(self._response.read(min(_SKIP_BYTES, self._position - self._response_position)))
+            if not count:
+                raise http.client.IncompleteRead(b"")
+            self._response_position += count
+        return self._response
+
+    def _connect(self) -> None:
+        """Request the next byte, and some after it. Without ranges, request the file from its start."""
         self._disconnect()
-        end = min(self.size_bytes, self._position + self._next_request_bytes)
-        response = self._request(self._position, end - 1)
-        self._check(response)
-        self._response, self._response_end = response, end
+        first, end = self._position, min(self.size_bytes, self._position + self._next_request_bytes)
+        if not self._has_ranges:
+            first, end = 0, self.size_bytes
+        response = self._request(first, end - 1)
+        if _length(response) != self.size_bytes or not self._has_part(response):
+            response.close()
+            raise SourceUnreachable(redact(self._url), "the file on the server has changed", 1)
+        self._response, self._response_position, self._response_end = response, first, end
         self._next_request_bytes = min(2 * self._next_request_bytes, _LARGEST_REQUEST_BYTES)
-        return response
+
+    def _has_part(self, response: http.client.HTTPResponse) -> bool:
+        """Whether the response is what was requested, of the file that was probed."""
+        if self._has_ranges:
+            return response.status == http.HTTPStatus.PARTIAL_CONTENT
+        return self.validator in (response.headers.get("ETag"), response.headers.get("Last-Modified"))
 
     def _request(self, first: int, last: int) -> http.client.HTTPResponse:
-        headers = {
-            "Range": f"bytes={first}-{last}",
-            "Accept-Encoding": "identity",
-            "User-Agent": "recollect",
-        }
-        if self.validator:
-            # If the file has changed, the answer is the whole new file instead of a range.
-            headers["If-Range"] = self.validator
+        headers = {"Accept-Encoding": "identity", "User-Agent": "recollect"}
+        if self._has_ranges:
+            headers["Range"] = f"bytes={first}-{last}"
+            if self.validator:
+                # If the file has changed, the answer is the whole new file instead of a range.
+                headers["If-Range"] = self.validator
         request = urllib.request.Request(self._request_url, headers=headers)
         response: http.client.HTTPResponse = self._opener.open(request, timeout=TIMEOUT_S)
         return response
-
-    def _check(self, response: http.client.HTTPResponse) -> None:
-        """Raise ``SourceUnreachable`` if the response is not a part of the file that was probed."""
-        content_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if response.status != http.HTTPStatus.PARTIAL_CONTENT or content_range is None:
-            raise SourceUnreachable(redact(self._url), "the file on the server has changed", 1)
-        if int(content_range[3]) != self.size_bytes:
-            raise SourceUnreachable(redact(self._url), "the file on the server has another length by now", 1)
 
     def _disconnect(self) -> None:
         response, self._response = self._response, None
@@ -221,6 +232,15 @@ def find_remote_file(url: str) -> RemoteFile | None:
     """The file behind ``url``. None if it is a live source, or if the server does not answer."""
     remote = RemoteFile(url)
     return remote if remote.probe() else None
+
+
+def _length(response: http.client.HTTPResponse) -> int:
+    """The length of the whole file. 0 if the response does not state it."""
+    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
+        content_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        return int(content_range[3]) if content_range else 0
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() and "Transfer-Encoding" not in response.headers else 0
 
 
 def _opener(url: str) -> tuple[urllib.request.OpenerDirector, str]:

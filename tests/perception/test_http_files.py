@@ -69,10 +69,11 @@ def events_of(source: Source, from_s: float = 0.0) -> list[object]:
         ]
 
 
+@pytest.mark.parametrize("ranges", [True, False])
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "ts", "avi", "flv"])
-def test_frames_are_the_same_by_path_and_by_url(tmp_path, kind):
+def test_frames_are_the_same_by_path_and_by_url(tmp_path, kind, ranges):
     path = write_video(tmp_path / f"clip.{kind}")
-    with FileServer({"/clip": path}) as server:
+    with FileServer({"/clip": path}, ranges=ranges) as server:
         for from_s in (0.0, 3.2):
             by_url = events_of(open_source(server.url("/clip"), fps=4), from_s)
             assert by_url == events_of(open_source(str(path), fps=4), from_s)
@@ -187,7 +188,9 @@ def test_another_file_at_the_url_is_not_looked_at(tmp_path, video):
         assert moment_pictures(status.stream, moment, [], limit=4) == []
 
 
-@pytest.mark.parametrize("options", [{"ranges": False}, {"content_type": "multipart/x-mixed-replace"}])
+@pytest.mark.parametrize(
+    "options", [{"ranges": False, "validators": False}, {"content_type": "multipart/x-mixed-replace"}]
+)
 def test_what_is_no_file_stays_a_live_source(video, options):
     with (
         FileServer({"/live": video}, **options) as server,
