@@ -83,7 +83,8 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
         self._response_position = self._response_end = 0
         """The position of the open response's next byte, and of its end."""
-        self._has_ranges = True
+        self.has_ranges = True
+        """Whether the server sends parts of the file."""
         self._next_request_bytes = _FIRST_REQUEST_BYTES
         self._has_failed = False
         self.validator = ""
@@ -101,9 +102,9 @@ class RemoteFile(io.RawIOBase):
                 # A weak validator does not promise the same bytes.
                 tag = response.headers.get("ETag", "")
                 self.validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-                self._has_ranges = response.status == http.HTTPStatus.PARTIAL_CONTENT
+                self.has_ranges = response.status == http.HTTPStatus.PARTIAL_CONTENT
                 self.size_bytes = _length(response)
-                if not self._has_ranges and not self.validator:
+                if not self.has_ranges and not self.validator:
                     return False  # a camera may state a length that it never reaches
                 head = response.read(HEAD_BYTES)
         except _FAILURES:
@@ -114,7 +115,7 @@ class RemoteFile(io.RawIOBase):
         """The same file from its start, with a connection of its own."""
         remote = RemoteFile(self._url)
         remote.size_bytes, remote.validator = self.size_bytes, self.validator
-        remote._has_ranges = self._has_ranges
+        remote.has_ranges = self.has_ranges
         return remote
 
     # -- as a file ------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class RemoteFile(io.RawIOBase):
     def _connected(self) -> http.client.HTTPResponse:
         """The response in which the next byte comes."""
         ahead = self._position - self._response_position
-        is_near = 0 <= ahead <= _READ_AHEAD_BYTES or (ahead >= 0 and not self._has_ranges)
+        is_near = 0 <= ahead <= _READ_AHEAD_BYTES or (ahead >= 0 and not self.has_ranges)
         if self._response is None or not is_near or self._position >= self._response_end:
             if not is_near:
                 self._next_request_bytes = _FIRST_REQUEST_BYTES
@@ -195,7 +196,7 @@ class RemoteFile(io.RawIOBase):
         """Request the next byte, and some after it. Without ranges, request the file from its start."""
         self._disconnect()
         first, end = self._position, min(self.size_bytes, self._position + self._next_request_bytes)
-        if not self._has_ranges:
+        if not self.has_ranges:
             first, end = 0, self.size_bytes
         response = self._request(first, end - 1)
         if _length(response) != self.size_bytes or not self._has_part(response):
@@ -206,13 +207,13 @@ class RemoteFile(io.RawIOBase):
 
     def _has_part(self, response: http.client.HTTPResponse) -> bool:
         """Whether the response is what was requested, of the file that was probed."""
-        if self._has_ranges:
+        if self.has_ranges:
             return response.status == http.HTTPStatus.PARTIAL_CONTENT
         return self.validator in (response.headers.get("ETag"), response.headers.get("Last-Modified"))
 
     def _request(self, first: int, last: int) -> http.client.HTTPResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "recollect"}
-        if self._has_ranges:
+        if self.has_ranges:
             headers["Range"] = f"bytes={first}-{last}"
             if self.validator:
                 # If the file has changed, the answer is the whole new file instead of a range.
