@@ -31,7 +31,7 @@ from .container_bytes import ContainerBytes, container_bytes
 from .content_identity import content_id_of
 from .file_bytes import FileLocation, location_of
 from .file_clock import FileClock
-from .file_coverage import Damage, FileCoverage, FileEnd, TimedPicture
+from .file_coverage import OUTAGE_S, Damage, FileCoverage, FileEnd, TimedPicture
 from .file_decoding import DecodedPicture, FileDecoder
 from .file_packets import FilePackets, start_s
 from .file_start import find_start
@@ -137,7 +137,7 @@ class FileSource:
                 converter = (converter or PictureConverter(picture, aspect)).fitting(picture, aspect)
                 yield Frame(
                     time_s=time_s,
-                    pts=round((time_s + reading.start_s) / reading.time_base),
+                    pts=reading.timestamp(time_s),
                     time_base=reading.time_base,
                     thumb=converter.thumb(picture),
                     duration_s=shown_s,
@@ -192,9 +192,10 @@ class _Reading:
 
         The decoder is some pictures ahead, so that what it says holds from the next key frame on.
         """
-        decoded = self._stream.codec_context.sample_aspect_ratio
-        if picture.key_frame and decoded != self._decoded_aspect:
-            self._aspect = self._decoded_aspect = decoded
+        if picture.key_frame:
+            decoded = self._stream.codec_context.sample_aspect_ratio
+            if decoded != self._decoded_aspect:
+                self._aspect = self._decoded_aspect = decoded
         return self._aspect
 
     def decoded(self, skipped_packets: int = 0) -> Iterator[DecodedPicture]:
@@ -215,6 +216,11 @@ class _Reading:
             yield from self._clock.push(decoded.timestamp_s, decoded)
         yield from self._clock.finish()
 
+    def timestamp(self, time_s: float) -> int:
+        """The timestamp that means a stream time, in units of the time base."""
+        base = self.time_base
+        return round((time_s + self.start_s) * base.denominator / base.numerator)
+
     def shown_s(self, time_s: float, decoded: DecodedPicture) -> float:
         """How long a picture is shown at least, as far as the file says."""
         shown_s = decoded.declared_s or min(self._clock.step_s, 1.0)
@@ -225,37 +231,36 @@ class _Reading:
 
     def end(self) -> FileEnd:
         """What is known of the end, when all was read."""
-        sound_end_s = self._packets.sound_end_s
-        end_s = max(sound_end_s, self._declared_end_s or 0.0)
-        if self._is_continuous and self._packets.ends_in_other_picture:
-            return FileEnd(None, max(end_s, self._estimated_end_s(sound_end_s)))
-        return FileEnd(self._picture_end_s(sound_end_s), end_s)
+        end_s = max(self._packets.others_end_s, self._declared_end_s or 0.0)
+        if not self._is_continuous:
+            return FileEnd(self._picture_end_s(), end_s)
+        # The bytes after the last packet that was read may go on as those before.
+        reached_s = max(end_s, self.coverage.shown_until_s)
+        estimated_s = reached_s * self._size_bytes / max(1, self._packets.read_until)
+        if estimated_s - reached_s < OUTAGE_S:
+            return FileEnd(None, end_s)
+        return FileEnd(None if self._packets.ends_in_later_track else estimated_s, estimated_s)
 
-    def _picture_end_s(self, sound_end_s: float) -> float | None:
+    def _picture_end_s(self) -> float | None:
+        """The end of the picture that the container declares. None if it declares none."""
         stream, kind = self._stream, self._container.format.name
         if self._avi_index is not None and self._avi_index.end:
             return self._avi_index.end * float(self.time_base) - self.start_s
         if kind.startswith(("mov", "avi")) and stream.duration:
             return float(((stream.start_time or 0) + stream.duration) * self.time_base) - self.start_s
-        if self._declared_end_s is not None and self._declared_end_s - sound_end_s >= 1.0:
-            # Nothing else lasts so long.
-            return self._declared_end_s
-        if self._is_continuous:
-            return self._estimated_end_s(sound_end_s)
-        return None
-
-    def _estimated_end_s(self, sound_end_s: float) -> float:
-        """The end of the file, if the bytes after the last packet that was read go on as those before."""
-        reached_s = max(sound_end_s, self.coverage.shown_until_s)
-        return reached_s * self._size_bytes / max(1, self._packets.read_until)
+        # If nothing else lasts as long as the whole file, the picture does.
+        is_longest = (self._declared_end_s or 0.0) - self._packets.others_end_s >= OUTAGE_S
+        return self._declared_end_s if is_longest else None
 
     def _declared(self) -> float | None:
         """The stream time at which the container says that it ends. What FFmpeg estimates does not count."""
-        if self._structure is not None:
-            duration_s = self._structure.declared_duration_s()
-            return None if duration_s is None else duration_s - self.start_s
+        duration_s = None if self._structure is None else self._structure.declared_duration_s()
+        if duration_s is not None:
+            # Some writers count from the first picture, others from 0.
+            return duration_s - self.start_s if duration_s > self.start_s else duration_s
         duration = self._container.duration
-        is_declared = self._container.format.name.startswith(("mov", "avi", "gif"))
+        # The last page of an Ogg file holds its end.
+        is_declared = self._container.format.name.startswith(("mov", "avi", "gif", "ogg"))
         return duration / av.time_base if duration and is_declared else None
 
     def _has_lost(self, before: TimedPicture, after: TimedPicture) -> bool:
