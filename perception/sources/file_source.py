@@ -14,7 +14,6 @@ the file itself is read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -29,11 +28,14 @@ from ..errors import NotAVideo
 from .avi_index import AviIndex
 from .container import check_readable, open_video
 from .container_bytes import ContainerBytes, container_bytes
+from .content_identity import content_id_of
+from .file_bytes import FileLocation, location_of
 from .file_clock import FileClock
 from .file_coverage import OUTAGE_S, Damage, FileCoverage, FileEnd, TimedPicture
 from .file_decoding import DecodedPicture, FileDecoder
 from .file_packets import FilePackets, start_s
 from .file_start import find_start
+from .followed_file import FollowedFile
 from .frame import Frame
 from .frame_sampling import FrameSampler
 from .picture_conversion import PictureConverter
@@ -59,10 +61,22 @@ class FileSource:
 
     """
 
-    def __init__(self, path: str | Path, fps: float, *, info: SourceInfo | None = None) -> None:
-        """``info`` are the facts that an earlier source of the file found. They are not read again."""
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float,
+        *,
+        info: SourceInfo | None = None,
+        follow_idle_s: float | None = None,
+    ) -> None:
+        """Open a file at a path or URL.
+
+        ``info`` are the facts that an earlier source of the file found. They are not read again. With
+        ``follow_idle_s``, a file at a path is read until it has not grown for so long.
+        """
         FrameSampler(fps)  # refuses an invalid rate before anything is read
-        self._path, self._fps = Path(path), fps
+        self._source, self._path, self._fps = path, location_of(path), fps
+        self._follow_idle_s = follow_idle_s
         self._stopped = False
         if info is not None:
             self.info_without_id = info
@@ -72,11 +86,11 @@ class FileSource:
             reading = _Reading(self._path, container, stream, from_s=0.0, from_start=True)
             first = next((item for item in reading.decoded() if isinstance(item, DecodedPicture)), None)
             if first is None:
-                raise NotAVideo(str(path), "none of its pictures can be decoded")
+                raise NotAVideo(str(self._path), "none of its pictures can be decoded")
             width, height = PictureConverter(first.picture, stream.sample_aspect_ratio).size(first.picture)
             self.info_without_id = SourceInfo(
                 kind="file",
-                source=str(path),
+                source=str(self._path),
                 content_id="",
                 duration_s=_duration_s(container, stream),
                 width=width,
@@ -89,7 +103,7 @@ class FileSource:
     @cached_property
     def info(self) -> SourceInfo:
         """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
-        return replace(self.info_without_id, content_id=content_id_of(self._path))
+        return replace(self.info_without_id, content_id=content_id_of(self._source))
 
     def stop(self) -> None:
         """End the iterator after the current frame."""
@@ -101,8 +115,11 @@ class FileSource:
 
     def frames(self, from_s: float = 0.0) -> Iterator[Event]:
         """Yield every frame at or after ``from_s``, in order, and between them outages and losses."""
-        start = find_start(self._path, from_s)
-        with open_video(self._path) as (container, stream):
+        start = find_start(self._path, from_s, can_seek=self._follow_idle_s is None)
+        location: FileLocation = self._path
+        if self._follow_idle_s is not None and isinstance(self._path, Path):
+            location = FollowedFile(self._path, self._follow_idle_s)
+        with open_video(location) as (container, stream):
             if start.seek_to is not None:
                 container.seek(start.seek_to, stream=stream)
             reading = _Reading(self._path, container, stream, from_s=from_s, from_start=start.is_file_start)
@@ -133,21 +150,17 @@ class FileSource:
             yield from reading.coverage.at_end(reading.end())
 
 
-def content_id_of(path: Path) -> str:
-    """The identity of a file: a hash of its bytes, independent of its name.
-
-    Two files with the same bytes are the same video, and a changed file is another video.
-    """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20))
-    return "blake2b:" + digest.hexdigest()
-
-
 class _Reading:
     """One pass over a file: its packets, pictures and times, and what was lost."""
 
     def __init__(
-        self, path: Path, container: InputContainer, stream: VideoStream, *, from_s: float, from_start: bool
+        self,
+        path: FileLocation,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        from_s: float,
+        from_start: bool,
     ) -> None:
         assert stream.time_base is not None
         kind = container.format.name
