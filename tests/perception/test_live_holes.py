@@ -65,7 +65,8 @@ def test_single_lost_frames_are_no_gap():
 def test_at_a_reduced_rate_examined_frames_too_far_apart_are_a_gap():
     """A frame that was decoded and not examined does not shorten the stretch."""
     finder = HoleFinder(4.0)
-    finder.push(0.0, sampled=True, reduced=True)
+    for number in range(-25, 1):
+        finder.push(0.04 * number, sampled=number % 25 == 0, reduced=True)
 
     assert finder.push(0.9, sampled=False, reduced=True) is None
     hole = finder.push(1.5, sampled=True, reduced=True)
