@@ -12,6 +12,7 @@ The parent's side is in ``decoder_process``.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -21,9 +22,11 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any, NoReturn
 
+import cv2
+
 from .audio_server import serve_sound
 from .decoder_limits import allow_cpu_s, limit_process
-from .frame_server import probe, serve_frames
+from .frame_server import serve_file
 from .job_channel import JobChannel, failure_message
 
 IDLE_S = 10.0
@@ -38,14 +41,16 @@ BOOTSTRAP = (
 DIED_OF_SIGNAL = 128
 """Added to the number of the signal that ended a fork, in the exit status. As shells do."""
 
-JOBS: dict[str, Callable[..., None]] = {"probe": probe, "frames": serve_frames, "sound": serve_sound}
+JOBS: dict[str, Callable[..., None]] = {"file": serve_file, "sound": serve_sound}
 """The jobs by name. Each takes a channel and the values of its task."""
 
 
 def main(job: dict[str, Any]) -> NoReturn:
     """Do the jobs that come on standard input. Never returns."""
+    cv2.setNumThreads(1)  # threads would cost CPU, and could not be forked
     if not hasattr(os, "fork"):
         _work(job)
+    gc.freeze()  # a collection in a fork would copy all memory that it shares with this process
     next_job: dict[str, Any] | None = job
     while next_job is not None:
         pid = os.fork()

@@ -1,6 +1,6 @@
 """The decoder process, as its parent sees it: a job on an untrusted file, done by another process with limits.
 
-    with closing(DecoderJob("probe", {"path": "kitchen.mp4", "fps": 4}, size_bytes)) as job:
+    with closing(DecoderJob("file", {"path": "kitchen.mp4", "fps": 4, "info": None}, size_bytes)) as job:
         message, blob = job.receive()       # raises DecoderDied if the process died or was silent for too long
         job.send({"kind": "next"})
 
@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from .decoder_child import BOOTSTRAP, DIED_OF_SIGNAL, IDLE_S
@@ -50,6 +51,14 @@ _ENVIRONMENT = (
 
 class DecoderDied(Exception):
     """The process died, was silent for too long or sent an invalid message. The text is the reason."""
+
+
+def size_of(path: Path) -> int:
+    """The size of a file, or 0 if it cannot be had. It sets how long the decoder may take."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 class DecoderJob:

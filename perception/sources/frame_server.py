@@ -1,10 +1,10 @@
-"""The decoder process's jobs on pictures: the facts of a file, and its frames.
+"""The decoder process's job on a file: its facts and its frames.
 
 Frames are sent in batches, because a message for each would cost too much. The next batch is decoded while the
 parent works on the last. Whole pictures are converted only where the parent asks for one:
 
-    requests: {"kind": "next", "released": [3]}   {"kind": "picture", "id": 4}
-    messages: {"kind": "events", …}               {"kind": "picture", "shape": [1080, 1920]}
+    requests: {"kind": "frames", "from_s": 0}, {"kind": "next", "released": [3]}, {"kind": "picture", "id": 4}
+    messages: {"kind": "opened", …}, {"kind": "events", …}, {"kind": "picture", "shape": [1080, 1920]}
 
 Until the parent releases a sampled frame, its decoded picture is kept, up to ``HELD_BYTES``.
 """
@@ -36,20 +36,19 @@ _BATCH_S = 0.25
 """A batch is sent when it reaches any of these: events, sampled frames, bytes of their pictures, time taken."""
 
 
-def probe(channel: JobChannel, path: str, fps: float) -> None:
-    """Send the facts of a file, without its identity."""
-    with closing(FileSource(path, fps)) as source:
-        channel.send({"kind": "opened", "info": event_values(source.info_without_id)})
-    while channel.requests.get()["kind"] != "close":
-        pass
+def serve_file(channel: JobChannel, path: str, fps: float, info: list[Any] | None) -> None:
+    """Send the facts of a file, and when the parent wants them its frames, until it closes the job.
 
-
-def serve_frames(channel: JobChannel, path: str, fps: float, info: list[Any], from_s: float) -> None:
-    """Send the events of a file, and whole pictures of its sampled frames, until the parent closes the job."""
-    known = event_from(info)
-    assert isinstance(known, SourceInfo)
+    ``info`` are the facts from an earlier job on the file. They are sent where they are None.
+    """
+    known = None if info is None else event_from(info)
+    assert known is None or isinstance(known, SourceInfo)
     with closing(FileSource(path, fps, info=known)) as source:
-        _FrameServer(channel, source.frames(from_s)).serve()
+        if known is None:
+            channel.send({"kind": "opened", "info": event_values(source.info_without_id)})
+        request = channel.requests.get()
+        if request["kind"] == "frames":
+            _FrameServer(channel, source.frames(request["from_s"])).serve()
 
 
 class _FrameServer:

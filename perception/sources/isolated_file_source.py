@@ -13,8 +13,8 @@ import math
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotAVideo
-from .decoder_process import DecoderDied, DecoderJob
+from .decoder_process import DecoderDied, DecoderJob, size_of
 from .event_messages import INVALID, event_from, event_values
 from .file_source import content_id_of
 from .frame import THUMB_SHAPE, Frame, Picture
@@ -49,26 +49,17 @@ class IsolatedFileSource:
     def __init__(self, path: str | Path, fps: float) -> None:
         FrameSampler(fps)  # refuses an invalid rate before anything is read
         self._path, self._fps = Path(path), fps
-        self._stopped = False
+        self._stop = _Stop()
         self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
-        with closing(DecoderJob("probe", {"path": str(path), "fps": fps}, self._size_bytes)) as job:
-            try:
-                message, _ = job.receive()
-            except DecoderDied as death:
-                raise NotAVideo(str(path), str(death)) from None
-            try:
-                info = event_from(message["info"]) if message["kind"] == "opened" else None
-            except INVALID:
-                raise NotAVideo(str(path), _INVALID) from None
-        if not isinstance(info, SourceInfo):
-            raise error_from(message, str(path))
-        self._info_without_id = info
-
-    @property
-    def _size_bytes(self) -> int:
-        with suppress(OSError, ValueError):
-            return self._path.stat().st_size
-        return 0
+        job = self._start_job(None)
+        try:
+            self._info_without_id = _opened_info(job, str(path))
+        except BaseException:
+            job.close()
+            raise
+        self._first_job: DecoderJob | None = job
+        """The job that opened the file. It also gives the frames, the first time that they are read."""
+        weakref.finalize(self, job.close)
 
     @cached_property
     def info(self) -> SourceInfo:
@@ -77,11 +68,13 @@ class IsolatedFileSource:
 
     def stop(self) -> None:
         """End the iterator after the current frame, or within seconds if the decoder hangs."""
-        self._stopped = True
+        self._stop.is_requested = True
 
     def close(self) -> None:
-        """Stop, and end the decoder process."""
-        self._stopped = True
+        """Stop, and end the decoder processes."""
+        self._stop.is_requested = True
+        if self._first_job is not None:
+            self._first_job.close()
         for reading in list(self._readings):
             reading.job.close()
 
@@ -91,9 +84,8 @@ class IsolatedFileSource:
         Raises:
             NotAVideo: The decoder died before it gave any frame.
         """
-        info = event_values(self._info_without_id)
-        task = {"path": str(self._path), "fps": self._fps, "info": info, "from_s": from_s}
-        reading = _Reading(DecoderJob("frames", task, self._size_bytes, is_stopped=lambda: self._stopped))
+        job, self._first_job = self._first_job, None
+        reading = _Reading(job or self._start_job(self._info_without_id), from_s)
         self._readings.add(reading)
         end_s, has_seen = from_s, from_s > 0
         try:
@@ -103,14 +95,20 @@ class IsolatedFileSource:
                 elif isinstance(event, Outage):
                     end_s = event.end_s
                 yield event
-                if self._stopped:
+                if self._stop.is_requested:
                     return
         except DecoderDied as death:
-            if self._stopped:
+            if self._stop.is_requested:
                 return
             if not has_seen:
                 raise NotAVideo(str(self._path), str(death)) from None
             yield self._rest(end_s, str(death))
+
+    def _start_job(self, info: SourceInfo | None) -> DecoderJob:
+        values = None if info is None else event_values(info)
+        task = {"path": str(self._path), "fps": self._fps, "info": values}
+        stop = self._stop  # the job must not keep the source, which ends it when it is dropped
+        return DecoderJob("file", task, size_of(self._path), is_stopped=lambda: stop.is_requested)
 
     def _rest(self, end_s: float, why: str) -> Outage:
         """The outage from the last frame to the end that the file declares."""
@@ -118,11 +116,35 @@ class IsolatedFileSource:
         return Outage(end_s, max(end_s + _UNKNOWN_REST_S, declared_end_s), 0, "damaged", _CUT_SHORT + why)
 
 
+@dataclass(slots=True)
+class _Stop:
+    """Whether a source was stopped. Not a ``threading.Event``: setting one from a signal handler may deadlock."""
+
+    is_requested: bool = False
+
+
+def _opened_info(job: DecoderJob, path: str) -> SourceInfo:
+    """The facts that a job finds in its file."""
+    try:
+        message, _ = job.receive()
+        if message["kind"] == "failed":
+            raise error_from(message, path)
+        info = event_from(message["info"])
+        if not isinstance(info, SourceInfo):
+            raise TypeError("an event in the place of facts")
+    except DecoderDied as death:
+        raise NotAVideo(path, str(death)) from None
+    except INVALID:
+        raise NotAVideo(path, _INVALID) from None
+    return info
+
+
 class _Reading:
     """One pass over the frames of a file. Its job ends when neither the iterator nor a frame needs it any more."""
 
-    def __init__(self, job: DecoderJob) -> None:
+    def __init__(self, job: DecoderJob, from_s: float) -> None:
         self.job = job
+        job.send({"kind": "frames", "from_s": from_s})
         self.released: deque[int] = deque()
         self._messages: deque[tuple[dict[str, Any], bytes]] = deque()
         weakref.finalize(self, job.close)
