@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoder_process import DecoderDied, DecoderJob, size_of
+from .decoder_process import Buffer, DecoderDied, DecoderJob, size_of
 from .event_messages import INVALID
 from .job_channel import error_from
 from .urls import redact
@@ -92,7 +92,7 @@ class FileAudioReader:
                 yield from pieces
 
 
-def _pieces(message: dict[str, Any], blob: bytes) -> Iterator[tuple[float, Samples]]:
+def _pieces(message: dict[str, Any], blob: Buffer) -> Iterator[tuple[float, Samples]]:
     samples = np.frombuffer(blob, np.float32)
     ends = np.cumsum(message["counts"])
     for start_s, count, end in zip(message["starts_s"], message["counts"], ends, strict=True):

@@ -23,7 +23,7 @@ from ..errors import SourceError
 from .event_messages import event_from, event_values
 from .file_source import FileSource
 from .frame import Frame, Picture
-from .job_channel import JobChannel, failure_message, failure_reason
+from .job_channel import BATCH_REGION, PICTURE_REGION, JobChannel, failure_message, failure_reason
 from .source import Event, SourceInfo
 
 HELD_BYTES = 192 << 20
@@ -78,7 +78,7 @@ class _FrameServer:
             if self._batches_wanted and self._batch.is_full:
                 self._batches_wanted -= 1
                 self._sent_end = self._batch.end is not None
-                self._channel.send(self._batch.message(), tuple(self._batch.blobs))
+                self._channel.send_pixels(self._batch.message(), self._batch.pixels, BATCH_REGION)
                 self._batch = _Batch()
 
     def _decode_next(self) -> None:
@@ -122,7 +122,8 @@ class _FrameServer:
             if picture is None:
                 self._channel.send({"kind": "picture", "shape": None})
             else:
-                self._channel.send({"kind": "picture", "shape": picture.shape[:2]}, (_raw(picture),))
+                message = {"kind": "picture", "shape": picture.shape[:2]}
+                self._channel.send_pixels(message, [picture], PICTURE_REGION)
 
     def _whole(self, number: int) -> Picture | None:
         frame = self._held.get(number)
@@ -137,7 +138,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.events: list[list[Any]] = []
-        self.blobs: list[memoryview] = []
+        self.pixels: list[NDArray[np.uint8]] = []
         self.end: dict[str, Any] | None = None
         """How the file ended, in its last batch."""
         self._sampled = self._bytes = 0
@@ -156,22 +157,17 @@ class _Batch:
 
     def add_frame(self, frame: Frame, number: int | None) -> None:
         values = event_values(frame)
-        self.blobs.append(_raw(frame.thumb))
+        self.pixels.append(frame.thumb)
         if frame.small is not None:
             values.append([frame.small.shape[:2], number])
-            self.blobs.append(_raw(frame.small))
+            self.pixels.append(frame.small)
             self._sampled += 1
             self._bytes += _bytes_of(frame)
         self.events.append(values)
 
     def message(self) -> dict[str, Any]:
-        """The message, which its blobs follow: for each frame its thumbnail, and its small picture if it has one."""
+        """The message, which pixels follow: for each frame its thumbnail, and its small picture if it has one."""
         return {"kind": "events", "events": self.events, "end": self.end}
-
-
-def _raw(pixels: NDArray[np.uint8]) -> memoryview:
-    """The bytes of an array, without a copy where it is contiguous."""
-    return np.ascontiguousarray(pixels).reshape(-1).data
 
 
 def _bytes_of(frame: Frame) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotAVideo
-from .decoder_process import DecoderDied, DecoderJob, size_of
+from .decoder_process import Buffer, DecoderDied, DecoderJob, size_of
 from .event_messages import INVALID, event_from, event_values
 from .file_source import content_id_of
 from .frame import THUMB_SHAPE, Frame, Picture
@@ -146,7 +146,7 @@ class _Reading:
         self.job = job
         job.send({"kind": "frames", "from_s": from_s})
         self.released: deque[int] = deque()
-        self._messages: deque[tuple[dict[str, Any], bytes]] = deque()
+        self._messages: deque[tuple[dict[str, Any], Buffer]] = deque()
         weakref.finalize(self, job.close)
 
     def events(self) -> Iterator[Event]:
@@ -160,8 +160,6 @@ class _Reading:
         while True:
             message, blob = self._receive_batch()
             end = message.get("end")
-            if end is None:
-                self._ask({"kind": "next"})
             try:
                 if message["kind"] == "failed":
                     raise error_from(message, "")
@@ -170,6 +168,8 @@ class _Reading:
             except INVALID:
                 self.job.kill()
                 raise DecoderDied(_INVALID) from None
+            if end is None:
+                self._ask({"kind": "next"})  # decoded while these are worked on
             while events:
                 yield events.popleft()
             if failure is not None:
@@ -185,7 +185,7 @@ class _Reading:
                 message, blob = self.job.receive()
                 if message["kind"] == "picture":
                     height, width = message["shape"]
-                    return np.frombuffer(bytearray(blob), np.uint8).reshape(height, width, 3)
+                    return np.frombuffer(blob, np.uint8).reshape(height, width, 3).copy()
                 self._messages.append((message, blob))
         return None
 
@@ -193,10 +193,11 @@ class _Reading:
         released = [self.released.popleft() for _ in range(len(self.released))]
         self.job.send(request | {"released": released})
 
-    def _receive_batch(self) -> tuple[dict[str, Any], bytes]:
-        return self._messages.popleft() if self._messages else self.job.receive()
+    def _receive_batch(self) -> tuple[dict[str, Any], Buffer]:
+        # The memory of messages that wait belongs to another job once this one is closed.
+        return self._messages.popleft() if self._messages and not self.job.is_closed else self.job.receive()
 
-    def _decoded(self, message: dict[str, Any], blob: bytes) -> Iterator[Event]:
+    def _decoded(self, message: dict[str, Any], blob: Buffer) -> Iterator[Event]:
         arrays = _Arrays(blob)
         for name, values, *pictures in message["events"]:
             if name == "Frame":
@@ -216,7 +217,7 @@ class _Reading:
 class _Arrays:
     """The pictures in the raw bytes of a message, one after the other."""
 
-    def __init__(self, blob: bytes) -> None:
+    def __init__(self, blob: Buffer) -> None:
         self._blob, self._offset = blob, 0
 
     def next(self, *shape: int) -> Picture:
