@@ -19,6 +19,7 @@ from ..common.clock_times import format_interval
 from ..common.terminal import safe_text
 from ..common.text import collapse_whitespace
 from ..memory.values import ForgottenLevel, Span
+from ..memory.watch_rate import WatchRate
 from .errors import BadQuestion
 
 MAX_QUESTION_CHARS = 4000
@@ -134,6 +135,22 @@ class GapSeen(BaseModel, frozen=True):
     cause: str
 
 
+class ReducedSeen(BaseModel, frozen=True):
+    """A span in the scope that was watched at a lower rate than the stream's own."""
+
+    start_s: float
+    end_s: float
+    fps: float
+    """Frames a second that were examined at most."""
+    reads_text: bool
+    """Whether the text in the picture was read."""
+    key_frames_only: bool
+
+    def __str__(self) -> str:
+        """The rate in words."""
+        return str(WatchRate(self.fps, self.reads_text, self.key_frames_only))
+
+
 class ForgottenSeen(BaseModel, frozen=True):
     """A span in the scope whose detail was forgotten."""
 
@@ -156,6 +173,8 @@ class StreamCoverage(BaseModel, frozen=True):
     watched_s: float
     """Includes spans that are forgotten by now."""
     gaps: tuple[GapSeen, ...] = ()
+    reduced: tuple[ReducedSeen, ...] = ()
+    """The newest spans that were watched at a lower rate, because the machine was overloaded, in time order."""
     forgotten: tuple[ForgottenSeen, ...] = ()
     """The newest spans whose memories were forgotten, in time order. Spans that only lost pictures are left out."""
     forgotten_s: float = 0.0

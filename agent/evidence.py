@@ -6,16 +6,17 @@ coverage_of(snapshot, "door", Span(0.0, 3600.0)).forgotten
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from ..memory.query.snapshot import Snapshot
-from ..memory.values import Gap, Moment, Span, Tombstone
-from .answer import Evidence, ForgottenSeen, GapSeen, StreamCoverage
+from ..memory.values import Gap, Moment, ReducedSpan, Span, Tombstone
+from .answer import Evidence, ForgottenSeen, GapSeen, ReducedSeen, StreamCoverage
 from .forgotten_spans import merge_tombstones
 from .reasoner import CitedSpan
 
 MAX_SPANS = 20
-"""Gaps and forgotten spans that are named for each stream. The newest are kept."""
+"""Gaps, spans of a lower rate and forgotten spans that are named for each stream. The newest are kept."""
 
 
 def evidence_of(snapshot: Snapshot, cited: CitedSpan, moment: Moment) -> Evidence:
@@ -44,6 +45,7 @@ def coverage_of(snapshot: Snapshot, stream: str, span: Span | None) -> StreamCov
         end_s=round(coverage.span.end_s, 3),
         watched_s=round(coverage.watched_s, 3),
         gaps=tuple(map(_gap_seen, coverage.gaps[-MAX_SPANS:])),
+        reduced=tuple(map(_reduced_seen, coverage.reduced[-MAX_SPANS:])),
         forgotten=tuple(map(_forgotten_seen, forgotten[-MAX_SPANS:])),
         forgotten_s=round(sum(tombstone.span.duration_s for tombstone in forgotten), 3),
     )
@@ -51,6 +53,11 @@ def coverage_of(snapshot: Snapshot, stream: str, span: Span | None) -> StreamCov
 
 def _gap_seen(gap: Gap) -> GapSeen:
     return GapSeen(start_s=round(gap.span.start_s, 3), end_s=round(gap.span.end_s, 3), cause=gap.cause)
+
+
+def _reduced_seen(reduced: ReducedSpan) -> ReducedSeen:
+    start_s, end_s = round(reduced.span.start_s, 3), round(reduced.span.end_s, 3)
+    return ReducedSeen(start_s=start_s, end_s=end_s, **asdict(reduced.rate))
 
 
 def _forgotten_seen(tombstone: Tombstone) -> ForgottenSeen:

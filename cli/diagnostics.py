@@ -13,34 +13,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, Field
+from .diagnostic_check import DiagnosticCheck, red_jpeg
+from .lmm_diagnostics import examine_lmm
 
 if TYPE_CHECKING:
-    from ..perception.lmm import Lmm, Part
     from ..settings import Settings
-
-_LIST_S, _REPLY_S = 5.0, 20.0
-"""Deadlines for the list of models and for a reply of a video LMM, whose first replies are slow."""
-_SHORT = 64
-"""Tokens; enough for a short reply with any tokenizer."""
-
-
-@dataclass(frozen=True, slots=True)
-class DiagnosticCheck:
-    """The result of one check."""
-
-    name: str
-    state: Literal["ok", "absent", "broken"]
-    """``absent``: an optional part that is not configured."""
-    detail: str
-    advice: str = ""
 
 
 def examine(memory: Path) -> Iterator[DiagnosticCheck]:
@@ -62,68 +44,6 @@ def examine(memory: Path) -> Iterator[DiagnosticCheck]:
     yield DiagnosticCheck("disk", "ok" if free > 1e9 else "broken", f"{free / 1e9:.1f} GB free beside {memory}",
                 "" if free > 1e9 else "Free some space, or put the memory elsewhere with --memory.")  # fmt: skip
     yield _memory(memory)
-
-
-def examine_lmm(settings: Settings | None = None) -> Iterator[DiagnosticCheck]:
-    """Check the configured video LMM with a picture, a clip and a schema; takes 25 s at most.
-
-    Args:
-        settings: None reads them, and reports what is wrong with them.
-
-    """
-    from ..common.errors import BadSettings  # noqa: PLC0415
-    from ..perception.lmm import ServedLmm  # noqa: PLC0415
-    from ..perception.sources.urls import redact  # noqa: PLC0415
-    from ..settings import read_settings  # noqa: PLC0415
-
-    try:
-        lmm_settings = (settings or read_settings()).lmm
-    except BadSettings as error:
-        yield DiagnosticCheck("video LMM", "broken", str(error))
-        return
-    if lmm_settings.url is None:
-        yield DiagnosticCheck(
-            "video LMM",
-            "absent",
-            "none is configured; the extractive reasoner answers from the observers' findings",
-            "Questions about objects and actions (dog, car, handshake) get the nearest moments only. "
-            "To use a model, set RECOLLECT_LMM__URL to its server.",
-        )
-        return
-    trials = (
-        ("pictures", _sees_a_picture, "Serve a model that takes pictures."),
-        (
-            "clips",
-            _sees_a_clip,
-            "Start vLLM with --trust-request-mm-kwargs, or set lmm.video to pictures."
-            if lmm_settings.video == "clip"
-            else "Allow more pictures in a request: --limit-mm-per-prompt of vLLM.",
-        ),
-        (
-            "schemas",
-            _keeps_to_a_schema,
-            "Serve it with structured outputs: --structured-outputs-config of vLLM, with disable_any_whitespace.",
-        ),
-    )
-    with ServedLmm(lmm_settings.model_copy(update={"max_retries": 0})) as lmm:
-        try:
-            served = lmm.describe_now(deadline_s=_LIST_S)
-        except Exception as error:
-            # Also reports a library that is missing or broken.
-            yield DiagnosticCheck("video LMM", "broken", str(error))
-            return
-        room = f", {served.context_tokens} tokens of context" if served.context_tokens else ""
-        yield DiagnosticCheck("video LMM", "ok", f"{served.model} at {redact(lmm_settings.url)}{room}")
-
-        def tried(trial: tuple[str, Callable[[Lmm], str], str]) -> DiagnosticCheck:
-            name, use, advice = trial
-            try:
-                return DiagnosticCheck(f"video LMM, {name}", "ok", use(lmm))
-            except Exception as error:
-                return DiagnosticCheck(f"video LMM, {name}", "broken", str(error), advice)
-
-        with ThreadPoolExecutor() as pool:  # in parallel: a server that hangs costs one deadline, not three
-            yield from pool.map(tried, trials)
 
 
 def examine_vision(
@@ -157,7 +77,7 @@ def examine_vision(
         return
     try:
         vectors = encoder.encode_texts(["a plain red picture", "a plain blue picture"])
-        red, blue = vectors @ encoder.encode_images([_red_jpeg()])[0]
+        red, blue = vectors @ encoder.encode_images([red_jpeg()])[0]
     except RecollectError as error:
         yield DiagnosticCheck(name, "broken", str(error))
         return
@@ -237,55 +157,6 @@ def _thinks() -> str:
 
     build_agent()
     return "the agent's graph was built"
-
-
-class _Colour(BaseModel):
-    colour: Literal["red", "green", "blue"]
-
-
-class _Digit(BaseModel):
-    digit: int = Field(ge=0, le=9)
-
-
-def _sees_a_picture(lmm: Lmm) -> str:
-    from ..perception.lmm import PicturePart  # noqa: PLC0415
-
-    return f"it accepts one; {_colour_of(lmm, PicturePart(_red_jpeg()))}"
-
-
-def _sees_a_clip(lmm: Lmm) -> str:
-    from ..perception.lmm import ClipPart  # noqa: PLC0415
-
-    return f"it accepts one of two frames; {_colour_of(lmm, ClipPart((_red_jpeg(),) * 2, (0.0, 0.5)))}"
-
-
-def _colour_of(lmm: Lmm, red: Part) -> str:
-    from ..perception.errors import LmmReplyOutOfSchema  # noqa: PLC0415
-    from ..perception.lmm import Prompt, TextPart  # noqa: PLC0415
-
-    prompt = Prompt("doctor", 1, "", (red, TextPart("What colour is this? Answer in JSON.")))
-    try:
-        reply = lmm.ask_now(prompt, _Colour, deadline_s=_REPLY_S, max_tokens=_SHORT).value
-    except LmmReplyOutOfSchema:
-        return "its reply about the colour does not match the schema"
-    return f"it calls red {reply.colour}"
-
-
-def _keeps_to_a_schema(lmm: Lmm) -> str:
-    from ..perception.lmm import Prompt, TextPart  # noqa: PLC0415
-
-    # Without the schema, no model would answer this with a digit in braces.
-    prompt = Prompt("doctor", 1, "", (TextPart("Say good morning, in words only."),))
-    lmm.ask_now(prompt, _Digit, deadline_s=_REPLY_S, max_tokens=_SHORT)
-    return "a reply matched a schema that the prompt does not mention"
-
-
-def _red_jpeg() -> bytes:
-    import cv2  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
-
-    picture = np.full((96, 96, 3), (0, 0, 255), np.uint8)
-    return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
 def _memory(path: Path) -> DiagnosticCheck:

@@ -9,7 +9,7 @@ from ..common.terminal import print_block, print_json
 from ..serialization import to_plain
 
 DESCRIPTION = "Check what is installed, what works, and what to do. Exit code: 0, or 1 if a check fails."
-_MARKS = {"ok": "ok  ", "absent": "–   ", "broken": "FAIL"}
+_MARKS = {"ok": "ok  ", "warning": "warn", "absent": "–   ", "broken": "FAIL"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

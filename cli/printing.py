@@ -62,6 +62,9 @@ def _print_coverage(coverage: StreamCoverage) -> None:
         print_line(
             f"  not seen: {format_time(gap.start_s)}–{format_time(gap.end_s)} of {coverage.stream} ({gap.cause})"
         )
+    for reduced in coverage.reduced[:_MOST_GAPS]:
+        times = f"{format_time(reduced.start_s)}–{format_time(reduced.end_s)}"
+        print_line(f"  overloaded: {times} of {coverage.stream} ({reduced})")
     for span in coverage.forgotten[:_MOST_GAPS]:
         cause = _TOMBSTONE_CAUSES.get(span.cause, span.cause)
         print_line(
@@ -73,7 +76,9 @@ def _print_coverage(coverage: StreamCoverage) -> None:
 def moment_line(moment: Moment) -> str:
     """One line about a moment."""
     span = moment.span
-    return f"{format_time(span.start_s)}–{format_time(span.end_s)}  {moment.stream}  {shortened(moment.caption, 160)}"
+    rate = f"  [{moment.reduced[0].rate}]" if moment.rung == "moment" and moment.reduced else ""
+    times = f"{format_time(span.start_s)}–{format_time(span.end_s)}"
+    return f"{times}  {moment.stream}  {shortened(moment.caption, 160)}{rate}"
 
 
 def plural(count: int, noun: str) -> str:

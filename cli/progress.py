@@ -21,6 +21,7 @@ from ..perception.watch_events import (
     ObserverDisabled,
     OnEvent,
     Progress,
+    RateChanged,
     Stalled,
     WatchEvent,
 )
@@ -119,6 +120,8 @@ def event_line(event: WatchEvent) -> str:
             return f"stalled ({detail})"
         case Disconnected(detail=detail):
             return f"disconnected ({detail})"
+        case RateChanged(rate=rate, is_full=is_full):
+            return "watched at its full rate again" if is_full else f"overloaded, watched at {rate}"
         case ObserverDisabled(observer=observer, reason=reason):
             return f"observer {observer} is disabled ({reason})"
         case DescriptionsWaiting(reason=reason):

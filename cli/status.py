@@ -87,6 +87,9 @@ def _print_stream(status: StreamStatus, usage: DiskUsage) -> None:
         print_line(f"    no longer stored: {text}")
     if text := _backlog(status):
         print_line(f"    {text}")
+    for reduced in status.coverage.reduced[-_MOST_GAPS:]:
+        times = f"{format_time(reduced.span.start_s)}–{format_time(reduced.span.end_s)}"
+        print_line(f"    overloaded {times}: {reduced.rate}")
     for gap in status.gaps[-_MOST_GAPS:]:
         times = f"{format_time(gap.span.start_s)}–{format_time(gap.span.end_s)}"
         print_line(f"    gap {times}: {gap.cause} {gap.detail}".rstrip())

@@ -30,6 +30,8 @@ class ResumePoint:
     """The last moment's shot."""
     moments: int
     """How many moments it holds."""
+    origin_wall_s: float | None = None
+    """Unix seconds at stream time 0, as the wall clock was set at the end. None without a wall clock."""
 
 
 class StreamCatalog:
@@ -70,6 +72,9 @@ class StreamCatalog:
         others = [(gap.span.end_s, gap.epoch) for gap in gaps]
         others += [(tombstone.span.end_s, tombstone.epoch) for tombstone in tombstones]
         ends = [(record["end_s"], record["epoch"]) for record in last]
+        starts = [(gap.span.end_s, gap.span.start_s, gap.wall_start_s) for gap in gaps]
+        starts += [(record["end_s"], record["start_s"], record["wall_start_s"]) for record in last]
+        newest = max((start for start in starts if start[2] is not None), default=None)
         if not ends and not others:
             return None
         return ResumePoint(
@@ -77,6 +82,7 @@ class StreamCatalog:
             epoch=max(epoch for _, epoch in ends or others),
             shot=last[0]["shot"] if last else 0,
             moments=count_rows(observations, moments),
+            origin_wall_s=None if newest is None or newest[2] is None else newest[2] - newest[1],
         )
 
 

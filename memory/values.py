@@ -17,17 +17,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import Literal, NamedTuple, get_args
 
 from ..common.finding_kinds import FindingField
+from .watch_rate import WatchRate
 
 Rung = Literal["moment", "event", "hour", "day"]
 """A rung of the memory's ladder. ``RUNGS`` lists them, finest first."""
 
 RUNGS: tuple[Rung, ...] = get_args(Rung)
 HOUR_S = 3600.0
+MAX_REDUCTIONS = 64
+"""Parts of different watch rates that one memory tells apart. More are joined, each under its lowest rate."""
+
+_JOINED_S = 0.001
 
 Field = FindingField
 
@@ -149,6 +154,14 @@ class FrameCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReducedSpan:
+    """A stretch that was watched at a reduced rate."""
+
+    span: Span
+    rate: WatchRate
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFrame:
     """A picture that the memory keeps of a moment."""
 
@@ -189,6 +202,8 @@ class Moment:
     counts: FrameCounts = dataclass_field(default_factory=FrameCounts)
     sameness: float = 0.0
     """Similarity to the previous memory of its rung, 0 to 1. Similar memories are evicted sooner."""
+    reduced: tuple[ReducedSpan, ...] = ()
+    """The parts that were watched at a lower rate than the stream's own. Of a moment, all of it or nothing."""
 
     @property
     def caption(self) -> str:
@@ -328,6 +343,8 @@ class Coverage:
     gaps: tuple[Gap, ...]
     forgotten: tuple[Tombstone, ...] = ()
     """Tombstones of memories. Tombstones of pictures are left out."""
+    reduced: tuple[ReducedSpan, ...] = ()
+    """The parts that were watched at a lower rate than the stream's own, because the machine was overloaded."""
 
     @property
     def fraction(self) -> float:
@@ -406,6 +423,36 @@ def spans_without(spans: Iterable[Span], removed: Iterable[Span]) -> list[Span]:
     for hole in removed:
         remaining = [part for span in remaining for part in _outside(span, hole)]
     return remaining
+
+
+def merged_reductions(
+    reductions: Iterable[ReducedSpan], *, limit: int = MAX_REDUCTIONS
+) -> tuple[ReducedSpan, ...]:
+    """The same in the fewest parts, in time order. Above ``limit``, the nearest neighbours are joined."""
+    merged: list[ReducedSpan] = []
+    for reduced in sorted(reductions, key=lambda reduced: reduced.span):
+        if merged and merged[-1].rate == reduced.rate and _distance_s(merged[-1], reduced) <= _JOINED_S:
+            merged[-1] = replace(reduced, span=merged[-1].span.hull(reduced.span))
+        else:
+            merged.append(reduced)
+    while len(merged) > limit:
+        index = min(range(len(merged) - 1), key=lambda index: _distance_s(merged[index], merged[index + 1]))
+        first, second = merged[index], merged.pop(index + 1)
+        merged[index] = ReducedSpan(first.span.hull(second.span), first.rate.lowest(second.rate))
+    return tuple(merged)
+
+
+def clipped_reductions(reductions: Iterable[ReducedSpan], span: Span) -> list[ReducedSpan]:
+    """The parts inside ``span``."""
+    return [
+        replace(reduced, span=inside)
+        for reduced in reductions
+        if (inside := reduced.span.clipped_to(span)) is not None
+    ]
+
+
+def _distance_s(first: ReducedSpan, second: ReducedSpan) -> float:
+    return second.span.start_s - first.span.end_s
 
 
 def _outside(span: Span, hole: Span) -> Iterator[Span]:

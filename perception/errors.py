@@ -16,7 +16,12 @@ RecollectError
 from __future__ import annotations
 
 from ..common.errors import RecollectError
-from ..common.text import collapse_whitespace
+from ..common.terminal import safe_text
+from ..common.text import collapse_whitespace, shortened
+
+MAX_LISTED = 20
+"""The most models of a server that a message names."""
+MAX_NAME_CHARS = 80
 
 
 class SourceError(RecollectError):
@@ -221,7 +226,9 @@ class LmmRefused(LmmError):
             403: "Set lmm.api_key to a key with this permission.",
             404: "Check that lmm.url is the root of the API. For vLLM it ends in /v1.",
         }.get(status, "`recollect doctor` tests what the server accepts: pictures, video, schemas.")
-        super().__init__(f"the video LMM at {address} refused the request with {status}: {reason}. {advice}")
+        super().__init__(
+            f"the video LMM at {address} refused the request with {status}: {reason.rstrip('.')}. {advice}"
+        )
         self.address, self.status, self.reason = address, status, reason
 
 
@@ -254,17 +261,29 @@ class LmmNotServed(LmmError):
     """The server does not serve the model, or serves several while the settings name none."""
 
     def __init__(self, address: str, model: str | None, served: tuple[str, ...]) -> None:
-        model_list = ", ".join(served) if served else "none"
         problem = f"the model {model!r} is not served" if model else "which model to use is not clear"
-        super().__init__(f"{problem} at {address}. Models there: {model_list}. Set lmm.model to one of them.")
+        if served:
+            more = f" and {len(served) - MAX_LISTED} more" if len(served) > MAX_LISTED else ""
+            names = ", ".join(safe_text(shortened(name, MAX_NAME_CHARS)) for name in served[:MAX_LISTED])
+            advice = f"Models there: {names}{more}. Set lmm.model to one of them."
+        else:
+            advice = (
+                "The server lists no models. Set lmm.model to the name of its model, and check that lmm.url is the "
+                "root of the API, which often ends in /v1."
+            )
+        super().__init__(f"{problem} at {address}. {advice}")
         self.address, self.model, self.served = address, model, served
 
 
 class LmmReplyOutOfSchema(LmmError):
     """The reply does not match the schema of the request."""
 
-    def __init__(self, model: str, why: str, *, cut_at_tokens: int | None = None) -> None:
-        if cut_at_tokens is None:
+    def __init__(
+        self, model: str, why: str, *, cut_at_tokens: int | None = None, is_withheld: bool = False
+    ) -> None:
+        if is_withheld:
+            advice = "Use another model for such video, or a server without that filter."
+        elif cut_at_tokens is None:
             advice = "Serve it with structured outputs, as vLLM does, or try a larger model."
         else:
             why = f"it was cut off after {cut_at_tokens} tokens"
@@ -272,4 +291,4 @@ class LmmReplyOutOfSchema(LmmError):
                 "Allow more with lmm.max_tokens, or use another model if this one never ends its replies."
             )
         super().__init__(f"the video LMM {model!r} replied out of schema: {why}. {advice}")
-        self.model, self.why, self.cut_at_tokens = model, why, cut_at_tokens
+        self.model, self.why, self.cut_at_tokens, self.is_withheld = model, why, cut_at_tokens, is_withheld

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..memory.values import FrameCounts
+from ..memory.watch_rate import WatchRate
 
 WatchState = Literal["watching", "done", "stopped", "failed", "erased"]
 """What became of one run of watching. ``erased``: its whole stream was erased while it was watched."""
@@ -104,6 +105,18 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class RateChanged:
+    """A live stream is watched at another rate, because the machine is overloaded or no longer is."""
+
+    stream: str
+    time_s: float
+    """Stream time from which on it holds."""
+    rate: WatchRate
+    is_full: bool
+    """Whether this is the stream's own rate again."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObserverDisabled:
     """An observer of another package failed. The stream is watched on without it."""
 
@@ -164,6 +177,7 @@ ConnectionEvent = Connecting | Connected | Stalled | Disconnected
 WatchEvent = (
     ConnectionEvent
     | Progress
+    | RateChanged
     | ObserverDisabled
     | DescriptionsWaiting
     | DescriptionsResumed

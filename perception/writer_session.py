@@ -45,10 +45,12 @@ from .describing.backlog_captioning import queue_undescribed
 from .describing.captioner import Captioner, CaptionReport
 from .describing.description_queue import backlog_entries
 from .errors import AlreadyWatched
+from .live_origin import find_live_origin
 from .lmm import Lmm
 from .observers.guarded_observer import ObserverFailure
 from .observers.observer import Observer
 from .observers.registry import observers_in_use
+from .sources.live_clock import LiveOrigin
 from .sources.source import Source
 from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
@@ -262,8 +264,11 @@ class WriterSession:
                 candidate.opened.close()
                 report = already_done_report(self._store, record)
             else:
+                origin = None
+                if record.kind == "live":
+                    origin = find_live_origin(record, self._store.resume(record.name))
                 with (
-                    closing(self._open(entry, record, candidate, options)) as source,
+                    closing(self._open(entry, record, origin, candidate, options)) as source,
                     observers_in_use(
                         source.info,
                         ocr=options.ocr,
@@ -271,7 +276,7 @@ class WriterSession:
                         on_failure=partial(_publish_failure, watch),
                     ) as observers,
                 ):
-                    worker = self._worker(watch, record, source, observers, options)
+                    worker = self._worker(watch, record, origin, source, observers, options)
                     entry.prepared(worker)
                     watch.stop_with(worker.stop)
                     report = self._run(worker, live=record.kind == "live")
@@ -289,12 +294,16 @@ class WriterSession:
         return replace(report, waiting=waiting)
 
     def _open(
-        self, entry: _WatchedStream, record: Stream, candidate: FoundSource, options: WatchOptions
+        self,
+        entry: _WatchedStream,
+        record: Stream,
+        origin: LiveOrigin | None,
+        candidate: FoundSource,
+        options: WatchOptions,
     ) -> Source:
         """Open the source to watch it. A live source continues with the stored clock, a file with the stored rate."""
         if candidate.address is None or (record.kind == "file" and record.fps == options.fps):
             return candidate.opened
-        point = self._store.resume(record.name)
 
         def on_state(state: str, detail: str) -> None:
             # The events of the source itself record that frames arrive, and that watching ends.
@@ -307,8 +316,7 @@ class WriterSession:
         opened = open_source(
             candidate.address,
             fps=record.fps,
-            origin_wall_s=record.origin_wall_s,
-            first_epoch=0 if point is None else point.epoch + 1,
+            origin=origin,
             max_outage_s=options.max_outage_s,
             on_state=on_state,
         )
@@ -318,12 +326,15 @@ class WriterSession:
         self,
         watch: Watch,
         record: Stream,
+        origin: LiveOrigin | None,
         source: Source,
         observers: Sequence[Observer],
         options: WatchOptions,
     ) -> StreamWorker:
-        def on_progress(progress: Progress) -> None:
-            watch.publish(replace(progress, waiting=self._describing.waiting))
+        def on_event(event: WatchEvent) -> None:
+            if isinstance(event, Progress):
+                event = replace(event, waiting=self._describing.waiting)
+            watch.publish(event)
 
         return StreamWorker(
             self._store,
@@ -331,8 +342,9 @@ class WriterSession:
             source,
             observers,
             append=partial(self._append, gather=record.kind == "live"),
-            on_progress=on_progress,
+            on_event=on_event,
             written_at=options.written_at,
+            origin=origin,
         )
 
     def _run(self, worker: StreamWorker, *, live: bool) -> WatchReport:

@@ -40,7 +40,7 @@ from .argument_checks import (
     checked_watch_options,
     stream_names,
 )
-from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, Rung, Span
+from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, ReducedSpan, Rung, Span, Stream
 from .perception.errors import NoLmm
 from .resources import MemoryResources
 from .stream_status import StreamStatus
@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
     from .memory.keeping.reindexing import OnProgress, ReindexReport
-    from .memory.query.snapshot import Hit
+    from .memory.query.coverage import StreamOverview
+    from .memory.query.snapshot import Hit, Snapshot
     from .perception.describing.captioner import CaptionReport
     from .perception.lmm import Lmm
     from .perception.lmm.lmm_settings import LmmSettings
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LATELY_S = 86_400.0
 _SUMMARY_FACTOR = 4
 """Where moments were evicted, so many times more hits are fetched: summaries repeat what their children say."""
 _TRACES_PENDING = "questions.pending"
@@ -565,7 +567,12 @@ class Recollect:
         with store.snapshot() as snapshot:
             overviews = snapshot.overviews()
             return [
-                StreamStatus.of(stream, overviews.get(stream.name), backlog.get(stream.name, BacklogCounts()))
+                StreamStatus.of(
+                    stream,
+                    overviews.get(stream.name),
+                    backlog.get(stream.name, BacklogCounts()),
+                    _reduced_lately(snapshot, stream, overviews.get(stream.name)),
+                )
                 for stream in snapshot.streams()
             ]
 
@@ -739,6 +746,16 @@ class _StopFlag:
         self._stop = stop
         if self.is_set:
             stop()
+
+
+def _reduced_lately(
+    snapshot: Snapshot, stream: Stream, overview: StreamOverview | None
+) -> tuple[ReducedSpan, ...]:
+    """Where a live stream that is being watched was watched at a lower rate in the last day of its time."""
+    if overview is None or stream.kind == "file" or stream.state != "watching":
+        return ()
+    end_s = overview.coverage.span.end_s
+    return snapshot.coverage(stream.name, Span(max(0.0, end_s - _LATELY_S), end_s)).reduced
 
 
 def _load_agent() -> None:

@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .memory.values import Finding, Gap, Moment, Span
+from .memory.values import Finding, Gap, Moment, ReducedSpan, Span
 from .stream_status import StreamStatus
 
 if TYPE_CHECKING:
@@ -108,7 +108,12 @@ def _moment(moment: Moment) -> dict[str, Any]:
         "caption": moment.caption,
         "findings": [_plain(finding) for finding in moment.findings],
         "frame_ids": list(moment.frame_ids),
+        "reduced": [_reduced(part) for part in moment.reduced],
     }
+
+
+def _reduced(part: ReducedSpan) -> dict[str, Any]:
+    return {**_plain(part.span), **dataclasses.asdict(part.rate)}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -142,6 +147,7 @@ def _stream_status(status: StreamStatus) -> dict[str, Any]:
         "until_s": round(status.coverage.span.end_s, _DECIMALS),
         "watched_s": round(status.coverage.watched_s, _DECIMALS),
         "gaps": [{**_plain(gap.span), "cause": gap.cause} for gap in status.gaps],
+        "reduced": [_reduced(part) for part in status.coverage.reduced],
         "forgotten_s": _plain(status.forgotten_s),
         "frames": {
             "captured": counts.captured,

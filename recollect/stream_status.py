@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from .memory.values import (
@@ -12,6 +12,7 @@ from .memory.values import (
     ForgottenLevel,
     FrameCounts,
     Gap,
+    ReducedSpan,
     Span,
     Stream,
     Tombstone,
@@ -35,11 +36,17 @@ class StreamStatus:
     """Which spans were evicted or erased."""
 
     @classmethod
-    def of(cls, stream: Stream, overview: StreamOverview | None, backlog: BacklogCounts) -> Self:
+    def of(
+        cls,
+        stream: Stream,
+        overview: StreamOverview | None,
+        backlog: BacklogCounts,
+        reduced: tuple[ReducedSpan, ...] = (),
+    ) -> Self:
         """The status of a stream. ``overview`` is None if nothing of it is stored yet."""
         if overview is None:
             return cls(stream, Coverage(stream.name, Span(0, 0), 0.0, ()), (), FrameCounts(), backlog)
-        coverage = overview.coverage
+        coverage = replace(overview.coverage, reduced=reduced)
         return cls(stream, coverage, coverage.gaps, overview.counts, backlog, overview.tombstones)
 
     @property

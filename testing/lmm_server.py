@@ -11,6 +11,8 @@
         server.trickle()                    # answers come a byte at a time
         server.truncate()                   # only half of an answer is sent
         server.resume()                     # every fault ends
+        server.reply_dialect = "after thinking"     # how it wraps replies
+        server.refuses = ("clips", "schemas")       # what it does not take
 
 It runs no model. The replies are given to it. A token is four characters here.
 """
@@ -26,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .faulty_server import FaultyServer
+from .lmm_dialects import REFUSALS, REPLY_DIALECTS, UNREADABLE_DIALECTS, as_events
 
 _CHARACTERS = 4
 """Characters in a token."""
@@ -77,6 +80,16 @@ class LmmServer(FaultyServer):
         self.model = model
         self.requests: list[RecordedRequest] = []
         """The requests for a completion, in order, answered or not."""
+        self.reply_dialect = "plain"
+        """How replies are wrapped: a name in ``REPLY_DIALECTS`` or ``UNREADABLE_DIALECTS``."""
+        self.refuses: tuple[str, ...] = ()
+        """What is refused: names in ``REFUSALS``."""
+        self.listed: list[Any] | None = None
+        """The list of models. None lists the served one. An empty list has the server answer 404."""
+        self.usage: Any = None
+        """What is reported as the cost of every request. None reports the true cost."""
+        self.padding_bytes = 0
+        """White space after each answer."""
         self._key = key
         self._fault = _Fault("none", 0)
         super().__init__()
@@ -142,13 +155,16 @@ class LmmServer(FaultyServer):
         self._wait_out_stall(client)
         fault, headers, message = self._next_fault()
         if isinstance(fault, int):
-            status, answer = fault, _error(message)
+            status: int = fault
+            answer: dict[str, Any] | bytes = _error(message)
         else:
             status, answer = self._answer(request)
-        content = json.dumps(answer).encode()
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        content += b" " * self.padding_bytes
         if fault == "truncate":
             content = content[: len(content) // 2]
-        head = f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+        kind = "text/event-stream" if isinstance(answer, bytes) else "application/json"
+        head = f"HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._send(client, f"{head}Connection: close\r\n\r\n".encode() + content, str(fault))
 
@@ -174,36 +190,51 @@ class LmmServer(FaultyServer):
             fault.answers_left -= 1
             return fault.kind, fault.headers, fault.message
 
-    def _answer(self, request: RecordedRequest) -> tuple[int, dict[str, Any]]:
+    def _answer(self, request: RecordedRequest) -> tuple[int, dict[str, Any] | bytes]:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._key is not None and bearer != self._key:
             return 401, _error(f"Incorrect API key provided: {bearer}.")
+        if request.path == "/v1/models" and self.listed is not None:
+            return (
+                (200, {"object": "list", "data": self.listed})
+                if self.listed
+                else (404, {"detail": "Not Found"})
+            )
         if request.path == "/v1/models":
             return 200, {"object": "list", "data": [{"id": self.model, "max_model_len": 4096}]}
         if request.path != "/v1/chat/completions":
             return 404, {"detail": "Not Found"}
         if request.body["model"] != self.model:
             return 404, _error(f"The model `{request.body['model']}` does not exist.")
+        for name in self.refuses:
+            if (refusal := REFUSALS[name](request.body)) is not None:
+                return refusal[0], _error(refusal[1])
         text = self.says if isinstance(self.says, str) else self.says(request)
         if isinstance(text, int):
             return text, _error(f"this server does not take that: {text}")
-        room = request.body["max_tokens"] * _CHARACTERS
-        prompt, reply = len(json.dumps(request.body)), len(text[:room])
-        return 200, {
+        completion = self._completion(request.body, text)
+        return 200, as_events(completion) if self.reply_dialect == "as events" else completion
+
+    def _completion(self, body: dict[str, Any], text: str) -> dict[str, Any]:
+        room = (body.get("max_tokens") or body["max_completion_tokens"]) * _CHARACTERS
+        prompt, reply = len(json.dumps(body)), len(text[:room])
+        message, finish_reason = {**REPLY_DIALECTS, **UNREADABLE_DIALECTS}[self.reply_dialect](text[:room])
+        usage = {
+            "prompt_tokens": prompt // _CHARACTERS,
+            "completion_tokens": -(-reply // _CHARACTERS),
+            "prompt_tokens_details": {"cached_tokens": prompt // _CHARACTERS // 2},
+        }
+        return {
             "object": "chat.completion",
             "model": self.model,
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": text[:room]},
-                    "finish_reason": "length" if len(text) > room else "stop",
+                    "message": message,
+                    "finish_reason": "length" if len(text) > room else finish_reason,
                 }
             ],
-            "usage": {
-                "prompt_tokens": prompt // _CHARACTERS,
-                "completion_tokens": -(-reply // _CHARACTERS),
-                "prompt_tokens_details": {"cached_tokens": prompt // _CHARACTERS // 2},
-            },
+            "usage": usage if self.usage is None else self.usage,
         }
 
     def _send(self, client: socket.socket, answer: bytes, fault: str) -> None:

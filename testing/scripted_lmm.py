@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import BaseModel
 
 from ..perception.errors import LmmError, LmmUnreachable
-from ..perception.lmm.chat_format import read_reply
+from ..perception.lmm.completion import read_reply
 from ..perception.lmm.lmm_settings import MAX_MOMENTS
 from ..perception.lmm.multimodal_prompt import ClipPart, Prompt, TextPart
 from ..perception.lmm.protocol import LmmReply, LmmUsage, Priority, ServedModelInfo, T

@@ -49,9 +49,11 @@ class _StreamServer(FaultyServer):
 
     scheme = ""
 
-    def __init__(self, draw: Draw = draw_seconds, *, fps: float = 10.0) -> None:
-        self._draw, self._fps = draw, fps
-        self._started = time.monotonic()
+    def __init__(self, draw: Draw = draw_seconds, *, fps: float = 10.0, clock_rate: float = 1.0) -> None:
+        """``clock_rate``: how fast the timestamps run. The pictures come in true time."""
+        self._draw, self._fps, self._clock_rate = draw, fps, clock_rate
+        self.started_s = time.monotonic()
+        """``time.monotonic()`` at time 0 of the pictures."""
         super().__init__()
 
     @property
@@ -75,15 +77,16 @@ class _StreamServer(FaultyServer):
                 "tune": "zerolatency",
                 "g": str(max(1, round(self._fps))),
             }
-            number = int((time.monotonic() - self._started) * self._fps) + 1
+            number = int((time.monotonic() - self.started_s) * self._fps) + 1
             while not self._closed.is_set():
-                due = self._started + number / self._fps
+                due = self.started_s + number / self._fps
                 time.sleep(max(0.0, due - time.monotonic()))
                 self._wait_out_stall(client)
                 # Time goes on during a stall, as it does for a camera.
-                number = max(number, int((time.monotonic() - self._started) * self._fps))
+                number = max(number, int((time.monotonic() - self.started_s) * self._fps))
                 frame = av.VideoFrame.from_ndarray(self._draw(number / self._fps), "bgr24")
-                frame.pts, frame.time_base = round(number / self._fps * _CLOCK), Fraction(1, _CLOCK)
+                frame.pts = round(number / self._fps * self._clock_rate * _CLOCK)
+                frame.time_base = Fraction(1, _CLOCK)
                 for packet in stream.encode(frame):
                     container.mux(packet)
                 yield sent.getvalue()
@@ -155,7 +158,7 @@ class RtspServer(_StreamServer):
     def _play(self, client: socket.socket) -> None:
         sequence, packet_size = 0, 7 * 188
         for piece in self._transport_stream(client):
-            stamp = int((time.monotonic() - self._started) * _CLOCK) & 0xFFFFFFFF
+            stamp = int((time.monotonic() - self.started_s) * self._clock_rate * _CLOCK) & 0xFFFFFFFF
             for offset in range(0, len(piece), packet_size):
                 payload = piece[offset : offset + packet_size]
                 rtp = struct.pack(">BBHII", 0x80, 33, sequence & 0xFFFF, stamp, 0x5EC0) + payload

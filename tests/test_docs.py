@@ -26,8 +26,8 @@ PAGES = {
 """All pages but the changelog, which also gives former names."""
 API = PAGES["docs/api.md"]
 FILE_NAMES = {"recollect.toml", "recollect.lance"}
-OTHER_PROGRAMS = {"--repeats", "--verbosity"}
-"""Flags of lmms-eval."""
+OTHER_PROGRAMS = {"--repeats", "--verbosity", "--mmproj", "--reasoning-parser", "--trust-request-mm-kwargs"}
+"""Flags of lmms-eval and of model servers."""
 OTHER_VARIABLES = {"RECOLLECT_CONFIG", "RECOLLECT_CLIPS"}
 """Variables that are no setting: the path of the settings file, and the folder of the real clips of some tests."""
 

@@ -54,6 +54,7 @@ def test_importing_recollect_is_silent_and_loads_light_modules(tmp_path: Path) -
         "recollect.memory",
         "recollect.memory.errors",
         "recollect.memory.values",
+        "recollect.memory.watch_rate",
         "recollect.perception",
         "recollect.perception.errors",
         "recollect.resources",

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...perception.lmm.chat_format import request_body
+from ...perception.lmm.dialect import Dialect
 from .architecture import FRAMES_TOGETHER, MERGED, Architecture
 from .processing import CHAT_TEMPLATE
 from .tasks import TrainingSample
@@ -112,7 +113,7 @@ class SampleEncoder:
 
     def encode(self, samples: Sequence[TrainingSample], *, as_clip: bool = True) -> EncodedSample:
         """Encode samples that share their evidence, with clips as clips or as pictures."""
-        body = request_body(samples[0].prompt, type(samples[0].reply), as_clip=as_clip)
+        body = request_body(samples[0].prompt, type(samples[0].reply), Dialect(clips=as_clip))
         pictures: list[_Patches] = []
         clips: list[_Patches] = []
         blocks: list[str] = []
@@ -142,7 +143,7 @@ class SampleEncoder:
         self, sample: TrainingSample, blocks: Sequence[str], *, as_clip: bool
     ) -> tuple[list[int], list[int]]:
         """The tokens of a prompt, with its picture tokens, and those of the reply."""
-        messages = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)["messages"]
+        messages = request_body(sample.prompt, type(sample.reply), Dialect(clips=as_clip))["messages"]
         block = iter(blocks)
         text = re.sub(
             f"{re.escape(PICTURE)}|{re.escape(CLIP)}", lambda _: next(block), self._conversation(messages)

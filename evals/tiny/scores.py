@@ -21,7 +21,9 @@ from pydantic import BaseModel
 
 from ...common.terminal import print_block
 from ...perception.errors import LmmReplyOutOfSchema
-from ...perception.lmm.chat_format import read_reply, request_body
+from ...perception.lmm.chat_format import request_body
+from ...perception.lmm.completion import read_reply
+from ...perception.lmm.dialect import Dialect
 from ...serve_lmm.tiny_weights import MOMENTS
 from .batches import media_of, named
 from .phrases import knows_prompts
@@ -106,7 +108,7 @@ def answer(
 
 def inputs_of(processor: Qwen3VLProcessor, sample: TrainingSample, *, as_clip: bool = True) -> Any:
     """The model's input for a sample's prompt, from the checkpoint's own processor."""
-    body = request_body(sample.prompt, type(sample.reply), as_clip=as_clip)
+    body = request_body(sample.prompt, type(sample.reply), Dialect(clips=as_clip))
     messages = [
         {**message, "content": [named(part) for part in message["content"]]}
         if isinstance(message["content"], list)

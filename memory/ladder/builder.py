@@ -24,7 +24,7 @@ from dataclasses import replace
 from itertools import chain
 
 from ..query.snapshot import Snapshot
-from ..values import HOUR_S, RUNGS, Gap, KeyFrame, Moment, Rung, Span, moment_id
+from ..values import HOUR_S, RUNGS, Gap, KeyFrame, Moment, Rung, Span, merged_reductions, moment_id
 from .event_boundaries import event_ends
 from .representative_frames import choose_frames
 from .similarity import similarity
@@ -143,6 +143,7 @@ class Ladder:
             child_ids=tuple(child.id for child in children),
             frame_ids=tuple(self._representative_frames(children, span)),
             wall_start_s=first.wall_start_s,
+            reduced=merged_reductions(reduced for child in children for reduced in child.reduced),
         )
         previous = self._newest.get(rung)
         self._newest[rung] = parent

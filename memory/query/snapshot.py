@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,8 @@ from ..values import (
     Span,
     Stream,
     Tombstone,
+    clipped_reductions,
+    merged_reductions,
     spans_without,
     total_counts,
 )
@@ -373,10 +375,13 @@ class Snapshot:
 
     def coverage(self, stream: str, span: Span | None = None) -> Coverage:
         """How much of ``span`` was watched. Without ``span``, of everything that is known of the stream."""
-        watched = [memory.span for memory in self.cover(stream, span)]
+        memories = self.cover(stream, span)
         lost = [gap for gap in self._lost_gaps(stream) if span is None or gap.span.overlaps(span)]
         gaps = with_lost(self.gaps(stream, span), lost)
-        return coverage_of(stream, span, watched, gaps, self._memory_tombstones(stream, span))
+        watched = [memory.span for memory in memories]
+        coverage = coverage_of(stream, span, watched, gaps, self._memory_tombstones(stream, span))
+        reduced = [part for memory in memories for part in memory.reduced]
+        return replace(coverage, reduced=merged_reductions(clipped_reductions(reduced, coverage.span)))
 
     @_leased
     def overviews(self) -> dict[str, StreamOverview]:

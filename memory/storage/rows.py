@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -31,12 +32,14 @@ from ..values import (
     Outline,
     Pending,
     Pin,
+    ReducedSpan,
     Span,
     Stream,
     Tombstone,
     Use,
     make_id,
 )
+from ..watch_rate import WatchRate
 from .digests import intact_rows
 from .schema import (
     COUNT_COLUMNS,
@@ -66,6 +69,7 @@ _DEFAULTS: Row = {
     "merged": 0,
     "dropped": "",
     "sameness": 0.0,
+    "reduced": [],
 }
 """The values that a record leaves out."""
 
@@ -119,6 +123,7 @@ def _observation_row(moment: Moment, observation: Observation, row_id: str, *, b
         "written_at_s": observation.written_at_s,
         "base": base,
         **_counts_row(moment.counts if base else FrameCounts()),
+        "reduced": [_reduced_json(reduced) for reduced in moment.reduced] if base else [],
         "sameness": moment.sameness,
     }
     record = record_json(fields)
@@ -194,6 +199,7 @@ def _moment(rows: list[Mapping[str, Any]]) -> Moment:
         frame_ids=tuple(base["frame_ids"]),
         wall_start_s=base["wall_start_s"],
         counts=counts_from(base),
+        reduced=tuple(map(_reduced_from, base["reduced"])),
         sameness=round(base["sameness"], 4),
     )
 
@@ -216,6 +222,15 @@ def outlines_from(rows: Iterable[Mapping[str, Any]]) -> list[Outline]:
         if row["base"]
     ]
     return sorted(outlines, key=lambda outline: (outline.span, RUNGS.index(outline.rung)))
+
+
+def _reduced_json(reduced: ReducedSpan) -> Row:
+    return {"start_s": reduced.span.start_s, "end_s": reduced.span.end_s, **asdict(reduced.rate)}
+
+
+def _reduced_from(row: Mapping[str, Any]) -> ReducedSpan:
+    rate = WatchRate(row["fps"], row["reads_text"], row["key_frames_only"])
+    return ReducedSpan(Span(row["start_s"], row["end_s"]), rate)
 
 
 def _json(value: Any) -> str:

@@ -184,7 +184,7 @@ RECORDED = (
     *("id", "moment_id", "rung", "stream", "epoch", "shot", "start_s", "end_s", "wall_start_s"),
     *("child_ids", "frame_ids", "caption", "findings", "written_by", "written_at_s", "base"),
     *COUNT_COLUMNS,
-    "sameness",
+    *("sameness", "reduced"),
 )
 """The fields of a record, which holds everything needed to build moments from rows."""
 

@@ -6,8 +6,8 @@
 
 The backlog is in the memory, so a crash costs only the requests under way. Watching never waits for the
 captioner. While the server is unreachable, overloaded or misconfigured, it is tried again with back-off, and
-the moments keep their attempts. A moment that the model cannot describe is given up after a few attempts, and
-its error is stored.
+the moments keep their attempts. A moment that the model cannot describe, while it describes others, is given up
+after a few attempts, and its error is stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Self
 from ...memory.query.snapshot import Snapshot
 from ...memory.storage.backlog import MAX_ATTEMPTS
 from ...memory.store import MemoryStore
-from ...memory.values import KeyFrame, Moment, Observation
+from ...memory.values import KeyFrame, Moment, Observation, Pending
 from ..errors import LmmError
 from ..lmm import Lmm
 from ..watch_events import (
@@ -38,7 +38,8 @@ from ..watch_events import (
 from .describer import describe, summarise
 from .description_queue import DescriptionJob, DescriptionQueue, backlog_entries
 from .description_writer import DescriptionWriter
-from .server_availability import FIRST_PAUSE_S, ServerAvailability, is_fault_of_moment
+from .server_availability import FIRST_PAUSE_S, ServerAvailability, may_be_fault_of_moment
+from .undecided_failures import UndecidedFailures
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class Captioner:
         self._queue = DescriptionQueue(store, 2 * concurrency, stream)
         self._writer = DescriptionWriter(store, back_dated)
         self._server = ServerAvailability(first_pause_s)
+        self._failures = UndecidedFailures()
         self._running: dict[asyncio.Task[Observation | None], DescriptionJob] = {}
         self._given_up = 0
         self._waiting = store.waiting(stream)
@@ -256,10 +258,25 @@ class Captioner:
         limit = 1 if self._server.has_trouble else self._concurrency
         while len(self._running) < limit:
             job = self._queue.next(busy=chain(self._running.values(), self._writer.jobs))
+            if job is None and not self._running:
+                job = self._decide_failures()
             if job is None:
                 return
             job.started_s = time.monotonic()
             self._running[asyncio.create_task(request_description(self._lmm, job))] = job
+
+    def _decide_failures(self) -> DescriptionJob | None:
+        """Nothing else is left: a job that shows whether the server is at fault for the failures."""
+        newest = self._failures.newest
+        if newest is None:
+            return None
+        control = self._failures.control
+        job = self._queue.job_of(control) if control else None
+        if job is None:
+            self._note_trouble(newest.error)
+            return None
+        job.is_control = True
+        return job
 
     async def _wait(self) -> None:
         """Wait for a reply, a call from another thread, or the time to write or to try again."""
@@ -288,21 +305,38 @@ class Captioner:
             self._store.not_to_describe([job.item.moment_id])
             self._queue.look_again()  # a summary may have waited for this moment
             return
-        self._writer.add(job, observation)
+        if not job.is_control:
+            self._writer.add(job, observation)
         if self._server.note_success(job.started_s):
             self._on_event(DescriptionsResumed())
+        if failures := self._failures.decided_by(job):
+            for failure in failures:
+                self._charge(failure.item, failure.error)
+            self._queue.bring_back()
 
     def _take_failure(self, job: DescriptionJob, error: BaseException) -> None:
-        """Record the failure of the moment, or of the server if no moment can be described."""
+        """Record a failure, which may be that of the server or of the moment."""
         self._queue.look_again()
-        if is_fault_of_moment(error):
-            if not isinstance(error, LmmError):
-                log.warning("could not describe %s", job.item, exc_info=error)
-            if not self._server.note_unfit(job.item.moment_id):
-                self._store.failed(job.item, str(error) or type(error).__name__)
-                self._given_up += job.item.attempts + 1 >= MAX_ATTEMPTS
-                return
-        self._queue.postpone(job.item.moment_id)
+        if not isinstance(error, LmmError):
+            log.warning("could not describe %s", job.item, exc_info=error)
+            self._charge(job.item, error)
+        elif job.is_control or self._server.has_trouble or not may_be_fault_of_moment(error):
+            self._queue.postpone(job.item.moment_id)
+            self._note_trouble(error)
+        elif self._failures.add(job, error):
+            self._note_trouble(error)
+        else:
+            self._queue.set_aside(job.item.moment_id)
+
+    def _charge(self, item: Pending, error: BaseException) -> None:
+        """Count a failed attempt of a moment. The last one gives it up."""
+        self._store.failed(item, str(error) or type(error).__name__)
+        self._given_up += item.attempts + 1 >= MAX_ATTEMPTS
+
+    def _note_trouble(self, error: BaseException) -> None:
+        """The server is at fault. No moment is charged, and all are tried again."""
+        self._failures.clear()
+        self._queue.bring_back()
         had_trouble = bool(self._server.trouble)
         if self._server.note_failure(error):
             if not had_trouble:

@@ -3,6 +3,7 @@
     queue = DescriptionQueue(store, batch_size=64)
     job = queue.next(busy=())               # the next moment to describe, with a snapshot, or None
     queue.postpone(job.item.moment_id)      # others go first from now on
+    queue.set_aside(job.item.moment_id)     # it is not given out until bring_back()
     queue.look_again()                      # the backlog has changed
 
 The backlog itself is in the memory and survives a crash. The queue holds only the entries that it has read
@@ -31,6 +32,8 @@ class DescriptionJob:
     snapshot: Snapshot
     started_s: float = 0.0
     """When its request began, on the monotonic clock."""
+    is_control: bool = False
+    """Whether it was described before, and is described again to learn whether the server is at fault."""
 
 
 def backlog_entries(moments: Iterable[Moment]) -> list[Pending]:
@@ -59,6 +62,7 @@ class DescriptionQueue:
         self._jobs: deque[DescriptionJob] = deque()
         self._backlog_changed = True
         self._failures: Counter[str] = Counter()
+        self._aside: set[str] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -84,18 +88,34 @@ class DescriptionQueue:
         """Give out other entries before this one: its request failed while the server was in trouble."""
         self._failures[moment_id] += 1
 
+    def set_aside(self, moment_id: str) -> None:
+        """Do not give out this entry until ``bring_back`` is called."""
+        self._aside.add(moment_id)
+
+    def bring_back(self) -> None:
+        """Give out the entries again that were set aside."""
+        if self._aside:
+            self._aside.clear()
+            self._backlog_changed = True
+
+    def job_of(self, item: Pending) -> DescriptionJob | None:
+        """The job for a memory that need not be in the backlog. None if the memory is gone."""
+        snapshot = self._store.snapshot()
+        moment = snapshot.get([item.moment_id]).get(item.moment_id)
+        return DescriptionJob(item, moment, snapshot) if moment else None
+
     def next(self, busy: Iterable[DescriptionJob]) -> DescriptionJob | None:
         """The next job. None if nothing waits. ``busy`` are jobs that are not yet written."""
         if not self._jobs and self._backlog_changed:
             self._backlog_changed = False
-            self._read_backlog({job.item.moment_id for job in busy})
+            self._read_backlog({job.item.moment_id for job in busy} | self._aside)
         return self._jobs.popleft() if self._jobs else None
 
-    def _read_backlog(self, busy_ids: set[str]) -> None:
-        items = self._store.backlog(limit=self._batch_size + len(busy_ids), stream=self.stream)
+    def _read_backlog(self, left_out: set[str]) -> None:
+        items = self._store.backlog(limit=self._batch_size + len(left_out), stream=self.stream)
         items = sorted(items, key=lambda item: self._failures[item.moment_id])
         snapshot = self._store.snapshot()
-        moments = snapshot.get(item.moment_id for item in items if item.moment_id not in busy_ids)
+        moments = snapshot.get(item.moment_id for item in items if item.moment_id not in left_out)
         self._jobs.extend(
             DescriptionJob(item, moments[item.moment_id], snapshot)
             for item in items

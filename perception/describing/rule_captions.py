@@ -14,6 +14,7 @@ from ...common.finding_kinds import FindingKind
 from ...common.kind_registry import kind_of
 from ...common.text import shortened
 from ...memory.values import Finding
+from ...memory.watch_rate import WatchRate
 
 MAX_ACTIONS = 4
 MAX_TEXTS = 6
@@ -22,8 +23,8 @@ QUIET_SHARE = 0.9
 """The least share of a moment that must be quiet before its caption says that nothing moves."""
 
 
-def compose_caption(findings: Sequence[Finding]) -> str:
-    """One to four short sentences for a moment."""
+def compose_caption(findings: Sequence[Finding], rate: WatchRate | None = None) -> str:
+    """One to four short sentences for a moment. ``rate`` is the reduced rate at which it was watched."""
     kinds = [(kind_of(finding.kind, finding.field), finding) for finding in findings]
     actions = _most_important_actions(kinds)
     sentences = []
@@ -35,7 +36,10 @@ def compose_caption(findings: Sequence[Finding]) -> str:
     if not actions:
         sentences += _quiet(kinds)
     sentences += _appearance(kinds)
-    return " ".join(sentences) or "Nothing of note is seen."
+    if not sentences:
+        is_thin = rate is not None and not rate.shows_movement
+        return "Too few pictures were seen to tell what happens." if is_thin else "Nothing of note is seen."
+    return " ".join(sentences)
 
 
 _Kinds = Sequence[tuple[FindingKind, Finding]]

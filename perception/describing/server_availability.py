@@ -5,8 +5,7 @@
     server.is_paused                # True until the next attempt
     server.note_success(started_s)  # True if this ends the trouble
 
-It decides whether a failure is the server's fault or the moment's. It belongs to one thread, except for
-``retry_now``, and sends no requests.
+It belongs to one thread, except for ``retry_now``, and sends no requests.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 MAX_OVERLOADS = 3
 """An overloaded server is tried this often in a row before ``has_given_up``."""
-MAX_UNFIT = 10
-"""When this many moments in a row cannot be described, the fault is the server's and not theirs."""
 _SERVER_STATUSES = {401, 403, 404}
 """Refusals that are independent of the request: a wrong key, a wrong address."""
 
@@ -35,7 +32,6 @@ class ServerAvailability:
         self._attempts = 0
         self._retry_s = 0.0
         self._is_unreachable = False
-        self._unfit_ids: set[str] = set()
         self.trouble = ""
         """Why the server is in trouble. Empty if it is not."""
 
@@ -63,14 +59,8 @@ class ServerAvailability:
         """Allow the next attempt at once. May be called from any thread."""
         self._retry_s = 0.0
 
-    def note_unfit(self, moment_id: str) -> bool:
-        """Note that a moment could not be described. Returns whether the fault is the server's."""
-        self._unfit_ids.add(moment_id)
-        return len(self._unfit_ids) >= MAX_UNFIT
-
     def note_success(self, started_s: float) -> bool:
         """Note a reply to a request that began at ``started_s``. Returns whether the trouble ended."""
-        self._unfit_ids.clear()
         # A request that was sent before the trouble began says nothing about its end.
         if not self._attempts or started_s < self._retry_s:
             return False
@@ -90,8 +80,8 @@ class ServerAvailability:
         return True
 
 
-def is_fault_of_moment(error: BaseException) -> bool:
+def may_be_fault_of_moment(error: LmmError) -> bool:
     """Whether the server may be able to describe another moment after this error."""
     if isinstance(error, LmmRefused):
         return error.status not in _SERVER_STATUSES
-    return isinstance(error, LmmReplyOutOfSchema) or not isinstance(error, LmmError)
+    return isinstance(error, LmmReplyOutOfSchema)

@@ -1,9 +1,9 @@
-"""The chat format: prompts and replies as messages of OpenAI's chat API, in the dialect of vLLM.
+"""The chat format: prompts as messages of OpenAI's chat API, in the dialect of a server.
 
-    body = request_body(prompt, Caption, as_clip=True)   # all but the model and the sampling
-    read_reply('{"caption": "A kettle boils."}', Caption, model="tiny")
+    body = request_body(prompt, Caption)                            # all but the model and the sampling
+    request_body(prompt, Caption, Dialect(clips=False))             # the same for a server that refuses clips
 
-It makes and reads messages. ``connection`` sends them.
+It writes messages. ``completion`` reads the answers, and ``connection`` sends and receives them.
 """
 
 from __future__ import annotations
@@ -11,58 +11,109 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel
 
-from ..errors import LmmReplyOutOfSchema
+from .dialect import Dialect, RequestShape
 from .multimodal_prompt import ClipPart, Part, PicturePart, Prompt, TextPart
-from .protocol import T
+from .picture_sheet import picture_sheet
 
 _GRID_FPS = 1000
 """Frame numbers are integers. So a clip is declared with a frame every millisecond, and some of them are sent."""
 
 
-def request_body(prompt: Prompt, reply: type[BaseModel], *, as_clip: bool) -> dict[str, Any]:
+def request_body(prompt: Prompt, reply: type[BaseModel], dialect: Dialect = Dialect()) -> dict[str, Any]:  # noqa: B008
     """The part of a request that follows from the prompt and the schema of the reply.
 
     Args:
         prompt: The request.
         reply: The schema of the reply.
-        as_clip: Send a clip as a video with its times, and not as pictures. A request carries the times of one
-            video only, so several clips are sent as pictures too. So is a clip of one frame, which Qwen's
-            models do not accept as a video.
+        dialect: What the server takes.
 
     """
-    clips = [part for part in prompt.parts if isinstance(part, ClipPart)]
-    as_clip = as_clip and len(clips) == 1 and len(clips[0].jpegs) > 1
+    clip = _clip_of(prompt) if dialect.clips else None
+    pictures = prompt.pictures - (len(clip.jpegs) if clip else 0)
+    is_sheet = dialect.max_pictures is not None and pictures > dialect.max_pictures
+    parts = _on_one_sheet(prompt.parts, clip) if is_sheet else prompt.parts
     content: list[dict[str, Any]] = []
-    for part in prompt.parts:
-        for piece in _pieces(part, as_clip=as_clip):
-            # Chat templates join texts without a space.
-            if content and piece["type"] == content[-1]["type"] == "text":
-                content[-1]["text"] += "\n" + piece["text"]
-            else:
-                content.append(piece)
-    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
-    body: dict[str, Any] = {
-        "messages": [*system, {"role": "user", "content": content}],
-        "response_format": {
+    for part in parts:
+        for piece in _pieces(part, clip):
+            _append(content, piece)
+    body: dict[str, Any] = {}
+    if dialect.reply_format == "json_schema":
+        body["response_format"] = {
             "type": "json_schema",
             "json_schema": {
                 "name": re.sub(r"\W", "_", prompt.name)[:64],
                 "strict": True,
                 "schema": schema_of(reply),
             },
-        },
-    }
-    if as_clip:
-        body["extra_body"] = {"media_io_kwargs": {"video": _video_metadata(clips[0])}}
+        }
+    elif dialect.reply_format == "json_object":
+        body["response_format"] = {"type": "json_object"}
+    if dialect.schema_in_prompt or dialect.reply_format != "json_schema":
+        schema = json.dumps(schema_of(reply))
+        _append(
+            content,
+            _text(f"Reply with one JSON object that fits this schema, and with nothing else:\n{schema}"),
+        )
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    body["messages"] = [*system, {"role": "user", "content": content}]
+    if clip is not None:
+        body["extra_body"] = {"media_io_kwargs": {"video": _video_metadata(clip)}}
     return body
 
 
-def _pieces(part: Part, *, as_clip: bool) -> Iterator[dict[str, Any]]:
+def shape_of(prompt: Prompt, reply: type[BaseModel], *, has_priority: bool) -> RequestShape:
+    """What a request contains that a server may refuse."""
+    clip = _clip_of(prompt)
+    return RequestShape(reply.__name__, prompt.pictures, len(clip.jpegs) if clip else 0, has_priority)
+
+
+def _clip_of(prompt: Prompt) -> ClipPart | None:
+    """The clip that can be sent as a video, or None.
+
+    A request carries the times of one video only, so several clips are sent as pictures. So is a clip of one
+    frame, which Qwen's models do not accept as a video.
+    """
+    clips = [part for part in prompt.parts if isinstance(part, ClipPart)]
+    return clips[0] if len(clips) == 1 and len(clips[0].jpegs) > 1 else None
+
+
+def _append(content: list[dict[str, Any]], piece: dict[str, Any]) -> None:
+    """Append a piece. Texts are joined here, because chat templates join them without a space."""
+    if content and piece["type"] == content[-1]["type"] == "text":
+        content[-1]["text"] += "\n" + piece["text"]
+    else:
+        content.append(piece)
+
+
+def _on_one_sheet(parts: tuple[Part, ...], clip: ClipPart | None) -> list[Part]:
+    """The parts with all pictures but those of ``clip`` in one picture, and their times as text in their places."""
+    changed: list[Part] = []
+    jpegs: list[bytes] = []
+    place = 0
+    for part in parts:
+        if isinstance(part, TextPart) or part is clip:
+            changed.append(part)
+            continue
+        pictures = (
+            [PicturePart(jpeg, time_s) for jpeg, time_s in zip(part.jpegs, part.times_s, strict=True)]
+            if isinstance(part, ClipPart)
+            else [part]
+        )
+        place = place if jpegs else len(changed)
+        for picture in pictures:
+            jpegs.append(picture.jpeg)
+            time = "" if picture.time_s is None else f", at {picture.time_s:.2f} s"
+            changed.append(TextPart(f"Picture {len(jpegs)}{time}."))
+    title = TextPart(f"{len(jpegs)} pictures on one sheet, numbered in their corners, row by row:")
+    return [*changed[:place], title, PicturePart(picture_sheet(jpegs)), *changed[place:]]
+
+
+def _pieces(part: Part, clip: ClipPart | None) -> Iterator[dict[str, Any]]:
     match part:
         case TextPart(text):
             yield _text(text)
@@ -70,9 +121,9 @@ def _pieces(part: Part, *, as_clip: bool) -> Iterator[dict[str, Any]]:
             if time_s is not None:
                 yield _text(f"At {time_s:.2f} s:")
             yield {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{_base64(jpeg)}"}}
-        case ClipPart(jpegs, times_s) if not as_clip:
+        case ClipPart(jpegs, times_s) if part is not clip:
             for jpeg, time_s in zip(jpegs, times_s, strict=True):
-                yield from _pieces(PicturePart(jpeg, time_s), as_clip=False)
+                yield from _pieces(PicturePart(jpeg, time_s), None)
         case ClipPart(jpegs):
             frames = ",".join(map(_base64, jpegs))
             yield {"type": "video_url", "video_url": {"url": f"data:video/jpeg;base64,{frames}"}}
@@ -136,97 +187,3 @@ def _strict(node: Any) -> Any:
     if "properties" in strict:
         strict |= {"required": list(strict["properties"]), "additionalProperties": False}
     return strict
-
-
-class _Message(BaseModel):
-    content: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _CachedTokens(BaseModel):
-    cached_tokens: int | None = None
-
-
-class RequestCost(BaseModel):
-    """The cost of a request, as the server reports it."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: _CachedTokens | None = None
-
-    @property
-    def cached_tokens(self) -> int:
-        """Prompt tokens that the server had in its cache. 0 if it does not report them."""
-        return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
-
-
-class Completion(BaseModel):
-    """The parts of a chat completion that are used here."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    usage: RequestCost = RequestCost()
-
-    @property
-    def text(self) -> str:
-        """The text of the reply."""
-        return self.choices[0].message.content or ""
-
-    @field_validator("usage", mode="before")
-    @classmethod
-    def _null_is_empty(cls, usage: object) -> object:
-        return {} if usage is None else usage
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether the reply reached its greatest length."""
-        return self.choices[0].finish_reason == "length"
-
-
-def read_completion(answer: bytes, *, model: str) -> Completion:
-    """Read a chat completion.
-
-    Raises:
-        LmmReplyOutOfSchema: It is not a chat completion, or it is incomplete.
-
-    """
-    try:
-        return Completion.model_validate_json(answer)
-    except ValidationError as error:
-        raise LmmReplyOutOfSchema(
-            model, f"the server sent no chat completion ({_first_fault(error)})"
-        ) from None
-
-
-def read_reply(text: str, reply: type[T], *, model: str) -> T:
-    """Read a reply as JSON, and validate it including the lengths of text.
-
-    Raises:
-        LmmReplyOutOfSchema: It is not JSON, or does not match the schema.
-
-    """
-    if not text.strip():
-        raise LmmReplyOutOfSchema(model, "it is empty")
-    try:
-        # Not strict: models put raw line breaks and tabs into strings.
-        value = json.loads(text, strict=False, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise LmmReplyOutOfSchema(model, f"it is not JSON ({error})") from None
-    try:
-        return reply.model_validate_json(json.dumps(value))
-    except ValidationError as error:
-        raise LmmReplyOutOfSchema(model, _first_fault(error)) from None
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
-
-
-def _first_fault(error: ValidationError) -> str:
-    """The first fault, without the invalid value, which may be long."""
-    fault: Mapping[str, Any] = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(map(str, fault["loc"]))
-    return f"{field}: {fault['msg']}" if field else fault["msg"]

@@ -9,8 +9,10 @@ therefore reads only regions that changed and look like writing (``text_regions`
 lines that it has not read before (``ocr.OcrReader``), and keeps the other lines at no cost
 (``text_tracking``).
 
-Text that is visible for less than half a second, or that never rests while much of the picture
-moves, may be missed. ``look_closely`` reads a few given pictures at full resolution.
+After a look that read many lines, the next one waits, so that a screen full of text that scrolls costs about
+a second of one core for each second of video. Text that is visible for less than half a second (on such a
+screen for less than eight), or that never rests while much of the picture moves, may be missed.
+``look_closely`` reads a few given pictures at full resolution.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ _CLOSE_SIDE = 1600
 _MOST_RECTANGLES = 6
 _MOST_PATIENCE = 4  # how many looks are skipped while moving regions show no text
 _LEAST, _MOVING_LEAST = 0.6, 0.8  # confidence; text that motion blurs is often misread
+_LINES_PER_S = 20.0  # recognising this many lines takes about a second on one core
+_LONGEST_REST_S = 8.0  # the longest wait after a look that read many lines
 _EARLY_S = 0.05  # frames are not exactly a quarter of a second apart
 _LARGE = 0.04  # fraction of the picture that is more than a line being typed
 _WASTE = 1.3  # two rectangles are merged if the result is at most this much larger
@@ -71,6 +75,7 @@ class TextObserver:
         self._lines = TextTracker(self.written_by)
         self._time_s = self._looked_s = -math.inf
         self._step_s = 0.0
+        self._rest_s = 0.0
         self._fruitless = 0
         self._small_shape = (1, 1)
         self.reader = OcrReader(threads=threads)
@@ -87,7 +92,7 @@ class TextObserver:
         self._time_s = frame.time_s
         self._small_shape = small.shape[0], small.shape[1]
         self._regions.push(small, frame.time_s)
-        if frame.time_s - self._looked_s < self._apart_s - _EARLY_S:
+        if frame.time_s - self._looked_s < max(self._apart_s, self._rest_s) - _EARLY_S:
             return
         due = self._regions.due(frame.time_s, self._tiles(line.box for line in self._lines.visible))
         if self._step_s < self._apart_s:
@@ -120,6 +125,7 @@ class TextObserver:
     def _look(self, picture: Picture, small: Grey, due: Grid) -> None:
         """Read the tiles that are ``due``, and the lines on them."""
         self.counts.full_pictures += 1
+        lines_before = self.reader.lines_read
         size = picture.shape[1], picture.shape[0]
         written = text_like(picture, small, self._regions.shape)
         visible = [
@@ -137,6 +143,7 @@ class TextObserver:
         self._fruitless = 0 if new_boxes else self._fruitless + 1
         self.counts.looks += bool(rectangles)
         self._regions.looked(due, self._time_s, self._tiles(new_boxes))
+        self._rest_s = min(_LONGEST_REST_S, (self.reader.lines_read - lines_before) / _LINES_PER_S)
 
     def _patches(self, tiles: Grid, size: tuple[int, int]) -> list[PixelBox]:
         """The rectangles that contain ``tiles``. Tiles of a row with one tile between them share a rectangle."""

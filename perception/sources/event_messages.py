@@ -23,8 +23,8 @@ from .source import Dropped, Event, Outage, SourceInfo
 INVALID = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError)
 """What reading an invalid message may raise."""
 
-_PICTURES = ("thumb", "small", "read_picture")
-"""Fields of a frame that travel as raw bytes, or are asked for later."""
+_NOT_IN_JSON = ("thumb", "small", "read_picture", "rate")
+"""Fields of a frame that travel as raw bytes, or are asked for later; and the rate, which no file reduces."""
 
 _CLASSES: Mapping[str, type[Any]] = {kind.__name__: kind for kind in (Frame, Outage, Dropped, SourceInfo)}
 
@@ -57,7 +57,9 @@ def _readers(name: str) -> dict[str, Callable[[Any], Any]]:
     """For each field that travels as JSON, the function that reads its value."""
     kind = _CLASSES[name]
     hints = get_type_hints(kind)
-    return {field.name: _reader(hints[field.name]) for field in fields(kind) if field.name not in _PICTURES}
+    return {
+        field.name: _reader(hints[field.name]) for field in fields(kind) if field.name not in _NOT_IN_JSON
+    }
 
 
 def _reader(hint: Any) -> Callable[[Any], Any]:

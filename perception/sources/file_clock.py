@@ -31,6 +31,9 @@ _SAME_RATE = 4.0
 
 DEFAULT_STEP_S = 0.04
 
+_LEAST_STEP_S = 1e-6
+"""Times rise at least by this."""
+
 
 class _Waiting(NamedTuple, Generic[Item]):
     timestamp_s: float | None
@@ -127,7 +130,7 @@ class FileClock(Generic[Item]):
         first_s = timestamp_s
         if self._is_contradicted(first_s, following):
             # It is too late for those that follow, and belongs just before them.
-            rising = [time_s for time_s in following if time_s < first_s]
+            rising = [time_s for time_s in following if time_s <= first_s]
             step_s = rising[1] - rising[0] if len(rising) > 1 and rising[1] > rising[0] else self.step_s
             first_s = rising[0] - step_s
             self._waiting[0] = _Waiting(first_s, self._waiting[0].item)
@@ -183,8 +186,8 @@ class FileClock(Generic[Item]):
 
     def _advance(self, time_s: float) -> float:
         if self._last_s > -math.inf:
-            if time_s <= self._last_s:
-                time_s = self._last_s + self.step_s
+            if time_s < self._last_s + _LEAST_STEP_S:
+                time_s = self._last_s + max(self.step_s, _LEAST_STEP_S)
             if not self._has_stepped:
                 self._steps_s.clear()
                 self._has_stepped = True

@@ -105,10 +105,12 @@ class FileCoverage:
             return []
         if last is None:
             return self._events([], start_s, picture.time_s, "no picture", "the picture begins later")
+        if self._is_continuous and hole_s < 4 * last.shown_s:
+            return []
         # The last packet before damaged bytes may have been given the first picture after them.
         if self._has_lost(before or last, picture):
             return self._events([], start_s, picture.time_s, "damaged", "a part of the file is missing")
-        if not self._is_continuous or hole_s < 4 * last.shown_s:
+        if not self._is_continuous:
             return []
         if start_s - self._failed_until_s <= OUTAGE_S:
             return self._events([], start_s, picture.time_s, "damaged", "it could not be decoded")
@@ -124,7 +126,7 @@ class FileCoverage:
         events = self._events(self._pending, start_s, lost_until_s, "damaged", "the file ends too early")
         if lost_until_s - start_s >= OUTAGE_S:
             start_s = lost_until_s
-        return events + self._events([], start_s, end.end_s, "no picture", "the sound goes on after it")
+        return events + self._events([], start_s, end.end_s, "no picture", "the file goes on without it")
 
     def _events(
         self, losses: list[Damage], start_s: float, end_s: float, cause: str, detail: str

@@ -53,30 +53,35 @@ class FilePackets:
         self.read_until = 0
         """The offset in the file up to which packets were read."""
         self.sound_end_s = 0.0
+        self.ends_in_other_picture = False
+        """Whether packets of another picture track, or of one that appeared later, came after the last."""
 
     def __iter__(self) -> Iterator[Packet[VideoStream] | None]:
-        wanted = [self._stream, *self._container.streams.audio]
-        packets, failures = self._container.demux(wanted), 0
+        packets, failures = self._container.demux(), 0
         while failures < self._most_errors:
             try:
                 packet = next(packets)
             except StopIteration:
                 break
             except IndexError:  # PyAV's answer to a packet of a track that appeared after the file was opened
-                packets = self._container.demux(wanted)
+                packets = self._container.demux()
                 failures += 1
+                self.ends_in_other_picture = True
                 continue
             except av.FFmpegError:
-                packets = self._container.demux(wanted)
+                packets = self._container.demux()
                 failures += 1
                 yield None
                 continue
             failures = 0
             self._note_place(packet.pos, packet.size)
             if packet.stream_index == self._stream.index:
+                self.ends_in_other_picture = self.ends_in_other_picture and not packet.size
                 yield packet  # type: ignore[misc]
-            else:
+            elif packet.stream_index in self._sounds:
                 self._note_sound(packet)
+            elif packet.size:
+                self.ends_in_other_picture = self.ends_in_other_picture or packet.stream.type == "video"
         for clock in self._sounds.values():
             self._extend_sound(clock.finish())
 
@@ -91,7 +96,8 @@ class FilePackets:
     def _note_place(self, offset: int | None, size: int) -> None:
         if offset is None or not size:
             return
-        if offset - self.read_until > _UNREAD_BYTES and self.read_until:
+        # In a transport stream, a packet takes more bytes than its size.
+        if offset - self.read_until > _UNREAD_BYTES + size and self.read_until:
             self._unread.append((self.read_until, offset))
         self.read_until = max(self.read_until, offset + size)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -115,7 +116,8 @@ class FileSource:
                     continue
                 yield from events
                 picture = decoded.picture
-                converter = converter or PictureConverter(picture, stream.sample_aspect_ratio)
+                aspect = reading.sample_aspect(picture)
+                converter = (converter or PictureConverter(picture, aspect)).fitting(picture, aspect)
                 yield Frame(
                     time_s=time_s,
                     pts=round((time_s + reading.start_s) / reading.time_base),
@@ -154,6 +156,8 @@ class _Reading:
         self._avi_index = AviIndex.of(stream, path) if kind == "avi" else None
         self._structure: ContainerBytes | None = container_bytes(path, kind)
         self._is_continuous = kind in _CONTINUOUS
+        self._aspect = stream.sample_aspect_ratio
+        self._decoded_aspect = stream.codec_context.sample_aspect_ratio
         self.time_base, self.start_s = stream.time_base, start_s(container)
         self._declared_end_s = self._declared()
         may_jump = kind in _MAY_JUMP
@@ -169,6 +173,16 @@ class _Reading:
         self.coverage = FileCoverage(
             from_s, from_start=from_start, is_continuous=self._is_continuous, has_lost=self._has_lost
         )
+
+    def sample_aspect(self, picture: av.VideoFrame) -> Fraction | None:
+        """The shape of the pixels: as the container says, until a key frame changes it.
+
+        The decoder is some pictures ahead, so that what it says holds from the next key frame on.
+        """
+        decoded = self._stream.codec_context.sample_aspect_ratio
+        if picture.key_frame and decoded != self._decoded_aspect:
+            self._aspect = self._decoded_aspect = decoded
+        return self._aspect
 
     def decoded(self, skipped_packets: int = 0) -> Iterator[DecodedPicture]:
         """The pictures in the order of presentation. Losses are noted in ``coverage``."""
@@ -199,8 +213,10 @@ class _Reading:
     def end(self) -> FileEnd:
         """What is known of the end, when all was read."""
         sound_end_s = self._packets.sound_end_s
-        declared_s = self._declared_end_s or 0.0
-        return FileEnd(self._picture_end_s(sound_end_s), max(sound_end_s, declared_s))
+        end_s = max(sound_end_s, self._declared_end_s or 0.0)
+        if self._is_continuous and self._packets.ends_in_other_picture:
+            return FileEnd(None, max(end_s, self._estimated_end_s(sound_end_s)))
+        return FileEnd(self._picture_end_s(sound_end_s), end_s)
 
     def _picture_end_s(self, sound_end_s: float) -> float | None:
         stream, kind = self._stream, self._container.format.name
@@ -215,10 +231,10 @@ class _Reading:
             return self._estimated_end_s(sound_end_s)
         return None
 
-    def _estimated_end_s(self, sound_end_s: float) -> float | None:
-        """The end of the picture, if the bytes after the last packet go on as those before."""
-        read, reached_s = self._packets.read_until, max(sound_end_s, self.coverage.shown_until_s)
-        return reached_s * self._size_bytes / read if read else None
+    def _estimated_end_s(self, sound_end_s: float) -> float:
+        """The end of the file, if the bytes after the last packet that was read go on as those before."""
+        reached_s = max(sound_end_s, self.coverage.shown_until_s)
+        return reached_s * self._size_bytes / max(1, self._packets.read_until)
 
     def _declared(self) -> float | None:
         """The stream time at which the container says that it ends. What FFmpeg estimates does not count."""
@@ -234,8 +250,8 @@ class _Reading:
             return False
         if self._avi_index is not None:
             return self._avi_index.has_lost(before.offset, after.offset)
-        if self._is_continuous or self._container.format.name.startswith("mov"):
-            return False  # the stages before have seen what failed
+        if self._container.format.name.startswith("mov"):
+            return False  # Its index lists all packets, so that those lost failed to decode.
         if self._structure is not None and before.offset < after.offset:
             return not self._structure.is_intact(before.offset, after.offset)
         return self._packets.has_unread(before.offset, after.offset)

@@ -13,6 +13,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from ...memory.watch_rate import WatchRate
+
 Picture = NDArray[np.uint8]
 """Height × width × 3, blue-green-red, upright and with square pixels."""
 
@@ -42,6 +44,8 @@ class Frame:
     """The picture at ``SMALL_SIDE`` on sampled frames. None on all others."""
     read_picture: Callable[[], Picture] | None = None
     """Makes the whole picture. Set on sampled frames, and valid until the next frame is requested."""
+    rate: WatchRate | None = None
+    """The reduced rate at which the source was watched. None at the full rate."""
     size: tuple[int, int] = (0, 0)
     """Width and height of the whole picture, upright, in square pixels."""
 

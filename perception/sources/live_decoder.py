@@ -16,8 +16,8 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from ...memory.watch_rate import WatchRate
 from .frame_sampling import SparseSampler
-from .overload_ladder import WatchRate
 from .packet_queue import ArrivedPacket
 
 

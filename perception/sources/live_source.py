@@ -9,8 +9,7 @@ A child process reads and decodes (``reader_child``). This side keeps the clocks
 child that hangs, and reconnects with back-off. Lost time is reported as an ``Outage``, and the frames after
 it carry a new epoch.
 
-Stream time follows the wall clock: an epoch begins when its first frame arrives. Inside an epoch the
-source's own timestamps count, because they are steadier than a network.
+Stream time is elapsed time. ``LiveClock`` holds the source's timestamps against the arrivals of its frames.
 """
 
 from __future__ import annotations
@@ -23,8 +22,10 @@ from dataclasses import replace
 
 from ..errors import SourceUnreachable
 from .connection_progress import ConnectionProgress, LiveTimeouts
+from .frame import Frame
 from .frame_sampling import FrameSampler
-from .live_clock import ConnectionTrouble, LiveClock
+from .host_clock import read_clocks
+from .live_clock import ConnectionTrouble, LiveClock, LiveOrigin
 from .packet_cadence import LONGEST_PATIENCE_S
 from .reader_messages import ReaderTask, ReceivedFrame
 from .reader_process import ReaderProcess
@@ -55,8 +56,7 @@ class LiveSource:
         url: str,
         fps: float,
         *,
-        origin_wall_s: float | None = None,
-        first_epoch: int = 0,
+        origin: LiveOrigin | None = None,
         max_outage_s: float | None = None,
         on_state: OnState | None = None,
         timeouts: LiveTimeouts | None = None,
@@ -70,7 +70,8 @@ class LiveSource:
         self._address_hash = hashlib.blake2b(address, digest_size=20).hexdigest()
         self._max_outage_s = max_outage_s
         self._on_state = on_state or (lambda state, detail: None)
-        self._clock = LiveClock(origin_wall_s, first_epoch)
+        self._read_clocks = read_clocks if origin is None else origin.clocks
+        self._clock = LiveClock(origin)
         self._trouble: ConnectionTrouble | None = None
         self._child: ReaderProcess | None = None
         # Not a threading.Event: its set() may deadlock in a signal handler that interrupts wait().
@@ -94,7 +95,7 @@ class LiveSource:
         """The outage so far. None while frames come, and before the first frame."""
         if self._trouble is None or not self._clock.has_begun:
             return None
-        return self._clock.outage(time.time(), self._trouble)
+        return self._clock.outage(self._read_clocks(), self._trouble)
 
     def stop(self) -> None:
         """End the iterator within a second, after the frames already read."""
@@ -120,13 +121,16 @@ class LiveSource:
                 live_since_s: float | None = None
                 self._clock.open_epoch()
                 for received in self._received_frames(child):
+                    if received is None:
+                        yield from self._placed(self._clock.tick(self._read_clocks()))
+                        continue
                     if live_since_s is None:
                         live_since_s = time.monotonic()
                         self._on_state("live", f"frames come from {self._shown_url}")
-                    yield from self._clock.place(received, self._trouble)
-                    self._trouble = None
+                    yield from self._placed(self._clock.place(received, self._read_clocks(), self._trouble))
                     last_frame_s = time.monotonic()
                 child.kill()
+                yield from self._placed(self._clock.finish(self._read_clocks()))
                 yield from self._clock.losses(child.lost)
                 if self._stopped or child.cause == "complete":
                     break
@@ -144,14 +148,24 @@ class LiveSource:
             self._on_state("stopped", f"{self._shown_url} is no longer watched")
         yield from self._last_outage()
 
+    def _placed(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Pass events on. An outage lasts until a frame has its place."""
+        for event in events:
+            if isinstance(event, Frame):
+                self._trouble = None
+            yield event
+
     def _last_outage(self) -> Iterator[Outage]:
         """The outage in which watching ends, if it ends in one."""
         outage, self._trouble = self.current_outage, None
         if outage is not None:
             yield outage
 
-    def _received_frames(self, child: ReaderProcess) -> Iterator[ReceivedFrame]:
-        """Yield the frames of ``child`` until it ends, waits in vain, or the source is stopped."""
+    def _received_frames(self, child: ReaderProcess) -> Iterator[ReceivedFrame | None]:
+        """Yield the frames of ``child`` until it ends, waits in vain, or the source is stopped.
+
+        None means that nothing came for a moment.
+        """
         progress = ConnectionProgress(self._timeouts, self._task.stall_s, time.monotonic())
         finish_by_s, say_from_s = math.inf, 0.0
         while time.monotonic() < finish_by_s:
@@ -170,6 +184,8 @@ class LiveSource:
             elif (failure := progress.failure(now_s)) is not None:
                 child.fail(*failure)
                 return
+            else:
+                yield None
             if now_s >= say_from_s and (waiting := progress.waiting(now_s)):
                 say_from_s = now_s + _WAITING_EVERY_S
                 self._on_state("connecting", waiting)

@@ -12,7 +12,7 @@ clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ...memory.watch_rate import WatchRate
 
 SHED_S = 3.5
 """From this age on, the stream goes a step down. Below the time that a burst of some seconds needs to be decoded."""
@@ -30,16 +30,6 @@ each time that the step above turns out to be too much."""
 _LOWER_RATES = (2.0, 1.0)
 _CALM_SHARE = 0.5
 """The share of that time in which it has to keep up. A source that sends bursts makes packets wait now and then."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchRate:
-    """How closely a stream is watched."""
-
-    fps: float
-    """Frames a second that the observers examine, where the source sends as many."""
-    reads_text: bool = True
-    key_frames_only: bool = False
 
 
 def steps_of(fps: float) -> tuple[WatchRate, ...]:

@@ -4,6 +4,7 @@ converter = PictureConverter(first_frame, stream.sample_aspect_ratio)
 converter.thumb(frame)          # luma thumbnail, made for every frame
 converter.small(frame)          # colour picture for the observers
 converter.whole(frame, 1920)    # the whole picture, at most 1920 pixels long
+converter = converter.fitting(next_frame, sample_aspect)   # another one if rotation or aspect ratio changed
 """
 
 from __future__ import annotations
@@ -59,10 +60,14 @@ class UprightTransform:
         return np.ascontiguousarray(pixels)
 
 
+_LEAST_SIDE = 16
+"""The shorter side of a picture is not scaled below this. A strip becomes wider than it is, and can be examined."""
+
+
 class PictureConverter:
     """Makes upright pictures with square pixels from one stream's decoded frames.
 
-    Use one converter for all frames of a stream: its scaler is expensive to set up.
+    Use one converter as long as it fits the frames: its scaler is expensive to set up.
     """
 
     def __init__(self, first: av.VideoFrame, sample_aspect: Fraction | None) -> None:
@@ -70,6 +75,13 @@ class PictureConverter:
         self._aspect = float(sample_aspect) if sample_aspect else 1.0
         self._small = VideoReformatter()
         self._full = VideoReformatter()
+
+    def fitting(self, frame: av.VideoFrame, sample_aspect: Fraction | None) -> PictureConverter:
+        """Return this converter, or a new one for a frame with another rotation or other pixels."""
+        aspect = float(sample_aspect) if sample_aspect else 1.0
+        if aspect == self._aspect and UprightTransform.from_frame(frame) == self.upright:
+            return self
+        return PictureConverter(frame, sample_aspect)
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of the whole picture."""
@@ -89,7 +101,7 @@ class PictureConverter:
         return self._scaled(self._full, frame, min(1.0, longest_px / max(self.size(frame))))
 
     def _scaled(self, scaler: VideoReformatter, frame: av.VideoFrame, scale: float) -> Picture:
-        width, height = (max(1, round(side * scale)) for side in self.size(frame))
+        width, height = (max(min(side, _LEAST_SIDE), round(side * scale)) for side in self.size(frame))
         if self.upright.transpose:
             width, height = height, width
         # AREA averages the pixels that it merges, so that text and fine patterns do not flicker.

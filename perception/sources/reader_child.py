@@ -23,11 +23,12 @@ from typing import Any
 
 import av
 
+from ...memory.watch_rate import WatchRate
 from .frame_sampling import FrameSampler, SparseSampler
 from .in_flight import InFlight
 from .live_decoder import LiveDecoder
 from .live_opening import LIVE_ERRORS, LiveInput, failure, open_live
-from .overload_ladder import OverloadLadder, WatchRate
+from .overload_ladder import OverloadLadder
 from .packet_queue import PacketQueue
 from .packet_reports import reported_packets
 from .picture_conversion import PictureConverter
@@ -177,7 +178,7 @@ class _FrameSender:
 
     def __init__(self, source: LiveInput, fps: float, lost: Counter[str], outbox: Outbox) -> None:
         self._source = source
-        self._fps = fps
+        self._full_rate = WatchRate(fps)
         self._lost = lost
         self._outbox = outbox
         self._sampler = FrameSampler(fps)
@@ -199,7 +200,7 @@ class _FrameSender:
             "time_base": None,
             "arrival_s": arrival_s,
             "size": converter.size(frame),
-            "rate": asdict(rate),
+            "rate": None if rate == self._full_rate else asdict(rate),
             "lost": dict(self._lost),
         }
         time_s = arrival_s
@@ -216,4 +217,4 @@ class _FrameSender:
 
     def _takes(self, time_s: float, rate: WatchRate) -> bool:
         is_taken = self._sampler.takes(time_s)
-        return is_taken if rate.fps == self._fps else self._sparse_sampler.takes(time_s, rate.fps)
+        return is_taken if rate.fps == self._full_rate.fps else self._sparse_sampler.takes(time_s, rate.fps)

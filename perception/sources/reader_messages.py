@@ -14,7 +14,6 @@ import json
 import math
 import struct
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -22,8 +21,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from ...memory.watch_rate import WatchRate
 from .frame import THUMB_SHAPE, Picture, Thumb
-from .overload_ladder import WatchRate
 
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
@@ -53,17 +52,14 @@ class ReaderTask:
 class ReceivedFrame:
     """A frame as the child sent it."""
 
-    pts: int
+    pts: int | None
+    """Its timestamp. None if the source gives none, or makes them up."""
     time_base: Fraction
-    has_timestamp: bool
-    """Whether ``pts`` is the source's own. Otherwise it is the time of arrival in microseconds."""
     arrival_s: float
-    """Monotonic seconds at which its packet arrived. The processes of a machine share this clock."""
-    wall_s: float
-    """Unix seconds at which its packet arrived."""
+    """``time.monotonic()`` when its packet arrived. The processes of a machine share this clock."""
     size: tuple[int, int]
-    rate: WatchRate
-    """How closely the source was watched when it was decoded."""
+    rate: WatchRate | None
+    """The reduced rate at which the source was watched when it was decoded. None at the full rate."""
     lost: Mapping[str, int]
     """Frames lost since the previous one, by cause."""
     thumb: Thumb
@@ -84,16 +80,14 @@ class ReceivedFrame:
             pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
             offset += size
         width, height = message["size"]
-        arrival_s, has_timestamp = float(message["arrival_s"]), message["time_base"] is not None
-        numerator, denominator = message["time_base"] or (1, 1_000_000)
+        # A frame without its own timestamp has no time base either.
+        time_base = None if message["time_base"] is None else Fraction(*message["time_base"])
         return cls(
-            pts=int(message["pts"]) if has_timestamp else round(arrival_s * 1_000_000),
-            time_base=Fraction(numerator, denominator),
-            has_timestamp=has_timestamp,
-            arrival_s=arrival_s,
-            wall_s=time.time() - (time.monotonic() - arrival_s),
+            pts=None if time_base is None else int(message["pts"]),
+            time_base=time_base or Fraction(1),
+            arrival_s=float(message["arrival_s"]),
             size=(int(width), int(height)),
-            rate=WatchRate(**message["rate"]),
+            rate=None if message["rate"] is None else WatchRate(**message["rate"]),
             lost={str(cause): int(count) for cause, count in message["lost"].items()},
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,

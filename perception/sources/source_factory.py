@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ...common.errors import BadArgument
 from ..errors import UnsupportedSource
 from .isolated_file_source import IsolatedFileSource
+from .live_clock import LiveOrigin
 from .live_source import LiveSource
 from .source import Source
 from .urls import redact
@@ -24,8 +25,7 @@ def open_source(
     source: str,
     *,
     fps: float,
-    origin_wall_s: float | None = None,
-    first_epoch: int = 0,
+    origin: LiveOrigin | None = None,
     max_outage_s: float | None = None,
     on_state: Callable[[str, str], None] | None = None,
 ) -> Source:
@@ -34,8 +34,7 @@ def open_source(
     Args:
         source: A path, or a URL of one of ``LIVE_SCHEMES``.
         fps: Sampled frames per second, for the observers.
-        origin_wall_s: Live only: Unix seconds at stream time 0, for a stream that began earlier.
-        first_epoch: Live only: the epoch of the first frame.
+        origin: Live only: where the stream begins or goes on. None begins it with the first frame.
         max_outage_s: Live only: the longest outage before watching ends with an error. None waits forever.
         on_state: Live only: called with a state and a sentence whenever the connection changes.
 
@@ -58,8 +57,7 @@ def open_source(
     return LiveSource(
         source,
         fps,
-        origin_wall_s=origin_wall_s,
-        first_epoch=first_epoch,
+        origin=origin,
         max_outage_s=max_outage_s,
         on_state=on_state,
     )

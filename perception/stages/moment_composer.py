@@ -16,16 +16,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from ...common.kind_registry import kind_of
 from ...memory.values import (
     Finding,
     FrameCounts,
     KeyFrame,
     Moment,
     Observation,
+    ReducedSpan,
     Span,
     Stream,
     moment_id,
 )
+from ...memory.watch_rate import WatchRate
 from ..describing.rule_captions import compose_caption
 from ..observers.observer import Observer
 from ..sources.frame import Frame
@@ -53,6 +56,7 @@ class MomentComposer:
         self._chooser = KeyFrameChooser(stream.name)
         self._accounts = FrameAccounts()
         self._shot_changes: deque[ShotBoundary] = deque()
+        self._rate: WatchRate | None = None
 
     @property
     def total(self) -> FrameCounts:
@@ -70,7 +74,17 @@ class MomentComposer:
     def observe(self, frame: Frame) -> None:
         """Show a sampled frame to the observers."""
         for observer in self._observers:
-            observer.push(frame)
+            if frame.rate is None or frame.rate.reads_text or not _reads_text(observer):
+                observer.push(frame)
+
+    def change_rate(self, rate: WatchRate | None, time_s: float) -> None:
+        """The moments from ``time_s`` on are watched at a reduced rate. None means the full rate."""
+        self._rate = rate
+        if rate is not None and not rate.reads_text:
+            # What is written there from now on is not known.
+            for observer in self._observers:
+                if _reads_text(observer):
+                    observer.cut(time_s)
 
     def choose(self, frame: Frame, moment_from_s: float) -> None:
         """Consider a sampled frame as a key frame of the moment that begins at ``moment_from_s``."""
@@ -93,25 +107,35 @@ class MomentComposer:
         """The counts of the frames before ``end_s`` that belong to no moment or gap yet."""
         return self._accounts.settle(end_s)
 
-    def compose(self, span: Span, *, epoch: int, shot: int, latest_s: float) -> tuple[Moment, list[KeyFrame]]:
-        """The moment of a final span, and its key frames. ``latest_s`` is the time of the newest frame."""
+    def compose(
+        self, span: Span, *, epoch: int, shot: int, latest_s: float, origin_wall_s: float | None = None
+    ) -> tuple[Moment, list[KeyFrame]]:
+        """The moment of a final span, and its key frames.
+
+        ``latest_s`` is the time of the newest frame. ``origin_wall_s`` is the Unix time at stream time 0, by
+        the wall clock as it was set in this epoch.
+        """
         now_s = time.time() if self._written_at is None else self._written_at(latest_s)
         frames = self._chooser.take(span)
         findings = self._shot_findings(span)
         for observer in self._observers:
             findings += observer.findings(span)
+        if self._rate is not None and not self._rate.shows_movement:
+            findings = [finding for finding in findings if not _says_nothing_moves(finding)]
         findings.sort(key=lambda finding: finding.span.start_s)
-        origin_s = self._stream.origin_wall_s
         moment = Moment(
             id=moment_id(self._stream.name, epoch, "moment", span.start_s),
             stream=self._stream.name,
             epoch=epoch,
             span=span,
-            observations=(Observation(compose_caption(findings), tuple(findings), WRITTEN_BY, now_s),),
+            observations=(
+                Observation(compose_caption(findings, self._rate), tuple(findings), WRITTEN_BY, now_s),
+            ),
             shot=shot,
             frame_ids=tuple(frame.id for frame in frames),
-            wall_start_s=None if origin_s is None else origin_s + span.start_s,
+            wall_start_s=None if origin_wall_s is None else origin_wall_s + span.start_s,
             counts=self._accounts.settle(span.end_s, stored=len(frames)),
+            reduced=() if self._rate is None else (ReducedSpan(span, self._rate),),
         )
         return moment, frames
 
@@ -130,3 +154,12 @@ class MomentComposer:
                 )
             )
         return findings
+
+
+def _reads_text(observer: Observer) -> bool:
+    return any(kind.field == "visible_text" for kind in observer.finding_kinds)
+
+
+def _says_nothing_moves(finding: Finding) -> bool:
+    """Whether a finding claims that nothing happened, which only one who watched closely can know."""
+    return kind_of(finding.kind, finding.field).caption_style == "if_quiet"

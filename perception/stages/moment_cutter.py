@@ -87,8 +87,8 @@ class MomentCutter:
         if start_s is None or open_from_s is None or time_s <= open_from_s:
             return []
         if held is not None and time_s - start_s >= MIN_S:
-            return [held, *_halved(Span(start_s, time_s), last_s)]
-        return _halved(Span(open_from_s, time_s), last_s)
+            return [held, *_halved(Span(start_s, time_s), last_s, self._max_s)]
+        return _halved(Span(open_from_s, time_s), last_s, self._max_s)
 
     def _ends_at(self, time_s: float, is_active: bool) -> bool:
         """Whether the open moment ends at ``time_s``: its activity changed for good, or it is long enough."""
@@ -124,8 +124,8 @@ class MomentCutter:
         return bool(changed > ACTIVE_CELLS * thumb.size)
 
 
-def _halved(span: Span, last_s: float) -> list[Span]:
+def _halved(span: Span, last_s: float, max_s: float) -> list[Span]:
     """The span, or its two halves if it is too long and its last frame, at ``last_s``, is in the second half."""
-    if span.duration_s <= MAX_S or last_s < span.middle_s:
+    if span.duration_s <= max_s or last_s < span.middle_s:
         return [span]
     return [Span(span.start_s, span.middle_s), Span(span.middle_s, span.end_s)]

@@ -98,9 +98,14 @@ class MomentWriter:
             )
         )
 
-    def put_state(self, state: StreamState, error: str = "") -> None:
-        """Record the state of the stream."""
-        self._stream = replace(self._stream, state=state, error=error)
+    def put_state(self, state: StreamState, error: str = "", *, duration_s: float | None = None) -> None:
+        """Record the state of the stream, and its duration where it is known now."""
+        self._stream = replace(
+            self._stream,
+            state=state,
+            error=error,
+            duration_s=self._stream.duration_s if duration_s is None else duration_s,
+        )
         self._store.put_stream(self._stream)
 
     def maintain(self) -> None:

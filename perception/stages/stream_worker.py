@@ -15,15 +15,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from ...memory.errors import MemoryStoreError
 from ...memory.store import MemoryStore
 from ...memory.values import Span, Stream
-from ..errors import SourceError
+from ...memory.watch_rate import WatchRate
+from ..errors import NotAVideo, SourceError
+from ..live_origin import find_live_origin
 from ..observers.observer import Observer
 from ..sources.frame import Frame
+from ..sources.live_clock import LiveOrigin
 from ..sources.source import Event, Outage, Source
-from ..watch_events import Progress, WatchReport, WatchState
+from ..watch_events import OnEvent, Progress, RateChanged, WatchReport, WatchState
+from .live_holes import HoleFinder
 from .moment_composer import MomentComposer
 from .moment_cutter import MAX_S, MomentCutter
 from .moment_writer import Append, MomentWriter
@@ -35,6 +40,8 @@ _SAME_S = 1e-6
 """Times nearer than this are the same: a frame's time may have been rounded on its way."""
 SETTLED_S = 0.5
 """A live source may take this long to send its first frame before that is a gap."""
+_UNSEEN_S = 0.1
+"""A stretch without a frame before watching stopped is a gap if it is longer."""
 LIVE_MAX_S = 5.0
 """The longest moment of a live stream: observations must be searchable seconds later."""
 
@@ -53,31 +60,38 @@ class StreamWorker:
         observers: Sequence[Observer],
         *,
         append: Append | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_event: OnEvent | None = None,
         written_at: Callable[[float], float] | None = None,
+        origin: LiveOrigin | None = None,
     ) -> None:
         """Nothing is watched yet.
 
         ``append`` replaces the method of the store. For ``written_at`` see
-        ``WatchOptions``.
+        ``WatchOptions``. ``origin`` is that of a live source. None means now, or where the memory ends.
         """
         self._store = store
         self._stream = stream
         self._source = source
-        self._on_progress = on_progress
+        self._on_event = on_event
         self._live = stream.kind == "live"
         # Not a threading.Event: setting one from a signal handler may deadlock.
         self._stopped = False
+        self._stopped_at_s: float | None = None
         self._processing = threading.RLock()
         self._running = False
         self._shots = ShotDetector()
         self._cutter = MomentCutter(LIVE_MAX_S if self._live else MAX_S)
         self._composer = MomentComposer(stream, observers, written_at)
         self._writer = MomentWriter(store, stream, append)
-        self._clock = _StreamClock(stream)
+        self._holes = HoleFinder(stream.fps)
+        if origin is None and self._live:
+            origin = find_live_origin(stream, store.resume(stream.name))
+        self._clock = _StreamClock(stream, origin)
 
     def stop(self) -> None:
         """End the run soon and keep everything so far. Callable from a signal handler or another thread."""
+        if not self._stopped:
+            self._stopped_at_s = self._clock.now_s()
         self._stopped = True
         self._source.stop()
 
@@ -122,6 +136,8 @@ class StreamWorker:
                     break
             with self._processing:
                 self._end()
+            if resumed_at_s is None and not (self._live or self._stopped or self._clock.has_seen_frame):
+                raise NotAVideo(self._stream.source, "none of its pictures can be decoded")
         except BaseException as error:
             self._fail(error)
             raise
@@ -131,7 +147,9 @@ class StreamWorker:
                 self._writer.flush_ladder()
             self._writer.commit()
             state: WatchState = "stopped" if self._stopped or self._live else "done"
-            self._writer.put_state("stopped" if self._stopped or self._live else "done")
+            # What a file declares of its duration may be wrong.
+            duration_s = self._clock.end_s if state == "done" else None
+            self._writer.put_state("done" if state == "done" else "stopped", duration_s=duration_s)
         self._writer.maintain()
         self._report_progress(started)
         return WatchReport(
@@ -189,9 +207,12 @@ class StreamWorker:
 
     def _process(self, event: Event) -> None:
         if isinstance(event, Frame):
-            self._take(event)
+            if not self._live or self._stopped_at_s is None or event.time_s < self._stopped_at_s:
+                self._take(event)
         elif isinstance(event, Outage):
             self._break(event)
+        elif self._live:
+            self._holes.note_dropped(event)
         elif event.time_s >= self._clock.from_s - _SAME_S:
             # Those lost earlier were counted by the run that saw them.
             self._composer.count_dropped(event)
@@ -201,12 +222,19 @@ class StreamWorker:
         clock = self._clock
         if clock.held is not None and frame.epoch != clock.held.epoch:
             self._close_epoch(clock.held_until_s)
-        if self._live and clock.held is None:
-            self._start_epoch(frame)
+            self._holes.restart()
+        if self._live:
+            if clock.held is None:
+                self._start_epoch(frame)
+            self._leave_out_hole(frame)
+            if _is_key_frames_only(frame.rate) or _is_key_frames_only(clock.rate):
+                self._shots.reset()  # what lies between two key frames is not a cut
         boundary = self._shots.push(frame)
         held = clock.advance(frame)
         if held is not None:
             self._pass_on(held, boundary)
+        if frame.rate != clock.rate:
+            self._change_rate(frame.rate, frame.time_s)
 
     def _pass_on(self, frame: Frame, boundary: ShotBoundary | None) -> None:
         warming_up = frame.time_s < self._clock.from_s - _SAME_S
@@ -238,6 +266,36 @@ class StreamWorker:
         self._composer.clear_key_frames()
         self._clock.shot += 1
 
+    def _leave_out_hole(self, frame: Frame) -> None:
+        """Record the time before a live frame as a gap if it was not watched, with the frames lost in it."""
+        clock = self._clock
+        hole = self._holes.push(frame.time_s, sampled=frame.sampled)
+        if hole is None:
+            self._count_dropped(None)
+            return
+        start_s = self._close_shot(hole.start_s)
+        self._count_dropped(start_s)
+        self._put_gap(clock.outage(hole.end_s, hole.cause, hole.detail))
+        self._cutter.begin(hole.end_s)
+        clock.shot += 1
+
+    def _count_dropped(self, time_s: float | None) -> None:
+        """Count the frames lost since the last frame at ``time_s``, or where they were lost."""
+        for dropped in self._holes.take_dropped():
+            self._composer.count_dropped(dropped if time_s is None else replace(dropped, time_s=time_s))
+
+    def _change_rate(self, rate: WatchRate | None, time_s: float) -> None:
+        """A live stream is watched at another rate from here on: moments of one rate each."""
+        if self._cutter.current_from_s is not None:
+            self._finish(self._cutter.cut(time_s))
+            self._cutter.begin(time_s)
+            self._composer.clear_key_frames()
+        self._clock.rate = rate
+        self._composer.change_rate(rate, time_s)
+        if self._on_event is not None:
+            full = WatchRate(self._stream.fps)
+            self._on_event(RateChanged(self._stream.name, time_s, rate or full, is_full=rate is None))
+
     def _start_epoch(self, frame: Frame) -> None:
         """Take up a live epoch with its first frame."""
         clock = self._clock
@@ -247,8 +305,12 @@ class StreamWorker:
             self._writer.flush_ladder()
             clock.epoch, clock.shot = frame.epoch, 0
         clock.first = False
+        if frame.wall_s is not None:
+            clock.origin_wall_s = frame.wall_s - frame.time_s
         if self._cutter.current_from_s is None:
-            self._cutter.begin(frame.time_s)
+            # A frame covers the moment before it, unless that is a gap.
+            since_s = frame.time_s - clock.end_s
+            self._cutter.begin(clock.end_s if 0 < since_s <= SETTLED_S else frame.time_s)
 
     def _close_shot(self, end_s: float) -> float:
         """Everything open ends at ``end_s``, or just after the newest frame. Returns where."""
@@ -279,7 +341,10 @@ class StreamWorker:
     def _break(self, outage: Outage) -> None:
         clock = self._clock
         if self._live:
-            self._close_epoch(outage.start_s)
+            start_s = self._close_shot(outage.start_s)
+            self._writer.flush_ladder()
+            self._count_dropped(max(start_s, outage.start_s))
+            self._holes.restart()
             self._put_gap(outage)
             # The source numbers the frames that follow as another epoch.
             clock.epoch, clock.shot = outage.epoch + 1, 0
@@ -306,7 +371,11 @@ class StreamWorker:
                 self._finish(self._cutter.cut(clock.held.time_s))
             return
         if clock.held is not None:
-            self._close_epoch(clock.held_until_s)
+            until_s = clock.held_until_s
+            if self._live and self._stopped_at_s is not None:
+                until_s = min(until_s, self._stopped_at_s)
+            self._close_epoch(until_s)
+        self._count_dropped(None)
         lost = self._composer.settle(math.inf)
         if lost.captured:
             # Frames after the last moment: only a gap can count them.
@@ -314,13 +383,21 @@ class StreamWorker:
             outage = Outage(clock.end_s, end_s, clock.epoch, "damaged", "frames that could not be decoded")
             self._writer.put_gap(outage, lost)
             clock.end_s = max(clock.end_s, end_s)
+        if self._live:
+            end_s = clock.now_s() if self._stopped_at_s is None else self._stopped_at_s
+            if end_s - clock.end_s > _UNSEEN_S:
+                self._put_gap(clock.outage(end_s, "stopped", "watching stopped before it had come"))
 
     def _finish(self, spans: Sequence[Span]) -> None:
         """Compose the moments that are now final."""
         clock = self._clock
         for span in spans:
             moment, frames = self._composer.compose(
-                span, epoch=clock.epoch, shot=clock.shot, latest_s=clock.latest_s
+                span,
+                epoch=clock.epoch,
+                shot=clock.shot,
+                latest_s=clock.latest_s,
+                origin_wall_s=clock.origin_wall_s,
             )
             self._writer.add(moment, frames)
             clock.end_s = span.end_s
@@ -332,10 +409,10 @@ class StreamWorker:
         self._clock.end_s = max(self._clock.end_s, outage.end_s)
 
     def _report_progress(self, started: float) -> None:
-        if self._on_progress is None:
+        if self._on_event is None:
             return
         reached_s = self._clock.reached_s
-        self._on_progress(
+        self._on_event(
             Progress(
                 stream=self._stream.name,
                 time_s=reached_s,
@@ -347,13 +424,21 @@ class StreamWorker:
         )
 
 
+def _is_key_frames_only(rate: WatchRate | None) -> bool:
+    return rate is not None and rate.key_frames_only
+
+
 class _StreamClock:
     """Where in the stream the worker is: times, epoch and shot."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._origin_wall_s = stream.origin_wall_s
+    def __init__(self, stream: Stream, origin: LiveOrigin | None) -> None:
+        self._origin = origin
+        self.origin_wall_s = stream.origin_wall_s
+        """Unix seconds at stream time 0, by the wall clock as it was set when the epoch began."""
         self.epoch = 0
         self.shot = 0
+        self.has_seen_frame = False
+        """Whether a frame came in this run."""
         self.held: Frame | None = None
         """The newest frame, which is passed on when the next has come."""
         self.latest_s = 0.0
@@ -363,6 +448,8 @@ class _StreamClock:
         """Where this run begins. Earlier frames are only shown to the stages."""
         self.end_s = 0.0
         """End of the last moment or gap."""
+        self.rate: WatchRate | None = None
+        """The reduced rate at which a live stream is watched. None at the full rate."""
         self.first = True
         """Whether a live source has sent nothing yet in this run."""
 
@@ -385,6 +472,7 @@ class _StreamClock:
     def advance(self, frame: Frame) -> Frame | None:
         """Take the newest frame. Returns the one before it."""
         held, self.held = self.held, frame
+        self.has_seen_frame = True
         self.latest_s = frame.time_s
         if held is not None:
             self.interval_s = min(1.0, max(0.001, frame.time_s - held.time_s))
@@ -392,18 +480,17 @@ class _StreamClock:
 
     def now_s(self) -> float:
         """The present time as stream time, for a live stream."""
-        return time.time() - (self._origin_wall_s or 0.0)
+        return 0.0 if self._origin is None else self._origin.now_s()
 
     def outage(self, end_s: float, cause: str, detail: str) -> Outage:
         """An outage from the end of the last moment or gap."""
-        origin_s = self._origin_wall_s
         return Outage(
             start_s=self.end_s,
             end_s=end_s,
             epoch=self.epoch,
             cause=cause,
             detail=detail,
-            wall_start_s=None if origin_s is None else origin_s + self.end_s,
+            wall_start_s=None if self._origin is None else self._origin.wall_s(self.end_s),
         )
 
     def nothing_yet(self, end_s: float) -> Outage:

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from recollect.cli.diagnostics import DiagnosticCheck, examine_lmm, examine_vision
+from recollect.cli.diagnostic_check import DiagnosticCheck
+from recollect.cli.diagnostics import examine_vision
+from recollect.cli.lmm_diagnostics import examine_lmm
 from recollect.memory import MemoryStore
 from recollect.perception.vision import PaletteEncoder
 from recollect.settings import Settings, read_settings
@@ -70,8 +72,72 @@ def test_a_server_that_refuses_clips_gets_advice(server):
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
 
-    assert states(checks) == {"": "ok", "pictures": "ok", "clips": "broken", "schemas": "ok"}
+    assert states(checks) == {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok"}
+    assert "clips are sent as pictures" in checks["clips"].detail
+    assert "400" in checks["clips"].detail
     assert "--trust-request-mm-kwargs" in checks["clips"].advice
+    assert checks["schemas"].advice == ""
+
+
+def test_what_a_server_gets_instead_is_told(server):
+    def keeps_to_the_prompt(request: RecordedRequest) -> str:
+        text = request.body["messages"][-1]["content"][-1]["text"]
+        schema = json.loads(text[text.index('{"prop') :])
+        return json.dumps({name: kind.get("enum", [7])[0] for name, kind in schema["properties"].items()})
+
+    server.says = keeps_to_the_prompt
+    server.refuses = ("clips", "several pictures", "schemas", "max_tokens")
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    told = {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok", "requests": "ok"}
+    assert states(checks) == told
+    assert "contact sheet" in checks["clips"].detail
+    assert "in the prompt" in checks["schemas"].detail
+    assert "max_completion_tokens" in checks["requests"].detail
+
+
+def test_a_model_that_calls_red_blue_is_a_warning(server):
+    server.says = lambda request: (
+        '{"colour": "blue"}' if "colour" in str(request.body["response_format"]) else '{"digit": 3}'
+    )
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert states(checks) == {"": "ok", "pictures": "warning", "clips": "warning", "schemas": "ok"}
+    assert "it calls red blue" in checks["pictures"].detail
+    assert "vision model" in checks["pictures"].advice
+
+
+@pytest.mark.parametrize(
+    ("refuses", "advice"),
+    [("everything", "refuses text alone too"), ("pictures", "Serve a model that takes pictures")],
+)
+def test_the_advice_follows_the_refusal(server, refuses, advice):
+    server.refuses = ("clips", refuses)
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert checks["pictures"].state == "broken"
+    assert advice in checks["pictures"].advice
+
+
+def test_a_model_that_thinks_at_length_gets_the_room(server):
+    thought = "Let me look at it again. " * 20
+    server.says = lambda request: f"<think>{thought}</think>{well_behaved(request)}"
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url}))
+
+    assert states(checks) == {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok"}
+
+
+def test_a_server_without_a_list_of_models_is_tried(server):
+    server.listed = []
+
+    checks = lmm_checks(read_settings(lmm={"url": server.url, "model": server.model}))
+
+    assert states(checks) == {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok"}
+    assert "does not list its models" in checks[""].detail
 
 
 def test_a_wrong_model_is_reported_with_those_available(server):

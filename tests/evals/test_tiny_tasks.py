@@ -10,7 +10,8 @@ from recollect.agent.prompt_building import JudgeReply, LookReply, PlanReply
 from recollect.evals.tiny.tasks import TASKS, TrainingSample, make_sample, make_samples
 from recollect.perception.describing.describer import DescriptionReply, MomentDescriptionReply, template_of
 from recollect.perception.lmm import ClipPart, PicturePart, TextPart
-from recollect.perception.lmm.chat_format import read_reply, request_body, schema_of
+from recollect.perception.lmm.chat_format import request_body, schema_of
+from recollect.perception.lmm.completion import read_reply
 from recollect.perception.lmm.prompt_templates import load_template
 
 REPLIES = {
@@ -57,10 +58,7 @@ def test_caption_and_look_prompts_have_pictures(samples):
     assert any(isinstance(part, ClipPart) for part in shown)
     assert any(isinstance(part, PicturePart) for part in shown)
     for sample in samples["caption"]:
-        assert (
-            request_body(sample.prompt, MomentDescriptionReply, as_clip=True)["messages"][0]["role"]
-            == "system"
-        )
+        assert request_body(sample.prompt, MomentDescriptionReply)["messages"][0]["role"] == "system"
 
 
 def test_the_same_seed_makes_the_same_sample(samples):

@@ -21,7 +21,8 @@ from recollect.perception.describing.backlog_captioning import queue_undescribed
 from recollect.perception.describing.captioner import Captioner, CaptionReport
 from recollect.perception.describing.describer import DescriptionReply, MomentDescriptionReply
 from recollect.perception.describing.description_queue import backlog_entries
-from recollect.perception.describing.server_availability import MAX_OVERLOADS, MAX_UNFIT
+from recollect.perception.describing.server_availability import MAX_OVERLOADS
+from recollect.perception.describing.undecided_failures import MAX_UNDECIDED
 from recollect.perception.errors import (
     LmmError,
     LmmNotServed,
@@ -87,6 +88,11 @@ def line(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply:
     return MomentDescriptionReply(
         caption=f"A kettle boils beside sign {number_of(prompt)}.", visible_text=[], **rest
     )
+
+
+def line_of(number: int) -> MomentDescriptionReply | DescriptionReply:
+    """The reply for the moment of this number."""
+    return line(Prompt("caption", 1, "", (TextPart(f"sign {number}"),)))
 
 
 class HeldLmm(ScriptedLmm):
@@ -401,15 +407,71 @@ def test_an_event_does_not_wait_for_a_moment_that_was_given_up(store):
 
 def test_if_no_moment_can_be_described_none_is_given_up(store):
     """A misconfigured server refuses every request. The backlog must survive that."""
-    fill(store, *(moment(number) for number in range(3 * MAX_UNFIT)))
+    fill(store, *(moment(number) for number in range(3 * MAX_UNDECIDED)))
     lmm = ScriptedLmm(otherwise=lambda _: LmmRefused("scripted", 400, "no video here"))
 
     report = finished(store, lmm, concurrency=1, first_pause_s=3600)
 
-    assert (report.given_up, report.waiting) == (0, 3 * MAX_UNFIT)
+    assert (report.given_up, report.waiting) == (0, 3 * MAX_UNDECIDED)
     assert "no video here" in report.trouble
-    assert len(lmm.asked) == MAX_UNFIT
-    assert finished(store, ScriptedLmm(otherwise=line)).described == 3 * MAX_UNFIT
+    assert len(lmm.asked) == MAX_UNDECIDED
+    assert finished(store, ScriptedLmm(otherwise=line)).described == 3 * MAX_UNDECIDED
+
+
+@pytest.mark.parametrize("count", [1, 2, MAX_UNDECIDED - 1])
+@pytest.mark.parametrize(
+    "bad", ["<html>busy</html>", LmmRefused("scripted", 400, "no video here")], ids=["nonsense", "refused"]
+)
+def test_the_servers_fault_is_not_charged_to_moments(store, count, bad):
+    """A few moments in a short film, each tried in several runs while the server is broken."""
+    fill(store, *(moment(number) for number in range(count)))
+
+    for _ in range(MAX_ATTEMPTS + 1):
+        report = finished(store, ScriptedLmm(otherwise=lambda _: bad), first_pause_s=3600)
+        assert (report.described, report.given_up, report.waiting) == (0, 0, count)
+        assert report.trouble
+    mended = finished(store, ScriptedLmm(otherwise=line))
+
+    assert (mended.described, mended.given_up, mended.waiting) == (count, 0, 0)
+
+
+def test_a_server_that_breaks_in_the_middle_charges_nobody(store):
+    fill(store, *(moment(number) for number in range(6)))
+    lmm = ScriptedLmm(*[line_of(number) for number in (5, 4)], otherwise=lambda _: "nonsense")
+
+    report = finished(store, lmm, concurrency=1, first_pause_s=3600)
+
+    assert (report.described, report.given_up, report.waiting) == (2, 0, 4)
+    assert finished(store, ScriptedLmm(otherwise=line)).described == 4
+    assert store.backlog_counts() == {}
+
+
+def test_summaries_do_not_decide_about_pictures(store):
+    """A model without eyes summarises texts, and that does not charge the moments that it cannot see."""
+    pairs = [moment(number) for number in range(4)]
+    described, waiting = pairs[:2], pairs[2:]
+    store.append([item for item, _ in described], [frame for _, frame in described])
+    fill(store, *waiting, above=(event(*(child for child, _ in described)),))
+
+    def reply_to(prompt: Prompt) -> MomentDescriptionReply | DescriptionReply | LmmError:
+        return LmmRefused("scripted", 400, "no pictures") if prompt.name == "caption" else line(prompt)
+
+    report = finished(store, ScriptedLmm(otherwise=reply_to), concurrency=1, first_pause_s=3600)
+
+    assert (report.described, report.given_up, report.waiting) == (1, 0, 2)
+    assert finished(store, ScriptedLmm(otherwise=line)).described == 2
+
+
+def test_a_live_moment_is_charged_when_later_ones_succeed(store):
+    lmm = ScriptedLmm(otherwise=lambda prompt: "nonsense" if number_of(prompt) == 0 else line(prompt))
+    with Captioner(store, lmm, first_pause_s=0.001) as captioner:
+        for number in range(8):
+            stored, frame = moment(number)
+            captioner.remember([stored], [frame])
+            time.sleep(0.05)
+        until(lambda: bool(counts := store.backlog_counts()) and counts["door"].given_up == 1)
+
+    assert store.backlog_counts()["door"].waiting == 0
 
 
 def test_an_exception_for_one_moment_does_not_end_the_others(store):

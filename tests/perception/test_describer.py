@@ -215,7 +215,7 @@ def test_a_request_does_not_change_without_the_prompts_revision(name, revision, 
     parts = tuple(
         PicturePart(b"", part.time_s) if isinstance(part, PicturePart) else part for part in prompt.parts
     )
-    body = request_body(Prompt(name, revision, prompt.system, parts), reply, as_clip=True)
+    body = request_body(Prompt(name, revision, prompt.system, parts), reply)
     sent = hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=5).hexdigest()
 
     assert (prompt.revision, sent) == (revision, digest), (

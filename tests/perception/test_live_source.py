@@ -9,20 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from fractions import Fraction
 
-import numpy as np
 import pytest
 
 from recollect.common.backoff import Backoff
 from recollect.perception.errors import SourceUnreachable
 from recollect.perception.sources.connection_progress import LiveTimeouts
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
-from recollect.perception.sources.live_clock import ConnectionTrouble, LiveClock
 from recollect.perception.sources.live_source import LiveSource
-from recollect.perception.sources.overload_ladder import DROP_S, WatchRate
+from recollect.perception.sources.overload_ladder import DROP_S
 from recollect.perception.sources.reader_child import FRAMES_IN_FLIGHT
-from recollect.perception.sources.reader_messages import ReceivedFrame
 from recollect.perception.sources.source import Dropped, Event, Outage
 from recollect.testing.stream_servers import HttpStreamServer, RtspServer
 
@@ -279,82 +275,6 @@ def test_credentials_appear_in_no_state_and_no_outage():
     shown = " ".join([*states, repr(watch.source.info), repr(watch.outages)])
     assert "s3cret" not in shown
     assert "t0psecret" not in shown
-
-
-# The timeline, with events made by the tests
-
-
-def arrived(pts: int, wall_s: float) -> ReceivedFrame:
-    thumb = np.zeros(THUMB_SHAPE, np.uint8)
-    return ReceivedFrame(
-        pts=pts,
-        time_base=Fraction(1, 100),
-        has_timestamp=True,
-        arrival_s=wall_s,
-        wall_s=wall_s,
-        size=(64, 36),
-        rate=WatchRate(4.0),
-        lost={},
-        thumb=thumb,
-        small=None,
-        whole=None,
-    )
-
-
-def placed(
-    timeline: LiveClock, pts: int, wall_s: float, trouble: ConnectionTrouble | None = None
-) -> list[Event]:
-    return list(timeline.place(arrived(pts, wall_s), trouble))
-
-
-def test_a_clock_that_jumps_back_opens_an_epoch_and_no_gap():
-    timeline = LiveClock(None, 0)
-
-    events = [*placed(timeline, 900, 50.0), *placed(timeline, 904, 50.04), *placed(timeline, 100, 50.08)]
-
-    assert [type(event) for event in events] == [Frame, Frame, Frame]
-    assert [event.epoch for event in events] == [0, 0, 1]
-    assert [event.time_s for event in events] == pytest.approx([0.0, 0.04, 0.08])
-
-
-def test_a_clock_jump_ahead_opens_an_epoch_but_a_pause_does_not():
-    timeline = LiveClock(None, 0)
-
-    jumped = [*placed(timeline, 0, 50.0), *placed(timeline, 4, 50.04), *placed(timeline, 90_000, 50.08)]
-    paused = placed(timeline, 91_000, 60.1)
-
-    assert [event.epoch for event in [*jumped, *paused]] == [0, 0, 1, 1]
-    assert paused[0].time_s == pytest.approx(10.08)
-
-
-def test_a_burst_of_delayed_frames_stays_in_its_epoch():
-    timeline = LiveClock(None, 0)
-
-    events = [event for n in range(200) for event in placed(timeline, 10 * n, 50.0)]
-
-    assert {event.epoch for event in events} == {0}
-    assert events[-1].time_s == pytest.approx(19.9)
-
-
-def test_a_resumed_stream_keeps_the_wall_clock_of_its_origin():
-    timeline = LiveClock(1000.0, 3)
-
-    [frame] = placed(timeline, 777, 1600.0)
-
-    assert (frame.time_s, frame.epoch, frame.wall_s) == (600.0, 3, 1600.0)
-
-
-def test_an_outage_spans_from_the_last_frame_to_the_next():
-    timeline = LiveClock(None, 0)
-    before = [*placed(timeline, 0, 50.0), *placed(timeline, 4, 50.04)]
-    timeline.open_epoch()
-
-    [outage, frame] = placed(timeline, 0, 57.0, ConnectionTrouble("refused", "connection refused", 4))
-
-    assert (outage.start_s, outage.end_s) == pytest.approx((0.08, 7.0))
-    assert (outage.cause, outage.attempts, outage.epoch) == ("refused", 4, 0)
-    assert (frame.epoch, frame.time_s) == (1, 7.0)
-    assert len(before) == 2
 
 
 def test_pauses_grow_and_stay_below_their_limits():

@@ -208,7 +208,7 @@ def test_retry_after_may_be_a_date(server, client):
     assert error.retry_after_s == pytest.approx(100, abs=4)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 413])
 def test_a_refused_request_is_not_sent_again(server, client, status):
     server.answer_with(status)
 
@@ -285,24 +285,27 @@ def test_a_wrong_root_is_distinguished_from_a_wrong_model(server, client):
 
 @pytest.mark.parametrize("reply", ["It is a kettle.", '{"caption": 3}', '{"caption": "A ket', ""])
 def test_greedy_sampling_never_retries_a_reply_out_of_schema(server, client, reply):
-    server.says = reply
     lmm = client()
+    lmm.ask_now(PROMPT, Caption)  # the server keeps to schemas, so the next reply is the model's fault
+    before = lmm.usage["question"].tokens
+    server.says = reply
 
     error, _ = failure(lmm)
 
     assert isinstance(error, LmmReplyOutOfSchema)
-    assert len(server.requests) == 1
-    assert error.tokens == lmm.usage["question"].tokens > 0
+    assert len(server.requests) == 2
+    assert error.tokens == lmm.usage["question"].tokens - before > 0
 
 
 def test_random_sampling_retries_a_reply_out_of_schema_once(server, client):
-    replies = iter(["It is a kettle.", GOOD, "It", "is"])
+    replies = iter([GOOD, "It is a kettle.", GOOD, "It", "is"])
     server.says = lambda _: next(replies)
     lmm = client(temperature=0.8, max_retries=5)
+    lmm.ask_now(PROMPT, Caption)
 
     assert lmm.ask_now(PROMPT, Caption).usage.calls == 2
     assert isinstance(failure(lmm)[0], LmmReplyOutOfSchema)
-    assert len(server.requests) == 4
+    assert len(server.requests) == 5
 
 
 def test_a_cut_off_reply_names_the_setting_to_raise(server, client):

@@ -190,6 +190,25 @@ def test_a_changing_region_is_read_at_most_once_a_second():
     assert observer.counts.looks <= 7
 
 
+def test_reading_full_pages_takes_about_as_long_as_they_last():
+    observer = TextObserver()
+
+    def full_page(time_s):
+        number, picture = round(time_s), np.full((720, 1280, 3), 30, np.uint8)
+        for row in range(32):
+            text = f"row {number * 31 + row} of the page that is shown in second {number}"
+            place = (20, 20 + 22 * row)
+            cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (235,) * 3, 1, cv2.LINE_AA)
+        return picture
+
+    watch(observer, full_page, 0.0, 1.0)
+    lines_of_one_look = observer.reader.lines_read
+    watch(observer, full_page, 1.0, 7.0)
+
+    assert lines_of_one_look >= 32
+    assert observer.reader.lines_read <= 20 * 7 + lines_of_one_look
+
+
 def test_a_caption_over_moving_texture_is_read():
     rng = np.random.default_rng(3)
     grass = cv2.GaussianBlur(rng.integers(0, 255, (360, 1280, 3), np.uint8), (0, 0), 2)

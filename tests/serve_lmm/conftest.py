@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from recollect.perception.lmm import Prompt
 from recollect.perception.lmm.chat_format import request_body
+from recollect.perception.lmm.dialect import Dialect
 from recollect.serve_lmm.process import VllmServer
 
 STAND_IN = '''
@@ -116,7 +117,7 @@ class Said(NamedTuple):
 
 def said_by_vllm(server: VllmServer, prompt: Prompt, reply: type[BaseModel], *, max_tokens: int) -> Said:
     """Ask a server, its clips sent as pictures, without sampling and without a schema to keep to."""
-    body = request_body(prompt, reply, as_clip=False)
+    body = request_body(prompt, reply, Dialect(clips=False))
     del body["response_format"]
     body |= {"temperature": 0, "max_tokens": max_tokens, "return_token_ids": True}
     told = post(server, "/v1/chat/completions", body)
@@ -127,7 +128,7 @@ def said_by_transformers(
     python: Path, checkpoint: Path, prompt: Prompt, reply: type[BaseModel], *, max_tokens: int
 ) -> Said:
     """Ask a checkpoint the same in the process of another Python, which has transformers."""
-    messages = request_body(prompt, reply, as_clip=False)["messages"]
+    messages = request_body(prompt, reply, Dialect(clips=False))["messages"]
     done = subprocess.run(
         [python, "-P", "-c", _ASK_TRANSFORMERS, checkpoint, str(max_tokens)],
         env={**os.environ, "HF_HUB_OFFLINE": "1"}, input=json.dumps(messages),

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
-from recollect.cli.diagnostics import examine_lmm
+from recollect.cli.lmm_diagnostics import examine_lmm
 from recollect.perception.errors import LmmNotServed, LmmRefused, LmmReplyOutOfSchema, LmmUnreachable
 from recollect.perception.lmm import ClipPart, PicturePart, Prompt, ServedLmm, TextPart
 from recollect.perception.lmm.chat_format import request_body
@@ -124,7 +124,7 @@ def test_it_takes_and_its_reply_keeps_to_the_schema(lmm, parts):
 
 
 def test_the_prompt_says_when_the_frames_of_a_clip_were_seen(server):
-    body = request_body(asking(CLIP), Seen, as_clip=True)
+    body = request_body(asking(CLIP), Seen)
     extra = body.pop("extra_body")
 
     tokens = post(server, "/v1/chat/completions/render", {**body, **extra})["token_ids"]
