@@ -285,6 +285,13 @@ class _IdleProcesses:
 
 
 _idle = _IdleProcesses()
-atexit.register(_idle.clear)
+
+
+def end_idle_processes() -> None:
+    """End the processes that are kept for a next job."""
+    _idle.clear()
+
+
+atexit.register(end_idle_processes)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_idle.forget)
