@@ -31,6 +31,7 @@ from .audio_server import serve_sound
 from .decoder_limits import allow_cpu_s, limit_process
 from .frame_server import serve_file
 from .job_channel import SHARED_BYTES, JobChannel, failure_message
+from .subtitle_server import serve_subtitles
 
 IDLE_S = 10.0
 """After this long without a job, the process ends."""
@@ -44,7 +45,11 @@ BOOTSTRAP = (
 DIED_OF_SIGNAL = 128
 """Added to the number of the signal that ended a fork, in the exit status. As shells do."""
 
-JOBS: dict[str, Callable[..., None]] = {"file": serve_file, "sound": serve_sound}
+JOBS: dict[str, Callable[..., None]] = {
+    "file": serve_file,
+    "sound": serve_sound,
+    "subtitles": serve_subtitles,
+}
 """The jobs by name. Each takes a channel and the values of its task."""
 
 
@@ -96,6 +101,7 @@ def _work(job: dict[str, Any], shared: NDArray[np.uint8] | None) -> NoReturn:
     try:
         limit_process()
         silence_s = job.pop("silence_s")
+        os.chdir(job.pop("folder"))
         channel = JobChannel(sys.stdout.buffer, shared, lambda: allow_cpu_s(silence_s))
         threading.Thread(
             target=_read_requests, args=(sys.stdin.buffer, channel.requests), daemon=True

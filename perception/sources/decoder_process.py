@@ -85,7 +85,8 @@ class DecoderJob:
         self._waiting_since_s: float | None = None
         self.is_closed = self._is_silent = False
         self._reading = threading.Lock()
-        self._process = _idle.start({"job": job, "silence_s": self._silence_s, **task})
+        folder = _present_folder()
+        self._process = _idle.start({"job": job, "silence_s": self._silence_s, "folder": folder, **task})
         threading.Thread(target=self._watch_silence, daemon=True).start()
 
     def send(self, request: dict[str, Any]) -> None:
@@ -166,6 +167,14 @@ class DecoderJob:
         if name == "SIGKILL":
             return "its decoder was killed, probably because the machine has no memory left"
         return f"its decoder crashed ({name})"
+
+
+def _present_folder() -> str:
+    """The folder that relative paths are about. A process that is kept may have been started in another one."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep  # it was removed
 
 
 class _Process:
