@@ -1,4 +1,4 @@
-"""The decoder process's job on a file: its facts and its frames.
+"""Frame server: the job of decoding a file, for its facts and its frames.
 
 Frames are sent in batches, because a message for each would cost too much. The next batch is decoded while the
 parent works on the last. Whole pictures are converted only where the parent asks for one:

@@ -1,4 +1,4 @@
-"""A decoder process's side of its connection: requests come in, messages go out. And failures as messages.
+"""Job channel: requests come in to a job on an untrusted file, and messages go out. And failures as messages.
 
 channel.send({"kind": "sound", "at_s": 1.0}, (samples.tobytes(),))
 request = channel.requests.get()        # {"kind": "next"}
