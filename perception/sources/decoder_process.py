@@ -212,13 +212,13 @@ class _Process:
     def read(self) -> tuple[dict[str, Any], Buffer] | None:
         """Its next message and raw bytes. None if there is none, or it is invalid."""
         assert self._popen.stdout is not None
-        received = read_message(self._popen.stdout)
-        if received is None or "shared" not in received[0]:
-            return received
         try:
+            received = read_message(self._popen.stdout)
+            if received is None or "shared" not in received[0]:
+                return received
             offset, size = received[0]["shared"]
             return received[0], self._shared[offset : offset + size]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError):  # made up by a decoder that was taken over
             return None
 
     def exit_status(self, timeout_s: float) -> int | None:
