@@ -1,6 +1,6 @@
 """The decoder process, as its parent sees it: a job on an untrusted file, done by another process with limits.
 
-    with closing(DecoderJob("file", {"path": "kitchen.mp4", "fps": 4, "info": None}, size_bytes)) as job:
+    with closing(DecoderJob("file", {…}, size_bytes)) as job:
         message, blob = job.receive()       # raises DecoderDied if the process died or was silent for too long
         job.send({"kind": "next"})
 
@@ -21,11 +21,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeAlias
 
+from ..errors import SourceUnreachable
 from .decoder_child import BOOTSTRAP, DIED_OF_SIGNAL, IDLE_S
 from .decoder_limits import allowed_silence_s
+from .file_bytes import FileLocation
 from .job_channel import SHARED_BYTES
 from .reader_messages import read_message
 
@@ -49,19 +50,21 @@ _ENVIRONMENT = (
     "LC_CTYPE",
     "SYSTEMROOT",
     "TZ",
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
-"""Variables that the process inherits. Others may hold secrets."""
+"""Variables that the process inherits, the last ones for files behind URLs. Others may hold secrets."""
 
 
 class DecoderDied(Exception):
     """The process died, was silent for too long or sent an invalid message. The text is the reason."""
 
 
-def size_of(path: Path) -> int:
+def size_of(location: FileLocation) -> int:
     """The size of a file, or 0 if it cannot be had. It sets how long the decoder may take."""
     try:
-        return path.stat().st_size
-    except (OSError, ValueError):
+        return location.stat().st_size
+    except (OSError, ValueError, SourceUnreachable):
         return 0
 
 
@@ -74,14 +77,16 @@ class DecoderJob:
         task: dict[str, Any],
         size_bytes: int,
         *,
+        idle_s: float = 0.0,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """Start a job on a file of ``size_bytes``, with the values that the job takes.
 
+        The process may wait for ``idle_s`` for the file to grow.
         While ``is_stopped``, the process may be silent only for as long as it may take to close.
         """
         self._is_stopped = is_stopped
-        self._silence_s = allowed_silence_s(size_bytes)
+        self._silence_s = allowed_silence_s(size_bytes) + idle_s
         self._waiting_since_s: float | None = None
         self.is_closed = self._is_silent = False
         self._reading = threading.Lock()

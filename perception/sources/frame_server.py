@@ -36,14 +36,16 @@ _BATCH_S = 0.25
 """A batch is sent when it reaches any of these: events, sampled frames, bytes of their pictures, time taken."""
 
 
-def serve_file(channel: JobChannel, path: str, fps: float, info: list[Any] | None) -> None:
+def serve_file(
+    channel: JobChannel, path: str, fps: float, info: list[Any] | None, follow_idle_s: float | None
+) -> None:
     """Send the facts of a file, and when the parent wants them its frames, until it closes the job.
 
     ``info`` are the facts from an earlier job on the file. They are sent where they are None.
     """
     known = None if info is None else event_from(info)
     assert known is None or isinstance(known, SourceInfo)
-    with closing(FileSource(path, fps, info=known)) as source:
+    with closing(FileSource(path, fps, info=known, follow_idle_s=follow_idle_s)) as source:
         if known is None:
             channel.send({"kind": "opened", "info": event_values(source.info_without_id)})
         request = channel.requests.get()

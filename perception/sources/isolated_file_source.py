@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotAVideo
+from .content_identity import content_id_of
 from .decoder_process import Buffer, DecoderDied, DecoderJob, size_of
 from .event_messages import INVALID, event_from, event_values
-from .file_source import content_id_of
+from .file_bytes import location_of
 from .frame import THUMB_SHAPE, Frame, Picture
 from .frame_sampling import FrameSampler
 from .job_channel import error_from
@@ -40,31 +41,36 @@ class IsolatedFileSource:
     """Reads a video file, and drops no frame that can be decoded.
 
     Raises:
-        SourceNotFound: There is no file at ``path``.
+        SourceNotFound: There is no file at the path.
+        SourceUnreachable: The server of the file is gone.
         NotAVideo: It is a folder, an empty file, text, sound only, too damaged to read, or too large to decode.
         ValueError: ``fps`` is not above 0.
 
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
+    def __init__(self, source: str | Path, fps: float, *, follow_idle_s: float | None = None) -> None:
+        """``source`` is a path or HTTP URL. With ``follow_idle_s``, a path is read until it has not grown for so long."""
         FrameSampler(fps)  # refuses an invalid rate before anything is read
-        self._path, self._fps = Path(path), fps
+        self._source, self._location, self._fps = source, location_of(source), fps
+        self._follow_idle_s = follow_idle_s if isinstance(self._location, Path) else None
         self._stop = _Stop()
         self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
         job = self._start_job(None)
         try:
-            self._info_without_id = _opened_info(job, str(path))
+            info = _opened_info(job, str(self._location))
         except BaseException:
             job.close()
             raise
         self._first_job: DecoderJob | None = job
         """The job that opened the file. It also gives the frames, the first time that they are read."""
         weakref.finalize(self, job.close)
+        # What a file declares while it grows is no duration.
+        self._info_without_id = info if self._follow_idle_s is None else replace(info, duration_s=None)
 
     @cached_property
     def info(self) -> SourceInfo:
         """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
-        return replace(self._info_without_id, content_id=content_id_of(self._path))
+        return replace(self._info_without_id, content_id=content_id_of(self._source))
 
     def stop(self) -> None:
         """End the iterator after the current frame, or within seconds if the decoder hangs."""
@@ -101,14 +107,23 @@ class IsolatedFileSource:
             if self._stop.is_requested:
                 return
             if not has_seen:
-                raise NotAVideo(str(self._path), str(death)) from None
+                raise NotAVideo(str(self._location), str(death)) from None
             yield self._rest(end_s, str(death))
 
     def _start_job(self, info: SourceInfo | None) -> DecoderJob:
-        values = None if info is None else event_values(info)
-        task = {"path": str(self._path), "fps": self._fps, "info": values}
         stop = self._stop  # the job must not keep the source, which ends it when it is dropped
-        return DecoderJob("file", task, size_of(self._path), is_stopped=lambda: stop.is_requested)
+        return DecoderJob(
+            "file",
+            {
+                "path": str(self._source),
+                "fps": self._fps,
+                "info": None if info is None else event_values(info),
+                "follow_idle_s": self._follow_idle_s,
+            },
+            size_of(self._location),
+            idle_s=self._follow_idle_s or 0.0,
+            is_stopped=lambda: stop.is_requested,
+        )
 
     def _rest(self, end_s: float, why: str) -> Outage:
         """The outage from the last frame to the end that the file declares."""
