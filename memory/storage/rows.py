@@ -161,7 +161,13 @@ def searchable_text(observation: Observation) -> str:
 
 def parse_records(rows: Iterable[Row]) -> list[Row]:
     """The rows of the JSON records in these rows, with the defaults filled in. Damaged ones are left out."""
-    return [_DEFAULTS | json.loads(row["record"]) for row in intact_rows("observations", rows)]
+    return [parse_record(row["record"]) for row in intact_rows("observations", rows)]
+
+
+def parse_record(record: str) -> Row:
+    """The fields of a JSON record, with the defaults filled in."""
+    fields: Row = _DEFAULTS | json.loads(record)
+    return fields
 
 
 def moments_from(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
