@@ -30,7 +30,7 @@ HELD_BYTES = 192 << 20
 """Bytes of decoded pictures that are kept for the parent. Of the oldest beyond, only the small picture is left."""
 
 _BATCH_EVENTS = 64
-_BATCH_SAMPLED = 4
+_BATCH_SAMPLED = 8
 _BATCH_BYTES = 24 << 20
 _BATCH_S = 0.25
 """A batch is sent when it reaches any of these: events, sampled frames, bytes of their pictures, time taken."""

@@ -29,7 +29,7 @@ class Region(NamedTuple):
 
 PICTURE_REGION = Region(0, 12 << 20)
 """For one whole picture, of up to 1920 × 1920 pixels."""
-BATCH_REGION = Region(12 << 20, 2 << 20)
+BATCH_REGION = Region(12 << 20, 4 << 20)
 """For the thumbnails and small pictures of a batch of frames."""
 SHARED_BYTES = PICTURE_REGION.size + BATCH_REGION.size
 

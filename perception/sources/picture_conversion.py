@@ -72,6 +72,7 @@ class PictureConverter:
 
     def __init__(self, first: av.VideoFrame, sample_aspect: Fraction | None) -> None:
         self.upright = UprightTransform.from_frame(first)
+        self._rotation = first.rotation
         self._aspect = float(sample_aspect) if sample_aspect else 1.0
         self._small = VideoReformatter()
         self._full = VideoReformatter()
@@ -79,7 +80,9 @@ class PictureConverter:
     def fitting(self, frame: av.VideoFrame, sample_aspect: Fraction | None) -> PictureConverter:
         """Return this converter, or a new one for a frame with another rotation or other pixels."""
         aspect = float(sample_aspect) if sample_aspect else 1.0
-        if aspect == self._aspect and UprightTransform.from_frame(frame) == self.upright:
+        # A frame whose side data was read stays in memory until the next garbage collection, and ``rotation``
+        # is not among them.
+        if aspect == self._aspect and frame.rotation == self._rotation:
             return self
         return PictureConverter(frame, sample_aspect)
 
