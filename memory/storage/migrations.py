@@ -141,6 +141,13 @@ def rows_have_digests(folder: Path) -> None:
                     view.add_columns(columns.field("digest"))
 
 
+def streams_have_boot_clocks(folder: Path) -> None:
+    """Add columns for the clock by which a live stream goes on. They stay empty until it is watched again."""
+    with _changed(folder, "streams") as view:
+        if view is not None and "boot_id" not in view.schema.names:
+            view.add_columns([schema.STREAMS.field(name) for name in ("boot_id", "boot_origin_s")])
+
+
 def _add_columns(
     folder: Path,
     name: str,
@@ -178,6 +185,6 @@ def _changed(folder: Path, name: str) -> Iterator[Any]:
 _STEPS: dict[int, tuple[Step, ...]] = {
     1: (frames_tell_their_size, observations_tell_their_size, tables_that_are_missing),
     2: (observations_have_records, memories_tell_their_hour),
-    3: (rows_have_digests,),
+    3: (rows_have_digests, streams_have_boot_clocks),
 }
 """The steps by the schema that they start from."""

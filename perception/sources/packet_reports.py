@@ -18,11 +18,14 @@ from .packet_cadence import PacketCadence
 _EVERY_S = 0.5
 """The time between two reports, while packets arrive."""
 
+_GROWN_S = 0.5
+"""A patience that has grown by this is reported at once."""
+
 
 def reported_packets(source: LiveInput, stall_s: float, report: Callable[..., None]) -> Iterator[VideoPacket]:
     """Yield the video packets of ``source``. ``report`` is called on this thread with the fields of a message."""
     cadence = PacketCadence(stall_s, in_segments=source.in_segments)
-    counts, reported_s = Counter[str](), 0.0
+    counts, reported_s, reported_patience_s = Counter[str](), 0.0, stall_s
     for packet in source.packets():
         now_s = time.monotonic()
         if packet is None:
@@ -31,8 +34,10 @@ def reported_packets(source: LiveInput, stall_s: float, report: Callable[..., No
             cadence.note(now_s, _time_s(packet))
             counts["video"] += 1
             counts["key"] += packet.is_keyframe
-        if now_s - reported_s >= _EVERY_S:
-            reported_s = now_s
+        # A segment that arrives whole says how long the next one may take. Nothing follows it to report that later.
+        has_grown = cadence.patience_s >= reported_patience_s + _GROWN_S
+        if now_s - reported_s >= _EVERY_S or has_grown:
+            reported_s, reported_patience_s = now_s, cadence.patience_s
             report(kind="packets", patience_s=cadence.patience_s, **counts)
         if packet is not None:
             yield packet
