@@ -111,10 +111,13 @@ def observations_have_records(folder: Path) -> None:
 
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.to_pylist()
-        records = [record_json({**row, "findings": json.loads(row["findings"])}) for row in rows]
+        records = [
+            record_json({**row, "findings": json.loads(row["findings"]), "reduced": []}) for row in rows
+        ]
         return pa.record_batch([pa.array(records, pa.string())], ["record"])
 
-    _add_columns(folder, "observations", ("record",), added, list(schema.RECORDED))
+    read = [name for name in schema.RECORDED if name != "reduced"]  # younger than this schema
+    _add_columns(folder, "observations", ("record",), added, read)
     _drop_columns(folder, "observations", {"shot", "wall_start_s", "child_ids", "caption", "findings"})
 
 
