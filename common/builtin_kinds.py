@@ -335,6 +335,7 @@ BUILTIN_KINDS: tuple[FindingKind, ...] = (
     FindingKind("place", "place"),
     FindingKind("read", "visible_text"),
     FindingKind("seen", "attribute"),
+    FindingKind("carried_over", "attribute"),
 )
 
 

@@ -39,6 +39,7 @@ from .describer import describe, summarise
 from .description_queue import DescriptionJob, DescriptionQueue, backlog_entries
 from .description_writer import DescriptionWriter
 from .server_availability import FIRST_PAUSE_S, ServerAvailability, may_be_fault_of_moment
+from .unchanged_moments import UnchangedMoments, carried_over
 from .undecided_failures import UndecidedFailures
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,11 @@ class Captioner:
         self._writer = DescriptionWriter(store, back_dated)
         self._server = ServerAvailability(first_pause_s)
         self._failures = UndecidedFailures()
+        self._unchanged = UnchangedMoments()
+        self._deferred: dict[str, Moment] = {}
+        """Unchanged moments that wait for the description of another one."""
+        self._written_by = ""
+        """The writer of the descriptions of moments. Known from the first reply."""
         self._running: dict[asyncio.Task[Observation | None], DescriptionJob] = {}
         self._given_up = 0
         self._waiting = store.waiting(stream)
@@ -258,12 +264,45 @@ class Captioner:
         limit = 1 if self._server.has_trouble else self._concurrency
         while len(self._running) < limit:
             job = self._queue.next(busy=chain(self._running.values(), self._writer.jobs))
-            if job is None and not self._running:
+            if job is None and not self._running and not self._writer.jobs:
+                if self._describe_a_deferred_moment():
+                    continue
                 job = self._decide_failures()
             if job is None:
                 return
+            if self._is_unchanged(job):
+                continue
             job.started_s = time.monotonic()
             self._running[asyncio.create_task(request_description(self._lmm, job))] = job
+
+    def _is_unchanged(self, job: DescriptionJob) -> bool:
+        """Whether the moment shows what another one shows. It gets the description of that one, now or later."""
+        if job.item.rung != "moment" or job.is_control:
+            return False
+        origin = self._unchanged.origin_of(job.moment, job.snapshot)
+        if origin is None:
+            return False
+        current = job.snapshot.get([origin.id]).get(origin.id)
+        descriptions = current.observations[1:] if current else ()
+        of_writer = [item for item in descriptions if item.written_by == self._written_by]
+        if of_writer:
+            self._writer.add(job, carried_over(of_writer[-1], origin, job.moment))
+        else:
+            self._deferred[job.moment.id] = job.moment
+            self._queue.set_aside(job.moment.id)
+        return True
+
+    def _describe_a_deferred_moment(self) -> bool:
+        """Nothing else is left: describe the first deferred moment itself. Returns whether there is one."""
+        if not self._deferred:
+            return False
+        self._unchanged.describe_itself(min(self._deferred.values(), key=lambda moment: moment.span))
+        self._bring_back_deferred()
+        return True
+
+    def _bring_back_deferred(self) -> None:
+        self._queue.bring_back(self._deferred)
+        self._deferred.clear()
 
     def _decide_failures(self) -> DescriptionJob | None:
         """Nothing else is left: a job that shows whether the server is at fault for the failures."""
@@ -305,6 +344,8 @@ class Captioner:
             self._store.not_to_describe([job.item.moment_id])
             self._queue.look_again()  # a summary may have waited for this moment
             return
+        if job.item.rung == "moment":
+            self._written_by = observation.written_by
         if not job.is_control:
             self._writer.add(job, observation)
         if self._server.note_success(job.started_s):
@@ -312,7 +353,7 @@ class Captioner:
         if failures := self._failures.decided_by(job):
             for failure in failures:
                 self._charge(failure.item, failure.error)
-            self._queue.bring_back()
+            self._queue.bring_back(failure.item.moment_id for failure in failures)
 
     def _take_failure(self, job: DescriptionJob, error: BaseException) -> None:
         """Record a failure, which may be that of the server or of the moment."""
@@ -335,8 +376,8 @@ class Captioner:
 
     def _note_trouble(self, error: BaseException) -> None:
         """The server is at fault. No moment is charged, and all are tried again."""
-        self._failures.clear()
-        self._queue.bring_back()
+        self._queue.bring_back(self._failures.clear())
+        self._bring_back_deferred()
         had_trouble = bool(self._server.trouble)
         if self._server.note_failure(error):
             if not had_trouble:
@@ -345,6 +386,7 @@ class Captioner:
 
     def _write(self) -> None:
         self._writer.write()
+        self._bring_back_deferred()
         self._queue.clear()
         self._waiting = self._store.waiting(self._queue.stream)
         self._on_event(Described(self._writer.written, self._given_up, self._waiting))

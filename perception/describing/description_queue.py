@@ -91,12 +91,13 @@ class DescriptionQueue:
     def set_aside(self, moment_id: str) -> None:
         """Do not give out this entry until ``bring_back`` is called."""
         self._aside.add(moment_id)
+        self._backlog_changed = True  # there may be more behind the entries that were read ahead
 
-    def bring_back(self) -> None:
-        """Give out the entries again that were set aside."""
-        if self._aside:
-            self._aside.clear()
-            self._backlog_changed = True
+    def bring_back(self, moment_ids: Iterable[str]) -> None:
+        """Give out entries again that were set aside."""
+        back = self._aside.intersection(moment_ids)
+        self._aside -= back
+        self._backlog_changed |= bool(back)
 
     def job_of(self, item: Pending) -> DescriptionJob | None:
         """The job for a memory that need not be in the backlog. None if the memory is gone."""

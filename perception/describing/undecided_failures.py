@@ -73,10 +73,12 @@ class UndecidedFailures:
         self._failures.pop(job.item.moment_id, None)
         return decided
 
-    def clear(self) -> None:
-        """Forget the failures, and what was described: nobody is charged."""
+    def clear(self) -> list[str]:
+        """Forget the failures, and what was described: nobody is charged. Returns the ids of those that failed."""
+        failed_ids = list(self._failures)
         self._failures.clear()
         self._described.clear()
+        return failed_ids
 
 
 def _is_moment(item: Pending) -> bool:

@@ -40,6 +40,9 @@ Quad = NDArray[np.float32]
 DETECT_SIDE = 960
 """The longer side, in pixels, at which the text of a whole screen is still detected."""
 
+MAX_LINES = 200
+"""The most lines that are recognised in one picture, the largest first. A full screen of small text has fewer."""
+
 _LEAST_CONFIDENCE = 0.3
 _SIDE_STEP = 32  # the detector's network takes sides that are multiples of this
 _LONGEST_SIDE = 4096
@@ -116,7 +119,13 @@ class OcrReader:
             return []
         back = np.array([width / shape[0], height / shape[1]], np.float32)
         edge = np.array([width, height], np.float32)
-        return _joined([np.clip(np.asarray(box, np.float32) * back, 0, edge) for box in detected.boxes])
+        quads = [np.clip(np.asarray(box, np.float32) * back, 0, edge) for box in detected.boxes]
+        if len(quads) > MAX_LINES:
+            # A picture of noise or of tiny print gives thousands, which would take minutes.
+            quads = sorted(quads, key=lambda quad: float(np.ptp(quad[:, 0]) * np.ptp(quad[:, 1])))[
+                -MAX_LINES:
+            ]
+        return _joined(quads)
 
     def _line_at(self, picture: Picture, quad: Quad) -> OcrLine | None:
         """The line inside ``quad``, taken from memory where it looks like a line read before."""

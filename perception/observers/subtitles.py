@@ -3,8 +3,10 @@
     observer = SubtitleObserver(load_cues(Path("talk.mp4")))   # talk.srt, talk.en.vtt, or its own track
     observer.findings(Span(4.0, 9.0))                          # speech/subtitle
 
-It reads SubRip, WebVTT and SubStation Alpha. A broken file gives the cues that can be parsed and never an
-error, because the video is worth watching without subtitles. It knows nothing of sound. Subtitles that are
+It reads SubRip, WebVTT and SubStation Alpha, in Unicode and older code pages. A broken file gives the cues that
+can be parsed and never an error, because the video is worth watching without subtitles. A file in an unknown
+encoding gives none, and a warning in the log: garbled text must not be remembered as speech. The number of cues
+is bounded, in a file and in a moment. It knows nothing of sound. Subtitles that are
 drawn into the picture are read by the text observer.
 
 pysubs2 reads SubStation Alpha. SubRip and WebVTT are read here: pysubs2 takes WebVTT comments and cue
@@ -14,28 +16,29 @@ identifiers for speech, and its time grows with the square of the number of blan
 from __future__ import annotations
 
 import html
+import logging
+import os
 import re
+import stat
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ...common.builtin_kinds import builtin_kinds
 from ...memory.values import Finding, Span
 from ..sources.frame import Frame
+from ..sources.subtitle_reader import TextEvent, TextTrack, read_text_tracks
+from ..sources.subtitle_server import MAX_EVENTS, MAX_LINE_CHARACTERS
+from .subtitle_encoding import decode_unicode, find_code_page
 
-if TYPE_CHECKING:
-    from av.packet import Packet
-    from av.subtitles.stream import SubtitleStream
+log = logging.getLogger(__name__)
 
-_MAX_BYTES = 16 * 1024 * 1024
-_MAX_CUES = 100_000
+_MAX_BYTES = 4 * 1024 * 1024
+_MAX_CUES_IN_MOMENT = 40
 _MAX_CHARACTERS = 2_000
-_MAX_MARKED_UP_CHARACTERS = 4_000
-"""Of a SubStation Alpha line with its override tags. pysubs2 takes quadratic time for many tags."""
 _SUBSTATION_SUFFIXES = (".ass", ".ssa")
 _SIDECAR_SUFFIXES = (".srt", ".vtt", *_SUBSTATION_SUFFIXES)
 _LAST_CUE_S = 5.0
@@ -69,6 +72,7 @@ class SubtitleObserver:
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._cues = sorted(cues)
         self._latest_end_s = list(accumulate((cue.end_s for cue in self._cues), max))
+        self._has_warned = False
 
     def push(self, frame: Frame) -> None:
         """Do nothing: frames carry no subtitles."""
@@ -77,16 +81,29 @@ class SubtitleObserver:
         """Do nothing: a cue may go on across a cut."""
 
     def findings(self, span: Span) -> list[Finding]:
-        """The cues shown in ``span``, each clipped to it."""
-        findings = []
+        """The cues shown in ``span``, each clipped to it. Of more than can be spoken in it, only the first ones."""
+        findings: list[Finding] = []
         # Every cue before this index ends before the span begins.
         for cue in self._cues[bisect_left(self._latest_end_s, span.start_s) :]:
             if cue.start_s >= span.end_s:
+                break
+            if len(findings) == _MAX_CUES_IN_MOMENT:
+                self._warn(span)
                 break
             shown_span = Span(cue.start_s, cue.end_s).clipped_to(span)
             if shown_span is not None:
                 findings.append(Finding("speech", "subtitle", cue.text, shown_span, self.written_by))
         return findings
+
+    def _warn(self, span: Span) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "more than %d subtitles are shown around %.0f s; only the first ones are remembered here and "
+                "wherever else there are too many",
+                _MAX_CUES_IN_MOMENT,
+                span.start_s,
+            )
 
 
 def load_cues(path: Path) -> list[Cue]:
@@ -96,40 +113,65 @@ def load_cues(path: Path) -> list[Cue]:
     and other languages by name. Without one, it is the text track inside that is marked default, or the
     track with the most text. Never raises for subtitles that are broken or unreadable.
     """
-    for sidecar in _sidecars(path):
-        cues = read_cues(sidecar)
+    for sidecar, language in _sidecars(path):
+        cues = read_cues(sidecar, language=language)
         if cues:
             return cues
     return _track_cues(path)
 
 
-def read_cues(path: Path) -> list[Cue]:
+def read_cues(path: Path, *, language: str = "") -> list[Cue]:
     """The cues of one SubRip, WebVTT or SubStation Alpha file. A broken file gives those that can be parsed.
 
-    Reads at most the first 16 MiB of a file, and at most 100,000 cues.
+    Reads at most the first 4 MiB of a file, and at most 30,000 cues. ``language`` helps to tell code pages apart.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES)
-    except OSError:
-        return []
-    lines = _decode(data).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "").split("\n")
+    data = _read_file(path)
     is_substation = path.suffix.lower() in _SUBSTATION_SUFFIXES
-    return _sorted_cues(_parse_substation(lines) if is_substation else _parse_timed_text(lines))
+    text = decode_unicode(data)
+    if text is None:
+        # Only what is spoken is judged: the rest of a broken file may be anything.
+        spoken = " ".join(cue.text for cue in _parse(data.decode("latin-1"), is_substation=is_substation))
+        sample = spoken.encode("latin-1", errors="ignore")
+        code_page = "latin-1" if sample.isascii() else find_code_page(sample, language=language)
+        if code_page is None:
+            log.warning(
+                "the subtitles in %s are ignored: their text encoding is unknown. Save them as UTF-8.",
+                path.name,
+            )
+            return []
+        text = data.decode(code_page, errors="replace")
+    return sorted(set(_parse(text, is_substation=is_substation)))
 
 
-def _sidecars(path: Path) -> list[Path]:
+def _parse(text: str, *, is_substation: bool) -> Iterator[Cue]:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "").split("\n")
+    return _parse_substation(lines) if is_substation else _parse_timed_text(lines)
+
+
+def _read_file(path: Path) -> bytes:
+    """The first ``_MAX_BYTES`` of an ordinary file. Empty for anything else: reading a pipe would never end."""
+    try:
+        # Non-blocking where the platform has it: to open a pipe without a writer would wait for one.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            return file.read(_MAX_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError:
+        return b""
+
+
+def _sidecars(path: Path) -> list[tuple[Path, str]]:
+    """The subtitle files beside a video, the best first, each with the language in its name."""
     try:
         candidates = [entry for entry in path.parent.iterdir() if entry.suffix.lower() in _SIDECAR_SUFFIXES]
     except OSError:
         return []
-    same_stem = [sidecar for sidecar in candidates if sidecar.stem == path.stem]
-    same_stem.sort(key=lambda sidecar: _SIDECAR_SUFFIXES.index(sidecar.suffix.lower()))
+    same_stem = [(sidecar, "") for sidecar in candidates if sidecar.stem == path.stem]
+    same_stem.sort(key=lambda pair: _SIDECAR_SUFFIXES.index(pair[0].suffix.lower()))
     # "name.en.srt": only a language may follow the name, so that "name.part2.srt" is not taken.
-    by_language = [(_language(path, sidecar), sidecar) for sidecar in candidates]
-    by_language = [(language, sidecar) for language, sidecar in by_language if language]
-    by_language.sort(key=lambda pair: (not pair[0].startswith("en"), pair[1].name))
-    return [*same_stem, *(sidecar for _, sidecar in by_language)]
+    by_language = [(sidecar, _language(path, sidecar)) for sidecar in candidates]
+    by_language = [(sidecar, language) for sidecar, language in by_language if language]
+    by_language.sort(key=lambda pair: (not pair[1].startswith("en"), pair[0].name))
+    return [*same_stem, *by_language]
 
 
 def _language(video: Path, sidecar: Path) -> str:
@@ -138,22 +180,10 @@ def _language(video: Path, sidecar: Path) -> str:
     return tag if tag != sidecar.stem.lower() and _LANGUAGE.fullmatch(tag) else ""
 
 
-def _decode(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The limit on the size may have cut a UTF-8 character in two.
-        if error.start >= len(data) - 3:
-            return data.decode("utf-8-sig", errors="ignore")
-        return data.decode("cp1252", errors="replace")
-
-
 def _parse_timed_text(lines: Sequence[str]) -> Iterator[Cue]:
     """Parse SubRip or WebVTT: a line with two times, then text up to an empty line."""
     position, count = 0, 0
-    while position < len(lines) and count < _MAX_CUES:
+    while position < len(lines) and count < MAX_EVENTS:
         timing = _TIMING.match(lines[position])
         if timing is None:
             is_comment = lines[position].startswith(_NOT_SPOKEN)
@@ -196,7 +226,7 @@ def _parse_substation(lines: Iterable[str]) -> Iterator[Cue]:
 
     count = 0
     for line in lines:
-        if count >= _MAX_CUES or not line.startswith("Dialogue:"):
+        if count >= MAX_EVENTS or not line.startswith("Dialogue:"):
             continue
         # A line of its own each: one that cannot be parsed would cost all others.
         try:
@@ -214,7 +244,7 @@ def _dialogue_text(text: str) -> str:
     """The words of a SubStation Alpha line, without override tags and drawings."""
     from pysubs2.formats.substation import parse_tags  # noqa: PLC0415
 
-    fragments = parse_tags(text[:_MAX_MARKED_UP_CHARACTERS])
+    fragments = parse_tags(text[:MAX_LINE_CHARACTERS])
     return _plain_text("".join(fragment for fragment, style in fragments if not style.drawing))
 
 
@@ -224,73 +254,25 @@ def _plain_text(text: str) -> str:
     return " ".join(html.unescape(text).split())[:_MAX_CHARACTERS]
 
 
-def _sorted_cues(cues: Iterator[Cue]) -> list[Cue]:
-    return sorted(set(cues))
-
-
 def _track_cues(path: Path) -> list[Cue]:
     """The cues of the best text track inside the file."""
-    import av  # noqa: PLC0415
-
-    try:
-        with av.open(str(path)) as container:
-            tracks = [stream for stream in container.streams.subtitles if stream.codec_context is not None]
-            if not tracks:
-                return []
-            for stream in container.streams:
-                if stream not in tracks:
-                    stream.discard = av.stream.Discard.all  # not even read, where the format allows it
-            start_s = max(0.0, (container.start_time or 0) / av.time_base)
-            by_track: dict[int, list[_TrackCue]] = {stream.index: [] for stream in tracks}
-            for packet in container.demux(tracks):
-                cues = by_track[packet.stream.index]
-                if len(cues) < _MAX_CUES and packet.pts is not None and packet.time_base is not None:
-                    cue_start_s = float(packet.pts * packet.time_base) - start_s
-                    duration_s = float(packet.duration * packet.time_base) if packet.duration else None
-                    cues.append(_TrackCue(cue_start_s, duration_s, _packet_text(packet)))
-            best = max(tracks, key=lambda stream: _track_rank(stream, by_track[stream.index])).index
-    except (av.FFmpegError, OSError, ValueError):
+    tracks = [(track.is_default, _cues_of(track)) for track in read_text_tracks(path)]
+    # The default track, then the one with the most text. A track of pictures has none.
+    tracks = [(is_default, cues) for is_default, cues in tracks if cues]
+    if not tracks:
         return []
-    return _sorted_cues(_with_ends(by_track[best]))
+    return max(tracks, key=lambda track: (track[0], sum(len(cue.text) for cue in track[1])))[1]
 
 
-@dataclass(frozen=True, slots=True)
-class _TrackCue:
-    """A cue as a track inside a video file stores it."""
-
-    start_s: float
-    duration_s: float | None
-    text: str
+def _cues_of(track: TextTrack) -> list[Cue]:
+    """The cues of a track. A cue without a duration lasts until the next one begins."""
+    return sorted(set(_with_ends(sorted(track.events, key=lambda event: event.start_s))))
 
 
-def _packet_text(packet: Packet[Any]) -> str:
-    """The text of a subtitle packet. It is empty for a picture and for a packet that cannot be decoded."""
-    import av  # noqa: PLC0415
-
-    try:
-        events = [
-            subtitle.ass
-            for subtitle in packet.decode()
-            if isinstance(subtitle, av.subtitles.subtitle.AssSubtitle)
-        ]
-    except av.FFmpegError:
-        return ""
-    # FFmpeg writes nine fields with commas between; the last one is the text.
-    texts = [event.decode("utf-8", errors="replace").split(",", 8)[-1] for event in events]
-    return _plain_text(" ".join(map(_dialogue_text, texts)))
-
-
-def _track_rank(stream: SubtitleStream, cues: Sequence[_TrackCue]) -> tuple[bool, bool, int]:
-    """Text before pictures, then the default track, then the track with the most text."""
-    characters = sum(len(cue.text) for cue in cues)
-    return characters > 0, bool(stream.disposition & 1), characters
-
-
-def _with_ends(cues: Sequence[_TrackCue]) -> Iterator[Cue]:
-    """Give each cue an end. A cue without a duration lasts until the next packet begins."""
-    ordered = sorted(cues, key=lambda cue: cue.start_s)
-    for index, cue in enumerate(ordered):
-        next_start_s = ordered[index + 1].start_s if index + 1 < len(ordered) else cue.start_s + _LAST_CUE_S
-        end_s = cue.start_s + cue.duration_s if cue.duration_s else next_start_s
-        if cue.text and end_s > max(0.0, cue.start_s):
-            yield Cue(max(0.0, cue.start_s), end_s, cue.text)
+def _with_ends(events: Sequence[TextEvent]) -> Iterator[Cue]:
+    for index, event in enumerate(events):
+        text = _plain_text(_dialogue_text(event.text))
+        next_s = events[index + 1].start_s if index + 1 < len(events) else event.start_s + _LAST_CUE_S
+        end_s = event.start_s + event.duration_s if event.duration_s else next_s
+        if text and end_s > max(0.0, event.start_s):
+            yield Cue(max(0.0, event.start_s), end_s, text)

@@ -25,6 +25,7 @@ from .audio_server import serve_sound
 from .decoder_limits import allow_cpu_s, limit_process
 from .frame_server import probe, serve_frames
 from .job_channel import JobChannel, failure_message
+from .subtitle_server import serve_subtitles
 
 IDLE_S = 10.0
 """After this long without a job, the process ends."""
@@ -38,7 +39,12 @@ BOOTSTRAP = (
 DIED_OF_SIGNAL = 128
 """Added to the number of the signal that ended a fork, in the exit status. As shells do."""
 
-JOBS: dict[str, Callable[..., None]] = {"probe": probe, "frames": serve_frames, "sound": serve_sound}
+JOBS: dict[str, Callable[..., None]] = {
+    "probe": probe,
+    "frames": serve_frames,
+    "sound": serve_sound,
+    "subtitles": serve_subtitles,
+}
 """The jobs by name. Each takes a channel and the values of its task."""
 
 
@@ -82,6 +88,7 @@ def _work(job: dict[str, Any]) -> NoReturn:
     try:
         limit_process()
         silence_s = job.pop("silence_s")
+        os.chdir(job.pop("folder"))
         channel = JobChannel(sys.stdout.buffer, lambda: allow_cpu_s(silence_s))
         threading.Thread(
             target=_read_requests, args=(sys.stdin.buffer, channel.requests), daemon=True

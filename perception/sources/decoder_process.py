@@ -72,7 +72,8 @@ class DecoderJob:
         self._waiting_since_s: float | None = None
         self._is_closed = self._is_silent = False
         self._reading = threading.Lock()
-        self._process = _take_process({"job": job, "silence_s": self._silence_s, **task})
+        folder = _present_folder()
+        self._process = _take_process({"job": job, "silence_s": self._silence_s, "folder": folder, **task})
         threading.Thread(target=self._watch_silence, daemon=True).start()
 
     def send(self, request: dict[str, Any]) -> None:
@@ -224,6 +225,14 @@ def _take_process(task: dict[str, Any]) -> subprocess.Popen[bytes]:
     with suppress(OSError):
         _write_line(process, task | {"sys_path": sys.path})
     return process
+
+
+def _present_folder() -> str:
+    """The folder that relative paths are about. A process that is kept may have been started in another one."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep  # it was removed
 
 
 def _keep_process(process: subprocess.Popen[bytes]) -> None:

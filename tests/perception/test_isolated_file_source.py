@@ -116,6 +116,17 @@ def test_a_process_serves_one_file_after_the_other(short_video: Path) -> None:
 
 
 @needs_proc
+def test_a_relative_path_is_read_after_a_change_of_folder(
+    short_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(IsolatedFileSource(short_video, 4)) as source:
+        next(source.frames())
+    monkeypatch.chdir(short_video.parent)
+
+    with closing(IsolatedFileSource(short_video.name, 4)) as source:
+        assert isinstance(next(source.frames()), Frame)
+
+
 def test_a_dropped_iterator_frees_its_process(short_video: Path) -> None:
     source = IsolatedFileSource(short_video, 4)
     next(iter(source.frames()))

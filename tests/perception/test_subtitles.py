@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -266,3 +267,71 @@ def test_the_narrator_of_a_real_film_is_quoted_in_time():
     findings = observer.findings(Span(8.5, 12.0))
 
     assert ["Goddard Space Flight Center" in finding.text for finding in findings] == [True]
+
+
+SENTENCES = {
+    "cp1251": "Привет, как дела? Где ты был вчера вечером? Я ждал тебя у входа.",
+    "koi8_r": "Сегодня мы едем в деревню, чтобы увидеть реку и старый мост.",
+    "gb18030": "你好，你昨天晚上去哪里了？我在门口等你。我们走吧。",
+    "big5": "你好，你昨天晚上去哪裡了？我在門口等你。",
+    "cp932": "こんにちは。昨日の夜はどこにいたの？入口で待っていたよ。",
+    "cp949": "어젯밤에 어디 있었어? 입구에서 기다렸어.",
+    "cp1252": "Où étais-tu hier soir ? Je t’ai attendu à l’entrée. Ça va très bien.",
+    "cp1250": "Gdzie byłeś wczoraj wieczorem? Czekałem na ciebie przy wejściu.",
+    "cp1253": "Πού ήσουν χθες το βράδυ; Σε περίμενα στην είσοδο.",
+    "cp1254": "Dün gece neredeydin? Seni girişte bekledim. Çok güzel şeyler.",
+    "cp1256": "أين كنت البارحة؟ انتظرتك عند المدخل ولم تأت.",
+}
+
+
+@pytest.mark.parametrize("code_page", SENTENCES)
+@pytest.mark.parametrize("count", [2, 30])
+def test_an_older_code_page_is_read_or_gives_no_cue(tmp_path, code_page, count):
+    sentence = SENTENCES[code_page]
+    blocks = [f"{n}\n00:00:{n:02},000 --> 00:00:{n:02},900\n{sentence}\n\n" for n in range(1, count + 1)]
+
+    cues = cues_of(tmp_path, "".join(blocks).encode(code_page))
+
+    assert {cue.text for cue in cues} == {sentence}
+
+
+def test_the_language_in_the_name_decides_between_code_pages(video):
+    sentence = "Bună seara, ce mai faci?"
+    block = f"1\n00:00:01,000 --> 00:00:02,000\n{sentence}\n".encode("cp1250")
+    video.with_name("talk.ro.srt").write_bytes(block)
+
+    assert [cue.text for cue in load_cues(video)] == [sentence]
+
+
+def test_text_in_no_known_encoding_gives_no_cue_and_a_warning(tmp_path, caplog):
+    noise = bytes(range(128, 160)) * 3
+    block = b"1\n00:00:01,000 --> 00:00:02,000\n" + noise + b"\n\n"
+
+    assert cues_of(tmp_path, block) == []
+    assert "encoding is unknown" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no named pipes")
+def test_a_pipe_beside_the_video_does_not_block(video):
+    os.mkfifo(video.with_name("talk.srt"))
+
+    assert load_cues(video) == []
+
+
+def test_a_moment_takes_a_bounded_number_of_cues(caplog):
+    observer = SubtitleObserver([Cue(0.0, 3600.0, f"line {number}") for number in range(5000)])
+
+    findings = [observer.findings(Span(start_s, start_s + 10.0)) for start_s in (0.0, 10.0)]
+
+    assert [len(in_moment) for in_moment in findings] == [40, 40]
+    assert caplog.text.count("too many") == 1
+
+
+@pytest.mark.parametrize("name", ["concat:a.mkv", "subfile,,start,0,end,0,,:film.mkv", "http:evil.mkv"])
+def test_the_name_of_a_video_never_becomes_a_protocol(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with_subtitle_track(tmp_path / "a.mkv", start_s=0.0)
+    shutil.copy(tmp_path / "a.mkv", tmp_path / name)
+    (tmp_path / "a.mkv").write_bytes(b"not a video")
+
+    assert load_cues(Path(name))

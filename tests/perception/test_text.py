@@ -11,7 +11,7 @@ import pytest
 
 from recollect.memory.values import Span
 from recollect.perception.observers.observer import Observer
-from recollect.perception.observers.ocr import OcrLine, OcrReader, read_text
+from recollect.perception.observers.ocr import MAX_LINES, OcrLine, OcrReader, read_text
 from recollect.perception.observers.text_observer import TextObserver, look_closely, worth_keeping
 from recollect.perception.observers.text_tracking import TextReading, TextTracker
 from recollect.perception.sources.frame import SMALL_SIDE, Frame
@@ -311,6 +311,21 @@ def test_a_line_that_looks_the_same_is_not_recognised_again():
 
     assert line.text == "Departures"
     assert (reader.lines_read, reader.lines_reused) == (1, 1)
+
+
+def test_the_lines_read_in_one_picture_are_bounded():
+    crowded = np.full((2200, 1000, 3), 255, np.uint8)
+    for row in range(110):
+        for column in range(3):
+            place = (10 + 330 * column, 15 + 20 * row)
+            cv2.putText(
+                crowded, f"row {row}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
+            )
+    reader = OcrReader()
+
+    reader.read(crowded)
+
+    assert 100 < reader.lines_read <= MAX_LINES
 
 
 def test_a_second_look_finds_small_print_and_its_times():
