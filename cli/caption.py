@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from ..common.terminal import print_json, print_line
 from ..perception.watch_events import Described, WatchEvent
+from ..perception.watch_log import event_text
 from ..serialization import to_plain
 from .arguments import add_lmm_flags, open_memory
 from .printing import waiting_hint
-from .progress import event_line, stopping
+from .progress import stopping
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -60,6 +61,6 @@ def _caption_with_progress(memory: Recollect, arguments: argparse.Namespace) -> 
             if isinstance(event, Described):
                 line.update(rich.safe(f"{event.described} described, {event.waiting} to go"))
             elif not arguments.quiet:
-                rich.print_above(console, event_line(event))
+                rich.print_above(console, event_text(event))
 
         return memory.caption(arguments.stream, everything=arguments.all, on_event=show)

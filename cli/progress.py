@@ -1,7 +1,8 @@
-"""Progress bars for watching, one for each source, and a clean stop on Ctrl-C and SIGTERM."""
+"""Progress bars for watching, one for each source, and a clean stop on Ctrl-C, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +12,9 @@ from typing import TYPE_CHECKING, Self
 from ..common.clock_times import format_time
 from ..common.terminal import print_json_line
 from ..perception.sources.urls import redact
-from ..perception.watch_events import (
-    Connected,
-    Connecting,
-    DescriptionsFailed,
-    DescriptionsResumed,
-    DescriptionsWaiting,
-    Disconnected,
-    ObserverDisabled,
-    OnEvent,
-    Progress,
-    RateChanged,
-    Stalled,
-    WatchEvent,
-)
+from ..perception.watch_events import OnEvent, Progress, WatchEvent
 from ..serialization import plain_fields
+from .log_lines import log_lines
 
 if TYPE_CHECKING:
     from ..client import Recollect
@@ -34,14 +23,17 @@ if TYPE_CHECKING:
 
 
 class WatchDisplay:
-    """A progress bar for each source on standard error, with lines above it for what happens. Use it as a context."""
+    """A progress bar for each source on standard error, with the log above it. Use it as a context.
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
-        """With ``as_json``, print each event as a line of JSON on standard output instead."""
+    Inside, the log has a line with time, level and stream for each event. ``quiet`` leaves out the bars, and of the
+    log all but warnings and errors.
+    """
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, log_format: str = "text") -> None:
+        """With ``as_json``, print each event as a line of JSON on standard output instead of the bars."""
         from . import rich_output as rich  # noqa: PLC0415
 
         quiet = quiet or as_json
-        self._quiet = quiet
         self._as_json = as_json
         self._rich = rich
         self._bar = rich.progress_bar(
@@ -54,15 +46,19 @@ class WatchDisplay:
             rich.TimeRemainingColumn(),
             quiet=quiet,
         )
-        self._describing_line = ""
+        self._lines = log_lines(
+            self.print_line, log_format=log_format, level=logging.WARNING if quiet else logging.INFO
+        )
 
     def __enter__(self) -> Self:
         self._bar.start()
+        self._lines.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lines.__exit__(kind, error, trace)
         self._bar.stop()
 
     def handler(self, source: str, stream: str | None = None) -> OnEvent:
@@ -88,49 +84,16 @@ class WatchDisplay:
                     moments=event.moments,
                     waiting=f", {event.waiting} to describe" if event.waiting else "",
                 )
-            elif line := event_line(event):
-                self._print(getattr(event, "stream", None), line)
 
         return show
 
-    def _print(self, stream: str | None, line: str) -> None:
-        """Print a line about a stream, or about the descriptions of all streams if ``stream`` is None."""
-        if self._quiet:
-            return
-        if stream is not None:
-            self._rich.print_above(self._bar.console, f"{stream}: {line}")
-        elif line != self._describing_line:
-            # Every watch hears of the descriptions of all streams: printed once.
-            self._describing_line = line
-            self._rich.print_above(self._bar.console, line)
+    def print_line(self, line: str) -> None:
+        """Print a line on standard error, above the progress bars."""
+        self._rich.print_above(self._bar.console, line)
 
 
 def _print_event(event: WatchEvent) -> None:
     print_json_line({"event": type(event).__name__, **plain_fields(event)})
-
-
-def event_line(event: WatchEvent) -> str:
-    """An event in a line. Empty for those that are not printed."""
-    match event:
-        case Connecting(detail=detail):
-            return f"connecting ({detail})"
-        case Connected(detail=detail):
-            return f"live ({detail})"
-        case Stalled(detail=detail):
-            return f"stalled ({detail})"
-        case Disconnected(detail=detail):
-            return f"disconnected ({detail})"
-        case RateChanged(rate=rate, is_full=is_full):
-            return "watched at its full rate again" if is_full else f"overloaded, watched at {rate}"
-        case ObserverDisabled(observer=observer, reason=reason):
-            return f"observer {observer} is disabled ({reason})"
-        case DescriptionsWaiting(reason=reason):
-            return f"descriptions wait ({reason})"
-        case DescriptionsResumed():
-            return "descriptions resumed"
-        case DescriptionsFailed(error=error):
-            return f"describing failed ({error})"
-    return ""
 
 
 def watch_with_progress(
@@ -141,13 +104,13 @@ def watch_with_progress(
     options: WatchOptions | None = None,
     quiet: bool = False,
 ) -> WatchReport:
-    """Watch one source with a progress bar; Ctrl-C and SIGTERM stop cleanly and keep everything."""
+    """Watch one source with a progress bar; Ctrl-C, SIGTERM and SIGHUP stop cleanly and keep everything."""
     with stopping(memory), WatchDisplay(quiet=quiet) as display:
         return memory.watch(source, stream=stream, options=options, on_event=display.handler(source, stream))
 
 
 class StopRequest:
-    """Whether Ctrl-C or SIGTERM was received."""
+    """Whether Ctrl-C, SIGTERM or SIGHUP was received."""
 
     def __init__(self) -> None:
         self.received = False
@@ -155,17 +118,20 @@ class StopRequest:
 
 @contextmanager
 def stopping(memory: Recollect) -> Iterator[StopRequest]:
-    """Make Ctrl-C and SIGTERM stop the work cleanly, and a second one stop it at once."""
+    """Make Ctrl-C, SIGTERM and SIGHUP stop the work cleanly, and a second one stop it at once."""
     request = StopRequest()
 
     def interrupted(number: int, frame: object) -> None:
-        if request.received:
+        if request.received and number != getattr(signal, "SIGHUP", None):
             # A clean stop takes too long for this user. Committed moments are safe.
             raise KeyboardInterrupt
         request.received = True
         memory.stop()
 
-    handlers = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A terminal that is closed sends SIGHUP, which Windows does not have.
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, interrupted) for number in numbers}
     try:
         yield request
     finally:

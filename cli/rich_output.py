@@ -76,5 +76,5 @@ def spinner(console: Console, line: str) -> Status:
 
 
 def print_above(console: Console, line: str) -> None:
-    """Print a line above the progress bar."""
-    console.print(safe(line))
+    """Print a line above the progress bar, however long it is."""
+    console.print(safe(line), soft_wrap=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..common.clock_times import format_time
@@ -16,10 +18,13 @@ from .printing import LEVEL_NOUNS, format_size, plural
 if TYPE_CHECKING:
     from ..memory.keeping.disk_usage import DiskUsage
     from ..memory.values import Rung
+    from ..stream_activity import StreamActivity
     from ..stream_status import StreamStatus
 
 DESCRIPTION = "Print the streams of a memory, how completely they were watched, and the disk usage."
 _MOST_GAPS = 10
+_SILENT_S = 10.0
+"""A watching process tells how it goes about once a second."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,10 +77,12 @@ def _print_stream(status: StreamStatus, usage: DiskUsage) -> None:
     budget_bytes = usage.stream_budgets.get(name)
     budget = "" if budget_bytes is None else f" of {format_size(budget_bytes)}"
     print_line(
-        f"  {name} ({status.stream.kind}, {status.stream.state}): "
+        f"  {name} ({status.stream.kind}, {status.state}): "
         f"{format_time(span.start_s)}–{format_time(span.end_s)}{duration}, watched {status.coverage.watched_s:.1f} s,"
         f" {format_size(usage.streams.get(name, 0))}{budget}"
     )
+    if status.activity is not None:
+        print_line(f"    {_activity(status.activity)}")
     dropped = ", ".join(f"{count} {cause}" for cause, count in counts.dropped.items()) or "0"
     print_line(
         f"    frames: {counts.captured} captured = {counts.stored} stored + {counts.sampled_out} sampled out "
@@ -93,6 +100,33 @@ def _print_stream(status: StreamStatus, usage: DiskUsage) -> None:
     for gap in status.gaps[-_MOST_GAPS:]:
         times = f"{format_time(gap.span.start_s)}–{format_time(gap.span.end_s)}"
         print_line(f"    gap {times}: {gap.cause} {gap.detail}".rstrip())
+
+
+def _activity(activity: StreamActivity) -> str:
+    """What is being done with a stream, in a line."""
+    since = "" if activity.since_s is None else f" since {_clock_time(activity.since_s)}"
+    if activity.state == "interrupted":
+        when = f" at {_clock_time(activity.since_s)}" if activity.since_s else ""
+        return f"watching was interrupted{when}: {activity.detail}"
+    parts = [f"now: {activity.state.replace('_', ' ')}{since}"]
+    if activity.cause:
+        failures = plural(activity.attempts, "failed attempt")
+        parts.append(f"{activity.cause}: {activity.detail} ({failures})")
+    elif activity.state not in ("live", "watching", "describing") and activity.detail:
+        parts.append(activity.detail)
+    if activity.last_frame_age_s is not None:
+        parts.append(f"last frame {activity.last_frame_age_s:.1f} s ago")
+    if activity.state == "live":
+        parts.append(f"{activity.frames_per_s:.1f} frames a second, lag {activity.lag_s:.1f} s")
+    if activity.reconnects:
+        parts.append(plural(activity.reconnects, "reconnect"))
+    if (silent_s := time.time() - activity.told_s) > _SILENT_S:
+        parts.append(f"the watching process has said nothing for {silent_s:.0f} s")
+    return ", ".join(parts)
+
+
+def _clock_time(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s).astimezone().isoformat(" ", "seconds")
 
 
 def _backlog(status: StreamStatus) -> str:

@@ -17,6 +17,7 @@ from ..perception.sources.urls import redact_text
 from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_disk_budget, add_lmm_flags, fps, open_memory, time_s
 from .flags import with_flags
+from .log_lines import LOG_FORMATS
 from .printing import waiting_hint
 from .progress import StopRequest, WatchDisplay, stopping
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from ..perception.watch_handle import Watch
 
 DESCRIPTION = (
-    "Watch files to their end, and live URLs, all together, until stopped. Ctrl-C ends all of them cleanly. "
+    "Watch files to their end, and live URLs, all together, until stopped. Ctrl-C, SIGTERM and SIGHUP end all of them "
+    "cleanly. "
     "With --json, one line of JSON for each event. Exit code: 0, or 130 if a file was stopped before its end, or 2 "
     "if a source failed."
 )
@@ -51,7 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-outage", type=time_s, metavar="T", help="give up on a live source after this long without it"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, and only warnings in the log")
+    parser.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        default="text",
+        help="the log on standard error: a line of text (default) or of JSON for each event",
+    )
     add_disk_budget(parser)
     parser.add_argument(
         "--stream-disk-budget",
@@ -75,7 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         open_memory(arguments) as memory,
         stopping(memory) as stop,
-        WatchDisplay(quiet=arguments.quiet, as_json=arguments.json) as display,
+        WatchDisplay(
+            quiet=arguments.quiet, as_json=arguments.json, log_format=arguments.log_format
+        ) as display,
     ):
         progress = _Run(memory, arguments, display, stop, is_only_one=len(sources) == 1)
         watches = [watch for named in live if (watch := progress.start(named)) is not None]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .sources.connection_status import ConnectionStatus
 from .watch_events import (
     Connected,
     Connecting,
@@ -31,6 +32,7 @@ from .watch_events import (
     WatchEvent,
     WatchReport,
 )
+from .watch_log import WatchLog
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,8 @@ class WatchStatus:
     """Observers of other packages that failed, each with the reason."""
     last_error: str
     """The last problem with the source, or the error that ended the watch. Empty without either."""
+    connection: ConnectionStatus | None = None
+    """How a live source is connected. None for a file, and before it was opened."""
 
 
 class Watch:
@@ -90,10 +94,12 @@ class Watch:
         self._phase: WatchPhase = "starting"
         self._progress: Progress | None = None
         self._last_error = ""
+        self._connection: Callable[[], ConnectionStatus] | None = None
         self._disabled_observers: tuple[str, ...] = ()
         self._ending: Finished | Failed | None = None
         self._subscribers: list[queue.SimpleQueue[WatchEvent]] = []
         self._publishing = threading.Lock()
+        self._log = WatchLog(stream)
 
     # -- for users ------------------------------------------------------------------------------------
 
@@ -109,6 +115,7 @@ class Watch:
             waiting=0 if progress is None else progress.waiting,
             disabled_observers=self._disabled_observers,
             last_error=self._last_error,
+            connection=None if self._connection is None else self._connection(),
         )
 
     def stop(self) -> None:
@@ -182,6 +189,10 @@ class Watch:
         if self._stop_requested:
             stop()
 
+    def connected_by(self, connection: Callable[[], ConnectionStatus]) -> None:
+        """Give the function that tells how the live source is connected."""
+        self._connection = connection
+
     def set_phase(self, phase: WatchPhase) -> None:
         """Set the current phase."""
         self._phase = phase
@@ -205,6 +216,8 @@ class Watch:
             subscribers = tuple(self._subscribers)
         for events in subscribers:
             events.put(event)
+        if hasattr(event, "stream"):  # the others are logged once for all watches
+            self._log.note(event)
         if self._on_event is not None:
             self._on_event(event)
 

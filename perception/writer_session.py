@@ -41,6 +41,7 @@ from ..memory.keeping.requests import (
 from ..memory.storage.disk_space import MIN_FREE_BYTES
 from ..memory.store import MemoryStore
 from ..memory.values import KeyFrame, Moment, Span, Stream
+from .activity_publisher import ActivityPublisher
 from .describing.backlog_captioning import queue_undescribed
 from .describing.captioner import Captioner, CaptionReport
 from .describing.description_queue import backlog_entries
@@ -51,6 +52,7 @@ from .observers.guarded_observer import ObserverFailure
 from .observers.observer import Observer
 from .observers.registry import observers_in_use
 from .sources.live_clock import LiveOrigin
+from .sources.live_source import LiveSource
 from .sources.source import Source
 from .sources.source_factory import open_source
 from .stages.stream_worker import StreamWorker
@@ -70,6 +72,7 @@ from .watch_events import (
     connection_event,
 )
 from .watch_handle import Watch
+from .watch_log import WatchLog
 from .watch_options import WatchOptions
 
 log = logging.getLogger(__name__)
@@ -161,6 +164,8 @@ class WriterSession:
         self._starting = threading.Lock()
         self._server = RequestServer(path, self._execute_request, self.used)
         self._server.start()
+        self._activity = ActivityPublisher(path, self._watched.watches, self._unfinished)
+        self._activity.start()
         self._cv_threads = cv2.getNumThreads()
         # OpenCV would split small pictures among threads, which only costs CPU time.
         cv2.setNumThreads(1)
@@ -186,6 +191,7 @@ class WriterSession:
             closing_all.callback(self._has_ended.set)
             closing_all.callback(self._server.close)
             closing_all.callback(self._store.close)
+            closing_all.callback(self._activity.close)
             closing_all.callback(cv2.setNumThreads, self._cv_threads)
             closing_all.callback(self._describing.close)
             closing_all.callback(self._server.stop)
@@ -204,6 +210,9 @@ class WriterSession:
             yield True
         finally:
             self.release()
+
+    def _unfinished(self) -> set[str]:
+        return {stream.name for stream in self._store.streams() if stream.state == "watching"}
 
     @property
     def commits(self) -> GroupCommit:
@@ -242,6 +251,8 @@ class WriterSession:
             watch = Watch(record.name, on_event)
             entry = self._watched.add(watch)
             self._describing.begin(watch.publish, record.name if options.written_at else None)
+            # Other processes take a stream that is marked as watched, and is not published, for an interrupted one.
+            self._activity.publish()
             watch.run(partial(self._watch, entry, record, candidate, options), partial(self._ended, watch))
         except BaseException:
             self._watched.remove(record.name)
@@ -252,6 +263,7 @@ class WriterSession:
     def _ended(self, watch: Watch) -> None:
         self._describing.end(watch.publish)
         self._watched.remove(watch.stream)
+        self._activity.changed()
         self.release()
 
     def _watch(
@@ -313,6 +325,7 @@ class WriterSession:
             event = connection_event(record.name, state, detail)
             if event is not None:
                 entry.watch.publish(event)
+            self._activity.changed()
 
         opened = open_source(
             candidate.address,
@@ -321,6 +334,8 @@ class WriterSession:
             max_outage_s=options.max_outage_s,
             on_state=on_state,
         )
+        if isinstance(opened, LiveSource):
+            entry.watch.connected_by(lambda: opened.connection)
         return opened
 
     def _worker(
@@ -428,7 +443,10 @@ class WriterSession:
             entry = self._watched.find(stream)
             if entry is not None and (worker := entry.wait_for_worker()) is not None:
                 holds.enter_context(worker.held())
-            return self._store.erase(stream, span, on_wait=on_wait)
+            receipt = self._store.erase(stream, span, on_wait=on_wait)
+            if span is None:
+                self._activity.forget(stream)
+            return receipt
 
     def compact(self) -> None:
         """Evict to the disk budget, merge files and indexes, delete old versions, while watching goes on."""
@@ -540,6 +558,10 @@ class _WatchedStreams:
         self._sources.pop(name, None)
         self._reserved.discard(name)
 
+    def watches(self) -> list[Watch]:
+        """The watches that run now."""
+        return [entry.watch for entry in self.entries()]
+
     def entries(self) -> list[_WatchedStream]:
         """All streams that are being watched."""
         return list(self._entries.values())
@@ -572,6 +594,7 @@ class _Describing:
         self._lock = threading.Lock()
         self._handlers: list[OnEvent] = []
         self._back_dated: set[str] = set()
+        self._log = WatchLog("")
 
     @property
     def waiting(self) -> int:
@@ -637,6 +660,7 @@ class _Describing:
 
     def _publish(self, event: WatchEvent) -> None:
         assert isinstance(event, Described | DescriptionsWaiting | DescriptionsResumed | DescriptionsFailed)
+        self._log.note(event)
         for handler in tuple(self._handlers):
             handler(event)
 

@@ -30,6 +30,7 @@ from .memory.values import (
     Stream,
     Tombstone,
 )
+from .stream_activity import StreamActivity
 from .stream_status import StreamStatus
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ __all__ = [
     "Span",
     "Stalled",
     "Stream",
+    "StreamActivity",
     "StreamCoverage",
     "StreamStatus",
     "Tombstone",

@@ -43,6 +43,7 @@ from .argument_checks import (
 from .memory.values import BacklogCounts, Gap, KeyFrame, Moment, Pin, ReducedSpan, Rung, Span, Stream
 from .perception.errors import NoLmm
 from .resources import MemoryResources
+from .stream_activity import StreamActivity
 from .stream_status import StreamStatus
 from .writing import MemoryWriting
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from .memory.keeping.reindexing import OnProgress, ReindexReport
     from .memory.query.coverage import StreamOverview
     from .memory.query.snapshot import Hit, Snapshot
+    from .memory.storage.activity import Activity
     from .perception.describing.captioner import CaptionReport
     from .perception.lmm import Lmm
     from .perception.lmm.lmm_settings import LmmSettings
@@ -563,7 +565,10 @@ class Recollect:
     def status(self) -> list[StreamStatus]:
         """What is stored of each stream, in order of their names."""
         store = self._resources.reader()
+        from .memory.storage.activity import read_activity  # noqa: PLC0415
+
         backlog = store.backlog_counts()
+        activity = read_activity(self.path)
         with store.snapshot() as snapshot:
             overviews = snapshot.overviews()
             return [
@@ -572,6 +577,7 @@ class Recollect:
                     overviews.get(stream.name),
                     backlog.get(stream.name, BacklogCounts()),
                     _reduced_lately(snapshot, stream, overviews.get(stream.name)),
+                    _activity_of(stream, activity),
                 )
                 for stream in snapshot.streams()
             ]
@@ -746,6 +752,16 @@ class _StopFlag:
         self._stop = stop
         if self.is_set:
             stop()
+
+
+def _activity_of(stream: Stream, activity: Activity) -> StreamActivity | None:
+    """What is being done with a stream. A stream that its dead process left as "watching" was interrupted."""
+    record = activity.streams.get(stream.name)
+    if record is not None:
+        return StreamActivity.from_record(record, activity.written_s)
+    if stream.state == "watching":
+        return StreamActivity.interrupted(activity.interrupted.get(stream.name))
+    return None
 
 
 def _reduced_lately(

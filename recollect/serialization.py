@@ -138,7 +138,8 @@ def _stream_status(status: StreamStatus) -> dict[str, Any]:
     return {
         "stream": stream.name,
         "kind": stream.kind,
-        "state": stream.state,
+        "state": status.state,
+        "activity": _plain(status.activity),
         # Memories of earlier versions hold addresses with fewer parts redacted.
         "source": redact(stream.source) if stream.kind == "live" else stream.source,
         "fps": stream.fps,

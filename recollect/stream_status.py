@@ -17,6 +17,7 @@ from .memory.values import (
     Stream,
     Tombstone,
 )
+from .stream_activity import StreamActivity
 
 if TYPE_CHECKING:
     from .memory.query.coverage import StreamOverview
@@ -34,6 +35,8 @@ class StreamStatus:
     """What waits for a description by a video LMM."""
     tombstones: tuple[Tombstone, ...] = ()
     """Which spans were evicted or erased."""
+    activity: StreamActivity | None = None
+    """What is being done with it now, or that its watching was interrupted. None if it is not being watched."""
 
     @classmethod
     def of(
@@ -42,12 +45,24 @@ class StreamStatus:
         overview: StreamOverview | None,
         backlog: BacklogCounts,
         reduced: tuple[ReducedSpan, ...] = (),
+        activity: StreamActivity | None = None,
     ) -> Self:
         """The status of a stream. ``overview`` is None if nothing of it is stored yet."""
         if overview is None:
-            return cls(stream, Coverage(stream.name, Span(0, 0), 0.0, ()), (), FrameCounts(), backlog)
+            return cls(
+                stream, Coverage(stream.name, Span(0, 0), 0.0, ()), (), FrameCounts(), backlog, (), activity
+            )
         coverage = replace(overview.coverage, reduced=reduced)
-        return cls(stream, coverage, coverage.gaps, overview.counts, backlog, overview.tombstones)
+        return cls(stream, coverage, coverage.gaps, overview.counts, backlog, overview.tombstones, activity)
+
+    @property
+    def state(self) -> str:
+        """``watching``, ``stopped``, ``done``, ``failed``, or ``interrupted`` if its watching process has died."""
+        return (
+            "interrupted"
+            if self.activity is not None and self.activity.state == "interrupted"
+            else self.stream.state
+        )
 
     @property
     def forgotten_s(self) -> dict[ForgottenLevel, float]:

@@ -15,6 +15,7 @@ Frames are drawn, encoded as MPEG-TS and sent in real time. Each client gets the
 from __future__ import annotations
 
 import io
+import re
 import socket
 import struct
 import time
@@ -114,9 +115,21 @@ class HttpStreamServer(_StreamServer):
 
 
 class RtspServer(_StreamServer):
-    """An endless MPEG-TS over RTSP, with the RTP packets interleaved in the RTSP connection."""
+    """An endless MPEG-TS over RTSP, with the RTP packets interleaved in the RTSP connection, or only over UDP."""
 
     scheme = "rtsp"
+
+    def __init__(
+        self,
+        draw: Draw = draw_seconds,
+        *,
+        fps: float = 10.0,
+        clock_rate: float = 1.0,
+        udp_only: bool = False,
+    ) -> None:
+        self._udp_only = udp_only
+        self._udp_ports: dict[socket.socket, int] = {}
+        super().__init__(draw, fps=fps, clock_rate=clock_rate)
 
     def _serve(self, client: socket.socket) -> None:
         with client.makefile("rb") as requests:
@@ -147,20 +160,36 @@ class RtspServer(_StreamServer):
                 "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=loopback\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
                 "m=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:track0\r\n"
             )
-        elif method == "SETUP":
-            headers["Transport"] = "RTP/AVP/TCP;unicast;interleaved=0-1"
         status = self._status if method == "DESCRIBE" else 200
+        if method == "SETUP":
+            headers["Transport"] = "RTP/AVP/TCP;unicast;interleaved=0-1"
+            if self._udp_only:
+                ports = re.search(r"client_port=(\d+)-(\d+)", request.get("transport", ""))
+                status = 200 if ports else 461
+                if ports:
+                    self._udp_ports[client] = int(ports[1])
+                    headers["Transport"] = (
+                        f"RTP/AVP;unicast;client_port={ports[1]}-{ports[2]};server_port=5000-5001"
+                    )
         headers["Content-Length"] = str(len(body))
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         client.sendall(f"RTSP/1.0 {status} {'OK' if status == 200 else 'No'}\r\n{head}\r\n{body}".encode())
         return method
 
     def _play(self, client: socket.socket) -> None:
-        sequence, packet_size = 0, 7 * 188
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            for number, rtp in enumerate(self._rtp_packets(client)):
+                rtp[2:4] = struct.pack(">H", number & 0xFFFF)
+                if self._udp_only:
+                    udp.sendto(rtp, ("127.0.0.1", self._udp_ports[client]))
+                else:
+                    client.sendall(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
+
+    def _rtp_packets(self, client: socket.socket) -> Iterator[bytearray]:
+        """RTP packets without their sequence numbers."""
+        packet_size = 7 * 188
         for piece in self._transport_stream(client):
             stamp = int((time.monotonic() - self.started_s) * self._clock_rate * _CLOCK) & 0xFFFFFFFF
             for offset in range(0, len(piece), packet_size):
-                payload = piece[offset : offset + packet_size]
-                rtp = struct.pack(">BBHII", 0x80, 33, sequence & 0xFFFF, stamp, 0x5EC0) + payload
-                client.sendall(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
-                sequence += 1
+                head = struct.pack(">BBHII", 0x80, 33, 0, stamp, 0x5EC0)
+                yield bytearray(head + piece[offset : offset + packet_size])

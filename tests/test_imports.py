@@ -58,6 +58,7 @@ def test_importing_recollect_is_silent_and_loads_light_modules(tmp_path: Path) -
         "recollect.perception",
         "recollect.perception.errors",
         "recollect.resources",
+        "recollect.stream_activity",
         "recollect.stream_status",
         "recollect.writing",
     }

@@ -97,7 +97,10 @@ class DecoderJob:
             raise DecoderDied("its decoder was closed")
         assert self._process.stdout is not None
         self._waiting_since_s = time.monotonic()
-        received = read_message(self._process.stdout)
+        try:
+            received = read_message(self._process.stdout)
+        except ValueError:  # made up by a decoder that was taken over
+            received = None
         self._waiting_since_s = None
         if received is None:
             reason = self._reason()

@@ -66,6 +66,23 @@ _TEXT_PIECES = 16
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
 
+CAUSES = (
+    "complete",
+    "dropped",
+    "stalled",
+    "timeout",
+    "refused",
+    "unauthorised",
+    "not found",
+    "unreachable",
+    "unsupported",
+    "no picture",
+    "codec",
+    "crashed",
+)
+"""Why a connection ended. ``complete``: a recording was played to its end."""
+
+
 class NoPicture(Exception):
     """The source is open, but sends no picture that can be decoded."""
 
@@ -249,6 +266,8 @@ def _jpeg_packet(jpeg: bytes) -> VideoPacket:
 
 def failure(error: av.FFmpegError | NoPicture, *, is_open: bool) -> tuple[str, str]:
     """The cause and the detail of an outage that ``error`` means. ``is_open``: whether it had been opened."""
+    if isinstance(error, av.ProtocolNotFoundError):
+        return "unsupported", "the installed FFmpeg cannot open addresses of this kind"
     if isinstance(error, NoPicture):
         if str(error):
             return "no picture", "it sends sound, and no picture yet"

@@ -22,6 +22,7 @@ from dataclasses import replace
 
 from ..errors import SourceUnreachable
 from .connection_progress import ConnectionProgress, LiveTimeouts
+from .connection_status import ConnectionMonitor, ConnectionState, ConnectionStatus
 from .frame import Frame
 from .frame_sampling import FrameSampler
 from .host_clock import read_clocks
@@ -69,7 +70,8 @@ class LiveSource:
         address = identity(url).encode(errors="surrogateescape")
         self._address_hash = hashlib.blake2b(address, digest_size=20).hexdigest()
         self._max_outage_s = max_outage_s
-        self._on_state = on_state or (lambda state, detail: None)
+        self._tell = on_state or (lambda state, detail: None)
+        self._monitor = ConnectionMonitor()
         self._read_clocks = read_clocks if origin is None else origin.clocks
         self._clock = LiveClock(origin)
         self._trouble: ConnectionTrouble | None = None
@@ -96,6 +98,11 @@ class LiveSource:
         if self._trouble is None or not self._clock.has_begun:
             return None
         return self._clock.outage(self._read_clocks(), self._trouble)
+
+    @property
+    def connection(self) -> ConnectionStatus:
+        """How the source is connected now. May be read from any thread."""
+        return self._monitor.status()
 
     def stop(self) -> None:
         """End the iterator within a second, after the frames already read."""
@@ -127,6 +134,7 @@ class LiveSource:
                     if live_since_s is None:
                         live_since_s = time.monotonic()
                         self._on_state("live", f"frames come from {self._shown_url}")
+                    self._monitor.note_frame(received.arrival_s)
                     yield from self._placed(
                         self._clock.place(
                             received, self._read_clocks(), self._trouble, is_recording=child.is_recording
@@ -136,6 +144,8 @@ class LiveSource:
                 child.kill()
                 yield from self._placed(self._clock.finish(self._read_clocks()))
                 yield from self._clock.losses(child.lost)
+                if child.cause == "unsupported":
+                    raise SourceUnreachable(self._shown_url, child.detail, 1)
                 if self._stopped or child.cause == "complete":
                     break
                 was_stable = (
@@ -151,6 +161,10 @@ class LiveSource:
             self.close()
             self._on_state("stopped", f"{self._shown_url} is no longer watched")
         yield from self._last_outage()
+
+    def _on_state(self, state: ConnectionState, detail: str) -> None:
+        self._monitor.enter(state, detail)
+        self._tell(state, detail)
 
     def _placed(self, events: Iterator[Event]) -> Iterator[Event]:
         """Pass events on. An outage lasts until a frame has its place."""
@@ -172,7 +186,7 @@ class LiveSource:
         """
         progress = ConnectionProgress(self._timeouts, self._task.stall_s, time.monotonic())
         finish_by_s, say_from_s = math.inf, 0.0
-        while time.monotonic() < finish_by_s:
+        while True:
             if self._stopped and finish_by_s == math.inf:
                 child.finish()
                 finish_by_s = time.monotonic() + _FINISH_S
@@ -185,6 +199,8 @@ class LiveSource:
             if received is not None:
                 # Counted from when the consumer wants the next frame: a slow consumer is not a stalled source.
                 progress.note(received, now_s)
+            elif now_s >= finish_by_s:
+                return
             elif (failure := progress.failure(now_s)) is not None:
                 child.fail(*failure)
                 return
@@ -214,6 +230,7 @@ class LiveSource:
         # The messages of decoders and servers may repeat the URL or parts of it.
         detail = redact_text(child.detail, [self._task.url])
         self._trouble = ConnectionTrouble.after(self._trouble, child.cause, detail)
+        self._monitor.fail(child.cause)
         if child.cause in ("stalled", "timeout"):
             self._on_state("stalled", detail)
         self._pause(self._timeouts.backoff_after(child.cause).pause_s(failures), last_frame_s)

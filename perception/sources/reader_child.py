@@ -22,6 +22,7 @@ from dataclasses import asdict
 from typing import Any
 
 import av
+import av.logging
 
 from ...memory.watch_rate import WatchRate
 from .frame_sampling import FrameSampler, SparseSampler
@@ -97,6 +98,9 @@ def main(task: dict[str, Any]) -> None:
 
     threading.Thread(target=write, daemon=True).start()
     threading.Thread(target=read_acknowledgements, daemon=True).start()
+    # To standard error, from which the parent reads reasons.
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.ERROR)
     outbox.send(kind="started")
     try:
         end = read_source(ReaderTask(**task), outbox)

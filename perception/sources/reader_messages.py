@@ -17,15 +17,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
 from ...memory.watch_rate import WatchRate
 from .frame import THUMB_SHAPE, Picture, Thumb
 
+_N = TypeVar("_N", int, float)
 _HEADER = struct.Struct(">II")
 _MAX_BYTES = 1 << 26
+_INT64 = 1 << 63
+_LONGEST_PATIENCE_S = 3600.0
+"""More than any source is given before it counts as stalled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +77,22 @@ class ReceivedFrame:
         Raises:
             KeyError, TypeError, ValueError: The message is invalid.
         """
-        shapes = [THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)]
         pictures, offset = [], 0
-        for shape in shapes:
-            size = math.prod(shape)
+        for shape in (THUMB_SHAPE, *((*message[name], 3) for name in ("small", "whole") if name in message)):
+            size = math.prod(_checked(int(side), 1, _MAX_BYTES) for side in shape)
             pictures.append(np.frombuffer(blob, np.uint8, size, offset).reshape(shape))
             offset += size
-        width, height = message["size"]
+        width, height = (_checked(int(side), 1, 1 << 20) for side in message["size"])
         # A frame without its own timestamp has no time base either.
-        time_base = None if message["time_base"] is None else Fraction(*message["time_base"])
+        parts = message["time_base"]
+        time_base = None if parts is None else Fraction(*(_checked(int(part), 1, 1 << 31) for part in parts))
         return cls(
-            pts=None if time_base is None else int(message["pts"]),
+            pts=None if time_base is None else _checked(int(message["pts"]), -_INT64, _INT64),
             time_base=time_base or Fraction(1),
-            arrival_s=float(message["arrival_s"]),
-            size=(int(width), int(height)),
-            rate=None if message["rate"] is None else WatchRate(**message["rate"]),
-            lost={str(cause): int(count) for cause, count in message["lost"].items()},
+            arrival_s=_checked(float(message["arrival_s"]), 0.0, _INT64),
+            size=(width, height),
+            rate=None if message["rate"] is None else _checked_rate(message["rate"]),
+            lost=checked_losses(message["lost"]),
             thumb=pictures[0],
             small=pictures[1] if len(pictures) > 1 else None,
             whole=pictures[2] if len(pictures) > 2 else None,
@@ -115,7 +119,27 @@ class ReceivedPackets:
             KeyError, TypeError, ValueError: The message is invalid.
         """
         video, key, other = (int(message.get(name, 0)) for name in ("video", "key", "other"))
-        return cls(video, key, other, float(message["patience_s"]))
+        return cls(video, key, other, _checked(float(message["patience_s"]), 0.0, _LONGEST_PATIENCE_S))
+
+
+def checked_losses(lost: Mapping[str, Any]) -> dict[str, int]:
+    """The numbers of lost frames by cause, from a message. Raises ``ValueError``."""
+    return {str(cause): _checked(int(count), 0, _INT64) for cause, count in lost.items()}
+
+
+def _checked_rate(rate: Mapping[str, Any]) -> WatchRate:
+    return WatchRate(
+        fps=_checked(float(rate["fps"]), 0.0, 1000.0),
+        reads_text=bool(rate["reads_text"]),
+        key_frames_only=bool(rate["key_frames_only"]),
+    )
+
+
+def _checked(value: _N, least: float, most: float) -> _N:
+    """The value, which a decoder that was taken over may have made up. Raises ``ValueError``."""
+    if not least <= value <= most:
+        raise ValueError(f"{value} is not from {least} to {most}")
+    return value
 
 
 def write_message(out: IO[bytes], message: dict[str, Any], blobs: Sequence[bytes | memoryview] = ()) -> None:
@@ -128,18 +152,28 @@ def write_message(out: IO[bytes], message: dict[str, Any], blobs: Sequence[bytes
 
 
 def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Read one message. None at the end of ``stream``, and for an invalid message."""
+    """Read one message. None at the end of ``stream``, also where that is in the middle of a message.
+
+    Raises:
+        ValueError: The message is invalid.
+    """
     header = stream.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
     text_size, blob_size = _HEADER.unpack(header)
     if max(text_size, blob_size) > _MAX_BYTES:
-        return None
+        raise ValueError("a message is too large")
     text, blob = stream.read(text_size), stream.read(blob_size)
     if len(text) < text_size or len(blob) < blob_size:
         return None
     try:
-        message = json.loads(text)
-    except ValueError:
-        return None
-    return (message, blob) if isinstance(message, dict) else None
+        message = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("a message is nested too deeply") from None
+    if not isinstance(message, dict):
+        raise ValueError("a message is no object")
+    return message, blob
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")

@@ -1,0 +1,1 @@
+../../recollect/stream_activity.py
