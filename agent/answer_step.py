@@ -8,15 +8,18 @@ from contextlib import suppress
 
 from langgraph.runtime import Runtime
 
+from ..common.kind_registry import kind_of
 from ..memory.values import Moment, Span
 from .answer import Answer, Evidence, Question, QuestionUsage
 from .evidence import coverage_of, evidence_of
 from .forgotten_spans import admit_forgotten, lost_in, not_summarised
 from .inspect_step import WRITE_ERRORS
 from .limits import Spending
+from .question_parser import read_question
 from .reasoner import DraftAnswer, Judgement, Plan
 from .state import AgentDependencies, AgentState
 from .time_windows import spans_asked_about
+from .unwatched_spans import admit_unwatched, missed_in
 from .usage_records import uses_of
 
 EVIDENCE_LIMIT = 8
@@ -87,14 +90,25 @@ def _record_uses(deps: AgentDependencies, question: Question, result: Answer) ->
 def _with_admission(
     deps: AgentDependencies, question: Question, plan: Plan, draft: DraftAnswer, overview: Sequence[Moment]
 ) -> DraftAnswer:
-    """The draft, which admits that part of the asked time is forgotten."""
+    """The draft, which admits that part of the asked time was not watched closely, or is forgotten."""
     spans = spans_asked_about(deps, question, plan)
+    draft = _with_missed(deps, question, plan, draft, spans)
     lost = lost_in(deps.snapshot, spans)
     if not lost:
         return draft
     uncounted = not_summarised(lost, overview) if plan.uses_summaries else ()
     all_gone = draft.why == "needs_model" and not _any_moment_left(deps, spans)
     return admit_forgotten(draft, lost, uncounted=uncounted, all_gone=all_gone)
+
+
+def _with_missed(
+    deps: AgentDependencies, question: Question, plan: Plan, draft: DraftAnswer, spans: Mapping[str, Span]
+) -> DraftAnswer:
+    for_text = read_question(question.text).wants_text
+    missed = missed_in(deps.snapshot, spans, for_text=for_text)
+    says_nothing_happens = any(kind_of(kind).caption_style == "if_quiet" for kind in plan.kinds)
+    is_about_all = plan.uses_summaries or says_nothing_happens
+    return admit_unwatched(draft, missed, is_about_all=is_about_all, for_text=for_text)
 
 
 def _any_moment_left(deps: AgentDependencies, spans: Mapping[str, Span]) -> bool:

@@ -22,6 +22,7 @@ from ..serve_lmm import command as serve_lmm
 from . import (
     ask,
     caption,
+    check,
     compact,
     demo,
     doctor,
@@ -50,6 +51,7 @@ COMMANDS = {
     "status": status,
     "pin": pin,
     "forget": forget,
+    "check": check,
     "compact": compact,
     "reindex": reindex,
     "doctor": doctor,

@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="*",
-        help="a file, a live URL (rtsp, rtsps, http, https), or env:NAME for what a variable holds",
+        help="a file, an http(s) URL of a file, a folder or quoted pattern of pictures ('frames/*.jpg'), a live URL "
+        "(rtsp, rtsps, rtmp, srt, http, https), a camera device (/dev/video0), or env:NAME for what a variable holds",
     )
     parser.add_argument(
         "--url-file",
@@ -52,6 +53,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-ocr", action="store_true", help="do not read text in the picture")
     parser.add_argument(
         "--max-outage", type=time_s, metavar="T", help="give up on a live source after this long without it"
+    )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="watch files that are still being written until they stop growing",
+    )
+    parser.add_argument(
+        "--follow-idle",
+        type=time_s,
+        default=30.0,
+        metavar="T",
+        help="a followed file has ended when it has not grown for so long (default: 30)",
+    )
+    parser.add_argument(
+        "--image-fps",
+        type=float,
+        default=1.0,
+        metavar="RATE",
+        help="pictures of a folder shown a second (default: 1)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar, and only warnings in the log")
     parser.add_argument(
@@ -78,8 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.stream is not None and len(sources) > 1:
         print_error("--stream names one source, and several were given.")
         return 2
-    live = [named for named in sources if _is_live(named)]
-    files = [named for named in sources if not _is_live(named)]
+    beside = [named for named in sources if arguments.follow or _may_be_live(named)]
+    files = [named for named in sources if named not in beside]
     with (
         open_memory(arguments) as memory,
         stopping(memory) as stop,
@@ -88,17 +108,15 @@ def run(arguments: argparse.Namespace) -> int:
         ) as display,
     ):
         progress = _Run(memory, arguments, display, stop, is_only_one=len(sources) == 1)
-        watches = [watch for named in live if (watch := progress.start(named)) is not None]
+        watches = [watch for named in beside if (watch := progress.start(named)) is not None]
         for named in files:
-            if stop.received:
-                break
             # What the model has not described yet must not keep the next file waiting, nor the cameras.
-            watch = progress.start(named, drain=named is files[-1] and not live)
+            watch = progress.start(named, drain=named is files[-1] and not beside)
             if watch is not None:
-                progress.wait(watch, is_file=True)
+                progress.wait(watch)
         for watch in watches:
             progress.wait(watch)
-    return progress.exit_code(stopped_early=stop.received and progress.files_done < len(files))
+    return progress.exit_code()
 
 
 def _sources(arguments: argparse.Namespace) -> list[NamedSource]:
@@ -107,8 +125,9 @@ def _sources(arguments: argparse.Namespace) -> list[NamedSource]:
     return sources + (read_source_list(arguments.url_file) if arguments.url_file else [])
 
 
-def _is_live(named: NamedSource) -> bool:
-    return "://" in named.source
+def _may_be_live(named: NamedSource) -> bool:
+    """Whether a source may go on for ever. Whether a URL is a file is known when it was opened."""
+    return "://" in named.source or named.source.startswith("/dev/")
 
 
 class _Run:
@@ -127,18 +146,22 @@ class _Run:
         self._stop = stop
         self._is_only_one = is_only_one
         self._failed = 0
-        self.files_done = 0
-        """Files that were watched to their end, or could not be watched."""
+        self._has_stopped_file = False
+        """Whether a file was not watched to its end, because the command was stopped."""
 
     def start(self, named: NamedSource, *, drain: bool = True) -> Watch | None:
         """Begin to watch a source. None if that fails, while other sources are given, or after Ctrl-C."""
         if self._stop.received:
+            self._has_stopped_file = self._has_stopped_file or not _may_be_live(named)
             return None
         arguments = self._arguments
         options = WatchOptions(
             fps=arguments.fps,
             ocr=not arguments.no_ocr,
             drain=drain,
+            image_fps=arguments.image_fps,
+            follow=arguments.follow,
+            follow_idle_s=arguments.follow_idle,
             disk_budget=arguments.stream_disk_budget,
             max_outage_s=arguments.max_outage,
         )
@@ -156,24 +179,23 @@ class _Run:
             return watch
         except RecollectError as error:
             self._note_failure(error)
-            self.files_done += not _is_live(named)
             return None
 
-    def wait(self, watch: Watch, *, is_file: bool = False) -> None:
+    def wait(self, watch: Watch) -> None:
         """Wait for a watch to end, and print what it did."""
         try:
             report = watch.wait()
         except RecollectError as error:
             self._note_failure(error)
-            self.files_done += is_file
             return
         if not self._arguments.json:
             print_line(_report_line(report))
-        self.files_done += is_file and report.state != "stopped"
+        if watch.kind == "file" and report.state == "stopped":
+            self._has_stopped_file = True
 
-    def exit_code(self, *, stopped_early: bool) -> int:
+    def exit_code(self) -> int:
         """130 where a file was not watched to its end, 2 where a source failed, else 0."""
-        if stopped_early:
+        if self._has_stopped_file and self._stop.received:
             return 130
         return 2 if self._failed else 0
 

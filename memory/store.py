@@ -217,6 +217,7 @@ class MemoryStore:
         """Release the writer lock. Appended moments are on disk already."""
         if self._lock is not None:
             self.maintenance.close()
+            self.maintenance.record_files()
             self._lock.release()
             self._lock = None
 

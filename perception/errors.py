@@ -2,7 +2,7 @@
 
 RecollectError
 ├── SourceError
-│   ├── SourceNotFound, NotAVideo, UnsupportedSource, SourceUnreachable
+│   ├── SourceNotFound, CameraNotFound, NotAVideo, UnsupportedSource, SourceUnreachable
 │   ├── SourceVariableUnset, BadSourceList
 │   ├── StreamNameTaken, StreamNameNeeded, WatchedUnderAnotherName
 │   └── AlreadyWatched
@@ -36,6 +36,15 @@ class SourceNotFound(SourceError):
         self.source = source
 
 
+class CameraNotFound(SourceError):
+    """There is no such camera device, or it may not be read."""
+
+    def __init__(self, device: str, why: str, devices: tuple[str, ...]) -> None:
+        advice = f"Devices here: {', '.join(devices)}." if devices else "Check that the camera is plugged in."
+        super().__init__(f"cannot watch the camera {device!r}: {why}. {advice}")
+        self.device, self.why, self.devices = device, why, devices
+
+
 class NotAVideo(SourceError):
     """The path holds no video: a folder, an empty file, text, or sound only."""
 
@@ -49,8 +58,8 @@ class UnsupportedSource(SourceError):
 
     def __init__(self, source: str, scheme: str, allowed: tuple[str, ...]) -> None:
         super().__init__(
-            f"cannot watch {source!r}: the scheme {scheme!r} is not one of {', '.join(allowed)}. "
-            "For a file, give its plain path."
+            f"cannot watch {source!r}: the scheme {scheme!r} is not one of {', '.join(allowed)}, which this "
+            "installation can open. For a file, give its plain path."
         )
         self.source, self.scheme = source, scheme
 

@@ -83,9 +83,13 @@ class WatchStatus:
 class Watch:
     """One source that is being watched. Made by ``Recollect.start``."""
 
-    def __init__(self, stream: str, on_event: OnEvent | None = None) -> None:
+    def __init__(
+        self, stream: str, on_event: OnEvent | None = None, *, kind: Literal["file", "live"] = "file"
+    ) -> None:
         self.stream = stream
         """The stream's name in the memory."""
+        self.kind = kind
+        """Whether it is a file, which ends, or a live source."""
         self._on_event = on_event
         self._thread: threading.Thread | None = None
         self._stoppers: list[Callable[[], None]] = []

@@ -51,12 +51,15 @@ from .lmm import Lmm
 from .observers.guarded_observer import ObserverFailure
 from .observers.observer import Observer
 from .observers.registry import observers_in_use
+from .sources.content_identity import FileContent
+from .sources.file_bytes import is_url, location_of
 from .sources.live_clock import LiveOrigin
 from .sources.live_source import LiveSource
+from .sources.picture_source import PictureSource
 from .sources.source import Source
-from .sources.source_factory import open_source
+from .sources.source_factory import FileReading, open_source
 from .stages.stream_worker import StreamWorker
-from .stream_records import already_done_report, find_or_create_record
+from .stream_records import Content, already_done_report, find_or_create_record
 from .vision import encoder_settings, open_encoder
 from .vision_settings import VisionSettings
 from .watch_events import (
@@ -109,6 +112,20 @@ class FoundSource:
         info = self.opened.info
         return self.address if info.kind == "live" and self.address is not None else info.content_id
 
+    def content(self) -> Content | None:
+        """The content of a file that was found by its path or URL."""
+        if isinstance(self.opened, PictureSource):
+            return self.opened.content
+        info = self.opened.info
+        if info.kind == "live" or self.address is None:
+            return None
+        return FileContent(location_of(self.address), info.content_id)
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether it is a file that was given by its path."""
+        return self.address is not None and not is_url(self.address)
+
 
 def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSource:
     """Open a source before the memory is opened: a wrong path must not create an empty memory.
@@ -118,7 +135,7 @@ def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSour
     _stream_budget_bytes(options)
     if not isinstance(source, str | Path):
         return FoundSource(None, source)
-    opened = open_source(str(source), fps=options.fps)
+    opened = open_source(str(source), fps=options.fps, files=_file_reading(options))
     if opened.info.kind == "live":
         opened.close()
     return FoundSource(str(source), opened)
@@ -241,6 +258,7 @@ class WriterSession:
                 name=stream,
                 fps=options.fps,
                 address=candidate.address,
+                content=candidate.content(),
                 watched=self._watched.content_ids(),
             )
             self._watched.reserve(record.name, candidate)
@@ -248,7 +266,7 @@ class WriterSession:
         try:
             if (budget_bytes := _stream_budget_bytes(options)) is not None:
                 self._store.set_stream_budget(record.name, budget_bytes)
-            watch = Watch(record.name, on_event)
+            watch = Watch(record.name, on_event, kind=record.kind)
             entry = self._watched.add(watch)
             self._describing.begin(watch.publish, record.name if options.written_at else None)
             # Other processes take a stream that is marked as watched, and is not published, for an interrupted one.
@@ -272,7 +290,7 @@ class WriterSession:
         """Watch one source to its end, in its own thread."""
         watch = entry.watch
         try:
-            if record.state == "done":
+            if record.state == "done" and not (options.follow and candidate.is_on_disk):
                 candidate.opened.close()
                 report = already_done_report(self._store, record)
             else:
@@ -330,6 +348,8 @@ class WriterSession:
         opened = open_source(
             candidate.address,
             fps=record.fps,
+            files=_file_reading(options),
+            kind=record.kind,
             origin=origin,
             max_outage_s=options.max_outage_s,
             on_state=on_state,
@@ -667,6 +687,10 @@ class _Describing:
 
 def _publish_failure(watch: Watch, failure: ObserverFailure) -> None:
     watch.publish(ObserverDisabled(watch.stream, failure.observer, failure.reason))
+
+
+def _file_reading(options: WatchOptions) -> FileReading:
+    return FileReading(options.image_fps, options.follow_idle_s if options.follow else None)
 
 
 def _stream_budget_bytes(options: WatchOptions) -> int | None:

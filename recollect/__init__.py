@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .memory.encoder import Encoder, ImageEncoder
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
+    from .memory.keeping.memory_check import CheckReport, FoundDamage
     from .memory.keeping.reindexing import ReindexReport
     from .memory.query.snapshot import Hit
     from .perception.describing.captioner import CaptionReport
@@ -85,6 +86,7 @@ __all__ = [
     "Answer",
     "BacklogCounts",
     "CaptionReport",
+    "CheckReport",
     "Connected",
     "Connecting",
     "Coverage",
@@ -101,6 +103,7 @@ __all__ = [
     "Finding",
     "Finished",
     "ForgottenSeen",
+    "FoundDamage",
     "FrameCounts",
     "Gap",
     "GapSeen",
@@ -157,6 +160,8 @@ _LATER = {
     "TraceStep": "agent.traces",
     "Encoder": "memory.encoder",
     "ImageEncoder": "memory.encoder",
+    "CheckReport": "memory.keeping.memory_check",
+    "FoundDamage": "memory.keeping.memory_check",
     "DiskUsage": "memory.keeping.disk_usage",
     "ErasureReceipt": "memory.keeping.erasure",
     "ReindexReport": "memory.keeping.reindexing",

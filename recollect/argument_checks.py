@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .common.errors import BadArgument
+from .common.file_names import is_storable
 from .memory.values import RUNGS, Rung, Span
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def checked_text(name: str, text: object) -> str:
     """``text`` if it is a string that can be stored."""
     if not isinstance(text, str):
         raise BadArgument(name, text, "a text")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_storable(text):
         # Python reads bytes that are not UTF-8, in file names and arguments, as lone surrogates.
         raise BadArgument(name, text, "a text that can be encoded as UTF-8")
     return text
@@ -52,6 +54,8 @@ def checked_ids(name: str, ids: object) -> list[str]:
 def checked_path(path: object) -> Path:
     """The folder that ``path`` names."""
     if isinstance(path, str | Path) and str(path).strip() and "\0" not in str(path):
+        if not is_storable(str(path)):
+            raise BadArgument("path", path, "a path in UTF-8, because the database opens no other")
         return Path(path).expanduser()
     raise BadArgument("path", path, "the path of a folder")
 
@@ -97,6 +101,10 @@ def check_models(
 def check_source(source: object) -> None:
     """Raise ``BadArgument`` unless ``source`` is a path, a URL or a source."""
     if isinstance(source, str | Path) and str(source):
+        try:
+            os.fsencode(source)
+        except UnicodeEncodeError:
+            raise BadArgument("source", source, "a path that a file can have") from None
         return
     if isinstance(source, str) or not callable(getattr(source, "frames", None)):
         raise BadArgument("source", source, "a path, a URL, or an open source")

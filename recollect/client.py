@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .memory.encoder import Encoder
     from .memory.keeping.disk_usage import DiskUsage
     from .memory.keeping.erasure import ErasureReceipt
+    from .memory.keeping.memory_check import CheckReport
     from .memory.keeping.reindexing import OnProgress, ReindexReport
     from .memory.query.coverage import StreamOverview
     from .memory.query.snapshot import Hit, Snapshot
@@ -315,6 +316,24 @@ class Recollect:
             pending.unlink(missing_ok=True)
         self._resources.drop_reader()
         return self._resources.reader().account()
+
+    def check(self, *, repair: bool = False) -> CheckReport:
+        """Read the whole memory and say what is damaged; with ``repair``, rebuild what can be rebuilt.
+
+        A repair makes indexes, vectors and summaries again, and keeps every row that is intact. What is lost becomes
+        a gap or a tombstone. It needs the encoder that made the vectors.
+
+        Raises:
+            MemoryStoreError: There is no memory at the path, or it cannot be written (with ``repair``).
+        """
+        if not repair:
+            from .memory.keeping.memory_check import check_memory  # noqa: PLC0415 - LanceDB takes seconds
+
+            return check_memory(self.path)
+        from .memory.repair import repair_memory  # noqa: PLC0415 - LanceDB takes seconds to load
+
+        self._resources.drop_reader()
+        return repair_memory(self.path, self._resources.encoder())
 
     def pin(
         self, stream: str, from_s: float | None = None, to_s: float | None = None, *, note: str = ""
@@ -635,6 +654,10 @@ class Recollect:
             return self._caption(stream, everything, on_event, stopping)
 
         return await _cancellable(asyncio.to_thread(work), stopping.stop)
+
+    async def acheck(self, *, repair: bool = False) -> CheckReport:
+        """``check`` without blocking the event loop. Cancelling does not stop it."""
+        return await asyncio.to_thread(self.check, repair=repair)
 
     async def acompact(self) -> DiskUsage:
         """``compact`` without blocking the event loop. Cancelling does not stop it."""

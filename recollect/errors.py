@@ -5,6 +5,7 @@
     ├── BadArgument            an argument of a method has a wrong type or value
     ├── SourceError            something to watch cannot be watched
     │   ├── SourceNotFound     no such file
+    │   ├── CameraNotFound     no such camera device
     │   ├── NotAVideo          a folder, an empty file, text, sound only
     │   ├── UnsupportedSource  a URL whose scheme is not allowed
     │   ├── SourceUnreachable  a live source does not answer
@@ -115,6 +116,7 @@ from .memory.errors import (
 from .perception.errors import (
     AlreadyWatched,
     BadSourceList,
+    CameraNotFound,
     EncoderError,
     EncoderNotInstalled,
     EncoderUnusable,
@@ -157,6 +159,7 @@ __all__ = [
     "BadSourceList",
     "BadSuite",
     "BudgetFull",
+    "CameraNotFound",
     "CannotListen",
     "CannotWrite",
     "DiskFull",

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ...common.clock_times import parse_time_s
 from ...perception.errors import SourceNotFound
-from ...perception.sources.file_source import content_id_of
+from ...perception.sources.content_identity import content_hash_of
 from ..errors import UnfitTask
 from ..records import Prediction, Sample
 from ..suites.annotation_files import LEFT_OUT
@@ -143,7 +143,7 @@ class RequestSuite:
     def _sample(self, request: EvalRequest) -> Sample:
         path, from_s, to_s = _video(request)
         # Videos are identified by content: a copy under another name is not watched again.
-        video = _content_id(path, path.stat().st_size, path.stat().st_mtime_ns)
+        video = _content_hash(path, path.stat().st_size, path.stat().st_mtime_ns)
         self._paths[video] = path
         prompt, asked_at_s = request.prompt, self._asked_at_s(request)
         return Sample(
@@ -206,5 +206,5 @@ def _seconds(request: EvalRequest, value: object) -> float | None:
 
 
 @cache
-def _content_id(path: Path, size: int, changed_ns: int) -> str:
-    return content_id_of(path)
+def _content_hash(path: Path, size: int, changed_ns: int) -> str:
+    return content_hash_of(path)

@@ -24,6 +24,7 @@ from ..storage.tables import Tables
 from .compaction_runner import CompactionRunner
 from .disk_budget import DiskBudget
 from .eviction_runner import EvictionRunner
+from .file_digests import FileDigests
 from .maintenance_lock import maintenance_lock
 from .maintenance_schedule import MaintenanceSchedule
 from .stage_hooks import Stage, StageHook, no_hook
@@ -107,6 +108,7 @@ class Maintenance:
         with maintenance_lock(self._folder):
             self.cleaner.delete_old_versions(now=now)
         self._delete_unreferenced_files()
+        self.record_files()
 
     def make_room(self, size_bytes: int) -> None:
         """Delete old versions and evict, until ``size_bytes`` more fit the budget.
@@ -140,6 +142,11 @@ class Maintenance:
             self.cleaner.wait_for_readers(on_wait)
             is_clean = self.cleaner.delete_all_but_newest()
 
+    def record_files(self) -> None:
+        """Record the digests of new files, by which ``check`` finds damage."""
+        with maintenance_lock(self._folder):
+            FileDigests(self._folder).record(self._tables.values())
+
     def close(self) -> None:
         """Let the thread finish the due work, and stop it."""
         with self._schedule.changed:
@@ -165,6 +172,7 @@ class Maintenance:
                 with maintenance_lock(self._folder):
                     self.cleaner.delete_old_versions()
                 self._cleaned_at_s = time.monotonic()
+                self.record_files()
 
     def _is_due(self) -> bool:
         return bool(self._schedule.due_tables()) or self.evictions.is_due()

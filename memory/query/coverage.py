@@ -41,6 +41,8 @@ class StreamOverview:
     counts: FrameCounts
     tombstones: tuple[Tombstone, ...]
     """Those of pictures too."""
+    lost: tuple[Gap, ...] = ()
+    """Those of the gaps that no row of a gap records: holes, of which everything is lost."""
 
 
 def coverage_of(
@@ -70,12 +72,13 @@ def lost_spans(stream: str, watched: Iterable[Span], gaps: Iterable[Gap]) -> lis
     reached_s, lost = 0.0, []
     for span in spans:
         if span.start_s - reached_s > _HOLE_S:
-            lost.append(_lost_gap(stream, Span(reached_s, span.start_s), gaps))
+            lost.append(lost_gap(stream, Span(reached_s, span.start_s), gaps))
         reached_s = max(reached_s, span.end_s)
     return lost
 
 
-def _lost_gap(stream: str, span: Span, gaps: Sequence[Gap]) -> Gap:
+def lost_gap(stream: str, span: Span, gaps: Sequence[Gap]) -> Gap:
+    """The gap for a span of which everything is lost. ``gaps`` are the others of the stream."""
     return Gap(
         id=make_id(stream, "lost", round(span.start_s * 1000)),
         stream=stream,
@@ -136,10 +139,14 @@ def _overview(
 ) -> StreamOverview:
     forgotten = [stone for stone in stones if stone.lost != "frame"]
     known = [*watched, *(stone.span for stone in forgotten)]
-    all_gaps = with_lost(gaps, lost_spans(stream, known, gaps))
+    lost = lost_spans(stream, known, gaps)
+    all_gaps = with_lost(gaps, lost)
     parts = [counts, *(gap.counts for gap in gaps), *(stone.counts for stone in stones)]
     return StreamOverview(
-        coverage_of(stream, None, watched, all_gaps, forgotten), total_counts(parts), tuple(stones)
+        coverage_of(stream, None, watched, all_gaps, forgotten),
+        total_counts(parts),
+        tuple(stones),
+        tuple(lost),
     )
 
 

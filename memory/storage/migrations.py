@@ -27,6 +27,9 @@ from .writer_lock import WriterLock
 
 Step = Callable[[Path], None]
 
+_NEVER_COLUMNS: schema.Row = {"reduced": []}
+"""Fields of a record that never had a column of their own, with their defaults."""
+
 
 def migrate(folder: Path) -> Manifest:
     """Bring the memory in ``folder`` to the current schema, and return its manifest.
@@ -112,11 +115,11 @@ def observations_have_records(folder: Path) -> None:
     def added(batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.to_pylist()
         records = [
-            record_json({**row, "findings": json.loads(row["findings"]), "reduced": []}) for row in rows
+            record_json({**_NEVER_COLUMNS, **row, "findings": json.loads(row["findings"])}) for row in rows
         ]
         return pa.record_batch([pa.array(records, pa.string())], ["record"])
 
-    read = [name for name in schema.RECORDED if name != "reduced"]  # younger than this schema
+    read = [name for name in schema.RECORDED if name not in _NEVER_COLUMNS]
     _add_columns(folder, "observations", ("record",), added, read)
     _drop_columns(folder, "observations", {"shot", "wall_start_s", "child_ids", "caption", "findings"})
 

@@ -161,7 +161,13 @@ def searchable_text(observation: Observation) -> str:
 
 def parse_records(rows: Iterable[Row]) -> list[Row]:
     """The rows of the JSON records in these rows, with the defaults filled in. Damaged ones are left out."""
-    return [_DEFAULTS | json.loads(row["record"]) for row in intact_rows("observations", rows)]
+    return [parse_record(row["record"]) for row in intact_rows("observations", rows)]
+
+
+def parse_record(record: str) -> Row:
+    """The fields of a JSON record, with the defaults filled in."""
+    fields: Row = _DEFAULTS | json.loads(record)
+    return fields
 
 
 def moments_from(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
@@ -336,8 +342,15 @@ def gap_row(gap: Gap, written_at_s: float) -> Row:
     }
 
 
+WITHDRAWN = "withdrawn"
+"""The cause in the last revision of a gap that does not exist any more: its file has grown."""
+
+
 def gaps_from(rows: Iterable[Row]) -> list[Gap]:
-    """The gaps of these rows, each in its newest revision, in time order. Damaged rows are left out."""
+    """The gaps of these rows, each in its newest revision, in time order.
+
+    Damaged rows are left out, and gaps that were withdrawn.
+    """
     newest: dict[str, Mapping[str, Any]] = {}
     for row in intact_rows("gaps", rows):
         if row["id"] not in newest or newest[row["id"]]["written_at_s"] <= row["written_at_s"]:
@@ -355,6 +368,7 @@ def gaps_from(rows: Iterable[Row]) -> list[Gap]:
             counts=counts_from(row),
         )
         for row in newest.values()
+        if row["cause"] != WITHDRAWN
     ]
     return sorted(gaps, key=lambda gap: (gap.stream, gap.span, gap.id))
 
@@ -382,7 +396,10 @@ def tombstone_row(tombstone: Tombstone) -> Row:
 
 
 def tombstones_from(rows: Iterable[Row]) -> list[Tombstone]:
-    """The tombstones of these rows, in time order. Damaged rows are left out."""
+    """The tombstones of these rows, in time order.
+
+    Damaged rows are left out, and gaps that were withdrawn.
+    """
     tombstones = [
         Tombstone(
             id=row["id"],

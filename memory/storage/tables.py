@@ -392,13 +392,18 @@ def _words(name: str) -> str:
 
 
 def batches(
-    view: View, columns: Sequence[str], where: str | None = None, *, with_row_id: bool = False
+    view: View,
+    columns: Sequence[str],
+    where: str | None = None,
+    *,
+    with_row_id: bool = False,
+    batch_rows: int = _BATCH_ROWS,
 ) -> Iterator[pa.Table]:
     """The rows that pass ``where`` in batches, for aggregates over a whole table."""
     scanner = view.scanner(
         columns=list(columns),
         filter=where,
-        batch_size=_BATCH_ROWS,
+        batch_size=batch_rows,
         batch_readahead=2,
         with_row_id=with_row_id,
     )

@@ -3,29 +3,36 @@
     pictures = moment_pictures(stream, moment, stored_frames, limit=4)
     observation = read_closely(pictures, moment.span)
 
-If the file still exists unchanged, frames are decoded again, at a higher rate than when it was watched.
-Otherwise the stored key frames are used. The result is an observation with a writer of its own. It is stored
+If the file still exists unchanged, frames are decoded again, at a higher rate than when it was watched. A file that
+was given by a URL is read from there, unless the URL held credentials: they are never stored. Otherwise the stored
+key frames are used. The result is an observation with a writer of its own. It is stored
 beside the first observation and never replaces it.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ...common.file_names import path_from
 from ...memory.values import KeyFrame, Moment, Observation, Span, Stream
-from ..errors import SourceError
+from ..errors import NotAVideo, SourceError
 from ..observers.text_observer import look_closely
-from ..sources.file_source import content_id_of
+from ..sources.content_identity import FileContent, Relation
+from ..sources.file_bytes import RemoteLocation, location_of
 from ..sources.frame import Frame, Picture
 from ..sources.isolated_file_source import IsolatedFileSource
+from ..sources.picture_source import PictureContent, PictureSource, image_fps_of
+from ..sources.source import Source
 from .rule_captions import compose_caption
+
+log = logging.getLogger(__name__)
 
 WRITTEN_BY = "inspect/1"
 LOOK_FPS = 4.0
@@ -55,17 +62,13 @@ def read_closely(pictures: Sequence[tuple[float, Picture]], span: Span) -> Obser
 
 
 def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float, Picture]]:
-    """Frames of the moment from the file, at even distances. An empty list if the file is missing or has changed."""
-    path = Path(stream.source)
-    if stream.kind != "file" or not path.is_file():
-        return []
-    stat = path.stat()
-    if _content_id(path, stat.st_size, stat.st_mtime_ns) != stream.content_id:
+    """Frames of the moment from the file, at even distances. An empty list if the file is gone or has changed."""
+    if stream.kind != "file":
         return []
     fps = min(LOOK_FPS, limit / max(0.1, moment.span.duration_s))
     pictures: list[tuple[float, Picture]] = []
     try:
-        with closing(IsolatedFileSource(path, fps)) as source:
+        with closing(_open_again(stream, fps)) as source:
             for event in source.frames(moment.span.start_s):
                 if not isinstance(event, Frame):
                     continue
@@ -73,15 +76,49 @@ def _decode_file(stream: Stream, moment: Moment, limit: int) -> list[tuple[float
                     break
                 if event.sampled:
                     pictures.append((event.time_s, event.picture()))
-    except SourceError:
+    except (SourceError, OSError) as error:
+        log.info(
+            "the stored pictures of %s are used, because its file cannot be read: %s", stream.name, error
+        )
         return []
     return pictures
 
 
+def _open_again(stream: Stream, fps: float) -> Source:
+    """The file or the pictures of a stream. They may have grown.
+
+    Raises ``OSError`` or ``SourceError`` if it is gone, has changed, or needs credentials, which are not stored.
+    """
+    image_fps = image_fps_of(stream.content_id)
+    if image_fps is not None:
+        pictures = PictureSource(path_from(stream.source), fps, image_fps=image_fps)
+        content = _picture_content(stream.source, image_fps, pictures.content.version)
+        _check_unchanged(stream, content.relation(stream.content_id))
+        return pictures
+    location = location_of(stream.source)
+    if isinstance(location, RemoteLocation):
+        version: tuple[object, ...] = location.version
+    else:
+        version = location.stat().st_size, location.stat().st_mtime_ns
+    _check_unchanged(stream, _file_content(stream.source, version).relation(stream.content_id))
+    return IsolatedFileSource(stream.source, fps)
+
+
+def _check_unchanged(stream: Stream, relation: Relation) -> None:
+    if relation == "other":
+        raise NotAVideo(stream.source, "it is not what was watched")
+
+
 @lru_cache(maxsize=64)
-def _content_id(path: Path, size: int, changed_ns: int) -> str:
-    """The file's identity. Its size and modification time are part of the cache key, so a changed file is read."""
-    return content_id_of(path)
+def _file_content(source: str, version: tuple[object, ...]) -> FileContent:
+    """The content of a file. Its version is part of the cache key, so a changed file is read again."""
+    return FileContent(location_of(source))
+
+
+@lru_cache(maxsize=16)
+def _picture_content(source: str, image_fps: float, version: tuple[object, ...]) -> PictureContent:
+    """The same of a folder or pattern of pictures."""
+    return PictureSource(path_from(source), LOOK_FPS, image_fps=image_fps).content
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..sources.source import SourceInfo
+from .background_text import BackgroundTextObserver
 from .barcodes import BarcodeObserver
 from .camera_motion import CameraObserver
 from .faces import FaceObserver
@@ -24,7 +25,7 @@ def default_observers(info: SourceInfo, *, ocr: bool = True) -> list[Observer]:
     if FaceObserver.available():
         observers.append(FaceObserver())
     if ocr:
-        observers.append(TextObserver())
+        observers.append(TextObserver() if info.kind == "file" else BackgroundTextObserver())
     if info.kind == "file":
         cues = load_cues(Path(info.source))
         if cues:

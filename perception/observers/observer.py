@@ -113,6 +113,14 @@ class Observer(FindingReporter, Protocol):
 
 
 @runtime_checkable
+class LateObserver(Observer, Protocol):
+    """Examines pictures beside watching, and may not have come so far when a moment is written."""
+
+    def has_read(self, span: Span) -> bool:
+        """Whether the text in ``span`` was read in time. Asked before ``findings``."""
+
+
+@runtime_checkable
 class BatchObserver(FindingReporter, Protocol):
     """Is shown pictures in batches: ``needs.batch_size`` is more than 1."""
 

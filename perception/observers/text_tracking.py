@@ -12,6 +12,7 @@ first version and the last two of a place. The tracker gets texts with boxes, an
 from __future__ import annotations
 
 import re
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +96,7 @@ class TextTracker:
         self._written_by = written_by
         self._ended: deque[TrackedText] = deque(maxlen=_MOST_ENDED)
         self._places = 0
+        self._lock = threading.Lock()  # live streams are read on one thread, and reported on another
         self.visible: list[TrackedText] = []
         """The lines that are visible now."""
 
@@ -109,6 +111,15 @@ class TextTracker:
         ``looked_at`` are the tracked lines whose place was read, each with the time at which it ended if it was
         not read again. With None, its place has not changed, so the line stays.
         """
+        with self._lock:
+            return self._update(readings, looked_at, time_s)
+
+    def _update(
+        self,
+        readings: Sequence[TextReading],
+        looked_at: Sequence[tuple[TrackedText, float | None]],
+        time_s: float,
+    ) -> list[Box]:
         pending = {id(line): (line, gone_s) for line, gone_s in looked_at}
         changed_readings = self._match_unchanged(readings, pending)
         new_boxes: list[Box] = []
@@ -153,11 +164,16 @@ class TextTracker:
 
     def end_all(self, time_s: float) -> None:
         """End every line at ``time_s``, where the shot ended."""
-        for line in list(self.visible):
-            self._end(line, time_s)
+        with self._lock:
+            for line in list(self.visible):
+                self._end(line, time_s)
 
     def findings(self, span: Span) -> list[Finding]:
         """The lines in ``span``, in reading order, and the text typed in it. Lines that ended in it are dropped."""
+        with self._lock:
+            return self._findings(span)
+
+    def _findings(self, span: Span) -> list[Finding]:
         findings = []
         for line, visible_span in self._kept_versions(span):
             text = line.text_by(span.end_s)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left, bisect_right
-from pathlib import Path
 
 from av.packet import Packet
 from av.video.stream import VideoStream
+
+from .file_bytes import FileLocation
 
 _HEADER = 8
 """Bytes of a chunk's header, between the place in the index and the place of a packet."""
@@ -32,7 +33,7 @@ class AviIndex:
         self._next = 0
 
     @classmethod
-    def of(cls, stream: VideoStream, path: Path | None) -> AviIndex:
+    def of(cls, stream: VideoStream, path: FileLocation | None) -> AviIndex:
         """The index of a stream, read by FFmpeg, or from the file where FFmpeg rejects it."""
         entries = [(entry.timestamp, entry.pos, entry.size) for entry in stream.index_entries]
         if len(entries) > 1 or path is None:
@@ -61,7 +62,7 @@ class AviIndex:
         return bisect_left(self._filled, after) > bisect_right(self._filled, before)
 
 
-def _read_index(path: Path, stream_index: int) -> tuple[list[tuple[int, int, int]], int]:
+def _read_index(path: FileLocation, stream_index: int) -> tuple[list[tuple[int, int, int]], int]:
     """The entries of a stream in the file's own index, and the number of bytes that are missing before it."""
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -10,8 +10,9 @@ the file itself is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -19,6 +20,7 @@ from av.video.stream import VideoStream
 
 from ..errors import NotAVideo, SourceNotFound
 from .decoder_limits import MAX_PIXELS
+from .file_bytes import FileLocation
 from .urls import redact
 from .video_choice import choose_video, moving_pictures
 
@@ -31,29 +33,35 @@ _FORMATS = (
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(location: FileLocation) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and choose its video stream.
 
     Raises:
-        SourceNotFound: There is no file at ``path``.
+        SourceNotFound: There is no file at the path.
+        SourceUnreachable: The file's server is gone.
         NotAVideo: The file holds no video that can be decoded.
     """
-    try:
-        # Without "file:", the name "a:b.mp4" would name a protocol.
-        container = av.open(
-            f"file:{path}",
-            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
-            metadata_errors="replace",  # Tags may hold any bytes.
-        )
-    except av.FileNotFoundError:
-        raise SourceNotFound(redact(str(path))) from None
-    except av.FFmpegError as error:
-        raise NotAVideo(str(path), _why_not(path)) from error
-    with container:
-        yield container, _video_stream(container, path)
+    with ExitStack() as opened:
+        # Without "file:", the name "a:b.mp4" would name a protocol. FFmpeg opens no URL by itself.
+        file: Any = f"file:{location}"
+        if not isinstance(location, Path):
+            file = opened.enter_context(location.open("rb"))
+        try:
+            container = av.open(
+                file,
+                "r",
+                options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+                metadata_errors="replace",  # Tags may hold any bytes.
+            )
+        except av.FileNotFoundError:
+            raise SourceNotFound(redact(str(location))) from None
+        except av.FFmpegError as error:
+            raise NotAVideo(str(location), _why_not(location)) from error
+        opened.enter_context(container)
+        yield container, _video_stream(container, location)
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+def _video_stream(container: InputContainer, path: FileLocation) -> VideoStream:
     stream = choose_video(container)
     if stream is not None:
         if stream.width * stream.height > MAX_PIXELS:
@@ -69,14 +77,17 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     raise NotAVideo(str(path), "it holds no picture" if len(container.streams) else _why_not(path))
 
 
-def check_readable(path: Path) -> None:
-    """Check that ``path`` is a readable file that is not empty.
+def check_readable(path: FileLocation) -> None:
+    """Check that a path is a readable file that is not empty. A URL is one.
 
     Raises:
-        SourceNotFound: There is no file at ``path``.
+        SourceNotFound: There is no file at the path.
         NotAVideo: It is a folder or another special file, it is empty, or it cannot be read.
 
     """
+    if not isinstance(path, Path):
+        path.stat()
+        return
     try:
         if path.is_dir():
             raise NotAVideo(str(path), "it is a folder")
@@ -95,7 +106,7 @@ def check_readable(path: Path) -> None:
         raise NotAVideo(str(path), "the file is empty")
 
 
-def _why_not(path: Path) -> str:
+def _why_not(path: FileLocation) -> str:
     """The reason why a file could not be opened as a video, in a few words."""
     with path.open("rb") as file:
         head = file.read(4096)
@@ -115,7 +126,7 @@ _BOXES = (b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip")
 """The kinds of box with which an MP4 or QuickTime file may begin."""
 
 
-def _boxes(path: Path) -> set[bytes]:
+def _boxes(path: FileLocation) -> set[bytes]:
     """The kinds of the boxes in an MP4 file. A box that was cut off does not count."""
     kinds, offset, size = set(), 0, path.stat().st_size
     with path.open("rb") as file:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
+
+from .file_bytes import FileLocation
 
 
 class ContainerBytes(Protocol):
@@ -27,9 +28,9 @@ class ContainerBytes(Protocol):
         """The duration in the header. None if there is none."""
 
 
-def container_bytes(path: Path, format_name: str) -> ContainerBytes | None:
+def container_bytes(path: FileLocation, format_name: str) -> ContainerBytes | None:
     """The structure of a file. None for containers whose structure is not followed."""
-    kinds: dict[str, Callable[[Path], ContainerBytes]] = {
+    kinds: dict[str, Callable[[FileLocation], ContainerBytes]] = {
         "matroska": MatroskaBytes,
         "flv": FlvBytes,
         "ogg": OggBytes,
@@ -68,7 +69,7 @@ _CHUNK = 1 << 16
 class MatroskaBytes:
     """Matroska and WebM: a segment of clusters, which hold the packets as blocks."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: FileLocation) -> None:
         self._path, self._size = path, path.stat().st_size
         self._clusters: list[_Element] = []
         """Those found so far, in order."""
@@ -190,7 +191,7 @@ def _find(file: BinaryIO, needle: bytes, position: int, until: int) -> int:
 class FlvBytes:
     """Flash video: a chain of tags, each with its size."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: FileLocation) -> None:
         self._path = path
 
     def is_intact(self, start: int, end: int) -> bool:
@@ -219,7 +220,7 @@ class FlvBytes:
 class OggBytes:
     """Ogg: pages, which each of its streams numbers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: FileLocation) -> None:
         self._path = path
 
     def is_intact(self, start: int, end: int) -> bool:

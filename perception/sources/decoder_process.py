@@ -44,8 +44,10 @@ _ENVIRONMENT = (
     "LC_CTYPE",
     "SYSTEMROOT",
     "TZ",
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
-"""Variables that the process inherits. Others may hold secrets."""
+"""Variables that the process inherits, the last ones for files behind URLs. Others may hold secrets."""
 
 
 class DecoderDied(Exception):
@@ -61,14 +63,16 @@ class DecoderJob:
         task: dict[str, Any],
         size_bytes: int,
         *,
+        idle_s: float = 0.0,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """Start a job on a file of ``size_bytes``, with the values that the job takes.
 
+        The process may wait for ``idle_s`` for the file to grow.
         While ``is_stopped``, the process may be silent only for as long as it may take to close.
         """
         self._is_stopped = is_stopped
-        self._silence_s = allowed_silence_s(size_bytes)
+        self._silence_s = allowed_silence_s(size_bytes) + idle_s
         self._waiting_since_s: float | None = None
         self._is_closed = self._is_silent = False
         self._reading = threading.Lock()

@@ -152,6 +152,8 @@ class FileClock(Generic[Item]):
             if not following and not self._is_likely_end(time_s):
                 return expected_s
             if self._is_jump(time_s, following):
+                if following and not self._has_stepped:
+                    expected_s = self._last_s + following[0] - time_s
                 self._offset_s += expected_s - time_s
                 return expected_s
             return time_s

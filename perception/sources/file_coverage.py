@@ -120,9 +120,10 @@ class FileCoverage:
         """What lies between the last picture and the end of the file, as events."""
         start_s = self.shown_until_s
         shown_s = 0.0 if self._last is None else self._last.shown_s
-        lost_until_s = max(
-            start_s, end.picture_end_s or 0.0, *(damage.time_s + shown_s for damage in self._pending)
-        )
+        # The timestamps of damaged packets may be wrong, so that few losses do not make a long gap.
+        longest_s = OUTAGE_S + 4 * shown_s * sum(max(1, damage.count) for damage in self._pending)
+        lost_until_s = max([start_s, *(damage.time_s + shown_s for damage in self._pending)])
+        lost_until_s = max(min(lost_until_s, start_s + longest_s), end.picture_end_s or 0.0)
         events = self._events(self._pending, start_s, lost_until_s, "damaged", "the file ends too early")
         if lost_until_s - start_s >= OUTAGE_S:
             start_s = lost_until_s

@@ -107,7 +107,7 @@ class FileDecoder:
         timestamp_s = None if timestamp is None else self._seconds(timestamp)
         if picture.is_corrupt:
             return FailedDecode(timestamp_s, 1)
-        declared_s = max(0.0, float((picture.duration or 0) * self._base))
+        declared_s = max(0, picture.duration or 0) * self._base.numerator / self._base.denominator
         offset = None if timestamp is None else self._offsets.get(timestamp)
         return DecodedPicture(picture, timestamp_s, declared_s, offset)
 

@@ -1,11 +1,11 @@
-"""File packets: reads the packets of a file to its end, past damage, and follows its sound on the way.
+"""File packets: reads the packets of a file to its end, past damage, and follows its other tracks on the way.
 
     packets = FilePackets(container, stream, size_bytes)
     for packet in packets:               # the picture's, with None for each read that failed
         ...
-    packets.sound_end_s                  # where the sound read so far ends
+    packets.others_end_s                 # where the sound read so far, or another picture, ends
 
-Packets of tracks that nobody asked for, and of tracks that appear later in the file, are passed over.
+Packets of tracks that appear later in the file are passed over.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from .file_clock import FileClock
+from .video_choice import moving_pictures
 
 _LEAST_READ_ERRORS = 10
 """So many failed reads in a row are tried again in any file."""
@@ -45,16 +46,17 @@ class FilePackets:
         self._container, self._stream = container, stream
         self._most_errors = _LEAST_READ_ERRORS + (size_bytes or 0) // _BYTES_PER_READ_ERROR
         self._start_s = start_s(container)
-        self._sounds = {
+        self._others = {
             track.index: FileClock[float](from_start=from_start, may_jump=may_jump)
-            for track in container.streams.audio
+            for track in (*container.streams.audio, *moving_pictures(container))
+            if track.index != stream.index
         }
         self._unread: list[tuple[int, int]] = []
         self.read_until = 0
         """The offset in the file up to which packets were read."""
-        self.sound_end_s = 0.0
-        self.ends_in_other_picture = False
-        """Whether packets of another picture track, or of one that appeared later, came after the last."""
+        self.others_end_s = 0.0
+        self.ends_in_later_track = False
+        """Whether packets of a track that appeared later came after the last."""
 
     def __iter__(self) -> Iterator[Packet[VideoStream] | None]:
         packets, failures = self._container.demux(), 0
@@ -66,7 +68,7 @@ class FilePackets:
             except IndexError:  # PyAV's answer to a packet of a track that appeared after the file was opened
                 packets = self._container.demux()
                 failures += 1
-                self.ends_in_other_picture = True
+                self.ends_in_later_track = True
                 continue
             except av.FFmpegError:
                 packets = self._container.demux()
@@ -76,14 +78,12 @@ class FilePackets:
             failures = 0
             self._note_place(packet.pos, packet.size)
             if packet.stream_index == self._stream.index:
-                self.ends_in_other_picture = self.ends_in_other_picture and not packet.size
+                self.ends_in_later_track = self.ends_in_later_track and not packet.size
                 yield packet  # type: ignore[misc]
-            elif packet.stream_index in self._sounds:
-                self._note_sound(packet)
-            elif packet.size:
-                self.ends_in_other_picture = self.ends_in_other_picture or packet.stream.type == "video"
-        for clock in self._sounds.values():
-            self._extend_sound(clock.finish())
+            elif packet.stream_index in self._others:
+                self._note_other(packet)
+        for clock in self._others.values():
+            self._extend_others(clock.finish())
 
     def has_unread(self, start: int, end: int) -> bool:
         """Whether bytes between two offsets were passed over, more than headers need."""
@@ -101,17 +101,17 @@ class FilePackets:
             self._unread.append((self.read_until, offset))
         self.read_until = max(self.read_until, offset + size)
 
-    def _note_sound(self, packet: Packet) -> None:  # type: ignore[type-arg]
+    def _note_other(self, packet: Packet) -> None:  # type: ignore[type-arg]
         if packet.pts is None or not packet.size:
             return
         base = packet.time_base
         timestamp_s = packet.pts * base.numerator / base.denominator - self._start_s
         length_s = (packet.duration or 0) * base.numerator / base.denominator
-        self._extend_sound(self._sounds[packet.stream_index].push(timestamp_s, length_s))
+        self._extend_others(self._others[packet.stream_index].push(timestamp_s, length_s))
 
-    def _extend_sound(self, settled: list[tuple[float, float]]) -> None:
+    def _extend_others(self, settled: list[tuple[float, float]]) -> None:
         for time_s, length_s in settled:
-            self.sound_end_s = max(self.sound_end_s, time_s + length_s)
+            self.others_end_s = max(self.others_end_s, time_s + length_s)
 
 
 def start_s(container: InputContainer) -> float:

@@ -14,7 +14,6 @@ the file itself is read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -29,11 +28,14 @@ from ..errors import NotAVideo
 from .avi_index import AviIndex
 from .container import check_readable, open_video
 from .container_bytes import ContainerBytes, container_bytes
+from .content_identity import content_id_of
+from .file_bytes import FileLocation, location_of
 from .file_clock import FileClock
-from .file_coverage import Damage, FileCoverage, FileEnd, TimedPicture
+from .file_coverage import OUTAGE_S, Damage, FileCoverage, FileEnd, TimedPicture
 from .file_decoding import DecodedPicture, FileDecoder
 from .file_packets import FilePackets, start_s
 from .file_start import find_start
+from .followed_file import FollowedFile
 from .frame import Frame
 from .frame_sampling import FrameSampler
 from .picture_conversion import PictureConverter
@@ -59,10 +61,22 @@ class FileSource:
 
     """
 
-    def __init__(self, path: str | Path, fps: float, *, info: SourceInfo | None = None) -> None:
-        """``info`` are the facts that an earlier source of the file found. They are not read again."""
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float,
+        *,
+        info: SourceInfo | None = None,
+        follow_idle_s: float | None = None,
+    ) -> None:
+        """Open a file at a path or URL.
+
+        ``info`` are the facts that an earlier source of the file found. They are not read again. With
+        ``follow_idle_s``, a file at a path is read until it has not grown for so long.
+        """
         FrameSampler(fps)  # refuses an invalid rate before anything is read
-        self._path, self._fps = Path(path), fps
+        self._source, self._path, self._fps = path, location_of(path), fps
+        self._follow_idle_s = follow_idle_s
         self._stopped = False
         if info is not None:
             self.info_without_id = info
@@ -72,11 +86,11 @@ class FileSource:
             reading = _Reading(self._path, container, stream, from_s=0.0, from_start=True)
             first = next((item for item in reading.decoded() if isinstance(item, DecodedPicture)), None)
             if first is None:
-                raise NotAVideo(str(path), "none of its pictures can be decoded")
+                raise NotAVideo(str(self._path), "none of its pictures can be decoded")
             width, height = PictureConverter(first.picture, stream.sample_aspect_ratio).size(first.picture)
             self.info_without_id = SourceInfo(
                 kind="file",
-                source=str(path),
+                source=str(self._path),
                 content_id="",
                 duration_s=_duration_s(container, stream),
                 width=width,
@@ -89,7 +103,7 @@ class FileSource:
     @cached_property
     def info(self) -> SourceInfo:
         """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
-        return replace(self.info_without_id, content_id=content_id_of(self._path))
+        return replace(self.info_without_id, content_id=content_id_of(self._source))
 
     def stop(self) -> None:
         """End the iterator after the current frame."""
@@ -101,8 +115,11 @@ class FileSource:
 
     def frames(self, from_s: float = 0.0) -> Iterator[Event]:
         """Yield every frame at or after ``from_s``, in order, and between them outages and losses."""
-        start = find_start(self._path, from_s)
-        with open_video(self._path) as (container, stream):
+        start = find_start(self._path, from_s, can_seek=self._follow_idle_s is None)
+        location: FileLocation = self._path
+        if self._follow_idle_s is not None and isinstance(self._path, Path):
+            location = FollowedFile(self._path, self._follow_idle_s)
+        with open_video(location) as (container, stream):
             if start.seek_to is not None:
                 container.seek(start.seek_to, stream=stream)
             reading = _Reading(self._path, container, stream, from_s=from_s, from_start=start.is_file_start)
@@ -120,7 +137,7 @@ class FileSource:
                 converter = (converter or PictureConverter(picture, aspect)).fitting(picture, aspect)
                 yield Frame(
                     time_s=time_s,
-                    pts=round((time_s + reading.start_s) / reading.time_base),
+                    pts=reading.timestamp(time_s),
                     time_base=reading.time_base,
                     thumb=converter.thumb(picture),
                     duration_s=shown_s,
@@ -133,21 +150,17 @@ class FileSource:
             yield from reading.coverage.at_end(reading.end())
 
 
-def content_id_of(path: Path) -> str:
-    """The identity of a file: a hash of its bytes, independent of its name.
-
-    Two files with the same bytes are the same video, and a changed file is another video.
-    """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20))
-    return "blake2b:" + digest.hexdigest()
-
-
 class _Reading:
     """One pass over a file: its packets, pictures and times, and what was lost."""
 
     def __init__(
-        self, path: Path, container: InputContainer, stream: VideoStream, *, from_s: float, from_start: bool
+        self,
+        path: FileLocation,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        from_s: float,
+        from_start: bool,
     ) -> None:
         assert stream.time_base is not None
         kind = container.format.name
@@ -179,9 +192,10 @@ class _Reading:
 
         The decoder is some pictures ahead, so that what it says holds from the next key frame on.
         """
-        decoded = self._stream.codec_context.sample_aspect_ratio
-        if picture.key_frame and decoded != self._decoded_aspect:
-            self._aspect = self._decoded_aspect = decoded
+        if picture.key_frame:
+            decoded = self._stream.codec_context.sample_aspect_ratio
+            if decoded != self._decoded_aspect:
+                self._aspect = self._decoded_aspect = decoded
         return self._aspect
 
     def decoded(self, skipped_packets: int = 0) -> Iterator[DecodedPicture]:
@@ -202,6 +216,11 @@ class _Reading:
             yield from self._clock.push(decoded.timestamp_s, decoded)
         yield from self._clock.finish()
 
+    def timestamp(self, time_s: float) -> int:
+        """The timestamp that means a stream time, in units of the time base."""
+        base = self.time_base
+        return round((time_s + self.start_s) * base.denominator / base.numerator)
+
     def shown_s(self, time_s: float, decoded: DecodedPicture) -> float:
         """How long a picture is shown at least, as far as the file says."""
         shown_s = decoded.declared_s or min(self._clock.step_s, 1.0)
@@ -212,37 +231,36 @@ class _Reading:
 
     def end(self) -> FileEnd:
         """What is known of the end, when all was read."""
-        sound_end_s = self._packets.sound_end_s
-        end_s = max(sound_end_s, self._declared_end_s or 0.0)
-        if self._is_continuous and self._packets.ends_in_other_picture:
-            return FileEnd(None, max(end_s, self._estimated_end_s(sound_end_s)))
-        return FileEnd(self._picture_end_s(sound_end_s), end_s)
+        end_s = max(self._packets.others_end_s, self._declared_end_s or 0.0)
+        if not self._is_continuous:
+            return FileEnd(self._picture_end_s(), end_s)
+        # The bytes after the last packet that was read may go on as those before.
+        reached_s = max(end_s, self.coverage.shown_until_s)
+        estimated_s = reached_s * self._size_bytes / max(1, self._packets.read_until)
+        if estimated_s - reached_s < OUTAGE_S:
+            return FileEnd(None, end_s)
+        return FileEnd(None if self._packets.ends_in_later_track else estimated_s, estimated_s)
 
-    def _picture_end_s(self, sound_end_s: float) -> float | None:
+    def _picture_end_s(self) -> float | None:
+        """The end of the picture that the container declares. None if it declares none."""
         stream, kind = self._stream, self._container.format.name
         if self._avi_index is not None and self._avi_index.end:
             return self._avi_index.end * float(self.time_base) - self.start_s
         if kind.startswith(("mov", "avi")) and stream.duration:
             return float(((stream.start_time or 0) + stream.duration) * self.time_base) - self.start_s
-        if self._declared_end_s is not None and self._declared_end_s - sound_end_s >= 1.0:
-            # Nothing else lasts so long.
-            return self._declared_end_s
-        if self._is_continuous:
-            return self._estimated_end_s(sound_end_s)
-        return None
-
-    def _estimated_end_s(self, sound_end_s: float) -> float:
-        """The end of the file, if the bytes after the last packet that was read go on as those before."""
-        reached_s = max(sound_end_s, self.coverage.shown_until_s)
-        return reached_s * self._size_bytes / max(1, self._packets.read_until)
+        # If nothing else lasts as long as the whole file, the picture does.
+        is_longest = (self._declared_end_s or 0.0) - self._packets.others_end_s >= OUTAGE_S
+        return self._declared_end_s if is_longest else None
 
     def _declared(self) -> float | None:
         """The stream time at which the container says that it ends. What FFmpeg estimates does not count."""
-        if self._structure is not None:
-            duration_s = self._structure.declared_duration_s()
-            return None if duration_s is None else duration_s - self.start_s
+        duration_s = None if self._structure is None else self._structure.declared_duration_s()
+        if duration_s is not None:
+            # Some writers count from the first picture, others from 0.
+            return duration_s - self.start_s if duration_s > self.start_s else duration_s
         duration = self._container.duration
-        is_declared = self._container.format.name.startswith(("mov", "avi", "gif"))
+        # The last page of an Ogg file holds its end.
+        is_declared = self._container.format.name.startswith(("mov", "avi", "gif", "ogg"))
         return duration / av.time_base if duration and is_declared else None
 
     def _has_lost(self, before: TimedPicture, after: TimedPicture) -> bool:

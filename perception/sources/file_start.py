@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from .container import open_video
+from .file_bytes import FileLocation
 from .file_clock import CLOCK_JUMP_S
 from .file_packets import FilePackets, start_s
 
@@ -39,16 +39,16 @@ class FileStart:
         return self.seek_to is None and not self.skipped_packets
 
 
-def find_start(path: Path, from_s: float) -> FileStart:
+def find_start(path: FileLocation, from_s: float, *, can_seek: bool = True) -> FileStart:
     """Find the position from which all frames from ``from_s`` on are as if read from the start.
 
     It is a key frame shown before ``from_s``, never at it, because sampling a frame depends on the frame
-    before. Where a frame's time depends on all frames before it, it is the start of the file.
+    before. Unless the reader ``can_seek``, there are only packets to skip. Where a frame's time depends on all frames before it, it is the start of the file.
     """
     if from_s <= 0:
         return FileStart()
     with open_video(path) as (container, stream):
-        if container.format.name.startswith(_INDEXED):
+        if container.format.name.startswith(_INDEXED) and can_seek:
             return _by_index(container, stream, from_s) or FileStart()
         if container.format.name == "avi":
             return FileStart()

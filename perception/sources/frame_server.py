@@ -44,11 +44,13 @@ def probe(channel: JobChannel, path: str, fps: float) -> None:
         pass
 
 
-def serve_frames(channel: JobChannel, path: str, fps: float, info: list[Any], from_s: float) -> None:
+def serve_frames(
+    channel: JobChannel, path: str, fps: float, info: list[Any], from_s: float, follow_idle_s: float | None
+) -> None:
     """Send the events of a file, and whole pictures of its sampled frames, until the parent closes the job."""
     known = event_from(info)
     assert isinstance(known, SourceInfo)
-    with closing(FileSource(path, fps, info=known)) as source:
+    with closing(FileSource(path, fps, info=known, follow_idle_s=follow_idle_s)) as source:
         _FrameServer(channel, source.frames(from_s)).serve()
 
 

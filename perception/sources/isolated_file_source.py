@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NotAVideo
+from ..errors import NotAVideo, SourceUnreachable
+from .content_identity import content_id_of
 from .decoder_process import DecoderDied, DecoderJob
 from .event_messages import INVALID, event_from, event_values
-from .file_source import content_id_of
+from .file_bytes import location_of
 from .frame import THUMB_SHAPE, Frame, Picture
 from .frame_sampling import FrameSampler
 from .job_channel import error_from
@@ -40,40 +41,44 @@ class IsolatedFileSource:
     """Reads a video file, and drops no frame that can be decoded.
 
     Raises:
-        SourceNotFound: There is no file at ``path``.
+        SourceNotFound: There is no file at the path.
+        SourceUnreachable: The server of the file is gone.
         NotAVideo: It is a folder, an empty file, text, sound only, too damaged to read, or too large to decode.
         ValueError: ``fps`` is not above 0.
 
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
+    def __init__(self, source: str | Path, fps: float, *, follow_idle_s: float | None = None) -> None:
+        """``source`` is a path or HTTP URL. With ``follow_idle_s``, a path is read until it has not grown for so long."""
         FrameSampler(fps)  # refuses an invalid rate before anything is read
-        self._path, self._fps = Path(path), fps
+        self._source, self._location, self._fps = source, location_of(source), fps
+        self._follow_idle_s = follow_idle_s if isinstance(self._location, Path) else None
         self._stopped = False
         self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
-        with closing(DecoderJob("probe", {"path": str(path), "fps": fps}, self._size_bytes)) as job:
+        with closing(DecoderJob("probe", {"path": str(source), "fps": fps}, self._size_bytes)) as job:
             try:
                 message, _ = job.receive()
             except DecoderDied as death:
-                raise NotAVideo(str(path), str(death)) from None
+                raise NotAVideo(str(self._location), str(death)) from None
             try:
                 info = event_from(message["info"]) if message["kind"] == "opened" else None
             except INVALID:
-                raise NotAVideo(str(path), _INVALID) from None
+                raise NotAVideo(str(self._location), _INVALID) from None
         if not isinstance(info, SourceInfo):
-            raise error_from(message, str(path))
-        self._info_without_id = info
+            raise error_from(message, str(self._location))
+        # What a file declares while it grows is no duration.
+        self._info_without_id = info if self._follow_idle_s is None else replace(info, duration_s=None)
 
     @property
     def _size_bytes(self) -> int:
-        with suppress(OSError, ValueError):
-            return self._path.stat().st_size
+        with suppress(OSError, ValueError, SourceUnreachable):
+            return self._location.stat().st_size
         return 0
 
     @cached_property
     def info(self) -> SourceInfo:
         """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
-        return replace(self._info_without_id, content_id=content_id_of(self._path))
+        return replace(self._info_without_id, content_id=content_id_of(self._source))
 
     def stop(self) -> None:
         """End the iterator after the current frame, or within seconds if the decoder hangs."""
@@ -92,8 +97,21 @@ class IsolatedFileSource:
             NotAVideo: The decoder died before it gave any frame.
         """
         info = event_values(self._info_without_id)
-        task = {"path": str(self._path), "fps": self._fps, "info": info, "from_s": from_s}
-        reading = _Reading(DecoderJob("frames", task, self._size_bytes, is_stopped=lambda: self._stopped))
+        task = {
+            "path": str(self._source),
+            "fps": self._fps,
+            "info": info,
+            "from_s": from_s,
+            "follow_idle_s": self._follow_idle_s,
+        }
+        job = DecoderJob(
+            "frames",
+            task,
+            self._size_bytes,
+            idle_s=self._follow_idle_s or 0.0,
+            is_stopped=lambda: self._stopped,
+        )
+        reading = _Reading(job)
         self._readings.add(reading)
         end_s, has_seen = from_s, from_s > 0
         try:
@@ -109,7 +127,7 @@ class IsolatedFileSource:
             if self._stopped:
                 return
             if not has_seen:
-                raise NotAVideo(str(self._path), str(death)) from None
+                raise NotAVideo(str(self._location), str(death)) from None
             yield self._rest(end_s, str(death))
 
     def _rest(self, end_s: float, why: str) -> Outage:

@@ -32,8 +32,10 @@ from .reader_messages import ReaderTask
 from .video_choice import choose_video
 
 _FORMATS = "rtsp,rtp,sdp,mpegts,hls,flv,live_flv,mov,mp4,matroska,webm,mpjpeg,mjpeg,h264,hevc,ogg,avi,mpeg"
+_DEVICE = "v4l2://"
+"""Before the path of a camera device, for Video4Linux."""
 _JPEG_FORMATS = frozenset({"mpjpeg", "mjpeg"})
-_PROTOCOLS = "http,https,tcp,udp,tls,rtp,srtp,crypto,rtmp,rtmps,rtmpt,rtmpts,ffrtmphttp"
+_PROTOCOLS = "http,https,tcp,udp,tls,rtp,srtp,crypto,rtmp,rtmps,rtmpt,rtmpts,ffrtmphttp,srt"
 """No protocol by which a server's answer could open local files, join other sources or inject data. ``crypto``
 decrypts the segments of HLS, and opens only what is in this list too."""
 
@@ -125,6 +127,11 @@ def open_live(task: ReaderTask) -> Iterator[LiveInput]:
         NoPicture: It sends no picture that can be decoded.
 
     """
+    if task.url.startswith(_DEVICE):
+        device = task.url.removeprefix(_DEVICE)
+        with av.open(device, format="v4l2", timeout=(task.open_s, None)) as camera:
+            yield _Container(camera)
+        return
     is_http = task.url.lower().startswith(("http://", "https://"))
     try:
         container = av.open(task.url, options=_OPTIONS, timeout=(task.open_s, None))

@@ -15,6 +15,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ...common.kind_registry import kind_of
 from ...memory.values import (
@@ -30,7 +31,7 @@ from ...memory.values import (
 )
 from ...memory.watch_rate import WatchRate
 from ..describing.rule_captions import compose_caption
-from ..observers.observer import Observer
+from ..observers.observer import LateObserver, Observer
 from ..sources.frame import Frame
 from ..sources.source import Dropped
 from .frame_accounting import FrameAccounts
@@ -117,10 +118,11 @@ class MomentComposer:
         """
         now_s = time.time() if self._written_at is None else self._written_at(latest_s)
         frames = self._chooser.take(span)
+        rate = self._rate_of(span)  # first: what is read while findings are collected may be missing there
         findings = self._shot_findings(span)
         for observer in self._observers:
             findings += observer.findings(span)
-        if self._rate is not None and not self._rate.shows_movement:
+        if rate is not None and not rate.shows_movement:
             findings = [finding for finding in findings if not _says_nothing_moves(finding)]
         findings.sort(key=lambda finding: finding.span.start_s)
         moment = Moment(
@@ -128,16 +130,21 @@ class MomentComposer:
             stream=self._stream.name,
             epoch=epoch,
             span=span,
-            observations=(
-                Observation(compose_caption(findings, self._rate), tuple(findings), WRITTEN_BY, now_s),
-            ),
+            observations=(Observation(compose_caption(findings, rate), tuple(findings), WRITTEN_BY, now_s),),
             shot=shot,
             frame_ids=tuple(frame.id for frame in frames),
             wall_start_s=None if origin_wall_s is None else origin_wall_s + span.start_s,
             counts=self._accounts.settle(span.end_s, stored=len(frames)),
-            reduced=() if self._rate is None else (ReducedSpan(span, self._rate),),
+            reduced=() if rate is None else (ReducedSpan(span, rate),),
         )
         return moment, frames
+
+    def _rate_of(self, span: Span) -> WatchRate | None:
+        """The reduced rate of a moment that is being composed. Text that was not read in time counts as not read."""
+        late = [observer for observer in self._observers if isinstance(observer, LateObserver)]
+        if all(observer.has_read(span) for observer in late):
+            return self._rate
+        return replace(self._rate or WatchRate(self._stream.fps), reads_text=False)
 
     def _shot_findings(self, span: Span) -> list[Finding]:
         """The cuts, dissolves and fades by which a shot began in the span."""

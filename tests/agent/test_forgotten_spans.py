@@ -18,7 +18,7 @@ from recollect.memory import Finding, Gap, KeyFrame, MemoryStore, Moment, Observ
 from recollect.memory.ladder.summaries import evenly, summarise
 from recollect.memory.values import Field, Rung, Tombstone
 from recollect.perception.lmm import ClipPart, TextPart
-from recollect.perception.sources.file_source import content_id_of
+from recollect.perception.sources.content_identity import content_id_of
 from recollect.testing.scripted_lmm import ScriptedLmm
 
 MOMENTS = (("event", "frame"), ("event", "children"))

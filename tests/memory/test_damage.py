@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recollect import Recollect
 from recollect.memory import Gap, KeyFrame, MemoryStore, Moment, Span, Stream
 from recollect.memory.errors import MemoryDamaged
 from recollect.memory.query.coverage import MEMORY_DAMAGED
 from recollect.memory.storage import schema
 from recollect.memory.storage.damage import is_damage, reporting_damage
 from recollect.memory.storage.digests import is_intact, sealed_json, unsealed_json, with_digest
+from recollect.memory.storage.rows import stream_row
 
 Make = Callable[..., Moment]
 PICTURE = bytes(range(256)) * 4
@@ -158,6 +161,24 @@ def test_errors_of_our_own_and_of_the_disk_pass_unchanged(tmp_path: Path) -> Non
             raise error
     assert not is_damage(OSError("LanceError(IO): No space left on device (os error 28)"))
     assert not is_damage(RuntimeError("lance error: Commit conflict for version 4"))
+
+
+@pytest.mark.slow
+def test_the_status_of_a_thousand_streams_takes_seconds(folder: Path, moment: Make) -> None:
+    names = [f"camera {number}" for number in range(1000)]
+    with MemoryStore.open(folder, write=True) as store:
+        rows = [stream_row(replace(KITCHEN, name=name, content_id=name)) for name in names]
+        with store._commits.commit() as change:
+            change.upsert(store._tables.streams, "name", rows)
+        store.append([moment(number, stream=name) for name in names for number in range(3)])
+
+    with Recollect(folder) as memory:
+        started_s = time.monotonic()
+        statuses = memory.status()
+        duration_s = time.monotonic() - started_s
+
+    assert [status.coverage.watched_s for status in statuses] == [15.0] * 1000
+    assert duration_s < 4.0, "a query for each stream takes about nine seconds"
 
 
 def test_the_overview_of_streams_is_that_of_each(folder: Path, moment: Make) -> None:

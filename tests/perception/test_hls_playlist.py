@@ -71,6 +71,6 @@ def test_a_playlist_that_has_ended_is_not_waited_for():
         assert not watcher.is_waiting
 
 
-def test_before_anything_is_listed_a_segment_counts_from_its_arrival():
+def test_before_a_listing_a_segment_counts_from_its_arrival():
     with watching({"http://camera/live.m3u8": media(5, 3)}) as watcher:
         assert watcher.listed_s(12.5) == 12.5

@@ -13,7 +13,7 @@ import pytest
 
 from recollect.memory.values import KeyFrame, Moment, Observation, Span, Stream
 from recollect.perception.describing.inspection import WRITTEN_BY, moment_pictures, read_closely
-from recollect.perception.sources.file_source import content_id_of
+from recollect.perception.sources.content_identity import content_id_of
 from recollect.perception.stages.key_frames import encode_jpeg
 
 SIZE = (640, 360)
@@ -83,9 +83,18 @@ def test_without_the_file_the_stored_pictures_are_read(video: Path):
 
 def test_a_changed_file_is_not_inspected(video: Path):
     stream = stream_of(video)
-    video.write_bytes(video.read_bytes() + b"more")
+    content = bytearray(video.read_bytes())
+    content[len(content) // 2] ^= 1
+    video.write_bytes(content)
 
     assert look_again(stream, moment(2.0, 4.0), []) is None
+
+
+def test_a_file_that_has_grown_is_inspected(video: Path):
+    stream = stream_of(video)
+    video.write_bytes(video.read_bytes() + b"more")
+
+    assert texts(look_again(stream, moment(2.0, 4.0), [])) == ["CLOSED"]
 
 
 def test_a_damaged_picture_is_skipped(video: Path):

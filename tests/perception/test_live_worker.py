@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recollect.memory import MemoryStore
-from recollect.memory.values import Gap, Moment, ReducedSpan, Stream, total_counts
+from recollect.memory.values import Gap, Moment, ReducedSpan, Span, Stream, total_counts
 from recollect.memory.watch_rate import WatchRate
 from recollect.perception.observers.motion import MotionObserver
+from recollect.perception.observers.observer import Observer
 from recollect.perception.sources.frame import THUMB_SHAPE, Frame
 from recollect.perception.sources.source import Dropped, Event, Outage, SourceInfo
 from recollect.perception.stages.stream_worker import StreamWorker
@@ -70,16 +71,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemoryStore]:
 
 
 def watched(
-    store: MemoryStore, events: Sequence[Event], on_event: list[WatchEvent] | None = None
+    store: MemoryStore,
+    events: Sequence[Event],
+    on_event: list[WatchEvent] | None = None,
+    observer: Observer | None = None,
 ) -> tuple[list[Moment], list[Gap]]:
     name = f"cam{len(store.streams())}"
     end_s = max(event.end_s if isinstance(event, Outage) else event.time_s for event in events)
     stream = Stream(
-        name, "live", "rtsp://camera/1", name, "watching", 4.0, origin_wall_s=time.time() - end_s - 0.1
+        name, "live", "rtsp://camera/1", name, "watching", 4.0, origin_wall_s=time.time() - end_s + 60.0
     )
     store.put_stream(stream)
     published = [] if on_event is None else on_event
-    worker = StreamWorker(store, stream, ScriptedLive(events), [MotionObserver()], on_event=published.append)
+    worker = StreamWorker(
+        store, stream, ScriptedLive(events), [observer or MotionObserver()], on_event=published.append
+    )
     worker.run()
     with store.snapshot() as snapshot:
         return snapshot.timeline(name, limit=10_000), snapshot.gaps(name)
@@ -200,3 +206,18 @@ def test_every_second_and_every_frame_is_accounted_for(store: MemoryStore, scrip
             event.rate for event in events if isinstance(event, Frame) and moment.span.contains(event.time_s)
         ]
         assert len(set(inside)) <= 1
+
+
+class LateReader(MotionObserver):
+    """An observer whose text is never read in time in the first ten seconds."""
+
+    def has_read(self, span: Span) -> bool:
+        return span.start_s >= 10.0
+
+
+def test_text_that_is_read_too_late_is_told_as_not_read(store: MemoryStore) -> None:
+    moments, _ = watched(store, frames(0, 20), observer=LateReader())
+
+    assert {bool(moment.reduced) for moment in moments if moment.span.start_s >= 10.0} == {False}
+    late = [moment for moment in moments if moment.span.start_s < 10.0]
+    assert all(moment.reduced == (ReducedSpan(moment.span, NO_TEXT),) for moment in late)

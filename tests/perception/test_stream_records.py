@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -168,3 +171,62 @@ def test_another_name_for_a_watched_file_is_not_ignored(tmp_path, short_video):
             memory.watch(short_video, stream="clip", options=QUICK)
         assert memory.watch(short_video, stream="film", options=QUICK).already_done
         assert memory.watch(short_video, options=QUICK).already_done
+
+
+# -- files that grow -----------------------------------------------------------------------------------
+
+
+def recording(path: Path, seconds: int, kind: str = "mpegts") -> Path:
+    """A recording of ten frames a second, each with its number as its brightness."""
+    with av.open(path, "w", format=kind) as container:
+        stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast", "g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for number in range(seconds * 10):
+            picture = np.full((96, 160, 3), 40 + number % 160, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+def part(path: Path, share: float) -> bytes:
+    content = path.read_bytes()
+    return content[: int(len(content) * share)]
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "matroska", "flv"])
+def test_a_file_that_has_grown_goes_on_with_its_stream(tmp_path, kind):
+    whole = recording(tmp_path / "whole", 12, kind)
+    path = tmp_path / "recording"
+    reports = []
+    with Recollect(tmp_path / "memory.lance") as memory:
+        for share in (0.5, 0.5, 0.8, 1.0, 1.0):
+            path.write_bytes(part(whole, share))
+            reports.append(memory.watch(path, options=QUICK))
+
+        (status,) = memory.status()
+        moments = memory.timeline("recording")
+
+    assert [report.already_done for report in reports] == [False, True, False, False, True]
+    assert [report.resumed_at_s is not None for report in reports] == [False, False, True, True, False]
+    assert status.stream.state == "done"
+    assert status.gaps == ()
+    assert status.coverage.watched_s == pytest.approx(12.0, abs=0.2)
+    assert sum(report.counts.captured for report in reports) == pytest.approx(120, abs=3)
+    for earlier, later in pairwise(moments):
+        assert earlier.span.end_s == pytest.approx(later.span.start_s)
+
+
+def test_a_download_that_is_complete_now_has_no_gap(tmp_path):
+    whole = recording(tmp_path / "whole.mkv", 12, "matroska")
+    path = tmp_path / "film.mkv"
+    with Recollect(tmp_path / "memory.lance") as memory:
+        path.write_bytes(part(whole, 0.5))
+        memory.watch(path, options=QUICK)
+        assert [status.gaps != () for status in memory.status()] == [True]
+
+        path.write_bytes(whole.read_bytes())
+        memory.watch(path, options=QUICK)
+        (status,) = memory.status()
+
+    assert status.gaps == ()
+    assert status.coverage.watched_s == pytest.approx(12.0, abs=0.2)
