@@ -65,8 +65,8 @@ class HoleFinder:
         self._last_s = None
         self._distances_s.clear()
 
-    def push(self, time_s: float, *, sampled: bool) -> Hole | None:
-        """Take the next frame, and return the hole before it."""
+    def push(self, time_s: float, *, sampled: bool, reduced: bool = False) -> Hole | None:
+        """Take the next frame, and return the hole before it. ``reduced``: it was watched at a reduced rate."""
         last_s, self._last_s = self._last_s, time_s
         if last_s is None:
             self._sampled_s = time_s
@@ -74,7 +74,7 @@ class HoleFinder:
         distance_s, unsampled_s = time_s - last_s, time_s - self._sampled_s
         if sampled:
             self._sampled_s = time_s
-        hole = self._hole(last_s, time_s, unsampled_s)
+        hole = self._hole(last_s, time_s, unsampled_s, reduced=reduced and sampled)
         if hole is not None:
             self._sampled_s = time_s
         if not self._dropped:
@@ -82,21 +82,23 @@ class HoleFinder:
             self._distances_s.append(distance_s)
         return hole
 
-    def _hole(self, last_s: float, time_s: float, unsampled_s: float) -> Hole | None:
-        start_s = last_s + self._stands_for_s
-        if self._dropped:
+    def _hole(self, last_s: float, time_s: float, unsampled_s: float, *, reduced: bool) -> Hole | None:
+        # No later than where the examined frames begin to be too far apart.
+        examined_until_s = time_s - unsampled_s + self._limit_s / _TOLERANCE
+        start_s = max(last_s, min(last_s + self._stands_for_s, examined_until_s))
+        usual_s = statistics.median(self._distances_s) if self._distances_s else 0.0
+        if self._dropped or (reduced and unsampled_s > _USUAL_DISTANCES * usual_s):
             if unsampled_s <= self._limit_s or start_s >= time_s:
                 return None
             counts = {"overload": 0, "damaged": 0}
             for dropped in self._dropped:
                 counts[dropped.cause] += dropped.count
-            if counts["overload"]:
+            if counts["overload"] or not counts["damaged"]:
                 detail = "the machine was too slow to watch every frame"
                 return Hole(start_s, time_s, "overload", detail)
             return Hole(start_s, time_s, "damaged", "frames could not be decoded")
         if len(self._distances_s) < _FEWEST_LEARNED:
             return None
-        usual_s = statistics.median(self._distances_s)
         if time_s - last_s <= max(self._limit_s, _USUAL_DISTANCES * usual_s):
             return None
         return Hole(start_s, time_s, "stalled", "the source sent nothing meanwhile")

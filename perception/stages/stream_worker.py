@@ -270,7 +270,7 @@ class StreamWorker:
     def _leave_out_hole(self, frame: Frame) -> None:
         """Record the time before a live frame as a gap if it was not watched, with the frames lost in it."""
         clock = self._clock
-        hole = self._holes.push(frame.time_s, sampled=frame.sampled)
+        hole = self._holes.push(frame.time_s, sampled=frame.sampled, reduced=frame.rate is not None)
         if hole is None:
             self._count_dropped(None)
             return

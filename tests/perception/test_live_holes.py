@@ -60,3 +60,21 @@ def test_what_could_not_be_decoded_is_a_gap_of_that_cause():
 
 def test_single_lost_frames_are_no_gap():
     assert holes_of([0.0, 0.25, 0.75, 1.5], lost_before={2: "overload", 3: "overload"}) == []
+
+
+def test_at_a_reduced_rate_examined_frames_too_far_apart_are_a_gap():
+    """A frame that was decoded and not examined does not shorten the stretch."""
+    finder = HoleFinder(4.0)
+    for number in range(-25, 1):
+        finder.push(0.04 * number, sampled=number % 25 == 0, reduced=True)
+
+    assert finder.push(0.9, sampled=False, reduced=True) is None
+    hole = finder.push(1.5, sampled=True, reduced=True)
+
+    assert (hole.start_s, hole.end_s, hole.cause) == (1.0, 1.5, "overload")
+
+
+def test_a_slow_source_has_no_holes_at_a_reduced_rate_either():
+    finder = HoleFinder(4.0)
+
+    assert not any(finder.push(5.0 * n, sampled=True, reduced=n > 3) for n in range(20))
