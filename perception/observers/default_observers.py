@@ -26,7 +26,7 @@ def default_observers(info: SourceInfo, *, ocr: bool = True) -> list[Observer]:
         observers.append(FaceObserver())
     if ocr:
         observers.append(TextObserver() if info.kind == "file" else BackgroundTextObserver())
-    if info.kind == "file":
+    if info.kind == "file" and Path(info.source).is_file():  # and neither a URL nor a folder of pictures
         cues = load_cues(Path(info.source))
         if cues:
             observers.append(SubtitleObserver(cues))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoder_process import DecoderDied, DecoderJob
+from .decoder_process import Buffer, DecoderDied, DecoderJob, size_of
 from .event_messages import INVALID
 from .job_channel import error_from
 from .urls import redact
@@ -74,9 +74,8 @@ class FileAudioReader:
         return self._next
 
     def _received(self, path: Path, from_s: float, origin_s: float) -> Generator[tuple[float, Samples]]:
-        size_bytes = path.stat().st_size if path.is_file() else 0
         task = {"path": str(path), "rate_hz": self.rate_hz, "from_s": from_s, "origin_s": origin_s}
-        with closing(DecoderJob("sound", task, size_bytes)) as job:
+        with closing(DecoderJob("sound", task, size_of(path))) as job:
             is_last = False
             while not is_last:
                 job.send({"kind": "next"})
@@ -93,7 +92,7 @@ class FileAudioReader:
                 yield from pieces
 
 
-def _pieces(message: dict[str, Any], blob: bytes) -> Iterator[tuple[float, Samples]]:
+def _pieces(message: dict[str, Any], blob: Buffer) -> Iterator[tuple[float, Samples]]:
     samples = np.frombuffer(blob, np.float32)
     ends = np.cumsum(message["counts"])
     for start_s, count, end in zip(message["starts_s"], message["counts"], ends, strict=True):

@@ -1,4 +1,4 @@
-"""The decoder process's job on sound: the first sound track of a file, one channel, from a time on.
+"""Sound server: the job of decoding the first sound track of a file, one channel, from a time on.
 
     requests: {"kind": "next"}
     messages: {"kind": "sound", "starts_s": [0.0, 0.021], "counts": [1024, 1024], "end": false}, and samples

@@ -12,7 +12,9 @@ The parent's side is in ``decoder_process``.
 
 from __future__ import annotations
 
+import gc
 import json
+import mmap
 import os
 import queue
 import select
@@ -21,10 +23,14 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any, NoReturn
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from .audio_server import serve_sound
 from .decoder_limits import allow_cpu_s, limit_process
-from .frame_server import probe, serve_frames
-from .job_channel import JobChannel, failure_message
+from .frame_server import serve_file
+from .job_channel import SHARED_BYTES, JobChannel, failure_message
 from .subtitle_server import serve_subtitles
 
 IDLE_S = 10.0
@@ -40,8 +46,7 @@ DIED_OF_SIGNAL = 128
 """Added to the number of the signal that ended a fork, in the exit status. As shells do."""
 
 JOBS: dict[str, Callable[..., None]] = {
-    "probe": probe,
-    "frames": serve_frames,
+    "file": serve_file,
     "sound": serve_sound,
     "subtitles": serve_subtitles,
 }
@@ -50,18 +55,26 @@ JOBS: dict[str, Callable[..., None]] = {
 
 def main(job: dict[str, Any]) -> NoReturn:
     """Do the jobs that come on standard input. Never returns."""
+    cv2.setNumThreads(1)  # threads would cost CPU, and could not be forked
+    shared = _shared_memory(job.pop("shared_fd"))
     if not hasattr(os, "fork"):
-        _work(job)
+        _work(job, shared)
+    gc.freeze()  # a collection in a fork would copy all memory that it shares with this process
     next_job: dict[str, Any] | None = job
     while next_job is not None:
         pid = os.fork()
         if pid == 0:
-            _work(next_job)
+            _work(next_job, shared)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if status:
             _end_process(DIED_OF_SIGNAL - status if status < 0 else status)
         next_job = _next_job()
     _end_process(0)
+
+
+def _shared_memory(descriptor: int | None) -> NDArray[np.uint8] | None:
+    """The memory that is shared with the parent. None where the system has none."""
+    return None if descriptor is None else np.frombuffer(mmap.mmap(descriptor, SHARED_BYTES), np.uint8)
 
 
 def _next_job() -> dict[str, Any] | None:
@@ -83,13 +96,13 @@ def _end_process(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _work(job: dict[str, Any]) -> NoReturn:
+def _work(job: dict[str, Any], shared: NDArray[np.uint8] | None) -> NoReturn:
     """Do one job until its parent closes it, and end the process."""
     try:
         limit_process()
         silence_s = job.pop("silence_s")
         os.chdir(job.pop("folder"))
-        channel = JobChannel(sys.stdout.buffer, lambda: allow_cpu_s(silence_s))
+        channel = JobChannel(sys.stdout.buffer, shared, lambda: allow_cpu_s(silence_s))
         threading.Thread(
             target=_read_requests, args=(sys.stdin.buffer, channel.requests), daemon=True
         ).start()

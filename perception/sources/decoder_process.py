@@ -1,6 +1,6 @@
 """The decoder process, as its parent sees it: a job on an untrusted file, done by another process with limits.
 
-    with closing(DecoderJob("probe", {"path": "kitchen.mp4", "fps": 4}, size_bytes)) as job:
+    with closing(DecoderJob("file", {…}, size_bytes)) as job:
         message, blob = job.receive()       # raises DecoderDied if the process died or was silent for too long
         job.send({"kind": "next"})
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -20,11 +21,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
+from ..errors import SourceUnreachable
 from .decoder_child import BOOTSTRAP, DIED_OF_SIGNAL, IDLE_S
 from .decoder_limits import allowed_silence_s
+from .file_bytes import FileLocation
+from .job_channel import SHARED_BYTES
 from .reader_messages import read_message
+
+Buffer: TypeAlias = bytes | memoryview
 
 _CLOSE_S = 1.0
 """How long a process may take to end its job before it is killed."""
@@ -54,6 +60,14 @@ class DecoderDied(Exception):
     """The process died, was silent for too long or sent an invalid message. The text is the reason."""
 
 
+def size_of(location: FileLocation) -> int:
+    """The size of a file, or 0 if it cannot be had. It sets how long the decoder may take."""
+    try:
+        return location.stat().st_size
+    except (OSError, ValueError, SourceUnreachable):
+        return 0
+
+
 class DecoderJob:
     """A job in a decoder process. One thread uses it. Only ``close`` and ``kill`` may be called from others."""
 
@@ -74,21 +88,21 @@ class DecoderJob:
         self._is_stopped = is_stopped
         self._silence_s = allowed_silence_s(size_bytes) + idle_s
         self._waiting_since_s: float | None = None
-        self._is_closed = self._is_silent = False
+        self.is_closed = self._is_silent = False
         self._reading = threading.Lock()
         folder = _present_folder()
-        self._process = _take_process({"job": job, "silence_s": self._silence_s, "folder": folder, **task})
+        self._process = _idle.start({"job": job, "silence_s": self._silence_s, "folder": folder, **task})
         threading.Thread(target=self._watch_silence, daemon=True).start()
 
     def send(self, request: dict[str, Any]) -> None:
         """Send a request. If the process is dead, ``receive`` tells."""
-        if self._is_closed:
+        if self.is_closed:
             return  # the process may have another job now
         with suppress(OSError, ValueError):
-            _write_line(self._process, request)
+            self._process.write(request)
 
-    def receive(self) -> tuple[dict[str, Any], bytes]:
-        """Wait for the next message.
+    def receive(self) -> tuple[dict[str, Any], Buffer]:
+        """Wait for the next message. Its raw bytes may lie in shared memory, where those of a later message replace them.
 
         Raises:
             DecoderDied: There will be none.
@@ -96,19 +110,16 @@ class DecoderJob:
         with self._reading:
             return self._receive()
 
-    def _receive(self) -> tuple[dict[str, Any], bytes]:
-        if self._is_closed:
+    def _receive(self) -> tuple[dict[str, Any], Buffer]:
+        if self.is_closed:
             raise DecoderDied("its decoder was closed")
-        assert self._process.stdout is not None
         self._waiting_since_s = time.monotonic()
-        try:
-            received = read_message(self._process.stdout)
-        except ValueError:  # made up by a decoder that was taken over
-            received = None
+        received = self._process.read()
         self._waiting_since_s = None
         if received is None:
             reason = self._reason()
-            self._end()
+            self.is_closed = True
+            self._process.dispose()
             raise DecoderDied(reason)
         return received
 
@@ -118,29 +129,25 @@ class DecoderJob:
             self.kill()  # another thread waits for a message
             return
         try:
-            if self._is_closed:
+            if self.is_closed:
                 return
             self._is_stopped = lambda: True
             self.send({"kind": "close"})
             with suppress(DecoderDied):
                 while self._receive()[0].get("kind") != "closed":
                     pass
-                self._is_closed = True
-                _keep_process(self._process)
+                self.is_closed = True
+                _idle.add(self._process)
         finally:
             self._reading.release()
 
     def kill(self) -> None:
         """End the process, even if it hangs. May be called twice."""
-        if not self._is_closed:
-            _kill(self._process)
-
-    def _end(self) -> None:
-        self._is_closed = True
-        _dispose(self._process)
+        if not self.is_closed:
+            self._process.kill()
 
     def _watch_silence(self) -> None:
-        while not self._is_closed:
+        while not self.is_closed:
             since_s, limit_s = self._waiting_since_s, _CLOSE_S if self._is_stopped() else self._silence_s
             if since_s is not None and time.monotonic() - since_s > limit_s:
                 self._is_silent = True
@@ -152,9 +159,8 @@ class DecoderJob:
         """Why there is no next message, in a few words."""
         if self._is_silent:
             return f"decoding it gave nothing for {self._silence_s:.0f} s"
-        try:
-            status = self._process.wait(_CLOSE_S)
-        except subprocess.TimeoutExpired:
+        status = self._process.exit_status(_CLOSE_S)
+        if status is None:
             return "its decoder sent an invalid message"
         number = status - DIED_OF_SIGNAL if status > DIED_OF_SIGNAL else -status
         try:
@@ -168,72 +174,6 @@ class DecoderJob:
         return f"its decoder crashed ({name})"
 
 
-class _IdleProcesses:
-    """Processes that wait for their next job, and since when."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: list[tuple[subprocess.Popen[bytes], float]] = []
-
-    def add(self, process: subprocess.Popen[bytes]) -> None:
-        with self._lock:
-            self._idle.append((process, time.monotonic()))
-        self._remove(lambda index, since_s: index >= _MAX_IDLE)
-
-    def take(self) -> subprocess.Popen[bytes] | None:
-        """One that has not waited for so long that it may be ending."""
-        self._remove(lambda index, since_s: time.monotonic() - since_s > IDLE_S / 2)
-        with self._lock:
-            return self._idle.pop()[0] if self._idle else None
-
-    def clear(self) -> None:
-        """End all of them."""
-        self._remove(lambda index, since_s: True)
-
-    def forget(self) -> None:
-        """After a fork: they belong to the process that was forked."""
-        self.__init__()  # type: ignore[misc]
-
-    def _remove(self, is_removed: Callable[[int, float], bool]) -> None:
-        with self._lock:
-            removed = [entry for index, entry in enumerate(self._idle) if is_removed(index, entry[1])]
-            self._idle = [entry for entry in self._idle if entry not in removed]
-        for process, _ in removed:
-            _dispose(process)
-
-
-_idle = _IdleProcesses()
-atexit.register(_idle.clear)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.forget)
-
-
-def _take_process(task: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """A process that begins with ``task``."""
-    process = _idle.take()
-    if process is not None:
-        try:
-            _write_line(process, task)
-        except OSError:
-            _dispose(process)
-        else:
-            return process
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", BOOTSTRAP],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        # A session of its own: Ctrl-C in a terminal must reach only the parent.
-        start_new_session=True,
-        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        # OpenBLAS would start a thread for each processor, and only a process with one thread can fork.
-        | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    )
-    with suppress(OSError):
-        _write_line(process, task | {"sys_path": sys.path})
-    return process
-
-
 def _present_folder() -> str:
     """The folder that relative paths are about. A process that is kept may have been started in another one."""
     try:
@@ -242,35 +182,130 @@ def _present_folder() -> str:
         return os.sep  # it was removed
 
 
-def _keep_process(process: subprocess.Popen[bytes]) -> None:
-    """Keep a process that has done its job, where it can do another."""
-    if hasattr(os, "fork"):
-        _idle.add(process)
-    else:
-        _dispose(process)
+class _Process:
+    """A decoder process, its pipes, and the memory that it shares with this process."""
 
-
-def _write_line(process: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(message).encode() + b"\n")
-    process.stdin.flush()
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its fork."""
-    if process.poll() is None:
+    def __init__(self, task: dict[str, Any]) -> None:
+        """Start it with its first task."""
+        descriptor = os.memfd_create("recollect") if sys.platform == "linux" else None
+        self._popen = subprocess.Popen(
+            [sys.executable, "-I", "-c", BOOTSTRAP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=() if descriptor is None else (descriptor,),
+            # A session of its own: Ctrl-C in a terminal must reach only the parent.
+            start_new_session=True,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+            # OpenBLAS would start a thread for each processor, and only a process with one thread can fork.
+            | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
+        self._shared = memoryview(b"")
+        if descriptor is not None:
+            os.ftruncate(descriptor, SHARED_BYTES)
+            self._shared = memoryview(mmap.mmap(descriptor, SHARED_BYTES))
+            os.close(descriptor)
         with suppress(OSError):
-            if sys.platform == "win32":
-                process.kill()
-            else:
-                os.killpg(process.pid, signal.SIGKILL)
+            self.write(task | {"sys_path": sys.path, "shared_fd": descriptor})
 
+    def write(self, message: dict[str, Any]) -> None:
+        """Write a line of JSON to it. Raises ``OSError`` if it is dead."""
+        assert self._popen.stdin is not None
+        self._popen.stdin.write(json.dumps(message).encode() + b"\n")
+        self._popen.stdin.flush()
 
-def _dispose(process: subprocess.Popen[bytes]) -> None:
-    """End a process, and close its pipes."""
-    _kill(process)
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
+    def read(self) -> tuple[dict[str, Any], Buffer] | None:
+        """Its next message and raw bytes. None if there is none, or it is invalid."""
+        assert self._popen.stdout is not None
+        try:
+            received = read_message(self._popen.stdout)
+            if received is None or "shared" not in received[0]:
+                return received
+            offset, size = received[0]["shared"]
+            return received[0], self._shared[offset : offset + size]
+        except (TypeError, ValueError):  # made up by a decoder that was taken over
+            return None
+
+    def exit_status(self, timeout_s: float) -> int | None:
+        """Its exit status. None if it does not end in time."""
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """End it and its fork. Callable from any thread."""
+        if self._popen.poll() is None:
             with suppress(OSError):
-                pipe.close()
+                if sys.platform == "win32":
+                    self._popen.kill()
+                else:
+                    os.killpg(self._popen.pid, signal.SIGKILL)
+
+    def dispose(self) -> None:
+        """End it, and close its pipes."""
+        self.kill()
+        self._popen.wait()
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+
+class _IdleProcesses:
+    """Processes that wait for their next job, and since when."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[tuple[_Process, float]] = []
+
+    def start(self, task: dict[str, Any]) -> _Process:
+        """Start a task, in a process that has not waited for so long that it may be ending, or in a new one."""
+        self._remove(lambda index, since_s: time.monotonic() - since_s > IDLE_S / 2)
+        with self._lock:
+            process = self._idle.pop()[0] if self._idle else None
+        if process is not None:
+            try:
+                process.write(task)
+            except OSError:
+                process.dispose()
+            else:
+                return process
+        return _Process(task)
+
+    def add(self, process: _Process) -> None:
+        """Keep a process that has done its job, where it can do another."""
+        if not hasattr(os, "fork"):
+            process.dispose()
+            return
+        with self._lock:
+            self._idle.append((process, time.monotonic()))
+        self._remove(lambda index, since_s: index >= _MAX_IDLE)
+
+    def clear(self) -> None:
+        """End all of them."""
+        self._remove(lambda index, since_s: True)
+
+    def forget(self) -> None:
+        """After a fork: they belong to the process that was forked."""
+        self._lock, self._idle = threading.Lock(), []
+
+    def _remove(self, is_removed: Callable[[int, float], bool]) -> None:
+        with self._lock:
+            removed = [entry for index, entry in enumerate(self._idle) if is_removed(index, entry[1])]
+            self._idle = [entry for entry in self._idle if entry not in removed]
+        for process, _ in removed:
+            process.dispose()
+
+
+_idle = _IdleProcesses()
+
+
+def end_idle_processes() -> None:
+    """End the processes that are kept for a next job."""
+    _idle.clear()
+
+
+atexit.register(end_idle_processes)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.forget)

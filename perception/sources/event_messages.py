@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .frame import Frame
@@ -82,6 +82,11 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     raise TypeError(f"events with a field of type {hint} cannot be sent by a decoder process")
 
 
+@lru_cache(maxsize=64)
+def _fraction(text: str) -> Fraction:
+    return Fraction(text)
+
+
 def _checked(value: Any, is_valid: bool) -> Any:
     if not is_valid:
         raise ValueError("a value has the wrong type")
@@ -101,5 +106,5 @@ _SIMPLE: Mapping[Any, Callable[[Any], Any]] = {
     int: _whole_number,
     bool: lambda value: _checked(value, isinstance(value, bool)),
     str: lambda value: _checked(value, isinstance(value, str)),
-    Fraction: lambda value: Fraction(_checked(value, isinstance(value, str) and len(value) < 100)),
+    Fraction: lambda value: _fraction(_checked(value, isinstance(value, str) and len(value) < 100)),
 }

@@ -1,10 +1,10 @@
-"""The decoder process's jobs on pictures: the facts of a file, and its frames.
+"""Frame server: the job of decoding a file, for its facts and its frames.
 
 Frames are sent in batches, because a message for each would cost too much. The next batch is decoded while the
 parent works on the last. Whole pictures are converted only where the parent asks for one:
 
-    requests: {"kind": "next", "released": [3]}   {"kind": "picture", "id": 4}
-    messages: {"kind": "events", …}               {"kind": "picture", "shape": [1080, 1920]}
+    requests: {"kind": "frames", "from_s": 0}, {"kind": "next", "released": [3]}, {"kind": "picture", "id": 4}
+    messages: {"kind": "opened", …}, {"kind": "events", …}, {"kind": "picture", "shape": [1080, 1920]}
 
 Until the parent releases a sampled frame, its decoded picture is kept, up to ``HELD_BYTES``.
 """
@@ -23,7 +23,7 @@ from ..errors import SourceError
 from .event_messages import event_from, event_values
 from .file_source import FileSource
 from .frame import Frame, Picture
-from .job_channel import JobChannel, failure_message, failure_reason
+from .job_channel import BATCH_REGION, PICTURE_REGION, JobChannel, failure_message, failure_reason
 from .source import Event, SourceInfo
 
 HELD_BYTES = 192 << 20
@@ -36,22 +36,21 @@ _BATCH_S = 0.25
 """A batch is sent when it reaches any of these: events, sampled frames, bytes of their pictures, time taken."""
 
 
-def probe(channel: JobChannel, path: str, fps: float) -> None:
-    """Send the facts of a file, without its identity."""
-    with closing(FileSource(path, fps)) as source:
-        channel.send({"kind": "opened", "info": event_values(source.info_without_id)})
-    while channel.requests.get()["kind"] != "close":
-        pass
-
-
-def serve_frames(
-    channel: JobChannel, path: str, fps: float, info: list[Any], from_s: float, follow_idle_s: float | None
+def serve_file(
+    channel: JobChannel, path: str, fps: float, info: list[Any] | None, follow_idle_s: float | None
 ) -> None:
-    """Send the events of a file, and whole pictures of its sampled frames, until the parent closes the job."""
-    known = event_from(info)
-    assert isinstance(known, SourceInfo)
+    """Send the facts of a file, and when the parent wants them its frames, until it closes the job.
+
+    ``info`` are the facts from an earlier job on the file. They are sent where they are None.
+    """
+    known = None if info is None else event_from(info)
+    assert known is None or isinstance(known, SourceInfo)
     with closing(FileSource(path, fps, info=known, follow_idle_s=follow_idle_s)) as source:
-        _FrameServer(channel, source.frames(from_s)).serve()
+        if known is None:
+            channel.send({"kind": "opened", "info": event_values(source.info_without_id)})
+        request = channel.requests.get()
+        if request["kind"] == "frames":
+            _FrameServer(channel, source.frames(request["from_s"])).serve()
 
 
 class _FrameServer:
@@ -81,7 +80,7 @@ class _FrameServer:
             if self._batches_wanted and self._batch.is_full:
                 self._batches_wanted -= 1
                 self._sent_end = self._batch.end is not None
-                self._channel.send(self._batch.message(), tuple(self._batch.blobs))
+                self._channel.send_pixels(self._batch.message(), self._batch.pixels, BATCH_REGION)
                 self._batch = _Batch()
 
     def _decode_next(self) -> None:
@@ -125,7 +124,8 @@ class _FrameServer:
             if picture is None:
                 self._channel.send({"kind": "picture", "shape": None})
             else:
-                self._channel.send({"kind": "picture", "shape": picture.shape[:2]}, (_raw(picture),))
+                message = {"kind": "picture", "shape": picture.shape[:2]}
+                self._channel.send_pixels(message, [picture], PICTURE_REGION)
 
     def _whole(self, number: int) -> Picture | None:
         frame = self._held.get(number)
@@ -140,7 +140,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.events: list[list[Any]] = []
-        self.blobs: list[memoryview] = []
+        self.pixels: list[NDArray[np.uint8]] = []
         self.end: dict[str, Any] | None = None
         """How the file ended, in its last batch."""
         self._sampled = self._bytes = 0
@@ -159,22 +159,17 @@ class _Batch:
 
     def add_frame(self, frame: Frame, number: int | None) -> None:
         values = event_values(frame)
-        self.blobs.append(_raw(frame.thumb))
+        self.pixels.append(frame.thumb)
         if frame.small is not None:
             values.append([frame.small.shape[:2], number])
-            self.blobs.append(_raw(frame.small))
+            self.pixels.append(frame.small)
             self._sampled += 1
             self._bytes += _bytes_of(frame)
         self.events.append(values)
 
     def message(self) -> dict[str, Any]:
-        """The message, which its blobs follow: for each frame its thumbnail, and its small picture if it has one."""
+        """The message, which pixels follow: for each frame its thumbnail, and its small picture if it has one."""
         return {"kind": "events", "events": self.events, "end": self.end}
-
-
-def _raw(pixels: NDArray[np.uint8]) -> memoryview:
-    """The bytes of an array, without a copy where it is contiguous."""
-    return np.ascontiguousarray(pixels).reshape(-1).data
 
 
 def _bytes_of(frame: Frame) -> int:

@@ -13,17 +13,17 @@ import math
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotAVideo, SourceUnreachable
+from ..errors import NotAVideo
 from .content_identity import content_id_of
-from .decoder_process import DecoderDied, DecoderJob
+from .decoder_process import Buffer, DecoderDied, DecoderJob, size_of
 from .event_messages import INVALID, event_from, event_values
 from .file_bytes import location_of
 from .frame import THUMB_SHAPE, Frame, Picture
@@ -53,27 +53,19 @@ class IsolatedFileSource:
         FrameSampler(fps)  # refuses an invalid rate before anything is read
         self._source, self._location, self._fps = source, location_of(source), fps
         self._follow_idle_s = follow_idle_s if isinstance(self._location, Path) else None
-        self._stopped = False
+        self._stop = _Stop()
         self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
-        with closing(DecoderJob("probe", {"path": str(source), "fps": fps}, self._size_bytes)) as job:
-            try:
-                message, _ = job.receive()
-            except DecoderDied as death:
-                raise NotAVideo(str(self._location), str(death)) from None
-            try:
-                info = event_from(message["info"]) if message["kind"] == "opened" else None
-            except INVALID:
-                raise NotAVideo(str(self._location), _INVALID) from None
-        if not isinstance(info, SourceInfo):
-            raise error_from(message, str(self._location))
+        job = self._start_job(None)
+        try:
+            info = _opened_info(job, str(self._location))
+        except BaseException:
+            job.close()
+            raise
+        self._first_job: DecoderJob | None = job
+        """The job that opened the file. It also gives the frames, the first time that they are read."""
+        weakref.finalize(self, job.close)
         # What a file declares while it grows is no duration.
         self._info_without_id = info if self._follow_idle_s is None else replace(info, duration_s=None)
-
-    @property
-    def _size_bytes(self) -> int:
-        with suppress(OSError, ValueError, SourceUnreachable):
-            return self._location.stat().st_size
-        return 0
 
     @cached_property
     def info(self) -> SourceInfo:
@@ -82,11 +74,13 @@ class IsolatedFileSource:
 
     def stop(self) -> None:
         """End the iterator after the current frame, or within seconds if the decoder hangs."""
-        self._stopped = True
+        self._stop.is_requested = True
 
     def close(self) -> None:
-        """Stop, and end the decoder process."""
-        self._stopped = True
+        """Stop, and end the decoder processes."""
+        self._stop.is_requested = True
+        if self._first_job is not None:
+            self._first_job.close()
         for reading in list(self._readings):
             reading.job.close()
 
@@ -96,22 +90,8 @@ class IsolatedFileSource:
         Raises:
             NotAVideo: The decoder died before it gave any frame.
         """
-        info = event_values(self._info_without_id)
-        task = {
-            "path": str(self._source),
-            "fps": self._fps,
-            "info": info,
-            "from_s": from_s,
-            "follow_idle_s": self._follow_idle_s,
-        }
-        job = DecoderJob(
-            "frames",
-            task,
-            self._size_bytes,
-            idle_s=self._follow_idle_s or 0.0,
-            is_stopped=lambda: self._stopped,
-        )
-        reading = _Reading(job)
+        job, self._first_job = self._first_job, None
+        reading = _Reading(job or self._start_job(self._info_without_id), from_s)
         self._readings.add(reading)
         end_s, has_seen = from_s, from_s > 0
         try:
@@ -121,14 +101,29 @@ class IsolatedFileSource:
                 elif isinstance(event, Outage):
                     end_s = event.end_s
                 yield event
-                if self._stopped:
+                if self._stop.is_requested:
                     return
         except DecoderDied as death:
-            if self._stopped:
+            if self._stop.is_requested:
                 return
             if not has_seen:
                 raise NotAVideo(str(self._location), str(death)) from None
             yield self._rest(end_s, str(death))
+
+    def _start_job(self, info: SourceInfo | None) -> DecoderJob:
+        stop = self._stop  # the job must not keep the source, which ends it when it is dropped
+        return DecoderJob(
+            "file",
+            {
+                "path": str(self._source),
+                "fps": self._fps,
+                "info": None if info is None else event_values(info),
+                "follow_idle_s": self._follow_idle_s,
+            },
+            size_of(self._location),
+            idle_s=self._follow_idle_s or 0.0,
+            is_stopped=lambda: stop.is_requested,
+        )
 
     def _rest(self, end_s: float, why: str) -> Outage:
         """The outage from the last frame to the end that the file declares."""
@@ -136,13 +131,37 @@ class IsolatedFileSource:
         return Outage(end_s, max(end_s + _UNKNOWN_REST_S, declared_end_s), 0, "damaged", _CUT_SHORT + why)
 
 
+@dataclass(slots=True)
+class _Stop:
+    """Whether a source was stopped. Not a ``threading.Event``: setting one from a signal handler may deadlock."""
+
+    is_requested: bool = False
+
+
+def _opened_info(job: DecoderJob, path: str) -> SourceInfo:
+    """The facts that a job finds in its file."""
+    try:
+        message, _ = job.receive()
+        if message["kind"] == "failed":
+            raise error_from(message, path)
+        info = event_from(message["info"])
+        if not isinstance(info, SourceInfo):
+            raise TypeError("an event in the place of facts")
+    except DecoderDied as death:
+        raise NotAVideo(path, str(death)) from None
+    except INVALID:
+        raise NotAVideo(path, _INVALID) from None
+    return info
+
+
 class _Reading:
     """One pass over the frames of a file. Its job ends when neither the iterator nor a frame needs it any more."""
 
-    def __init__(self, job: DecoderJob) -> None:
+    def __init__(self, job: DecoderJob, from_s: float) -> None:
         self.job = job
+        job.send({"kind": "frames", "from_s": from_s})
         self.released: deque[int] = deque()
-        self._messages: deque[tuple[dict[str, Any], bytes]] = deque()
+        self._messages: deque[tuple[dict[str, Any], Buffer]] = deque()
         weakref.finalize(self, job.close)
 
     def events(self) -> Iterator[Event]:
@@ -156,8 +175,6 @@ class _Reading:
         while True:
             message, blob = self._receive_batch()
             end = message.get("end")
-            if end is None:
-                self._ask({"kind": "next"})
             try:
                 if message["kind"] == "failed":
                     raise error_from(message, "")
@@ -166,6 +183,8 @@ class _Reading:
             except INVALID:
                 self.job.kill()
                 raise DecoderDied(_INVALID) from None
+            if end is None:
+                self._ask({"kind": "next"})  # decoded while these are worked on
             while events:
                 yield events.popleft()
             if failure is not None:
@@ -181,7 +200,7 @@ class _Reading:
                 message, blob = self.job.receive()
                 if message["kind"] == "picture":
                     height, width = message["shape"]
-                    return np.frombuffer(bytearray(blob), np.uint8).reshape(height, width, 3)
+                    return np.frombuffer(blob, np.uint8).reshape(height, width, 3).copy()
                 self._messages.append((message, blob))
         return None
 
@@ -189,10 +208,11 @@ class _Reading:
         released = [self.released.popleft() for _ in range(len(self.released))]
         self.job.send(request | {"released": released})
 
-    def _receive_batch(self) -> tuple[dict[str, Any], bytes]:
-        return self._messages.popleft() if self._messages else self.job.receive()
+    def _receive_batch(self) -> tuple[dict[str, Any], Buffer]:
+        # The memory of messages that wait belongs to another job once this one is closed.
+        return self._messages.popleft() if self._messages and not self.job.is_closed else self.job.receive()
 
-    def _decoded(self, message: dict[str, Any], blob: bytes) -> Iterator[Event]:
+    def _decoded(self, message: dict[str, Any], blob: Buffer) -> Iterator[Event]:
         arrays = _Arrays(blob)
         for name, values, *pictures in message["events"]:
             if name == "Frame":
@@ -212,7 +232,7 @@ class _Reading:
 class _Arrays:
     """The pictures in the raw bytes of a message, one after the other."""
 
-    def __init__(self, blob: bytes) -> None:
+    def __init__(self, blob: Buffer) -> None:
         self._blob, self._offset = blob, 0
 
     def next(self, *shape: int) -> Picture:

@@ -127,7 +127,7 @@ def test_a_server_that_goes_away_is_no_damage(tmp_path, server):
         source = open_source(url, fps=4)
         assert source.info.content_id
         server.refuse()
-        with pytest.raises(SourceUnreachable, match="no file is served"):
+        with pytest.raises(SourceUnreachable, match="could not be reached"):
             memory.watch(source, stream="kitchen", options=QUICK)
         with pytest.raises(SourceUnreachable, match="'kitchen' is not served"):
             memory.watch(url, options=QUICK)
