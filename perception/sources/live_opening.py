@@ -12,6 +12,7 @@ A server is not trusted: no playlist or redirect of it may open local files, joi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -26,7 +27,7 @@ from av.stream import Discard
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from .hls_playlist import PlaylistWatcher
+from .hls_playlist import PlaylistWatcher, SegmentTimes
 from .jpeg_stream import JpegSplitter
 from .reader_messages import ReaderTask
 from .video_choice import choose_video
@@ -205,6 +206,7 @@ class _HlsContainer(_Container):
     ) -> None:
         super().__init__(container)
         self._watcher, self._reopen = watcher, reopen
+        self._times = SegmentTimes()
 
     def packets(self) -> Iterator[VideoPacket | None]:
         # The newest segment was listed at an unknown time. The next one is opened as soon as it is listed.
@@ -216,10 +218,14 @@ class _HlsContainer(_Container):
             if stream is None:
                 raise NoPicture
             self._discard_others(container, stream)
-            yield from self._packets_of(container, stream)
+            for packet in self._packets_of(container, stream):
+                if packet is not None and packet.is_keyframe and packet.pts is not None:
+                    media_s = float(packet.pts * packet.time_base)
+                    self._times.note_key_frame(time.monotonic(), media_s, self._watcher.listings_s)
+                yield packet
 
     def offered_s(self, received_s: float) -> float:
-        return self._watcher.listed_s(received_s)
+        return self._times.offered_s(received_s)
 
 
 class _JpegStream:
