@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ..client import Recollect
     from ..perception.watch_events import WatchReport
     from ..perception.watch_options import WatchOptions
+
+
+_SAME_REQUEST_S = 1.0
+"""Signals that come within this time of the first belong to it."""
 
 
 class WatchDisplay:
@@ -114,18 +119,23 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.received = False
+        self.received_s = 0.0
+        """When, in monotonic seconds."""
 
 
 @contextmanager
 def stopping(memory: Recollect) -> Iterator[StopRequest]:
-    """Make Ctrl-C, SIGTERM and SIGHUP stop the work cleanly, and a second one stop it at once."""
+    """Make Ctrl-C, SIGTERM and SIGHUP stop the work cleanly, and a later one stop it at once."""
     request = StopRequest()
 
     def interrupted(number: int, frame: object) -> None:
-        if request.received and number != getattr(signal, "SIGHUP", None):
+        if request.received:
+            # Service managers send one signal several times, or several kinds at once.
+            if time.monotonic() - request.received_s < _SAME_REQUEST_S:
+                return
             # A clean stop takes too long for this user. Committed moments are safe.
             raise KeyboardInterrupt
-        request.received = True
+        request.received, request.received_s = True, time.monotonic()
         memory.stop()
 
     # A terminal that is closed sends SIGHUP, which Windows does not have.

@@ -157,9 +157,12 @@ def connect(folder: Path) -> Any:
 def open_view(folder: Path, name: str, version: int | None = None) -> View:
     """A view of the table of that name at a version, or at the newest if ``version`` is None."""
     with reporting_damage(folder, f"table of {_words(name)}"):
-        return lance.dataset(
+        view = lance.dataset(
             folder / f"{name}.lance", version=version, session=_session(), block_size=_READ_BYTES
         )
+        # A damaged list of columns is noticed only when it is used, and then by a panic.
+        _ = view.schema
+        return view
 
 
 def latest_view(table: Table) -> View:

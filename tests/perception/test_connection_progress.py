@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fractions import Fraction
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.perception.sources.connection_progress import ConnectionProgress, LiveTimeouts
 from recollect.perception.sources.packet_cadence import LONGEST_PATIENCE_S, PacketCadence
+from recollect.perception.sources.packet_reports import reported_packets
 from recollect.perception.sources.reader_messages import ReceivedPackets
 
 STALL_S = 5.0
@@ -95,3 +100,22 @@ def test_a_slow_camera_is_given_its_own_pace(interval_s):
     cadence.note(interval_s, None)
 
     assert cadence.patience_s >= min(2 * interval_s, LONGEST_PATIENCE_S)
+
+
+class Segments:
+    """A source that has sent one segment at once, and then nothing."""
+
+    in_segments = True
+
+    def packets(self) -> Iterator[object]:
+        for number in range(60):
+            yield SimpleNamespace(dts=number, time_base=Fraction(1, 10), size=1, is_keyframe=number == 0)
+
+
+def test_the_length_of_a_segment_is_reported_before_the_silence():
+    reports: list[dict[str, object]] = []
+
+    list(reported_packets(Segments(), STALL_S, lambda **fields: reports.append(fields)))
+
+    assert reports[-1]["patience_s"] >= 2 * 6.0
+    assert len(reports) < 20

@@ -23,7 +23,7 @@ from recollect.perception.sources.connection_progress import LiveTimeouts
 from recollect.perception.sources.ffmpeg_log import FfmpegLog
 from recollect.perception.sources.frame import Frame
 from recollect.perception.sources.live_source import LiveSource
-from recollect.perception.sources.source import Event
+from recollect.perception.sources.source import Event, Outage
 from recollect.testing.faulty_server import FaultyServer
 from recollect.testing.packaged_hls_server import PackagedHlsServer
 from recollect.testing.stream_servers import RtspServer
@@ -141,30 +141,42 @@ def test_a_key_that_is_missing_is_told():
 
 @pytest.mark.slow
 def test_a_live_playlist_that_ends_is_tried_until_it_returns():
-    states = []
+    details = []
     with PackagedHlsServer(segment_s=1.0) as server:
-        source = LiveSource(server.url, 4, timeouts=HASTE, on_state=lambda *state: states.append(state))
-        with closing(source):
+
+        def note(state: str, detail: str) -> None:
+            if state == "backing_off":
+                details.append(detail)
+            if len(details) == 2:
+                server.go_on()
+
+        with closing(LiveSource(server.url, 4, timeouts=HASTE, on_state=note)) as source:
             events: Iterator[Event] = source.frames()
             seen = list(itertools.islice(events, 15))
             server.end_list()
-            while not any(state == "backing_off" for state, _ in states):
-                seen.append(next(events))
-            server.go_on()
-            while not (isinstance(seen[-1], Frame) and seen[-1].epoch == 1):
+            while not (isinstance(seen[-1], Frame) and seen[-1].epoch > 0):
                 seen.append(next(events))
 
-    assert any("only its recording is offered" in detail for _, detail in states) or seen[-1].epoch == 1
+    assert "the live stream has ended, and only its recording is offered" in details[1]
+    [outage] = [event for event in seen if isinstance(event, Outage)]
+    assert outage.cause == "dropped"
     times = [event.time_s for event in seen if isinstance(event, Frame)]
     assert times == sorted(times)
 
 
 @pytest.mark.slow
 def test_a_server_of_long_segments_is_no_stall():
-    with PackagedHlsServer(segment_s=6.0, segments=4) as server:
-        frames = first_frames(server.url, 100, timeout_s=30.0)
+    states = []
+    with (
+        PackagedHlsServer(segment_s=6.0, segments=4) as server,
+        closing(
+            LiveSource(server.url, 4, timeouts=HASTE, on_state=lambda *state: states.append(state))
+        ) as source,
+    ):
+        events = list(itertools.islice(source.frames(), 130))
 
-    assert {frame.epoch for frame in frames} == {0}
+    assert [event for event in events if isinstance(event, Outage)] == []
+    assert [state for state, _ in states] == ["connecting", "live", "stopped"]
 
 
 def test_rtsp_falls_back_to_udp_where_tcp_is_refused():
