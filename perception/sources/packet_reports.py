@@ -20,9 +20,6 @@ _EVERY_S = 0.5
 _GREW = 1.1
 """By how much the source is given longer before that is reported at once."""
 
-_GROWN_S = 0.5
-"""A patience that has grown by this is reported at once."""
-
 
 def reported_packets(source: LiveInput, stall_s: float, report: Callable[..., None]) -> Iterator[VideoPacket]:
     """Yield the video packets of ``source``. ``report`` is called on this thread with the fields of a message."""
@@ -36,19 +33,11 @@ def reported_packets(source: LiveInput, stall_s: float, report: Callable[..., No
             cadence.note(now_s, _time_s(packet))
             counts["video"] += 1
             counts["key"] += packet.is_keyframe
-<<<<<<< HEAD
-        # A segment that arrives whole says how long the next one may take. Nothing follows it to report that later.
-        has_grown = cadence.patience_s >= reported_patience_s + _GROWN_S
-        if now_s - reported_s >= _EVERY_S or has_grown:
-            reported_s, reported_patience_s = now_s, cadence.patience_s
-            report(kind="packets", patience_s=cadence.patience_s, **counts)
-=======
         patience_s = cadence.patience_s
         # The silence after a burst must not be judged by what was known when the burst began.
         if now_s - reported_s >= _EVERY_S or patience_s > _GREW * reported_patience_s:
             reported_s, reported_patience_s = now_s, patience_s
             report(kind="packets", patience_s=patience_s, **counts)
->>>>>>> main
         if packet is not None:
             yield packet
 
