@@ -110,7 +110,9 @@ class RemoteFile(io.RawIOBase):
         except _FAILURES:
             return False
         if "text/" in content_type and b"\0" not in head:
-            return False  # a page or a list; servers that do not know ``.ts`` or ``.mkv`` call a video text, too
+            return (
+                False  # a page or a list; servers that do not know ``.ts`` or ``.mkv`` call a video text, too
+            )
         return self.size_bytes > 0 and not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLISTS)
 
     def reopened(self) -> RemoteFile:
