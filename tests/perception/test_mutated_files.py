@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from recollect.perception.sources.file_source import FileSource
+from recollect.perception.sources.source import Outage
 from recollect.testing.lenient_decoding import lenient_decode
 from recollect.testing.mutated_videos import CLEAN_S, CONTAINERS, FPS, MUTATIONS, mutate, write_clean
 from recollect.testing.mutated_watching import watch_mutated
@@ -46,3 +49,17 @@ def test_mutated_files_are_told_truly(clean: dict[str, Path], tmp_path: Path, co
 
     assert [result for result in results if result.problem is not None] == []
     assert any(result.covered_s > 1 for result in results)
+
+
+@pytest.mark.parametrize("hole", [b"", bytes(9_000)], ids=["cut out", "zeroed"])
+def test_missing_packets_of_asf_are_an_outage(clean: dict[str, Path], tmp_path: Path, hole: bytes) -> None:
+    data = clean["asf"].read_bytes()
+    path = tmp_path / "damaged.asf"
+    path.write_bytes(data[:10_000] + hole + data[19_000:])
+
+    with closing(FileSource(clean["asf"], 4)) as source:
+        assert not [event for event in source.frames() if isinstance(event, Outage)]
+    with closing(FileSource(path, 4)) as source:
+        outages = [event for event in source.frames() if isinstance(event, Outage)]
+    assert [outage.cause for outage in outages] == ["damaged"]
+    assert 1 < outages[0].end_s - outages[0].start_s < 6
