@@ -57,10 +57,10 @@ class Descriptions:
             change.append(self._tables.observations, list(new.values()))
             self._backlog.remove(change, (moment.id for moment, _ in results))
 
-    def note_failure(self, item: Pending, error: str) -> None:
-        """Count a failed attempt. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
+    def note_failure(self, item: Pending, error: str, *, is_charged: bool) -> None:
+        """Keep the error, and count a failed attempt if it ``is_charged``: after ``MAX_ATTEMPTS`` it is given up."""
         with self._writes.transaction() as change:
-            self._backlog.failed(change, item, error)
+            self._backlog.failed(change, item, error, is_charged=is_charged)
 
     def remove(self, moment_ids: Collection[str]) -> None:
         """These memories wait no longer."""

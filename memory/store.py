@@ -295,9 +295,12 @@ class MemoryStore:
         """
         self._descriptions.add(results)
 
-    def failed(self, item: Pending, error: str) -> None:
-        """Record a failed attempt to describe a memory. After ``MAX_ATTEMPTS`` it is given up, and the error kept."""
-        self._descriptions.note_failure(item, error)
+    def failed(self, item: Pending, error: str, *, is_charged: bool = True) -> None:
+        """Record a failed attempt to describe a memory. After ``MAX_ATTEMPTS`` it is given up, and the error kept.
+
+        If the server is at fault, the error is kept and the attempt not ``is_charged``.
+        """
+        self._descriptions.note_failure(item, error, is_charged=is_charged)
 
     def not_to_describe(self, moment_ids: Collection[str]) -> None:
         """Remove memories from the backlog, because nothing in them can be described."""

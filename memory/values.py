@@ -330,6 +330,10 @@ class Stream:
     """Unix seconds at stream time 0, for a live source."""
     error: str = ""
     """The reason if ``state`` is ``failed``."""
+    boot_id: str | None = None
+    """The run of the machine in which a live source was watched last."""
+    boot_origin_s: float | None = None
+    """Seconds since that run of the machine began, at stream time 0. Nobody can set this clock."""
 
 
 @dataclass(frozen=True, slots=True)

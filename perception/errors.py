@@ -29,11 +29,12 @@ class SourceError(RecollectError):
 
 
 class SourceNotFound(SourceError):
-    """There is no file at the path."""
+    """There is no file at the path, or none that fits a pattern."""
 
-    def __init__(self, source: str) -> None:
-        super().__init__(f"there is no file {source!r}. Check the path, or give a URL (rtsp://, http://).")
-        self.source = source
+    def __init__(self, source: str, is_pattern: bool = False) -> None:
+        missing = f"no picture fits the pattern {source!r}" if is_pattern else f"there is no file {source!r}"
+        super().__init__(f"{missing}. Check the path, or give a URL (rtsp://, http://).")
+        self.source, self.is_pattern = source, is_pattern
 
 
 class CameraNotFound(SourceError):

@@ -46,7 +46,7 @@ from .describing.backlog_captioning import queue_undescribed
 from .describing.captioner import Captioner, CaptionReport
 from .describing.description_queue import backlog_entries
 from .errors import AlreadyWatched
-from .live_origin import find_live_origin
+from .live_origin import find_live_origin, with_boot_clock
 from .lmm import Lmm
 from .observers.guarded_observer import ObserverFailure
 from .observers.observer import Observer
@@ -295,8 +295,9 @@ class WriterSession:
                 report = already_done_report(self._store, record)
             else:
                 origin = None
-                if record.kind == "live":
+                if record.kind == "live" and candidate.address is not None:
                     origin = find_live_origin(record, self._store.resume(record.name))
+                    record = with_boot_clock(record, origin)
                 with (
                     closing(self._open(entry, record, origin, candidate, options)) as source,
                     observers_in_use(

@@ -28,6 +28,7 @@ import numpy as np
 
 from ..client import Recollect
 from ..common.finding_kinds import FindingKind
+from ..common.terminal import print_json_line
 from ..memory.values import Finding, Gap, Moment, Span, spans_without, total_counts
 from ..memory.watch_rate import WatchRate
 from ..perception.sources.frame import Frame, Picture
@@ -141,7 +142,7 @@ def _serve(count: int, fps: float, size: tuple[int, int]) -> None:
     with ExitStack() as servers:
         draw = partial(draw_traffic, size=size)
         urls = [servers.enter_context(HttpStreamServer(draw, fps=fps)).url for _ in range(count)]
-        print(json.dumps(urls), flush=True)
+        print_json_line(urls)
         sys.stdin.read()
 
 
@@ -171,7 +172,7 @@ def _watch(memory_path: Path, watch_s: float, urls: Sequence[str]) -> None:
                 event.time_s for event in of_stream["changes"] if isinstance(event, RateChanged)
             ]
             of_stream["captured"], of_stream["is_balanced"] = report.counts.captured, report.counts.balanced
-    print(json.dumps(notes), flush=True)
+    print_json_line(notes)
 
 
 class _Noting:

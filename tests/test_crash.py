@@ -17,6 +17,7 @@ import pytest
 from recollect import Recollect
 from recollect.memory import MemoryStore
 from recollect.memory.errors import MemoryStoreError, NotAMemory
+from recollect.memory.storage.schema import TABLES
 from recollect.memory.values import Moment
 
 SEED = 6
@@ -105,7 +106,11 @@ def test_a_half_created_memory_is_completed_by_the_next_writer(
 ) -> None:
     memory = tmp_path / "memory"
     MemoryStore.open(memory, write=True).close()
-    shutil.rmtree(memory / "frames.lance" / "_versions")
+    # Tables are created in this order, and the first commit names them all.
+    for table in list(TABLES)[1:]:
+        shutil.rmtree(memory / f"{table}.lance")
+    for sealed in ("head.json", "files.json"):
+        (memory / sealed).unlink(missing_ok=True)
 
     with pytest.raises(NotAMemory, match="nothing has been watched"):
         MemoryStore.open(memory)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ..storage.damage import reporting_damage
 from ..storage.digests import unsealed_json
 from ..storage.leases import ReadLease
 from ..storage.manifest import MANIFEST_NAME, Manifest, read_manifest
+from ..storage.migrations import migrate
 from ..storage.schema import Row
 from ..storage.tables import (
     INDEXES,
@@ -89,10 +90,13 @@ class CheckReport:
 
 
 def check_memory(folder: Path) -> CheckReport:
-    """Read the whole memory in ``folder`` and report what is damaged.
+    """Read the whole memory in ``folder`` and report what is damaged. An older memory is brought to this schema first.
 
-    Raises ``NotAMemory``, ``NewerMemory`` or ``OlderMemory``.
+    Raises ``NotAMemory``, ``NewerMemory``, ``OlderMemory``, ``MemoryInUse`` or ``DiskFull``.
     """
+    # If that fails, the check says what is damaged.
+    with suppress(MemoryDamaged), reporting_damage(folder):
+        migrate(folder)
     with ReadLease.take(folder) as lease:
         check = MemoryCheck(folder)
         lease.hold(check.head.versions)
@@ -184,9 +188,19 @@ class MemoryCheck:
             if path.startswith(("_versions/", "_deletions/")):
                 self.damaged_versions.add(name)
             yield FoundDamage(f"{part} of {words}", f"{name}.lance/{path}: {what}")
+        yield from self._version_damages(name, view, words)
         yield from self._index_damages(name, view, words)
         yield from self._row_damages(name, view, words)
         return view
+
+    def _version_damages(self, name: str, view: View, words: str) -> Iterator[FoundDamage]:
+        """Old versions that cannot be read. They hold nothing that is needed, but cannot be erased."""
+        try:
+            with reporting_damage(self._folder):
+                view.versions()
+        except MemoryDamaged as error:
+            self.damaged_data.add(name)
+            yield FoundDamage(f"old versions of {words}", f"they cannot be read: {error.why}")
 
     def _index_damages(self, name: str, view: View, words: str) -> Iterator[FoundDamage]:
         try:

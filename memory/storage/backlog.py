@@ -49,9 +49,9 @@ class Backlog:
         for ids in id_batches(sorted(set(moment_ids))):
             change.delete(self._table, one_of("moment_id", ids))
 
-    def failed(self, change: Transaction, item: Pending, error: str) -> None:
-        """Record one more failed attempt."""
-        retried = replace(item, attempts=item.attempts + 1, error=error)
+    def failed(self, change: Transaction, item: Pending, error: str, *, is_charged: bool) -> None:
+        """Record a failure, as one more failed attempt of the item if it ``is_charged``."""
+        retried = replace(item, attempts=item.attempts + is_charged, error=error)
         change.upsert(self._table, "moment_id", [pending_row(retried, failed_at_s=time.time())])
 
     def ready(self, *, limit: int, stream: str | None = None) -> list[Pending]:

@@ -85,6 +85,8 @@ STREAMS = pa.schema(
         pa.field("duration_s", pa.float64()),
         pa.field("origin_wall_s", pa.float64()),
         pa.field("error", pa.string()),
+        pa.field("boot_id", pa.string()),
+        pa.field("boot_origin_s", pa.float64()),
         _DIGEST,
     ]
 )

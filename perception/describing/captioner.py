@@ -376,9 +376,12 @@ class Captioner:
 
     def _note_trouble(self, error: BaseException) -> None:
         """The server is at fault. No moment is charged, and all are tried again."""
+        had_trouble = bool(self._server.trouble)
+        if not had_trouble and self._failures.newest is not None:
+            # So that the status of the memory can give the reason.
+            self._store.failed(self._failures.newest.item, str(error), is_charged=False)
         self._queue.bring_back(self._failures.clear())
         self._bring_back_deferred()
-        had_trouble = bool(self._server.trouble)
         if self._server.note_failure(error):
             if not had_trouble:
                 self._on_event(DescriptionsWaiting(str(error)))

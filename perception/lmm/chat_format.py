@@ -18,7 +18,6 @@ from pydantic import BaseModel
 
 from .dialect import Dialect, RequestShape
 from .multimodal_prompt import ClipPart, Part, PicturePart, Prompt, TextPart
-from .picture_sheet import picture_sheet
 
 _GRID_FPS = 1000
 """Frame numbers are integers. So a clip is declared with a frame every millisecond, and some of them are sent."""
@@ -110,6 +109,8 @@ def _on_one_sheet(parts: tuple[Part, ...], clip: ClipPart | None) -> list[Part]:
             time = "" if picture.time_s is None else f", at {picture.time_s:.2f} s"
             changed.append(TextPart(f"Picture {len(jpegs)}{time}."))
     title = TextPart(f"{len(jpegs)} pictures on one sheet, numbered in their corners, row by row:")
+    from .picture_sheet import picture_sheet  # noqa: PLC0415 - loads OpenCV, which few servers make necessary
+
     return [*changed[:place], title, PicturePart(picture_sheet(jpegs)), *changed[place:]]
 
 

@@ -100,9 +100,9 @@ def _work(job: dict[str, Any], shared: NDArray[np.uint8] | None) -> NoReturn:
     """Do one job until its parent closes it, and end the process."""
     try:
         limit_process()
-        silence_s = job.pop("silence_s")
+        cpu_s = job.pop("cpu_s")
         os.chdir(job.pop("folder"))
-        channel = JobChannel(sys.stdout.buffer, shared, lambda: allow_cpu_s(silence_s))
+        channel = JobChannel(sys.stdout.buffer, shared, lambda: allow_cpu_s(cpu_s))
         threading.Thread(
             target=_read_requests, args=(sys.stdin.buffer, channel.requests), daemon=True
         ).start()

@@ -23,8 +23,12 @@ MAX_PIXELS = 40_000_000
 """Pixels of the largest picture that is decoded. 8K has 33 million."""
 
 SILENCE_S = 30.0
-"""How long a decoder process may send nothing, plus a second for each ``BYTES_PER_S`` of the file: to resume in the
-middle of a file without an index, it is read from its start."""
+"""How much CPU time a decoder process may take without a message, plus a second for each ``BYTES_PER_S`` of the file:
+to resume in the middle of a file without an index, it is read from its start."""
+
+ELAPSED_PER_CPU = 4.0
+"""How many times longer it may be silent in elapsed time. On a busy machine, a decoder that does not hang waits for
+the processor longer than it has it."""
 
 BYTES_PER_S = 50e6
 
@@ -32,7 +36,7 @@ _OPEN_FILES = 32
 
 
 def allowed_silence_s(size_bytes: int) -> float:
-    """How long the decoder of a file may be silent."""
+    """How much CPU time the decoder of a file may take without a message."""
     return SILENCE_S + size_bytes / BYTES_PER_S
 
 

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 from ..errors import SourceUnreachable
 from .decoder_child import BOOTSTRAP, DIED_OF_SIGNAL, IDLE_S
-from .decoder_limits import allowed_silence_s
+from .decoder_limits import ELAPSED_PER_CPU, allowed_silence_s
 from .file_bytes import FileLocation
 from .job_channel import SHARED_BYTES
 from .reader_messages import read_message
@@ -86,12 +86,13 @@ class DecoderJob:
         While ``is_stopped``, the process may be silent only for as long as it may take to close.
         """
         self._is_stopped = is_stopped
-        self._silence_s = allowed_silence_s(size_bytes) + idle_s
+        self._cpu_s = allowed_silence_s(size_bytes)
+        self._silence_s = ELAPSED_PER_CPU * self._cpu_s + idle_s
         self._waiting_since_s: float | None = None
         self.is_closed = self._is_silent = False
         self._reading = threading.Lock()
         folder = _present_folder()
-        self._process = _idle.start({"job": job, "silence_s": self._silence_s, "folder": folder, **task})
+        self._process = _idle.start({"job": job, "cpu_s": self._cpu_s, "folder": folder, **task})
         threading.Thread(target=self._watch_silence, daemon=True).start()
 
     def send(self, request: dict[str, Any]) -> None:
@@ -168,7 +169,7 @@ class DecoderJob:
         except ValueError:
             return f"its decoder ended with status {status}"
         if name == "SIGXCPU":
-            return f"decoding it gave nothing for {self._silence_s:.0f} s"
+            return f"decoding it gave nothing in {self._cpu_s:.0f} s of CPU time"
         if name == "SIGKILL":
             return "its decoder was killed, probably because the machine has no memory left"
         return f"its decoder crashed ({name})"

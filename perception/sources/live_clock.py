@@ -93,6 +93,8 @@ class LiveClock:
         self._epoch = 0 if origin is None else origin.first_epoch
         self._opens_epoch = True
         self._trouble: ConnectionTrouble | None = None
+        self._recording_s: float | None = None
+        """Stream time at timestamp 0 of a recording."""
         self._source_clock = SourceClock(0.0 if origin is None else origin.seen_until_s)
 
     @property
@@ -102,7 +104,7 @@ class LiveClock:
 
     def open_epoch(self) -> None:
         """Begin an epoch with the next frame: a new connection may count time from elsewhere."""
-        self._opens_epoch = True
+        self._opens_epoch, self._recording_s = True, None
         self._source_clock.open()
 
     def outage(self, reading: ClockReading, trouble: ConnectionTrouble) -> Outage:
@@ -119,18 +121,29 @@ class LiveClock:
                 )
 
     def place(
-        self, received: ReceivedFrame, reading: ClockReading, trouble: ConnectionTrouble | None
+        self,
+        received: ReceivedFrame,
+        reading: ClockReading,
+        trouble: ConnectionTrouble | None,
+        *,
+        is_recording: bool = False,
     ) -> Iterator[Event]:
         """Yield the frames whose time is known now, each after the outage and the losses before it.
 
-        ``reading`` is the present time. ``trouble`` is the reason if no frames came for a while.
+        ``reading`` is the present time. ``trouble`` is the reason if no frames came for a while. The frames of
+        a recording come as fast as they are read, so their arrivals say nothing of time.
         """
         arrival_s = reading.elapsed_at(received.arrival_s)
         if self._origin_elapsed_s is None:
             self._origin_elapsed_s = arrival_s
         self._trouble = trouble or self._trouble
         source_s = None if received.pts is None else float(received.pts * received.time_base)
-        arrived = Arrived(received, source_s, arrival_s - self._origin_elapsed_s)
+        arrival_s -= self._origin_elapsed_s
+        if is_recording and source_s is not None:
+            if self._opens_epoch and self._recording_s is None:
+                self._recording_s = arrival_s - source_s
+            arrival_s = source_s + (self._recording_s or 0.0)
+        arrived = Arrived(received, source_s, arrival_s)
         yield from self._events(self._source_clock.place(arrived), reading)
 
     def tick(self, reading: ClockReading) -> Iterator[Event]:

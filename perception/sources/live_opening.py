@@ -12,9 +12,11 @@ A server is not trusted: no playlist or redirect of it may open local files, joi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from typing import Protocol, TypeAlias, cast
 
@@ -25,6 +27,7 @@ from av.stream import Discard
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from .hls_playlist import PlaylistWatcher, SegmentTimes
 from .jpeg_stream import JpegSplitter
 from .reader_messages import ReaderTask
 from .video_choice import choose_video
@@ -58,6 +61,10 @@ _BYTES_OPTIONS = {"protocol_whitelist": _PROTOCOLS, "raw_packet_size": str(1 << 
 _PIECES_TO_FIRST_JPEG = 64
 """In how many pieces of a response, of up to 64 KiB, the first JPEG must begin and end."""
 
+_WAIT_S = 0.5
+"""How often a connection that waits for a segment shows that it lives."""
+_TEXT_PIECES = 16
+"""How many pieces of a playlist, of up to 64 KiB, are read."""
 
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
@@ -108,6 +115,9 @@ class LiveInput(Protocol):
     def broken(self) -> int:
         """How many pictures have come incomplete, and were left out."""
 
+    def offered_s(self, received_s: float) -> float:
+        """When the server offered what was received at ``received_s``. Both are monotonic seconds."""
+
 
 @contextmanager
 def open_live(task: ReaderTask) -> Iterator[LiveInput]:
@@ -133,7 +143,15 @@ def open_live(task: ReaderTask) -> Iterator[LiveInput]:
         container = None
     if container is not None and container.format.name not in _JPEG_FORMATS:
         with container:
-            yield _Container(container)
+            if "hls" in container.format.name and not container.duration:
+                watcher = PlaylistWatcher(partial(_read_text, timeout_s=task.open_s), task.url)
+                reopen = partial(av.open, task.url, options=_OPTIONS, timeout=(task.open_s, None))
+                try:
+                    yield _HlsContainer(container, watcher, reopen)
+                finally:
+                    watcher.close()
+            else:
+                yield _Container(container)
         return
     if container is not None:
         container.close()
@@ -150,10 +168,7 @@ class _Container:
         stream = choose_video(container)
         if stream is None:
             raise NoPicture("sound" if container.streams.audio else "")
-        for other in container.streams.video:
-            if other is not stream:
-                # Otherwise all renditions of an HLS stream would be fetched.
-                other.discard = Discard.all
+        self._discard_others(container, stream)
         self._container, self._stream = container, stream
         self.is_recording = bool(container.duration)
         self.in_segments = "hls" in container.format.name
@@ -161,12 +176,56 @@ class _Container:
         self.sample_aspect_ratio = stream.sample_aspect_ratio
 
     def packets(self) -> Iterator[VideoPacket | None]:
+        yield from self._packets_of(self._container, self._stream)
+
+    @staticmethod
+    def _discard_others(container: InputContainer, stream: VideoStream) -> None:
+        for other in container.streams.video:
+            if other is not stream:
+                # Otherwise all renditions of an HLS stream would be fetched.
+                other.discard = Discard.all
+
+    @staticmethod
+    def _packets_of(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket | None]:
         try:
-            for packet in self._container.demux():
-                yield cast(VideoPacket, packet) if packet.stream is self._stream else None
+            for packet in container.demux():
+                yield cast(VideoPacket, packet) if packet.stream is stream else None
         except IndexError:
             # PyAV knows only the streams that were there when it opened, and trips over others at the end.
             return
+
+    def offered_s(self, received_s: float) -> float:
+        return received_s
+
+
+class _HlsContainer(_Container):
+    """A live HLS stream. Its segments count from when they are listed."""
+
+    def __init__(
+        self, container: InputContainer, watcher: PlaylistWatcher, reopen: Callable[[], InputContainer]
+    ) -> None:
+        super().__init__(container)
+        self._watcher, self._reopen = watcher, reopen
+        self._times = SegmentTimes()
+
+    def packets(self) -> Iterator[VideoPacket | None]:
+        # The newest segment was listed at an unknown time. The next one is opened as soon as it is listed.
+        while self._watcher.is_waiting:
+            self._watcher.wait(_WAIT_S)
+            yield None
+        with self._reopen() as container:
+            stream = choose_video(container)
+            if stream is None:
+                raise NoPicture
+            self._discard_others(container, stream)
+            for packet in self._packets_of(container, stream):
+                if packet is not None and packet.is_keyframe and packet.pts is not None:
+                    media_s = float(packet.pts * packet.time_base)
+                    self._times.note_key_frame(time.monotonic(), media_s, self._watcher.listings_s)
+                yield packet
+
+    def offered_s(self, received_s: float) -> float:
+        return self._times.offered_s(received_s)
 
 
 class _JpegStream:
@@ -194,11 +253,22 @@ class _JpegStream:
     def broken(self) -> int:
         return self._splitter.broken
 
+    def offered_s(self, received_s: float) -> float:
+        return received_s
+
     def _first_pictures(self) -> list[VideoPacket]:
         for piece in islice(self._pieces, _PIECES_TO_FIRST_JPEG):
             if jpegs := self._splitter.push(bytes(piece)):
                 return [_jpeg_packet(jpeg) for jpeg in jpegs]
         raise NoPicture
+
+
+def _read_text(url: str, *, timeout_s: float) -> str:
+    """Fetch a small text as FFmpeg fetches the source: with the same protocols and credentials."""
+    with av.open(url, format="data", options=_BYTES_OPTIONS, timeout=(timeout_s, timeout_s)) as pieces:
+        return b"".join(bytes(piece) for piece in islice(pieces.demux(), _TEXT_PIECES)).decode(
+            errors="replace"
+        )
 
 
 def _jpeg_packet(jpeg: bytes) -> VideoPacket:

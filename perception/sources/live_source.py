@@ -135,7 +135,11 @@ class LiveSource:
                         live_since_s = time.monotonic()
                         self._on_state("live", f"frames come from {self._shown_url}")
                     self._monitor.note_frame(received.arrival_s)
-                    yield from self._placed(self._clock.place(received, self._read_clocks(), self._trouble))
+                    yield from self._placed(
+                        self._clock.place(
+                            received, self._read_clocks(), self._trouble, is_recording=child.is_recording
+                        )
+                    )
                     last_frame_s = time.monotonic()
                 child.kill()
                 yield from self._placed(self._clock.finish(self._read_clocks()))

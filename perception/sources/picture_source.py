@@ -220,7 +220,7 @@ def _pictures(source: Path) -> list[Path]:
         folder = source.parent.iterdir() if source.parent.is_dir() else ()
         pictures = [path for path in folder if name.fullmatch(path.name) and path.is_file()]
     if not pictures:
-        raise SourceNotFound(str(source))
+        raise SourceNotFound(str(source), is_pattern=True)
     return sorted(pictures, key=_natural_order)
 
 

@@ -202,7 +202,7 @@ class _FrameSender:
             "kind": "frame",
             "pts": frame.pts,
             "time_base": None,
-            "arrival_s": arrival_s,
+            "arrival_s": self._source.offered_s(arrival_s),
             "size": converter.size(frame),
             "rate": None if rate == self._full_rate else asdict(rate),
             "lost": dict(self._lost),

@@ -50,7 +50,7 @@ _SKIP_BYTES = 1024 * 1024
 
 _RETRY_BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_PLAYLIST_TYPES = ("mpegurl", "dash+xml", "multipart/", "smil", "text/", "application/json", "sdp")
+_PLAYLIST_TYPES = ("mpegurl", "dash+xml", "multipart/", "smil", "application/json", "sdp")
 _PLAYLISTS = (
     b"#EXTM3U",
     b"<?xml",
@@ -109,6 +109,10 @@ class RemoteFile(io.RawIOBase):
                 head = response.read(HEAD_BYTES)
         except _FAILURES:
             return False
+        if "text/" in content_type and b"\0" not in head:
+            return (
+                False  # a page or a list; servers that do not know ``.ts`` or ``.mkv`` call a video text, too
+            )
         return self.size_bytes > 0 and not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLISTS)
 
     def reopened(self) -> RemoteFile:

@@ -237,7 +237,7 @@ def _forms(secrets: Iterable[str]) -> list[str]:
 def _redact_match(match: re.Match[str]) -> str:
     """Redact what ``_IN_TEXT`` matched."""
     if match["url"]:
-        url = match["url"].rstrip("'\")>,.;")
+        url = match["url"].rstrip("'\")>,.;:")
         return redact(url) + match["url"][len(url) :] if _URL.fullmatch(url) else match["url"]
     if match["encoded"]:
         decoded = match["encoded"]

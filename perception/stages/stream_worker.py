@@ -84,9 +84,10 @@ class StreamWorker:
         self._composer = MomentComposer(stream, observers, written_at)
         self._writer = MomentWriter(store, stream, append)
         self._holes = HoleFinder(stream.fps)
+        is_own = origin is None
         if origin is None and self._live:
             origin = find_live_origin(stream, store.resume(stream.name))
-        self._clock = _StreamClock(stream, origin)
+        self._clock = _StreamClock(stream, origin, origin_is_sources=is_own)
 
     def stop(self) -> None:
         """End the run soon and keep everything so far. Callable from a signal handler or another thread."""
@@ -299,14 +300,13 @@ class StreamWorker:
     def _start_epoch(self, frame: Frame) -> None:
         """Take up a live epoch with its first frame."""
         clock = self._clock
+        clock.note_wall_time(frame)
         if clock.first and frame.time_s - clock.end_s > SETTLED_S:
             self._put_gap(clock.nothing_yet(frame.time_s))
         if frame.epoch != clock.epoch:
             self._writer.flush_ladder()
             clock.epoch, clock.shot = frame.epoch, 0
         clock.first = False
-        if frame.wall_s is not None:
-            clock.origin_wall_s = frame.wall_s - frame.time_s
         if self._cutter.current_from_s is None:
             # A frame covers the moment before it, unless that is a gap.
             since_s = frame.time_s - clock.end_s
@@ -431,8 +431,9 @@ def _is_key_frames_only(rate: WatchRate | None) -> bool:
 class _StreamClock:
     """Where in the stream the worker is: times, epoch and shot."""
 
-    def __init__(self, stream: Stream, origin: LiveOrigin | None) -> None:
-        self._origin = origin
+    def __init__(self, stream: Stream, origin: LiveOrigin | None, *, origin_is_sources: bool) -> None:
+        """``origin_is_sources``: a source that the caller opened has chosen where its time begins."""
+        self._origin, self._origin_is_sources = origin, origin_is_sources
         self.origin_wall_s = stream.origin_wall_s
         """Unix seconds at stream time 0, by the wall clock as it was set when the epoch began."""
         self.epoch = 0
@@ -452,6 +453,17 @@ class _StreamClock:
         """The reduced rate at which a live stream is watched. None at the full rate."""
         self.first = True
         """Whether a live source has sent nothing yet in this run."""
+
+    def note_wall_time(self, frame: Frame) -> None:
+        """Take the wall time that the source gives the first frame of an epoch."""
+        if frame.wall_s is None:
+            return
+        self.origin_wall_s = frame.wall_s - frame.time_s
+        if self.first and self._origin_is_sources and self._origin is not None:
+            reading = self._origin.clocks()
+            self._origin = replace(
+                self._origin, elapsed_s=reading.elapsed_s - (reading.wall_s - self.origin_wall_s)
+            )
 
     @property
     def held_until_s(self) -> float:

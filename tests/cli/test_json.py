@@ -13,6 +13,7 @@ READING = {
     "search": ["search", "closed"],
     "timeline": ["timeline", "--limit", "3"],
     "status": ["status"],
+    "check": ["check"],
     "pin": ["pin"],
     "eval": ["eval", "list"],
     "serve-lmm": ["serve-lmm", "some/model", "--dry-run"],

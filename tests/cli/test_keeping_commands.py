@@ -61,7 +61,7 @@ def test_status_prints_usage_by_rung_part_and_stream(run, door):
         assert all(f"{rung} " in line for rung in ("moments", "events", "hours", "days"))
     assert all(f"{part}: " in rest for part in ("indexes", "old versions", "traces of questions", "rest"))
     assert streams[0].startswith("  door (file, done): 0:00.0–30:00.0 of 30:00.0, watched 1800.0 s, ")
-    assert streams[2].startswith("  yard (live, watching): ")
+    assert streams[2].startswith("  yard (live, interrupted): ")
 
 
 def test_status_json_accounts_for_every_byte(run, door):

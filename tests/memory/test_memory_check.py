@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from recollect.memory.keeping.memory_check import check_memory
 from recollect.memory.query.coverage import MEMORY_DAMAGED
 from recollect.memory.repair import repair_memory
 from recollect.memory.storage import schema
+from recollect.memory.values import Span
 from recollect.testing.damage_harness import DamageHarness, Trial
 from recollect.testing.simulated_months import LifeEncoder, fill
 
@@ -75,6 +77,22 @@ def test_a_lost_table_is_told_and_made_again(copied: Path, table: str) -> None:
         assert accounted_s(copied, "door") == pytest.approx(before_s, abs=1.0)
     with MemoryStore.open(copied, encoder=LifeEncoder()) as store:
         assert bool(store.streams()) == bool(store.snapshot().overviews())
+
+
+def test_a_damaged_old_version_does_not_hinder_erasure(lived: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(lived, tmp_path / "memory.lance"))
+    with MemoryStore.open(copied, write=True, encoder=LifeEncoder()) as store:
+        fill(store, ["gate"], 0.1, picture_bytes=500)
+    oldest = max((copied / "observations.lance" / "_versions").glob("*.manifest"))
+    os.truncate(oldest, 10)
+
+    damages = check_memory(copied).damages
+    report = repair_memory(copied, LifeEncoder())
+
+    assert "old versions of observations" in [damage.part for damage in damages]
+    assert report.is_whole, report.remaining
+    with MemoryStore.open(copied, write=True, encoder=LifeEncoder()) as store:
+        assert store.erase("gate", Span(0.0, 10.0)).memories["moment"] > 0
 
 
 def test_lost_pictures_are_recorded_and_counted(copied: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from recollect.memory import FrameCounts, Gap, HashingEncoder, MemoryStore, Pending, Span
 from recollect.memory.errors import MemoryInUse, OlderMemory
+from recollect.memory.keeping.memory_check import check_memory
 from recollect.memory.storage.schema import SCHEMA_VERSION
 from recollect.memory.storage.writer_lock import WriterLock
 
@@ -50,6 +51,13 @@ def test_an_older_memory_opens_with_all_its_data(old: Path, write: bool) -> None
         waiting[0].moment_id, "shop", "moment", waiting[0].span, 0.5, queued_at_s=1000.0
     )
     assert gaps == [Gap("gap-0", "shop", 0, Span(600.0, 605.0), "stalled", "nothing came", 2)]
+
+
+def test_an_older_memory_is_checked_without_false_damage(old: Path) -> None:
+    report = check_memory(old)
+
+    assert report.damages == ()
+    assert report.rows_without_digest > 0
 
 
 def test_migrated_rows_have_their_sizes(old: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.perception.errors import NotAVideo, SourceNotFound
+from recollect.perception.sources import decoder_limits
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import Frame
 from recollect.perception.sources.isolated_file_source import IsolatedFileSource
@@ -168,6 +170,21 @@ def test_stop_ends_an_iterator_whose_decoder_hangs(demo_video: Path) -> None:
 
     assert time.monotonic() - start_s < 5
     assert not any(isinstance(event, Outage) for event in rest)
+
+
+@needs_proc
+def test_a_decoder_that_waits_for_the_processor_is_no_damage(
+    demo_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder_limits, "SILENCE_S", 1.0)
+    with closing(IsolatedFileSource(demo_video, 4)) as source:
+        events = source.frames()
+        next(events)
+        decoder = working_decoder()
+        os.kill(decoder, signal.SIGSTOP)
+        threading.Timer(1.5, os.kill, (decoder, signal.SIGCONT)).start()
+
+        assert not any(isinstance(event, Outage) for event in events)
 
 
 def test_errors_keep_their_classes_and_words(tmp_path: Path) -> None:

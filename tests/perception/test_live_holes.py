@@ -62,7 +62,7 @@ def test_single_lost_frames_are_no_gap():
     assert holes_of([0.0, 0.25, 0.75, 1.5], lost_before={2: "overload", 3: "overload"}) == []
 
 
-def test_at_a_reduced_rate_examined_frames_too_far_apart_are_a_gap():
+def test_at_a_reduced_rate_frames_too_far_apart_are_a_gap():
     """A frame that was decoded and not examined does not shorten the stretch."""
     finder = HoleFinder(4.0)
     for number in range(-25, 1):

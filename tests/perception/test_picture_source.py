@@ -124,5 +124,5 @@ def test_a_folder_with_videos_says_what_to_give(tmp_path, short_video):
 def test_a_folder_or_pattern_without_pictures_is_refused(tmp_path):
     with pytest.raises(NotAVideo, match="it is a folder without pictures"):
         opened(tmp_path)
-    with pytest.raises(SourceNotFound):
+    with pytest.raises(SourceNotFound, match="no picture fits the pattern"):
         opened(tmp_path / "*.jpg")

@@ -96,16 +96,23 @@ def test_credentials_are_used_and_not_shown(path):
         (b"x" * 10_000, {"ranges": False, "validators": False}),
         (b"x" * 10_000, {"content_type": "application/vnd.apple.mpegurl"}),
         (b"x" * 10_000, {"content_type": "multipart/x-mixed-replace; boundary=b"}),
+        (b"http://host/1.ts\n" * 100, {"content_type": "text/plain"}),
         (b"#EXTM3U\n#EXT-X-VERSION:3\n", {}),
         (b"\xef\xbb\xbf\n<?xml version='1.0'?><MPD/>", {}),
         (b"", {}),
     ],
-    ids=["no ranges", "playlist type", "multipart", "playlist", "manifest", "empty"],
+    ids=["no ranges", "playlist type", "multipart", "text", "playlist", "manifest", "empty"],
 )
 def test_what_is_no_finite_file_is_no_remote_file(tmp_path, content, options):
     (tmp_path / "thing").write_bytes(content)
     with FileServer({"/thing": tmp_path / "thing"}, **options) as server:
         assert find_remote_file(server.url("/thing")) is None
+
+
+@pytest.mark.parametrize("content_type", ["text/vnd.trolltech.linguist", "text/plain; charset=UTF-8"])
+def test_a_video_that_a_server_calls_text_is_a_file(path, content_type):
+    with FileServer({"/a.ts": path}, content_type=content_type) as server:
+        assert find_remote_file(server.url("/a.ts")) is not None
 
 
 def test_a_camera_and_a_dead_server_are_no_remote_files():

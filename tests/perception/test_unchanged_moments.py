@@ -238,7 +238,7 @@ def test_if_the_first_moment_fails_the_next_is_described_itself(store):
     assert len(lmm.asked) <= 4
 
 
-def test_an_unchanged_moment_watched_later_costs_no_more_than_one_call(store):
+def test_an_unchanged_moment_watched_later_costs_at_most_a_call(store):
     fill(store, *(moment(number, slide()) for number in range(5)))
     assert calls(store) == 1
 
@@ -260,7 +260,7 @@ def test_a_description_of_another_model_is_not_carried_over(store):
     assert writers == {"lmm:large/caption.1"}
 
 
-def test_a_moment_whose_picture_is_gone_is_not_taken_for_unchanged(store):
+def test_a_moment_without_its_picture_is_not_called_unchanged(store):
     first, frames = moment(0, slide())
     second = moment(1, slide())
     damaged = [replace(frame, jpeg=b"no jpeg") for frame in frames]

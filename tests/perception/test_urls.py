@@ -204,3 +204,9 @@ def test_an_address_without_secrets_is_unchanged(word):
     url = f"rtsp://{word}.local:554/live/{word}"
 
     assert redact(url) == identity(url) == redact_text(url) == url
+
+
+def test_a_message_keeps_its_quotation_marks():
+    assert redact_text("cannot watch 'ftp://host/a?key=b': it is refused") == (
+        "cannot watch 'ftp://host/a?key=***': it is refused"
+    )
