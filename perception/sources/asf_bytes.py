@@ -17,6 +17,7 @@ from .file_bytes import FileLocation
 _FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ERROR_CORRECTION = b"\x82\0\0"
 """Nearly every writer begins each data packet with it."""
+_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _MAX_HEADER = 1 << 16
 _SIZES = (0, 1, 2, 4)
 """Bytes of a number, by the two bits that tell its size."""
@@ -49,10 +50,9 @@ class AsfBytes:
     def __init__(self, path: FileLocation) -> None:
         self._path = path
         with path.open("rb") as file:
-            header = file.read(24)
-            header += file.read(min(_MAX_HEADER, max(0, int.from_bytes(header[16:24], "little") - 24)))
-            # The data object follows the header, and its packets begin after its own.
-            self._data_start = int.from_bytes(header[16:24], "little") + 50
+            header = file.read(_MAX_HEADER)
+            # The packets follow the header of the data object.
+            self._data_start = header.find(_DATA) + 50
             file.seek(min(self._data_start, path.stat().st_size))
             self._is_usual = file.read(3) == _ERROR_CORRECTION
         position = header.find(_FILE_PROPERTIES)
