@@ -23,8 +23,9 @@ from typing import Protocol
 
 import av
 
-from ..perception.sources.file_source import PICTURE_SIDE, FileSource
+from ..perception.sources.file_source import PICTURE_SIDE
 from ..perception.sources.frame import Frame, Picture
+from ..perception.sources.isolated_file_source import IsolatedFileSource
 from ..perception.sources.picture_conversion import PictureConverter
 from ..perception.sources.source import Source, SourceInfo
 from .errors import LookedAhead
@@ -55,16 +56,16 @@ class FileFootage:
     @property
     def duration_s(self) -> float:
         """The length that the file states. The true length is known once it has been watched."""
-        with closing(FileSource(self.path, _EVERY_FRAME)) as source:
+        with closing(IsolatedFileSource(self.path, _EVERY_FRAME)) as source:
             return source.info.duration_s or 0.0
 
     def source(self, fps: float) -> Source:
         """The file's own frames."""
-        return FileSource(self.path, fps)
+        return IsolatedFileSource(self.path, fps)
 
     def picture(self, time_s: float) -> tuple[float, Picture] | None:
         """The first picture at or after ``time_s``, decoded for this call."""
-        with closing(FileSource(self.path, _EVERY_FRAME)) as source:
+        with closing(IsolatedFileSource(self.path, _EVERY_FRAME)) as source:
             frames = (event for event in source.frames(time_s) if isinstance(event, Frame) and event.sampled)
             frame = next(frames, None)
             return None if frame is None else (frame.time_s, frame.picture())

@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
+from .asf_bytes import AsfBytes
 from .file_bytes import FileLocation
 
 
@@ -189,11 +190,6 @@ def _find(file: BinaryIO, needle: bytes, position: int, until: int) -> int:
     return until
 
 
-_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_ASF_ERROR_CORRECTION = b"\x82"
-"""The first byte of nearly every data packet: two bytes of error correction follow, which are 0."""
-
-
 class FlvBytes:
     """Flash video: a chain of tags, each with its size."""
 
@@ -220,43 +216,6 @@ class FlvBytes:
         if position < 0 or len(head) < position + 19:
             return None
         duration_s: float = struct.unpack(">d", head[position + 11 : position + 19])[0]
-        return duration_s if 0 < duration_s < 1e9 else None
-
-
-class AsfBytes:
-    """ASF and WMV: a header, and data packets of one size."""
-
-    def __init__(self, path: FileLocation) -> None:
-        self._path = path
-        with path.open("rb") as file:
-            header = file.read(24)
-            header += file.read(min(_CHUNK, max(0, int.from_bytes(header[16:24], "little") - 24)))
-            # The data object follows the header, and its packets begin after its own.
-            self._data_start = int.from_bytes(header[16:24], "little") + 50
-            file.seek(self._data_start)
-            self._first_byte = file.read(1)
-        position = header.find(_ASF_FILE_PROPERTIES)
-        self._properties = header[position : position + 104] if position >= 0 else b""
-
-    def is_intact(self, start: int, end: int) -> bool:
-        """See ``ContainerBytes``."""
-        packet_size = int.from_bytes(self._properties[96:100], "little")
-        if packet_size < 16 or self._first_byte != _ASF_ERROR_CORRECTION or start < self._data_start:
-            return True  # unusual, so that nothing is known
-        first = self._data_start + (start - self._data_start) // packet_size * packet_size
-        with self._path.open("rb") as file:
-            for offset in range(first, end, packet_size):
-                file.seek(offset)
-                if file.read(3) != _ASF_ERROR_CORRECTION + b"\0\0":
-                    return False
-        return True
-
-    def declared_duration_s(self) -> float | None:
-        """See ``ContainerBytes``. The header counts the time that players buffer ahead."""
-        if len(self._properties) < 88:
-            return None
-        play, _, preroll_ms = struct.unpack("<QQQ", self._properties[64:88])
-        duration_s: float = play / 1e7 - preroll_ms / 1e3
         return duration_s if 0 < duration_s < 1e9 else None
 
 

@@ -199,7 +199,9 @@ class _Process:
             start_new_session=True,
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
             # OpenBLAS would start a thread for each processor, and only a process with one thread can fork.
-            | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            # A fork begins without memory of its own. In large pages, pictures cost far fewer page faults.
+            | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
         )
         self._shared = memoryview(b"")
         if descriptor is not None:

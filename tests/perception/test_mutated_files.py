@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from recollect.perception.sources.file_source import FileSource
@@ -63,3 +66,31 @@ def test_missing_packets_of_asf_are_an_outage(clean: dict[str, Path], tmp_path: 
         outages = [event for event in source.frames() if isinstance(event, Outage)]
     assert [outage.cause for outage in outages] == ["damaged"]
     assert 1 < outages[0].end_s - outages[0].start_s < 6
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "wmv2"])
+def test_a_picture_that_asf_holds_is_no_outage(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "held.asf"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        sound = container.add_stream("mp2", rate=44100, layout="mono")
+        samples = 0
+        for number in range(100):
+            pixels = np.random.default_rng(number).integers(0, 255, (240, 320, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, "bgr24")
+            time_s = number / 25 + (5 if number >= 50 else 0)
+            frame.pts, frame.time_base = round(time_s * 25), Fraction(1, 25)
+            container.mux(stream.encode(frame))
+            while samples < time_s * 44100:
+                size = 1152
+                piece = av.AudioFrame.from_ndarray(np.zeros((1, size), np.int16), "s16", "mono")
+                piece.sample_rate, piece.time_base, piece.pts = 44100, Fraction(1, 44100), samples
+                samples += size
+                container.mux(sound.encode(piece))
+        container.mux(stream.encode(None))
+
+    with closing(FileSource(path, 4)) as source:
+        events = list(source.frames())
+    assert [event for event in events if isinstance(event, Outage)] == []
+    assert len(events) >= 99
