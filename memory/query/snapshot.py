@@ -126,6 +126,10 @@ class _ByStream(Generic[_Item]):
             self._items = items | self._items
         return self._items.get(stream, [])
 
+    def clear(self) -> None:
+        """Read everything again when it is next asked for."""
+        self._items, self._is_complete = {}, False
+
 
 class Snapshot:
     """A memory as it was when ``MemoryStore.snapshot`` made the snapshot.

@@ -13,9 +13,6 @@ from __future__ import annotations
 import sys
 import time
 
-if sys.platform != "win32":
-    import resource
-
 MEMORY_BYTES = 1_280 << 20
 """Memory of a decoder process, without the libraries it shares with others. A film of 8K takes about half of it."""
 
@@ -44,27 +41,28 @@ def limit_process() -> None:
     """Limit the memory and files of this process, for good."""
     if sys.platform == "win32":
         return
-    _lower(resource.RLIMIT_DATA, MEMORY_BYTES)
-    _lower(resource.RLIMIT_FSIZE, 0)
-    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    _lower(resource.RLIMIT_CORE, 0)
+    import resource  # noqa: PLC0415 - exists on Unix only
+
+    limits = {
+        resource.RLIMIT_DATA: MEMORY_BYTES,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, limit in limits.items():
+        _, hard = resource.getrlimit(kind)
+        lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (lowest, lowest))
 
 
 def allow_cpu_s(seconds: float) -> None:
     """Let the operating system end this process after ``seconds`` more of CPU time, even if its parent is gone."""
     if sys.platform == "win32":
         return
+    import resource  # noqa: PLC0415 - exists on Unix only
+
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     limit = int(time.process_time() + seconds) + 1
     resource.setrlimit(
         resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
     )
-
-
-if sys.platform != "win32":
-
-    def _lower(kind: int, limit: int) -> None:
-        _, hard = resource.getrlimit(kind)
-        if hard != resource.RLIM_INFINITY:
-            limit = min(limit, hard)
-        resource.setrlimit(kind, (limit, limit))

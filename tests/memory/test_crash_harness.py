@@ -77,7 +77,6 @@ def _duplicate(table: str) -> Damage:
             [
                 "1 moments missing",
                 "lost some children and not all",
-                "unaccounted for",
                 "frames it accounts for",
             ],
             id="a moment lost",
