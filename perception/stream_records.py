@@ -151,10 +151,10 @@ def _file_stream(
 
     A file that has grown since goes on with its stream, also if that was done.
     """
-    found = _find_content(store, info.content_id, content)
-    if found is None:
+    match = _find_content(store, info.content_id, content)
+    if match is None:
         return None
-    known, relation = found
+    known, relation = match
     if name is not None and name != known.name:
         raise WatchedUnderAnotherName(info.source, known.name, name)
     stream = known

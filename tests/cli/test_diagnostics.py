@@ -90,8 +90,8 @@ def test_what_a_server_gets_instead_is_told(server):
 
     checks = lmm_checks(read_settings(lmm={"url": server.url}))
 
-    told = {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok", "requests": "ok"}
-    assert states(checks) == told
+    expected = {"": "ok", "pictures": "ok", "clips": "ok", "schemas": "ok", "requests": "ok"}
+    assert states(checks) == expected
     assert "contact sheet" in checks["clips"].detail
     assert "in the prompt" in checks["schemas"].detail
     assert "max_completion_tokens" in checks["requests"].detail

@@ -140,12 +140,12 @@ def test_a_lost_summary_is_built_again(copied: Path) -> None:
             change.delete(table, f"moment_id = '{events[1].id}'")
             change.delete(store._tables.text_vectors, f"moment_id = '{events[1].id}'")
 
-    told = [damage.what for damage in check_memory(copied).damages]
+    damages = [damage.what for damage in check_memory(copied).damages]
     report = repair_memory(copied, LifeEncoder())
 
     with MemoryStore.open(copied) as store, store.snapshot() as snapshot:
         again = snapshot.get([events[1].id])[events[1].id]
-    assert "the summary of this event is missing" in told
+    assert "the summary of this event is missing" in damages
     assert report.is_whole
     assert (again.span, again.child_ids, again.caption) == (
         events[1].span,
