@@ -75,6 +75,8 @@ class Maintenance:
         """An earlier process may have crashed."""
         self._cleaned_at_s = 0.0
         """On the monotonic clock."""
+        self._recorded_versions: dict[str, int] = {}
+        """The versions of the tables when the digests of their files were last recorded."""
 
     # -- from any thread ------------------------------------------------------------------------------
 
@@ -145,7 +147,10 @@ class Maintenance:
     def record_files(self) -> None:
         """Record the digests of new files, by which ``check`` finds damage."""
         with maintenance_lock(self._folder):
-            FileDigests(self._folder).record(self._tables.values())
+            versions = {name: int(table.version) for name, table in self._tables.items()}
+            if versions != self._recorded_versions:
+                FileDigests(self._folder).record(self._tables.values())
+                self._recorded_versions = versions
 
     def close(self) -> None:
         """Let the thread finish the due work, and stop it."""

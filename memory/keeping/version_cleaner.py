@@ -12,6 +12,7 @@ on the disk until that version is deleted.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from ..storage import leases
 from ..storage.commits import Commits
-from ..storage.tables import Tables, latest_view, open_view, table_exists
+from ..storage.tables import Table, Tables, latest_view, open_view, table_exists
 from .compaction import delete_versions
 from .maintenance_lock import maintenance_lock
 
@@ -32,6 +33,9 @@ _ERASURE_LEASE_S = 600.0
 _ANY_AGE = timedelta(days=3650)
 """LanceDB takes files without a version for unfinished ones, unless they are older than this or unverified
 files are deleted too."""
+
+_UNFINISHED = re.compile(r"\.tmp\w{6}|.+\.(?:lance|manifest|txn|idx|arrow)#\d+")
+"""Names that LanceDB gives to files while it writes them. A killed writer leaves them, and LanceDB never deletes them."""
 
 
 class VersionCleaner:
@@ -74,6 +78,7 @@ class VersionCleaner:
             with maintenance_lock(self._folder), self._commits.paused(self._tables):
                 for table in self._tables.all():
                     latest_view(table).cleanup_old_versions(older_than=_ANY_AGE, delete_unverified=True)
+                    self._delete_unfinished(table)
         except Exception:
             log.warning("could not delete unreferenced files in %s", self._folder, exc_info=True)
             return False
@@ -90,7 +95,14 @@ class VersionCleaner:
                 return False
             for table in self._tables.all():
                 latest_view(table).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+                self._delete_unfinished(table)
         return True
+
+    def _delete_unfinished(self, table: Table) -> None:
+        """Delete the files that a killed writer left half written. Nothing may be writing to the table."""
+        for path in (self._folder / f"{table.name}.lance").rglob("*"):
+            if _UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def wait_for_readers(self, on_wait: Callable[[int], None] | None) -> None:
         """Wait until all read leases name the newest versions.

@@ -11,7 +11,7 @@ errors of Recollect itself pass unchanged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,10 +34,11 @@ _OURS = (UnicodeDecodeError, pa.ArrowException)
 
 
 @contextmanager
-def reporting_damage(folder: Path, part: str = "data") -> Iterator[None]:
+def reporting_damage(folder: Path | Callable[[], Path], part: str = "data") -> Iterator[None]:
     """Raise ``MemoryDamaged`` if the block fails because a file of the memory is damaged or missing.
 
-    ``part`` is what is read, such as ``table of gaps``, for errors that do not name a file.
+    ``folder`` is the memory's, or finds it, where that costs something. ``part`` is what is read, such as
+    ``table of gaps``, for errors that do not name a file.
     """
     try:
         yield
@@ -46,7 +47,9 @@ def reporting_damage(folder: Path, part: str = "data") -> Iterator[None]:
     except BaseException as error:
         if not is_damage(error):
             raise
-        raise MemoryDamaged(folder, _part(str(error)) or part, _why(error)) from error
+        raise MemoryDamaged(
+            folder if isinstance(folder, Path) else folder(), _part(str(error)) or part, _why(error)
+        ) from error
 
 
 def is_damage(error: BaseException) -> bool:

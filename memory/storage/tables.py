@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ def open_view(folder: Path, name: str, version: int | None = None) -> View:
 
 def latest_view(table: Table) -> View:
     """A view of the newest version that a handle sees."""
-    with reporting_damage(_folder_of(table), f"table of {_words(table.name)}"):
+    with reporting_damage(partial(_folder_of, table), f"table of {_words(table.name)}"):
         return table.to_lance(session=_working_session())
 
 
@@ -351,7 +351,7 @@ def select_arrow(
 
 def _read(view: View, **options: Any) -> pa.Table:
     """The rows of a scan. If an index of a filter's columns is damaged, every row is compared instead."""
-    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
         try:
             table: pa.Table = view.to_table(**options)
         except BaseException as error:
@@ -364,7 +364,7 @@ def _read(view: View, **options: Any) -> pa.Table:
 
 def count_rows(view: View, where: str | None) -> int:
     """The number of rows that pass the filter."""
-    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
         try:
             return int(view.count_rows(where))
         except BaseException as error:
@@ -410,7 +410,7 @@ def batches(
         batch_readahead=2,
         with_row_id=with_row_id,
     )
-    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
         for batch in scanner.to_batches():
             if len(batch):
                 yield pa.Table.from_batches([batch])
@@ -418,7 +418,7 @@ def batches(
 
 def match_text(view: View, text: str, *, where: str | None, columns: Sequence[str], limit: int) -> Rows:
     """The rows whose ``text`` column has any of the words of ``text``, best first, with ``_score``."""
-    with reporting_damage(_folder_of(view), "index of words"):
+    with reporting_damage(partial(_folder_of, view), "index of words"):
         rows: Rows = view.to_table(
             # A MatchQuery takes plain words. It has no operators that the text could contain.
             full_text_query=MatchQuery(text, "text"),
@@ -452,7 +452,7 @@ def match_vector(view: View, vector: Any, *, where: str | None, columns: Sequenc
         order = np.argsort(distances, kind="stable")
         return [{**rows[index], "_distance": float(distances[index])} for index in order]
 
-    with reporting_damage(_folder_of(view), "index of vectors"):
+    with reporting_damage(partial(_folder_of, view), "index of vectors"):
         probes = min(_MAX_PROBES, max(_MIN_PROBES, view.count_rows() // _ROWS_PER_PROBE))
         rows = nearest(minimum_nprobes=probes, maximum_nprobes=probes)
         if len(rows) == limit or len(rows) == (passing := view.count_rows(where)):
@@ -487,7 +487,7 @@ def live_bytes(view: View) -> dict[str, int]:
 
 def tracked_paths(view: View) -> set[str]:
     """The paths of the files of the view's version and of later ones, relative to the table's folder."""
-    with reporting_damage(_folder_of(view), f"table of {_words(Path(view.uri).stem)}"):
+    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
         return {file["path"] for file in _files_since(view)}
 
 

@@ -87,6 +87,8 @@ class FileClock(Generic[Item]):
     def push(self, timestamp_s: float | None, item: Item) -> list[tuple[float, Item]]:
         """Take the next item, with None for a timestamp that is missing. Returns the items whose times are settled."""
         self._waiting.append(_Waiting(timestamp_s, item))
+        if len(self._waiting) == 2 and (time_s := self._obvious_time()) is not None:
+            return [(self._advance(time_s), self._waiting.popleft().item)]
         return self._settle(at_end=False)
 
     def finish(self) -> list[tuple[float, Item]]:
@@ -109,6 +111,15 @@ class FileClock(Generic[Item]):
             waiting = self._waiting.popleft()
             settled.append((self._advance(self._time_of(waiting.timestamp_s, following)), waiting.item))
         return settled
+
+    def _obvious_time(self) -> float | None:
+        """The stream time of the first of two items that rise as usual. None for any other two: see ``_time_of``."""
+        first_s, next_s = self._waiting[0].timestamp_s, self._waiting[1].timestamp_s
+        if first_s is None or next_s is None:
+            return None
+        time_s = first_s + self._offset_s
+        rises = self._last_s < time_s < next_s + self._offset_s
+        return time_s if rises and time_s - self._last_s <= CLOCK_JUMP_S else None
 
     def _is_decided(self, following: list[float]) -> bool:
         """Whether enough is known about the first item that waits."""

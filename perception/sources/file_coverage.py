@@ -90,10 +90,7 @@ class FileCoverage:
 
     def until(self, picture: TimedPicture) -> list[Dropped | Outage]:
         """What lies between the picture before and this one, as events."""
-        # Packets fail in decoding order, so some losses may belong after this picture.
-        earlier = [damage for damage in self._pending if damage.time_s < picture.time_s]
-        self._pending = [damage for damage in self._pending if damage.time_s >= picture.time_s]
-        self._failed_until_s = max([self._failed_until_s, *(damage.time_s for damage in earlier)])
+        earlier = self._take_earlier(picture.time_s) if self._pending else []
         before, last, start_s = self._before_last, self._last, self.shown_until_s
         self._before_last, self._last = last, picture
         if last is None and not self._from_start:
@@ -115,6 +112,13 @@ class FileCoverage:
         if start_s - self._failed_until_s <= OUTAGE_S:
             return self._events([], start_s, picture.time_s, "damaged", "it could not be decoded")
         return self._events([], start_s, picture.time_s, "no picture", "the file holds none here")
+
+    def _take_earlier(self, time_s: float) -> list[Damage]:
+        """Take the losses before ``time_s``. Packets fail in decoding order, so some may belong after it."""
+        earlier = [damage for damage in self._pending if damage.time_s < time_s]
+        self._pending = [damage for damage in self._pending if damage.time_s >= time_s]
+        self._failed_until_s = max([self._failed_until_s, *(damage.time_s for damage in earlier)])
+        return earlier
 
     def at_end(self, end: FileEnd) -> list[Dropped | Outage]:
         """What lies between the last picture and the end of the file, as events."""

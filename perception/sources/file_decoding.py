@@ -54,7 +54,7 @@ class FileDecoder:
 
     def __init__(self, container: InputContainer, stream: VideoStream, avi_index: AviIndex | None) -> None:
         assert stream.time_base is not None
-        self._base = stream.time_base
+        self._numerator, self._denominator = stream.time_base.numerator, stream.time_base.denominator
         self._start_s = start_s(container)
         self._avi_index = avi_index
         # AVI and raw streams carry no presentation times. There the nth frame out of the decoder is shown
@@ -107,9 +107,9 @@ class FileDecoder:
         timestamp_s = None if timestamp is None else self._seconds(timestamp)
         if picture.is_corrupt:
             return FailedDecode(timestamp_s, 1)
-        declared_s = max(0, picture.duration or 0) * self._base.numerator / self._base.denominator
+        declared_s = max(0, picture.duration or 0) * self._numerator / self._denominator
         offset = None if timestamp is None else self._offsets.get(timestamp)
         return DecodedPicture(picture, timestamp_s, declared_s, offset)
 
     def _seconds(self, timestamp: int) -> float:
-        return timestamp * self._base.numerator / self._base.denominator - self._start_s
+        return timestamp * self._numerator / self._denominator - self._start_s

@@ -46,11 +46,14 @@ class FilePackets:
         self._container, self._stream = container, stream
         self._most_errors = _LEAST_READ_ERRORS + (size_bytes or 0) // _BYTES_PER_READ_ERROR
         self._start_s = start_s(container)
-        self._others = {
-            track.index: FileClock[float](from_start=from_start, may_jump=may_jump)
+        others = {
+            track.index: track
             for track in (*container.streams.audio, *moving_pictures(container))
             if track.index != stream.index
         }
+        self._others = {index: FileClock[float](from_start=from_start, may_jump=may_jump) for index in others}
+        self._units_s = {index: float(track.time_base or 0) for index, track in others.items()}
+        """The unit of each track's timestamps, in seconds."""
         self._unread: list[tuple[int, int]] = []
         self.read_until = 0
         """The offset in the file up to which packets were read."""
@@ -104,10 +107,10 @@ class FilePackets:
     def _note_other(self, packet: Packet) -> None:  # type: ignore[type-arg]
         if packet.pts is None or not packet.size:
             return
-        base = packet.time_base
-        timestamp_s = packet.pts * base.numerator / base.denominator - self._start_s
-        length_s = (packet.duration or 0) * base.numerator / base.denominator
-        self._extend_others(self._others[packet.stream_index].push(timestamp_s, length_s))
+        index = packet.stream_index
+        unit_s = self._units_s[index]
+        timestamp_s = packet.pts * unit_s - self._start_s
+        self._extend_others(self._others[index].push(timestamp_s, (packet.duration or 0) * unit_s))
 
     def _extend_others(self, settled: list[tuple[float, float]]) -> None:
         for time_s, length_s in settled:

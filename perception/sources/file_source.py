@@ -172,6 +172,7 @@ class _Reading:
         self._aspect = stream.sample_aspect_ratio
         self._decoded_aspect = stream.codec_context.sample_aspect_ratio
         self.time_base, self.start_s = stream.time_base, start_s(container)
+        self._numerator, self._denominator = stream.time_base.numerator, stream.time_base.denominator
         self._declared_end_s = self._declared()
         may_jump = kind in _MAY_JUMP
         self._packets = FilePackets(
@@ -218,8 +219,7 @@ class _Reading:
 
     def timestamp(self, time_s: float) -> int:
         """The timestamp that means a stream time, in units of the time base."""
-        base = self.time_base
-        return round((time_s + self.start_s) * base.denominator / base.numerator)
+        return round((time_s + self.start_s) * self._denominator / self._numerator)
 
     def shown_s(self, time_s: float, decoded: DecodedPicture) -> float:
         """How long a picture is shown at least, as far as the file says."""

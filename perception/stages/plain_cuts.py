@@ -28,7 +28,7 @@ MEMORY_S = 2.0
 
 _GRID = (16, 9)
 _PLAIN_STD = 5.0  # levels of luma within a cell of a plain picture, on average
-_CELLS = (6, 8)  # rows and columns
+_CELLS = (8, 6)  # columns and rows
 _CHANGED = 24.0  # the least difference of a cell that another light does not explain, of 255, in one channel
 _SPREAD = 0.8  # the least fraction of the cells that change
 
@@ -48,7 +48,9 @@ class PlainCuts:
 
     def push(self, frame: Frame) -> float | None:
         """Take one frame, and return the time of the cut that it confirms, usually None."""
-        self._note_jump(frame)
+        if self._shown is not None:
+            self._note_jump(frame)
+        self._last_thumb = frame.thumb
         if frame.small is None:
             return None
         picture = _PlainPicture.of(frame.time_s, frame.thumb, frame.small)
@@ -72,7 +74,6 @@ class PlainCuts:
             size = cv2.norm(frame.thumb, self._last_thumb, cv2.NORM_L1) / frame.thumb.size
             if size >= max(1.0, 1.5 * self._jump[0]):
                 self._jump = (size, frame.time_s)
-        self._last_thumb = frame.thumb
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +87,11 @@ class _PlainPicture:
     @classmethod
     def of(cls, time_s: float, thumb: Thumb, small: Picture) -> _PlainPicture | None:
         """The picture. None if it has structure."""
-        rows, columns = _CELLS
-        height, width = thumb.shape[0] // rows, thumb.shape[1] // columns
-        blocks = thumb.reshape(rows, height, columns, width)
-        if float(blocks.std(axis=(1, 3)).mean()) > _PLAIN_STD:
+        luma = thumb.astype(np.float32)
+        means, squares = (
+            cv2.resize(levels, _CELLS, interpolation=cv2.INTER_AREA) for levels in (luma, luma * luma)
+        )
+        if float(np.sqrt(np.maximum(0, squares - means * means)).mean()) > _PLAIN_STD:
             return None
         return cls(time_s, cv2.resize(small, _GRID, interpolation=cv2.INTER_AREA).astype(np.float32))
 

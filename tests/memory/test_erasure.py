@@ -153,6 +153,36 @@ def test_no_receipt_is_given_while_a_copy_holds_the_rows(secret: MemoryStore) ->
     assert not (secret.path / PENDING).exists()
 
 
+def test_files_that_a_killed_writer_left_are_erased_too(secret: MemoryStore) -> None:
+    copied = next(path for path in (secret.path / "frames.lance").rglob("*.lance") if path.is_file())
+    left = [
+        secret.path / "frames.lance" / place
+        for place in (
+            "data/.tmpcmnYHR",
+            "_versions/12.manifest#1",
+            "data/01ab.lance#3",
+            "_indices/x/.tmp012345",
+        )
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(copied, path)
+
+    secret.erase("kitchen", ASKED)
+
+    assert not any(path.exists() for path in left)
+    assert files_with(secret.path, SECRET.encode(), SECRET_JPEG) == []
+
+
+def test_maintenance_deletes_what_a_killed_writer_left(secret: MemoryStore) -> None:
+    half_written = secret.path / "frames.lance/data/.tmpcmnYHR"
+    half_written.write_bytes(bytes(1000))
+
+    secret.maintain()
+
+    assert not half_written.exists()
+
+
 def test_a_picture_that_others_share_does_not_block_a_receipt(folder: Path, kitchen: Any) -> None:
     moments, frames = secretive(kitchen, hours=0.5)
     with MemoryStore.open(folder, write=True) as store:
