@@ -18,7 +18,7 @@ from ..perception.watch_options import DEFAULT_FPS, WatchOptions
 from .arguments import add_disk_budget, add_lmm_flags, fps, open_memory, time_s
 from .flags import with_flags
 from .log_lines import LOG_FORMATS
-from .printing import waiting_hint
+from .printing import plural, waiting_hint
 from .progress import StopRequest, WatchDisplay, stopping
 
 if TYPE_CHECKING:
@@ -215,10 +215,10 @@ def _report_line(report: WatchReport) -> str:
     dropped = sum(report.counts.dropped.values())
     parts = [
         f"{report.stream}: watched to {format_time(report.until_s)}{begun}",
-        f"{report.moments} moments",
+        plural(report.moments, "moment"),
         f"{report.counts.captured} frames ({report.counts.stored} kept, {report.counts.merged} merged,"
         f" {report.counts.sampled_out} between samples, {dropped} lost)",
-        f"{report.gaps} gap{'' if report.gaps == 1 else 's'}",
+        plural(report.gaps, "gap"),
         f"{report.seconds:.1f} s ({speed / max(report.seconds, 1e-6):.1f}× real time)",
     ]
     stopped = {

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import cv2
 
+from ..common.errors import BadArgument
 from ..memory.encoder import Encoder
 from ..memory.errors import UnknownStream
 from ..memory.group_commit import GroupCommit
@@ -130,7 +131,8 @@ class FoundSource:
 def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSource:
     """Open a source before the memory is opened: a wrong path must not create an empty memory.
 
-    Raises ``SourceError``, or ``BadBudget`` if the disk budget in the options is not valid.
+    Raises ``SourceError``, ``BadBudget`` if the disk budget in the options is not valid, or ``BadArgument`` if a
+    source other than a file on disk is to be followed.
     """
     _stream_budget_bytes(options)
     if not isinstance(source, str | Path):
@@ -138,7 +140,11 @@ def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSour
     opened = open_source(str(source), fps=options.fps, files=_file_reading(options))
     if opened.info.kind == "live":
         opened.close()
-    return FoundSource(str(source), opened)
+    found = FoundSource(str(source), opened)
+    if options.follow and (opened.info.kind == "live" or not found.is_on_disk):
+        opened.close()
+        raise BadArgument("follow", True, "False for a camera or a URL: only a file on disk can be followed")
+    return found
 
 
 class WriterSession:

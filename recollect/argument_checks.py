@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -51,12 +52,25 @@ def checked_ids(name: str, ids: object) -> list[str]:
     raise BadArgument(name, ids, "a sequence of ids")
 
 
+_NOT_IN_DATABASE = re.compile(r"[?\x00-\x1f\x7f]")
+"""Characters that LanceDB refuses in a path, or takes for the end of it."""
+
+
 def checked_path(path: object) -> Path:
     """The folder that ``path`` names."""
     if isinstance(path, str | Path) and str(path).strip() and "\0" not in str(path):
         if not is_storable(str(path)):
             raise BadArgument("path", path, "a path in UTF-8, because the database opens no other")
-        return Path(path).expanduser()
+        try:
+            folder = Path(path).expanduser()
+        except RuntimeError:
+            raise BadArgument(
+                "path", path, "a path that begins with the home folder of a known user"
+            ) from None
+        if _NOT_IN_DATABASE.search(str(folder.absolute())):
+            expected = "a path without question marks and control characters, which the database cannot open"
+            raise BadArgument("path", path, expected)
+        return folder
     raise BadArgument("path", path, "the path of a folder")
 
 

@@ -245,6 +245,7 @@ class LiveSource:
             until_s = min(until_s, last_frame_s + self._max_outage_s)
         detail = self._trouble.detail if self._trouble is not None else ""
         remaining_s = max(0.0, until_s - time.monotonic())
-        self._on_state("backing_off", f"{detail}; trying again in {remaining_s:.1f} s")
+        if remaining_s > 0:
+            self._on_state("backing_off", f"{detail}; trying again in {remaining_s:.1f} s")
         while not self._stopped and (remaining_s := until_s - time.monotonic()) > 0:
             time.sleep(min(_TICK_S, remaining_s))

@@ -89,6 +89,14 @@ def test_a_memory_of_such_a_name_is_refused(tmp_path, latin, capsys):
     assert "--memory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["door?cam=1", "two\nlines", "tab\there", "\x7f"])
+def test_a_memory_whose_path_the_database_cannot_open_is_refused(tmp_path, name):
+    with pytest.raises(BadArgument, match="path"):
+        Recollect(tmp_path / name / "memory")
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_text_that_no_file_name_holds_is_refused(tmp_path):
     with Recollect(tmp_path / "memory.lance") as memory, pytest.raises(BadArgument, match="source"):
         memory.watch("caf\ud800.mp4")

@@ -161,3 +161,11 @@ def test_a_text_is_no_video_however_new_it_is(tmp_path):
 def test_a_wrong_option_of_files_is_refused(options):
     with pytest.raises(BadArgument):
         WatchOptions(**options)
+
+
+def test_following_a_camera_is_refused(tmp_path: Path):
+    with (
+        Recollect(tmp_path / "memory") as memory,
+        pytest.raises(BadArgument, match="only a file on disk can be followed"),
+    ):
+        memory.watch("rtsp://127.0.0.1:1/door", options=FOLLOW)
