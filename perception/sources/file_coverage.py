@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from .source import Dropped, Outage
 
 OUTAGE_S = 1.0
-"""A stretch without a picture of at least this length is an outage. A shorter one only counts its lost frames."""
+"""A stretch without a picture of at least this length is an outage. Of a shorter one, only the lost frames are counted,
+until such stretches together are as long."""
+
+_HOLE_S = 0.2
+"""Shorter stretches are never told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class FileCoverage:
         self._last: TimedPicture | None = None
         self._failed_until_s = -math.inf
         """The time of the latest damage before the newest picture."""
+        self._untold_s = 0.0
+        """How long the damaged stretches are that were too short for outages, together."""
 
     @property
     def shown_until_s(self) -> float:
@@ -98,7 +104,7 @@ class FileCoverage:
         if earlier:
             return self._events(earlier, start_s, picture.time_s, "damaged", "it could not be decoded")
         hole_s = picture.time_s - start_s
-        if hole_s < OUTAGE_S:
+        if hole_s < OUTAGE_S and (hole_s < _HOLE_S or last is None or not self._is_continuous):
             return []
         if last is None:
             return self._events([], start_s, picture.time_s, "no picture", "the picture begins later")
@@ -140,6 +146,10 @@ class FileCoverage:
         count = sum(damage.count for damage in losses if damage.time_s >= self._from_s)
         start_s = max(start_s, self._from_s)
         events: list[Dropped | Outage] = [Dropped(count, "damaged", start_s)] if count else []
-        if end_s - start_s >= OUTAGE_S:
+        length_s = end_s - start_s
+        is_short_damage = cause == "damaged" and _HOLE_S <= length_s < OUTAGE_S
+        if length_s + (self._untold_s if is_short_damage else 0.0) >= OUTAGE_S:
             events.append(Outage(start_s, end_s, epoch=0, cause=cause, detail=detail))
+        elif is_short_damage:
+            self._untold_s += length_s
         return events
