@@ -56,6 +56,18 @@ class MemoryDamaged(MemoryStoreError):
         self.path, self.part, self.why = path, part, why
 
 
+class UnrepairableSchema(MemoryStoreError):
+    """A memory of an early schema is damaged, so that it can be neither migrated nor repaired."""
+
+    def __init__(self, path: Path, schema: int) -> None:
+        super().__init__(
+            f"{path} has schema {schema} and cannot be migrated, because it is damaged. It was not repaired: rows of "
+            "that schema cannot be checked, and intact ones could be lost. Put the damaged files back from a copy. "
+            f"`recollect check --memory {shlex.quote(str(path))}` names them."
+        )
+        self.path, self.schema = path, schema
+
+
 class ErasureBlocked(MemoryStoreError):
     """Branches or tags of the tables would keep what is to be erased. Recollect makes none."""
 

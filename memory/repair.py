@@ -21,7 +21,7 @@ import pyarrow as pa
 from lancedb.index import FTS
 
 from .encoder import Encoder
-from .errors import MemoryDamaged
+from .errors import MemoryDamaged, UnrepairableSchema
 from .keeping.compaction import rebuild_indexes
 from .keeping.file_digests import FILE_NAME
 from .keeping.ladder_repair import damage_tombstone, lost_parents, missing_children, picture_tombstone
@@ -65,13 +65,15 @@ from .values import Moment, Stream
 WORKSHOP = "repair"
 """The folder in the memory's folder in which tables are written anew."""
 _BATCH_ROWS = 256
+_OLDEST_SCHEMA = 3
+"""The first schema whose rows are whole without a migration."""
 
 
 def repair_memory(folder: Path, encoder: Encoder | None) -> CheckReport:
     """Repair the memory in ``folder``. ``encoder`` must be the one that made its vectors.
 
-    Raises ``NotAMemory``, ``NewerMemory``, ``EncoderMismatch``, ``MemoryInUse``, ``CannotWrite`` or ``DiskFull``.
-    Nothing that can be read is lost then.
+    Raises ``NotAMemory``, ``NewerMemory``, ``UnrepairableSchema``, ``EncoderMismatch``, ``MemoryInUse``,
+    ``CannotWrite`` or ``DiskFull``. Nothing that can be read is lost then.
     """
     report = check_memory(folder)
     if report.is_whole and not (folder / WORKSHOP).exists():
@@ -107,6 +109,8 @@ class _FileRepair:
         """Mend every file."""
         self._finish_interrupted()
         check = MemoryCheck(self._folder)
+        if check.manifest is not None and check.manifest.schema < _OLDEST_SCHEMA:
+            raise UnrepairableSchema(self._folder, check.manifest.schema)
         if check.manifest is None:
             self._mend_manifest()
             check = MemoryCheck(self._folder)

@@ -21,6 +21,7 @@
     │   ├── OlderMemory        written by an older one, and it cannot be brought up to date here
     │   ├── MemoryInUse        another process is writing to it
     │   ├── MemoryDamaged      a file of it is missing, or is not what was written
+    │   ├── UnrepairableSchema  it is damaged, and too old to be migrated or repaired then
     │   ├── ErasureBlocked     branches or tags of its tables keep what is to be erased
     │   ├── ErasureIncomplete  other files in its folder still hold what was erased
     │   ├── CannotWrite        this user may not write there
@@ -111,6 +112,7 @@ from .memory.errors import (
     RequestFailed,
     SnapshotExpired,
     UnknownStream,
+    UnrepairableSchema,
     WriterStalled,
 )
 from .perception.errors import (
@@ -211,6 +213,7 @@ __all__ = [
     "TracesInUse",
     "UnfitTask",
     "UnknownStream",
+    "UnrepairableSchema",
     "UnsupportedSource",
     "VllmNotFound",
     "WatchedUnderAnotherName",

@@ -20,6 +20,7 @@ import pyarrow as pa
 from ..errors import CannotWrite, OlderMemory
 from . import schema, tables
 from .commits import HEAD_NAME, Commits
+from .damage import reporting_damage
 from .disk_space import require_free_space
 from .manifest import Manifest, read_manifest, write_manifest
 from .rows import record_json, start_hour
@@ -35,7 +36,7 @@ def migrate(folder: Path) -> Manifest:
     """Bring the memory in ``folder`` to the current schema, and return its manifest.
 
     Raises ``OlderMemory`` if the folder is read-only for this user, ``MemoryInUse`` if another process is
-    writing, and ``DiskFull``.
+    writing, ``MemoryDamaged`` and ``DiskFull``.
     """
     manifest = read_manifest(folder)
     if manifest.schema == schema.SCHEMA_VERSION:
@@ -170,9 +171,12 @@ def _add_columns(
     added: Callable[[pa.RecordBatch], pa.RecordBatch],
     read: list[str],
 ) -> None:
-    with _changed(folder, name) as view:
+    with reporting_damage(folder, f"table of {name}"), _changed(folder, name) as view:
         if view is not None and not set(columns) <= set(view.schema.names):
-            view.add_columns(added, read_columns=read)
+            try:
+                view.add_columns(added, read_columns=read)
+            except TypeError as error:  # LanceDB's answer to any error of the first batch
+                raise (error.__context__ or error) from None
 
 
 def _drop_columns(folder: Path, name: str, columns: Set[str]) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from recollect.memory import FrameCounts, Gap, HashingEncoder, MemoryStore, Pending, Span
-from recollect.memory.errors import MemoryInUse, OlderMemory
+from recollect.memory.errors import MemoryInUse, OlderMemory, UnrepairableSchema
 from recollect.memory.keeping.memory_check import check_memory
+from recollect.memory.repair import repair_memory
 from recollect.memory.storage.schema import SCHEMA_VERSION
 from recollect.memory.storage.writer_lock import WriterLock
 
@@ -58,6 +59,35 @@ def test_an_older_memory_is_checked_without_false_damage(old: Path) -> None:
 
     assert report.damages == ()
     assert report.rows_without_digest > 0
+
+
+def zero_largest_file(table: Path) -> None:
+    damaged = max((table / "data").glob("*.lance"), key=lambda path: path.stat().st_size)
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+
+
+def test_an_older_memory_whose_migration_fails_is_not_repaired_at_a_loss(old: Path) -> None:
+    if old.name == "schema-3":
+        pytest.skip("its migration reads no row")
+    zero_largest_file(old / "observations.lance")
+    pictures = {path: path.read_bytes() for path in (old / "frames.lance" / "data").glob("*.lance")}
+
+    assert any("observations" in damage.part for damage in check_memory(old).damages)
+    with pytest.raises(UnrepairableSchema, match="copy"):
+        repair_memory(old, HashingEncoder())
+
+    assert all(path.read_bytes() == content for path, content in pictures.items())
+
+
+def test_an_older_memory_that_can_be_migrated_is_repaired(old: Path) -> None:
+    zero_largest_file(old / "gaps.lance")
+
+    report = repair_memory(old, HashingEncoder())
+
+    assert report.is_whole
+    assert any("gaps" in damage.part for damage in report.damages)
+    with MemoryStore.open(old) as store:
+        assert len(store.snapshot().timeline("shop", limit=1000)) == 120
 
 
 def test_migrated_rows_have_their_sizes(old: Path) -> None:
