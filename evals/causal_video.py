@@ -25,7 +25,7 @@ import av
 
 from ..perception.sources.file_source import PICTURE_SIDE
 from ..perception.sources.frame import Frame, Picture
-from ..perception.sources.isolated_file_source import IsolatedFileSource
+from ..perception.sources.isolated_source import IsolatedFileSource
 from ..perception.sources.picture_conversion import PictureConverter
 from ..perception.sources.source import Source, SourceInfo
 from .errors import LookedAhead

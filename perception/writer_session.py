@@ -54,9 +54,9 @@ from .observers.observer import Observer
 from .observers.registry import observers_in_use
 from .sources.content_identity import FileContent
 from .sources.file_bytes import is_url, location_of
+from .sources.isolated_source import IsolatedPictureSource
 from .sources.live_clock import LiveOrigin
 from .sources.live_source import LiveSource
-from .sources.picture_source import PictureSource
 from .sources.source import Source
 from .sources.source_factory import FileReading, open_source
 from .stages.stream_worker import StreamWorker
@@ -115,7 +115,7 @@ class FoundSource:
 
     def content(self) -> Content | None:
         """The content of a file that was found by its path or URL."""
-        if isinstance(self.opened, PictureSource):
+        if isinstance(self.opened, IsolatedPictureSource):
             return self.opened.content
         info = self.opened.info
         if info.kind == "live" or self.address is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..perception.errors import SourceError
 from ..perception.sources.frame import Frame
-from ..perception.sources.isolated_file_source import IsolatedFileSource
+from ..perception.sources.isolated_source import IsolatedFileSource
 from ..perception.sources.source import Outage
 from .lenient_decoding import lenient_decode
 from .mutated_videos import FPS, mutate

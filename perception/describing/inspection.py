@@ -27,8 +27,8 @@ from ..observers.text_observer import look_closely
 from ..sources.content_identity import FileContent, Relation
 from ..sources.file_bytes import RemoteLocation, location_of
 from ..sources.frame import Frame, Picture
-from ..sources.isolated_file_source import IsolatedFileSource
-from ..sources.picture_source import PictureContent, PictureSource, image_fps_of
+from ..sources.isolated_source import IsolatedFileSource, IsolatedPictureSource
+from ..sources.picture_sequence import PictureContent, image_fps_of, picture_paths
 from ..sources.source import Source
 from .rule_captions import compose_caption
 
@@ -91,7 +91,7 @@ def _open_again(stream: Stream, fps: float) -> Source:
     """
     image_fps = image_fps_of(stream.content_id)
     if image_fps is not None:
-        pictures = PictureSource(path_from(stream.source), fps, image_fps=image_fps)
+        pictures = IsolatedPictureSource(path_from(stream.source), fps, image_fps=image_fps)
         content = _picture_content(stream.source, image_fps, pictures.content.version)
         _check_unchanged(stream, content.relation(stream.content_id))
         return pictures
@@ -118,7 +118,7 @@ def _file_content(source: str, version: tuple[object, ...]) -> FileContent:
 @lru_cache(maxsize=16)
 def _picture_content(source: str, image_fps: float, version: tuple[object, ...]) -> PictureContent:
     """The same of a folder or pattern of pictures."""
-    return PictureSource(path_from(source), LOOK_FPS, image_fps=image_fps).content
+    return PictureContent(picture_paths(path_from(source)), image_fps)
 
 
 def _picture_of(frame: KeyFrame) -> Picture | None:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from .audio_server import serve_sound
 from .decoder_limits import allow_cpu_s, limit_process
-from .frame_server import serve_file
+from .frame_server import serve_file, serve_pictures
 from .job_channel import SHARED_BYTES, JobChannel, failure_message
 from .subtitle_server import serve_subtitles
 
@@ -47,6 +47,7 @@ DIED_OF_SIGNAL = 128
 
 JOBS: dict[str, Callable[..., None]] = {
     "file": serve_file,
+    "pictures": serve_pictures,
     "sound": serve_sound,
     "subtitles": serve_subtitles,
 }

@@ -1,4 +1,4 @@
-"""Frame server: the job of decoding a file, for its facts and its frames.
+"""Frame server: the jobs of decoding a file or a sequence of pictures, for its facts and its frames.
 
 Frames are sent in batches, because a message for each would cost too much. The next batch is decoded while the
 parent works on the last. Whole pictures are converted only where the parent asks for one:
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from .file_source import FileSource
 from .frame import Frame, Picture
 from .job_channel import BATCH_REGION, PICTURE_REGION, JobChannel, failure_message, failure_reason
 from .source import Event, SourceInfo
+
+if TYPE_CHECKING:
+    from .picture_source import PictureSource
 
 HELD_BYTES = 192 << 20
 """Bytes of decoded pictures that are kept for the parent. Of the oldest beyond, only the small picture is left."""
@@ -43,14 +46,31 @@ def serve_file(
 
     ``info`` are the facts from an earlier job on the file. They are sent where they are None.
     """
+    _serve(channel, FileSource(path, fps, info=_known(info), follow_idle_s=follow_idle_s), info)
+
+
+def serve_pictures(
+    channel: JobChannel, source: str, paths: list[str], fps: float, image_fps: float, info: list[Any] | None
+) -> None:
+    """Do the same for a sequence of pictures."""
+    from .picture_source import PictureSource  # noqa: PLC0415 - most processes decode no pictures, and Pillow is large
+
+    files = [Path(path) for path in paths]
+    _serve(channel, PictureSource(source, files, fps, image_fps=image_fps, info=_known(info)), info)
+
+
+def _known(info: list[Any] | None) -> SourceInfo | None:
     known = None if info is None else event_from(info)
     assert known is None or isinstance(known, SourceInfo)
-    with closing(FileSource(path, fps, info=known, follow_idle_s=follow_idle_s)) as source:
-        if known is None:
-            channel.send({"kind": "opened", "info": event_values(source.info_without_id)})
-        request = channel.requests.get()
-        if request["kind"] == "frames":
-            _FrameServer(channel, source.frames(request["from_s"])).serve()
+    return known
+
+
+def _serve(channel: JobChannel, source: FileSource | PictureSource, info: list[Any] | None) -> None:
+    if info is None:
+        channel.send({"kind": "opened", "info": event_values(source.info_without_id)})
+    request = channel.requests.get()
+    if request["kind"] == "frames":
+        _FrameServer(channel, source.frames(request["from_s"])).serve()
 
 
 class _FrameServer:

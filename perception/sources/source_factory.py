@@ -19,10 +19,10 @@ import av
 
 from ...common.errors import BadArgument
 from ..errors import CameraNotFound, NotAVideo, UnsupportedSource
-from .isolated_file_source import IsolatedFileSource
+from .isolated_source import IsolatedFileSource, IsolatedPictureSource
 from .live_clock import LiveOrigin
 from .live_source import LiveSource
-from .picture_source import PictureSource, names_pictures
+from .picture_sequence import names_pictures
 from .remote_file import find_remote_file
 from .source import Source
 from .urls import redact
@@ -96,7 +96,7 @@ def device_url(source: str) -> str:
 
 def _open_path(path: str, fps: float, files: FileReading) -> Source:
     if names_pictures(path):
-        return PictureSource(path, fps, image_fps=files.image_fps)
+        return IsolatedPictureSource(path, fps, image_fps=files.image_fps)
     give_up_s = time.monotonic() + (files.follow_idle_s or 0.0)
     while True:
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import struct
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -126,3 +129,23 @@ def test_a_folder_or_pattern_without_pictures_is_refused(tmp_path):
         opened(tmp_path)
     with pytest.raises(SourceNotFound, match="no picture fits the pattern"):
         opened(tmp_path / "*.jpg")
+
+
+def test_a_hostile_picture_costs_only_its_own_time(tmp_path):
+    folder = pictures(tmp_path / "frames", 3, name="{}.png")
+    rows = zlib.compress(bytes(30_001))
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    bomb = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    (folder / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bomb)
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with closing(opened(folder)) as source:
+        events = list(source.frames())
+
+    assert [event.time_s for event in events if isinstance(event, Frame)] == [0.0, 2.0]
+    assert [event for event in events if isinstance(event, Dropped)] == [Dropped(1, "damaged", 1.0)]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 200_000

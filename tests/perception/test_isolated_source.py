@@ -20,7 +20,7 @@ from recollect.perception.errors import NotAVideo, SourceNotFound
 from recollect.perception.sources import decoder_limits
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import Frame
-from recollect.perception.sources.isolated_file_source import IsolatedFileSource
+from recollect.perception.sources.isolated_source import IsolatedFileSource
 from recollect.perception.sources.source import Event, Outage
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")

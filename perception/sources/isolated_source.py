@@ -1,23 +1,25 @@
-"""A video file as a source that is decoded in another process, with limits on memory, time and size.
+"""Files as sources that are decoded in another process, with limits on memory, time and size.
 
     with closing(IsolatedFileSource("kitchen.mp4", fps=4)) as source:
         for event in source.frames(): ...
+    with closing(IsolatedPictureSource("frames/", fps=4, image_fps=1)) as source: ...
 
-A file is not trusted. What ``FileSource`` would yield arrives here in batches from a decoder process. If that process
-dies or hangs, what was seen is kept, and the rest of the file is an outage with the reason.
+A file is not trusted. What ``FileSource`` or ``PictureSource`` would yield arrives here in batches from a decoder
+process. If that process dies or hangs, what was seen is kept, and the rest of the file is an outage with the reason.
 """
 
 from __future__ import annotations
 
 import math
 import weakref
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from .file_bytes import location_of
 from .frame import THUMB_SHAPE, Frame, Picture
 from .frame_sampling import FrameSampler
 from .job_channel import error_from
+from .picture_sequence import PictureContent, picture_paths
 from .source import Event, Outage, SourceInfo
 
 _CUT_SHORT = "the rest could not be read: "
@@ -37,40 +40,47 @@ _UNKNOWN_REST_S = 1.0
 _INVALID = "its decoder sent an invalid message"
 
 
-class IsolatedFileSource:
-    """Reads a video file, and drops no frame that can be decoded.
+class JobTask(NamedTuple):
+    """What a decoder process is to do."""
 
-    Raises:
-        SourceNotFound: There is no file at the path.
-        SourceUnreachable: The server of the file is gone.
-        NotAVideo: It is a folder, an empty file, text, sound only, too damaged to read, or too large to decode.
-        ValueError: ``fps`` is not above 0.
+    job: str
+    values: dict[str, Any]
+    size_bytes: int
+    idle_s: float = 0.0
+    """How long it may wait for a file to grow."""
 
-    """
 
-    def __init__(self, source: str | Path, fps: float, *, follow_idle_s: float | None = None) -> None:
-        """``source`` is a path or HTTP URL. With ``follow_idle_s``, a path is read until it has not grown for so long."""
+class IsolatedSource(ABC):
+    """A source that is decoded in another process."""
+
+    def __init__(self, shown: str, fps: float) -> None:
+        """Open it. ``shown`` names it in messages."""
         FrameSampler(fps)  # refuses an invalid rate before anything is read
-        self._source, self._location, self._fps = source, location_of(source), fps
-        self._follow_idle_s = follow_idle_s if isinstance(self._location, Path) else None
+        self._shown, self._fps = shown, fps
         self._stop = _Stop()
         self._readings: weakref.WeakSet[_Reading] = weakref.WeakSet()
         job = self._start_job(None)
         try:
-            info = _opened_info(job, str(self._location))
+            self._info_without_id = _opened_info(job, shown)
         except BaseException:
             job.close()
             raise
         self._first_job: DecoderJob | None = job
-        """The job that opened the file. It also gives the frames, the first time that they are read."""
+        """The job that opened the source. It also gives the frames, the first time that they are read."""
         weakref.finalize(self, job.close)
-        # What a file declares while it grows is no duration.
-        self._info_without_id = info if self._follow_idle_s is None else replace(info, duration_s=None)
+
+    @abstractmethod
+    def _task(self) -> JobTask:
+        """What the decoder process is to do. The facts that are known are added."""
+
+    @abstractmethod
+    def _content_id(self) -> str:
+        """The identity of what is read. It may take long."""
 
     @cached_property
     def info(self) -> SourceInfo:
-        """Facts about the file. The first access reads all of its bytes, for ``content_id``."""
-        return replace(self._info_without_id, content_id=content_id_of(self._source))
+        """Facts about the source. The first access reads all of its bytes, for ``content_id``."""
+        return replace(self._info_without_id, content_id=self._content_id())
 
     def stop(self) -> None:
         """End the iterator after the current frame, or within seconds if the decoder hangs."""
@@ -107,21 +117,17 @@ class IsolatedFileSource:
             if self._stop.is_requested:
                 return
             if not has_seen:
-                raise NotAVideo(str(self._location), str(death)) from None
+                raise NotAVideo(self._shown, str(death)) from None
             yield self._rest(end_s, str(death))
 
     def _start_job(self, info: SourceInfo | None) -> DecoderJob:
+        task = self._task()
         stop = self._stop  # the job must not keep the source, which ends it when it is dropped
         return DecoderJob(
-            "file",
-            {
-                "path": str(self._source),
-                "fps": self._fps,
-                "info": None if info is None else event_values(info),
-                "follow_idle_s": self._follow_idle_s,
-            },
-            size_of(self._location),
-            idle_s=self._follow_idle_s or 0.0,
+            task.job,
+            {**task.values, "fps": self._fps, "info": None if info is None else event_values(info)},
+            task.size_bytes,
+            idle_s=task.idle_s,
             is_stopped=lambda: stop.is_requested,
         )
 
@@ -129,6 +135,57 @@ class IsolatedFileSource:
         """The outage from the last frame to the end that the file declares."""
         declared_end_s = self._info_without_id.duration_s or 0.0
         return Outage(end_s, max(end_s + _UNKNOWN_REST_S, declared_end_s), 0, "damaged", _CUT_SHORT + why)
+
+
+class IsolatedFileSource(IsolatedSource):
+    """Reads a video file, and drops no frame that can be decoded.
+
+    Raises:
+        SourceNotFound: There is no file at the path.
+        SourceUnreachable: The server of the file is gone.
+        NotAVideo: It is a folder, an empty file, text, sound only, too damaged to read, or too large to decode.
+        ValueError: ``fps`` is not above 0.
+
+    """
+
+    def __init__(self, source: str | Path, fps: float, *, follow_idle_s: float | None = None) -> None:
+        """``source`` is a path or HTTP URL. With ``follow_idle_s``, a path is read until it has not grown for so long."""
+        self._source, self._location = source, location_of(source)
+        self._follow_idle_s = follow_idle_s if isinstance(self._location, Path) else None
+        super().__init__(str(self._location), fps)
+        if self._follow_idle_s is not None:
+            # What a file declares while it grows is no duration.
+            self._info_without_id = replace(self._info_without_id, duration_s=None)
+
+    def _task(self) -> JobTask:
+        values = {"path": str(self._source), "follow_idle_s": self._follow_idle_s}
+        return JobTask("file", values, size_of(self._location), self._follow_idle_s or 0.0)
+
+    def _content_id(self) -> str:
+        return content_id_of(self._source)
+
+
+class IsolatedPictureSource(IsolatedSource):
+    """Reads the pictures of a folder or pattern, each shown for ``1 / image_fps`` seconds.
+
+    Raises:
+        SourceNotFound: No file fits the pattern.
+        NotAVideo: The folder holds videos or no pictures, or the first picture cannot be decoded.
+        ValueError: ``fps`` is not above 0.
+
+    """
+
+    def __init__(self, source: str | Path, fps: float, *, image_fps: float) -> None:
+        self._paths, self._image_fps = picture_paths(Path(source)), image_fps
+        self.content = PictureContent(self._paths, image_fps)
+        super().__init__(str(source), fps)
+
+    def _task(self) -> JobTask:
+        values = {"source": self._shown, "paths": list(map(str, self._paths)), "image_fps": self._image_fps}
+        return JobTask("pictures", values, sum(map(size_of, self._paths)))
+
+    def _content_id(self) -> str:
+        return self.content.content_id
 
 
 @dataclass(slots=True)
