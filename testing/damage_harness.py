@@ -1,4 +1,4 @@
-"""FoundDamage harness: damages copies of a memory at random, and judges what is then served, told and repaired.
+"""Damage harness: damages copies of a memory at random, and judges what is then served, told and repaired.
 
     harness = DamageHarness(Path("kitchen"), LifeEncoder)
     for number in range(100):
@@ -210,7 +210,7 @@ def _differ(served: Served, whole: Served) -> bool:
 
 
 def _damage(folder: Path, kind: DamageKind, rng: random.Random) -> str:
-    """FoundDamage one file, and return its path in the folder. Every folder of files is as likely as any other."""
+    """Damage one file, and return its path in the folder. Every folder of files is as likely as any other."""
     groups: dict[Path, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))

@@ -1,4 +1,4 @@
-"""FoundDamage: turns the errors of LanceDB and Arrow about damaged or missing files into ``MemoryDamaged``.
+"""Damage reports: turns the errors of LanceDB and Arrow about damaged or missing files into ``MemoryDamaged``.
 
     with reporting_damage(folder):
         view.to_table()              # raises MemoryDamaged if a file of the table cannot be read
