@@ -141,7 +141,10 @@ def _after(element: _Element) -> int:
 
 def _read_element(file: BinaryIO, position: int) -> _Element | None:
     """The element at ``position``. None if no known element begins there."""
-    file.seek(position)
+    try:
+        file.seek(position)
+    except (OSError, OverflowError):  # the element before has an absurd size
+        return None
     head = file.read(12)
     if not head or not head[0]:
         return None

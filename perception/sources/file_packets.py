@@ -80,10 +80,12 @@ class FilePackets:
                 continue
             failures = 0
             self._note_place(packet.pos, packet.size)
-            if packet.stream_index == self._stream.index:
+            # The last packets, which flush the decoders, have no number of their own.
+            index = packet.stream.index
+            if index == self._stream.index:
                 self.ends_in_later_track = self.ends_in_later_track and not packet.size
                 yield packet  # type: ignore[misc]
-            elif packet.stream_index in self._others:
+            elif index in self._others:
                 self._note_other(packet)
         for clock in self._others.values():
             self._extend_others(clock.finish())

@@ -270,7 +270,7 @@ class _Reading:
             return self._avi_index.has_lost(before.offset, after.offset)
         if self._container.format.name.startswith("mov"):
             return False  # Its index lists all packets, so that those lost failed to decode.
-        if self._structure is not None and before.offset < after.offset:
+        if self._structure is not None and before.offset <= after.offset:
             return not self._structure.is_intact(before.offset, after.offset)
         return self._packets.has_unread(before.offset, after.offset)
 
