@@ -26,11 +26,11 @@ try:
     resource.setrlimit(resource.RLIMIT_DATA, (1280 << 20, 1280 << 20))
 except (ImportError, ValueError):
     pass
-times = []
+times = {}
 try:
     with av.open("file:" + sys.argv[1], metadata_errors="replace") as container:
-        stream = max(container.streams.video, key=lambda video: video.width * video.height)
-        packets = container.demux(stream)
+        streams = container.streams.video
+        packets = container.demux(streams)
         failures = 0
         while failures < 100:
             try:
@@ -40,15 +40,15 @@ try:
                 break
             except av.FFmpegError:
                 failures += 1
-                packets = container.demux(stream)
+                packets = container.demux(streams)
                 continue
             try:
-                times += [frame.time for frame in packet.decode()]
+                times.setdefault(packet.stream.index, []).extend(frame.time for frame in packet.decode())
             except av.FFmpegError:
                 pass
 except Exception:
     pass
-print(json.dumps(times))
+print(json.dumps(max(times.values(), key=len, default=[])))
 """
 
 

@@ -104,7 +104,7 @@ class FileCoverage:
         if earlier:
             return self._events(earlier, start_s, picture.time_s, "damaged", "it could not be decoded")
         hole_s = picture.time_s - start_s
-        if hole_s < OUTAGE_S and (hole_s < _HOLE_S or last is None or not self._is_continuous):
+        if hole_s < _HOLE_S:
             return []
         if last is None:
             return self._events([], start_s, picture.time_s, "no picture", "the picture begins later")
