@@ -70,6 +70,7 @@ def test_interval_of_a_mean_matches_the_clustered_error() -> None:
     assert half_width(interval) == pytest.approx(Z * clustered_error(scores, clusters), rel=0.03)
 
 
+@pytest.mark.slow
 def test_about_95_percent_of_intervals_cover_the_mean() -> None:
     """For 50 clusters the coverage is 94 %, also in closed form. Three standard errors of 400 sets are 3.5 %."""
     sets = [clustered(seed, clusters=50) for seed in range(400)]

@@ -62,7 +62,13 @@ def test_a_check_of_no_memory_raises(tmp_path: Path) -> None:
         check_memory(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("table", list(schema.TABLES))
+@pytest.mark.parametrize(
+    "table",
+    [
+        table if table == "observations" else pytest.param(table, marks=pytest.mark.slow)
+        for table in schema.TABLES
+    ],
+)
 def test_a_lost_table_is_told_and_made_again(copied: Path, table: str) -> None:
     before_s = accounted_s(copied, "door")
     shutil.rmtree(copied / f"{table}.lance")
@@ -79,6 +85,7 @@ def test_a_lost_table_is_told_and_made_again(copied: Path, table: str) -> None:
         assert bool(store.streams()) == bool(store.snapshot().overviews())
 
 
+@pytest.mark.slow
 def test_a_damaged_old_version_does_not_hinder_erasure(lived: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(lived, tmp_path / "memory.lance"))
     with MemoryStore.open(copied, write=True, encoder=LifeEncoder()) as store:

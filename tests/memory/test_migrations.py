@@ -66,7 +66,7 @@ def zero_largest_file(table: Path) -> None:
     damaged.write_bytes(bytes(damaged.stat().st_size))
 
 
-def test_an_older_memory_whose_migration_fails_is_not_repaired_at_a_loss(old: Path) -> None:
+def test_a_repair_after_a_failed_migration_is_refused(old: Path) -> None:
     if old.name == "schema-3":
         pytest.skip("its migration reads no row")
     zero_largest_file(old / "observations.lance")

@@ -57,6 +57,7 @@ def stalled(door) -> Iterator[Path]:
         writer.wait()
 
 
+@pytest.mark.slow
 def test_an_answer_comes_while_the_writer_is_stopped(stalled, caplog):
     with Recollect(stalled) as memory:
         # Loads every library, and writes nothing.
@@ -71,6 +72,7 @@ def test_an_answer_comes_while_the_writer_is_stopped(stalled, caplog):
     assert [record.message for record in caplog.records if "another process" in record.message]
 
 
+@pytest.mark.slow
 def test_only_the_first_write_waits_for_a_stalled_writer(stalled):
     with MemoryStore.open(stalled) as store:
         moment = store.snapshot().timeline("door", limit=1)[0]

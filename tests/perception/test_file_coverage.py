@@ -55,9 +55,7 @@ def test_a_long_wait_for_a_picture_is_no_loss(holes_s):
     st.booleans(),
     st.booleans(),
 )
-def test_every_lost_frame_is_counted_once_and_no_shown_picture_is_an_outage(
-    holes_s, losses, is_continuous, bytes_missing
-):
+def test_lost_frames_count_once_and_outages_hold_no_picture(holes_s, losses, is_continuous, bytes_missing):
     pictures = pictures_with(holes_s)
     end_s = pictures[-1].time_s + SHOWN_S
 
@@ -78,7 +76,7 @@ def test_every_lost_frame_is_counted_once_and_no_shown_picture_is_an_outage(
 @given(HOLES_S)
 @example([0.5] * 5)
 @example([0.21] * 30)
-def test_short_damaged_stretches_are_told_once_they_are_long_together(holes_s):
+def test_short_damaged_stretches_are_told_when_long_together(holes_s):
     events = events_of(holes_s, [], is_continuous=True, bytes_missing=True)
 
     lost_s = sum(hole_s for hole_s in holes_s if hole_s >= 0.2 + 1e-6)

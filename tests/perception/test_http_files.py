@@ -121,6 +121,7 @@ def test_a_stopped_url_is_continued(tmp_path, server):
     assert status.counts.captured == 60
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_is_no_damage(tmp_path, server):
     url = server.url("/videos/kitchen.mp4")
     with Recollect(tmp_path / "memory.lance") as memory:

@@ -63,6 +63,7 @@ def texts(observation) -> list[str]:
     return [finding.text for finding in observation.findings if finding.field == "visible_text"]
 
 
+@pytest.mark.slow
 def test_inspection_reads_the_file_within_the_span(video: Path):
     observation = look_again(stream_of(video), moment(2.0, 2.6), [])
 
@@ -90,6 +91,7 @@ def test_a_changed_file_is_not_inspected(video: Path):
     assert look_again(stream, moment(2.0, 4.0), []) is None
 
 
+@pytest.mark.slow
 def test_a_file_that_has_grown_is_inspected(video: Path):
     stream = stream_of(video)
     video.write_bytes(video.read_bytes() + b"more")

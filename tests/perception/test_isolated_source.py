@@ -172,6 +172,7 @@ def test_stop_ends_an_iterator_whose_decoder_hangs(demo_video: Path) -> None:
     assert not any(isinstance(event, Outage) for event in rest)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_decoder_that_waits_for_the_processor_is_no_damage(
     demo_video: Path, monkeypatch: pytest.MonkeyPatch
@@ -229,6 +230,7 @@ except NotAVideo:
 """Prints the most memory that the process and any of its children took, in the platform's units."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="units of memory are the platform's own")
 def test_a_hostile_picture_takes_no_memory(tmp_path: Path) -> None:
     hostile = hostile_gif(tmp_path / "a.gif", 16_000)

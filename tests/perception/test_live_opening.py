@@ -67,6 +67,7 @@ class MjpegCamera(FaultyServer):
             time.sleep(1 / self._fps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "template",
     [

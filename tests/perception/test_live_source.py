@@ -103,6 +103,7 @@ def test_frames_arrive_with_stream_time_wall_time_and_pictures(server_kind):
     assert 3 <= sum(frame.sampled for frame in frames[:26]) <= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server_kind", [HttpStreamServer, pytest.param(RtspServer, marks=pytest.mark.slow)])
 def test_a_stall_becomes_an_outage_and_a_new_epoch(server_kind):
     with server_kind(fps=25) as server, watching(server.url) as watch:

@@ -160,6 +160,7 @@ pieces = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces)
 def test_every_second_and_every_frame_is_accounted_for(store: MemoryStore, script) -> None:

@@ -108,6 +108,7 @@ def test_a_silent_server_takes_no_longer_than_the_deadline(server, client):
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_without_a_deadline_a_silent_server_is_retried(server, client):
     server.stall()
 

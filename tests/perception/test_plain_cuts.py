@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,7 @@ def test_a_cut_to_another_colour_is_found_once(
     assert abs(cuts[0] - length / fps) <= 1 / sampled_fps
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(hue=st.floats(0, 1), value=st.floats(0.3, 0.9), factor=st.floats(0.35, 1.0))
 def test_a_lamp_that_is_switched_is_no_cut(hue: float, value: float, factor: float) -> None:

@@ -114,6 +114,7 @@ def assert_in_order(frames: list[Frame]) -> None:
     assert epochs == sorted(epochs)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     rate=st.floats(0.95, 1.05),
@@ -131,6 +132,7 @@ def test_a_slow_or_fast_clock_is_followed(rate, fps, jitter_s, seed, base_s):
     assert_in_order(watch.frames)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(rate=st.floats(0.96, 1.04), fps=st.sampled_from([8.0, 25.0]), seed=st.integers(0, 1000))
 def test_time_runs_within_a_hundredth_of_the_fitted_rate(rate, fps, seed):

@@ -190,6 +190,7 @@ def test_a_changing_region_is_read_at_most_once_a_second():
     assert observer.counts.looks <= 7
 
 
+@pytest.mark.slow
 def test_reading_full_pages_takes_about_as_long_as_they_last():
     observer = TextObserver()
 
@@ -313,6 +314,7 @@ def test_a_line_that_looks_the_same_is_not_recognised_again():
     assert (reader.lines_read, reader.lines_reused) == (1, 1)
 
 
+@pytest.mark.slow
 def test_the_lines_read_in_one_picture_are_bounded():
     crowded = np.full((2200, 1000, 3), 255, np.uint8)
     for row in range(110):

@@ -212,6 +212,7 @@ def test_a_moment_with_two_pictures_is_described(store):
     assert calls(store) == 2
 
 
+@pytest.mark.slow
 def test_a_slow_change_is_described_again(store):
     """A sunset: no step shows, and all of them together do."""
     fading = [np.full((HEIGHT, WIDTH, 3), 200 - 2 * number, np.uint8) for number in range(60)]
@@ -220,6 +221,7 @@ def test_a_slow_change_is_described_again(store):
     assert 5 <= calls(store) <= 20
 
 
+@pytest.mark.slow
 def test_a_still_picture_is_described_every_ten_minutes(store):
     count = round(2.5 * LONGEST_S / 25)
     fill(store, *(moment(number, slide(), length_s=25.0) for number in range(count)))

@@ -328,6 +328,7 @@ def test_the_command_watches_describes_and_prints_the_backlog(film, server, tmp_
     assert_described(tmp_path / "memory")
 
 
+@pytest.mark.slow
 def test_the_command_reports_an_unreachable_server(film, server, tmp_path, capfd):
     memory = str(tmp_path / "memory")
     watch(tmp_path / "memory", str(film), options=WatchOptions(ocr=False))
