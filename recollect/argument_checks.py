@@ -67,8 +67,8 @@ def checked_path(path: object) -> Path:
             raise BadArgument(
                 "path", path, "a path that begins with the home folder of a known user"
             ) from None
-        if _NOT_IN_DATABASE.search(str(folder.absolute())):
-            expected = "a path without question marks and control characters, which the database cannot open"
+        if found := _NOT_IN_DATABASE.search(str(folder.absolute())):
+            expected = f"a path without question marks and control characters ({found[0]!r}), which the database cannot open"
             raise BadArgument("path", path, expected)
         return folder
     raise BadArgument("path", path, "the path of a folder")

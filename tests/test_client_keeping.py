@@ -441,6 +441,7 @@ def test_the_first_question_is_answered_on_a_full_disk(door, disk, monkeypatch):
         assert memory.trace(later.trace_id) != []
 
 
+@pytest.mark.slow
 def test_an_erasure_that_failed_on_a_full_disk_can_be_repeated(door, disk, monkeypatch):
     small = disk(32)
     door = on_a_small_disk(door, small, monkeypatch)

@@ -85,6 +85,7 @@ def test_a_clean_end_leaves_no_file(tmp_path):
     assert not (tmp_path / ACTIVITY_NAME).exists()
 
 
+@pytest.mark.slow
 def test_a_watch_tells_how_its_camera_is_connected(tmp_path):
     with HttpStreamServer(fps=10) as server, Recollect(tmp_path / "m.lance") as memory:
         watch = memory.start(server.url, stream="door")

@@ -304,6 +304,7 @@ def test_video_is_watched_once_and_answers_use_only_the_past(toy: Toy, tmp_path:
     assert len(list(read_records(tmp_path / "run" / "ingests.jsonl", Ingest))) == 1
 
 
+@pytest.mark.slow
 def test_stored_answers_survive_a_kill(toy: Toy, tmp_path: Path) -> None:
     class Killed(BaseException):
         pass

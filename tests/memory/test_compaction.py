@@ -213,6 +213,7 @@ def test_an_overlap_filter_keeps_exactly_the_overlapping_rows(
     )
 
 
+@pytest.mark.slow
 def test_table_sizes_are_read_while_versions_are_deleted(tmp_path: Path) -> None:
     row, uri, finished = pa.table({"number": [1]}), tmp_path / "some.lance", threading.Event()
     view = lance.write_dataset(row, uri)

@@ -65,9 +65,10 @@ def run(folder: Path, *, kill_after: int | None) -> tuple[int, int]:
     return first, int(rest[-1]) if rest else acknowledged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kills",
-    [pytest.param((90,), id="one"), pytest.param((10, 31, 67, 80, 44), id="five", marks=pytest.mark.slow)],
+    [pytest.param((90,), id="one"), pytest.param((10, 31, 67, 80, 44), id="five")],
 )
 def test_a_killed_writer_loses_and_duplicates_nothing(folder: Path, kills: tuple[int, ...]) -> None:
     acknowledged = 0

@@ -102,6 +102,7 @@ def test_a_damaged_old_version_does_not_hinder_erasure(lived: Path, tmp_path: Pa
         assert store.erase("gate", Span(0.0, 10.0)).memories["moment"] > 0
 
 
+@pytest.mark.slow
 def test_lost_pictures_are_recorded_and_counted(copied: Path) -> None:
     for path in data_files(copied, "frames"):
         path.unlink()
@@ -138,6 +139,7 @@ def test_lost_moments_become_gaps_or_tombstones(copied: Path) -> None:
     assert accounted_s(copied, "door") == pytest.approx(whole.duration_s, abs=1.0)
 
 
+@pytest.mark.slow
 def test_a_lost_summary_is_built_again(copied: Path) -> None:
     with MemoryStore.open(copied, write=True, encoder=LifeEncoder()) as store:
         with store.snapshot() as snapshot:
@@ -175,6 +177,7 @@ def test_a_damaged_index_of_words_is_made_again(copied: Path) -> None:
         assert snapshot.search("red shape", modes=("words",))
 
 
+@pytest.mark.slow
 def test_lost_vectors_are_made_again(copied: Path) -> None:
     for path in copied.glob("*_vectors-*.lance"):
         shutil.rmtree(path)

@@ -158,6 +158,7 @@ def test_a_dead_decoder_is_an_outage_of_the_rest(demo_video: Path, number: int, 
         assert outage.end_s == source.info.duration_s
 
 
+@pytest.mark.slow
 @needs_proc
 def test_stop_ends_an_iterator_whose_decoder_hangs(demo_video: Path) -> None:
     with closing(IsolatedFileSource(demo_video, 4)) as source:

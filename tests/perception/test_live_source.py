@@ -141,6 +141,7 @@ def test_two_drops_are_two_outages_and_time_never_goes_back():
     assert times == sorted(set(times))
 
 
+@pytest.mark.slow
 def test_a_refusing_server_is_tried_until_it_accepts():
     states = []
     with HttpStreamServer(fps=25) as server:
@@ -193,6 +194,7 @@ def test_stopping_is_prompt_and_keeps_the_frames_read():
     assert watch.outages == []
 
 
+@pytest.mark.slow
 def test_stopping_in_an_outage_still_reports_it():
     with HttpStreamServer(fps=25) as server, watching(server.url) as watch:
         watch.wait_for_frames(5)
@@ -264,6 +266,7 @@ def test_a_consumer_that_is_too_slow_gets_a_report_of_drops():
     assert max(b - a for a, b in itertools.pairwise(times)) > DROP_S - 1.0
 
 
+@pytest.mark.slow
 def test_credentials_appear_in_no_state_and_no_outage():
     states = []
     with HttpStreamServer(fps=25) as server:

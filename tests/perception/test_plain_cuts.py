@@ -46,6 +46,7 @@ def colour_of(hue: float, value: float) -> Colour:
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     hue=st.floats(0, 1),

@@ -126,6 +126,7 @@ def test_an_unchanged_picture_is_described_once(store):
         assert {finding.span for finding in description.findings} == {item.span}
 
 
+@pytest.mark.slow
 def test_each_of_several_slides_is_described_once(store):
     fill(store, *(moment(number, slide(number // 10)) for number in range(60)))
 

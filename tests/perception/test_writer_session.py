@@ -261,6 +261,7 @@ def test_an_unknown_stream_cannot_be_erased_while_watching(memory, camera):
         memory.forget("garden")
 
 
+@pytest.mark.slow
 def test_a_memory_is_compacted_while_it_is_watched(memory, camera, short_video):
     memory.watch(short_video, options=QUICK)
     door = memory.start(camera.url, stream="door", options=QUICK)

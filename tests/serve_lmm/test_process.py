@@ -128,6 +128,7 @@ def test_a_second_server_at_the_same_address_is_refused(launched):
             VllmServer(launched()).start()
 
 
+@pytest.mark.slow
 def test_the_children_of_a_killed_server_end_too(launched):
     with VllmServer(launched()) as server:
         server.wait_ready(PATIENCE_S)

@@ -124,6 +124,7 @@ def test_events_after_a_question_change_no_answer(
     assert list(read_records(tmp_path / "run" / "predictions.jsonl", Prediction)) == before
 
 
+@pytest.mark.slow
 def test_order_and_choice_of_questions_change_no_answer(
     tmp_path: Path, suite: HouseSuite, complete_run: Path
 ) -> None:
@@ -260,6 +261,7 @@ class Looking:
         return SystemAnswer("A", "A", usage=RecordedUsage(pictures=2))
 
 
+@pytest.mark.slow
 def test_all_pictures_count_and_the_latest_time_is_recorded(tmp_path: Path, suite: HouseSuite) -> None:
     for _ in EvaluationRun(tmp_path, suite, [Looking()], WATCHING).go():
         pass

@@ -148,6 +148,7 @@ def test_a_repeated_answer_is_found_within_its_video_only():
     assert measure("", TRICKS["majority of other videos"](items), items).passed
 
 
+@pytest.mark.slow
 def test_a_margin_within_sampling_error_passes(many):
     few = items_of(many[:12])
 
