@@ -140,11 +140,11 @@ def find_source(source: str | Path | Source, options: WatchOptions) -> FoundSour
     opened = open_source(str(source), fps=options.fps, files=_file_reading(options))
     if opened.info.kind == "live":
         opened.close()
-    found = FoundSource(str(source), opened)
-    if options.follow and (opened.info.kind == "live" or not found.is_on_disk):
+    candidate = FoundSource(str(source), opened)
+    if options.follow and (opened.info.kind == "live" or not candidate.is_on_disk):
         opened.close()
         raise BadArgument("follow", True, "False for a camera or a URL: only a file on disk can be followed")
-    return found
+    return candidate
 
 
 class WriterSession:

@@ -67,8 +67,8 @@ def checked_path(path: object) -> Path:
             raise BadArgument(
                 "path", path, "a path that begins with the home folder of a known user"
             ) from None
-        if found := _NOT_IN_DATABASE.search(str(folder.absolute())):
-            expected = f"a path without question marks and control characters ({found[0]!r}), which the database cannot open"
+        if character := _NOT_IN_DATABASE.search(str(folder.absolute())):
+            expected = f"a path without question marks and control characters ({character[0]!r}), which the database cannot open"
             raise BadArgument("path", path, expected)
         return folder
     raise BadArgument("path", path, "the path of a folder")

@@ -171,7 +171,10 @@ def _add_columns(
     added: Callable[[pa.RecordBatch], pa.RecordBatch],
     read: list[str],
 ) -> None:
-    with reporting_damage(folder, f"table of {name}"), _changed(folder, name) as view:
+    with (
+        reporting_damage(folder, f"table of {tables.table_kind(name).replace('_', ' ')}"),
+        _changed(folder, name) as view,
+    ):
         if view is not None and not set(columns) <= set(view.schema.names):
             try:
                 view.add_columns(added, read_columns=read)

@@ -16,7 +16,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache, partial
@@ -351,7 +351,7 @@ def select_arrow(
 
 def _read(view: View, **options: Any) -> pa.Table:
     """The rows of a scan. If an index of a filter's columns is damaged, every row is compared instead."""
-    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
+    with _reporting_damage_of(view):
         try:
             table: pa.Table = view.to_table(**options)
         except BaseException as error:
@@ -364,7 +364,7 @@ def _read(view: View, **options: Any) -> pa.Table:
 
 def count_rows(view: View, where: str | None) -> int:
     """The number of rows that pass the filter."""
-    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
+    with _reporting_damage_of(view):
         try:
             return int(view.count_rows(where))
         except BaseException as error:
@@ -383,6 +383,11 @@ def _warn_of_index(table: str) -> None:
         "an index of %s is damaged, so searches read every row until `recollect check --repair` rebuilds it",
         table,
     )
+
+
+def _reporting_damage_of(view: View) -> AbstractContextManager[None]:
+    """Report what cannot be read of a view as damage of its table."""
+    return reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}")
 
 
 def _folder_of(table: Table | View) -> Path:
@@ -410,7 +415,7 @@ def batches(
         batch_readahead=2,
         with_row_id=with_row_id,
     )
-    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
+    with _reporting_damage_of(view):
         for batch in scanner.to_batches():
             if len(batch):
                 yield pa.Table.from_batches([batch])
@@ -487,7 +492,7 @@ def live_bytes(view: View) -> dict[str, int]:
 
 def tracked_paths(view: View) -> set[str]:
     """The paths of the files of the view's version and of later ones, relative to the table's folder."""
-    with reporting_damage(partial(_folder_of, view), f"table of {_words(Path(view.uri).stem)}"):
+    with _reporting_damage_of(view):
         return {file["path"] for file in _files_since(view)}
 
 

@@ -135,7 +135,7 @@ class FileCoverage:
         lost_until_s = max([start_s, *(damage.time_s + shown_s for damage in self._pending)])
         lost_until_s = max(min(lost_until_s, start_s + longest_s), end.picture_end_s or 0.0)
         events = self._events(self._pending, start_s, lost_until_s, "damaged", "the file ends too early")
-        if lost_until_s - start_s >= OUTAGE_S:
+        if any(isinstance(event, Outage) for event in events):
             start_s = lost_until_s
         return events + self._events([], start_s, end.end_s, "no picture", "the file goes on without it")
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from ..errors import NotAVideo, SourceNotFound
 from .content_identity import Identity, Relation
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_PICTURE_SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"])
 _VIDEO_SUFFIXES = frozenset(
-    {
+    [
         ".mp4",
         ".m4v",
         ".mov",
@@ -37,7 +37,7 @@ _VIDEO_SUFFIXES = frozenset(
         ".flv",
         ".wmv",
         ".ogv",
-    }
+    ]
 )
 _NUMBER = re.compile(r"%(0(\d+))?d")
 _DIGITS = re.compile(r"(\d+)")
@@ -104,7 +104,7 @@ def picture_paths(source: Path) -> list[Path]:
     if source.is_dir():
         paths = [path for path in source.iterdir() if path.is_file()]
         videos = [path for path in paths if path.suffix.lower() in _VIDEO_SUFFIXES]
-        pictures = [path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES]
+        pictures = [path for path in paths if path.suffix.lower() in _PICTURE_SUFFIXES]
         if videos:
             raise NotAVideo(
                 str(source),

@@ -1,6 +1,6 @@
 """Pictures as a source: each is shown for the same time. Decodes them, in the decoder process.
 
-    source = PictureSource("frames/", picture_paths("frames/"), fps=4, image_fps=1)
+    source = PictureSource("frames/", picture_paths(Path("frames/")), fps=4, image_fps=1)
     for event in source.frames(): ...
 
 A picture that cannot be decoded is a loss of its time. ``IsolatedPictureSource`` is the side of the parent.

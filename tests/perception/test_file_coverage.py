@@ -27,9 +27,17 @@ def pictures_with(holes_s: list[float]) -> list[TimedPicture]:
 
 
 def events_of(
-    holes_s: list[float], losses: list[Damage], *, is_continuous: bool, bytes_missing: bool
+    holes_s: list[float],
+    losses: list[Damage],
+    *,
+    is_continuous: bool,
+    bytes_missing: bool,
+    others_last_s: float = 0.0,
 ) -> list[Dropped | Outage]:
-    """All events of pictures with holes between them. Losses are noted before the first picture."""
+    """All events of pictures with holes between them. Losses are noted before the first picture.
+
+    The file goes on for ``others_last_s`` after the last picture.
+    """
     coverage = FileCoverage(
         0.0, from_start=True, is_continuous=is_continuous, has_lost=lambda before, after: bytes_missing
     )
@@ -37,7 +45,7 @@ def events_of(
         coverage.note_damage(loss)
     pictures = pictures_with(holes_s)
     events = [event for picture in pictures for event in coverage.until(picture)]
-    return events + coverage.at_end(FileEnd(None, pictures[-1].time_s + SHOWN_S))
+    return events + coverage.at_end(FileEnd(None, pictures[-1].time_s + SHOWN_S + others_last_s))
 
 
 def outages(events: list[Dropped | Outage]) -> list[Outage]:
@@ -54,12 +62,22 @@ def test_a_long_wait_for_a_picture_is_no_loss(holes_s):
     st.lists(st.builds(Damage, st.floats(0.0, 60.0), st.integers(0, 9))),
     st.booleans(),
     st.booleans(),
+    st.just(0.0) | st.floats(0.0, 9.0),
 )
-def test_lost_frames_count_once_and_outages_hold_no_picture(holes_s, losses, is_continuous, bytes_missing):
+@example([0.9, 0.0], [Damage(1.4, 5)], True, True, 3.0)
+def test_lost_frames_count_once_and_outages_hold_no_picture(
+    holes_s, losses, is_continuous, bytes_missing, others_last_s
+):
     pictures = pictures_with(holes_s)
     end_s = pictures[-1].time_s + SHOWN_S
 
-    events = events_of(holes_s, losses, is_continuous=is_continuous, bytes_missing=bytes_missing)
+    events = events_of(
+        holes_s,
+        losses,
+        is_continuous=is_continuous,
+        bytes_missing=bytes_missing,
+        others_last_s=others_last_s,
+    )
 
     counted = sum(event.count for event in events if isinstance(event, Dropped))
     assert counted == sum(loss.count for loss in losses)

@@ -13,6 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ from recollect.perception.errors import NotAVideo, SourceNotFound
 from recollect.perception.sources import decoder_limits
 from recollect.perception.sources.file_source import FileSource
 from recollect.perception.sources.frame import Frame
-from recollect.perception.sources.isolated_source import IsolatedFileSource
+from recollect.perception.sources.isolated_source import IsolatedFileSource, IsolatedPictureSource
 from recollect.perception.sources.source import Event, Outage
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
@@ -135,6 +136,22 @@ def test_a_dropped_iterator_frees_its_process(short_video: Path) -> None:
     gc.collect()
 
     assert all(parent == os.getpid() for parent in processes_below(os.getpid()).values())
+
+
+@needs_proc
+def test_pictures_of_a_folder_are_decoded_elsewhere_too(tmp_path: Path) -> None:
+    for number in range(300):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((48, 64, 3), number % 250, np.uint8))
+
+    with closing(IsolatedPictureSource(tmp_path, 4, image_fps=1)) as source:
+        events = source.frames()
+        first = next(events)
+        os.kill(working_decoder(), signal.SIGKILL)
+        *_, outage = events
+
+    assert isinstance(first, Frame)
+    assert isinstance(outage, Outage)
+    assert (outage.cause, outage.end_s) == ("damaged", 300.0)
 
 
 @needs_proc

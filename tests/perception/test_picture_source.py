@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import struct
 import zlib
 from contextlib import closing
@@ -141,11 +140,9 @@ def test_a_hostile_picture_costs_only_its_own_time(tmp_path):
         for kind, data in chunks
     )
     (folder / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bomb)
-    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     with closing(opened(folder)) as source:
         events = list(source.frames())
 
     assert [event.time_s for event in events if isinstance(event, Frame)] == [0.0, 2.0]
     assert [event for event in events if isinstance(event, Dropped)] == [Dropped(1, "damaged", 1.0)]
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 200_000
