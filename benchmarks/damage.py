@@ -10,7 +10,6 @@ is. Faults are printed, and the exit code is 1 if there are any.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
 from collections import Counter
@@ -47,7 +46,6 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    logging.getLogger("recollect").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
         memory, copy = Path(scratch) / "memory.lance", Path(scratch) / "copy"
         with MemoryStore.open(memory, write=True, encoder=LifeEncoder()) as store:
