@@ -94,12 +94,13 @@ def test_lost_frames_count_once_and_outages_hold_no_picture(
 @given(HOLES_S)
 @example([0.5] * 5)
 @example([0.21] * 30)
+@example([1.1295913528939052, 1.0])  # as the difference of two times, the second one is a little below 1 s
 def test_short_damaged_stretches_are_told_when_long_together(holes_s):
     events = events_of(holes_s, [], is_continuous=True, bytes_missing=True)
 
     lost_s = sum(hole_s for hole_s in holes_s if hole_s >= 0.2 + 1e-6)
     told_s = sum(outage.end_s - outage.start_s for outage in outages(events))
-    assert lost_s - told_s < OUTAGE_S
+    assert lost_s - told_s < OUTAGE_S + 1e-6
     assert told_s <= sum(holes_s) + 1e-6
 
 
