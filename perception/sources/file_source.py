@@ -19,6 +19,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -36,7 +37,7 @@ from .file_decoding import DecodedPicture, FileDecoder
 from .file_packets import FilePackets, start_s
 from .file_start import find_start
 from .followed_file import FollowedFile
-from .frame import Frame
+from .frame import Frame, Thumb
 from .frame_sampling import FrameSampler
 from .picture_conversion import PictureConverter
 from .source import Event, SourceInfo
@@ -124,8 +125,7 @@ class FileSource:
                 container.seek(start.seek_to, stream=stream)
             reading = _Reading(self._path, container, stream, from_s=from_s, from_start=start.is_file_start)
             sampler = FrameSampler(self._fps)
-            converter: PictureConverter | None = None
-            for time_s, decoded in reading.timed(start.skipped_packets):
+            for time_s, (decoded, converter, thumb) in reading.timed(start.skipped_packets):
                 shown_s = reading.shown_s(time_s, decoded)
                 is_sampled = sampler.takes(time_s)
                 events = reading.coverage.until(TimedPicture(time_s, shown_s, decoded.offset))
@@ -133,13 +133,11 @@ class FileSource:
                     continue
                 yield from events
                 picture = decoded.picture
-                aspect = reading.sample_aspect(picture)
-                converter = (converter or PictureConverter(picture, aspect)).fitting(picture, aspect)
                 yield Frame(
                     time_s=time_s,
                     pts=reading.timestamp(time_s),
                     time_base=reading.time_base,
-                    thumb=converter.thumb(picture),
+                    thumb=thumb,
                     duration_s=shown_s,
                     small=converter.small(picture) if is_sampled else None,
                     read_picture=partial(converter.whole, picture, PICTURE_SIDE) if is_sampled else None,
@@ -148,6 +146,15 @@ class FileSource:
                 if self._stopped:
                     return
             yield from reading.coverage.at_end(reading.end())
+
+
+class _UpcomingPicture(NamedTuple):
+    """A picture that waits until its time is known."""
+
+    decoded: DecodedPicture
+    converter: PictureConverter
+    thumb: Thumb
+    """Made as soon as the picture is decoded, because its pixels are still in the processor's cache then."""
 
 
 class _Reading:
@@ -178,7 +185,8 @@ class _Reading:
         self._packets = FilePackets(
             container, stream, self._size_bytes, from_start=from_start, may_jump=may_jump
         )
-        self._clock = FileClock[DecodedPicture](
+        self._converter: PictureConverter | None = None
+        self._clock = FileClock[_UpcomingPicture](
             from_start=from_start,
             step_s=1 / float(stream.average_rate or 25),
             may_jump=may_jump,
@@ -187,17 +195,6 @@ class _Reading:
         self.coverage = FileCoverage(
             from_s, from_start=from_start, is_continuous=self._is_continuous, has_lost=self._has_lost
         )
-
-    def sample_aspect(self, picture: av.VideoFrame) -> Fraction | None:
-        """The shape of the pixels: as the container says, until a key frame changes it.
-
-        The decoder is some pictures ahead, so that what it says holds from the next key frame on.
-        """
-        if picture.key_frame:
-            decoded = self._stream.codec_context.sample_aspect_ratio
-            if decoded != self._decoded_aspect:
-                self._aspect = self._decoded_aspect = decoded
-        return self._aspect
 
     def decoded(self, skipped_packets: int = 0) -> Iterator[DecodedPicture]:
         """The pictures in the order of presentation. Losses are noted in ``coverage``."""
@@ -211,11 +208,27 @@ class _Reading:
             else:
                 self.coverage.note_damage(Damage(self._clock.stream_time(item.timestamp_s), item.count))
 
-    def timed(self, skipped_packets: int) -> Iterator[tuple[float, DecodedPicture]]:
+    def timed(self, skipped_packets: int) -> Iterator[tuple[float, _UpcomingPicture]]:
         """The pictures with their stream times."""
         for decoded in self.decoded(skipped_packets):
-            yield from self._clock.push(decoded.timestamp_s, decoded)
+            picture = decoded.picture
+            aspect = self._sample_aspect(picture)
+            converter = (self._converter or PictureConverter(picture, aspect)).fitting(picture, aspect)
+            self._converter = converter
+            upcoming = _UpcomingPicture(decoded, converter, converter.thumb(picture))
+            yield from self._clock.push(decoded.timestamp_s, upcoming)
         yield from self._clock.finish()
+
+    def _sample_aspect(self, picture: av.VideoFrame) -> Fraction | None:
+        """The shape of the pixels: as the container says, until a key frame changes it.
+
+        The decoder is some pictures ahead, so that what it says holds from the next key frame on.
+        """
+        if picture.key_frame:
+            decoded = self._stream.codec_context.sample_aspect_ratio
+            if decoded != self._decoded_aspect:
+                self._aspect = self._decoded_aspect = decoded
+        return self._aspect
 
     def timestamp(self, time_s: float) -> int:
         """The timestamp that means a stream time, in units of the time base."""

@@ -29,4 +29,7 @@ def choose_video(container: InputContainer) -> VideoStream | None:
     )
     # Many streams run side by side. Threads would spend more CPU on each frame.
     stream.thread_type = ThreadType.NONE
+    # The filter smooths the edges of blocks. Left out where no other frame refers to the result, it costs nothing that
+    # observers see, and watching saves 4 to 10 %.
+    stream.codec_context.options = {"skip_loop_filter": "noref"}
     return stream

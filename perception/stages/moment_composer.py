@@ -53,6 +53,7 @@ class MomentComposer:
         """``WatchOptions`` documents ``written_at``."""
         self._stream = stream
         self._observers = observers
+        self._late = [observer for observer in observers if isinstance(observer, LateObserver)]
         self._written_at = written_at
         self._chooser = KeyFrameChooser(stream.name)
         self._accounts = FrameAccounts()
@@ -141,8 +142,7 @@ class MomentComposer:
 
     def _rate_of(self, span: Span) -> WatchRate | None:
         """The reduced rate of a moment that is being composed. Text that was not read in time counts as not read."""
-        late = [observer for observer in self._observers if isinstance(observer, LateObserver)]
-        if all(observer.has_read(span) for observer in late):
+        if all(observer.has_read(span) for observer in self._late):
             return self._rate
         return replace(self._rate or WatchRate(self._stream.fps), reads_text=False)
 
